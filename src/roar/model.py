@@ -1,0 +1,188 @@
+"""The nouns of lineage as frozen dataclasses: job, file use, tracker run, and what surrounds them.
+
+Their fields are the JSON that `--json` prints and that glaas serves, name for name (`roar.wire` turns them into
+JSON and back). A path is text as `os.fsdecode` gives it: bytes that are not UTF-8 are lone surrogates (PEP 383)
+inside the client, and are shown and sent as ``\\xNN``.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class JobState(StrEnum):
+    """How far a job has come."""
+
+    RUNNING = "running"
+    DONE = "done"
+    INTERRUPTED = "interrupted"
+
+
+class TrackerRunState(StrEnum):
+    """Where a tracker run can be seen.
+
+    `online` has a URL; `offline` needs the command in `how_to_view` to upload it; `local` is shown by that command;
+    `partial` is known, but nothing proves where it can be seen.
+    """
+
+    ONLINE = "online"
+    OFFLINE = "offline"
+    LOCAL = "local"
+    PARTIAL = "partial"
+
+
+class Kind(StrEnum):
+    """What an artifact is made of."""
+
+    FILE = "file"
+    DATASET = "dataset"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileUse:
+    """One artifact as one job read or wrote it.
+
+    Attributes:
+        path: relative to the workspace root with `/`, or absolute where it lies outside.
+        digest: BLAKE3 of the bytes as used, 64 lower-case hex; None where it could not be had (`note` says why).
+        size: bytes; for a dataset the sum over its members.
+        files: the number of members of a dataset, None for a file.
+        note: what a reader should know about this use, or None.
+    """
+
+    path: str
+    digest: str | None
+    size: int | None
+    kind: Kind = Kind.FILE
+    files: int | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerRun:
+    """The reference to one run in an experiment tracker. Never a metric.
+
+    Attributes:
+        tracker: settings key of the tracker (`wandb`).
+        label: its name for people (`W&B`).
+        run_id: the tracker's own id of the run.
+        server: base URL of the tracker's server where it is proven.
+        url: the run's page, only with positive evidence of the host.
+        how_to_view: for `offline` the command that uploads it, for `local` the one that shows it.
+        evidence: what proved the reference: `console`, `file`, `environment`, `child environment`, `config file`.
+        note: why the URL is missing, or another thing to know.
+    """
+
+    tracker: str
+    label: str
+    run_id: str
+    project: str | None = None
+    entity: str | None = None
+    name: str | None = None
+    group: str | None = None
+    server: str | None = None
+    url: str | None = None
+    state: TrackerRunState = TrackerRunState.PARTIAL
+    how_to_view: str | None = None
+    evidence: str | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerSummary:
+    """What one tracker's analysis left out of lineage."""
+
+    filtered_files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Git:
+    """The code as it was when the command started.
+
+    Attributes:
+        commit: full object name of HEAD; None before the first commit.
+        branch: None when HEAD is detached.
+        remote: URL of the branch's remote, without user info.
+        dirty: whether tracked files differed from `commit`.
+        patch: digest of the stored patch of uncommitted changes, or None.
+    """
+
+    commit: str | None
+    branch: str | None
+    remote: str | None
+    dirty: bool
+    patch: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The machine. `memory` is bytes."""
+
+    os: str
+    machine: str
+    cpu: str | None
+    cpus: int
+    memory: int | None
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """An imported distribution."""
+
+    name: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Python:
+    """The interpreter that the command used and the distributions it really imported."""
+
+    version: str
+    packages: tuple[Package, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracer:
+    """How the job was observed.
+
+    Attributes:
+        mode: `full`, `seccomp`, `preload`, or `none` when nothing could be observed.
+        gaps: what could have been missed, one short phrase each.
+    """
+
+    mode: str
+    gaps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One recorded execution of a command.
+
+    Attributes:
+        uid: 32 lower-case hex.
+        step: number of this command in its folder within the session; a rerun has the same.
+        cwd: relative to the workspace root (`.` for the root itself), absolute outside it.
+        started_at: UTC, RFC 3339 with microseconds and `Z`.
+        exit_code: the shell's: 128+N for signal N.
+        trackers: by tracker name, what its analysis left out.
+    """
+
+    uid: str
+    step: int
+    kind: str = "run"
+    name: str | None = None
+    command: tuple[str, ...]
+    cwd: str
+    started_at: str
+    duration_s: float | None
+    exit_code: int | None
+    state: JobState
+    git: Git | None = None
+    host: Host | None = None
+    python: Python | None = None
+    tracer: Tracer
+    inputs: tuple[FileUse, ...] = ()
+    outputs: tuple[FileUse, ...] = ()
+    tracker_runs: tuple[TrackerRun, ...] = ()
+    trackers: dict[str, TrackerSummary] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Stage 1: run the command and collect facts."""

@@ -1,0 +1,97 @@
+"""What the tracer saw of one command, as Python values. `roar.observe.log` reads it from the native event log."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple
+
+
+class EventKind(IntEnum):
+    """What happened to a path. Values are those of native/event_log.h."""
+
+    OPEN = 1
+    UNLINK = 2
+    RENAME = 3
+    LINK = 4
+    SYMLINK = 5
+    TRUNCATE = 6
+    MKNOD = 7
+    MKDIR = 8
+    RMDIR = 9
+
+
+class Signature(NamedTuple):
+    """Identity and version of a file at one moment, as fstat(2) gives it. Times are nanoseconds since the epoch."""
+
+    device: int
+    inode: int
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    mode: int
+
+
+class Event(NamedTuple):
+    """One file event.
+
+    Attributes:
+        time_ns: CLOCK_MONOTONIC-like order across processes, nanoseconds.
+        pid: process (thread group) that did it.
+        kind: what happened.
+        path: absolute; lexically normalised (no `.`, `..`, `//`), symlinks not resolved. For RENAME, LINK the old
+            name; for SYMLINK the link's target text as given.
+        path2: for RENAME, LINK, SYMLINK the new name, absolute; else "".
+        flags: open(2) flags for OPEN, renameat2(2) flags for RENAME.
+        result: the call's return value (negative errno on failure), None where it was recorded before the call was made.
+        signature: of the file before this open could change it; None where not taken, or where nothing was there.
+        existed: for OPEN, whether the path was there just before; None where not looked at.
+    """
+
+    time_ns: int
+    pid: int
+    kind: EventKind
+    path: str
+    path2: str
+    flags: int
+    result: int | None
+    signature: Signature | None
+    existed: bool | None
+
+
+@dataclass(slots=True, kw_only=True)
+class Process:
+    """One process image of the job's tree: a new one for each exec. Times as in Event."""
+
+    pid: int
+    ppid: int
+    argv: tuple[str, ...]
+    executable: str
+    cwd: str
+    started_ns: int
+    environment: dict[str, str] = field(default_factory=dict)  # only the names that were asked for
+    exit_code: int | None = None
+
+
+class ConsoleLine(NamedTuple):
+    """A line written to descriptor 1 or 2 that may hold a link; escape sequences and wrapping as written."""
+
+    time_ns: int
+    pid: int
+    descriptor: int
+    text: str
+
+
+@dataclass(slots=True, kw_only=True)
+class Trace:
+    """Everything observed of one command.
+
+    Attributes:
+        mode: `full`, `seccomp`, `preload` or `none`.
+        gaps: what could have been missed, one short phrase each (`io_uring`, `supervisor was killed`, …).
+        events: in order of time.
+    """
+
+    mode: str
+    gaps: tuple[str, ...] = ()
+    events: list[Event] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+    console: list[ConsoleLine] = field(default_factory=list)

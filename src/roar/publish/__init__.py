@@ -1,0 +1,1 @@
+"""Stage 6: share part of the graph with a glaas server."""
