@@ -1,9 +1,20 @@
-"""Fold the tracer's events into one use per path: what was read, what was written, what is left at the end."""
+"""Fold the tracer's events into one use per path: what was read, what was written, what is left at the end.
 
+The fold follows names through time. A read counts only for content that the job did not write itself; a file that is
+moved takes its history along; what is deleted before the end is temporary unless its earlier content was read.
+"""
+
+import os
+import stat
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roar.observe.trace import Signature
+from roar.observe.trace import Event, EventKind, Signature
+
+O_ACCMODE = os.O_ACCMODE
+RENAME_EXCHANGE = 2  # linux/fs.h
+DELETED = " (deleted)"  # what /proc/PID/fd shows behind the name of an O_TMPFILE
 
 
 class Made(StrEnum):
@@ -22,17 +33,186 @@ class PathUse:
         path: absolute, as in the events.
         read: content that the job had not itself written was opened for reading, and was there.
         written: opened for writing, created, renamed to, linked or truncated.
+        replaced: the first write left nothing of earlier content (new, truncated or renamed over).
         exists: the path is there after the command has ended (lstat).
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
-        signature: of the content at the first read; None where it was not taken or nothing was read.
+        signature: of the content at the first read, or just before the first write that kept content; None where
+            it was not taken or nothing was there.
+        moved_to: the content went to this path by a rename or a link, None otherwise.
         first_ns: time of the first event, as in Event.time_ns.
+        last_ns: time of the last write, 0 without one.
     """
 
     path: str
     read: bool = False
     written: bool = False
+    replaced: bool = False
     exists: bool = True
     made: Made = Made.FILE
     target: str | None = None
     signature: Signature | None = None
+    moved_to: str | None = None
     first_ns: int = 0
+    last_ns: int = 0
+
+
+class _Fold:
+    """The uses so far, by the name each file has at this moment of the job."""
+
+    def __init__(self) -> None:
+        self.uses: dict[str, PathUse] = {}
+        self.step = {
+            EventKind.OPEN: self.open,
+            EventKind.UNLINK: self.unlink,
+            EventKind.RENAME: self.rename,
+            EventKind.LINK: self.link,
+            EventKind.SYMLINK: self.symlink,
+            EventKind.TRUNCATE: self.truncate,
+            EventKind.MKNOD: self.create,
+            EventKind.MKDIR: self.make_directory,
+            EventKind.RMDIR: self.unlink,
+        }
+        self.folders: set[str] = set()  # every folder that a use lies in, to know a folder's rename from a file's
+
+    def at(self, path: str, event: Event) -> PathUse:
+        """The use of `path`, begun now if it is new."""
+        use = self.uses.get(path)
+        if use is None:
+            use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns)
+            folder = os.path.dirname(path)
+            while folder not in self.folders:
+                self.folders.add(folder)
+                folder = os.path.dirname(folder)
+        return use
+
+    def open(self, event: Event) -> None:
+        flags = event.flags
+        if flags & os.O_TMPFILE == os.O_TMPFILE or flags & os.O_PATH:
+            return
+        access = flags & O_ACCMODE
+        creates = bool(flags & os.O_CREAT)
+        writes = access != os.O_RDONLY or bool(flags & os.O_TRUNC)
+        if event.existed is False and not creates:
+            return  # recorded before a call that then failed
+        if flags & os.O_DIRECTORY or (event.signature is not None and stat.S_ISDIR(event.signature.mode)):
+            return
+        use = self.at(event.path, event)
+        fresh = creates and event.existed is False
+        if writes or fresh:
+            self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR)
+        elif not use.written:
+            self.read(use, event)
+
+    def read(self, use: PathUse, event: Event) -> None:
+        if not use.read:
+            use.read = True
+            use.signature = event.signature
+
+    def write(self, use: PathUse, event: Event, *, replaces: bool, reads: bool) -> None:
+        """A write that keeps earlier content also reads it: an edit in place, or an append."""
+        if not use.written:
+            use.replaced = replaces
+            if not replaces and not use.read and (event.existed or event.signature is not None):
+                use.read = True
+                use.signature = event.signature
+            elif not replaces and event.existed is None and reads and not use.read:
+                use.read = True
+        use.written = True
+        use.moved_to = None
+        use.made = Made.FILE
+        use.target = None
+        use.last_ns = event.time_ns
+
+    def create(self, event: Event) -> None:
+        self.write(self.at(event.path, event), event, replaces=True, reads=False)
+
+    def truncate(self, event: Event) -> None:
+        self.write(self.at(event.path, event), event, replaces=False, reads=False)
+
+    def make_directory(self, event: Event) -> None:
+        use = self.at(event.path, event)
+        use.made = Made.DIRECTORY
+
+    def symlink(self, event: Event) -> None:
+        use = self.at(event.path2, event)
+        self.write(use, event, replaces=True, reads=False)
+        use.made = Made.SYMLINK
+        use.target = event.path
+
+    def unlink(self, event: Event) -> None:
+        use = self.at(event.path, event)
+        use.last_ns = event.time_ns
+        if not use.written and not use.read and use.signature is None:
+            use.signature = event.signature
+
+    def link(self, event: Event) -> None:
+        self.arrive(event, self.uses.get(event.path), moved=False)
+
+    def rename(self, event: Event) -> None:
+        if event.path == event.path2:
+            return
+        if event.flags & RENAME_EXCHANGE:
+            self.exchange(event)
+            return
+        if event.path in self.folders:
+            self.move_folder(event)
+            return
+        self.arrive(event, self.uses.get(event.path), moved=True)
+
+    def arrive(self, event: Event, source: PathUse | None, *, moved: bool) -> None:
+        """The content of `event.path` now stands at `event.path2`."""
+        if source is None and not event.path.endswith(DELETED):
+            source = self.at(event.path, event)
+            source.signature = event.signature
+        written_here = source is None or source.written
+        if source is not None and not source.written and not source.read:
+            source.read = True  # content from before the job: the new name's input
+        target = self.at(event.path2, event)
+        self.write(target, event, replaces=True, reads=False)
+        if source is None:
+            return
+        target.made, target.target = source.made, source.target
+        if moved and written_here:
+            source.last_ns = event.time_ns
+        source.moved_to = event.path2
+
+    def exchange(self, event: Event) -> None:
+        one, other = self.at(event.path, event), self.at(event.path2, event)
+        for use in (one, other):
+            if not use.written and not use.read:
+                use.read = True
+        for use in (one, other):
+            self.write(use, event, replaces=True, reads=False)
+
+    def move_folder(self, event: Event) -> None:
+        """A folder was renamed: everything known below it goes along."""
+        prefix = event.path + "/"
+        moving = [p for p in self.uses if p.startswith(prefix) or p == event.path]
+        for old in moving:
+            new = event.path2 + old[len(event.path):]
+            source = self.uses[old]
+            if source.made is Made.DIRECTORY:
+                self.make_directory(event._replace(path=new))
+            elif source.moved_to is None and (source.written or source.read):
+                self.arrive(event._replace(path=old, path2=new), source, moved=True)
+        if not moving:
+            self.arrive(event, None, moved=True)
+
+
+def fold(events: Iterable[Event]) -> dict[str, PathUse]:
+    """One PathUse per path, temporary ones included.
+
+    Args:
+        events: in order of time, as `roar.observe.log.load_trace` gives them.
+
+    Returns:
+        By absolute path. `exists` is looked up in the file system now.
+    """
+    state = _Fold()
+    for event in events:
+        if event.result is not None and event.result < 0:
+            continue
+        state.step[event.kind](event)
+    for use in state.uses.values():
+        use.exists = os.path.lexists(use.path)
+    return state.uses

@@ -1,0 +1,117 @@
+"""Fold many files below one folder into one dataset.
+
+A dataset's digest is BLAKE3 over its members, sorted by path, one line `DIGEST  PATH` each: what `b3sum` prints for
+the files from inside the folder, so that anyone can recompute it.
+"""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+
+from roar.model import FileUse, Kind
+from roar.wire import Dataset, DatasetMember, shown
+
+SPLITS = 4  # a folder of up to this many large sub-folders (train, val, test, …) is that many datasets
+
+
+def dataset_digest(members: Sequence[tuple[str, str]]) -> str:
+    """The digest of a dataset.
+
+    Args:
+        members: path relative to the dataset's folder and digest, in any order.
+    """
+    from blake3 import blake3  # noqa: PLC0415  few jobs have a dataset
+
+    lines = (f"{digest}  {path}\n" for path, digest in sorted(members))
+    return blake3("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+
+
+def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[str] = ()) -> tuple[
+        list[FileUse], list[Dataset]]:
+    """Replace the files of large folders by one use each.
+
+    Args:
+        uses: of one direction (all inputs, or all outputs) of one job.
+        threshold: how many files below one folder make a dataset; 0 folds nothing.
+        keep: folders that are never a dataset themselves (the workspace root, home, /tmp).
+
+    Returns:
+        The uses with datasets in place of their members, sorted by path, and the datasets.
+    """
+    foldable = [use for use in uses if use.digest is not None and use.kind is Kind.FILE]
+    if not threshold or len(foldable) < threshold:
+        return sorted(uses, key=lambda use: use.path), []
+    tree = _Tree(foldable)
+    folders = tree.datasets(threshold, {*keep, "", "/"})
+    rest, datasets = [], []
+    members = _members(uses, folders, rest)
+    for folder, inside in members.items():
+        dataset = _dataset(folder, inside)
+        datasets.append(dataset)
+        rest.append(FileUse(path=folder + "/", digest=dataset.digest, size=sum(m.size for m in dataset.members),
+                            kind=Kind.DATASET, files=len(inside)))
+    return sorted(rest, key=lambda use: use.path), datasets
+
+
+def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) -> Mapping[str, list[FileUse]]:
+    """Sort uses into their dataset folders; those without one go to `rest`."""
+    home_of: dict[str, str | None] = {}
+    members: dict[str, list[FileUse]] = defaultdict(list)
+    for use in uses:
+        parent = os.path.dirname(use.path)
+        if parent not in home_of:
+            home_of[parent] = next((a for a in _ancestors(parent) if a in folders), None)
+        folder = home_of[parent]
+        if folder is None or use.digest is None:
+            rest.append(use)
+        else:
+            members[folder].append(use)
+    return members
+
+
+def _ancestors(folder: str) -> list[str]:
+    found = [folder]
+    while (parent := os.path.dirname(folder)) != folder:
+        found.append(parent)
+        folder = parent
+    return found
+
+
+def _dataset(folder: str, uses: Sequence[FileUse]) -> Dataset:
+    start = len(folder) + 1
+    members = sorted((DatasetMember(path=shown(use.path[start:]), digest=use.digest or "", size=use.size or 0)
+                      for use in uses), key=lambda member: member.path)
+    return Dataset(digest=dataset_digest([(m.path, m.digest) for m in members]), members=tuple(members))
+
+
+class _Tree:
+    """How many files lie directly in, and anywhere below, each folder."""
+
+    def __init__(self, uses: Sequence[FileUse]) -> None:
+        self.direct: dict[str, int] = defaultdict(int)
+        for use in uses:
+            self.direct[os.path.dirname(use.path)] += 1
+        self.total: dict[str, int] = defaultdict(int)
+        self.children: dict[str, set[str]] = defaultdict(set)
+        for folder, count in self.direct.items():
+            for ancestor in _ancestors(folder):
+                self.total[ancestor] += count
+                parent = os.path.dirname(ancestor)
+                if parent != ancestor:
+                    self.children[parent].add(ancestor)
+
+    def datasets(self, threshold: int, keep: Collection[str]) -> set[str]:
+        """The highest folders that are one dataset each."""
+        found: set[str] = set()
+        todo = [folder for folder in self.total if os.path.dirname(folder) == folder or folder == ""]
+        while todo:
+            folder = todo.pop()
+            if self.total[folder] < threshold:
+                continue
+            large = [child for child in self.children[folder] if self.total[child] >= threshold]
+            splits = large and not self.direct.get(folder) and len(large) == len(self.children[folder]) <= SPLITS
+            if folder in keep or splits:
+                todo += large
+            else:
+                found.add(folder)
+        return found

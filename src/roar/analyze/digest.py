@@ -1,0 +1,175 @@
+"""Content digests: BLAKE3 of many files at once, near the speed of reading them.
+
+Small files go through a thread pool (reading and hashing release the interpreter lock); a large file is mapped and
+hashed by all cores. A digest counts only when the file's signature is the same before and after hashing.
+"""
+
+import os
+import stat
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from roar.observe.trace import Signature
+
+LARGE = 4 * 1024 * 1024  # bytes; from here on one file keeps all cores busy
+BATCH = 64  # files a task, so that handing out work costs little
+
+
+class Digested(NamedTuple):
+    """What hashing one file gave.
+
+    Attributes:
+        digest: 64 lower-case hex, None where it could not be had; `note` says why.
+        size: bytes, None where unknown.
+        signature: of the content that was hashed.
+        settled: whether any later change must show in the signature, so that it may be remembered by it.
+    """
+
+    digest: str | None
+    size: int | None
+    signature: Signature | None
+    note: str | None = None
+    settled: bool = False
+
+
+def signature_of(status: os.stat_result) -> Signature:
+    """The signature in the tracer's form."""
+    return Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
+                     status.st_mode)
+
+
+def identity(signature: Signature) -> tuple[int, int, int, int, int]:
+    """The part of a signature that stands for content: all but the mode."""
+    return signature[:5]
+
+
+def clock_tick() -> int:
+    """The kernel's coarse clock, which file times are taken from, in nanoseconds since the epoch."""
+    return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+
+
+def settle(signatures: Sequence[Signature]) -> None:
+    """Wait, at most some milliseconds, until the clock has passed the last change of these files.
+
+    A change within the same tick of the clock would leave the signature as it is; after this any change shows
+    (the problem that git calls racy: git's Documentation/technical/racy-git).
+    """
+    latest = max((signature.ctime_ns for signature in signatures), default=0)
+    for _ in range(10):
+        now = clock_tick()
+        if latest < now or latest - now > 1_000_000_000:
+            return
+        time.sleep(0.002)
+
+
+def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int, int, int, int], str], *,
+                 progress: Callable[[int], None] | None = None) -> dict[str, Digested]:
+    """Hash files, skipping what is known.
+
+    Args:
+        wanted: by path, the signature that the content must have.
+        known: digests of earlier content by signature identity.
+        progress: called with the number of bytes done since the last call, from any thread.
+
+    Returns:
+        By path; every path of `wanted` is there.
+    """
+    results: dict[str, Digested] = {}
+    small: list[str] = []
+    large: list[str] = []
+    for path, signature in wanted.items():
+        digest = known.get(identity(signature))
+        if digest is not None:
+            results[path] = Digested(digest, signature.size, signature)
+        else:
+            (large if signature.size >= LARGE else small).append(path)
+    if small or large:
+        settle([wanted[path] for path in (*small, *large)])
+    report = progress or (lambda _: None)
+    _digest_small(small, wanted, results, report)
+    for path in large:
+        results[path] = _digest_large(path, wanted[path])
+        report(wanted[path].size)
+    return results
+
+
+def _digest_small(paths: Sequence[str], wanted: Mapping[str, Signature], results: dict[str, Digested],
+                  report: Callable[[int], None]) -> None:
+    batches = [paths[start:start + BATCH] for start in range(0, len(paths), BATCH)]
+
+    def work(batch: Sequence[str]) -> None:
+        for path in batch:
+            results[path] = _digest_one(path, wanted[path])
+        report(sum(wanted[path].size for path in batch))
+
+    threads = min(len(batches), _threads())
+    if threads <= 1:
+        for batch in batches:
+            work(batch)
+        return
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only for more than one batch
+
+    with ThreadPoolExecutor(threads) as pool:
+        for done in [pool.submit(work, batch) for batch in batches]:
+            done.result()
+
+
+def _threads() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _digest_one(path: str, signature: Signature) -> Digested:
+    from blake3 import blake3  # noqa: PLC0415  not needed where all is known
+
+    tick = clock_tick()
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME | os.O_NONBLOCK)
+    except PermissionError:  # O_NOATIME is for the owner only
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except OSError as error:
+            return _failed(error)
+    except OSError as error:
+        return _failed(error)
+    try:
+        hasher = blake3()
+        while block := os.read(descriptor, LARGE):
+            hasher.update(block)
+        return _checked(hasher.hexdigest(), os.fstat(descriptor), signature, tick)
+    except OSError as error:
+        return _failed(error)
+    finally:
+        os.close(descriptor)
+
+
+def _digest_large(path: str, signature: Signature) -> Digested:
+    from blake3 import blake3  # noqa: PLC0415
+
+    tick = clock_tick()
+    try:
+        hasher = blake3(max_threads=blake3.AUTO)
+        hasher.update_mmap(path)
+        return _checked(hasher.hexdigest(), os.stat(path), signature, tick)
+    except OSError as error:
+        return _failed(error)
+
+
+def _checked(digest: str, status: os.stat_result, expected: Signature, tick: int) -> Digested:
+    found = signature_of(status)
+    if identity(found) != identity(expected):
+        return Digested(None, None, None, "changed while it was digested")
+    return Digested(digest, found.size, found, None, found.ctime_ns < tick)
+
+
+def _failed(error: OSError) -> Digested:
+    return Digested(None, None, None, f"could not be read: {error.strerror or error}")
+
+
+def find_regular(path: str) -> Signature | None:
+    """The signature of the regular file at `path`, None where there is none. Symlinks are followed."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return signature_of(status) if stat.S_ISREG(status.st_mode) else None

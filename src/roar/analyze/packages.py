@@ -1,0 +1,120 @@
+"""Which distributions a Python program really imported, from the files it opened (PEP 376, PEP 503)."""
+
+import os
+import re
+from collections.abc import Iterable
+
+from roar.model import Package, Python
+from roar.observe.trace import Process
+
+_PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
+_DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist-info|egg-info)$")
+_INTERPRETER = re.compile(r"python(?:\d(?:\.\d+)?t?)?$")
+
+
+def read_python(paths: Iterable[str], processes: Iterable[Process]) -> Python | None:
+    """The interpreter's version and the imported distributions; None when no Python was seen.
+
+    Args:
+        paths: every absolute path that the job opened.
+        processes: the process tree; the first Python in it is the one that counts.
+    """
+    executable = next((p.executable for p in processes if _INTERPRETER.search(os.path.basename(p.executable))), None)
+    if executable is None:
+        return None
+    version = _version(executable)
+    if version is None:
+        return None
+    return Python(version=version, packages=tuple(_packages(paths)))
+
+
+def _version(executable: str) -> str | None:
+    """Full version of an interpreter: of this one without asking, else from pyvenv.cfg, else by running `-V`."""
+    import platform  # noqa: PLC0415  only when a Python was seen
+    import subprocess  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    if os.path.realpath(executable) == os.path.realpath(sys.executable):
+        return platform.python_version()
+    try:
+        with open(os.path.join(os.path.dirname(os.path.dirname(executable)), "pyvenv.cfg"), encoding="utf-8") as file:
+            for line in file:
+                name, _, value = line.partition("=")
+                if name.strip() in {"version", "version_info"}:
+                    return ".".join(value.strip().split(".")[:3])
+    except (OSError, UnicodeDecodeError):
+        pass
+    try:
+        done = subprocess.run([executable, "-V"], capture_output=True, text=True, timeout=5, check=False,
+                              stdin=subprocess.DEVNULL, start_new_session=True)
+    except (OSError, subprocess.TimeoutExpired, ValueError):
+        return None
+    words = (done.stdout or done.stderr).split()
+    return words[1] if len(words) > 1 and words[0] == "Python" else None
+
+
+def _packages(paths: Iterable[str]) -> list[Package]:
+    opened: dict[str, set[str]] = {}
+    for path in paths:
+        match = _PACKAGE_PATH.match(path)
+        if match is None:
+            continue
+        folder, name, inside = match.groups()
+        if not inside:
+            name = name.partition(".")[0]
+        if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:
+            opened.setdefault(folder, set()).add(name)
+    found = {package.name: package for folder, names in opened.items() for package in _distributions(folder, names)}
+    return sorted(found.values(), key=lambda package: package.name.lower())
+
+
+def _distributions(folder: str, names: set[str]) -> list[Package]:
+    """The distributions in one site-packages folder that own the top-level `names`."""
+    try:
+        entries = os.listdir(folder)
+    except OSError:
+        return []
+    installed: dict[str, tuple[str, str]] = {}  # distribution's folder → name, version
+    for entry in entries:
+        match = _DIST_INFO.match(entry)
+        if match:
+            installed[entry] = (match["name"], match["version"])
+    by_name = {_normalised(name): entry for entry, (name, _) in installed.items()}
+    packages, unknown = [], set()
+    for name in names:
+        entry = by_name.get(_normalised(name))
+        if entry is None:
+            unknown.add(name)
+        else:
+            packages.append(_package(*installed[entry]))
+    if unknown:
+        claimed = {_package(*installed[entry]) for entry in installed if unknown & _top_level(folder, entry)}
+        packages += [package for package in claimed if package not in packages]
+    return packages
+
+
+def _package(name: str, version: str) -> Package:
+    return Package(name=name.replace("_", "-"), version=version)
+
+
+def _normalised(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _top_level(folder: str, entry: str) -> set[str]:
+    """The importable names that a distribution installed: from top_level.txt, else from RECORD."""
+    try:
+        with open(os.path.join(folder, entry, "top_level.txt"), encoding="utf-8") as file:
+            return {line.strip() for line in file if line.strip()}
+    except (OSError, UnicodeDecodeError):
+        pass
+    names = set()
+    try:
+        with open(os.path.join(folder, entry, "RECORD"), encoding="utf-8", errors="replace") as file:
+            for line in file:
+                first = line.partition(",")[0]
+                top, slash, _ = first.partition("/")
+                names.add(top if slash else top.partition(".")[0])
+    except OSError:
+        pass
+    return names - {"..", "bin", "__pycache__", entry}

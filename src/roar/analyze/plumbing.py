@@ -1,0 +1,119 @@
+"""What is not an artifact: libraries, interpreter, caches, and everything else that a program touches to run.
+
+`RULES` is the whole of it, in order; the first rule that matches names the category. Settings add to both sides:
+`[filters] remove` leaves more paths out, `[filters] add` keeps paths that a rule would leave out.
+"""
+
+import fnmatch
+import os
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """A regular expression over the absolute path; `HOME` stands for the user's home folder."""
+
+    category: str
+    pattern: str
+    why: str
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("data", r"HOME/\.cache/huggingface/(?:hub|datasets|assets|xet)/(?!.*(?:\.lock$|/\.locks/|/\.no_exist/|/refs/"
+         r"|/CACHEDIR\.TAG$|/version\.txt$|/xet/))", "models and data sets in the Hugging Face cache"),
+    Rule("data", r"HOME/\.cache/torch/(?:hub/checkpoints|sentence_transformers)/", "models in the torch hub cache"),
+    Rule("data", r"HOME/\.keras/(?:datasets|models)/", "models and data sets in the Keras cache"),
+    Rule("data", r"HOME/scikit_learn_data/", "data sets that scikit-learn downloaded"),
+    Rule("system", r"/(?:proc|sys|dev|etc|run|boot|usr|lib|lib32|lib64|libx32|bin|sbin|snap)(?:/|$)",
+         "the operating system"),
+    Rule("system", r"/var/(?:lib|cache|run|log|spool)/|/(?:nix|gnu)/store/", "the operating system"),
+    Rule("bytecode", r".*(?:/__pycache__/|\.py[co]$)", "compiled Python"),
+    Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
+         "installed packages: recorded by name and version"),
+    Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
+    Rule("interpreter", r".*/lib(?:64)?/python\d(?:\.\d+)?t?(?:/|$)", "the Python standard library"),
+    Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth|[^/]*\.pth\.lock)$", "the interpreter's own set-up"),
+    Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda|\.pyenv|\.rustup|\.cargo|\.nvm"
+         r"|\.sdkman|\.julia/compiled)\d?/(?:envs/[^/]+/|versions/[^/]+/)?(?:bin|lib|etc|share|include|ssl|shims|toolchains"
+         r"|registry)/", "an interpreter and its libraries"),
+    Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
+    Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
+    Rule("git", r".*/\.git(?:ignore|attributes|modules|config)$|HOME/\.gitconfig$", "the repository's own files"),
+    Rule("roar", r".*/\.roar(?:/|$)", "roar's own record"),
+    Rule("settings", r"HOME/(?:\.config|\.local|\.nv|\.triton|\.ipython|\.jupyter|\.conda|\.npm|\.matplotlib|\.aws|\.kube"
+         r"|\.ssh|\.gnupg|\.docker|\.azure|\.pki|\.dbus|\.java|\.m2|\.gradle|\.theano|\.nltk_cookies|\.terminfo)(?:/|$)",
+         "the user's settings"),
+    Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc|Rprofile"
+         r"|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$", "the user's settings"),
+    Rule("cache", r"HOME/\.cache(?:/|$)", "caches"),
+    Rule("cache", r".*/(?:\.(?:pytest|mypy|ruff)_cache|\.ipynb_checkpoints|\.hypothesis|\.tox|\.nox|\.eggs"
+         r"|\.ccls-cache)(?:/|$)", "caches"),
+    Rule("cache", r".*/(?:torchinductor_[^/]*|torch_extensions|\.triton|triton_cache|nv_cache|ComputeCache|numba_cache"
+         r"|\.matplotlib|matplotlib-[a-z0-9_]{8}|fontconfig|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$", "compiled kernels and fonts"),
+    Rule("cache", r".*/(?:CACHEDIR\.TAG|\.DS_Store|\.nfs[0-9a-f]{16,})$", "caches"),
+)
+
+SOURCE_SUFFIXES = (".py", ".pyx", ".pyi", ".ipynb", ".sh", ".bash", ".zsh", ".r", ".R", ".Rmd", ".jl", ".lua", ".pl",
+                   ".rb", ".js", ".mjs", ".ts", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".rs", ".go",
+                   ".java", ".scala", ".kt", ".m", ".mk", ".cmake", "/Makefile", "/Snakefile", "/CMakeLists.txt")
+
+KEPT = ""
+
+
+class Plumbing:
+    """The rules, ready to be asked about many paths.
+
+    Args:
+        home: the user's home folder.
+        roots: folders that are plumbing as a whole (virtual environments seen in this job).
+        remove: glob patterns of paths to leave out besides (absolute, or relative to `base`).
+        add: glob patterns of paths to keep whatever the rules say.
+        base: the workspace root that relative patterns start from.
+    """
+
+    def __init__(self, *, home: str, roots: Iterable[str] = (), remove: Sequence[str] = (), add: Sequence[str] = (),
+                 base: str = "/") -> None:
+        self._categories: list[str] = []
+        alternatives = []
+        for rule in RULES:
+            pattern = rule.pattern.replace("HOME", re.escape(home.rstrip("/")))
+            alternatives.append(f"(?P<g{len(self._categories)}>{pattern})")
+            self._categories.append(KEPT if rule.category == "data" else rule.category)
+        self._rules = re.compile("|".join(alternatives), re.DOTALL)
+        self._roots = tuple(os.path.join(root, "") for root in roots)
+        self._add = _compile(add, base)
+        self._remove = _compile(remove, base)
+
+    def category(self, path: str) -> str:
+        """The category under which `path` is left out, or `""` when it may be an artifact."""
+        if self._add is not None and self._add.match(path):
+            return KEPT
+        if self._remove is not None and self._remove.match(path):
+            return "filters"
+        if self._roots and path.startswith(self._roots):
+            return "interpreter"
+        match = self._rules.match(path)
+        if match is None or match.lastgroup is None:
+            return KEPT
+        return self._categories[int(match.lastgroup[1:])]
+
+
+def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
+    if not patterns:
+        return None
+    whole = []
+    for pattern in patterns:
+        absolute = os.path.join(base, os.path.expanduser(pattern))
+        whole += [fnmatch.translate(absolute), fnmatch.translate(absolute.rstrip("/") + "/*")]
+    return re.compile("|".join(f"(?:{expression})" for expression in whole))
+
+
+def environment_roots(paths: Iterable[str]) -> set[str]:
+    """The virtual environments among `paths`: folders whose `pyvenv.cfg` was opened (PEP 405)."""
+    return {os.path.dirname(path) for path in paths if path.endswith("/pyvenv.cfg")}
+
+
+def is_source(path: str) -> bool:
+    """Whether the name says that a file is source code, which a repository records as code and not as data."""
+    return path.endswith(SOURCE_SUFFIXES)

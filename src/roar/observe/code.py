@@ -1,0 +1,168 @@
+"""The code as it was when the command started: commit, branch, remote, and the patch of uncommitted changes.
+
+git itself is asked, with its optional locks off, so that nothing in the repository changes.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from roar.model import Git
+from roar.observe.redaction import redact_text, redact_url
+
+PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
+TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """What git says.
+
+    Attributes:
+        root: the work tree's root folder, absolute.
+        git: the facts that the job keeps.
+        patch: the patch against `git.commit`, with secrets replaced; None for a clean tree.
+        note: why something is missing, or None.
+    """
+
+    root: str
+    git: Git
+    patch: bytes | None
+    note: str | None
+
+
+def find_repository(start: str) -> str | None:
+    """The root of the git work tree that `start` lies in, or None. Reads folders only; runs nothing."""
+    folder = os.path.abspath(start)
+    while True:
+        if os.path.exists(os.path.join(folder, ".git")):
+            return folder
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return None
+        folder = parent
+
+
+def _git(root: str, *arguments: str) -> bytes | None:
+    """The output of one git command, None where it failed. Run apart from the terminal: Ctrl-C is the command's."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    try:
+        done = subprocess.run(["git", "-C", root, *arguments], env=environment, stdin=subprocess.DEVNULL,
+                              capture_output=True, timeout=TIMEOUT_S, start_new_session=True, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None
+
+
+def read_head(root: str) -> str | None:
+    """The commit that HEAD names now, read from git's own files in microseconds; None where that is not plain.
+
+    Taken before the command starts, so that a commit made by the command changes nothing
+    (formats: gitrepository-layout(5)).
+    """
+    try:
+        git_dir = _git_dir(root)
+        common = git_dir
+        link = os.path.join(git_dir, "commondir")
+        if os.path.exists(link):
+            common = os.path.normpath(os.path.join(git_dir, _first_line(link)))
+        head = _first_line(os.path.join(git_dir, "HEAD"))
+        if not head.startswith("ref: "):
+            return head
+        name = head[5:]
+        for folder in (git_dir, common):
+            if os.path.exists(os.path.join(folder, name)):
+                return _first_line(os.path.join(folder, name))
+        with open(os.path.join(common, "packed-refs"), encoding="utf-8", errors="surrogateescape") as packed:
+            return next((line.split()[0] for line in packed if line.rstrip("\n").endswith(" " + name)), None)
+    except OSError:
+        return None
+
+
+def _git_dir(root: str) -> str:
+    path = os.path.join(root, ".git")
+    if os.path.isdir(path):
+        return path
+    return os.path.normpath(os.path.join(root, _first_line(path).removeprefix("gitdir: ")))
+
+
+def _first_line(path: str) -> str:
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.readline().rstrip("\n")
+
+
+def read_code(start: str, *, head: str | None = None) -> Code | None:
+    """The facts about the repository around `start`; None where there is none, or no git program.
+
+    Args:
+        head: the commit read before the command started; git is asked when None.
+    """
+    root = find_repository(start)
+    if root is None:
+        return None
+    commit = head or _line(_git(root, "rev-parse", "--verify", "-q", "HEAD"))
+    inside = _git(root, "rev-parse", "--is-inside-work-tree")
+    if inside is None:
+        return None
+    branch = _line(_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
+    patch, note = _read_patch(root, commit)
+    facts = Git(commit=commit, branch=branch, remote=_remote(root, branch), dirty=bool(patch) or note is not None)
+    return Code(root=root, git=facts, patch=patch, note=note)
+
+
+def _line(output: bytes | None) -> str | None:
+    text = os.fsdecode(output).strip() if output else ""
+    return text or None
+
+
+def _remote(root: str, branch: str | None) -> str | None:
+    name = _line(_git(root, "config", f"branch.{branch}.remote")) if branch else None
+    url = _line(_git(root, "config", f"remote.{name or 'origin'}.url"))
+    if url is None and name is None:
+        remotes = _line(_git(root, "remote"))
+        url = _line(_git(root, "config", f"remote.{remotes.split()[0]}.url")) if remotes else None
+    return redact_url(url) if url else None
+
+
+def _read_patch(root: str, commit: str | None) -> tuple[bytes | None, str | None]:
+    """The uncommitted changes of tracked files, and a note where they could not be had."""
+    against = commit or "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree, before the first commit
+    patch = _git(root, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", "--submodule=short", against)
+    if patch is None:
+        return None, "git could not tell what is uncommitted"
+    if len(patch) > PATCH_LIMIT:
+        return None, f"the uncommitted changes are {len(patch) // 1_000_000} MB and were not kept"
+    return (_without_secrets(patch), None) if patch else (None, None)
+
+
+def _without_secrets(patch: bytes) -> bytes:
+    text = patch.decode("utf-8", "surrogateescape")
+    return "".join(map(_redact_line, text.splitlines(keepends=True))).encode("utf-8", "surrogateescape")
+
+
+def _redact_line(line: str) -> str:
+    return redact_text(line) if line.startswith(("+", "-", " ")) else line
+
+
+def untracked(root: str, paths: Sequence[str]) -> list[str]:
+    """Those of `paths` (absolute, below `root`) that git does not track."""
+    if not paths:
+        return []
+    listed = _git(root, "ls-files", "-z", "--full-name", "--", *paths) if len(paths) < 500 else _git(
+        root, "ls-files", "-z", "--full-name")
+    tracked = {os.path.join(root, os.fsdecode(name)) for name in (listed or b"").split(b"\0") if name}
+    return [path for path in paths if path not in tracked]
+
+
+def addition_patch(root: str, path: str) -> bytes:
+    """A patch that adds one untracked file, in git's own form; empty where it cannot be made."""
+    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
+    name = os.path.relpath(path, root)
+    try:
+        done = subprocess.run(["git", "-C", root, "diff", "--no-index", "--no-color", "--binary", "--",
+                               "/dev/null", name], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=TIMEOUT_S, start_new_session=True, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return b""
+    return _without_secrets(done.stdout) if done.returncode == 1 and len(done.stdout) <= PATCH_LIMIT else b""

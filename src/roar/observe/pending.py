@@ -1,0 +1,142 @@
+"""The evidence of a job that is not recorded yet: a folder in `.roar/pending/` with `job.json` and the event log.
+
+It is written before the command starts, so that whatever happens to roar, the record can still be finished from it.
+"""
+
+import json
+import os
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from roar.errors import WorkspaceError
+from roar.model import Git, Host
+
+JOB, LOG, PATCH = "job.json", "events.log", "patch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """What is known of a job before it is analysed. Everything in it is free of secrets.
+
+    Attributes:
+        folder: where this evidence lies.
+        command: arguments with secrets replaced.
+        cwd: absolute.
+        started_ns: wall clock at the start, nanoseconds since the epoch.
+        owner: process id of the `roar` that runs it, and the clock tick it started at (proc_pid_stat(5)).
+        environment: what the trackers asked to see of the initial environment.
+        duration_s, exit_code, signal: how the command ended; None while it runs.
+        seen: the tracer's mode and gaps as known at the start.
+    """
+
+    folder: str
+    uid: str
+    command: tuple[str, ...]
+    cwd: str
+    started_ns: int
+    owner: tuple[int, int]
+    name: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    home: str = ""
+    tmpdir: str = ""
+    repository: str | None = None
+    git: Git | None = None
+    host: Host | None = None
+    code_note: str | None = None
+    duration_s: float | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    mode: str | None = None
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def log(self) -> str:
+        """Where the tracer writes its event log."""
+        return os.path.join(self.folder, LOG)
+
+    @property
+    def patch(self) -> bytes | None:
+        """The patch of uncommitted changes, None for a clean tree."""
+        try:
+            with open(os.path.join(self.folder, PATCH), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+
+    def ended(self, *, duration_s: float, exit_code: int, signal: int | None, mode: str, gaps: tuple[str, ...]
+              ) -> "Pending":
+        """The same with how the command ended."""
+        return replace(self, duration_s=duration_s, exit_code=exit_code, signal=signal, mode=mode, gaps=gaps)
+
+    def abandoned(self) -> bool:
+        """Whether the `roar` that ran this job is gone."""
+        pid, ticks = self.owner
+        return start_ticks(pid) != ticks
+
+    def remove(self) -> None:
+        """Forget the evidence, once it is recorded."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def start_ticks(pid: int) -> int:
+    """When a process started, in clock ticks since boot; 0 where there is no such process."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return 0
+
+
+def write_pending(pending: Pending, *, patch: bytes | None = None) -> None:
+    """Write or replace the evidence, in one step that a crash cannot tear."""
+    os.makedirs(pending.folder, mode=0o700, exist_ok=True)
+    if patch is not None:
+        _write(os.path.join(pending.folder, PATCH), patch)
+    values = asdict(pending)
+    values.pop("folder")
+    _write(os.path.join(pending.folder, JOB), json.dumps(values).encode())
+
+
+def _write(path: str, content: bytes) -> None:
+    new = path + ".new"
+    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+        file.write(content)
+    os.replace(new, path)
+
+
+def load_pending(folder: str) -> Pending:
+    """Read the evidence in one folder.
+
+    Raises:
+        WorkspaceError: there is none, or it is not whole.
+    """
+    path = os.path.join(folder, JOB)
+    try:
+        with open(path, encoding="utf-8") as file:
+            values: dict[str, Any] = json.load(file)
+        values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]), "gaps": tuple(values["gaps"]),
+                   "git": Git(**values["git"]) if values["git"] else None,
+                   "host": Host(**{**values["host"], "gpus": tuple(values["host"]["gpus"])}) if values["host"] else None}
+        return Pending(folder=folder, **values)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WorkspaceError(f"the evidence of an unfinished job in {path} cannot be read: {error}") from error
+
+
+def find_abandoned(pending_folder: str) -> list[str]:
+    """The folders of jobs whose `roar` is gone, oldest first."""
+    try:
+        names = os.listdir(pending_folder)
+    except OSError:
+        return []
+    found = []
+    for name in names:
+        folder = os.path.join(pending_folder, name)
+        try:
+            pending = load_pending(folder)
+        except WorkspaceError:
+            continue
+        if pending.abandoned():
+            found.append((pending.started_ns, folder))
+    return [folder for _, folder in sorted(found)]
