@@ -1,0 +1,7 @@
+"""`python -m roar`."""
+
+import sys
+
+from roar.cli import main
+
+sys.exit(main())

@@ -1,0 +1,126 @@
+"""The command `roar`: finds the verb, imports only its module, and turns a RoarError into text.
+
+Nothing heavy is imported here: `roar --help` and `roar --version` answer without argparse or dataclasses.
+"""
+
+import os
+import sys
+
+from roar import __version__
+from roar.errors import NotFoundError, RoarError, UsageError
+
+VERBS: dict[str, dict[str, str]] = {
+    "record": {
+        "run": "run a command and record what it read and wrote",
+        "init": "set a workspace up here (the first `roar run` does it too)",
+        "reset": "start a new session",
+        "pop": "forget the last job; the files stay",
+        "label": "set, unset or list labels on a job, artifact or session",
+        "recover": "finish the record of jobs that were cut short",
+    },
+    "ask": {
+        "status": "this session: steps, outputs that are stale, changed or gone",
+        "log": "the jobs, newest first",
+        "show": "all about a job, artifact, session or tracker run",
+        "dag": "the session's graph",
+        "lineage": "what an artifact was made from, and what was made of it",
+        "inputs": "the root inputs, and which of them nothing recorded produced",
+        "diff": "what differs between two jobs, the likely cause first",
+    },
+    "share": {
+        "register": "publish a session, job or artifact's lineage to a glaas server",
+        "ui": "serve this workspace's own pages on loopback and open them",
+    },
+    "set up": {
+        "config": "settings: their values and where each comes from",
+        "trackers": "the experiment trackers: on or off, and where each comes from",
+        "doctor": "check that roar works here",
+        "completion": "completion for bash, zsh or fish",
+    },
+}
+
+_REFERENCES = """\
+REF is @N (step N of the session; @-1 the last job), a job's uid or the start of it (4 or more), an artifact's digest
+or the start of it (6 or more), a path (the artifact now at that path), or a tracker run's URL.
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `roar` with `argv` (without the program's name) and return its exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+    except RoarError as error:
+        _flush_answer()
+        _complain(error)
+        return error.exit_status
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _forget_stdout()
+        return 141
+    return status
+
+
+def _dispatch(arguments: list[str]) -> int:
+    verb = arguments[0] if arguments else "--help"
+    if verb in {"--help", "-h", "help"}:
+        return main([arguments[1], "--help"]) if len(arguments) > 1 else _print_help()
+    if verb in {"--version", "-V"}:
+        print(f"roar {__version__}")
+        return 0
+    if not any(verb in group for group in VERBS.values()):
+        raise _unknown_verb(verb)
+    from importlib import import_module  # noqa: PLC0415  a verb's module is imported only when it is asked for
+
+    module = import_module(f"roar.commands.{verb}")
+    status: int = module.main(arguments[1:])
+    return status
+
+
+def _print_help() -> int:
+    print("usage: roar VERB …\n\nrecords what a command really read and wrote, as a lineage graph.\n")
+    for title, verbs in VERBS.items():
+        print(f"{title}:")
+        for verb, summary in verbs.items():
+            print(f"  {verb:<11}{summary}")
+        print()
+    print(_REFERENCES)
+    print("`roar VERB --help` explains one verb.")
+    return 0
+
+
+def _unknown_verb(verb: str) -> UsageError:
+    if verb.startswith("-"):
+        return UsageError(f"roar has no option {verb!r}.", hint="roar --help")
+    from difflib import get_close_matches  # noqa: PLC0415  only a mistyped verb needs it
+
+    known = [name for group in VERBS.values() for name in group]
+    close = get_close_matches(verb, known, n=3, cutoff=0.5)
+    meant = f" Did you mean {' or '.join(close)}?" if close else ""
+    return UsageError(f"roar has no verb {verb!r}.{meant}", hint=f"roar {close[0]} --help" if close else "roar --help")
+
+
+def _complain(error: RoarError) -> None:
+    """One sentence, the candidates and a hint, on stderr."""
+    lines = [f"roar: {error.message}"]
+    if isinstance(error, NotFoundError):
+        lines += [f"  {candidate}" for candidate in error.candidates]
+    if error.hint:
+        lines.append(f"  try: {error.hint}")
+    text = "\n".join(lines) + "\n"
+    sys.stderr.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+
+def _flush_answer() -> None:
+    """What was printed before an error comes before its message."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    """Give the interpreter a stdout that it can flush at exit: the reader of the real one has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,142 @@
+"""Opening `.roar/roar.db`: made or upgraded where needed, its errors as sentences.
+
+Paths may hold bytes that are not UTF-8. They are stored as they are: bound as bytes through `encoded`, cast to TEXT in
+the statement (`CAST(? AS TEXT)`), and read back with `surrogateescape`.
+"""
+
+import contextlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from urllib.parse import quote
+
+from roar.errors import WorkspaceError
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 60.0
+_APPLICATION_ID = 0x726F6172  # "roar"
+_MIGRATIONS: tuple[str, ...] = ()  # step N (from 0) upgrades version N+1 to N+2
+
+
+def open_database(path: str) -> sqlite3.Connection:
+    """Open the record at `path`, making it where it is missing and upgrading it where it is older.
+
+    A record that may only be read is opened for reading.
+
+    Raises:
+        WorkspaceError: the file is not a record, is broken, is locked, or was written by a newer roar.
+    """
+    try:
+        connection = _connect(path)
+        _prepare(connection, path)
+    except sqlite3.Error as error:
+        raise _translated(error, path) from error
+    return connection
+
+
+@contextlib.contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Hold the one write lock of the record; commit at the end, roll back on any error."""
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    except sqlite3.Error as error:
+        raise _translated(error, _path_of(connection)) from error
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException as error:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if isinstance(error, sqlite3.OperationalError):
+            raise _translated(error, _path_of(connection)) from error
+        raise
+
+
+def encoded(text: str) -> str | bytes:
+    """`text` as it may be bound to `CAST(? AS TEXT)`, lone surrogates included."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a surrogate that stands for no byte: it cannot be a path
+        return text.encode("utf-8", "replace")
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a TEXT value, bytes that are not UTF-8 as lone surrogates."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def _connect(path: str) -> sqlite3.Connection:
+    read_only = os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK))
+    if read_only:  # a write-ahead log cannot be shared where nothing may be written: read the file as it is
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?immutable=1", uri=True)
+    else:
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
+    connection.isolation_level = None
+    connection.text_factory = decoded
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -65536")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    version = _version(connection)
+    if version > SCHEMA_VERSION:
+        raise WorkspaceError(f"{path} was written by a newer roar (record version {version}, this one knows"
+                             f" {SCHEMA_VERSION}).", hint="pip install --upgrade roar-lineage")
+    if version == SCHEMA_VERSION:
+        return
+    if version == 0:
+        connection.execute("PRAGMA journal_mode = WAL")
+    with transaction(connection):
+        _migrate(connection, path)
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    """Bring the schema up to date, holding the write lock: another process may have done it meanwhile."""
+    version = _version(connection)
+    if version == 0:
+        if connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            raise WorkspaceError(f"{path} is an SQLite database but not a record of roar.")
+        _execute_script(connection, _schema())
+        connection.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+        version = SCHEMA_VERSION
+    for step in _MIGRATIONS[version - 1:]:
+        _execute_script(connection, step)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _schema() -> str:
+    with open(os.path.join(os.path.dirname(__file__), "schema.sql"), encoding="utf-8") as file:
+        return file.read()
+
+
+def _execute_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run each statement within the open transaction (`executescript` would commit it)."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _path_of(connection: sqlite3.Connection) -> str:
+    path: str = connection.execute("PRAGMA database_list").fetchone()[2]
+    return path
+
+
+def _translated(error: sqlite3.Error, path: str) -> WorkspaceError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return WorkspaceError(f"{path} is locked by another process.", hint=f"fuser {path}")
+    if "not a database" in text or "malformed" in text:
+        return WorkspaceError(f"{path} is broken: {text}.", hint=f"mv {path} {path}.broken")
+    return WorkspaceError(f"{path} cannot be used: {text}.")

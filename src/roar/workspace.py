@@ -1,0 +1,146 @@
+"""The folder `.roar/` and what lies in it. Found by reading files alone: git itself is never started."""
+
+import os
+from dataclasses import dataclass
+
+from roar.errors import WorkspaceError
+
+FOLDER = ".roar"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """A folder whose jobs are recorded together.
+
+    Attributes:
+        root: absolute path of the folder that holds `.roar/`; paths in the record are relative to it.
+    """
+
+    root: str
+
+    @property
+    def folder(self) -> str:
+        """The `.roar/` folder."""
+        return os.path.join(self.root, FOLDER)
+
+    @property
+    def database(self) -> str:
+        """The SQLite file with the record."""
+        return os.path.join(self.folder, "roar.db")
+
+    @property
+    def config_file(self) -> str:
+        """The workspace's own settings."""
+        return os.path.join(self.folder, "config.toml")
+
+    @property
+    def pending(self) -> str:
+        """The folder that holds one folder of evidence for each job that is not yet recorded."""
+        return os.path.join(self.folder, "pending")
+
+    def pending_job(self, uid: str) -> str:
+        """The folder for the evidence of job `uid`."""
+        return os.path.join(self.pending, uid)
+
+    def pending_uids(self) -> list[str]:
+        """The uids of jobs with evidence that is not yet recorded, sorted."""
+        try:
+            return sorted(entry.name for entry in os.scandir(self.pending) if entry.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def relative(self, path: str) -> str:
+        """`path` (absolute, normalised) as it is recorded: relative to the root, absolute outside it."""
+        if path == self.root:
+            return "."
+        return path.removeprefix(self.root.rstrip("/") + "/")
+
+    def absolute(self, path: str) -> str:
+        """Where a recorded path lies on this machine."""
+        return os.path.normpath(os.path.join(self.root, path))
+
+
+def find_workspace(start: str | None = None) -> Workspace:
+    """The workspace that `start` (default: the current folder) belongs to; its `.roar/` need not exist yet.
+
+    It is the nearest folder upwards that holds `.roar/`. The search ends at the root of the git work tree, which is
+    the workspace if nothing was found below it; it goes on from a submodule, whose superproject may hold `.roar/`.
+    Outside any work tree it is `start` itself.
+    """
+    start = os.path.realpath(start if start is not None else _current_folder())
+    submodule: str | None = None
+    for folder in _upwards(start):
+        if os.path.isdir(os.path.join(folder, FOLDER)):
+            return Workspace(folder)
+        gitdir = _gitdir(folder)
+        if gitdir is None:
+            continue
+        if not _is_submodule(gitdir):
+            return Workspace(submodule or folder)
+        submodule = submodule or folder
+    return Workspace(submodule or start)
+
+
+def open_workspace(start: str | None = None, *, create: bool = False) -> Workspace:
+    """The workspace of `start` with its `.roar/` in place.
+
+    Args:
+        start: where to look from, default the current folder.
+        create: make `.roar/` where it is missing.
+
+    Raises:
+        WorkspaceError: there is none and `create` is off, or it cannot be made.
+    """
+    workspace = find_workspace(start)
+    if create:
+        _make(workspace)
+    elif not os.path.isdir(workspace.folder):
+        raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
+    return workspace
+
+
+def _make(workspace: Workspace) -> None:
+    ignore = os.path.join(workspace.folder, ".gitignore")
+    if os.path.exists(ignore):
+        return
+    try:
+        os.makedirs(workspace.folder, exist_ok=True)
+        with open(ignore, "w", encoding="ascii") as file:
+            file.write("*\n")
+    except OSError as error:
+        raise WorkspaceError(f"{workspace.folder} cannot be made: {error.strerror}.") from error
+
+
+def _current_folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError as error:
+        raise WorkspaceError("The current folder no longer exists.", hint="cd") from error
+
+
+def _upwards(folder: str) -> list[str]:
+    folders = [folder]
+    while folder != (folder := os.path.dirname(folder)):
+        folders.append(folder)
+    return folders
+
+
+def _gitdir(folder: str) -> str | None:
+    """The git directory of a work tree whose root is `folder`, or None if it is no such root.
+
+    gitrepository-layout(5): `.git` is that directory, or a file `gitdir: PATH` (linked work trees, submodules).
+    """
+    path = os.path.join(folder, ".git")
+    if os.path.isdir(path):
+        return path if os.path.exists(os.path.join(path, "HEAD")) else None
+    try:
+        with open(path, "rb") as file:
+            text = os.fsdecode(file.read(4200)).strip()
+    except OSError:
+        return None
+    return text.removeprefix("gitdir:").strip() if text.startswith("gitdir:") else None
+
+
+def _is_submodule(gitdir: str) -> bool:
+    """A submodule's git directory lies in `modules/` of its superproject's; a linked work tree's in `worktrees/`."""
+    return "/modules/" in gitdir and "/worktrees/" not in gitdir
