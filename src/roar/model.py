@@ -1,8 +1,8 @@
-"""The nouns of lineage as frozen dataclasses: job, file use, tracker run, and what surrounds them.
+r"""The nouns of lineage as frozen dataclasses: job, file use, tracker run, and what surrounds them.
 
 Their fields are the JSON that `--json` prints and that glaas serves, name for name (`roar.wire` turns them into
 JSON and back). A path is text as `os.fsdecode` gives it: bytes that are not UTF-8 are lone surrogates (PEP 383)
-inside the client, and are shown and sent as ``\\xNN``.
+inside the client, and are shown and sent as ``\xNN``.
 """
 
 from dataclasses import dataclass, field

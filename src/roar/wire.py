@@ -8,12 +8,42 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from roar.model import FileUse, Git, Host, Job, JobState, Kind, Package, Python, Tracer, TrackerRun
-from roar.model import TrackerRunState, TrackerSummary
+from roar.model import (
+    FileUse,
+    Git,
+    Host,
+    Job,
+    JobState,
+    Kind,
+    Package,
+    Python,
+    Tracer,
+    TrackerRun,
+    TrackerRunState,
+    TrackerSummary,
+)
 
-__all__ = ["DatasetMember", "Dataset", "FileUse", "Git", "Host", "Job", "JobState", "Kind", "Package", "Payload",
-           "Python", "Registration", "Tracer", "TrackerRun", "TrackerRunState", "TrackerSummary", "canonical_json",
-           "dag_digest", "to_json"]
+__all__ = [
+    "Dataset",
+    "DatasetMember",
+    "FileUse",
+    "Git",
+    "Host",
+    "Job",
+    "JobState",
+    "Kind",
+    "Package",
+    "Payload",
+    "Python",
+    "Registration",
+    "Tracer",
+    "TrackerRun",
+    "TrackerRunState",
+    "TrackerSummary",
+    "canonical_json",
+    "dag_digest",
+    "to_json",
+]
 
 WIRE_VERSION = 1
 
@@ -65,7 +95,7 @@ class Registration:
 
 
 def shown(text: str) -> str:
-    """`text` with bytes that were not UTF-8 (lone surrogates) written as ``\\xNN``."""
+    r"""`text` with bytes that were not UTF-8 (lone surrogates) written as ``\xNN``."""
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

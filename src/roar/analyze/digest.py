@@ -13,6 +13,9 @@ from typing import NamedTuple
 from roar.observe.trace import Signature
 
 LARGE = 4 * 1024 * 1024  # bytes; from here on one file keeps all cores busy
+COARSE_NS = 2_000_000_000  # file systems that keep whole seconds, or pairs of them (FAT)
+SECOND_NS = 1_000_000_000
+CLOCK_REALTIME_COARSE = 5  # linux/time.h; Python does not name it
 BATCH = 64  # files a task, so that handing out work costs little
 
 
@@ -46,7 +49,7 @@ def identity(signature: Signature) -> tuple[int, int, int, int, int]:
 
 def clock_tick() -> int:
     """The kernel's coarse clock, which file times are taken from, in nanoseconds since the epoch."""
-    return time.clock_gettime_ns(time.CLOCK_REALTIME_COARSE)
+    return time.clock_gettime_ns(CLOCK_REALTIME_COARSE)
 
 
 def settle(signatures: Sequence[Signature]) -> None:
@@ -58,7 +61,7 @@ def settle(signatures: Sequence[Signature]) -> None:
     latest = max((signature.ctime_ns for signature in signatures), default=0)
     for _ in range(10):
         now = clock_tick()
-        if latest < now or latest - now > 1_000_000_000:
+        if latest < now or latest - now > SECOND_NS:
             return
         time.sleep(0.002)
 
@@ -159,7 +162,13 @@ def _checked(digest: str, status: os.stat_result, expected: Signature, tick: int
     found = signature_of(status)
     if identity(found) != identity(expected):
         return Digested(None, None, None, "changed while it was digested")
-    return Digested(digest, found.size, found, None, found.ctime_ns < tick)
+    return Digested(digest, found.size, found, None, _is_settled(found, tick))
+
+
+def _is_settled(signature: Signature, tick: int) -> bool:
+    """Whether any change after `tick` must show in the signature."""
+    whole_seconds = signature.mtime_ns % SECOND_NS == 0 and signature.ctime_ns % SECOND_NS == 0
+    return signature.ctime_ns + (COARSE_NS if whole_seconds else 0) < tick
 
 
 def _failed(error: OSError) -> Digested:

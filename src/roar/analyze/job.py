@@ -11,7 +11,9 @@ from roar.analyze.digest import Digested, digest_files, find_regular, identity
 from roar.analyze.fold import Made, PathUse, fold
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots, is_source
-from roar.analyze.trackers.analysis import TrackerAnalysis, TrackerFacts, analyze_trackers
+from roar.analyze.trackers.analysis import TrackerAnalysis, analyze_trackers
+from roar.analyze.trackers.contract import Ownership
+from roar.analyze.trackers.evidence import TrackerFacts
 from roar.model import FileUse, Python, TrackerRun, TrackerSummary
 from roar.observe.trace import Signature, Trace
 from roar.wire import Dataset
@@ -29,7 +31,7 @@ class Surroundings:
         repository: root of the git work tree, or None.
         environment: what the trackers asked to see of the initial environment; never a secret.
         started_ns, ended_ns: wall clock, nanoseconds since the epoch.
-        trackers: by name whether each tracker is analysed; a missing one is.
+        trackers: by name, whether each known tracker is analysed.
         threshold: how many files below one folder make a dataset; 0 for never.
     """
 
@@ -42,7 +44,6 @@ class Surroundings:
     started_ns: int
     ended_ns: int
     trackers: Mapping[str, bool]
-    analyze_trackers: bool = True
     filter_add: Sequence[str] = ()
     filter_remove: Sequence[str] = ()
     threshold: int = 0
@@ -79,6 +80,8 @@ def analyze(trace: Trace, around: Surroundings, known: Known,
     """Turn a trace into inputs, outputs and references.
 
     Args:
+        trace: everything that was seen.
+        around: where, when and under which settings.
         known: looks up digests of earlier content by signature.
         progress: told (bytes done, bytes in all) while files are digested.
     """
@@ -117,11 +120,11 @@ def _add_programs(uses: dict[str, PathUse], trace: Trace) -> None:
 def _trackers(trace: Trace, uses: Mapping[str, PathUse], around: Surroundings, result: Analysis) -> Mapping[
         str, tuple[str, bool]]:
     """By path, the tracker that owns it and whether it is payload. A failure of the layer loses nothing else."""
-    if not around.analyze_trackers:
+    if not any(around.trackers.values()):
         return {}
     facts = TrackerFacts(uses=uses, processes=trace.processes, console=trace.console, environment=around.environment,
                          cwd=around.cwd, home=around.home, tmpdir=around.tmpdir, started_at=around.started_ns,
-                         ended_at=around.ended_ns, root=around.root)
+                         ended_at=around.ended_ns, workspace=around.root)
     try:
         found = analyze_trackers(facts, around.trackers)
     except Exception as error:  # noqa: BLE001  the record must survive whatever a tracker's files hold
@@ -130,7 +133,7 @@ def _trackers(trace: Trace, uses: Mapping[str, PathUse], around: Surroundings, r
     result.tracker_analysis = found
     result.tracker_runs = found.runs
     result.warnings = found.warnings
-    return {path: (mine.tracker, mine.payload) for path, mine in found.owned.items()}
+    return {path: (mine.tracker, mine.ownership is Ownership.PAYLOAD) for path, mine in found.owned.items()}
 
 
 class _Kept:

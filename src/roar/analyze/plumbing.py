@@ -33,24 +33,25 @@ RULES: tuple[Rule, ...] = (
          "installed packages: recorded by name and version"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
     Rule("interpreter", r".*/lib(?:64)?/python\d(?:\.\d+)?t?(?:/|$)", "the Python standard library"),
-    Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth|[^/]*\.pth\.lock)$", "the interpreter's own set-up"),
+    Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),
     Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda|\.pyenv|\.rustup|\.cargo|\.nvm"
-         r"|\.sdkman|\.julia/compiled)\d?/(?:envs/[^/]+/|versions/[^/]+/)?(?:bin|lib|etc|share|include|ssl|shims|toolchains"
-         r"|registry)/", "an interpreter and its libraries"),
+         r"|\.sdkman|\.julia/compiled)\d?/(?:envs/[^/]+/|versions/[^/]+/)?(?:bin|lib|etc|share|include|ssl|shims"
+         r"|toolchains|registry)/", "an interpreter and its libraries"),
     Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
     Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
     Rule("git", r".*/\.git(?:ignore|attributes|modules|config)$|HOME/\.gitconfig$", "the repository's own files"),
     Rule("roar", r".*/\.roar(?:/|$)", "roar's own record"),
-    Rule("settings", r"HOME/(?:\.config|\.local|\.nv|\.triton|\.ipython|\.jupyter|\.conda|\.npm|\.matplotlib|\.aws|\.kube"
-         r"|\.ssh|\.gnupg|\.docker|\.azure|\.pki|\.dbus|\.java|\.m2|\.gradle|\.theano|\.nltk_cookies|\.terminfo)(?:/|$)",
+    Rule("settings", r"HOME/(?:\.config|\.local|\.nv|\.triton|\.ipython|\.jupyter|\.conda|\.npm|\.matplotlib|\.aws"
+         r"|\.kube|\.ssh|\.gnupg|\.docker|\.azure|\.pki|\.dbus|\.java|\.m2|\.gradle|\.theano|\.terminfo)(?:/|$)",
          "the user's settings"),
-    Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc|Rprofile"
-         r"|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$", "the user's settings"),
+    Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc"
+         r"|Rprofile|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$", "the user's settings"),
     Rule("cache", r"HOME/\.cache(?:/|$)", "caches"),
     Rule("cache", r".*/(?:\.(?:pytest|mypy|ruff)_cache|\.ipynb_checkpoints|\.hypothesis|\.tox|\.nox|\.eggs"
          r"|\.ccls-cache)(?:/|$)", "caches"),
     Rule("cache", r".*/(?:torchinductor_[^/]*|torch_extensions|\.triton|triton_cache|nv_cache|ComputeCache|numba_cache"
-         r"|\.matplotlib|matplotlib-[a-z0-9_]{8}|fontconfig|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$", "compiled kernels and fonts"),
+         r"|\.matplotlib|matplotlib-[a-z0-9_]{8}|fontconfig|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$",
+         "compiled kernels and fonts"),
     Rule("cache", r".*/(?:CACHEDIR\.TAG|\.DS_Store|\.nfs[0-9a-f]{16,})$", "caches"),
 )
 

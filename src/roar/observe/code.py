@@ -13,6 +13,7 @@ from roar.observe.redaction import redact_text, redact_url
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
+ARGUMENTS = 500  # paths that fit one command line with room to spare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +97,7 @@ def read_code(start: str, *, head: str | None = None) -> Code | None:
     """The facts about the repository around `start`; None where there is none, or no git program.
 
     Args:
+        start: absolute path of a folder.
         head: the commit read before the command started; git is asked when None.
     """
     root = find_repository(start)
@@ -128,7 +130,8 @@ def _remote(root: str, branch: str | None) -> str | None:
 def _read_patch(root: str, commit: str | None) -> tuple[bytes | None, str | None]:
     """The uncommitted changes of tracked files, and a note where they could not be had."""
     against = commit or "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree, before the first commit
-    patch = _git(root, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", "--submodule=short", against)
+    patch = _git(root, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", "--submodule=short",
+                 against)
     if patch is None:
         return None, "git could not tell what is uncommitted"
     if len(patch) > PATCH_LIMIT:
@@ -149,8 +152,7 @@ def untracked(root: str, paths: Sequence[str]) -> list[str]:
     """Those of `paths` (absolute, below `root`) that git does not track."""
     if not paths:
         return []
-    listed = _git(root, "ls-files", "-z", "--full-name", "--", *paths) if len(paths) < 500 else _git(
-        root, "ls-files", "-z", "--full-name")
+    listed = _git(root, "ls-files", "-z", "--full-name", "--", *(paths if len(paths) <= ARGUMENTS else ()))
     tracked = {os.path.join(root, os.fsdecode(name)) for name in (listed or b"").split(b"\0") if name}
     return [path for path in paths if path not in tracked]
 

@@ -117,11 +117,14 @@ def load_pending(folder: str) -> Pending:
         with open(path, encoding="utf-8") as file:
             values: dict[str, Any] = json.load(file)
         values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]), "gaps": tuple(values["gaps"]),
-                   "git": Git(**values["git"]) if values["git"] else None,
-                   "host": Host(**{**values["host"], "gpus": tuple(values["host"]["gpus"])}) if values["host"] else None}
+                   "git": Git(**values["git"]) if values["git"] else None, "host": _host(values["host"])}
         return Pending(folder=folder, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"the evidence of an unfinished job in {path} cannot be read: {error}") from error
+
+
+def _host(values: dict[str, Any] | None) -> Host | None:
+    return Host(**{**values, "gpus": tuple(values["gpus"])}) if values else None
 
 
 def find_abandoned(pending_folder: str) -> list[str]:

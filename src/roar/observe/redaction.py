@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 REDACTED = "[redacted]"
 
-_SECRET_WORDS = (
+_SECRET_WORDS = (  # noqa: S105  names, not values
     r"api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|"
     r"account[_-]?key|auth[_-]?key|license[_-]?key|token|secret|passwd|password|passphrase|pwd|credentials?|"
     r"client[_-]?secret|authorization|bearer|signature|sas|cookie"

@@ -4,9 +4,11 @@ import os
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from roar.analyze.digest import identity
 from roar.analyze.job import Analysis, Surroundings, analyze
+from roar.analyze.trackers.analysis import known_trackers
 from roar.config import Settings
 from roar.model import Git, Job, JobState, Tracer
 from roar.observe.code import addition_patch, untracked
@@ -28,3 +30,119 @@ class Recorded:
     job: Job
     analysis: Analysis
     recording_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _RunUpdate:
+    """What a later job proved about a tracker run, in the writer's form: `run_id` as the earlier job recorded it."""
+
+    tracker: str
+    run_id: str
+    project: str | None
+    entity: str | None
+    server: str | None
+    url: str | None
+
+
+def record_pending(workspace: Workspace, settings: Settings, pending: Pending) -> Recorded:
+    """Analyse the evidence of one job, write the record, and remove the evidence.
+
+    Raises:
+        WorkspaceError: the record cannot be written; the evidence is kept.
+    """
+    began = time.monotonic()
+    trace = _load(pending)
+    database = open_database(workspace.database)
+    try:
+        around = _surroundings(workspace, settings, pending)
+        analysis = analyze(trace, around, lambda wanted: digests.find(database, map(identity, wanted)))
+        patch = _patch(pending, analysis)
+        job = _job(workspace, pending, trace, analysis, patch)
+        written = write_job(database, job, payloads=analysis.payloads, datasets=analysis.datasets,
+                            blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
+                            tracker_updates=_updates(analysis))
+        digests.remember(database, _remembered(analysis))
+    finally:
+        database.close()
+    pending.remove()
+    return Recorded(job=written, analysis=analysis, recording_s=time.monotonic() - began)
+
+
+def _load(pending: Pending) -> Trace:
+    """What the tracer saw; a log that is missing is a gap, not a failure."""
+    if not os.path.exists(pending.log):
+        return Trace(mode="none", gaps=pending.gaps or ("the event log is missing",))
+    return load_trace(Path(pending.log))
+
+
+def _surroundings(workspace: Workspace, settings: Settings, pending: Pending) -> Surroundings:
+    ended_ns = pending.started_ns + int((pending.duration_s or 0) * 1e9)
+    return Surroundings(
+        root=workspace.root, cwd=pending.cwd, home=pending.home, tmpdir=pending.tmpdir, repository=pending.repository,
+        environment=pending.environment, started_ns=pending.started_ns,
+        ended_ns=ended_ns if pending.duration_s is not None else time.time_ns(),
+        trackers=settings.trackers(tracker.name for tracker in known_trackers()),
+        filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
+        threshold=settings.number("datasets.threshold"))
+
+
+def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
+    """The uncommitted changes with the untracked sources that were read, and their digest."""
+    if pending.git is None or pending.repository is None:
+        return None
+    new = untracked(pending.repository, analysis.sources)
+    patch = (pending.patch or b"") + b"".join(addition_patch(pending.repository, path) for path in new)
+    if not patch:
+        return None
+    from blake3 import blake3  # noqa: PLC0415  only a dirty tree needs it here
+
+    return blake3(patch).hexdigest(), patch
+
+
+def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysis, patch: tuple[str, bytes] | None
+         ) -> Job:
+    gaps = tuple(dict.fromkeys((*trace.gaps, *pending.gaps, *_gaps_of(pending))))
+    return Job(
+        uid=pending.uid, step=0, name=pending.name, command=pending.command,
+        cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=_rfc3339(pending.started_ns),
+        duration_s=pending.duration_s, exit_code=pending.exit_code, state=_state(pending),
+        git=_git(pending, patch), host=pending.host, python=analysis.python, tracer=Tracer(mode=trace.mode, gaps=gaps),
+        inputs=analysis.inputs, outputs=analysis.outputs, tracker_runs=analysis.tracker_runs,
+        trackers=analysis.trackers, labels=pending.labels)
+
+
+def _gaps_of(pending: Pending) -> tuple[str, ...]:
+    ended = () if pending.exit_code is not None else ("roar itself was stopped before the command ended",)
+    return ended + ((pending.code_note,) if pending.code_note else ())
+
+
+def _git(pending: Pending, patch: tuple[str, bytes] | None) -> Git | None:
+    if pending.git is None:
+        return None
+    facts = pending.git
+    return Git(commit=facts.commit, branch=facts.branch, remote=facts.remote, dirty=facts.dirty or patch is not None,
+               patch=patch[0] if patch else None)
+
+
+def _state(pending: Pending) -> JobState:
+    if pending.exit_code is None or pending.signal in INTERRUPTING:
+        return JobState.INTERRUPTED
+    by_signal = pending.exit_code - 128 in INTERRUPTING  # a shell or a handler that passes the signal on as a status
+    return JobState.INTERRUPTED if by_signal else JobState.DONE
+
+
+def _remembered(analysis: Analysis) -> list[digests.Digested]:
+    """Digests that the analysis has already found safe to remember by their signature."""
+    return [digests.Digested(identity(signature), digest, max(signature.mtime_ns, signature.ctime_ns)
+                             + digests.CLOCK_GRANULARITY_NS) for signature, digest in analysis.digests]
+
+
+def _rfc3339(nanoseconds: int) -> str:
+    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{nanoseconds // 1000 % 1_000_000:06d}Z"
+
+
+def _updates(analysis: Analysis) -> list[_RunUpdate]:
+    found = analysis.tracker_analysis.updates if analysis.tracker_analysis else ()
+    return [_RunUpdate(tracker=u.tracker, run_id=u.run_id, project=u.becomes.project, entity=u.becomes.entity,
+                       server=u.becomes.server, url=u.becomes.url) for u in found]

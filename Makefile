@@ -1,0 +1,50 @@
+# `make` prints what there is.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN     = $(VENV)/bin
+SOURCES = $(shell find native src -type f \( -name '*.c' -o -name '*.h' -o -name '*.S' \)) CMakeLists.txt pyproject.toml
+
+.PHONY: help demo test test-trackers bench lint docs clean
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopback (CHECK=1: look at it and stop)
+	$(BIN)/python examples/digits/demo.py $(if $(CHECK),--check)
+
+test: $(VENV)/.test ## the whole suite
+	$(BIN)/python -m pytest $(ARGS)
+
+test-trackers: $(VENV)/.test ## the heavy trackers' own SDKs as well
+	$(BIN)/python -m pytest -m heavy $(ARGS)
+
+bench: $(VENV)/.test ## the figures of docs/benchmarks.md, as ratios within one run
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+lint: $(VENV)/.test ## ruff and mypy
+	$(BIN)/ruff check src tests benchmarks examples tools
+	$(BIN)/mypy
+
+docs: $(VENV)/.test ## write the generated pages of docs/ anew
+	for tool in tools/write_*.py; do $(BIN)/python $$tool || exit 1; done
+
+$(VENV)/.made:
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@touch $@
+
+$(VENV)/.roar: $(VENV)/.made $(SOURCES)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server]'
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.roar examples/digits/requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r examples/digits/requirements.txt
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo $(wildcard tests/requirements*.txt) tools/install_test_needs.sh
+	sh tools/install_test_needs.sh $(BIN)/python
+	@touch $@
+
+clean: ## remove what make made
+	rm -rf $(VENV) build examples/digits/work src/roar/_native

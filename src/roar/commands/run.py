@@ -1,0 +1,290 @@
+"""`roar run`: run a command untouched, and record what it read and wrote.
+
+Two laws: the exit status is always the command's, and a failure of ours never fails it. The command starts first;
+facts about code and machine are gathered while it runs.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from roar.errors import RoarError, UsageError, WorkspaceError
+from roar.observe.code import find_repository, read_head
+from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
+from roar.observe.redaction import redact_command
+from roar.observe.tracing import Ended, Traced, start
+from roar.workspace import Workspace, find_workspace, open_workspace
+
+if TYPE_CHECKING:
+    from roar.config import Settings
+    from roar.record.evidence import Recorded
+
+USAGE = """usage: roar run [--name N] [--label K=V]... [-q] [--] CMD ARG...
+
+Run CMD untouched and record what it reads and writes. The exit status is CMD's.
+
+  --name N       a name for the job
+  --label K=V    a label for the job; may be given several times
+  -q, --quiet    say nothing on stderr
+  --             all that follows is the command
+
+  roar run @N [ARG...]   run step N of this session again, with ARGs changed or added
+"""
+
+
+@dataclass(slots=True)
+class Request:
+    """The command line of `roar run`, parsed."""
+
+    command: list[str] = field(default_factory=list)
+    name: str | None = None
+    labels: dict[str, str] = field(default_factory=dict)
+    quiet: bool = False
+
+
+def parse(argv: Sequence[str]) -> Request:
+    """Parse by hand: nothing after the command's first word is ever looked at.
+
+    Raises:
+        UsageError: an option of ours is unknown or incomplete, or there is no command.
+    """
+    request = Request()
+    words = list(argv)
+    while words and words[0].startswith("-"):
+        word = words.pop(0)
+        if word == "--":
+            break
+        option, has_value, value = word.partition("=")
+        if option in {"-q", "--quiet"} and not has_value:
+            request.quiet = True
+        elif option in {"--name", "--label"}:
+            if not has_value:
+                if not words:
+                    raise UsageError(f"{option} needs a value.", hint="roar run --help")
+                value = words.pop(0)
+            _set(request, option, value)
+        else:
+            raise UsageError(f"roar run has no option {word}.", hint="roar run --help")
+    if not words:
+        raise UsageError("roar run needs a command.", hint="roar run python train.py")
+    request.command = words
+    return request
+
+
+def _set(request: Request, option: str, value: str) -> None:
+    if option == "--name":
+        request.name = value
+        return
+    key, equals, text = value.partition("=")
+    if not equals or not key:
+        raise UsageError(f"--label takes KEY=VALUE, not {value!r}.", hint="roar run --label owner=alice CMD")
+    request.labels[key] = text
+
+
+def main(argv: list[str]) -> int:
+    """Run the command and record it; return the command's exit status."""
+    if argv[:1] in (["--help"], ["-h"]):
+        sys.stdout.write(USAGE)
+        return 0
+    request = parse(argv)
+    from roar.config import load_settings  # noqa: PLC0415  tomllib is read only where there are settings
+
+    settings = load_settings(find_workspace())
+    try:
+        workspace = open_workspace(create=True)
+        if request.command[0].startswith("@"):
+            request = _again(workspace, request)
+        pending = _begin(workspace, request)
+    except (WorkspaceError, OSError) as error:
+        return _run_unrecorded(request, error)
+    return _run(workspace, settings, request, pending)
+
+
+def _run(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> int:
+    """Start the command first, do everything else while it runs, record it when it has ended."""
+    head = read_head(pending.repository) if pending.repository else None
+    began = time.monotonic()
+    traced = start(request.command, log=Path(pending.log), mode=settings.text("tracer.mode"),
+                   environment_names=_environment_names(workspace))
+    try:
+        pending = _gather(pending, head)
+    except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
+        _warn(request, f"facts about the code and the machine are missing: {error}")
+    ended = traced.wait()
+    if ended.error is not None:
+        pending.remove()
+        sys.stderr.write(f"roar: {request.command[0]}: {_SHELL_WORDS.get(ended.error, ended.error)}\n")
+        return ended.exit_code
+    _finish(workspace, settings, request, _keep_end(pending, ended, traced, time.monotonic() - began))
+    return ended.exit_code
+
+
+_SHELL_WORDS = {"not found": "command not found", "not executable": "Permission denied"}
+
+
+def _run_unrecorded(request: Request, error: Exception) -> int:
+    """The command must run even where nothing can be written."""
+    from subprocess import call  # noqa: PLC0415  the rare way
+
+    reason = error.message if isinstance(error, RoarError) else str(error)
+    try:
+        status = call(request.command)
+    except FileNotFoundError:
+        sys.stderr.write(f"roar: {request.command[0]}: command not found\n")
+        return 127
+    except PermissionError:
+        sys.stderr.write(f"roar: {request.command[0]}: Permission denied\n")
+        return 126
+    _warn(request, f"this job was not recorded: {reason}")
+    return 128 - status if status < 0 else status
+
+
+def _begin(workspace: Workspace, request: Request) -> Pending:
+    """Write down what is known before the command starts."""
+    import tempfile  # noqa: PLC0415  for the folder that the command's tempfile will use
+
+    uid = os.urandom(16).hex()
+    pid = os.getpid()
+    cwd = os.getcwd()
+    pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
+                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), name=request.name,
+                      labels=request.labels, home=os.path.expanduser("~"), tmpdir=tempfile.gettempdir(),
+                      repository=find_repository(cwd))
+    write_pending(pending)
+    return pending
+
+
+def _gather(pending: Pending, head: str | None) -> Pending:
+    """The facts that need time: code, machine, and what trackers want of the environment."""
+    from roar.analyze.trackers.analysis import initial_environment  # noqa: PLC0415  while the command runs
+    from roar.observe.code import read_code  # noqa: PLC0415
+    from roar.observe.machine import read_host  # noqa: PLC0415
+
+    code = read_code(pending.cwd, head=head)
+    pending = replace(pending, host=read_host(), environment=dict(initial_environment(os.environ)),
+                      git=code.git if code else None, code_note=code.note if code else None)
+    write_pending(pending, patch=code.patch if code else None)
+    import roar.record.evidence  # noqa: F401, PLC0415  loaded while the command runs, so that recording starts at once
+
+    return pending
+
+
+def _keep_end(pending: Pending, ended: Ended, traced: Traced, duration_s: float) -> Pending:
+    """Add how the command ended to the evidence, before anything of ours can fail."""
+    pending = pending.ended(duration_s=round(duration_s, 6), exit_code=ended.exit_code, signal=ended.signal,
+                            mode=traced.mode, gaps=tuple(traced.gaps))
+    try:
+        write_pending(pending)
+    except OSError:
+        pass  # a full disk: recording says so below
+    return pending
+
+
+def _finish(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> None:
+    """Record the job and say so; on failure keep the evidence and say that."""
+    from roar.present.closing import render_closing  # noqa: PLC0415  loaded after the command has ended
+    from roar.record.evidence import record_pending  # noqa: PLC0415
+
+    try:
+        recorded = record_pending(workspace, settings, pending)
+    except KeyboardInterrupt:
+        _warn(request, f"recording was interrupted; `roar recover` finishes job {pending.uid[:8]}")
+        return
+    except Exception as error:  # noqa: BLE001  whatever goes wrong, the status is the command's and the evidence stays
+        reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
+        _warn(request, f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
+        return
+    for warning in recorded.analysis.warnings:
+        _warn(request, warning)
+    if not request.quiet:
+        sys.stderr.write(render_closing(recorded.job, recorded.analysis.left_out, recorded.recording_s))
+
+
+def _warn(request: Request, message: str) -> None:
+    if not request.quiet:
+        sys.stderr.write(f"roar: {message}\n")
+
+
+def finish_pending(workspace: Workspace, uid: str) -> "Recorded":
+    """Record a job whose `roar run` did not live to do it.
+
+    Raises:
+        WorkspaceError: its evidence cannot be read.
+    """
+    from roar.config import load_settings  # noqa: PLC0415
+    from roar.record.evidence import record_pending  # noqa: PLC0415
+
+    return record_pending(workspace, load_settings(workspace), load_pending(workspace.pending_job(uid)))
+
+
+def finish_abandoned(workspace: Workspace) -> int:
+    """Record every job whose `roar run` is gone; return how many. One that cannot be recorded keeps its evidence."""
+    done = 0
+    for folder in find_abandoned(workspace.pending):
+        try:
+            finish_pending(workspace, os.path.basename(folder))
+        except RoarError as error:
+            sys.stderr.write(f"roar: {error.message}\n")
+        else:
+            done += 1
+    return done
+
+
+def _environment_names(workspace: Workspace) -> tuple[str, ...]:
+    """The variables that trackers want to see of child processes.
+
+    Finding the trackers takes longer than starting the command, so the answer is kept, for as long as nothing is
+    installed into the folders that Python imports from.
+    """
+    stamp = [__file__, *(f"{entry}:{os.stat(entry).st_mtime_ns}" for entry in sys.path if os.path.isdir(entry))]
+    cache = os.path.join(workspace.folder, "cache", "environment-names")
+    try:
+        with open(cache, encoding="utf-8", errors="surrogateescape") as file:
+            kept, _, names = file.read().partition("\0\0")
+    except OSError:
+        kept = names = ""
+    if kept == "\0".join(stamp):
+        return tuple(names.split("\0"))
+    from roar.analyze.trackers.analysis import environment_names  # noqa: PLC0415  once per installation
+
+    found = tuple(environment_names())
+    os.makedirs(os.path.dirname(cache), exist_ok=True)
+    new = f"{cache}.{os.getpid()}"
+    with open(new, "w", encoding="utf-8", errors="surrogateescape") as file:
+        file.write("\0".join(stamp) + "\0\0" + "\0".join(found))
+    os.replace(new, cache)
+    return found
+
+
+def _again(workspace: Workspace, request: Request) -> Request:
+    """`roar run @N ARG...`: the command of a step, in its folder, with parameters replaced or added."""
+    from roar.query.steps import load_step_command  # noqa: PLC0415  only for a rerun
+
+    command, cwd = load_step_command(workspace, request.command[0])
+    os.chdir(cwd)
+    return replace(request, command=changed(command, request.command[1:]))
+
+
+def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
+    """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
+
+    `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form.
+    """
+    result = list(command)
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, _ = word.partition("=")
+        value = rest.pop(0) if word.startswith("-") and not equals and rest and not rest[0].startswith("-") else None
+        at = next((i for i, old in enumerate(result) if i and (old == name or old.startswith(name + "="))), None)
+        if at is None or not (equals or word.startswith("-")):
+            result += [word] if value is None else [word, value]
+        elif result[at] == name and at + 1 < len(result) and (value is not None or equals):
+            result[at + 1] = value if value is not None else word.partition("=")[2]
+        else:
+            result[at] = word if value is None else f"{name}={value}"
+    return result

@@ -1,0 +1,60 @@
+"""The few lines that `roar run` says on stderr when the job is recorded."""
+
+from collections.abc import Mapping
+
+from roar.model import FileUse, Job, JobState, Kind, TrackerRun, TrackerRunState
+from roar.wire import shown
+
+SHOWN = 4  # names of each direction; the rest is a number
+
+
+def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) -> str:
+    """What was recorded, for a person: files, tracker links, what was left out, how it was seen, what it cost."""
+    lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {_ending(job)}"]
+    lines += _files("read", job.inputs) + _files("wrote", job.outputs)
+    lines += [f"  {_tracker(run)}" for run in job.tracker_runs]
+    aside = _left_out(job, left_out)
+    if aside:
+        lines.append(f"  left out  {aside}")
+    lines.append(f"  seen by   {_observed(job)} · recording took {recording_s:.2f} s")
+    return shown("\n".join(lines)) + "\n"
+
+
+def _ending(job: Job) -> str:
+    seconds = "" if job.duration_s is None else f" after {job.duration_s:.1f} s"
+    if job.state is JobState.INTERRUPTED:
+        return f"interrupted{seconds}, exit status {job.exit_code}"
+    return f"done{seconds}" if job.exit_code == 0 else f"failed{seconds}, exit status {job.exit_code}"
+
+
+def _files(verb: str, uses: tuple[FileUse, ...]) -> list[str]:
+    if not uses:
+        return []
+    names = [f"{use.path} ({use.files} files)" if use.kind is Kind.DATASET else use.path for use in uses[:SHOWN]]
+    more = f" and {len(uses) - SHOWN} more" if len(uses) > SHOWN else ""
+    return [f"  {verb:<9} {', '.join(names)}{more}"]
+
+
+def _tracker(run: TrackerRun) -> str:
+    name = f"{run.label:<9}"
+    if run.url is not None:
+        return f"{name} {run.url}"
+    if run.how_to_view is not None:
+        verb = "upload it:" if run.state is TrackerRunState.OFFLINE else "see it:"
+        return f"{name} run {run.run_id} · {verb} {run.how_to_view}"
+    return f"{name} run {run.run_id} · {run.note or 'where it can be seen is not proven'}"
+
+
+def _left_out(job: Job, left_out: Mapping[str, int]) -> str:
+    parts = [f"{summary.filtered_files} files of {name}" for name, summary in job.trackers.items()]
+    parts += [f"{count} {category}" for category, count in sorted(left_out.items(), key=lambda item: -item[1])]
+    return ", ".join(parts)
+
+
+def _observed(job: Job) -> str:
+    if job.tracer.mode == "none":
+        return f"nothing: no file could be observed ({'; '.join(job.tracer.gaps) or 'no reason known'})"
+    gaps = f"; may have missed: {', '.join(job.tracer.gaps)}" if job.tracer.gaps else ", nothing missed"
+    return f"{job.tracer.mode} tracing{gaps}"
+
+

@@ -1,0 +1,52 @@
+"""Folding folders into datasets."""
+
+from blake3 import blake3
+
+from roar.analyze.datasets import dataset_digest, fold_datasets
+from roar.model import FileUse, Kind
+
+
+def files(folder, count, start=0):
+    return [FileUse(path=f"{folder}/{n:05}.png", digest=blake3(f"{folder}{n}".encode()).hexdigest(), size=2)
+            for n in range(start, start + count)]
+
+
+def test_many_files_below_one_folder_become_one_node():
+    uses = [*files("data/cat", 60), *files("data/dog", 50), *files("data/fox", 50), *files("data/owl", 50),
+            *files("data/bee", 50), FileUse(path="cfg.json", digest="a" * 64, size=1)]
+    folded, datasets = fold_datasets(uses, threshold=50)
+    assert [(u.path, u.kind, u.files) for u in folded] == [("cfg.json", Kind.FILE, None), ("data/", Kind.DATASET, 260)]
+    assert folded[1].size == 520
+    assert len(datasets[0].members) == 260
+    assert datasets[0].digest == folded[1].digest
+
+
+def test_splits_are_datasets_of_their_own():
+    folded, _ = fold_datasets([*files("d/train", 80), *files("d/val", 60)], threshold=50)
+    assert [u.path for u in folded] == ["d/train/", "d/val/"]
+
+
+def test_below_the_threshold_nothing_is_folded():
+    uses = files("d", 49)
+    assert fold_datasets(uses, threshold=50) == (uses, [])
+    assert fold_datasets(files("d", 500), threshold=0)[1] == []
+
+
+def test_the_workspace_itself_is_never_a_dataset():
+    folded, datasets = fold_datasets(files(".", 60) + [FileUse(path=f"f{n}", digest="b" * 64, size=1)
+                                                      for n in range(60)], threshold=50)
+    assert all("/" in u.path or u.kind is Kind.FILE for u in folded)
+    assert [d for d in datasets if len(d.members) > 60] == []
+
+
+def test_a_file_without_a_digest_stays_visible():
+    lost = FileUse(path="d/lost", digest=None, size=None, note="was deleted")
+    folded, _ = fold_datasets([*files("d", 60), lost], threshold=50)
+    assert lost in folded
+
+
+def test_the_digest_is_what_b3sum_prints_digested():
+    members = [("b", "2" * 64), ("a", "1" * 64)]
+    text = f"{'1' * 64}  a\n{'2' * 64}  b\n"
+    assert dataset_digest(members) == blake3(text.encode()).hexdigest()
+    assert dataset_digest(members[::-1]) == dataset_digest(members)

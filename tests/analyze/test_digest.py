@@ -1,0 +1,78 @@
+"""Digesting, and when a digest may be remembered."""
+
+import os
+
+import pytest
+from blake3 import blake3
+
+from roar.analyze.digest import LARGE, clock_tick, digest_files, find_regular, identity
+
+
+def signatures(*paths):
+    return {str(p): find_regular(str(p)) for p in paths}
+
+
+def test_digests_are_those_of_blake3(tmp_path):
+    content = {tmp_path / f"f{n}": os.urandom(n * 7) for n in range(200)}
+    content[tmp_path / "large"] = os.urandom(LARGE + 5)
+    for path, data in content.items():
+        path.write_bytes(data)
+    done = digest_files(signatures(*content), {})
+    assert {p: d.digest for p, d in done.items()} == {str(p): blake3(d).hexdigest() for p, d in content.items()}
+    assert all(d.settled for d in done.values()), "files made before the call must be fit to be remembered"
+
+
+def test_what_is_known_is_not_read(tmp_path):
+    file = tmp_path / "f"
+    file.write_bytes(b"abc")
+    wanted = signatures(file)
+    file.chmod(0)
+    done = digest_files(wanted, {identity(wanted[str(file)]): "ab" * 32})
+    assert done[str(file)].digest == "ab" * 32
+
+
+@pytest.mark.parametrize("size", [10, LARGE])
+def test_content_that_changed_has_no_digest(tmp_path, size):
+    file = tmp_path / "f"
+    file.write_bytes(b"x" * size)
+    wanted = signatures(file)
+    file.write_bytes(b"y" * (size + 1))
+    done = digest_files(wanted, {})[str(file)]
+    assert done.digest is None
+    assert "changed" in done.note
+
+
+def test_a_file_that_is_gone_says_so(tmp_path):
+    file = tmp_path / "f"
+    file.write_bytes(b"x")
+    wanted = signatures(file)
+    file.unlink()
+    done = digest_files(wanted, {})[str(file)]
+    assert (done.digest, done.note) == (None, "could not be read: No such file or directory")
+
+
+def test_a_change_within_the_clocks_tick_is_never_remembered_as_the_old_content(tmp_path):
+    """Rewrite a file with content of the same size as fast as possible while it is digested over and over."""
+    file = tmp_path / "f"
+    remembered = {}
+    for round_ in range(300):
+        file.write_bytes(b"%08d" % round_)
+        wanted = signatures(file)
+        done = digest_files(wanted, remembered)[str(file)]
+        if done.digest is not None:
+            assert done.digest == blake3(b"%08d" % round_).hexdigest()
+        if done.settled:
+            remembered[identity(done.signature)] = done.digest
+
+
+def test_only_regular_files_have_a_signature(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert find_regular(str(tmp_path)) is None
+    assert find_regular(str(tmp_path / "pipe")) is None
+    assert find_regular(str(tmp_path / "none")) is None
+
+
+def test_the_coarse_clock_is_never_ahead():
+    import time
+
+    assert clock_tick() <= time.time_ns()
