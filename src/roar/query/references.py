@@ -1,0 +1,251 @@
+"""What a REF on the command line names.
+
+`@N` (step N of the current session), `@-N` (the Nth job from the end), a job's uid or its start (4 or more), an
+artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL, a session's
+uid or its start (4 or more), `@` for the current session.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from roar.errors import NotFoundError, RoarError
+from roar.record.database import encoded
+from roar.workspace import Workspace
+
+SHORTEST_UID = 4
+SHORTEST_DIGEST = 6
+_CANDIDATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class JobReference:
+    """A job. `row_id` is its row in the record, `uid` its name anywhere."""
+
+    row_id: int
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactReference:
+    """An artifact; `path` where it was named by one."""
+
+    row_id: int
+    digest: str
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReference:
+    """A session."""
+
+    row_id: int
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerRunReference:
+    """A tracker run by its URL, and the rows of the jobs that wrote to it, the first one first."""
+
+    url: str
+    job_ids: tuple[int, ...]
+
+
+Reference = JobReference | ArtifactReference | SessionReference | TrackerRunReference
+
+
+def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Reference:
+    """What `ref` names.
+
+    Raises:
+        NotFoundError: nothing, or more than one thing; with candidates.
+    """
+    if ref.startswith("@"):
+        return _resolve_step(database, ref)
+    if "://" in ref:
+        return _resolve_url(database, ref)
+    found = list(_iter_prefix_matches(database, ref))
+    if not found or _is_path(database, workspace, ref):
+        at_path = _find_at_path(database, workspace, ref)
+        found += [] if at_path is None else [at_path]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise _unknown(database, ref)
+    raise NotFoundError(f"{ref!r} names more than one thing.", hint="more characters, or ./NAME for a path",
+                        candidates=tuple(_candidate(database, match) for match in found[:_CANDIDATES]))
+
+
+def resolve_job(database: sqlite3.Connection, workspace: Workspace, ref: str) -> JobReference:
+    """The job that `ref` names.
+
+    Raises:
+        NotFoundError: `ref` names no job.
+    """
+    found = resolve(database, workspace, ref)
+    if isinstance(found, TrackerRunReference) and len(found.job_ids) == 1:
+        return _job_reference(database, found.job_ids[0])
+    if not isinstance(found, JobReference):
+        raise NotFoundError(f"{ref!r} is not a job.", hint="roar log")
+    return found
+
+
+def find_current_session(database: sqlite3.Connection) -> SessionReference | None:
+    """The session that the next job will belong to; None before the first job."""
+    row = database.execute("SELECT id, uid FROM session ORDER BY id DESC LIMIT 1").fetchone()
+    return None if row is None else SessionReference(*row)
+
+
+def _resolve_step(database: sqlite3.Connection, ref: str) -> Reference:
+    session = find_current_session(database)
+    if session is None:
+        raise NotFoundError("No job has been recorded yet.", hint="roar run COMMAND")
+    if ref == "@":
+        return session
+    number = ref[1:]
+    if not number.removeprefix("-").isdecimal() or int(number) == 0:
+        raise NotFoundError(f"{ref!r} is not a step: steps are @1, @2, … and @-1 is the last job.", hint="roar log")
+    job_id = _find_step_job(database, session, int(number))
+    if job_id is None:
+        last = database.execute("SELECT max(number) FROM step WHERE session_id = ?", (session.row_id,)).fetchone()[0]
+        steps = f"its steps are @1 to @{last}" if last else "it has no jobs yet"
+        raise NotFoundError(f"This session has no {ref}: {steps}.", hint="roar log")
+    return _job_reference(database, job_id)
+
+
+def _find_step_job(database: sqlite3.Connection, session: SessionReference, number: int) -> int | None:
+    """The latest job of step `number`, or for a negative one that job counted from the end of the session."""
+    if number > 0:
+        row = database.execute(
+            "SELECT job.id FROM step JOIN job ON job.step_id = step.id WHERE session_id = ? AND number = ?"
+            " ORDER BY started_at DESC, job.id DESC LIMIT 1", (session.row_id, number)).fetchone()
+    else:
+        row = database.execute(
+            "SELECT job.id FROM job CROSS JOIN step ON step.id = job.step_id WHERE session_id = ?"
+            " ORDER BY started_at DESC, job.id DESC LIMIT 1 OFFSET ?", (session.row_id, -number - 1)).fetchone()
+    return None if row is None else row[0]
+
+
+def _job_reference(database: sqlite3.Connection, job_id: int) -> JobReference:
+    return JobReference(job_id, database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0])
+
+
+def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference:
+    """Trackers give one run several addresses (`…/runs/ID`, `…/runs/ID/overview`, `…?workspace=…`)."""
+    bare = ref.split("?", 1)[0].rstrip("/") if "/#/" not in ref else ref.rstrip("/")
+    rows = database.execute("SELECT DISTINCT url, job_id FROM tracker_run WHERE url IS NOT NULL ORDER BY job_id")
+    known = rows.fetchall()
+    for address in (ref, bare):
+        jobs = tuple(job_id for url, job_id in known if url.rstrip("/") in {address, address.rstrip("/")})
+        if jobs:
+            return TrackerRunReference(address, jobs)
+    inside = [(url, job_id) for url, job_id in known if bare.startswith(url.rstrip("/") + "/")]
+    if inside:
+        url = max(url for url, _ in inside)
+        return TrackerRunReference(url, tuple(job_id for other, job_id in inside if other == url))
+    from difflib import get_close_matches  # noqa: PLC0415  only for an error
+
+    close = get_close_matches(ref, sorted({url for url, _ in known}), n=_CANDIDATES, cutoff=0.7)
+    raise NotFoundError(f"No recorded job wrote to the tracker run {ref}.", hint="roar log", candidates=tuple(close))
+
+
+def _iter_prefix_matches(database: sqlite3.Connection, ref: str) -> Iterator[Reference]:
+    """Jobs, sessions and artifacts whose name starts with `ref`."""
+    text = ref.lower()
+    if not re.fullmatch(f"[0-9a-f]{{{SHORTEST_UID},64}}", text):
+        return
+    for row_id, uid in _prefixed(database, "job", text):
+        yield JobReference(row_id, uid)
+    for row_id, uid in _prefixed(database, "session", text):
+        yield SessionReference(row_id, uid)
+    if len(text) >= SHORTEST_DIGEST:
+        for row_id, digest in _prefixed_digests(database, text):
+            yield ArtifactReference(row_id, digest)
+
+
+def _prefixed(database: sqlite3.Connection, table: str, prefix: str) -> list[tuple[int, str]]:
+    return database.execute(
+        f"SELECT id, uid FROM {table} WHERE uid >= ? AND uid < ? LIMIT {_CANDIDATES + 1}",  # noqa: S608  names of our own
+        (prefix, prefix + "g")).fetchall()
+
+
+def _prefixed_digests(database: sqlite3.Connection, prefix: str) -> list[tuple[int, str]]:
+    rows = database.execute(
+        f"SELECT id, digest FROM artifact WHERE digest BETWEEN ? AND ? LIMIT {_CANDIDATES + 1}",  # noqa: S608  a number of our own
+        (bytes.fromhex(prefix.ljust(64, "0")), bytes.fromhex(prefix.ljust(64, "f"))))
+    return [(row_id, digest.hex()) for row_id, digest in rows]
+
+
+def _is_path(database: sqlite3.Connection, workspace: Workspace, ref: str) -> bool:
+    return os.path.lexists(ref) or any(
+        _path_id(database, path) is not None for path in recorded_forms(workspace, ref))
+
+
+def recorded_forms(workspace: Workspace, ref: str) -> list[str]:
+    """How the path `ref`, as a user types it, may stand in the record: itself and with symlinks resolved."""
+    absolute = os.path.abspath(ref)
+    real = os.path.realpath(ref)
+    forms = [workspace.relative(real), workspace.relative(absolute)]
+    return list(dict.fromkeys([*forms, *(form.rstrip("/") + "/" for form in forms)]))
+
+
+def _path_id(database: sqlite3.Connection, path: str) -> int | None:
+    row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(path),)).fetchone()
+    return None if row is None else row[0]
+
+
+def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) -> ArtifactReference | None:
+    """The recorded artifact that now lies at the path `ref`; None where the record does not know the path.
+
+    Raises:
+        NotFoundError: the path is recorded, but what lies there now is not.
+    """
+    from roar.query.files_now import find_at_path  # noqa: PLC0415  digests; a uid needs none of it
+
+    for path in recorded_forms(workspace, ref):
+        if _path_id(database, path) is not None:
+            row_id, digest = find_at_path(database, workspace, path)
+            return ArtifactReference(row_id, digest, path)
+    if not os.path.isfile(ref):
+        return None
+    from roar.query.files_now import find_elsewhere  # noqa: PLC0415
+
+    found = find_elsewhere(database, os.path.realpath(ref))
+    return None if found is None else ArtifactReference(*found, path=workspace.relative(os.path.realpath(ref)))
+
+
+def _candidate(database: sqlite3.Connection, match: Reference) -> str:
+    if isinstance(match, JobReference):
+        command = database.execute("SELECT command FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
+                                   (match.row_id,)).fetchone()[0]
+        return f"job {match.uid[:12]}  {_words(command)}"
+    if isinstance(match, SessionReference):
+        return f"session {match.uid[:12]}"
+    if isinstance(match, ArtifactReference):
+        row = database.execute(
+            "SELECT path FROM path WHERE id = coalesce((SELECT path_id FROM file_written WHERE artifact_id = ?1 LIMIT"
+            " 1), (SELECT path_id FROM file_read WHERE artifact_id = ?1 LIMIT 1))", (match.row_id,)).fetchone()
+        return f"artifact {match.digest[:12]}  {row[0] if row else ''}".rstrip()
+    return match.url
+
+
+def _words(command: str) -> str:
+    import json  # noqa: PLC0415  only for an error
+
+    return " ".join(json.loads(command))[:80]
+
+
+def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
+    from difflib import get_close_matches  # noqa: PLC0415  only for an error
+
+    if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
+        return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
+                             " a digest are the least.", hint="roar log")
+    name = os.path.basename(ref.rstrip("/"))
+    paths = [row[0] for row in database.execute("SELECT path FROM path")]
+    same_name = [path for path in paths if os.path.basename(path.rstrip("/")) == name]
+    close = same_name or get_close_matches(ref, paths[-5000:], n=_CANDIDATES)
+    return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
+                         candidates=tuple(close[:_CANDIDATES]))
