@@ -1,0 +1,236 @@
+"""What a tracker may know of a job: paths, console lines, environment, and the files that it declared to read."""
+
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import translate
+from functools import cached_property
+from typing import NamedTuple
+
+from roar.analyze.fold import Made, PathUse
+from roar.analyze.trackers.console import Console, iter_values
+from roar.analyze.trackers.contract import Proof, Reads, Tracker
+from roar.analyze.trackers.paths import PathIndex
+from roar.analyze.trackers.tables import is_regular, select, table_names
+from roar.analyze.trackers.urls import without_user_info
+from roar.observe.trace import ConsoleLine, Process
+
+_SECOND_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerFacts:
+    """Everything about one job that trackers may be told.
+
+    Attributes:
+        uses: by absolute path, everything that was read or written, with what was gone at the end.
+        environment: the job's initial one, as `initial_environment` gives it.
+        started_at: wall clock, nanoseconds since the epoch; `ended_at` likewise.
+        workspace: root of the workspace, absolute.
+    """
+
+    uses: Mapping[str, PathUse]
+    processes: Sequence[Process] = ()
+    console: Sequence[ConsoleLine] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    cwd: str
+    home: str
+    tmpdir: str
+    started_at: int
+    ended_at: int
+    workspace: str
+
+
+class Setting(NamedTuple):
+    """The value of an environment variable, and where it was seen: `environment` or `child environment`."""
+
+    value: str
+    source: Proof
+
+
+class JobEvidence:
+    """The facts of one job with their indexes, shared by all trackers."""
+
+    def __init__(self, facts: TrackerFacts) -> None:
+        self.facts = facts
+        self.claimed: dict[str, str] = {}
+
+    @cached_property
+    def paths(self) -> PathIndex:
+        """All files and symlinks; folders that were made count as folders."""
+        uses = self.facts.uses
+        folders = [path for path, use in uses.items() if use.made is Made.DIRECTORY]
+        files = uses if not folders else [path for path, use in uses.items() if use.made is not Made.DIRECTORY]
+        return PathIndex(files, folders)
+
+    @cached_property
+    def console(self) -> Console:
+        """What was printed."""
+        return Console(self.facts.console, self.facts.processes)
+
+
+class Evidence:
+    """One tracker's view of a job. Opens what the tracker declared, and nothing else.
+
+    Attributes:
+        paths: the index over all paths.
+        console: the lines that were printed.
+        home, cwd, tmpdir, workspace: absolute folders of the job.
+    """
+
+    def __init__(self, job: JobEvidence, tracker: Tracker) -> None:
+        self._job = job
+        self._reads = [(re.compile(translate(reads.pattern)), reads) for reads in tracker.reads]
+        self._tables: dict[str, frozenset[str]] = {}
+        self.paths = job.paths
+        self.console = job.console
+        self.home, self.cwd, self.tmpdir = job.facts.home, job.facts.cwd, job.facts.tmpdir
+        self.workspace = job.facts.workspace
+
+    # What was seen
+
+    def use(self, path: str) -> PathUse | None:
+        """All that the job did with a path."""
+        return self._job.facts.uses.get(path)
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._job.facts.uses
+
+    def was_written(self, path: str) -> bool:
+        """Whether the job created or changed it."""
+        use = self.use(path)
+        return use is not None and use.written
+
+    def was_read(self, path: str) -> bool:
+        """Whether the job read content there that it had not written itself."""
+        use = self.use(path)
+        return use is not None and use.read
+
+    def is_symlink(self, path: str) -> bool:
+        """Whether the job made a symlink here."""
+        use = self.use(path)
+        return use is not None and use.made is Made.SYMLINK
+
+    def owner(self, path: str) -> str | None:
+        """The tracker that has claimed a path before this one was asked."""
+        return self._job.claimed.get(path)
+
+    def first_seen(self, paths: Collection[str]) -> int:
+        """The time of the first event on any of these paths."""
+        return min((use.first_ns for path in paths if (use := self.use(path))), default=0)
+
+    def in_job_ms(self, milliseconds: object) -> bool:
+        """Whether a wall-clock time, in milliseconds since the epoch, falls into the job."""
+        if not isinstance(milliseconds, (int, float)):
+            return False
+        facts = self._job.facts
+        return facts.started_at // 1_000_000 <= milliseconds <= (facts.ended_at + _SECOND_NS) // 1_000_000
+
+    @property
+    def arguments(self) -> Sequence[tuple[str, ...]]:
+        """The argument vectors of all processes."""
+        return [process.argv for process in self._job.facts.processes]
+
+    # Settings
+
+    def setting(self, *names: str, program: str | None = None) -> Setting | None:
+        """The value of the first of these variables that has one; None where processes disagree.
+
+        A script's own changes show in the environment of the children that it starts. Where `program` is given and
+        was started, its environment alone decides.
+        """
+        for name in names:
+            processes = self._job.facts.processes
+            if program:
+                own = [process for process in processes if os.path.basename(process.executable) == program]
+                processes = own if any(iter_values(own, name)) else processes
+            initial = self._job.facts.environment.get(name, "")
+            children = {without_user_info(value) for value in iter_values(processes, name)}
+            if program and children and processes is not self._job.facts.processes:
+                values = children
+            else:
+                values = children | ({without_user_info(initial)} if initial else set())
+            if len(values) == 1:
+                value = values.pop()
+                initially = value == without_user_info(initial)
+                return Setting(value, Proof.ENVIRONMENT if initially else Proof.CHILD_ENVIRONMENT)
+            if values:
+                return None
+        return None
+
+    def settings(self, name: str) -> list[str]:
+        """Every value that a variable had in any process."""
+        values = [self._job.facts.environment.get(name, ""), *iter_values(self._job.facts.processes, name)]
+        return [without_user_info(value) for value in dict.fromkeys(values) if value]
+
+    # Files
+
+    def head(self, path: str, size: int | None = None) -> bytes:
+        """The first bytes of a declared file, at most its declared limit; empty where there is none."""
+        return _read(path, 0, self._declared(path, size))
+
+    def tail(self, path: str, size: int | None = None) -> bytes:
+        """The last bytes of a declared file."""
+        limit = self._declared(path, size)
+        try:
+            return _read(path, max(0, os.lstat(path).st_size - limit), limit)
+        except OSError:
+            return b""
+
+    def text(self, path: str, size: int | None = None) -> str:
+        """The first bytes as text; what is no UTF-8 is replaced."""
+        return self.head(path, size).decode("utf-8", "replace")
+
+    def tables(self, path: str) -> frozenset[str]:
+        """The tables of a declared database."""
+        if path not in self._tables:
+            self._require(path)
+            self._tables[path] = table_names(path)
+        return self._tables[path]
+
+    def rows(
+        self, path: str, table: str, columns: Sequence[str], where: str = "", values: Sequence[object] = (),
+    ) -> list[tuple[object, ...]]:
+        """Rows of a declared database, declared columns only; empty where there are none."""
+        reads = [reads for reads in self._require(path) if table in reads.tables]
+        return select(path, table, columns, reads[0].tables if reads else {}, where, values)
+
+    def member(self, path: str) -> bytes:
+        """The declared member of a declared zip archive; empty where there is none."""
+        for reads in self._require(path):
+            if reads.member and is_regular(path):
+                try:
+                    with zipfile.ZipFile(path) as archive, archive.open(reads.member) as member:
+                        return member.read(reads.limit)
+                except (OSError, KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+                    return b""
+        return b""
+
+    def _require(self, path: str) -> list[Reads]:
+        matching = [reads for pattern, reads in self._reads if pattern.match(path)]
+        if not matching:
+            raise PermissionError(f"{path} is not declared to be read.")
+        return matching
+
+    def _declared(self, path: str, size: int | None) -> int:
+        limit = max(reads.limit for reads in self._require(path))
+        return limit if size is None else min(size, limit)
+
+
+def _read(path: str, offset: int, size: int) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return b""
+        return os.pread(descriptor, size, offset)
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+

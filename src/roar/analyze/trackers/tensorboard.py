@@ -1,0 +1,107 @@
+"""TensorBoard's format, as written by torch, tensorboardX, TensorFlow, Keras and Lightning: event files and their kin."""
+
+import os
+import re
+import shlex
+
+from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
+from roar.analyze.trackers.evidence import Evidence
+from roar.model import TrackerRun, TrackerRunState
+
+_EVENT_FILE = re.compile(r"events\.out\.tfevents\.\d{10}\..+", re.DOTALL)
+_VERSION = b"\x1a\x0dbrain.Event:2"
+_VERSION_AT = 21
+_LIGHTNING = re.compile(r"version_\d+")
+_LIGHTNING_FILES = ("hparams.yaml", "metrics.csv")
+_STEP = re.compile(r"\d{5}")
+_EMBEDDING_FILES = frozenset({"tensors.tsv", "metadata.tsv", "sprite.png"})
+_PARTS = frozenset({"eval", "test", "train", "val", "validation"})
+
+
+class Tensorboard(Tracker):
+    """See the module."""
+
+    name = "tensorboard"
+    label = "TensorBoard"
+    last = True
+    reads = (
+        Reads(pattern="*/events.out.tfevents.*", limit=64, part="the first record: the format's version"),
+    )
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """Event files and what their writers put beside them. They are payloads: scripts do read them again."""
+        findings = Findings()
+        folders: set[str] = set()
+        written: set[str] = set()
+        for path in evidence.paths.with_head("events"):
+            folder, _, name = path.rpartition("/")
+            if _EVENT_FILE.fullmatch(name) and evidence.owner(path) is None and _is_event_file(evidence, path):
+                folders.add(folder)
+                if evidence.is_symlink(path):
+                    findings.noise(path)
+                elif evidence.was_written(path):
+                    findings.payload(path)
+                    written.add(folder)
+        for folder in written:
+            _claim_beside(evidence, folder, findings)
+        _claim_lightning(evidence, written, findings)
+        findings.runs += [self._run(evidence, folder) for folder in _log_folders(written)]
+        return findings
+
+    def _run(self, evidence: Evidence, folder: str) -> TrackerRun:
+        inside = folder.startswith(evidence.workspace + "/")
+        return TrackerRun(
+            tracker=self.name, label=self.label,
+            run_id=os.path.relpath(folder, evidence.workspace) if inside else folder,
+            state=TrackerRunState.LOCAL, how_to_view=f"tensorboard --logdir {shlex.quote(folder)}", evidence=Proof.FILE,
+        )
+
+
+def _is_event_file(evidence: Evidence, path: str) -> bool:
+    start = evidence.head(path, _VERSION_AT + len(_VERSION))
+    return not start or start[_VERSION_AT:] == _VERSION
+
+
+def _claim_beside(evidence: Evidence, folder: str, findings: Findings) -> None:
+    index = evidence.paths
+    for place in (folder, folder.rpartition("/")[0]):
+        findings.payload(*_written(evidence, f"{place}/plugins/profile"))
+    if f"{folder}/projector_config.pbtxt" not in evidence:
+        return
+    findings.payload(f"{folder}/projector_config.pbtxt")
+    for step in index.folders_in(folder):
+        if _STEP.fullmatch(step):
+            findings.payload(*(
+                path for path in _written(evidence, f"{folder}/{step}") if path.rpartition("/")[2] in _EMBEDDING_FILES
+            ))
+
+
+def _written(evidence: Evidence, folder: str) -> list[str]:
+    return [path for path in evidence.paths.below(folder) if evidence.was_written(path)]
+
+
+def _claim_lightning(evidence: Evidence, folders: set[str], findings: Findings) -> None:
+    """Lightning's `version_N/hparams.yaml` and `metrics.csv`, beside an event file or each other."""
+    for name in _LIGHTNING_FILES:
+        for path in evidence.paths.named(name):
+            folder = path.rpartition("/")[0]
+            if not evidence.was_written(path) or evidence.owner(path):
+                continue
+            both = all(f"{folder}/{other}" in evidence for other in _LIGHTNING_FILES)
+            versioned = _LIGHTNING.fullmatch(folder.rpartition("/")[2]) is not None
+            if (versioned and (both or folder in folders)) or (name == "hparams.yaml" and folder in folders):
+                findings.payload(path)
+
+
+def _log_folders(folders: set[str]) -> list[str]:
+    """One folder per run: sub-runs count with the folder above, `train` and `validation` with their parent."""
+    grouped = {folder.rpartition("/")[0] if folder.rpartition("/")[2] in _PARTS else folder for folder in folders}
+    return sorted(folder for folder in grouped if not any(above in grouped for above in _above(folder)))
+
+
+def _above(folder: str) -> list[str]:
+    parts = folder.split("/")
+    return ["/".join(parts[:count]) for count in range(2, len(parts))]
+
+
+TRACKER = Tensorboard()

@@ -1,0 +1,387 @@
+"""Weights & Biases: `wandb/run-<time>-<id>/` with its transaction log `run-<id>.wandb`, the same from 0.12 to 0.31."""
+
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+from urllib.parse import quote, unquote, urlsplit
+
+from roar.analyze.trackers.contract import Findings, Proof, Reads, RunUpdate, Tracker
+from roar.analyze.trackers.environment import ENVIRONMENT
+from roar.analyze.trackers.evidence import Evidence
+from roar.analyze.trackers.records import iter_fields, iter_records, text_fields
+from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
+from roar.model import TrackerRun, TrackerRunState
+
+_FOLDER = re.compile(r"(?P<mode>run|offline-run|dryrun)-\d{8}_\d{6}-(?P<rest>.+)")
+_LOG = re.compile(r"run-(?P<id>.+)\.wandb(?P<side>\.synced|\.syncstate)?")
+_MAGIC = b":W&B"
+_RUN_RECORD = 17
+_RUN_FIELDS = {
+    1: "run_id", 2: "entity", 3: "project", 6: "group", 8: "name", 12: "sweep",
+}
+_WRITTEN_BY_WANDB = re.compile(
+    r"run-[^/]+\.wandb(\.synced|\.syncstate)?|(logs|tmp)/.*"
+    r"|files/(config\.yaml|wandb-summary\.json|wandb-metadata\.json|requirements\.txt|output\.log"
+    r"|conda-environment\.yaml|diff\.patch|diff_[0-9a-f]+\.patch|upstream_diff_[0-9a-f]+\.patch"
+    r"|wandb-(history|events)\.jsonl|(media|code)/.*)",
+    re.DOTALL,
+)
+_BESIDE_RUNS = re.compile(
+    r"(latest-run|debug\.log|debug-internal\.log)(\.\d+)?|debug-cli\..+\.log|wandb-resume\.json",
+)
+_SWEEP_CONFIG = re.compile(r"config-.+\.(yaml|json)")
+_TEMPORARY = re.compile(
+    r"wandb-\d+-\d+-\d+|tmp[a-z0-9_]+wandb(-media|-artifacts)?|wandb_(symon|gpu_stats|xpu)-\d+-\d+-\d+\.sock"
+    r"|wandb-symon-portfile-\d+|\.system-monitor-portfile\d+|debug-cli\..+\.log",
+)
+_PORT_FILE = re.compile(r"port-\d+\.txt(\.tmp)?")
+_VIEW_RUN = re.compile(r"wandb: (?:.*?View run (?:(?P<name>.*?) )?at:? |Synced (?P<old_name>.*?): )(?P<url>https?://\S+)")
+_SYNCED = re.compile(r"\[(?P<project>[^\]]*)/(?P<id>[^/\]]+)\] View run .*?at:? (?P<url>https?://\S+)")
+_SYNCING = re.compile(r"Syncing: (?P<url>https?://\S+?/runs/\S+)")
+_BASE_IN_LOG = re.compile(r"Loading settings from environment variables: \{'base_url': '([^']+)'")
+_NEW_HOSTS = frozenset({"forge.coreweave.com", "api.forge.coreweave.com"})
+_SEGMENTS_OF_A_RUN = 4
+
+
+class _Link(NamedTuple):
+    """A run's address as the console gave it."""
+
+    url: str
+    name: str | None
+
+
+@dataclass(slots=True)
+class _Folder:
+    """One run folder: `path` below `store` (the `wandb` folder)."""
+
+    path: str
+    store: str
+    mode: str
+    run_id: str
+    log: str
+
+
+class Wandb(Tracker):
+    """See the module."""
+
+    name = "wandb"
+    label = "W&B"
+    environment = ENVIRONMENT["wandb"]
+    reads = (
+        Reads(pattern="*/run-*.wandb", limit=65536, part="header and run record: id, entity, project, group, name"),
+        Reads(pattern="*/logs/debug.log", limit=65536,
+              part="the line `finishing run ENTITY/PROJECT/ID`; up to 0.16 the server's address"),
+        Reads(pattern="*/wandb/settings", part="`base_url`, `entity`, `project`; only when the job opened it"),
+        Reads(pattern="*/.wandb/settings", part="the same"),
+    )
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """Confirmed run folders, what lies in and around them, and the runs that the job made in them."""
+        findings = Findings()
+        folders = list(_run_folders(evidence))
+        for folder in folders:
+            self._claim_folder(evidence, folder, findings)
+        for store in {folder.store for folder in folders} | set(_sweep_stores(evidence)):
+            _claim_store(evidence, store, findings)
+        _claim_user_folders(evidence, findings)
+        _claim_temporary(evidence, findings)
+        _claim_settings(evidence, findings)
+        links = _links(evidence)
+        synced = _synced(evidence)
+        for folder in sorted(folders, key=lambda folder: evidence.first_seen([folder.log])):
+            known = [*links.get(folder.run_id, []), *synced.get(folder.run_id, [])]
+            if evidence.was_written(folder.log):
+                findings.runs += self._runs(evidence, folder, known)
+            elif _was_synced_here(evidence, folder):
+                findings.updates += [
+                    RunUpdate(tracker=self.name, run_id=folder.run_id, becomes=run)
+                    for run in self._runs(evidence, folder, known) if run.url
+                ]
+        if not folders:
+            findings.runs += self._seen_elsewhere(evidence)
+        return findings
+
+    def refresh(self, run: TrackerRun, evidence: Evidence) -> TrackerRun | None:
+        """The run's address, when its folder was uploaded since and the server is proven by the settings."""
+        words = shlex.split(run.how_to_view or "")
+        if words[:2] != ["wandb", "sync"] or not os.path.lexists(f"{words[-1]}/run-{run.run_id}.wandb.synced"):
+            return None
+        store = os.path.dirname(words[-1])
+        folder = _Folder(words[-1], store, "run", run.run_id, f"{words[-1]}/run-{run.run_id}.wandb")
+        found = self._compose(evidence, folder, may_read_settings=True)
+        merged = replace(
+            found, entity=found.entity or run.entity, project=found.project or run.project, name=run.name or found.name,
+        )
+        return merged if merged.url else replace(
+            merged, state=TrackerRunState.PARTIAL, how_to_view=None,
+            note="It was uploaded, but nothing here proves to which server and entity.",
+        )
+
+    def _claim_folder(self, evidence: Evidence, folder: _Folder, findings: Findings) -> None:
+        start = len(folder.path) + 1
+        for path in evidence.paths.below(folder.path):
+            tail = path[start:]
+            if _WRITTEN_BY_WANDB.fullmatch(tail) or (tail.startswith("files/") and evidence.is_symlink(path)):
+                findings.noise(path)
+
+    def _runs(self, evidence: Evidence, folder: _Folder, links: list[_Link]) -> list[TrackerRun]:
+        run = self._compose(evidence, folder)
+        found = {link.url: self._from_link(run, link) for link in links}
+        return list(found.values()) or [run]
+
+    def _from_link(self, run: TrackerRun, link: _Link) -> TrackerRun:
+        entity, project, _, run_id = segments(link.url)[-_SEGMENTS_OF_A_RUN:]
+        return replace(
+            run, run_id=run_id, entity=entity, project=project, name=link.name or run.name, url=link.url,
+            server=before(link.url, _SEGMENTS_OF_A_RUN), state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
+            how_to_view=None, note=None,
+        )
+
+    def _compose(self, evidence: Evidence, folder: _Folder, *, may_read_settings: bool = False) -> TrackerRun:
+        record = _run_record(evidence, folder.log)
+        entity, project, base_in_log = _from_debug_log(evidence, folder)
+        settings = _settings(evidence, folder.store, unread=may_read_settings)
+        entity = record.get("entity") or entity or _value(evidence, "WANDB_ENTITY") or settings.get("entity")
+        project = record.get("project") or project or _value(evidence, "WANDB_PROJECT") or settings.get("project")
+        run = TrackerRun(
+            tracker=self.name, label=self.label, run_id=folder.run_id, project=project, entity=entity,
+            name=record.get("name"), group=record.get("group") or record.get("sweep"), evidence=Proof.FILE,
+        )
+        if folder.mode != "run":
+            return replace(
+                run, state=TrackerRunState.OFFLINE, how_to_view=f"wandb sync {shlex.quote(folder.path)}",
+            )
+        server, proof = _server(evidence, base_in_log, settings.get("base_url"))
+        if server and entity and project:
+            url = clean_url(f"{server}/{quote(entity)}/{quote(project)}/runs/{quote(folder.run_id, safe='=+&$@')}")
+            return replace(run, server=server, url=url, state=TrackerRunState.ONLINE, evidence=proof)
+        missing = " and ".join(
+            what for what, known in (("server", server), ("entity", entity), ("project", project)) if not known
+        )
+        return replace(run, server=server, note=f"Nothing proves the run's {missing}.")
+
+    def _seen_elsewhere(self, evidence: Evidence) -> list[TrackerRun]:
+        """Runs of programs that a launcher started where nothing could be observed: only their lines are known."""
+        runs = {}
+        for match, line in evidence.console.matches(_VIEW_RUN, containing="wandb: "):
+            link = _link(match)
+            if link and evidence.console.is_from_elsewhere(line):
+                blank = TrackerRun(tracker=self.name, label=self.label, run_id="")
+                runs[link.url] = self._from_link(blank, link)
+        return list(runs.values())
+
+
+def _run_folders(evidence: Evidence) -> Iterator[_Folder]:
+    """Folders whose name and transaction log agree; without any log, those with `logs/debug.log`."""
+    found: dict[str, _Folder] = {}
+    with_log = set()
+    for extension in ("wandb", "syncstate", "synced"):
+        for path in evidence.paths.with_extension(extension):
+            folder, _, name = path.rpartition("/")
+            match = _LOG.fullmatch(name)
+            if match is None or folder in found:
+                continue
+            with_log.add(folder)
+            log = f"{folder}/run-{match['id']}.wandb"
+            if (here := _named_run_folder(folder, match["id"], log)) and _is_log(evidence, log):
+                found[folder] = here
+    for path in evidence.paths.named("debug.log"):
+        folder = path.removesuffix("/logs/debug.log")
+        if folder != path and folder not in with_log and (here := _named_run_folder(folder, None, path)):
+            found[folder] = here
+    yield from found.values()
+
+
+def _named_run_folder(folder: str, run_id: str | None, log: str) -> _Folder | None:
+    store, _, name = folder.rpartition("/")
+    match = _FOLDER.fullmatch(name)
+    if match is None or store.rpartition("/")[2] not in {"wandb", ".wandb"}:
+        return None
+    rest = match["rest"]
+    if run_id is None:
+        run_id = rest
+    elif rest != run_id and not re.fullmatch(re.escape(run_id) + r"-\d+", rest):
+        return None
+    return _Folder(folder, store, match["mode"], run_id, log)
+
+
+def _is_log(evidence: Evidence, path: str) -> bool:
+    start = evidence.head(path, len(_MAGIC))
+    return not start or start == _MAGIC
+
+
+def _sweep_stores(evidence: Evidence) -> Iterator[str]:
+    for name in ("wandb", ".wandb"):
+        for store in evidence.paths.folders_named(name):
+            if any(_sweep_configs(evidence, store)):
+                yield store
+
+
+def _sweep_configs(evidence: Evidence, store: str) -> Iterator[str]:
+    for folder in evidence.paths.folders_in(store):
+        if folder.startswith("sweep-"):
+            for name in evidence.paths.files_in(f"{store}/{folder}"):
+                if _SWEEP_CONFIG.fullmatch(name):
+                    yield f"{store}/{folder}/{name}"
+
+
+def _claim_store(evidence: Evidence, store: str, findings: Findings) -> None:
+    findings.noise(*(f"{store}/{name}" for name in evidence.paths.files_in(store) if _BESIDE_RUNS.fullmatch(name)))
+    findings.noise(*_sweep_configs(evidence, store))
+    findings.noise(*(
+        f"{store}/logs/{name}" for name in evidence.paths.files_in(f"{store}/logs") if name.startswith("debug-sync.")
+    ))
+
+
+def _claim_user_folders(evidence: Evidence, findings: Findings) -> None:
+    """Caches, logs and settings below the user's own folders; staging holds full copies of logged artifacts."""
+    for setting, base, default in (
+        ("WANDB_CACHE_DIR", "XDG_CACHE_HOME", ".cache"), ("WANDB_CONFIG_DIR", "XDG_CONFIG_HOME", ".config"),
+        ("WANDB_DATA_DIR", "XDG_DATA_HOME", ".local/share"),
+    ):
+        folders = {f"{evidence.home}/{default}/wandb"}
+        folders |= {f"{_absolute(evidence, value)}/wandb" for value in evidence.settings(base)}
+        folders |= {_absolute(evidence, value) + tail for value in evidence.settings(setting) for tail in ("", "/wandb")}
+        for folder in folders:
+            for top in ("artifacts", "logs"):
+                for path in evidence.paths.below(f"{folder}/{top}"):
+                    claim = findings.payload if "/artifacts/staging/" in path else findings.noise
+                    claim(path)
+            findings.noise(*(f"{folder}/{name}" for name in evidence.paths.files_in(folder) if name == "settings"))
+    if findings.owned and f"{evidence.home}/.netrc" in evidence:
+        findings.noise(f"{evidence.home}/.netrc")
+
+
+def _absolute(evidence: Evidence, value: str) -> str:
+    return os.path.normpath(os.path.join(evidence.cwd, os.path.expanduser(value)))
+
+
+def _claim_temporary(evidence: Evidence, findings: Findings) -> None:
+    index = evidence.paths
+    for name in index.files_in(evidence.tmpdir):
+        if _TEMPORARY.fullmatch(name):
+            findings.noise(f"{evidence.tmpdir}/{name}")
+    for name in index.folders_in(evidence.tmpdir):
+        folder = f"{evidence.tmpdir}/{name}"
+        if _TEMPORARY.fullmatch(name):
+            findings.noise(*index.below(folder))
+        elif name.startswith("tmp"):
+            findings.noise(*(f"{folder}/{file}" for file in index.files_in(folder) if _PORT_FILE.fullmatch(file)))
+
+
+def _claim_settings(evidence: Evidence, findings: Findings) -> None:
+    """A `settings` file counts only with an entry that `wandb init` writes."""
+    for path in evidence.paths.named("settings"):
+        store = path.rpartition("/")[0]
+        if store.rpartition("/")[2] in {"wandb", ".wandb"} and _ini(evidence, path):
+            findings.noise(path)
+
+
+def _ini(evidence: Evidence, path: str) -> dict[str, str]:
+    found = {}
+    for line in evidence.text(path).splitlines():
+        match = re.fullmatch(r"\s*(base_url|entity|project)\s*=\s*(\S.*?)\s*", line)
+        if match:
+            found[match[1]] = match[2]
+    return found
+
+
+def _settings(evidence: Evidence, store: str, *, unread: bool) -> dict[str, str]:
+    """Entries of the settings files that the job opened; the one beside the runs wins."""
+    found: dict[str, str] = {}
+    for path in (f"{evidence.home}/.config/wandb/settings", f"{store}/settings"):
+        if unread or evidence.was_read(path):
+            found |= _ini(evidence, path)
+    return found
+
+
+def _run_record(evidence: Evidence, log: str) -> dict[str, str]:
+    """The run record: the second of the log. Reading stops there."""
+    if not log.endswith(".wandb"):
+        return {}
+    for number, record in enumerate(iter_records(evidence.head(log), _MAGIC)):
+        for field, value in iter_fields(record):
+            if field == _RUN_RECORD:
+                return text_fields(value, _RUN_FIELDS)
+        if number:
+            break
+    return {}
+
+
+def _from_debug_log(evidence: Evidence, folder: _Folder) -> tuple[str | None, str | None, str | None]:
+    path = f"{folder.path}/logs/debug.log"
+    finishing = re.compile(rf"finishing run (?:([^/\s]+)/)?(.+)/{re.escape(folder.run_id)}\s*$", re.MULTILINE)
+    match = finishing.search(evidence.tail(path).decode("utf-8", "replace"))
+    base = _BASE_IN_LOG.search(evidence.text(path))
+    return (match[1], match[2], base[1] if base else None) if match else (None, None, base[1] if base else None)
+
+
+def _value(evidence: Evidence, name: str) -> str | None:
+    setting = evidence.setting(name, program="wandb-core")
+    return setting.value if setting else None
+
+
+def _server(evidence: Evidence, in_log: str | None, in_settings: str | None) -> tuple[str | None, Proof]:
+    """The address of the pages of a proven server, and the proof. There is no default."""
+    app = evidence.setting("WANDB_APP_URL", program="wandb-core")
+    if app and (base := clean_base(app.value)):
+        return base, app.source
+    if base := clean_base(in_log):
+        return _pages(base), Proof.FILE
+    if evidence.settings("WANDB_BASE_URL"):
+        setting = evidence.setting("WANDB_BASE_URL", program="wandb-core")
+        base = clean_base(setting.value) if setting else None
+        return (_pages(base), setting.source) if base and setting else (None, Proof.FILE)
+    base = clean_base(in_settings)
+    return (_pages(base), Proof.CONFIG_FILE) if base else (None, Proof.FILE)
+
+
+def _pages(base: str) -> str:
+    """The address of the pages that belong to an API address."""
+    host = urlsplit(base).hostname
+    if host in _NEW_HOSTS:
+        return "https://forge.coreweave.com/wandb"
+    if "://api.wandb." in base:
+        return base.replace("://api.", "://", 1)
+    return base.replace("://api.", "://app.", 1)
+
+
+def _link(match: re.Match[str]) -> _Link | None:
+    url = clean_url(match["url"])
+    if url is None or len(segments(url)) < _SEGMENTS_OF_A_RUN or segments(url)[-2] != "runs":
+        return None
+    groups = match.groupdict()
+    return _Link(url, groups.get("name") or groups.get("old_name"))
+
+
+def _links(evidence: Evidence) -> dict[str, list[_Link]]:
+    """By run id, the addresses that W&B printed; a later line of the same run adds its name."""
+    found: dict[str, dict[str, _Link]] = {}
+    for match, _ in evidence.console.matches(_VIEW_RUN, containing="wandb: "):
+        link = _link(match)
+        if link:
+            known = found.setdefault(segments(link.url)[-1], {})
+            known[link.url] = _Link(link.url, link.name or (known[link.url].name if link.url in known else None))
+    return {run_id: list(links.values()) for run_id, links in found.items()}
+
+
+def _synced(evidence: Evidence) -> dict[str, list[_Link]]:
+    """By the id in the folder, the addresses that `wandb sync` printed: an upload may change the id."""
+    found: dict[str, list[_Link]] = {}
+    for pattern, containing in ((_SYNCED, "View run"), (_SYNCING, "Syncing: ")):
+        for match, _ in evidence.console.matches(pattern, containing=containing):
+            link = _link(match)
+            if link:
+                run_id = match.groupdict().get("id") or segments(link.url)[-1]
+                found.setdefault(unquote(run_id), []).append(link)
+    return found
+
+
+def _was_synced_here(evidence: Evidence, folder: _Folder) -> bool:
+    return any(evidence.was_written(folder.log + suffix) for suffix in (".synced", ".syncstate"))
+
+
+TRACKER = Wandb()
