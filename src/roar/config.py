@@ -104,6 +104,12 @@ class Settings:
         return sorted(key.removeprefix(prefix) for key in self.entries if key.startswith(prefix))
 
 
+def tracker_switches(settings: Settings) -> dict[str, bool]:
+    """By tracker name whether it is on; `*` stands for every tracker that has no switch of its own."""
+    named = {name: bool(settings.tracker(name).value) for name in settings.named_trackers()}
+    return {"*": settings.flag(TRACKERS_KEY), **named}
+
+
 def load_settings(workspace: Workspace, environ: Mapping[str, str] | None = None) -> Settings:
     """Read the settings that hold in `workspace`; `environ` is the process's own unless given.
 

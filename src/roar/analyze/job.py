@@ -31,7 +31,7 @@ class Surroundings:
         repository: root of the git work tree, or None.
         environment: what the trackers asked to see of the initial environment; never a secret.
         started_ns, ended_ns: wall clock, nanoseconds since the epoch.
-        trackers: by name, whether each known tracker is analysed.
+        trackers: by name, whether a tracker is analysed; `*` stands for all others.
         threshold: how many files below one folder make a dataset; 0 for never.
     """
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from roar.analyze.trackers.discovery import environment_names
+from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
@@ -91,8 +93,6 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(USAGE)
         return 0
     request = parse(argv)
-    from roar.config import load_settings  # noqa: PLC0415  tomllib is read only where there are settings
-
     settings = load_settings(find_workspace())
     try:
         workspace = open_workspace(create=True)
@@ -109,7 +109,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     head = read_head(pending.repository) if pending.repository else None
     began = time.monotonic()
     traced = start(request.command, log=Path(pending.log), mode=settings.text("tracer.mode"),
-                   environment_names=_environment_names(workspace))
+                   environment_names=environment_names(tracker_switches(settings)))
     try:
         pending = _gather(pending, head)
     except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
@@ -215,7 +215,6 @@ def finish_pending(workspace: Workspace, uid: str) -> "Recorded":
     Raises:
         WorkspaceError: its evidence cannot be read.
     """
-    from roar.config import load_settings  # noqa: PLC0415
     from roar.record.evidence import record_pending  # noqa: PLC0415
 
     return record_pending(workspace, load_settings(workspace), load_pending(workspace.pending_job(uid)))
@@ -232,32 +231,6 @@ def finish_abandoned(workspace: Workspace) -> int:
         else:
             done += 1
     return done
-
-
-def _environment_names(workspace: Workspace) -> tuple[str, ...]:
-    """The variables that trackers want to see of child processes.
-
-    Finding the trackers takes longer than starting the command, so the answer is kept, for as long as nothing is
-    installed into the folders that Python imports from.
-    """
-    stamp = [__file__, *(f"{entry}:{os.stat(entry).st_mtime_ns}" for entry in sys.path if os.path.isdir(entry))]
-    cache = os.path.join(workspace.folder, "cache", "environment-names")
-    try:
-        with open(cache, encoding="utf-8", errors="surrogateescape") as file:
-            kept, _, names = file.read().partition("\0\0")
-    except OSError:
-        kept = names = ""
-    if kept == "\0".join(stamp):
-        return tuple(names.split("\0"))
-    from roar.analyze.trackers.analysis import environment_names  # noqa: PLC0415  once per installation
-
-    found = tuple(environment_names())
-    os.makedirs(os.path.dirname(cache), exist_ok=True)
-    new = f"{cache}.{os.getpid()}"
-    with open(new, "w", encoding="utf-8", errors="surrogateescape") as file:
-        file.write("\0".join(stamp) + "\0\0" + "\0".join(found))
-    os.replace(new, cache)
-    return found
 
 
 def _again(workspace: Workspace, request: Request) -> Request:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 from roar.analyze.digest import identity
 from roar.analyze.job import Analysis, Surroundings, analyze
-from roar.analyze.trackers.analysis import known_trackers
-from roar.config import Settings
+from roar.config import Settings, tracker_switches
 from roar.model import Git, Job, JobState, Tracer
 from roar.observe.code import addition_patch, untracked
 from roar.observe.log import load_trace
@@ -81,7 +80,7 @@ def _surroundings(workspace: Workspace, settings: Settings, pending: Pending) ->
         root=workspace.root, cwd=pending.cwd, home=pending.home, tmpdir=pending.tmpdir, repository=pending.repository,
         environment=pending.environment, started_ns=pending.started_ns,
         ended_ns=ended_ns if pending.duration_s is not None else time.time_ns(),
-        trackers=settings.trackers(tracker.name for tracker in known_trackers()),
+        trackers=tracker_switches(settings),
         filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
         threshold=settings.number("datasets.threshold"))
 
