@@ -141,8 +141,12 @@ def _load_batch(database: sqlite3.Connection, job_ids: Sequence[int], shared: _S
     parts = {job_id: _Parts([], [], [], {}, {}) for job_id in job_ids}
     for job_id, role, use in _iter_uses(database, job_ids, "< 3"):
         (parts[job_id].inputs if role == INPUT else parts[job_id].outputs).append(use)
-    _load_trackers(database, parts)
+    for job_id, runs in load_tracker_runs(database, job_ids).items():
+        parts[job_id].tracker_runs.extend(runs)
     places = _places(job_ids)
+    for job_id, tracker, filtered in database.execute(
+            f"SELECT job_id, tracker, filtered_files FROM tracker_summary WHERE job_id IN ({places})", job_ids):  # noqa: S608  places are question marks
+        parts[job_id].trackers[tracker] = TrackerSummary(filtered_files=filtered)
     for job_id, key, value in database.execute(
             f"SELECT job_id, key, value FROM label WHERE job_id IN ({places}) ORDER BY key", job_ids):  # noqa: S608  places are question marks
         parts[job_id].labels[key] = value
@@ -178,16 +182,14 @@ def _iter_uses(database: sqlite3.Connection, job_ids: Sequence[int], roles: str)
                                     kind=Kind.FILE if files is None else Kind.DATASET, files=files, note=note)
 
 
-def _load_trackers(database: sqlite3.Connection, parts: dict[int, _Parts]) -> None:
-    job_ids = list(parts)
-    places = _places(job_ids)
+def load_tracker_runs(database: sqlite3.Connection, job_ids: Sequence[int]) -> dict[int, list[TrackerRun]]:
+    """The tracker runs of these jobs, by the job's row."""
+    runs: dict[int, list[TrackerRun]] = {}
     for row in database.execute(
             "SELECT job_id, tracker, label, run_id, project, entity, name, run_group, server, url, state, how_to_view,"  # noqa: S608  places are question marks
-            f" evidence, note FROM tracker_run WHERE job_id IN ({places}) ORDER BY id", job_ids):
-        parts[row[0]].tracker_runs.append(_tracker_run(row[1:]))
-    for job_id, tracker, filtered in database.execute(
-            f"SELECT job_id, tracker, filtered_files FROM tracker_summary WHERE job_id IN ({places})", job_ids):  # noqa: S608
-        parts[job_id].trackers[tracker] = TrackerSummary(filtered_files=filtered)
+            f" evidence, note FROM tracker_run WHERE job_id IN ({_places(job_ids)}) ORDER BY id", job_ids):
+        runs.setdefault(row[0], []).append(_tracker_run(row[1:]))
+    return runs
 
 
 def _tracker_run(row: tuple[str, ...]) -> TrackerRun:

@@ -1,0 +1,98 @@
+"""`roar log`: the jobs, newest first."""
+
+import os
+import sys
+
+from roar.commands.arguments import Parser, moment
+from roar.commands.opening import Opened, open_record
+from roar.present.answer import print_json
+from roar.present.jobs import render_log
+from roar.present.text import count_text
+from roar.query.history import JobFilter, find_jobs, load_lines
+from roar.query.references import find_current_session, recorded_forms
+
+_SHOWN = 30
+
+
+def parser() -> Parser:
+    """The command line of `roar log`."""
+    result = Parser("log", "List the jobs of this session, newest first.")
+    result.add_argument("text", nargs="*", metavar="TEXT", help="words that the command, name or a label must hold")
+    result.add_argument("--status", choices=("ok", "failed", "done", "interrupted", "running"),
+                        help="only jobs that ended like this")
+    result.add_argument("--since", type=moment, metavar="WHEN", help="only jobs started then or later: 2h, 2026-11-22")
+    result.add_argument("--until", type=moment, metavar="WHEN", help="only jobs started before then")
+    result.add_argument("--tracker", metavar="NAME", help="only jobs with a run of this tracker (wandb, mlflow, …)")
+    result.add_argument("--path", metavar="PATH",
+                        help="only jobs that read or wrote this path, below it, or a pattern such as '*.pt'")
+    result.add_argument("--label", action="append", default=[], metavar="KEY[=VALUE]",
+                        help="only jobs with this label")
+    result.add_argument("--all", action="store_true", help="the jobs of every session")
+    result.add_argument("-n", "--number", type=int, metavar="N",
+                        help=f"at most N jobs, 0 for no limit (default: {_SHOWN}; with --json no limit)")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Print the jobs that pass the filters, and say where the list is cut."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    session = None if arguments.all else find_current_session(opened.database)
+    wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
+                       until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
+                       text=tuple(arguments.text), labels=tuple(_label(text) for text in arguments.label))
+    found = find_jobs(opened.database, wanted)
+    default = len(found) if arguments.json else _SHOWN
+    limit = default if arguments.number is None else arguments.number or len(found)
+    if arguments.json:
+        _print_json(opened, found[:limit])
+    else:
+        sys.stdout.write(render_log(load_lines(opened.database, found[:limit])))
+        if not found:
+            print(_nothing(opened, wanted))
+    if len(found) > limit:
+        sys.stdout.flush()
+        sys.stderr.write(f"… and {count_text(len(found) - limit, 'earlier job')}: roar log -n 0"
+                         f"{' --all' if arguments.all else ''}\n")
+    return 0
+
+
+def _print_json(opened: Opened, job_ids: list[int]) -> None:
+    """One job after the other, so that a long history needs little memory."""
+    import json  # noqa: PLC0415  only here
+
+    from roar.query.jobs import iter_jobs  # noqa: PLC0415
+    from roar.wire import to_json  # noqa: PLC0415
+
+    if not job_ids:
+        print_json({"jobs": []})
+        return
+    between = '{"jobs": [\n'
+    for job in iter_jobs(opened.database, job_ids):
+        sys.stdout.write(between + json.dumps(to_json(job), ensure_ascii=False))
+        between = ",\n"
+    sys.stdout.write("\n]}\n")
+
+
+def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    if any(letter in path for letter in "*?[") and not os.path.lexists(path):
+        return (path,)
+    return tuple(recorded_forms(opened.workspace, path))
+
+
+def _label(text: str) -> tuple[str, str | None]:
+    key, equals, value = text.partition("=")
+    return key, value if equals else None
+
+
+def _nothing(opened: Opened, wanted: JobFilter) -> str:
+    others = len(find_jobs(opened.database, JobFilter()))
+    if not others:
+        return "No job has been recorded yet: roar run COMMAND"
+    if wanted == JobFilter(session=wanted.session):
+        return f"This session has no jobs yet; earlier sessions have {others:,}: roar log --all"
+    return f"No job of {others:,} passes these filters." if wanted.session is None else (
+        "No job of this session passes these filters; look in all: --all")

@@ -1,0 +1,160 @@
+"""Jobs as text: a list of them, and one in full."""
+
+from collections.abc import Mapping, Sequence
+
+from roar.model import FileUse, Job, Kind, TrackerRun, TrackerRunState
+from roar.present.text import (
+    command_text,
+    count_text,
+    cut,
+    duration_text,
+    paint,
+    printable,
+    size_text,
+    table,
+    time_text,
+    width,
+)
+from roar.query.history import JobLine
+
+SHORT = 12
+_FILES_SHOWN = 40
+
+
+def render_log(lines: Sequence[JobLine]) -> str:
+    """A list of jobs, one line each."""
+    rows = [(f"@{line.step}", line.uid[:8], time_text(line.started_at), duration_text(line.duration_s),
+             outcome(line.state, line.exit_code), f"{line.inputs} in, {line.outputs} out",
+             _title(line)) for line in lines]
+    columns = width()
+    texts = table(rows, right=(3,))
+    return "".join(f"{_painted(cut(text, columns), line)}\n" for text, line in zip(texts, lines, strict=True))
+
+
+def _title(line: JobLine) -> str:
+    labels = list(dict.fromkeys(run.label for run in line.tracker_runs))
+    trackers = f"  [{', '.join(printable(label) for label in labels)}]" if labels else ""
+    name = f"{printable(line.name)}: " if line.name else ""
+    return f"{name}{command_text(line.command)}{trackers}"
+
+
+def outcome(state: str, exit_code: int | None) -> str:
+    """How a job ended, in a word or two."""
+    if state != "done":
+        return state
+    return "ok" if exit_code == 0 else f"exit {exit_code}"
+
+
+def outcome_colour(state: str, exit_code: int | None) -> str:
+    """The colour for `outcome`."""
+    if state != "done":
+        return "yellow"
+    return "green" if exit_code == 0 else "red"
+
+
+def _painted(text: str, line: JobLine) -> str:
+    word = outcome(line.state, line.exit_code)
+    head, found, tail = text.partition(f" {word} ")
+    if not found:
+        return text
+    return f"{head} {paint(word, outcome_colour(line.state, line.exit_code))} {tail}"
+
+
+def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, every_file: bool = False) -> str:
+    """One job in full.
+
+    Args:
+        job: as loaded.
+        left_out: category of plumbing to number of paths.
+        every_file: list all inputs and outputs, however many.
+    """
+    word = outcome(job.state, job.exit_code)
+    head = f"job {job.uid}  @{job.step}  {paint(word, outcome_colour(job.state, job.exit_code))}"
+    lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}"]
+    lines += [f"  {line}" for run in job.tracker_runs for line in tracker_run_lines(run)]
+    lines += _facts(job)
+    lines += _files(job, "inputs", job.inputs, every_file=every_file)
+    lines += _files(job, "outputs", job.outputs, every_file=every_file)
+    lines += _left_out(job, left_out or {})
+    return "\n".join(lines) + "\n"
+
+
+def _facts(job: Job) -> list[str]:
+    facts = [("folder", printable(job.cwd)),
+             ("started", f"{time_text(job.started_at)}, took {duration_text(job.duration_s)}")]
+    if job.git is not None:
+        facts.append(("code", _code(job)))
+    if job.host is not None:
+        cpu = f", {printable(job.host.cpu)}" if job.host.cpu else ""
+        gpus = f", {', '.join(map(printable, job.host.gpus))}" if job.host.gpus else ""
+        memory = f", {size_text(job.host.memory)}" if job.host.memory else ""
+        facts.append(("host", f"{printable(job.host.os)} {job.host.machine}{cpu}, {job.host.cpus} CPUs{memory}{gpus}"))
+    if job.python is not None:
+        facts.append(("python", f"{job.python.version}, {count_text(len(job.python.packages), 'imported package')}"))
+    facts.append(("seen by", _observed(job)))
+    facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
+    return [f"  {paint(name.ljust(8), 'dim')} {text}" for name, text in facts]
+
+
+def _code(job: Job) -> str:
+    assert job.git is not None
+    commit = job.git.commit[:SHORT] if job.git.commit else "no commit yet"
+    branch = f" on {printable(job.git.branch)}" if job.git.branch else ""
+    if not job.git.dirty:
+        return f"{commit}{branch}, clean"
+    patch = f" (patch {job.git.patch[:SHORT]})" if job.git.patch else ""
+    return f"{commit}{branch}, with uncommitted changes{patch}"
+
+
+def _observed(job: Job) -> str:
+    if job.tracer.mode == "none":
+        return paint("nothing: no file could be observed", "red") + _gaps(job)
+    return f"{job.tracer.mode} tracing{_gaps(job)}"
+
+
+def _gaps(job: Job) -> str:
+    return f"; may have missed: {', '.join(map(printable, job.tracer.gaps))}" if job.tracer.gaps else ""
+
+
+def tracker_run_lines(run: TrackerRun) -> list[str]:
+    """A tracker run: its address, or how to see it, or what is not known."""
+    name = f" ({printable(run.name)})" if run.name else ""
+    label = paint(printable(run.label), "cyan")
+    if run.url is not None:
+        return [f"{label}{name}  {printable(run.url)}"]
+    where = "/".join(printable(part) for part in (run.entity, run.project) if part)
+    title = f"{label}{name}  run {printable(run.run_id)}{f' of {where}' if where else ''}"
+    if run.how_to_view is not None:
+        verb = "upload it" if run.state is TrackerRunState.OFFLINE else "see it"
+        return [f"{title}, {run.state}; {verb}: {printable(run.how_to_view)}"]
+    return [f"{title}, {run.state}: {printable(run.note or 'nothing proves where it can be seen')}"]
+
+
+def _files(job: Job, title: str, uses: Sequence[FileUse], *, every_file: bool) -> list[str]:
+    if not uses:
+        return [f"  {paint(title, 'dim')}: none"]
+    listed = uses if every_file else uses[:_FILES_SHOWN]
+    lines = [f"  {paint(title, 'dim')} ({len(uses):,})"]
+    lines += [f"    {line}" for line in use_lines(listed)]
+    if len(listed) < len(uses):
+        lines.append(f"    … and {len(uses) - len(listed):,} more: roar show {job.uid[:8]} --all")
+    return lines
+
+
+def use_lines(uses: Sequence[FileUse]) -> list[str]:
+    """Inputs or outputs, one line each: digest, size, path."""
+    rows = [(use.digest[:SHORT] if use.digest else "no digest", size_text(use.size), _path(use)) for use in uses]
+    return table(rows, right=(1,))
+
+
+def _path(use: FileUse) -> str:
+    files = f"  ({count_text(use.files or 0, 'file')})" if use.kind is Kind.DATASET else ""
+    note = f"  — {printable(use.note)}" if use.note else ""
+    return f"{printable(use.path)}{files}{note}"
+
+
+def _left_out(job: Job, left_out: Mapping[str, int]) -> list[str]:
+    parts = [f"{count_text(summary.filtered_files, 'file')} of {printable(name)}"
+             for name, summary in job.trackers.items() if summary.filtered_files]
+    parts += [f"{number:,} {category}" for category, number in left_out.items()]
+    return [f"  {paint('left out', 'dim')} {', '.join(parts)}"] if parts else []

@@ -1,0 +1,129 @@
+"""Text for a terminal or a pipe: colours where they are wanted, and nothing that could act on the terminal."""
+
+import os
+import re
+import shlex
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+
+from roar.wire import shown
+
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_KIB = 1024
+_MINUTE_S = 60
+_HOUR_S = 3600
+_COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
+
+
+def printable(text: str) -> str:
+    r"""`text` on one line, with control characters and odd bytes written as `\n`, `\x1b` and the like."""
+    return _UNSAFE.sub(_escape, shown(text))
+
+
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode("ascii")
+
+
+def command_text(command: Sequence[str]) -> str:
+    """A command as one would type it, on one line."""
+    return printable(shlex.join(command))
+
+
+def wants_colour() -> bool:
+    """Whether stdout may hold colours: NO_COLOR and FORCE_COLOR decide, else whether it is a terminal."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, *names: str) -> str:
+    """`text` in the colours `names`, where colours are wanted."""
+    if not text or not wants_colour():
+        return text
+    return f"\x1b[{';'.join(_COLOURS[name] for name in names)}m{text}\x1b[0m"
+
+
+def width() -> int | None:
+    """The columns of the terminal; None where stdout is none and lines may be of any length."""
+    if not sys.stdout.isatty():
+        return None
+    import shutil  # noqa: PLC0415  only on a terminal
+
+    return shutil.get_terminal_size().columns
+
+
+def cut(text: str, columns: int | None) -> str:
+    """`text` in at most `columns`, its end replaced by `…` where it is longer."""
+    if columns is None or columns_of(text) <= columns:
+        return text
+    while text and columns_of(text) > columns - 1:
+        text = text[:-1]
+    return text + "…"
+
+
+def columns_of(text: str) -> int:
+    """How many columns `text` takes on a terminal."""
+    if text.isascii():
+        return len(text)
+    return sum(_columns(letter) for letter in text)
+
+
+def _columns(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def size_text(size: int | None) -> str:
+    """A number of bytes for a person."""
+    if size is None:
+        return "size unknown"
+    if size < _KIB:
+        return f"{size} B"
+    number = float(size)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        number /= _KIB
+        if number < _KIB or unit == "PiB":
+            break
+    return f"{number:.1f} {unit}"
+
+
+def duration_text(seconds: float | None) -> str:
+    """A duration for a person."""
+    if seconds is None:
+        return "?"
+    if seconds < _MINUTE_S:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2f} s"
+    if seconds < _HOUR_S:
+        return f"{int(seconds) // 60} min {int(seconds) % 60:02} s"
+    return f"{int(seconds) // 3600} h {int(seconds) % 3600 // 60:02} min"
+
+
+def time_text(moment: str) -> str:
+    """A recorded time in the local time zone, to the second."""
+    return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def count_text(number: int, noun: str) -> str:
+    """`1 file`, `2 files`, `12,000 files`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:
+    """Lines of aligned columns, two spaces apart; those in `right` are flush right, the last is not padded."""
+    if not rows:
+        return []
+    widths = [max(columns_of(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(_cell(text, wide, flush_right=column in right, last=column == len(row) - 1)
+                      for column, (text, wide) in enumerate(zip(row, widths, strict=True))).rstrip() for row in rows]
+
+
+def _cell(text: str, wide: int, *, flush_right: bool, last: bool) -> str:
+    padding = " " * (wide - columns_of(text))
+    if flush_right:
+        return padding + text
+    return text if last else text + padding

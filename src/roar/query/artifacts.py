@@ -1,0 +1,85 @@
+"""What the record knows of one artifact."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from roar.model import Kind
+from roar.query.jobs import iter_members
+from roar.wire import DatasetMember
+
+_ROLES = {1: "input", 2: "output", 3: "payload"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactUse:
+    """One use of an artifact: by which job (uid and step), how (`input`, `output`, `payload`) and at which path."""
+
+    job: str
+    step: int
+    role: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """Some content and where it was seen.
+
+    Attributes:
+        names: the paths it was seen at, the latest first.
+        produced_by, used_by: the latest first.
+        datasets: digests of the datasets that it is a member of.
+        members: of a dataset.
+    """
+
+    digest: str
+    kind: Kind
+    size: int
+    files: int | None
+    names: tuple[str, ...]
+    produced_by: tuple[ArtifactUse, ...]
+    used_by: tuple[ArtifactUse, ...]
+    datasets: tuple[str, ...]
+    members: tuple[DatasetMember, ...]
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def load_artifact(database: sqlite3.Connection, row_id: int) -> Artifact:
+    """The artifact in row `row_id`."""
+    digest, size, files = database.execute("SELECT digest, size, files FROM artifact WHERE id = ?",
+                                           (row_id,)).fetchone()
+    uses = _load_uses(database, row_id)
+    datasets = database.execute(
+        "SELECT DISTINCT artifact.digest FROM dataset_member JOIN artifact ON artifact.id = dataset_id"
+        " WHERE artifact_id = ? ORDER BY dataset_id DESC", (row_id,)).fetchall()
+    return Artifact(
+        digest=digest.hex(), kind=Kind.FILE if files is None else Kind.DATASET, size=size, files=files,
+        names=_names(database, row_id, uses),
+        produced_by=tuple(use for use in uses if use.role != "input"),
+        used_by=tuple(use for use in uses if use.role == "input"),
+        datasets=tuple(row[0].hex() for row in datasets),
+        members=() if files is None else tuple(iter_members(database, row_id)),
+        labels=dict(database.execute("SELECT key, value FROM label WHERE artifact_id = ? ORDER BY key", (row_id,))))
+
+
+def _load_uses(database: sqlite3.Connection, row_id: int) -> list[ArtifactUse]:
+    rows = database.execute(
+        "SELECT uid, number, role, path.path FROM"
+        " (SELECT job_id, role, path_id FROM file_read WHERE artifact_id = ?1"
+        "  UNION ALL SELECT job_id, role, path_id FROM file_written WHERE artifact_id = ?1) AS used"
+        " JOIN job ON job.id = job_id JOIN step ON step.id = step_id JOIN path ON path.id = path_id"
+        " ORDER BY job_id DESC, role", (row_id,))
+    return [ArtifactUse(job=uid, step=step, role=_ROLES[role], path=path) for uid, step, role, path in rows]
+
+
+def _names(database: sqlite3.Connection, row_id: int, uses: Sequence[ArtifactUse]) -> tuple[str, ...]:
+    """The paths of the uses, and for a member of datasets its paths below them."""
+    names = dict.fromkeys(use.path for use in uses)
+    rows = database.execute(
+        "SELECT DISTINCT path.path, dataset_member.path FROM dataset_member"
+        " JOIN file_use ON file_use.artifact_id = dataset_id AND (role = 1 OR role >= 2)"
+        " JOIN path ON path.id = path_id WHERE dataset_member.artifact_id = ?1 AND file_use.job_id IN"
+        " (SELECT job_id FROM file_read WHERE artifact_id = dataset_id"
+        "  UNION SELECT job_id FROM file_written WHERE artifact_id = dataset_id)", (row_id,))
+    names.update(dict.fromkeys(folder + name for folder, name in rows))
+    return tuple(names)

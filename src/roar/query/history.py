@@ -1,0 +1,161 @@
+"""The list of jobs, with filters. Reads only what a list shows, so that a long history costs little."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from roar.model import TrackerRun
+from roar.query.jobs import load_tracker_runs
+from roar.record.database import encoded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs to list; what is None or empty does not restrict.
+
+    Attributes:
+        session: row of a session.
+        status: `ok` (exit code 0), `failed`, or a job's state.
+        since, until: times as the record writes them.
+        tracker: settings key of a tracker that a run of the job belongs to.
+        paths: forms in which one path may be recorded; a `*` makes the first a glob pattern.
+        text: each word must be in the command, the name or a label.
+        labels: each must be there, with this value unless that is None.
+    """
+
+    session: int | None = None
+    status: str | None = None
+    since: str | None = None
+    until: str | None = None
+    tracker: str | None = None
+    paths: Sequence[str] = ()
+    text: Sequence[str] = ()
+    labels: Sequence[tuple[str, str | None]] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLine:
+    """What a list shows of a job. `row_id` is its row in the record; the other fields are as in Job."""
+
+    row_id: int
+    uid: str
+    step: int
+    name: str | None
+    command: tuple[str, ...]
+    started_at: str
+    duration_s: float | None
+    exit_code: int | None
+    state: str
+    inputs: int
+    outputs: int
+    tracker_runs: tuple[TrackerRun, ...]
+
+
+def find_jobs(database: sqlite3.Connection, wanted: JobFilter) -> list[int]:
+    """The rows of the jobs that pass `wanted`, newest first."""
+    conditions, values = _conditions(database, wanted)
+    where = f"WHERE {' AND '.join(conditions)}" if conditions else ""
+    rows = database.execute(
+        f"SELECT job.id FROM job JOIN step ON step.id = job.step_id {where} ORDER BY started_at DESC, job.id DESC",  # noqa: S608  our own conditions
+        values)
+    return [row[0] for row in rows]
+
+
+def load_lines(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[JobLine]:
+    """What a list shows of these jobs, in this order."""
+    runs = load_tracker_runs(database, job_ids)
+    return [_line(database, job_id, tuple(runs.get(job_id, ()))) for job_id in job_ids]
+
+
+def _line(database: sqlite3.Connection, job_id: int, runs: tuple[TrackerRun, ...]) -> JobLine:
+    uid, step, name, command, started_at, duration_s, exit_code, state, inputs, outputs = database.execute(
+        "SELECT uid, number, name, command, started_at, duration_s, exit_code, state,"
+        " (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 1),"
+        " (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 2)"
+        " FROM job JOIN step ON step.id = step_id WHERE job.id = ?", (job_id,)).fetchone()
+    return JobLine(row_id=job_id, uid=uid, step=step, name=name, command=tuple(json.loads(command)),
+                   started_at=started_at, duration_s=duration_s, exit_code=exit_code, state=state, inputs=inputs,
+                   outputs=outputs, tracker_runs=runs)
+
+
+def _conditions(database: sqlite3.Connection, wanted: JobFilter) -> tuple[list[str], list[Any]]:
+    conditions: list[str] = []
+    values: list[Any] = []
+    simple = (("session_id = ?", wanted.session), ("started_at >= ?", wanted.since), ("started_at < ?", wanted.until),
+              ("job.id IN (SELECT job_id FROM tracker_run WHERE tracker = ?)", wanted.tracker))
+    for condition, value in simple:
+        if value is not None:
+            conditions.append(condition)
+            values.append(value)
+    if wanted.status is not None:
+        conditions.append(_STATUS.get(wanted.status, "state = ?"))
+        values += [] if wanted.status in _STATUS else [wanted.status]
+    for key, value in wanted.labels:
+        conditions.append("job.id IN (SELECT job_id FROM label WHERE job_id IS NOT NULL AND key = CAST(? AS TEXT)"
+                          " AND value = coalesce(CAST(? AS TEXT), value))")
+        values += [encoded(key), None if value is None else encoded(value)]
+    if wanted.paths:
+        conditions.append("job.id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(sorted(_jobs_with_path(database, wanted.paths))))
+    if wanted.text:
+        database.create_function("holds_words", 2, _HoldsWords(wanted.text), deterministic=True)
+        conditions.append("(holds_words(command, coalesce(name, '') || ' ' || coalesce((SELECT group_concat(key || '='"
+                          " || value, ' ') FROM label WHERE job_id = job.id), '')))")
+    return conditions, values
+
+
+_STATUS = {"ok": "exit_code = 0", "failed": "exit_code <> 0"}
+
+
+class _HoldsWords:
+    """The SQL function `holds_words(command, more)`: whether every word is in the command or in `more`."""
+
+    def __init__(self, words: Sequence[str]) -> None:
+        self._words = [word.casefold() for word in words]
+
+    def __call__(self, command: str, more: str) -> bool:
+        text = f"{' '.join(json.loads(command))} {more}".casefold()
+        return all(word in text for word in self._words)
+
+
+def _jobs_with_path(database: sqlite3.Connection, paths: Sequence[str]) -> set[int]:
+    """The jobs that read or wrote the path, a file below it, or a dataset that holds it."""
+    jobs: set[int] = set()
+    for path_id in _path_ids(database, paths):
+        jobs |= {row[0] for row in database.execute(
+            "SELECT job_id FROM file_read WHERE path_id = ?1 UNION SELECT job_id FROM file_written WHERE path_id = ?1",
+            (path_id,))}
+    for path in paths:
+        jobs |= _jobs_with_member(database, path)
+    return jobs
+
+
+def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
+    if any(letter in paths[0] for letter in "*?["):
+        rows = database.execute("SELECT id FROM path WHERE path GLOB CAST(? AS TEXT)", (encoded(paths[0]),))
+        return [row[0] for row in rows]
+    ids = []
+    for path in paths:
+        below = path.rstrip("/") + "/"
+        ids += [row[0] for row in database.execute(
+            "SELECT id FROM path WHERE path = CAST(?1 AS TEXT)"
+            " OR (path >= CAST(?2 AS TEXT) AND path < CAST(?3 AS TEXT))",
+            (encoded(path), encoded(below), encoded(below[:-1] + "0")))]
+    return ids
+
+
+def _jobs_with_member(database: sqlite3.Connection, path: str) -> set[int]:
+    jobs: set[int] = set()
+    folder = os.path.dirname(path.rstrip("/"))
+    while folder not in {"", "/"}:
+        jobs |= {row[0] for row in database.execute(
+            "SELECT job_id FROM (SELECT job_id, path_id, artifact_id FROM file_read"
+            " UNION SELECT job_id, path_id, artifact_id FROM file_written)"
+            " WHERE path_id = (SELECT id FROM path WHERE path = CAST(? AS TEXT)) AND artifact_id IN"
+            " (SELECT dataset_id FROM dataset_member WHERE path = CAST(? AS TEXT))",
+            (encoded(folder + "/"), encoded(path[len(folder) + 1:])))}
+        folder = os.path.dirname(folder)
+    return jobs
