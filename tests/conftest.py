@@ -1,0 +1,69 @@
+"""What all tests share: the real `roar` in a folder, home and environment of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+
+class Desk:
+    """A project folder with its own home, where `roar` is run as a user would."""
+
+    def __init__(self, base):
+        self.root = base / "project"
+        self.home = base / "home"
+        self.tmp = base / "tmp"
+        for folder in (self.root, self.home, self.tmp):
+            folder.mkdir()
+        kept = ("PATH", "LANG", "LC_ALL", "TERM", "PIP_", "SSL_")
+        self.env = {k: v for k, v in os.environ.items() if k.startswith(kept)}
+        self.env |= {"HOME": str(self.home), "TMPDIR": str(self.tmp), "DO_NOT_TRACK": "1", "NO_COLOR": "1",
+                     "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}",
+                     "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CEILING_DIRECTORIES": str(base)}
+        self.program = [sys.executable, "-m", "roar"]
+
+    def write(self, name, text, mode=0o644):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(mode)
+        return path
+
+    def git(self, *arguments):
+        done = subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=self.root,
+                              env=self.env, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def init(self):
+        self.git("init", "-q", "-b", "main")
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "start")
+
+    def start(self, *arguments, env=None, **more):
+        return subprocess.Popen([*self.program, *arguments], cwd=more.pop("cwd", self.root),
+                                env={**self.env, **(env or {})}, **more)
+
+    def roar(self, *arguments, status=0, env=None, **more):
+        done = subprocess.run([*self.program, *arguments], cwd=more.pop("cwd", self.root),
+                              env={**self.env, **(env or {})}, capture_output=True, text=more.pop("text", True),
+                              timeout=more.pop("timeout", 120), check=False, **more)
+        if status is not None:
+            assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
+        return done
+
+    def json(self, *arguments):
+        return json.loads(self.roar(*arguments, "--json").stdout)
+
+    def job(self, ref="@-1"):
+        return self.json("show", ref)
+
+    def python(self, code, *arguments, **more):
+        """`roar run` of a few lines of Python."""
+        return self.roar("run", "--", sys.executable, "-c", code, *arguments, **more)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)

@@ -1,0 +1,309 @@
+"""`roar run` from outside: the command untouched, the record right."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from blake3 import blake3
+
+
+def names(uses):
+    return [use["path"] for use in uses]
+
+
+def test_reads_and_writes_with_digests_and_code(desk):
+    desk.write("train.py", "open('model.pt', 'w').write(open('data.csv').read() * 2)\n")
+    desk.write("data.csv", "1,2\n")
+    desk.init()
+    desk.roar("run", "python", "train.py")
+    job = desk.job()
+    assert job["inputs"] == [{"path": "data.csv", "digest": blake3(b"1,2\n").hexdigest(), "size": 4, "kind": "file"}]
+    assert job["outputs"] == [{"path": "model.pt", "digest": blake3(b"1,2\n1,2\n").hexdigest(), "size": 8,
+                               "kind": "file"}]
+    assert (job["command"], job["cwd"], job["exit_code"], job["state"]) == (["python", "train.py"], ".", 0, "done")
+    assert (job["git"]["commit"], job["git"]["dirty"]) == (desk.git("rev-parse", "HEAD"), False)
+    assert job["tracer"]["mode"] in {"full", "seccomp", "preload"}
+    assert job["python"]["version"] == ".".join(map(str, sys.version_info[:3]))
+
+
+def test_needs_no_init_and_records_at_the_root_of_the_work_tree(desk):
+    desk.init()
+    below = desk.root / "a" / "b"
+    below.mkdir(parents=True)
+    desk.roar("run", "sh", "-c", "echo x > out.txt", cwd=below)
+    assert (desk.root / ".roar" / ".gitignore").read_text() == "*\n"
+    job = desk.job()
+    assert (job["cwd"], names(job["outputs"])) == ("a/b", ["a/b/out.txt"])
+    assert desk.git("status", "--porcelain") == "?? a/"
+
+
+@pytest.mark.parametrize("status", [0, 1, 3, 255])
+def test_the_exit_status_is_the_commands(desk, status):
+    desk.roar("run", "sh", "-c", f"exit {status}", status=status)
+    assert desk.job()["exit_code"] == status
+
+
+def test_streams_pass_through_byte_for_byte(desk):
+    code = "import sys; d = sys.stdin.buffer.read(); sys.stdout.buffer.write(d[::-1]); sys.stderr.buffer.write(d)"
+    data = bytes(range(256)) * 400
+    done = desk.roar("run", "-q", sys.executable, "-c", code, input=data, text=False)
+    assert done.stdout == data[::-1]
+    assert done.stderr == data
+
+
+def test_roars_own_words_come_after_the_command_and_quiet_silences_them(desk):
+    loud = desk.roar("run", "sh", "-c", "echo err >&2; echo x > f")
+    assert loud.stderr.startswith("err\nroar: recorded @1 ")
+    assert loud.stdout == ""
+    assert desk.roar("run", "--quiet", "sh", "-c", "echo err >&2").stderr == "err\n"
+
+
+def test_a_command_that_does_not_exist(desk):
+    done = desk.roar("run", "no-such-command", status=127)
+    assert done.stderr == "roar: no-such-command: command not found\n"
+    assert desk.json("log")["jobs"] == []
+
+
+def test_a_file_that_is_not_executable(desk):
+    desk.write("script", "#!/bin/sh\n")
+    done = desk.roar("run", "./script", status=126)
+    assert done.stderr == "roar: ./script: Permission denied\n"
+
+
+@pytest.mark.parametrize(("arguments", "sentence"), [
+    ([], "roar run needs a command."), (["--nmae", "x", "true"], "roar run has no option --nmae."),
+    (["--label", "x", "true"], "--label takes KEY=VALUE, not 'x'."), (["--name"], "--name needs a value."),
+])
+def test_a_wrong_command_line(desk, arguments, sentence):
+    done = desk.roar("run", *arguments, status=2)
+    assert done.stderr.startswith(f"roar: {sentence}\n  try: ")
+    assert not (desk.root / ".roar").exists()
+
+
+def test_name_and_labels(desk):
+    desk.roar("run", "--name", "first", "--label", "owner=alice", "--label=lr=0.1", "--", "true")
+    job = desk.job()
+    assert (job["name"], job["labels"]) == ("first", {"owner": "alice", "lr": "0.1"})
+
+
+def test_a_dirty_tree_is_recorded_with_its_patch(desk):
+    desk.write("a.py", "x = 1\n")
+    desk.init()
+    desk.write("a.py", "print(2)\n")
+    desk.write("b.py", "import a\n")
+    desk.roar("run", "python", "b.py")
+    git = desk.job()["git"]
+    assert git["dirty"]
+    assert len(git["patch"]) == 64
+    assert names(desk.job()["inputs"]) == [], "code is recorded with the commit and the patch"
+
+
+def test_temporary_and_intermediate_files_are_neither_input_nor_output(desk):
+    desk.roar("run", "sh", "-c", "echo a > tmp1; cat tmp1 > tmp2; mv tmp2 out; rm tmp1; cat out > /dev/null")
+    job = desk.job()
+    assert (names(job["inputs"]), names(job["outputs"])) == ([], ["out"])
+
+
+def test_an_append_is_an_input_and_an_output(desk):
+    desk.write("log.txt", "one\n")
+    desk.python("open('log.txt', 'a').write('two\\n')")
+    job = desk.job()
+    assert names(job["inputs"]) == names(job["outputs"]) == ["log.txt"]
+    assert job["inputs"][0]["digest"] is None
+    assert "was changed by this job" in job["inputs"][0]["note"]
+    assert job["outputs"][0]["digest"] == blake3(b"one\ntwo\n").hexdigest()
+
+
+def test_content_that_an_earlier_job_made_is_known_even_when_it_is_gone(desk):
+    desk.python("open('a', 'w').write('one')")
+    made = desk.job()["outputs"][0]["digest"]
+    desk.python("open('a', 'a').write('two')")
+    assert desk.job()["inputs"][0]["digest"] == made == blake3(b"one").hexdigest()
+    desk.python("import os; open('a').read(); os.remove('a')")
+    assert desk.job()["inputs"][0]["digest"] == blake3(b"onetwo").hexdigest()
+
+
+def test_outside_the_workspace_and_through_a_symlink(desk, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "x").write_text("x")
+    (desk.root / "link").symlink_to(tmp_path / "elsewhere")
+    desk.roar("run", "cat", "link/x")
+    assert names(desk.job()["inputs"]) == [str(tmp_path / "elsewhere" / "x")]
+
+
+def test_odd_names(desk):
+    name = b"caf\xe9 \n \xff"
+    with open(os.path.join(os.fsencode(desk.root), name), "wb") as file:
+        file.write(b"x")
+    desk.python("import os; n = os.listdir(b'.'); open([x for x in n if b'caf' in x][0]).read()")
+    assert names(desk.job()["inputs"]) == ["caf\\xe9 \n \\xff"]
+
+
+def test_no_trace_in_the_commands_environment(desk):
+    code = "import os, json, sys; json.dump([dict(os.environ), os.listdir('/proc/self/fd'), sys.path], open('o', 'w'))"
+    import json
+
+    subprocess.run([sys.executable, "-c", code], cwd=desk.root, env=desk.env, check=True, stdin=subprocess.DEVNULL)
+    plain = json.loads((desk.root / "o").read_text())
+    desk.roar("run", sys.executable, "-c", code, stdin=subprocess.DEVNULL)
+    env, descriptors, path = json.loads((desk.root / "o").read_text())
+    added = {k: v for k, v in env.items() if plain[0].get(k) != v}
+    assert len(added) <= 2, added
+    assert "LD_PRELOAD" in added or not added
+    assert (len(descriptors), path) == (len(plain[1]), plain[2])
+
+
+def test_static_programs_and_grandchildren_are_seen(desk):
+    source = desk.write("s.c", '#include <fcntl.h>\n#include <unistd.h>\nint main(void) { int f = open("deep", '
+                               'O_CREAT | O_WRONLY, 0644); return write(f, "x", 1) != 1; }\n')
+    subprocess.run(["gcc", "-static", "-o", desk.root / "s", source], check=True)
+    desk.roar("run", "sh", "-c", "(env -i ./s) &\nwait")
+    assert names(desk.job()["outputs"]) == ["deep"]
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_to_roar_reaches_the_command(desk, number, status):
+    run = desk.start("run", "sh", "-c", "echo before > out; echo ready; exec sleep 60", stdout=subprocess.PIPE)
+    assert run.stdout.readline() == b"ready\n"
+    time.sleep(0.2)
+    run.send_signal(number)
+    assert run.wait(20) == status
+    job = desk.job()
+    assert (job["state"], job["exit_code"], names(job["outputs"])) == ("interrupted", status, ["out"])
+    run.stdout.close()
+
+
+def test_ctrl_c_reaches_the_command_once_and_the_job_is_recorded(desk):
+    code = ("import time, sys\nprint('ready', flush=True)\n"
+            "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open('caught', 'w').write('x')\n    raise\n")
+    run = desk.start("run", sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                     start_new_session=True)
+    assert run.stdout.readline() == b"ready\n"
+    os.killpg(run.pid, signal.SIGINT)
+    out, err = run.communicate(timeout=20)
+    assert run.returncode == 130, err
+    job = desk.job()
+    assert (job["state"], job["exit_code"], names(job["outputs"])) == ("interrupted", 130, ["caught"])
+
+
+def test_a_command_that_handles_the_signal_is_done(desk):
+    code = ("import signal, sys, time\nsignal.signal(signal.SIGTERM, lambda *a: sys.exit(0))\n"
+            "print('ready', flush=True)\ntime.sleep(60)\n")
+    run = desk.start("run", sys.executable, "-c", code, stdout=subprocess.PIPE)
+    assert run.stdout.readline() == b"ready\n"
+    run.terminate()
+    assert run.wait(20) == 0
+    assert desk.job()["state"] == "done"
+    run.stdout.close()
+
+
+def test_killing_roar_leaves_the_command_alone_and_the_next_call_finishes_the_record(desk):
+    run = desk.start("run", "sh", "-c", "echo $$ > pid; sleep 2; echo late > late; echo done > finished",
+                     stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not (desk.root / "pid").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    run.kill()
+    run.wait()
+    while not (desk.root / "finished").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert (desk.root / "finished").exists(), "the command must go on"
+    time.sleep(0.5)
+    desk.roar("recover")
+    job = desk.job()
+    assert {"pid", "late", "finished"} <= set(names(job["outputs"]))
+    assert any("stopped before" in gap for gap in job["tracer"]["gaps"])
+    assert list((desk.root / ".roar" / "pending").iterdir()) == []
+
+
+def test_secrets_are_nowhere_in_the_record(desk):
+    secret = "hunter2hunter2hunter2"
+    desk.init()
+    desk.git("remote", "add", "origin", f"https://ann:{secret}@host.example/r.git")
+    env = {"WANDB_API_KEY": secret, "MLFLOW_TRACKING_URI": f"http://u:{secret}@mlflow.example", "MY_PASSWORD": secret}
+    desk.roar("run", "--", "sh", "-c", "echo https://x.example/?token=$WANDB_API_KEY > o; env > /dev/null; "
+              "echo see https://x.example/?token=$WANDB_API_KEY", "--token", secret, f"--api-key={secret}", env=env)
+    for folder, _, files in os.walk(desk.root / ".roar"):
+        for name in files:
+            with open(os.path.join(folder, name), "rb") as file:
+                assert secret.encode() not in file.read(), name
+    assert desk.job()["command"][-2:] == ["[redacted]", "--api-key=[redacted]"]
+    assert desk.job()["git"]["remote"] == "https://host.example/r.git"
+
+
+def test_where_nothing_can_be_written_the_command_runs_all_the_same(desk):
+    desk.write(".roar", "in the way\n")
+    done = desk.roar("run", "sh", "-c", "echo out; exit 4", status=4)
+    assert done.stdout == "out\n"
+    assert "this job was not recorded" in done.stderr
+
+
+def test_when_recording_fails_the_evidence_stays_until_it_succeeds(desk):
+    desk.roar("run", "true")
+    database = desk.root / ".roar" / "roar.db"
+    shutil.copy(database, desk.root / "good.db")
+    database.write_bytes(b"this is no database, and long enough to be sure of that" * 100)
+    done = desk.roar("run", "sh", "-c", "echo x > kept; exit 5", status=5)
+    assert "is not recorded yet" in done.stderr
+    assert "roar recover" in done.stderr
+    for side in ("-wal", "-shm"):
+        (desk.root / ".roar" / f"roar.db{side}").unlink(missing_ok=True)
+    shutil.move(desk.root / "good.db", database)
+    desk.roar("recover")
+    job = desk.job()
+    assert (job["exit_code"], names(job["outputs"])) == (5, ["kept"])
+
+
+def test_observing_nothing_is_said_and_recorded(desk):
+    done = desk.roar("run", "sh", "-c", "echo x > o", env={"ROAR_TRACER_MODE": "none"})
+    assert "no file could be observed" in done.stderr
+    job = desk.job()
+    assert job["tracer"]["mode"] == "none"
+    assert job["tracer"]["gaps"]
+
+
+def test_a_broken_setting_stops_before_anything_starts(desk):
+    desk.write(".roar/config.toml", "[tracer]\nmood = 'full'\n")
+    done = desk.roar("run", "sh", "-c", "echo x > o", status=1)
+    assert "config.toml:2: there is no setting 'tracer.mood'" in done.stderr
+    assert not (desk.root / "o").exists()
+
+
+def test_two_jobs_at_once_are_both_recorded(desk):
+    desk.roar("run", "true")
+    runs = [desk.start("run", "-q", "sh", "-c", f"echo {n} > out{n}") for n in range(4)]
+    assert [run.wait(60) for run in runs] == [0] * 4
+    outputs = {name for job in desk.json("log")["jobs"] for name in names(job["outputs"])}
+    assert outputs == {f"out{n}" for n in range(4)}
+
+
+def test_a_rerun_is_the_same_step_and_a_change_is_a_new_one(desk):
+    desk.write("data", "x")
+    desk.roar("run", "cat", "data")
+    desk.roar("run", "true")
+    desk.roar("run", "cat", "data")
+    assert [job["step"] for job in desk.json("log")["jobs"]] == [1, 2, 1]
+
+
+def test_a_daemon_left_behind_does_not_hold_roar(desk):
+    began = time.monotonic()
+    desk.roar("run", "sh", "-c", "(setsid sh -c 'sleep 6; cat /dev/null > late' >/dev/null 2>&1 </dev/null &) ; exit 3",
+              status=3)
+    assert time.monotonic() - began < 5
+    deadline = time.monotonic() + 20
+    while not (desk.root / "late").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert (desk.root / "late").exists(), "the daemon's calls must go on working"
+
+
+def test_nothing_of_ours_is_importable(desk):
+    bare = subprocess.run([sys.executable, "-I", "-S", "-c", "import roar"], capture_output=True, check=False)
+    assert b"ModuleNotFoundError" in bare.stderr
+    done = desk.roar("run", "-q", sys.executable, "-I", "-S", "-c", "import sys; print([m for m in sys.modules if "
+                     "m.startswith(('roar', 'glaas', 'sitecustomize'))])")
+    assert done.stdout == "[]\n"
