@@ -17,5 +17,31 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     ),
     "neptune": ("NEPTUNE_PROJECT", "NEPTUNE_CUSTOM_RUN_ID", "NEPTUNE_MODE", "NEPTUNE_API_ADDRESS"),
     "tensorboard": (),
+    "clearml": (
+        "CLEARML_API_HOST", "CLEARML_WEB_HOST", "CLEARML_CONFIG_FILE", "CLEARML_TASK_ID", "CLEARML_OFFLINE_MODE",
+        "CLEARML_CACHE_DIR", "CLEARML_PROC_MASTER_ID", "TRAINS_API_HOST", "TRAINS_WEB_HOST", "TRAINS_CONFIG_FILE",
+    ),
+    "comet": (
+        "COMET_WORKSPACE", "COMET_PROJECT_NAME", "COMET_EXPERIMENT_ID", "COMET_URL_OVERRIDE",
+        "COMET_OFFLINE_DIRECTORY", "COMET_BASE_ADDRESS",
+    ),
+    "aim": (),
+    "trackio": ("TRACKIO_DIR", "TRACKIO_SERVER_URL", "TRACKIO_SPACE_ID", "HF_HOME"),
+    "swanlab": (
+        "SWANLAB_MODE", "SWANLAB_PROJECT", "SWANLAB_PROJ_NAME", "SWANLAB_WORKSPACE", "SWANLAB_RUN_ID",
+        "SWANLAB_API_HOST", "SWANLAB_WEB_HOST", "SWANLAB_LOGDIR", "SWANLAB_LOG_DIR", "SWANLAB_SAVE_DIR",
+    ),
+    "dvclive": ("DVC_EXP_NAME", "DVC_EXP_BASELINE_REV", "DVC_SITE_CACHE_DIR"),
+    "sacred": (),
+    "polyaxon": (
+        "POLYAXON_RUN_INSTANCE", "POLYAXON_HOST", "POLYAXON_PLATFORM_HOST", "POLYAXON_OFFLINE_ROOT",
+        "POLYAXON_CONTEXT_ROOT", "POLYAXON_ARTIFACTS_ROOT",
+    ),
+    "guild": ("GUILD_HOME",),
+    "determined": ("DET_MASTER", "DET_EXPERIMENT_ID", "DET_TRIAL_ID", "DET_CLUSTER_ID", "DET_TASK_ID"),
+    "ray": (),
+    "visualdl": (),
+    "goodseed": ("GOODSEED_HOME", "GOODSEED_APP_URL"),
+    "pluto": ("PLUTO_URL_APP",),
 }
 """Tracker name → variables; an entry that ends in `*` is a prefix."""

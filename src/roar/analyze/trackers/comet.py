@@ -1,0 +1,109 @@
+"""Comet: online only the console tells; offline experiments are `.cometml-runs/<key>.zip`."""
+
+import base64
+import json
+import re
+import shlex
+from dataclasses import replace
+
+from roar.analyze.trackers.contract import Findings, Proof, Reads, TokenHost, Tracker
+from roar.analyze.trackers.environment import ENVIRONMENT
+from roar.analyze.trackers.evidence import Evidence
+from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
+from roar.model import TrackerRun, TrackerRunState
+
+_ARCHIVE = re.compile(r"(?P<key>[0-9A-Za-z]{32,50})\.zip")
+_LIVE = re.compile(r"Experiment is live on comet\S* (?P<url>https?://\S+)")
+_SUMMARY = re.compile(r"COMET INFO:\s+url\s+: (?P<url>https?://\S+)")
+_UPLOADED = re.compile(r"The offline experiment has been uploaded on comet\S* (?P<url>https?://\S+)")
+_SCRATCH = frozenset({"comet_messages.db", "comet_messages.db-journal", "messages.json", "experiment.json"})
+_SEGMENTS = 3
+
+
+def key_host(key: str) -> str | None:
+    """The server's address inside an API key (`<random>*<base64 of JSON>`); nothing else of it is looked at."""
+    _, mark, encoded = key.partition("*")
+    try:
+        return clean_base(str(json.loads(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))["baseUrl"])) if mark else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+class Comet(Tracker):
+    """See the module."""
+
+    name = "comet"
+    label = "Comet"
+    environment = ENVIRONMENT["comet"]
+    token_hosts = (TokenHost("COMET_API_KEY", "COMET_BASE_ADDRESS", key_host),)
+    reads = (
+        Reads(pattern="*.zip", member="experiment.json", limit=65536,
+              part="of an offline experiment the member `experiment.json`: project, workspace"),
+    )
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """Printed addresses and offline archives, joined by the experiment's key."""
+        findings = Findings()
+        runs: dict[str, TrackerRun] = {}
+        for path in self._archives(evidence):
+            findings.noise(path)
+            if evidence.was_written(path):
+                run = self._offline(evidence, path)
+                runs[run.run_id] = run
+        for pattern in (_LIVE, _SUMMARY, _UPLOADED):
+            for match, _ in evidence.console.matches(pattern, containing="comet" if pattern is not _SUMMARY else "COMET"):
+                url = clean_url(match["url"])
+                if url and len(segments(url)) >= _SEGMENTS:
+                    entity, project, key = segments(url)[-_SEGMENTS:]
+                    runs[key] = TrackerRun(
+                        tracker=self.name, label=self.label, run_id=key, project=project, entity=entity,
+                        server=before(url, _SEGMENTS), url=url, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
+                    )
+        _claim_scratch(evidence, findings)
+        findings.runs += runs.values()
+        return findings
+
+    def _archives(self, evidence: Evidence) -> list[str]:
+        """Zip files named by a key, in Comet's own folder or in the one that the settings name."""
+        folders = {value.rstrip("/") for value in evidence.settings("COMET_OFFLINE_DIRECTORY")}
+        folders |= {f"{evidence.cwd}/{folder}" for folder in folders if not folder.startswith("/")}
+        found = []
+        for path in evidence.paths.with_extension("zip"):
+            folder, _, name = path.rpartition("/")
+            ours = folder.endswith("/.cometml-runs") or folder in folders
+            if _ARCHIVE.fullmatch(name) and (ours or b'"offline_id"' in evidence.member(path)):
+                found.append(path)
+        return found
+
+    def _offline(self, evidence: Evidence, path: str) -> TrackerRun:
+        try:
+            known = json.loads(evidence.member(path))
+            project, workspace = known.get("project_name"), known.get("workspace")
+        except (ValueError, AttributeError):
+            project = workspace = None
+        run = TrackerRun(
+            tracker=self.name, label=self.label, run_id=path.rpartition("/")[2].removesuffix(".zip"),
+            project=project or _value(evidence, "COMET_PROJECT_NAME"),
+            entity=workspace or _value(evidence, "COMET_WORKSPACE"), state=TrackerRunState.OFFLINE,
+            how_to_view=f"comet upload {shlex.quote(path)}", evidence=Proof.FILE,
+        )
+        return run if project is not None or workspace is not None else replace(
+            run, note="The archive holds no experiment: the command may have been killed before it was written.",
+        )
+
+
+def _value(evidence: Evidence, name: str) -> str | None:
+    setting = evidence.setting(name)
+    return setting.value if setting else None
+
+
+def _claim_scratch(evidence: Evidence, findings: Findings) -> None:
+    """The client's temporary folders."""
+    for name in evidence.paths.folders_in(evidence.tmpdir):
+        folder = f"{evidence.tmpdir}/{name}"
+        files = set(evidence.paths.files_in(folder))
+        if name.startswith("tmp") and ("comet_messages.db" in files or {"messages.json", "experiment.json"} <= files):
+            findings.noise(*evidence.paths.below(folder))
+
+
+TRACKER = Comet()

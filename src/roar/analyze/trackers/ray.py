@@ -1,0 +1,55 @@
+"""Ray Tune: `<experiment>/<trial>/{result.json,params.json,params.pkl}`. Checkpoints are the user's."""
+
+import re
+import shlex
+
+from roar.analyze.trackers.contract import Findings, Proof, Tracker
+from roar.analyze.trackers.evidence import Evidence
+from roar.model import TrackerRun, TrackerRunState
+
+_TRIO = ("result.json", "params.json", "params.pkl")
+_TRIAL_FILE = re.compile(r"result\.json|params\.json|params\.pkl|progress\.csv|error\.(txt|pkl)|events\.out\.tfevents\.\d{10}\..+")
+_EXPERIMENT_FILE = re.compile(
+    r"(experiment_state|basic-variant-state|search_gen_state|searcher-state)-.+|tuner\.pkl|trainer\.pkl"
+    r"|\.validate_storage_marker",
+)
+_SESSION = re.compile(r"/tmp/ray/session_[^/]+")  # noqa: S108  Ray's own default
+
+
+class Ray(Tracker):
+    """See the module."""
+
+    name = "ray"
+    label = "Ray Tune"
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """Trials with the whole trio; one reference per experiment."""
+        findings = Findings()
+        experiments: dict[str, None] = {}
+        for path in evidence.paths.named("result.json"):
+            trial = path.removesuffix("/result.json")
+            if all(f"{trial}/{name}" in evidence for name in _TRIO):
+                _claim(evidence, trial, _TRIAL_FILE, findings)
+                experiment = trial.rpartition("/")[0]
+                _claim(evidence, experiment, _EXPERIMENT_FILE, findings)
+                if evidence.was_written(path):
+                    experiments[experiment] = None
+        for root in evidence.paths.folders_in("/tmp/ray"):  # noqa: S108  Ray's own default
+            if _SESSION.fullmatch(f"/tmp/ray/{root}"):  # noqa: S108
+                findings.noise(*evidence.paths.below(f"/tmp/ray/{root}"))  # noqa: S108
+        findings.runs += [
+            TrackerRun(
+                tracker=self.name, label=self.label, run_id=experiment.rpartition("/")[2], state=TrackerRunState.LOCAL,
+                how_to_view=f"tensorboard --logdir {shlex.quote(experiment)}", evidence=Proof.FILE,
+            )
+            for experiment in experiments
+        ]
+        return findings
+
+
+def _claim(evidence: Evidence, folder: str, own: re.Pattern[str], findings: Findings) -> None:
+    names = (name for name in evidence.paths.files_in(folder) if own.fullmatch(name))
+    findings.payload(*(path for name in names if evidence.was_written(path := f"{folder}/{name}")))
+
+
+TRACKER = Ray()

@@ -1,0 +1,59 @@
+"""Sacred's file observer: `<store>/<n>/{run.json,config.json,cout.txt}`. Its database observers leave nothing here."""
+
+import json
+import re
+import shlex
+
+from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
+from roar.analyze.trackers.evidence import Evidence
+from roar.model import TrackerRun, TrackerRunState
+
+_TRIO = ("run.json", "config.json", "cout.txt")
+_OWN = (*_TRIO, "metrics.json", "info.json")
+_SOURCE = re.compile(r".+_[0-9a-f]{32}(\..+)?")
+
+
+class Sacred(Tracker):
+    """See the module."""
+
+    name = "sacred"
+    label = "Sacred"
+    reads = (
+        Reads(pattern="*/run.json", limit=1_000_000, part="`artifacts`: names of the copies beside it; the experiment's name"),
+    )
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """Run folders with the whole trio; copies of artifacts are payloads."""
+        findings = Findings()
+        for path in evidence.paths.named("run.json"):
+            folder = path.removesuffix("/run.json")
+            if not all(f"{folder}/{name}" in evidence for name in _TRIO):
+                continue
+            findings.noise(*(f"{folder}/{name}" for name in _OWN if f"{folder}/{name}" in evidence))
+            store, _, run_id = folder.rpartition("/")
+            for kept in ("_sources", "_resources"):
+                findings.noise(*(
+                    f"{store}/{kept}/{name}"
+                    for name in evidence.paths.files_in(f"{store}/{kept}") if _SOURCE.fullmatch(name)
+                ))
+            if evidence.was_written(path):
+                name, artifacts = _known(evidence, path)
+                copies = (f"{folder}/{artifact}" for artifact in artifacts)
+                findings.payload(*(copy for copy in copies if evidence.was_written(copy)))
+                findings.runs.append(TrackerRun(
+                    tracker=self.name, label=self.label, run_id=run_id, name=name, state=TrackerRunState.LOCAL,
+                    how_to_view=f"cat {shlex.quote(f'{folder}/cout.txt')}", evidence=Proof.FILE,
+                ))
+        return findings
+
+
+def _known(evidence: Evidence, path: str) -> tuple[str | None, list[str]]:
+    try:
+        content = json.loads(evidence.head(path))
+        artifacts = [str(name) for name in content.get("artifacts", ())]
+        return content.get("experiment", {}).get("name"), artifacts
+    except (ValueError, AttributeError, TypeError):
+        return None, []
+
+
+TRACKER = Sacred()

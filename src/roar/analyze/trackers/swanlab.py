@@ -1,0 +1,140 @@
+"""SwanLab: `swanlog/run-<time>-<id>/` with `run-<id>.swanlab` (0.6: `backup.swanlab`)."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import NamedTuple
+from urllib.parse import quote, urlsplit
+
+from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
+from roar.analyze.trackers.environment import ENVIRONMENT
+from roar.analyze.trackers.evidence import Evidence
+from roar.analyze.trackers.records import iter_fields, iter_records, text_fields
+from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
+from roar.model import TrackerRun, TrackerRunState
+
+_FOLDER = re.compile(r"run-\d{8}_\d{6}-(?P<id>[A-Za-z0-9_-]+)")
+_BESIDE_RUNS = re.compile(r"\.gitignore|runs\.swanlab(-wal|-shm|-journal)?|\.swanlab_test_[a-z0-9_]{8}")
+_MAGIC = b":SWL"
+_START = 10
+_START_FIELDS = {1: "project", 2: "workspace", 4: "name", 7: "group", 10: "run_id"}
+_SEGMENTS = 4
+_OFFICIAL_API = frozenset({"https://api.swanlab.cn", "https://api.swanlab.cn/api"})
+_OFFICIAL_PAGES = "https://swanlab.cn"
+
+
+class _Folder(NamedTuple):
+    """One run folder below `store` (usually `swanlog`)."""
+
+    path: str
+    store: str
+    run_id: str
+    log: str
+
+
+class SwanLab(Tracker):
+    """See the module."""
+
+    name = "swanlab"
+    label = "SwanLab"
+    environment = ENVIRONMENT["swanlab"]
+    reads = (
+        Reads(pattern="*/run-*.swanlab", limit=65536, part="the first record: project, workspace, name, group, id"),
+    )
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """Confirmed run folders and the runs that the job made in them."""
+        findings = Findings()
+        folders = sorted(set(_run_folders(evidence)))
+        for folder in folders:
+            findings.noise(*(path for path in evidence.paths.below(folder.path)))
+            findings.noise(*(
+                f"{folder.store}/{name}"
+                for name in evidence.paths.files_in(folder.store) if _BESIDE_RUNS.fullmatch(name)
+            ))
+        made = [folder for folder in folders if evidence.was_written(folder.log)]
+        for folder in sorted(made, key=lambda folder: evidence.first_seen([folder.log])):
+            findings.runs.append(self._run(evidence, folder))
+        return findings
+
+    def _run(self, evidence: Evidence, folder: _Folder) -> TrackerRun:
+        record = _start_record(evidence, folder)
+        run = TrackerRun(
+            tracker=self.name, label=self.label, run_id=record.get("run_id") or folder.run_id,
+            project=record.get("project") or _value(evidence, "SWANLAB_PROJECT", "SWANLAB_PROJ_NAME"),
+            entity=record.get("workspace") or _value(evidence, "SWANLAB_WORKSPACE"), name=record.get("name"),
+            group=record.get("group"), evidence=Proof.FILE,
+        )
+        if url := _printed(evidence, run.run_id):
+            entity, project = segments(url)[-_SEGMENTS:][:2]
+            return replace(
+                run, url=url, server=before(url, _SEGMENTS), entity=entity.removeprefix("@"), project=project,
+                state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
+            )
+        mode = _value(evidence, "SWANLAB_MODE")
+        if mode == "local" or evidence.was_written(f"{folder.store}/runs.swanlab"):
+            return replace(
+                run, state=TrackerRunState.LOCAL, how_to_view=f"swanlab watch {shlex.quote(folder.store)}",
+            )
+        server, proof = _web_host(evidence)
+        if mode in {"online", "cloud"} and server and run.entity and run.project:
+            url = clean_url(f"{server}/@{quote(run.entity)}/{quote(run.project)}/runs/{quote(run.run_id)}")
+            return replace(run, server=server, url=url, state=TrackerRunState.ONLINE, evidence=proof)
+        if mode in {"online", "cloud"}:
+            return replace(run, server=server, note="Nothing proves which server the run was sent to.")
+        return replace(run, state=TrackerRunState.OFFLINE, how_to_view=f"swanlab sync {shlex.quote(folder.path)}")
+
+
+def _run_folders(evidence: Evidence) -> Iterator[_Folder]:
+    for path in evidence.paths.with_extension("swanlab"):
+        folder, _, name = path.rpartition("/")
+        match = _FOLDER.fullmatch(folder.rpartition("/")[2])
+        if match and name in {f"run-{match['id']}.swanlab", "backup.swanlab"}:
+            yield _Folder(folder, folder.rpartition("/")[0], match["id"], path)
+    for path in evidence.paths.named("swanlab-metadata.json"):
+        folder = path.removesuffix("/files/swanlab-metadata.json")
+        match = _FOLDER.fullmatch(folder.rpartition("/")[2])
+        logs = (f"{folder}/run-{match['id']}.swanlab", f"{folder}/backup.swanlab") if match else ()
+        if match and folder != path and not any(log in evidence for log in logs):
+            yield _Folder(folder, folder.rpartition("/")[0], match["id"], path)
+
+
+def _start_record(evidence: Evidence, folder: _Folder) -> dict[str, str]:
+    if not folder.log.endswith(f"/run-{folder.run_id}.swanlab"):
+        return {}
+    for record in iter_records(evidence.head(folder.log), _MAGIC):
+        for field, value in iter_fields(record):
+            if field == _START:
+                return text_fields(value, _START_FIELDS)
+        break
+    return {}
+
+
+def _printed(evidence: Evidence, run_id: str) -> str | None:
+    """The run's address: SwanLab wraps its lines at 80 columns, in the middle of a word if need be."""
+    pattern = re.compile(rf"https?://[^\s@]+/@[^/\s]+/[^/\s]+/runs/{re.escape(run_id)}")
+    match = next(evidence.console.wrapped(pattern), None)
+    return clean_url(match[0]) if match else None
+
+
+def _value(evidence: Evidence, *names: str) -> str | None:
+    setting = evidence.setting(*names)
+    return setting.value if setting else None
+
+
+def _web_host(evidence: Evidence) -> tuple[str | None, Proof]:
+    web = evidence.setting("SWANLAB_WEB_HOST")
+    if web and (base := clean_base(web.value)):
+        return base, web.source
+    api = evidence.setting("SWANLAB_API_HOST")
+    base = clean_base(api.value) if api else None
+    if api and base:
+        if base in _OFFICIAL_API:
+            return _OFFICIAL_PAGES, api.source
+        parts = urlsplit(base)
+        return f"{parts.scheme}://{parts.netloc}", api.source
+    return None, Proof.FILE
+
+
+TRACKER = SwanLab()

@@ -1,0 +1,44 @@
+"""VisualDL (PaddlePaddle): `vdlrecords.<time>.log` files."""
+
+import os
+import re
+import shlex
+
+from roar.analyze.trackers.contract import Findings, Proof, Tracker
+from roar.analyze.trackers.evidence import Evidence
+from roar.model import TrackerRun, TrackerRunState
+
+_RECORDS = re.compile(r"vdlrecords\.\d{10}\..*log")
+
+
+class VisualDl(Tracker):
+    """See the module."""
+
+    name = "visualdl"
+    label = "VisualDL"
+    last = True
+
+    def analyze(self, evidence: Evidence) -> Findings:
+        """One reference per folder; sub-folders of a run's folder belong to it."""
+        findings = Findings()
+        folders: set[str] = set()
+        for path in evidence.paths.with_head("vdlrecords"):
+            folder, _, name = path.rpartition("/")
+            if _RECORDS.fullmatch(name) or re.fullmatch(r"vdlrecords\.\d{10}\.log", name):
+                if evidence.was_written(path) and evidence.owner(path) is None:
+                    findings.payload(path)
+                    folders.add(folder)
+        settings = f"{evidence.home}/.visualdl/conf/config.json"
+        if folders and settings in evidence:
+            findings.noise(settings)
+        for folder in sorted(folders):
+            inside = folder.startswith(evidence.workspace + "/")
+            findings.runs.append(TrackerRun(
+                tracker=self.name, label=self.label,
+                run_id=os.path.relpath(folder, evidence.workspace) if inside else folder,
+                state=TrackerRunState.LOCAL, how_to_view=f"visualdl --logdir {shlex.quote(folder)}", evidence=Proof.FILE,
+            ))
+        return findings
+
+
+TRACKER = VisualDl()
