@@ -129,15 +129,13 @@ def check(page: str, glaas: str, mlflow_url: str) -> list[str]:
         run = json.loads(fetch(f"{mlflow_url}/api/2.0/mlflow/runs/get?run_id={link[3]}"))["run"]
         if run["info"]["experiment_id"] != link[2] or run["info"]["status"] != "FINISHED":
             wrong.append(f"the link leads to another MLflow run: {run['info']}")
-        if "<div id=\"root\">" not in fetch(link[1].partition("#")[0]):
+        if '<div id="root">' not in fetch(link[1].partition("#")[0]):
             wrong.append("the MLflow link does not open MLflow's page")
     if "wandb sync" not in html:
         wrong.append("the job page does not say how to upload the offline W&B run")
     if "tensorboard --logdir" not in html:
         wrong.append("the job page does not say how to see the TensorBoard run")
-    for name in ("data/train.npz", "model.pkl"):
-        if name not in html:
-            wrong.append(f"the job page does not show {name}")
+    wrong += [f"the job page does not show {name}" for name in ("data/train.npz", "model.pkl") if name not in html]
     job = json.loads(fetch(page.replace("/jobs/", "/api/v1/jobs/")))
     strays = [use["path"] for use in job["outputs"] if use["path"] != "model.pkl"]
     if strays:
@@ -160,8 +158,8 @@ def main() -> int:
     try:
         say("an MLflow server, as a team would have")
         servers.append(serve([BIN / "mlflow", "server", "--host", "127.0.0.1", "--port", mlflow_url.rpartition(":")[2],
-                              "--backend-store-uri", "sqlite:///server.db", "--artifacts-destination", "server-artifacts",
-                              "--workers", "1"],
+                              "--backend-store-uri", "sqlite:///server.db", "--workers", "1",
+                              "--artifacts-destination", "server-artifacts"],
                              f"{mlflow_url}/health", WORK / "mlflow-server.log", env))
         for script in SCRIPTS:
             say(script)

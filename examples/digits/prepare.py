@@ -1,4 +1,4 @@
-"""Split scikit-learn's handwritten digits (1,797 images of 8×8) into a training and a test set."""
+"""Split scikit-learn's handwritten digits (1,797 images of 8 by 8) into a training and a test set."""
 
 import argparse
 from pathlib import Path

@@ -1,6 +1,7 @@
 """Digesting, and when a digest may be remembered."""
 
 import os
+import time
 
 import pytest
 from blake3 import blake3
@@ -73,6 +74,4 @@ def test_only_regular_files_have_a_signature(tmp_path):
 
 
 def test_the_coarse_clock_is_never_ahead():
-    import time
-
     assert clock_tick() <= time.time_ns()

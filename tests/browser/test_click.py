@@ -12,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 pytestmark = [pytest.mark.browser, pytest.mark.sdk]
 
@@ -64,8 +65,6 @@ def tool(name):
 
 @pytest.fixture
 def browser():
-    from playwright.sync_api import sync_playwright
-
     executable = shutil.which("chromium")
     if executable is None:
         pytest.skip("Debian's chromium is not installed: apt-get install chromium")
@@ -83,8 +82,8 @@ def test_clicking_view_in_mlflow_opens_that_very_run(desk, browser):
     desk.write("train.py", TRAIN)
     desk.write("data.txt", "data\n")
     desk.init()
-    with server([tool("mlflow"), "server", "--host", "127.0.0.1", "--port", mlflow.rpartition(":")[2], "--workers", "1",
-                 "--backend-store-uri", f"sqlite:///{desk.tmp}/server.db", "--artifacts-destination",
+    with server([tool("mlflow"), "server", "--host", "127.0.0.1", "--port", mlflow.rpartition(":")[2],
+                 "--workers", "1", "--backend-store-uri", f"sqlite:///{desk.tmp}/server.db", "--artifacts-destination",
                  str(desk.tmp / "artifacts")], f"{mlflow}/health", desk.tmp, env):
         desk.roar("run", "python", "train.py", env={"MLFLOW_TRACKING_URI": mlflow, "MLFLOW_DISABLE_TELEMETRY": "true"})
         job = desk.job()

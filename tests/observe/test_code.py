@@ -81,9 +81,13 @@ def test_a_commit_made_meanwhile_changes_nothing(repository):
 def test_the_repository_is_left_as_it_was(repository):
     (repository / "a.py").write_text("x = 2\n")
     index = repository / ".git" / "index"
-    before = (index.read_bytes(), index.stat().st_mtime_ns, sorted(p.name for p in (repository / ".git").iterdir()))
+
+    def state():
+        return index.read_bytes(), index.stat().st_mtime_ns, sorted(p.name for p in index.parent.iterdir())
+
+    before = state()
     read_code(str(repository))
-    assert before == (index.read_bytes(), index.stat().st_mtime_ns, sorted(p.name for p in (repository / ".git").iterdir()))
+    assert state() == before
 
 
 def test_untracked_sources_become_patches_of_their_own(repository):

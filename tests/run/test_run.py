@@ -1,5 +1,6 @@
 """`roar run` from outside: the command untouched, the record right."""
 
+import json
 import os
 import shutil
 import signal
@@ -145,8 +146,6 @@ def test_odd_names(desk):
 
 def test_no_trace_in_the_commands_environment(desk):
     code = "import os, json, sys; json.dump([dict(os.environ), os.listdir('/proc/self/fd'), sys.path], open('o', 'w'))"
-    import json
-
     subprocess.run([sys.executable, "-c", code], cwd=desk.root, env=desk.env, check=True, stdin=subprocess.DEVNULL)
     plain = json.loads((desk.root / "o").read_text())
     desk.roar("run", sys.executable, "-c", code, stdin=subprocess.DEVNULL)
@@ -184,7 +183,7 @@ def test_ctrl_c_reaches_the_command_once_and_the_job_is_recorded(desk):
                      start_new_session=True)
     assert run.stdout.readline() == b"ready\n"
     os.killpg(run.pid, signal.SIGINT)
-    out, err = run.communicate(timeout=20)
+    _, err = run.communicate(timeout=20)
     assert run.returncode == 130, err
     job = desk.job()
     assert (job["state"], job["exit_code"], names(job["outputs"])) == ("interrupted", 130, ["caught"])
@@ -292,8 +291,8 @@ def test_a_rerun_is_the_same_step_and_a_change_is_a_new_one(desk):
 
 def test_a_daemon_left_behind_does_not_hold_roar(desk):
     began = time.monotonic()
-    desk.roar("run", "sh", "-c", "(setsid sh -c 'sleep 6; cat /dev/null > late' >/dev/null 2>&1 </dev/null &) ; exit 3",
-              status=3)
+    daemon = "setsid sh -c 'sleep 6; cat /dev/null > late' >/dev/null 2>&1 </dev/null &"
+    desk.roar("run", "sh", "-c", f"({daemon}); exit 3", status=3)
     assert time.monotonic() - began < 5
     deadline = time.monotonic() + 20
     while not (desk.root / "late").exists() and time.monotonic() < deadline:

@@ -34,8 +34,8 @@ RULES: tuple[Rule, ...] = (
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
     Rule("interpreter", r".*/lib(?:64)?/python\d(?:\.\d+)?t?(?:/|$)", "the Python standard library"),
     Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),
-    Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda|\.pyenv|\.rustup|\.cargo|\.nvm"
-         r"|\.sdkman|\.julia/compiled)\d?/(?:envs/[^/]+/|versions/[^/]+/)?(?:bin|lib|etc|share|include|ssl|shims"
+    Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda|\.pyenv|\.rustup|\.cargo"
+         r"|\.nvm|\.sdkman|\.julia/compiled)\d?/(?:envs/[^/]+/|versions/[^/]+/)?(?:bin|lib|etc|share|include|ssl|shims"
          r"|toolchains|registry)/", "an interpreter and its libraries"),
     Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
     Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
@@ -45,7 +45,8 @@ RULES: tuple[Rule, ...] = (
          r"|\.kube|\.ssh|\.gnupg|\.docker|\.azure|\.pki|\.dbus|\.java|\.m2|\.gradle|\.theano|\.terminfo)(?:/|$)",
          "the user's settings"),
     Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc"
-         r"|Rprofile|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$", "the user's settings"),
+         r"|Rprofile|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$",
+         "the user's settings"),
     Rule("cache", r"HOME/\.cache(?:/|$)", "caches"),
     Rule("cache", r".*/(?:\.(?:pytest|mypy|ruff)_cache|\.ipynb_checkpoints|\.hypothesis|\.tox|\.nox|\.eggs"
          r"|\.ccls-cache)(?:/|$)", "caches"),

@@ -4,6 +4,7 @@ Two laws: the exit status is always the command's, and a failure of ours never f
 facts about code and machine are gathered while it runs.
 """
 
+import contextlib
 import os
 import sys
 import time
@@ -177,10 +178,8 @@ def _keep_end(pending: Pending, ended: Ended, traced: Traced, duration_s: float)
     """Add how the command ended to the evidence, before anything of ours can fail."""
     pending = pending.ended(duration_s=round(duration_s, 6), exit_code=ended.exit_code, signal=ended.signal,
                             mode=traced.mode, gaps=tuple(traced.gaps))
-    try:
+    with contextlib.suppress(OSError):  # a full disk: recording says so below
         write_pending(pending)
-    except OSError:
-        pass  # a full disk: recording says so below
     return pending
 
 

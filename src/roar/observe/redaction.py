@@ -10,12 +10,12 @@ from collections.abc import Sequence
 
 REDACTED = "[redacted]"
 
-_SECRET_WORDS = (  # noqa: S105  names, not values
+_NAMES = (
     r"api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|"
     r"account[_-]?key|auth[_-]?key|license[_-]?key|token|secret|passwd|password|passphrase|pwd|credentials?|"
     r"client[_-]?secret|authorization|bearer|signature|sas|cookie"
 )
-_SECRET_NAME = re.compile(rf"(?:^|[_\-.])(?:{_SECRET_WORDS})(?:$|[_\-.\d])|(?:^|[_\-.])(?:key|pat)$", re.IGNORECASE)
+_SECRET_NAME = re.compile(rf"(?:^|[_\-.])(?:{_NAMES})(?:$|[_\-.\d])|(?:^|[_\-.])(?:key|pat)$", re.IGNORECASE)
 _NOT_SECRET_NAME = re.compile(
     r"(?:max|min|num|new|n|special|pad|eos|bos|unk|mask|sep|cls|stop|image|per|add|use|total|tokens?|vocab|prompt|"
     r"completion|sort|group|join|partition|primary|foreign|label|dict|column|feature|target|index|map)[_-]"
