@@ -98,27 +98,30 @@ def replay(samples, world):
     """The facts of a recorded run, its final files laid out in the world."""
 
     def replay(name):
-        sample = samples / name
-        case = json.loads((sample / "case.json").read_text())
-        for top in ("cwd", "home", "tmp"):
-            if (sample / top).is_dir():
-                shutil.copytree(sample / top, world.root / top, symlinks=True, dirs_exist_ok=True)
-        for line in (sample / "writes.jsonl").read_text().splitlines():
-            _repeat(world, json.loads(line))
-        for path, use in world.uses.items():
-            use.exists = os.path.lexists(path)
-        for output, descriptor in (("stdout.txt", 1), ("stderr.txt", 2)):
-            if (sample / output).exists():
-                world.say((sample / output).read_text(errors="replace"), descriptor=descriptor)
-        world.environ = {name: value.replace("$W", str(world.root)) for name, value in case.get("env", {}).items()}
-        for child in case.get("child_exec_env") or ():
-            world.process("/bin/true", pid=200, **child["env"])
-        for text in case.get("config_reads", ()):
-            if text.startswith("$W"):
-                world.read(text.replace("$W", str(world.root)))
+        _lay_out(samples / name, world)
         return world
 
     return replay
+
+
+def _lay_out(sample, world):
+    case = json.loads((sample / "case.json").read_text())
+    for top in ("cwd", "home", "tmp"):
+        if (sample / top).is_dir():
+            shutil.copytree(sample / top, world.root / top, symlinks=True, dirs_exist_ok=True)
+    for line in (sample / "writes.jsonl").read_text().splitlines():
+        _repeat(world, json.loads(line))
+    for path, use in world.uses.items():
+        use.exists = os.path.lexists(path)
+    for output, descriptor in (("stdout.txt", 1), ("stderr.txt", 2)):
+        if (sample / output).exists():
+            world.say((sample / output).read_text(errors="replace"), descriptor=descriptor)
+    world.environ = {name: value.replace("$W", str(world.root)) for name, value in case.get("env", {}).items()}
+    for child in case.get("child_exec_env") or ():
+        world.process("/bin/true", pid=200, **child["env"])
+    for text in case.get("config_reads", ()):
+        if text.startswith("$W"):
+            world.read(text.replace("$W", str(world.root)))
 
 
 def _repeat(world, operation):

@@ -42,5 +42,5 @@ def test_sample(name, samples, replay):
 
 
 def _outputs(world):
-    written = (path for path, use in world.uses.items() if use.written and use.exists and use.made is not Made.DIRECTORY)
-    return {path.removeprefix(f"{world.cwd}/") for path in written if path.startswith(f"{world.cwd}/")}
+    kept = (use.path for use in world.uses.values() if use.written and use.exists and use.made is not Made.DIRECTORY)
+    return {path.removeprefix(f"{world.cwd}/") for path in kept if path.startswith(f"{world.cwd}/")}

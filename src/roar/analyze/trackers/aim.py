@@ -1,4 +1,4 @@
-"""Aim: a repository `.aim/`; a run's hash is the name of its folder of chunks. Remote tracking leaves no trace at all."""
+"""Aim: a repository `.aim/`; a run's hash is the name of its folder of chunks. Remote tracking leaves no trace."""
 
 import re
 import shlex

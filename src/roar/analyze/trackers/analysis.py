@@ -78,7 +78,7 @@ def refresh(
         home: the user's folder.
         workspace: root of the workspace.
     """
-    trackers = [tracker for tracker in load_trackers({"*": False, run.tracker: True}).trackers]
+    trackers = load_trackers({"*": False, run.tracker: True}).trackers
     facts = TrackerFacts(
         uses={}, environment=environment_of(trackers, environ), cwd=workspace, home=home,
         tmpdir=os.path.join(workspace, ".roar"), started_at=0, ended_at=0, workspace=workspace,
@@ -100,8 +100,7 @@ def environment_of(trackers: Iterable[Tracker], environ: Mapping[str, str]) -> d
     found: dict[str, str] = {}
     for tracker in trackers:
         for declared in tracker.environment:
-            names = [name for name in environ if name.startswith(declared[:-1])] if declared.endswith("*") else [declared]
-            for name in names:
+            for name in _expanded(declared, environ):
                 if environ.get(name) and not is_secret(name):
                     found[name] = without_user_info(environ[name])
         for host in tracker.token_hosts:
@@ -109,6 +108,10 @@ def environment_of(trackers: Iterable[Tracker], environ: Mapping[str, str]) -> d
             if base:
                 found[host.name] = base
     return found
+
+
+def _expanded(declared: str, environ: Mapping[str, str]) -> list[str]:
+    return [name for name in environ if name.startswith(declared[:-1])] if declared.endswith("*") else [declared]
 
 
 def is_secret(name: str) -> bool:

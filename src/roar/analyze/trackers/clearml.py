@@ -19,7 +19,9 @@ _OFFLINE = re.compile(r"(offline-[0-9a-f]{32})(\.zip)?")
 _LOCK = re.compile(r"clearml_((?:offline-)?[0-9a-f]{32})\.lock")
 _PAGE = re.compile(r"ClearML (?:results|pipeline|dataset|hyper-dataset) page: (?P<url>https?://\S+)")
 _SESSION = ".session.json"
-_HOSTS = re.compile(r"""^\s*"?(?P<key>api_server|web_server)"?\s*[:=]\s*"?(?P<url>https?://[^\s"#,}]+)""", re.MULTILINE)
+_HOSTS = re.compile(
+    r"""^\s*"?(?P<key>api_server|web_server)"?\s*[:=]\s*"?(?P<url>https?://[^\s"#,}]+)""", re.MULTILINE,
+)
 _API_PORT, _WEB_PORT = ":8008", ":8080"
 
 
@@ -40,22 +42,22 @@ class ClearMl(Tracker):
     environment = ENVIRONMENT["clearml"]
     reads = (
         Reads(pattern="*/.session.json", limit=1_000_000, part="of each task: API server, project, name, id, time"),
-        Reads(pattern="*/clearml.conf", limit=65536, part="`api_server` and `web_server`; only when the job opened it"),
+        Reads(pattern="*/clearml.conf", limit=65536, part="`api_server`, `web_server`; only when the job opened it"),
     )
 
     def analyze(self, evidence: Evidence) -> Findings:
         """The cache, offline sessions and locks; one reference per task id."""
         findings = Findings()
-        tasks = {task.run_id: task for task in _session_tasks(evidence)}
+        tasks: dict[str, _Task] = {task.run_id: task for task in _session_tasks(evidence)}
         for run_id in (*_locks(evidence, findings), *_offline_sessions(evidence, findings), *_of_children(evidence)):
             tasks.setdefault(run_id, _Task(run_id, None, None, None))
         _claim_cache(evidence, findings)
         links: dict[str, str] = {}
         for match, _ in evidence.console.matches(_PAGE, containing="ClearML "):
             url = clean_url(match["url"])
-            run_id = next((part for part in reversed(segments(url)) if _TASK.fullmatch(part)), None) if url else None
-            if url and run_id:
-                links[run_id] = url
+            ids = [part for part in segments(url) if _TASK.fullmatch(part)] if url else []
+            if url and ids:
+                links[ids[-1]] = url
         for run_id in dict.fromkeys((*tasks, *links)):
             task = tasks.get(run_id, _Task(run_id, None, None, None))
             findings.runs.append(self._run(evidence, task, links.get(run_id)))
@@ -74,11 +76,11 @@ class ClearMl(Tracker):
             archive = next(iter(evidence.paths.named(f"{task.run_id}.zip")), f"{task.run_id}.zip")
             code = f"from clearml import Task; Task.import_offline_session({archive!r})"
             return replace(run, state=TrackerRunState.OFFLINE, how_to_view=f"python3 -c {shlex.quote(code)}")
-        server, proof = _web_server(evidence, task.api)
-        if server is None:
+        base, proof = _web_server(evidence, task.api)
+        if base is None:
             return replace(run, note="Nothing proves which server the task was sent to.")
-        page = clean_url(f"{server}/projects/*/experiments/{task.run_id}/output/log")
-        return replace(run, server=server, url=page, state=TrackerRunState.ONLINE, evidence=proof)
+        page = clean_url(f"{base}/projects/*/experiments/{task.run_id}/output/log")
+        return replace(run, server=base, url=page, state=TrackerRunState.ONLINE, evidence=proof)
 
 
 def _session_tasks(evidence: Evidence) -> Iterator[_Task]:
@@ -133,7 +135,8 @@ def _of_children(evidence: Evidence) -> Iterator[str]:
 
 
 def _claim_cache(evidence: Evidence, findings: Findings) -> None:
-    for folder in (f"{evidence.home}/.clearml", *evidence.settings("CLEARML_CACHE_DIR"), f"{evidence.tmpdir}/clearml_cache"):
+    fixed = (f"{evidence.home}/.clearml", f"{evidence.tmpdir}/clearml_cache")
+    for folder in (*fixed, *evidence.settings("CLEARML_CACHE_DIR")):
         findings.noise(*(path for path in evidence.paths.below(folder) if path not in findings.owned))
 
 

@@ -22,9 +22,9 @@ _SEGMENTS = 3
 
 def key_host(key: str) -> str | None:
     """The server's address inside an API key (`<random>*<base64 of JSON>`); nothing else of it is looked at."""
-    _, mark, encoded = key.partition("*")
+    encoded = key.partition("*")[2]
     try:
-        return clean_base(str(json.loads(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))["baseUrl"])) if mark else None
+        return clean_base(str(json.loads(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))["baseUrl"]))
     except (ValueError, KeyError, TypeError):
         return None
 
@@ -50,8 +50,8 @@ class Comet(Tracker):
             if evidence.was_written(path):
                 run = self._offline(evidence, path)
                 runs[run.run_id] = run
-        for pattern in (_LIVE, _SUMMARY, _UPLOADED):
-            for match, _ in evidence.console.matches(pattern, containing="comet" if pattern is not _SUMMARY else "COMET"):
+        for pattern, containing in ((_LIVE, "comet"), (_SUMMARY, "COMET"), (_UPLOADED, "comet")):
+            for match, _ in evidence.console.matches(pattern, containing=containing):
                 url = clean_url(match["url"])
                 if url and len(segments(url)) >= _SEGMENTS:
                     entity, project, key = segments(url)[-_SEGMENTS:]

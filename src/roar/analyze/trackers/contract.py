@@ -146,7 +146,7 @@ class Tracker(Protocol):
 
     @property
     def last(self) -> bool:
-        """True for a format that other trackers also write into their folders: analysed when they have claimed theirs."""
+        """True for a format that other trackers write too: analysed when they have claimed what is theirs."""
         return False
 
     def analyze(self, evidence: "Evidence") -> Findings:

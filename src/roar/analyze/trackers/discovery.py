@@ -116,8 +116,9 @@ def _load(candidate: _Candidate) -> "tuple[Tracker | None, str | None]":
 
 
 def _folders_with_plugins(search: Sequence[str] | None = None) -> Iterator[str]:
-    """Metadata folders of other distributions that bring trackers: a look at file names is 40 ms quicker than
-    `importlib.metadata`.
+    """Metadata folders of other distributions that bring trackers.
+
+    A look at file names is 40 ms quicker than `importlib.metadata`.
     """
     for place in dict.fromkeys(search if search is not None else sys.path):
         try:

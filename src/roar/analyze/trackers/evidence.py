@@ -196,7 +196,7 @@ class Evidence:
     ) -> list[tuple[object, ...]]:
         """Rows of a declared database, declared columns only; empty where there are none."""
         reads = [reads for reads in self._require(path) if table in reads.tables]
-        return select(path, table, columns, reads[0].tables if reads else {}, where, values)
+        return select(path, table, columns, reads[0].tables if reads else {}, where=where, values=values)
 
     def member(self, path: str) -> bytes:
         """The declared member of a declared zip archive; empty where there is none."""

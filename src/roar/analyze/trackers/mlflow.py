@@ -44,9 +44,11 @@ class Mlflow(Tracker):
     label = "MLflow"
     environment = ENVIRONMENT["mlflow"]
     reads = (
-        Reads(pattern="*/meta.yaml", part="`run_id`, `run_name`, `experiment_id`, `model_id`, `name` (no metric is in it)"),
+        Reads(pattern="*/meta.yaml",
+              part="`run_id`, `run_name`, `experiment_id`, `lifecycle_stage`, `model_id`, `name`"),
         Reads(
-            pattern="*", limit=16, part="of databases that the job wrote: the magic number; of MLflow's the columns named here",
+            pattern="*", limit=16,
+            part="of databases that the job used: magic number and tables' names; of MLflow's own these columns",
             tables={
                 "runs": ("run_uuid", "name", "experiment_id", "start_time", "end_time"),
                 "experiments": ("experiment_id", "name"),
@@ -114,8 +116,8 @@ class Mlflow(Tracker):
             url, server = clean_url(match["url"]), clean_base(match["server"])
             if url:
                 yield TrackerRun(
-                    tracker=self.name, label=self.label, run_id=match["run"], name=match["name"], server=server, url=url,
-                    state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
+                    tracker=self.name, label=self.label, run_id=match["run"], name=match["name"], server=server,
+                    url=url, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
                 )
 
     def _from_environment(self, evidence: Evidence, findings: Findings, runs: dict[str, TrackerRun]) -> None:
@@ -166,31 +168,34 @@ def _entries(evidence: Evidence, path: str) -> dict[str, str]:
 def _file_stores(evidence: Evidence) -> Iterable[_FileStore]:
     """Stores with at least one run, logged model or experiment whose `meta.yaml` names itself."""
     stores: dict[str, _FileStore] = {}
-    unread: list[str] = []
+    only_read: list[str] = []
     for path in evidence.paths.named("meta.yaml"):
         folder = path.removesuffix("/meta.yaml")
-        parent, _, name = folder.rpartition("/")
-        if _RUN_ID.fullmatch(name):
-            if not evidence.was_written(path):
-                unread.append(folder)
-            elif _entries(evidence, path).get("run_id") == name:
-                root = parent.rpartition("/")[0]
-                stores.setdefault(root, _FileStore(root)).runs.append(folder)
-        elif _MODEL_ID.fullmatch(name):
-            if _entries(evidence, path).get("model_id") == name:
-                root = parent.rpartition("/")[0].rpartition("/")[0]
-                stores.setdefault(root, _FileStore(root))
-        elif _EXPERIMENT_ID.fullmatch(name):
-            entries = _entries(evidence, path)
-            if entries.get("experiment_id") == name and "lifecycle_stage" in entries:
-                stores.setdefault(parent, _FileStore(parent))
-    for folder in unread:
+        is_run = _RUN_ID.fullmatch(folder.rpartition("/")[2]) is not None
+        if is_run and not evidence.was_written(path):
+            only_read.append(folder)
+        elif root := _root_named_by(evidence, folder):
+            store = stores.setdefault(root, _FileStore(root))
+            store.runs += [folder] if is_run else []
+    for folder in only_read:
         root = folder.rpartition("/")[0].rpartition("/")[0]
-        if root in stores:
-            stores[root].runs.append(folder)
-        elif _entries(evidence, f"{folder}/meta.yaml").get("run_id") == folder.rpartition("/")[2]:
-            stores[root] = _FileStore(root, [folder])
+        if root in stores or _root_named_by(evidence, folder):
+            stores.setdefault(root, _FileStore(root)).runs.append(folder)
     return stores.values()
+
+
+def _root_named_by(evidence: Evidence, folder: str) -> str | None:
+    """The store's root, where the folder is a run, a logged model or an experiment whose `meta.yaml` names it."""
+    parent, _, name = folder.rpartition("/")
+    above = parent.rpartition("/")[0]
+    entries = _entries(evidence, f"{folder}/meta.yaml")
+    if _RUN_ID.fullmatch(name):
+        return above if entries.get("run_id") == name else None
+    if _MODEL_ID.fullmatch(name):
+        return above.rpartition("/")[0] if entries.get("model_id") == name else None
+    if _EXPERIMENT_ID.fullmatch(name) and "lifecycle_stage" in entries:
+        return parent if entries.get("experiment_id") == name else None
+    return None
 
 
 def _claim_experiment(evidence: Evidence, folder: str, findings: Findings) -> None:

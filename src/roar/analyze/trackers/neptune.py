@@ -97,8 +97,8 @@ class Neptune(Tracker):
         setting = evidence.setting("NEPTUNE_PROJECT")
         entity, _, project = setting.value.rpartition("/") if setting else ("", "", "")
         run = TrackerRun(
-            tracker=self.name, label=self.label, run_id=container.run_id, project=project or None, entity=entity or None,
-            evidence=Proof.FILE,
+            tracker=self.name, label=self.label, run_id=container.run_id, project=project or None,
+            entity=entity or None, evidence=Proof.FILE,
         )
         sync = f"neptune sync --path {shlex.quote(container.folder.rpartition('/.neptune/')[0])}"
         if container.mode == "offline":
@@ -147,8 +147,8 @@ class Neptune(Tracker):
     def _sent(self, run_id: str, url: str) -> TrackerRun:
         project = "/".join(segments(url)[:2])
         return TrackerRun(
-            tracker=self.name, label=self.label, run_id=run_id, project=project, entity=project.partition("/")[0] or None,
-            server=_origin(url), url=url, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
+            tracker=self.name, label=self.label, run_id=run_id, project=project, server=_origin(url), url=url,
+            entity=project.partition("/")[0] or None, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
         )
 
 
@@ -182,8 +182,10 @@ def _containers(evidence: Evidence, findings: Findings) -> list[_Container]:
 
 
 def _pair(containers: list[_Container], links: list[tuple[str, int]]) -> dict[str, str]:
-    """Container id → address. The process tells which belong together; within one process, and where the
-    processes are unknown but the numbers agree, the order does.
+    """Container id → address.
+
+    The process tells which belong together; within one process, and where the processes are unknown but the numbers
+    agree, the order does.
     """
     waiting = [container for container in containers if container.mode in {"async", "sync"}]
     left = list(links)

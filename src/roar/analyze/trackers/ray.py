@@ -8,7 +8,9 @@ from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
 
 _TRIO = ("result.json", "params.json", "params.pkl")
-_TRIAL_FILE = re.compile(r"result\.json|params\.json|params\.pkl|progress\.csv|error\.(txt|pkl)|events\.out\.tfevents\.\d{10}\..+")
+_TRIAL_FILE = re.compile(
+    r"result\.json|params\.(json|pkl)|progress\.csv|error\.(txt|pkl)|events\.out\.tfevents\.\d{10}\..+",
+)
 _EXPERIMENT_FILE = re.compile(
     r"(experiment_state|basic-variant-state|search_gen_state|searcher-state)-.+|tuner\.pkl|trainer\.pkl"
     r"|\.validate_storage_marker",

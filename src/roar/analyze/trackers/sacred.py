@@ -19,7 +19,8 @@ class Sacred(Tracker):
     name = "sacred"
     label = "Sacred"
     reads = (
-        Reads(pattern="*/run.json", limit=1_000_000, part="`artifacts`: names of the copies beside it; the experiment's name"),
+        Reads(pattern="*/run.json", limit=1_000_000,
+              part="`artifacts`: the names of copies beside it; the experiment's name"),
     )
 
     def analyze(self, evidence: Evidence) -> Findings:

@@ -95,13 +95,14 @@ def table_names(path: str) -> frozenset[str]:
     """Names of the database's tables; empty where it is none."""
     try:
         with _connected(path) as connection:
-            return frozenset(row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'"))
+            names = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            return frozenset(row[0] for row in names)
     except (TableError, sqlite3.Error, OSError):
         return frozenset()
 
 
 def select(
-    path: str, table: str, columns: Sequence[str], allowed: Columns, where: str = "", values: Sequence[object] = (),
+    path: str, table: str, columns: Sequence[str], allowed: Columns, *, where: str = "", values: Sequence[object] = (),
 ) -> list[tuple[object, ...]]:
     """Rows of one table, at most 10,000; empty where file, table or a column is missing.
 

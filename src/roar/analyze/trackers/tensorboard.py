@@ -1,4 +1,4 @@
-"""TensorBoard's format, as written by torch, tensorboardX, TensorFlow, Keras and Lightning: event files and their kin."""
+"""TensorBoard's event files and their kin, as written by torch, tensorboardX, TensorFlow, Keras and Lightning."""
 
 import os
 import re
@@ -53,7 +53,8 @@ class Tensorboard(Tracker):
         return TrackerRun(
             tracker=self.name, label=self.label,
             run_id=os.path.relpath(folder, evidence.workspace) if inside else folder,
-            state=TrackerRunState.LOCAL, how_to_view=f"tensorboard --logdir {shlex.quote(folder)}", evidence=Proof.FILE,
+            state=TrackerRunState.LOCAL, evidence=Proof.FILE,
+            how_to_view=f"tensorboard --logdir {shlex.quote(folder)}",
         )
 
 

@@ -13,7 +13,7 @@ _TRAILING = ".,;:!?'\")]}>"
 
 
 def clean_url(text: str) -> str | None:
-    """The address without user info and without query parameters that could be secret; None if it is not a web address.
+    """The address without user info and secret query parameters; None if it is not a web address.
 
     Query parameters are kept by name (those that trackers need to find the page), all others are dropped.
     """

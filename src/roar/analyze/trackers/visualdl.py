@@ -8,7 +8,7 @@ from roar.analyze.trackers.contract import Findings, Proof, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
 
-_RECORDS = re.compile(r"vdlrecords\.\d{10}\..*log")
+_RECORDS = re.compile(r"vdlrecords\.\d{10}\.(.*\.)?log")
 
 
 class VisualDl(Tracker):
@@ -24,10 +24,9 @@ class VisualDl(Tracker):
         folders: set[str] = set()
         for path in evidence.paths.with_head("vdlrecords"):
             folder, _, name = path.rpartition("/")
-            if _RECORDS.fullmatch(name) or re.fullmatch(r"vdlrecords\.\d{10}\.log", name):
-                if evidence.was_written(path) and evidence.owner(path) is None:
-                    findings.payload(path)
-                    folders.add(folder)
+            if _RECORDS.fullmatch(name) and evidence.was_written(path) and evidence.owner(path) is None:
+                findings.payload(path)
+                folders.add(folder)
         settings = f"{evidence.home}/.visualdl/conf/config.json"
         if folders and settings in evidence:
             findings.noise(settings)
@@ -36,7 +35,8 @@ class VisualDl(Tracker):
             findings.runs.append(TrackerRun(
                 tracker=self.name, label=self.label,
                 run_id=os.path.relpath(folder, evidence.workspace) if inside else folder,
-                state=TrackerRunState.LOCAL, how_to_view=f"visualdl --logdir {shlex.quote(folder)}", evidence=Proof.FILE,
+                state=TrackerRunState.LOCAL, evidence=Proof.FILE,
+                how_to_view=f"visualdl --logdir {shlex.quote(folder)}",
             ))
         return findings
 

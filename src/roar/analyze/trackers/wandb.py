@@ -113,7 +113,8 @@ class Wandb(Tracker):
         folder = _Folder(words[-1], store, "run", run.run_id, f"{words[-1]}/run-{run.run_id}.wandb")
         found = self._compose(evidence, folder, may_read_settings=True)
         merged = replace(
-            found, entity=found.entity or run.entity, project=found.project or run.project, name=run.name or found.name,
+            found, entity=found.entity or run.entity, project=found.project or run.project,
+            name=run.name or found.name,
         )
         return merged if merged.url else replace(
             merged, state=TrackerRunState.PARTIAL, how_to_view=None,
@@ -244,7 +245,8 @@ def _claim_user_folders(evidence: Evidence, findings: Findings) -> None:
     ):
         folders = {f"{evidence.home}/{default}/wandb"}
         folders |= {f"{_absolute(evidence, value)}/wandb" for value in evidence.settings(base)}
-        folders |= {_absolute(evidence, value) + tail for value in evidence.settings(setting) for tail in ("", "/wandb")}
+        own = {_absolute(evidence, value) for value in evidence.settings(setting)}
+        folders |= own | {f"{folder}/wandb" for folder in own}
         for folder in folders:
             for top in ("artifacts", "logs"):
                 for path in evidence.paths.below(f"{folder}/{top}"):
