@@ -43,7 +43,8 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
         return sorted(uses, key=lambda use: use.path), []
     tree = _Tree(foldable)
     folders = tree.datasets(threshold, {*keep, "", "/"})
-    rest, datasets = [], []
+    rest: list[FileUse] = []
+    datasets = []
     members = _members(uses, folders, rest)
     for folder, inside in members.items():
         dataset = _dataset(folder, inside)

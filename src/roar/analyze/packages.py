@@ -80,13 +80,14 @@ def _distributions(folder: str, names: set[str]) -> list[Package]:
         if match:
             installed[entry] = (match["name"], match["version"])
     by_name = {_normalised(name): entry for entry, (name, _) in installed.items()}
-    packages, unknown = [], set()
+    packages: list[Package] = []
+    unknown: set[str] = set()
     for name in names:
-        entry = by_name.get(_normalised(name))
-        if entry is None:
+        owner = by_name.get(_normalised(name))
+        if owner is None:
             unknown.add(name)
         else:
-            packages.append(_package(*installed[entry]))
+            packages.append(_package(*installed[owner]))
     if unknown:
         claimed = {_package(*installed[entry]) for entry in installed if unknown & _top_level(folder, entry)}
         packages += [package for package in claimed if package not in packages]
