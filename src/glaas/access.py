@@ -1,0 +1,82 @@
+"""Who asks, and what they may see and write. Every access check is an SQL predicate."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, true
+
+from glaas import models
+from glaas.errors import ProblemError
+from glaas.times import now
+
+DEFAULT_PROJECT = "default"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewer:
+    """Who asks.
+
+    Attributes:
+        user_id: None for someone who has not said who they are.
+        name: to show.
+        admin: sees and writes everything.
+        can_write: whether what they showed allows writing at all; a token may only read.
+        everything: the server has no accounts, so all is open.
+    """
+
+    user_id: int | None = None
+    name: str | None = None
+    admin: bool = False
+    can_write: bool = False
+    everything: bool = False
+
+
+ANYONE = Viewer()
+OWNER = Viewer(can_write=True, everything=True)
+
+
+def visible(viewer: Viewer, project_id: ColumnElement[int]) -> ColumnElement[bool]:
+    """The predicate that a row of the project `project_id` may be seen by `viewer`."""
+    if viewer.everything or viewer.admin:
+        return true()
+    project = models.project
+    allowed = project.c.visibility == "public"
+    if viewer.user_id is not None:
+        mine = select(models.member.c.project_id).where(models.member.c.user_id == viewer.user_id)
+        allowed = or_(project.c.visibility.in_(["public", "internal"]), project.c.id.in_(mine))
+    return project_id.in_(select(project.c.id).where(allowed))
+
+
+def project_for_writing(connection: Connection, viewer: Viewer, *, name: str | None = None,
+                        project_id: int | None = None) -> int:
+    """The id of a project where `viewer` may write.
+
+    Raises:
+        ProblemError: 401 or 403 without permission, 404 where the viewer may not know of the project either.
+    """
+    project = models.project
+    wanted = project.c.id == project_id if project_id is not None else project.c.name == (name or DEFAULT_PROJECT)
+    if not viewer.can_write:
+        if viewer.user_id is None:
+            raise ProblemError(401, "Registering needs an API token of this server.",
+                               headers={"WWW-Authenticate": "Bearer"})
+        raise ProblemError(403, "This token may only read.")
+    row = connection.execute(select(project.c.id).where(and_(wanted, visible(viewer, project.c.id)))).first()
+    if row is None:
+        if viewer.everything and name is not None:
+            return _create_project(connection, name)
+        raise ProblemError(404, "There is no such project on this server.")
+    if not (viewer.everything or viewer.admin or _is_writer(connection, viewer, row.id)):
+        raise ProblemError(403, "You may see this project but not write to it.")
+    return int(row.id)
+
+
+def _is_writer(connection: Connection, viewer: Viewer, project_id: int) -> bool:
+    member = models.member
+    return connection.execute(select(member.c.user_id).where(
+        member.c.project_id == project_id, member.c.user_id == viewer.user_id, member.c.can_write)).first() is not None
+
+
+def _create_project(connection: Connection, name: str) -> int:
+    result = connection.execute(insert(models.project).returning(models.project.c.id),
+                                {"name": name, "visibility": "public", "created_at": now()})
+    return int(result.scalar_one())

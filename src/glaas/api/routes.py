@@ -1,0 +1,186 @@
+"""`/api/v1`: registering, and reading what is registered."""
+
+import dataclasses
+from typing import Annotated, Any
+
+import blake3
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from glaas import catalog
+from glaas.api import views
+from glaas.errors import PROBLEM_JSON, ProblemError, not_found
+from glaas.graph import Direction, dag_graph, lineage
+from glaas.ingest import REGISTRATION, register
+from glaas.models import Role
+from glaas.search import LONGEST_QUERY, search
+from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, engine_of, settings_of, uid_or_404
+from glaas.web import read_body
+from roar.wire import Job, Registration, to_json
+
+PROBLEM = {"content": {PROBLEM_JSON: {"schema": {
+    "type": "object", "required": ["type", "title", "status", "detail"],
+    "properties": {
+        "type": {"type": "string"}, "title": {"type": "string"}, "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "errors": {"type": "array", "items": {"type": "object", "properties": {
+            "pointer": {"type": "string"}, "detail": {"type": "string"}}}},
+    }}}}}
+
+
+def _problems(**statuses: str) -> dict[int | str, dict[str, Any]]:
+    return {int(status.removeprefix("s")): PROBLEM | {"description": text} for status, text in statuses.items()}
+
+
+NOT_FOUND = _problems(s404="There is no such thing, or you may not see it.", s422="The request is off.")
+router = APIRouter(prefix="/api/v1", responses=_problems(s421="Not this server's name."))
+Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
+
+
+def answer(request: Request, shape: Any) -> Response:
+    """`shape` as JSON with an entity tag; 304 where the client has it already."""
+    response = JSONResponse(shape)
+    tag = f'"{blake3.blake3(response.body).hexdigest()[:32]}"'
+    known = {text.strip().removeprefix("W/") for text in request.headers.get("if-none-match", "").split(",")}
+    if tag in known or "*" in known:
+        return Response(status_code=304, headers={"ETag": tag})
+    response.headers["ETag"] = tag
+    return response
+
+
+@router.post(
+    "/sessions", status_code=201, summary="Register a session",
+    responses={200: {"description": "Everything was registered before."}} | _problems(
+        s400="The body cannot be read.", s401="Say who you are.", s403="You may not write here.",
+        s404="There is no such project.", s409="A job is registered with other content.",
+        s413="The body is too large.", s415="The body is not JSON.", s422="The registration is not sound.",
+        s429="Too many registrations."),
+    openapi_extra={"requestBody": {"required": True, "content": {"application/json": {
+        "schema": {"$ref": "#/components/schemas/Registration"}}}}},
+)
+async def register_session(request: Request, viewer: ViewerNow,
+                           project: Annotated[str | None, Query(min_length=1, max_length=100)] = None) -> Response:
+    """Freeze a session under the digest of its graph. Sending the same thing twice changes nothing."""
+    body = await read_body(request, settings_of(request).max_body)
+    if project is not None and "\0" in project:
+        raise ProblemError(422, "A project's name has no NUL.")
+    done = await run_in_threadpool(register, engine_of(request), body, viewer, project)
+    shape = {"dag": done.dag, "url": f"/dag/{done.dag}", "created": done.created,
+             "jobs": [{"uid": uid, "url": f"/jobs/{uid}"} for uid in done.jobs]}
+    return JSONResponse(shape, 201 if done.created else 200, headers={"Location": f"/api/v1/sessions/{done.dag}"})
+
+
+@router.get("/sessions/{dag}", responses=NOT_FOUND, summary="A registered DAG")
+def read_session(request: Request, dag: str, viewer: ViewerNow, connection: Reading) -> Response:
+    """The DAG: its jobs, artifacts and edges."""
+    line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
+    if line is None:
+        raise not_found(f"session {dag}")
+    return answer(request, views.dag_shape(line) | views.graph_shape(dag_graph(connection, viewer, dag)))
+
+
+@router.get("/jobs", responses=NOT_FOUND, summary="Jobs, newest first")
+def list_jobs(request: Request, viewer: ViewerNow, connection: Reading, cursor: Cursor = None, limit: Limit = 30,
+              ) -> Response:
+    """Jobs in the order they were registered, newest first, without their files."""
+    jobs = catalog.recent_jobs(connection, viewer, before=cursor_or_422(cursor), limit=limit)
+    return answer(request, {"jobs": [views.job_line_shape(job) for job in jobs],
+                            "next": str(jobs[-1].key) if len(jobs) == limit else None})
+
+
+@router.get("/jobs/{uid}", responses=NOT_FOUND | {200: {"model": Job}}, summary="A job")
+def read_job(request: Request, uid: str, viewer: ViewerNow, connection: Reading) -> Response:
+    """The job with everything it read and wrote."""
+    return answer(request, views.job_shape(_job_or_404(connection, viewer, uid)))
+
+
+@router.get("/jobs/{uid}/{role}", responses=NOT_FOUND, summary="A job's inputs or outputs, page by page")
+def list_uses(request: Request, uid: str, role: str, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
+              limit: Limit = 100) -> Response:
+    """What a job read (`inputs`) or wrote (`outputs`), in order."""
+    if role not in {"inputs", "outputs"}:
+        raise not_found(f"list of jobs' {ascii(role[:20])}")
+    stored = _job_or_404(connection, viewer, uid, files=0)
+    after = cursor_or_422(cursor)
+    start = -1 if after is None else after
+    uses = catalog.file_uses(connection, stored.key, Role.INPUT if role == "inputs" else Role.OUTPUT, after=start,
+                             limit=limit)
+    return answer(request, {role: to_json(uses), "next": str(start + limit) if len(uses) == limit else None})
+
+
+def _job_or_404(connection: Reading, viewer: ViewerNow, uid: str, files: int | None = None) -> catalog.StoredJob:
+    stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=files)
+    if stored is None:
+        raise not_found(f"job {uid}")
+    return stored
+
+
+@router.get("/artifacts/{digest}", responses=NOT_FOUND, summary="An artifact")
+def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: Reading) -> Response:
+    """Some content: the names it was seen under, the jobs that wrote it and those that read it."""
+    artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
+    if artifact is None:
+        raise not_found(f"artifact {digest}")
+    return answer(request, views.artifact_shape(artifact))
+
+
+@router.get("/artifacts/{digest}/members", responses=NOT_FOUND, summary="The files of a dataset")
+def list_members(request: Request, digest: str, viewer: ViewerNow, connection: Reading,
+                 cursor: Annotated[str, Query(max_length=10_000)] = "",
+                 within: Annotated[str, Query(max_length=1000, description="text that a path holds")] = "",
+                 limit: Limit = 100) -> Response:
+    """The members of a dataset, sorted by path."""
+    if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
+        raise not_found(f"artifact {digest}")
+    members = catalog.dataset_members(connection, digest, after=_clean(cursor), within=_clean(within), limit=limit)
+    return answer(request, {"members": [views.member_shape(member) for member in members],
+                            "next": members[-1].path if len(members) == limit else None})
+
+
+def _clean(text: str) -> str:
+    if "\0" in text:
+        raise ProblemError(422, "No path holds a NUL.")
+    return text
+
+
+@router.get("/artifacts/{digest}/lineage", responses=NOT_FOUND, summary="The graph around an artifact")
+def read_lineage(request: Request, digest: str, viewer: ViewerNow, connection: Reading,
+                 direction: Direction | None = None, depth: Annotated[int, Query(ge=1, le=100)] = 5) -> Response:
+    """What made the artifact (`up`), what it went into (`down`), or both."""
+    if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
+        raise not_found(f"artifact {digest}")
+    graph = lineage(connection, viewer, digest, direction=direction, depth=depth)
+    return answer(request, {"root": digest} | views.graph_shape(graph))
+
+
+@router.get("/tracker-runs", responses=NOT_FOUND, summary="Tracker runs, newest first")
+def list_tracker_runs(request: Request, viewer: ViewerNow, connection: Reading,
+                      tracker: Annotated[str | None, Query(max_length=100)] = None,
+                      project: Annotated[str | None, Query(max_length=1000)] = None,
+                      entity: Annotated[str | None, Query(max_length=1000)] = None,
+                      state: Annotated[str | None, Query(max_length=100)] = None,
+                      cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """References to runs in experiment trackers, with the job that made each."""
+    wanted = catalog.TrackerRunFilter(tracker=tracker, project=project, entity=entity, state=state)
+    for value in dataclasses.astuple(wanted):
+        _clean(value or "")
+    lines = catalog.tracker_run_lines(connection, viewer, wanted, before=cursor_or_422(cursor), limit=limit)
+    return answer(request, {"tracker_runs": [views.tracker_run_shape(line) for line in lines],
+                            "next": str(lines[-1].key) if len(lines) == limit else None})
+
+
+@router.get("/search", responses=NOT_FOUND, summary="Search")
+def read_search(request: Request, viewer: ViewerNow, connection: Reading,
+                q: Annotated[str, Query(max_length=LONGEST_QUERY)], limit: Annotated[int, Query(ge=1, le=100)] = 20,
+                ) -> Response:
+    """Digest prefix, uid prefix, path, words of a command, label, package, tracker run id or tracker run URL."""
+    return answer(request, views.found_shape(search(connection, viewer, q, limit=limit)))
+
+
+def registration_schema() -> dict[str, Any]:
+    """The JSON schema of a registration and of everything in it, for the OpenAPI document."""
+    schema = REGISTRATION.json_schema(ref_template="#/components/schemas/{model}")
+    definitions: dict[str, Any] = schema.pop("$defs", {})
+    return definitions | {Registration.__name__: schema}

@@ -1,0 +1,100 @@
+"""The application: settings in, an ASGI application out."""
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy.exc import OperationalError
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from glaas.api.routes import registration_schema
+from glaas.api.routes import router as api_router
+from glaas.db import open_engine
+from glaas.errors import PROBLEM_JSON, Flaw, ProblemError
+from glaas.pages import rendering
+from glaas.pages.routes import router as pages_router
+from glaas.settings import Settings
+from glaas.web import Gate
+from roar import __version__
+
+log = logging.getLogger("glaas")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over `settings.database`, whose schema must be up to date (`glaas.schema`)."""
+    engine = open_engine(settings.database, pool_size=settings.pool_size)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        engine.dispose()
+
+    app = FastAPI(title="glaas", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan,
+                  openapi_url="/api/v1/openapi.json", description="Lineage of what was run: jobs, artifacts, DAGs.")
+    app.state.settings = settings
+    app.state.engine = engine
+    app.include_router(api_router)
+    app.include_router(pages_router)
+    app.mount("/static", StaticFiles(directory=rendering.STATIC), name="static")
+    app.add_exception_handler(ProblemError, _on_problem)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(OperationalError, _on_database_trouble)
+    app.add_exception_handler(Exception, _on_bug)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  FastAPI's documented way
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
+    app.add_middleware(Gate, hosts=settings.hosts)
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        schema.setdefault("components", {}).setdefault("schemas", {}).update(registration_schema())
+        app.openapi_schema = schema
+    return app.openapi_schema
+
+
+def _problem_response(request: Request, problem: ProblemError) -> Response:
+    """A document for programs, a page for people."""
+    if not request.url.path.startswith("/api/") and request.method in {"GET", "HEAD", "POST"}:
+        return rendering.problem_page(request, problem)
+    return JSONResponse(problem.document() | {"instance": request.url.path}, int(problem.status),
+                        headers=problem.headers, media_type=PROBLEM_JSON)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ProblemError)
+    return _problem_response(request, error)
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    detail = "There is nothing at this address." if error.status_code == 404 else str(error.detail)  # noqa: PLR2004
+    return _problem_response(request, ProblemError(error.status_code, detail, headers=dict(error.headers or {})))
+
+
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    flaws = tuple(Flaw("/" + "/".join(str(part) for part in entry["loc"]), entry["msg"]) for entry in error.errors())
+    return _problem_response(request, ProblemError(422, "The request is not as this address expects it.", flaws=flaws))
+
+
+async def _on_database_trouble(request: Request, error: Exception) -> Response:
+    log.error("database trouble: %s", error)
+    return _problem_response(request, ProblemError(503, "The database cannot be reached right now.",
+                                                   headers={"Retry-After": "5"}))
+
+
+async def _on_bug(request: Request, _error: Exception) -> Response:
+    """Starlette logs the traceback after this answer is sent."""
+    return _problem_response(request, ProblemError(500, "Something is wrong inside the server."))
+
+

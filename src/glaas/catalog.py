@@ -1,0 +1,412 @@
+"""Questions to the tables, answered in the nouns of `roar.wire` and a few views of them. Every answer is access-checked."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select
+
+from glaas import models
+from glaas.access import Viewer, visible
+from glaas.models import Role
+from roar.wire import FileUse, Git, Host, Job, JobState, Kind, Package, Python, Tracer, TrackerRun, TrackerRunState
+from roar.wire import TrackerSummary
+
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLine:
+    """A job in a list.
+
+    Attributes:
+        key: the row's number, for cursors.
+        inputs, outputs: how many there are.
+    """
+
+    key: int
+    uid: str
+    step: int
+    name: str | None
+    command: tuple[str, ...]
+    started_at: str
+    duration_s: float | None
+    exit_code: int | None
+    state: JobState
+    inputs: int
+    outputs: int
+    project: str
+    tracker_runs: tuple[TrackerRun, ...] = ()
+    labels: dict[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DagLine:
+    """A registered DAG in a list."""
+
+    digest: str
+    session: str
+    registered_at: str
+    jobs: int
+    project: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredJob:
+    """A job with what the server knows around it. Uses may be cut short; the counts are not.
+
+    Attributes:
+        dags: that hold the job, newest first.
+        inputs, outputs: how many there are in all.
+    """
+
+    key: int
+    job: Job
+    session: str
+    project: str
+    registered_at: str
+    dags: tuple[DagLine, ...]
+    inputs: int
+    outputs: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactUse:
+    """One job that read or wrote an artifact, and the path it knew it under."""
+
+    key: tuple[int, int]
+    job: JobLine
+    path: str
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Artifact:
+    """Some content as the viewer may see it."""
+
+    digest: str
+    kind: Kind
+    size: int | None
+    files: int | None
+    names: tuple[str, ...]
+    produced_by: tuple[ArtifactUse, ...]
+    used_by: tuple[ArtifactUse, ...]
+    datasets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One file of a dataset."""
+
+    path: str
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerRunLine:
+    """A tracker run in a list, with the job that made it."""
+
+    key: int
+    run: TrackerRun
+    job: JobLine
+
+
+# ------------------------------------------------------------------------------------------------------- jobs
+
+_JOB_LINE = (
+    models.job.c.id, models.job.c.uid, models.job.c.step, models.job.c.name, models.job.c.command,
+    models.job.c.started_at, models.job.c.duration_s, models.job.c.exit_code, models.job.c.state,
+    models.job.c.inputs, models.job.c.outputs, models.project.c.name.label("project"),
+)
+
+
+def _job_lines(viewer: Viewer) -> Select[Any]:
+    return select(*_JOB_LINE).select_from(models.job).join(models.project).where(
+        visible(viewer, models.job.c.project_id))
+
+
+def _read_job_lines(connection: Connection, query: Select[Any]) -> tuple[JobLine, ...]:
+    rows = connection.execute(query).all()
+    ids = [row.id for row in rows]
+    runs = tracker_runs_of(connection, ids)
+    labels = labels_of(connection, ids)
+    return tuple(JobLine(
+        key=row.id, uid=row.uid.hex(), step=row.step, name=row.name, command=tuple(row.command),
+        started_at=row.started_at, duration_s=row.duration_s, exit_code=row.exit_code, state=JobState(row.state),
+        inputs=row.inputs, outputs=row.outputs, project=row.project, tracker_runs=tuple(runs.get(row.id, ())),
+        labels=labels.get(row.id, {}),
+    ) for row in rows)
+
+
+def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int]) -> dict[int, JobLine]:
+    """The jobs with these row numbers that the viewer may see."""
+    lines = {}
+    for start in range(0, len(ids), 1000):
+        part = ids[start:start + 1000]
+        for line in _read_job_lines(connection, _job_lines(viewer).where(models.job.c.id.in_(part))):
+            lines[line.key] = line
+    return lines
+
+
+def recent_jobs(connection: Connection, viewer: Viewer, *, before: int | None = None, limit: int = 30,
+                project: str | None = None) -> tuple[JobLine, ...]:
+    """Jobs in the order they were registered, newest first; `before` is the key of the last one seen."""
+    query = _job_lines(viewer).order_by(models.job.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(models.job.c.id < before)
+    if project is not None:
+        query = query.where(models.project.c.name == project)
+    return _read_job_lines(connection, query)
+
+
+def tracker_runs_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, list[TrackerRun]]:
+    """Tracker runs by row number of their job."""
+    found: dict[int, list[TrackerRun]] = {}
+    table = models.tracker_run
+    for row in _in_parts(connection, select(table).order_by(table.c.id), table.c.job_id, job_ids):
+        found.setdefault(row.job_id, []).append(_tracker_run(row))
+    return found
+
+
+def labels_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """Labels by row number of their job."""
+    found: dict[int, dict[str, str]] = {}
+    for row in _in_parts(connection, select(models.label).order_by(models.label.c.key), models.label.c.job_id, job_ids):
+        found.setdefault(row.job_id, {})[row.key] = row.value
+    return found
+
+
+def _in_parts(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
+              ) -> Iterable[Row[Any]]:
+    for start in range(0, len(values), 1000):
+        yield from connection.execute(query.where(column.in_(values[start:start + 1000])))
+
+
+def _tracker_run(row: Row[Any]) -> TrackerRun:
+    return TrackerRun(
+        tracker=row.tracker, label=row.label, run_id=row.run_id, project=row.project, entity=row.entity,
+        name=row.name, group=row.group, server=row.server, url=row.url, state=TrackerRunState(row.state),
+        how_to_view=row.how_to_view, evidence=row.evidence, note=row.note)
+
+
+def find_job(connection: Connection, viewer: Viewer, uid: str, *, files: int | None = None) -> StoredJob | None:
+    """The job `uid`, with at most `files` inputs and outputs each (None: all)."""
+    query = (select(models.job, models.project.c.name.label("project"), models.environment.c.body,
+                    models.session.c.registered_at)
+             .select_from(models.job).join(models.project, models.job.c.project_id == models.project.c.id).join(models.environment)
+             .join(models.session, models.session.c.uid == models.job.c.session)
+             .where(models.job.c.uid == bytes.fromhex(uid), visible(viewer, models.job.c.project_id)))
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return StoredJob(
+        key=row.id, job=_job(connection, row, files), session=row.session.hex(), project=row.project,
+        registered_at=row.registered_at, dags=_dags_of_job(connection, row.id), inputs=row.inputs,
+        outputs=row.outputs)
+
+
+def _job(connection: Connection, row: Row[Any], files: int | None) -> Job:
+    return Job(
+        uid=row.uid.hex(), step=row.step, kind=row.kind, name=row.name, command=tuple(row.command), cwd=row.cwd,
+        started_at=row.started_at, duration_s=row.duration_s, exit_code=row.exit_code, state=JobState(row.state),
+        git=None if row.git is None else Git(**row.git), host=_host(row.body["host"]),
+        python=_python(row.body["python"]),
+        tracer=Tracer(mode=row.tracer["mode"], gaps=tuple(row.tracer["gaps"])),
+        inputs=file_uses(connection, row.id, Role.INPUT, limit=files),
+        outputs=file_uses(connection, row.id, Role.OUTPUT, limit=files),
+        tracker_runs=tuple(tracker_runs_of(connection, [row.id]).get(row.id, ())),
+        trackers={key: TrackerSummary(**value) for key, value in row.trackers.items()},
+        labels=labels_of(connection, [row.id]).get(row.id, {}))
+
+
+def _host(body: dict[str, Any] | None) -> Host | None:
+    return None if body is None else Host(**{**body, "gpus": tuple(body["gpus"])})
+
+
+def _python(body: dict[str, Any] | None) -> Python | None:
+    if body is None:
+        return None
+    return Python(version=body["version"], packages=tuple(Package(**package) for package in body["packages"]))
+
+
+def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -1, limit: int | None = None
+              ) -> tuple[FileUse, ...]:
+    """What a job read or wrote, in the order it was registered, behind position `after`."""
+    table = models.file_use
+    query = (select(table.c.path, table.c.digest, table.c.size, table.c.kind, table.c.files, table.c.note)
+             .where(table.c.job_id == job_id, table.c.role == int(role), table.c.position > after)
+             .order_by(table.c.position).limit(limit))
+    return tuple(FileUse(path=row.path, digest=None if row.digest is None else row.digest.hex(), size=row.size,
+                         kind=Kind(row.kind), files=row.files, note=row.note) for row in connection.execute(query))
+
+
+def makers_of(connection: Connection, viewer: Viewer, digests: Iterable[str], *, not_job: int) -> dict[str, JobLine]:
+    """For each digest the newest other job, among those visible, that wrote it."""
+    return _newest_jobs(connection, viewer, digests, (Role.OUTPUT, Role.PAYLOAD), not_job)
+
+
+def users_of(connection: Connection, viewer: Viewer, digests: Iterable[str], *, not_job: int) -> dict[str, JobLine]:
+    """For each digest the newest other job, among those visible, that read it."""
+    return _newest_jobs(connection, viewer, digests, (Role.INPUT,), not_job)
+
+
+def _newest_jobs(connection: Connection, viewer: Viewer, digests: Iterable[str], roles: tuple[Role, ...],
+                 not_job: int) -> dict[str, JobLine]:
+    """An empty file is the same everywhere and says nothing, so it is left out."""
+    use = models.file_use
+    query = (select(use.c.digest, func.max(use.c.job_id).label("job_id")).join(models.job)
+             .where(use.c.role.in_([int(role) for role in roles]), use.c.size > 0, use.c.job_id != not_job,
+                    visible(viewer, models.job.c.project_id)).group_by(use.c.digest))
+    wanted = [bytes.fromhex(digest) for digest in sorted(set(digests))]
+    newest = {row.digest.hex(): row.job_id for row in _in_parts(connection, query, use.c.digest, wanted)}
+    lines = find_job_lines(connection, viewer, sorted(set(newest.values())))
+    return {digest: lines[job_id] for digest, job_id in newest.items() if job_id in lines}
+
+
+# ------------------------------------------------------------------------------------------------------- DAGs
+
+
+def _dag_lines(viewer: Viewer) -> Select[Any]:
+    return (select(models.dag, models.project.c.name.label("project")).select_from(models.dag).join(models.session)
+            .join(models.project, models.session.c.project_id == models.project.c.id)
+            .where(visible(viewer, models.session.c.project_id)))
+
+
+def _dag_line(row: Row[Any]) -> DagLine:
+    return DagLine(digest=row.digest.hex(), session=row.session.hex(), registered_at=row.registered_at, jobs=row.jobs,
+                   project=row.project)
+
+
+def find_dag(connection: Connection, viewer: Viewer, digest: str) -> DagLine | None:
+    """The registered DAG `digest`."""
+    row = connection.execute(_dag_lines(viewer).where(models.dag.c.digest == bytes.fromhex(digest))).first()
+    return None if row is None else _dag_line(row)
+
+
+def recent_dags(connection: Connection, viewer: Viewer, *, limit: int = 10) -> tuple[DagLine, ...]:
+    """The DAGs registered last."""
+    rows = connection.execute(_dag_lines(viewer).order_by(models.dag.c.registered_at.desc()).limit(limit))
+    return tuple(_dag_line(row) for row in rows)
+
+
+def session_dags(connection: Connection, viewer: Viewer, session: str) -> tuple[DagLine, ...]:
+    """The DAGs of one session as it grew, newest first."""
+    rows = connection.execute(_dag_lines(viewer).where(models.dag.c.session == bytes.fromhex(session))
+                              .order_by(models.dag.c.registered_at.desc()))
+    return tuple(_dag_line(row) for row in rows)
+
+
+def _dags_of_job(connection: Connection, job_id: int) -> tuple[DagLine, ...]:
+    """A job's DAGs belong to its own session, so who sees the job sees them."""
+    query = (select(models.dag, models.project.c.name.label("project")).select_from(models.dag).join(models.session)
+             .join(models.project, models.session.c.project_id == models.project.c.id)
+             .join(models.dag_job).where(models.dag_job.c.job_id == job_id)
+             .order_by(models.dag.c.registered_at.desc()))
+    return tuple(_dag_line(row) for row in connection.execute(query))
+
+
+def dag_job_lines(connection: Connection, viewer: Viewer, digest: str) -> tuple[JobLine, ...]:
+    """The jobs of a DAG in their order."""
+    query = _job_lines(viewer).join(models.dag_job).where(
+        models.dag_job.c.dag == bytes.fromhex(digest)).order_by(models.dag_job.c.position)
+    return _read_job_lines(connection, query)
+
+
+# -------------------------------------------------------------------------------------------------- artifacts
+
+
+def _is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Some visible job used the artifact, itself or as a member of a dataset."""
+    use, job, members = models.file_use, models.job, models.dataset_member
+    direct = exists().where(use.c.digest == digest, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
+    inside = exists().where(members.c.digest == digest, use.c.digest == members.c.dataset, use.c.job_id == job.c.id,
+                            visible(viewer, job.c.project_id))
+    return direct | inside
+
+
+def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = 50) -> Artifact | None:
+    """The artifact `digest`, with the jobs around it that the viewer may see, newest first."""
+    key = bytes.fromhex(digest)
+    table = models.artifact
+    row = connection.execute(select(table).where(table.c.digest == key, _is_seen(viewer, table.c.digest))).first()
+    if row is None:
+        return None
+    uses = [use for role in (Role.OUTPUT, Role.PAYLOAD) for use in artifact_uses(connection, viewer, key, role, limit)]
+    used = artifact_uses(connection, viewer, key, Role.INPUT, limit)
+    members = models.dataset_member
+    datasets = connection.execute(select(members.c.dataset).where(
+        members.c.digest == key, _is_seen(viewer, members.c.dataset)).distinct().limit(limit)).scalars()
+    return Artifact(digest=digest, kind=Kind(row.kind), size=row.size, files=row.files,
+                    names=tuple(dict.fromkeys(use.path for use in [*uses, *used])),
+                    produced_by=tuple(uses), used_by=used, datasets=tuple(d.hex() for d in datasets))
+
+
+def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: Role, limit: int
+                  ) -> tuple[ArtifactUse, ...]:
+    """The newest `limit` uses of an artifact in one role."""
+    use = models.file_use
+    query = (select(use.c.job_id, use.c.position, use.c.path).join(models.job)
+             .where(use.c.digest == digest, use.c.role == int(role), visible(viewer, models.job.c.project_id))
+             .order_by(use.c.job_id.desc()).limit(limit))
+    rows = connection.execute(query).all()
+    lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
+    return tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
+                 for row in rows)
+
+
+def dataset_members(connection: Connection, digest: str, *, after: str = "", within: str = "", limit: int = PAGE
+                    ) -> tuple[Member, ...]:
+    """Members of a dataset that the caller has checked is visible, by path, behind `after`.
+
+    `within` keeps the members whose path holds that text.
+    """
+    table = models.dataset_member
+    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.path > after)
+    if within:
+        wanted = and_(wanted, table.c.path.contains(within, autoescape=True))
+    rows = connection.execute(select(table).where(wanted).order_by(table.c.path).limit(limit))
+    return tuple(Member(path=row.path, digest=row.digest.hex(), size=row.size) for row in rows)
+
+
+# ----------------------------------------------------------------------------------------------- tracker runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerRunFilter:
+    """Which tracker runs to list; None takes all."""
+
+    tracker: str | None = None
+    project: str | None = None
+    entity: str | None = None
+    state: str | None = None
+
+
+def tracker_run_lines(connection: Connection, viewer: Viewer, wanted: TrackerRunFilter, *, before: int | None = None,
+                      limit: int = PAGE) -> tuple[TrackerRunLine, ...]:
+    """Tracker runs, newest first, behind the key `before`."""
+    table = models.tracker_run
+    query = select(table).join(models.job).where(visible(viewer, models.job.c.project_id)).order_by(table.c.id.desc())
+    for field in ("tracker", "project", "entity", "state"):
+        if (value := getattr(wanted, field)) is not None:
+            query = query.where(table.c[field] == value)
+    if before is not None:
+        query = query.where(table.c.id < before)
+    return read_tracker_run_lines(connection, viewer, query.limit(limit))
+
+
+def read_tracker_run_lines(connection: Connection, viewer: Viewer, query: Select[Any]
+                           ) -> tuple[TrackerRunLine, ...]:
+    """The lines of a query over the tracker run table, without those whose job the viewer may not see."""
+    rows = connection.execute(query).all()
+    lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
+    return tuple(TrackerRunLine(key=row.id, run=_tracker_run(row), job=lines[row.job_id])
+                 for row in rows if row.job_id in lines)
+
+
+def tracker_choices(connection: Connection, viewer: Viewer) -> tuple[tuple[str, str, int], ...]:
+    """Name, label and number of visible runs of every tracker seen."""
+    table = models.tracker_run
+    query = (select(table.c.tracker, func.max(table.c.label).label("label"), func.count().label("runs")).join(models.job)
+             .where(visible(viewer, models.job.c.project_id)).group_by(table.c.tracker).order_by(table.c.tracker))
+    return tuple((row.tracker, row.label, row.runs) for row in connection.execute(query))

@@ -1,0 +1,129 @@
+"""The command `glaas`: serve the pages and the API, and look after the database."""
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Callable
+
+from glaas.db import open_engine
+from glaas.schema import migrate, schema_versions
+from glaas.settings import Settings, database_from_environment
+from roar.errors import RoarError, SettingsError, UsageError
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run `glaas ARGV…`; the exit status."""
+    arguments = _parser().parse_args(sys.argv[1:] if argv is None else argv)
+    call: Callable[[argparse.Namespace], int] = arguments.call
+    try:
+        return call(arguments)
+    except RoarError as error:
+        print(f"glaas: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  try: {error.hint}", file=sys.stderr)
+        return error.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="glaas", description="The lineage server.")
+    verbs = parser.add_subparsers(metavar="VERB", required=True)
+    database = argparse.ArgumentParser(add_help=False)
+    database.add_argument("--database", default=database_from_environment(), metavar="URL",
+                          help="sqlite:///FILE or postgresql://… (default: $GLAAS_DATABASE, else sqlite:///glaas.db)")
+    serve = verbs.add_parser("serve", parents=[database], help="serve pages and API")
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8420, help="port to listen on; 0 takes a free one (default: 8420)")
+    serve.add_argument("--no-accounts", action="store_true",
+                       help="let everyone who can reach the server see and register everything")
+    serve.set_defaults(call=_serve)
+    verbs.add_parser("migrate", parents=[database], help="bring the database's schema up to date").set_defaults(
+        call=_migrate)
+    return parser
+
+
+def _migrate(arguments: argparse.Namespace) -> int:
+    engine = open_engine(arguments.database)
+    migrate(engine)
+    print(f"The schema is at version {schema_versions(engine)[1]}.")
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    loopback = _is_loopback(arguments.host)
+    if not loopback and not arguments.no_accounts:
+        raise UsageError(f"Without accounts, everyone who can reach {arguments.host} could see and register everything.",
+                         hint=f"glaas serve --host {arguments.host} --no-accounts")
+    _prepare_database(arguments.database)
+    hosts = None if arguments.no_accounts else frozenset({"localhost", "127.0.0.1", "::1", arguments.host.lower()})
+    settings = Settings(database=arguments.database, hosts=hosts, secure_cookies=not loopback)
+    serve(settings, arguments.host, arguments.port)
+    return 0
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _prepare_database(url: str) -> None:
+    """SQLite is brought up to date; another database is only changed by `glaas migrate`.
+
+    Raises:
+        SettingsError: the schema of a PostgreSQL database is not the one that this version needs.
+    """
+    engine = open_engine(url)
+    try:
+        if engine.dialect.name == "sqlite":
+            migrate(engine)
+            return
+        have, need = schema_versions(engine)
+        if have != need:
+            raise SettingsError(f"The database's schema is at version {have}, and this glaas needs {need}.",
+                                hint="glaas migrate --database URL")
+    finally:
+        engine.dispose()
+
+
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are answered first. Prints the address once it is ready."""
+    import uvicorn  # noqa: PLC0415  `glaas migrate` needs no web server
+
+    from glaas.app import create_app  # noqa: PLC0415
+
+    listener = _listen(host, port)
+    real_port = listener.getsockname()[1]
+
+    class _Server(uvicorn.Server):
+        """Says where it is as soon as it answers."""
+
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            name = f"[{host}]" if ":" in host else host
+            print(f"glaas is at http://{name}:{real_port}/", flush=True)
+
+    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False,
+                            timeout_graceful_shutdown=30, proxy_headers=False)
+    _Server(config).run(sockets=[listener])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise SettingsError(f"glaas cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}.",
+                            hint="glaas serve --port 0") from error
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

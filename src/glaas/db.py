@@ -1,0 +1,124 @@
+"""Connections and bulk writing. The only module that knows which database it talks to."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from roar.errors import SettingsError
+
+Row = Mapping[str, Any]
+COPY_FROM_ROWS = 200
+BUSY_TIMEOUT_MS = 30_000
+
+
+def open_engine(url: str, *, pool_size: int = 8) -> Engine:
+    """An engine for `url`: `sqlite:///FILE` (write-ahead log) or `postgresql://…` (psycopg).
+
+    Raises:
+        SettingsError: the URL is neither.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise SettingsError(f"The database URL {url!r} is not a URL.", hint="glaas serve --database sqlite:///glaas.db"
+                            ) from error
+    if parsed.drivername in {"postgres", "postgresql"}:
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    backend = parsed.drivername.partition("+")[0]
+    if backend == "sqlite":
+        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    if backend == "postgresql":
+        try:
+            return create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+        except NoSuchModuleError as error:  # pragma: no cover  another driver was named in the URL
+            raise SettingsError(f"{error}") from error
+    raise SettingsError(f"glaas keeps its data in SQLite or PostgreSQL, not in {backend!r}.",
+                        hint="glaas serve --database postgresql://USER@HOST/DATABASE")
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    """Leave BEGIN to us (`_begin_sqlite`), and set what SQLite forgets with every connection."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}",
+                   "cache_size=-65536", "temp_store=MEMORY", "mmap_size=268435456"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers take their lock at the start: a reader that becomes a writer half-way cannot wait for another."""
+    write = connection.get_execution_options().get("glaas_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+@contextlib.contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One connection with one consistent view of the data."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901  same object
+        with connection.begin():
+            yield connection
+
+
+@contextlib.contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """One transaction that writes: all of it or nothing."""
+    with engine.connect().execution_options(glaas_write=True) as connection, connection.begin():
+        yield connection
+
+
+def insert_new(connection: Connection, table: Table) -> Insert:
+    """An INSERT that leaves rows alone which are already there."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, keep_existing: bool = False) -> None:
+    """Insert many rows at once; with `keep_existing`, rows whose key is there already are left as they are.
+
+    All rows name the same columns, none of them JSON. On PostgreSQL large numbers of rows travel by COPY.
+    """
+    if not rows:
+        return
+    if connection.dialect.name == "postgresql" and len(rows) >= COPY_FROM_ROWS:
+        _copy(connection, table, rows, keep_existing=keep_existing)
+    elif keep_existing:
+        connection.execute(insert_new(connection, table), list(rows))
+    else:
+        connection.execute(table.insert(), list(rows))
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[Row], *, keep_existing: bool) -> None:
+    names = list(rows[0])
+    quote = connection.dialect.identifier_preparer.quote
+    columns = ", ".join(quote(name) for name in names)
+    target = quote(table.name)
+    into = target
+    if keep_existing:
+        into = quote(f"new_{table.name}")
+        connection.execute(text(f"CREATE TEMPORARY TABLE {into} (LIKE {target}) ON COMMIT DROP"))
+    driver_connection = connection.connection.driver_connection
+    assert driver_connection is not None
+    with driver_connection.cursor() as cursor, cursor.copy(f"COPY {into} ({columns}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row([row[name] for name in names])
+    if keep_existing:
+        connection.execute(text(
+            f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {into} ON CONFLICT DO NOTHING"  # noqa: S608  names of our own tables
+        ))
+        connection.execute(text(f"DROP TABLE {into}"))
+
+
+def lock(connection: Connection, key: int) -> None:
+    """Let only one transaction at a time pass here for the same `key`, until it ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})

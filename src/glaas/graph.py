@@ -1,0 +1,204 @@
+"""The graph between jobs and artifacts: a whole DAG, or what lies around one artifact."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
+from sqlalchemy import Connection, select
+
+from glaas import models
+from glaas.access import Viewer, visible
+from glaas.catalog import JobLine, dag_job_lines, find_job_lines
+from glaas.models import Role
+from roar.wire import Kind
+
+MOST_NODES = 5000
+PART = 1000
+_T = TypeVar("_T")
+
+
+class Direction(StrEnum):
+    """Which way to walk: `up` to what made an artifact, `down` to what it went into."""
+
+    UP = "up"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A job read (`input`) or wrote (`output`) an artifact, or an artifact is part of a dataset (`member`)."""
+
+    job: int
+    artifact: bytes
+    role: Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactNode:
+    """An artifact in a graph, under the path it was last seen at there."""
+
+    digest: bytes
+    path: str
+    kind: Kind
+    size: int | None
+    files: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Jobs, artifacts and the edges between them.
+
+    Attributes:
+        members: (member, dataset) pairs where a job wrote a file that a job read as part of a dataset.
+        truncated: whether there is more than was walked.
+    """
+
+    jobs: tuple[JobLine, ...]
+    artifacts: dict[bytes, ArtifactNode]
+    edges: tuple[Edge, ...]
+    members: tuple[tuple[bytes, bytes], ...] = ()
+    truncated: bool = False
+
+
+# -------------------------------------------------------------------------------------------------- one DAG
+
+
+def dag_graph(connection: Connection, viewer: Viewer, digest: str) -> Graph:
+    """The graph of one registered DAG."""
+    jobs = dag_job_lines(connection, viewer, digest)
+    ids = [job.key for job in jobs]
+    artifacts, edges = _uses_of_jobs(connection, ids)
+    return Graph(jobs=jobs, artifacts=artifacts, edges=edges, members=_members_between(connection, artifacts, edges))
+
+
+def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, ArtifactNode], tuple[Edge, ...]]:
+    use = models.file_use
+    artifacts: dict[bytes, ArtifactNode] = {}
+    edges: dict[Edge, None] = {}
+    query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files).where(
+        use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
+    for part in _parts(ids):
+        for row in connection.execute(query.where(use.c.job_id.in_(part))):
+            artifacts[row.digest] = ArtifactNode(digest=row.digest, path=row.path, kind=Kind(row.kind), size=row.size,
+                                                 files=row.files)
+            edges[Edge(row.job_id, row.digest, Role(row.role))] = None
+    return artifacts, tuple(edges)
+
+
+def _members_between(connection: Connection, artifacts: dict[bytes, ArtifactNode], edges: Iterable[Edge]
+                     ) -> tuple[tuple[bytes, bytes], ...]:
+    """Which files that these jobs wrote are part of datasets that these jobs read."""
+    written = {edge.artifact for edge in edges if edge.role is not Role.INPUT}
+    datasets = [edge.artifact for edge in edges
+                if edge.role is Role.INPUT and artifacts[edge.artifact].kind is Kind.DATASET]
+    table = models.dataset_member
+    found: dict[tuple[bytes, bytes], None] = {}
+    for part in _parts(sorted(set(datasets))):
+        for row in connection.execute(select(table.c.digest, table.c.dataset).where(table.c.dataset.in_(part))):
+            if row.digest in written:
+                found[row.digest, row.dataset] = None
+    return tuple(found)
+
+
+def _parts(values: list[_T]) -> Iterable[list[_T]]:
+    for start in range(0, len(values), PART):
+        yield values[start:start + PART]
+
+
+# -------------------------------------------------------------------------------------------------- lineage
+
+
+def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: Direction | None = None,
+            depth: int = 5) -> Graph:
+    """What made an artifact and what it went into, walking at most `depth` jobs far each way.
+
+    An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one.
+    """
+    root = bytes.fromhex(digest)
+    walk = _Walk(connection, viewer)
+    for way in [direction] if direction is not None else list(Direction):
+        walk.run(root, way, depth)
+    jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
+    edges = tuple(edge for edge in walk.edges if edge.job in jobs)
+    return Graph(jobs=tuple(jobs[key] for key in sorted(jobs)), artifacts=walk.artifacts, edges=edges,
+                 members=tuple(walk.members), truncated=walk.truncated)
+
+
+class _Walk:
+    """One breadth-first walk: artifacts → jobs → artifacts, a whole level in each query."""
+
+    def __init__(self, connection: Connection, viewer: Viewer) -> None:
+        self.connection = connection
+        self.viewer = viewer
+        self.jobs: set[int] = set()
+        self.artifacts: dict[bytes, ArtifactNode] = {}
+        self.edges: dict[Edge, None] = {}
+        self.members: dict[tuple[bytes, bytes], None] = {}
+        self.truncated = False
+
+    def run(self, root: bytes, way: Direction, depth: int) -> None:
+        seen_jobs: set[int] = set()
+        seen = {root}
+        level = {root}
+        for _ in range(depth):
+            level |= self._across_datasets(level, way)
+            jobs = self._jobs(level, way) - seen_jobs
+            if not jobs:
+                return
+            seen_jobs |= jobs
+            self.jobs |= jobs
+            level = self._artifacts_of(jobs, way) - seen
+            seen |= level
+        if self._jobs(level | self._across_datasets(level, way), way) - seen_jobs:
+            self.truncated = True
+
+    def _across_datasets(self, level: set[bytes], way: Direction) -> set[bytes]:
+        """Up: a dataset was made by who made its members. Down: a member was used by who used its dataset."""
+        table = models.dataset_member
+        known, other = ((table.c.dataset, table.c.digest) if way is Direction.UP else (table.c.digest, table.c.dataset))
+        found = set()
+        query = select(table).where(table.c.size > 0).limit(MOST_NODES)
+        if way is Direction.UP:  # only members that some job wrote by themselves
+            written = select(models.file_use.c.job_id).where(
+                models.file_use.c.digest == other, models.file_use.c.role != int(Role.INPUT)).exists()
+            query = query.where(written)
+        for part in _parts(sorted(level)):
+            for row in self.connection.execute(query.where(known.in_(part))):
+                self.members[row.digest, row.dataset] = None
+                found.add(row.digest if way is Direction.UP else row.dataset)
+        return found
+
+    def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
+        use = models.file_use
+        roles = [int(Role.OUTPUT), int(Role.PAYLOAD)] if way is Direction.UP else [int(Role.INPUT)]
+        room = MOST_NODES - len(self.jobs)
+        found: set[int] = set()
+        query = (select(use.c.job_id).join(models.job)
+                 .where(use.c.role.in_(roles), visible(self.viewer, models.job.c.project_id))
+                 .distinct().limit(room + 1))
+        for part in _parts(sorted(level)):
+            found |= set(self.connection.execute(query.where(use.c.digest.in_(part))).scalars())
+        if len(found) > room:
+            self.truncated = True
+            return set(sorted(found)[:max(room, 0)])
+        return found
+
+    def _artifacts_of(self, jobs: set[int], way: Direction) -> set[bytes]:
+        """Note everything these jobs read and wrote; what leads on in `way` is returned."""
+        use = models.file_use
+        onward: set[bytes] = set()
+        leading = {Role.INPUT} if way is Direction.UP else {Role.OUTPUT, Role.PAYLOAD}
+        room = 10 * MOST_NODES
+        columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files)
+        for part in _parts(sorted(jobs)):
+            query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)
+            rows = self.connection.execute(query).all()
+            self.truncated |= len(rows) == room
+            for row in rows:
+                self.artifacts[row.digest] = ArtifactNode(digest=row.digest, path=row.path, kind=Kind(row.kind),
+                                                          size=row.size, files=row.files)
+                self.edges[Edge(row.job_id, row.digest, Role(row.role))] = None
+                if Role(row.role) in leading and row.size != 0:
+                    onward.add(row.digest)
+        return onward

@@ -1,0 +1,478 @@
+"""Registering a session: check everything, then write all of it or nothing.
+
+A registration becomes a frozen DAG under its own digest. Its jobs are stored once, whatever number of DAGs name them:
+a job that is over never changes again, only its labels and the places of its tracker runs may be learned later.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import blake3
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy import Connection, Engine, delete, insert, select, update
+
+from glaas import models
+from glaas.access import Viewer, project_for_writing
+from glaas.db import insert_new, insert_rows, lock, writing
+from glaas.errors import Flaw, ProblemError
+from glaas.models import Role
+from glaas.secrets import find_secret
+from glaas.times import now
+from glaas.urls import is_web_url, url_key
+from roar.wire import Dataset, FileUse, Job, JobState, Registration, TrackerRun, canonical_json, to_json
+
+MOST_FLAWS = 20
+CHUNK = 5000
+LONGEST_TEXT = 1_000_000
+LONGEST_TERM = 100
+LARGEST_INTEGER = 2**31 - 1
+LARGEST_SIZE = 2**63 - 1
+REGISTRATION = TypeAdapter(Registration)
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_UID = re.compile(r"[0-9a-f]{32}")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+_WORD = re.compile(r"[^\s,;:=/\\\"'()\[\]{}<>|]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The answer to a registration; `created` is false when everything was there already."""
+
+    dag: str
+    jobs: tuple[str, ...]
+    created: bool
+
+
+def register(engine: Engine, body: bytes, viewer: Viewer, project: str | None = None) -> Registered:
+    """Register the session in `body`, the JSON of a `roar.wire.Registration`.
+
+    Args:
+        engine: where to write.
+        body: the request's body, decompressed.
+        viewer: who sends it.
+        project: name of the project that a new session joins; None for the viewer's default.
+
+    Raises:
+        ProblemError: 422 with every flaw found, 409 where a known job has other content, 403 without permission.
+    """
+    body_digest = blake3.blake3(body).digest()
+    known = _find_known(engine, body_digest, viewer)
+    if known is not None:
+        return known
+    registration = parse_registration(body)
+    shape = to_json(registration)
+    shape.pop("client"), shape.pop("version")
+    digest = blake3.blake3(canonical_json(shape)).digest()
+    with writing(engine) as connection:
+        lock(connection, int.from_bytes(bytes.fromhex(registration.session)[:8], signed=True))
+        return _write(connection, registration, shape, digest, body_digest, viewer, project)
+
+
+def parse_registration(body: bytes) -> Registration:
+    """The registration in `body`.
+
+    Raises:
+        ProblemError: 422, with up to MOST_FLAWS flaws.
+    """
+    try:
+        registration = REGISTRATION.validate_json(body)
+    except ValidationError as error:
+        flaws = tuple(Flaw(_pointer(entry["loc"]), entry["msg"]) for entry in error.errors(
+            include_url=False, include_input=False, include_context=False)[:MOST_FLAWS])
+        raise ProblemError(422, "The registration does not have the shape of a session.", flaws=flaws) from None
+    flaws = tuple(flaw for flaw, _ in zip(iter_flaws(registration), range(MOST_FLAWS), strict=False))
+    if not flaws and b"\\u0000" in body:
+        flaws = _nul_flaws(to_json(registration))
+    if flaws:
+        raise ProblemError(422, f"The registration cannot be kept: {flaws[0].detail}.", flaws=flaws)
+    return registration
+
+
+def _pointer(location: Iterable[Any]) -> str:
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+def _nul_flaws(value: Any, pointer: str = "") -> tuple[Flaw, ...]:
+    if isinstance(value, str):
+        return (Flaw(pointer, "text may not hold a NUL character"),) if "\0" in value else ()
+    if isinstance(value, list):
+        return tuple(flaw for i, v in enumerate(value) for flaw in _nul_flaws(v, f"{pointer}/{i}"))
+    if isinstance(value, dict):
+        return tuple(flaw for k, v in value.items() for flaw in _nul_flaws(k, pointer) + _nul_flaws(v, f"{pointer}/{k}"))
+    return ()
+
+
+# ---------------------------------------------------------------------------------------------------- checking
+
+
+def iter_flaws(registration: Registration) -> Iterator[Flaw]:
+    """What is wrong in a registration of the right shape, in order."""
+    if not _UID.fullmatch(registration.session):
+        yield Flaw("/session", "a session's uid is 32 lower-case hexadecimal digits")
+    if registration.version < 1:
+        yield Flaw("/version", "the wire version starts at 1")
+    seen: set[str] = set()
+    for index, job in enumerate(registration.jobs):
+        if job.uid in seen:
+            yield Flaw(f"/jobs/{index}/uid", "each job appears once")
+        seen.add(job.uid)
+        yield from _job_flaws(job, f"/jobs/{index}")
+    yield from _payload_flaws(registration, seen)
+    for index, dataset in enumerate(registration.datasets):
+        yield from _dataset_flaws(dataset, f"/datasets/{index}")
+    yield from _size_flaws(registration)
+
+
+def _job_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
+    if not _UID.fullmatch(job.uid):
+        yield Flaw(f"{pointer}/uid", "a job's uid is 32 lower-case hexadecimal digits")
+    if not _is_time(job.started_at):
+        yield Flaw(f"{pointer}/started_at", "a time is written like 2026-11-22T10:00:00.123456Z")
+    if not 0 <= job.step <= LARGEST_INTEGER:
+        yield Flaw(f"{pointer}/step", "a step is a number from 0")
+    if job.exit_code is not None and abs(job.exit_code) > LARGEST_INTEGER:
+        yield Flaw(f"{pointer}/exit_code", "the exit code is no exit code")
+    if job.duration_s is not None and not 0 <= job.duration_s < LARGEST_INTEGER:
+        yield Flaw(f"{pointer}/duration_s", "a duration is a number of seconds from 0")
+    if not job.command or sum(map(len, job.command)) > LONGEST_TEXT:
+        yield Flaw(f"{pointer}/command", "a command has one to a million characters")
+    if len(job.kind) > 20:  # noqa: PLR2004  width of the column
+        yield Flaw(f"{pointer}/kind", "a kind has at most 20 characters")
+    yield from _text_flaws(job, pointer)
+    for field, uses in (("inputs", job.inputs), ("outputs", job.outputs)):
+        for index, use in enumerate(uses):
+            yield from _use_flaws(use, f"{pointer}/{field}/{index}")
+    for index, run in enumerate(job.tracker_runs):
+        yield from _tracker_run_flaws(run, f"{pointer}/tracker_runs/{index}")
+
+
+def _is_time(text: str) -> bool:
+    if not _TIME.fullmatch(text):
+        return False
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _text_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
+    """Texts that hold what looks like a secret: the client should have redacted it, and we do not keep it."""
+    texts = [("command", " ".join(job.command)), ("name", job.name or ""), ("cwd", job.cwd)]
+    texts += [(f"labels/{key}", f"{key}={value}") for key, value in job.labels.items()]
+    if job.git is not None and job.git.remote:
+        texts.append(("git/remote", job.git.remote))
+    for index, run in enumerate(job.tracker_runs):
+        texts += [(f"tracker_runs/{index}/{field}", text)
+                  for field, text in (("url", run.url), ("server", run.server), ("how_to_view", run.how_to_view),
+                                      ("note", run.note)) if text]
+    for field, text in texts:
+        if len(text) > LONGEST_TEXT:
+            yield Flaw(f"{pointer}/{field}", "the text is too long")
+        elif (kind := find_secret(text)) is not None:
+            yield Flaw(f"{pointer}/{field}", f"the text holds what looks like {kind}; it must be redacted before it is sent")
+
+
+def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
+    if not use.path:
+        yield Flaw(f"{pointer}/path", "a path is not empty")
+    if use.digest is not None and not _DIGEST.fullmatch(use.digest):
+        yield Flaw(f"{pointer}/digest", "a digest is 64 lower-case hexadecimal digits")
+    if use.size is not None and not 0 <= use.size <= LARGEST_SIZE:
+        yield Flaw(f"{pointer}/size", "a size is a number of bytes from 0")
+    if use.files is not None and not 0 <= use.files <= LARGEST_INTEGER:
+        yield Flaw(f"{pointer}/files", "the number of files is a number from 0")
+
+
+def _tracker_run_flaws(run: TrackerRun, pointer: str) -> Iterator[Flaw]:
+    if not run.run_id or not run.tracker or len(run.tracker) > 50:  # noqa: PLR2004  width of the column
+        yield Flaw(pointer, "a tracker run has an id and its tracker's name")
+    if run.url is not None and not is_web_url(run.url):
+        yield Flaw(f"{pointer}/url", "the address of a tracker run is an http or https URL")
+
+
+def _payload_flaws(registration: Registration, jobs: set[str]) -> Iterator[Flaw]:
+    for index, payload in enumerate(registration.payloads):
+        pointer = f"/payloads/{index}"
+        if payload.job not in jobs:
+            yield Flaw(f"{pointer}/job", "a payload belongs to one of the jobs")
+        yield from _use_flaws(FileUse(path=payload.path, digest=payload.digest, size=payload.size), pointer)
+
+
+def _dataset_flaws(dataset: Dataset, pointer: str) -> Iterator[Flaw]:
+    if not _DIGEST.fullmatch(dataset.digest):
+        yield Flaw(f"{pointer}/digest", "a digest is 64 lower-case hexadecimal digits")
+    paths: set[str] = set()
+    for index, member in enumerate(dataset.members):
+        if member.path in paths:
+            yield Flaw(f"{pointer}/members/{index}/path", "each member appears once")
+        paths.add(member.path)
+        yield from _use_flaws(FileUse(path=member.path, digest=member.digest, size=member.size),
+                              f"{pointer}/members/{index}")
+
+
+def _iter_uses(registration: Registration) -> Iterator[tuple[str, FileUse]]:
+    for j, job in enumerate(registration.jobs):
+        for i, use in enumerate(job.inputs):
+            yield f"/jobs/{j}/inputs/{i}", use
+        for i, use in enumerate(job.outputs):
+            yield f"/jobs/{j}/outputs/{i}", use
+    for i, payload in enumerate(registration.payloads):
+        yield f"/payloads/{i}", FileUse(path=payload.path, digest=payload.digest, size=payload.size)
+
+
+def _size_flaws(registration: Registration) -> Iterator[Flaw]:
+    """One digest has one size, whoever names it."""
+    sizes: dict[str, int] = {}
+    for pointer, use in _iter_uses(registration):
+        if use.digest is None or use.size is None:
+            continue
+        if sizes.setdefault(use.digest, use.size) != use.size:
+            yield Flaw(f"{pointer}/size", "the same digest is given with another size elsewhere")
+    for d, dataset in enumerate(registration.datasets):
+        for m, member in enumerate(dataset.members):
+            if sizes.setdefault(member.digest, member.size) != member.size:
+                yield Flaw(f"/datasets/{d}/members/{m}/size", "the same digest is given with another size elsewhere")
+
+
+# ----------------------------------------------------------------------------------------------------- writing
+
+
+def _find_known(engine: Engine, body_digest: bytes, viewer: Viewer) -> Registered | None:
+    """The answer to a request that was answered before, without reading it again."""
+    query = select(models.dag.c.digest, models.session.c.project_id).select_from(models.dag).join(models.session).where(
+        models.dag.c.body == body_digest)
+    with engine.connect() as connection:
+        row = connection.execute(query).first()
+        if row is None:
+            return None
+        project_for_writing(connection, viewer, project_id=row.project_id)
+        uids = connection.execute(
+            select(models.job.c.uid).join(models.dag_job).where(models.dag_job.c.dag == row.digest)
+            .order_by(models.dag_job.c.position)).scalars()
+        return Registered(dag=row.digest.hex(), jobs=tuple(uid.hex() for uid in uids), created=False)
+
+
+def _write(connection: Connection, registration: Registration, shape: dict[str, Any], digest: bytes,
+           body_digest: bytes, viewer: Viewer, project: str | None) -> Registered:
+    session = bytes.fromhex(registration.session)
+    project_id = _session_project(connection, session, viewer, project)
+    answer = Registered(dag=digest.hex(), jobs=tuple(job.uid for job in registration.jobs), created=True)
+    if connection.execute(select(models.dag.c.digest).where(models.dag.c.digest == digest)).first() is not None:
+        return Registered(dag=answer.dag, jobs=answer.jobs, created=False)
+    _write_artifacts(connection, registration)
+    _write_datasets(connection, registration.datasets)
+    ids = _write_jobs(connection, registration, shape["jobs"], session, project_id)
+    connection.execute(insert(models.dag), {
+        "digest": digest, "session": session, "body": body_digest, "client": registration.client[:200],
+        "wire_version": registration.version, "registered_at": now(), "registered_by": viewer.user_id,
+        "jobs": len(registration.jobs)})
+    insert_rows(connection, models.dag_job, [
+        {"dag": digest, "position": position, "job_id": ids[job.uid]} for position, job in enumerate(registration.jobs)])
+    return answer
+
+
+def _session_project(connection: Connection, session: bytes, viewer: Viewer, project: str | None) -> int:
+    """The session's project, where the viewer may write; a new session joins `project`."""
+    project_id = connection.execute(
+        select(models.session.c.project_id).where(models.session.c.uid == session)).scalar()
+    if project_id is not None:
+        return project_for_writing(connection, viewer, project_id=project_id)
+    project_id = project_for_writing(connection, viewer, name=project)
+    connection.execute(insert(models.session), {"uid": session, "project_id": project_id, "registered_at": now()})
+    return project_id
+
+
+def _chunks(values: list[bytes]) -> Iterator[list[bytes]]:
+    for start in range(0, len(values), CHUNK):
+        yield values[start:start + CHUNK]
+
+
+def _write_artifacts(connection: Connection, registration: Registration) -> None:
+    rows: dict[bytes, dict[str, Any]] = {}
+    for dataset in registration.datasets:
+        for member in dataset.members:
+            key = bytes.fromhex(member.digest)
+            rows[key] = {"digest": key, "kind": "file", "size": member.size, "files": None}
+    for _, use in _iter_uses(registration):
+        if use.digest is not None:
+            key = bytes.fromhex(use.digest)
+            rows[key] = {"digest": key, "kind": str(use.kind), "size": use.size, "files": use.files}
+    table = models.artifact
+    for chunk in _chunks(sorted(rows)):
+        for known in connection.execute(select(table.c.digest, table.c.size).where(table.c.digest.in_(chunk))):
+            new = rows.pop(known.digest)
+            if None not in (known.size, new["size"]) and known.size != new["size"]:
+                raise ProblemError(422, f"Artifact {known.digest.hex()} is registered with another size.")
+    insert_rows(connection, table, [rows[key] for key in sorted(rows)], keep_existing=True)
+
+
+def _write_datasets(connection: Connection, datasets: tuple[Dataset, ...]) -> None:
+    members = models.dataset_member
+    for dataset in sorted(datasets, key=lambda d: d.digest):
+        key = bytes.fromhex(dataset.digest)
+        if connection.execute(select(members.c.path).where(members.c.dataset == key).limit(1)).first() is None:
+            insert_rows(connection, members, [
+                {"dataset": key, "path": m.path, "digest": bytes.fromhex(m.digest), "size": m.size}
+                for m in dataset.members], keep_existing=True)
+
+
+def _write_jobs(connection: Connection, registration: Registration, shapes: list[dict[str, Any]], session: bytes,
+                project_id: int) -> dict[str, int]:
+    """Write the jobs that are new, finish those that were running, and learn what may be learned later. Ids by uid."""
+    contents = {job.uid: _content_digest(shape) for job, shape in zip(registration.jobs, shapes, strict=True)}
+    known = _known_jobs(connection, [bytes.fromhex(job.uid) for job in registration.jobs])
+    new = [job for job in registration.jobs if job.uid not in known]
+    _write_environments(connection, new)
+    ids = {uid: row.id for uid, row in known.items()}
+    ids |= _insert_jobs(connection, new, contents, session, project_id)
+    for job in registration.jobs:
+        if job.uid in known:
+            row = known[job.uid]
+            if row.session != session or (row.content != contents[job.uid] and row.state != JobState.RUNNING):
+                raise ProblemError(409, f"Job {job.uid} is registered with other content, and a job never changes.")
+            if row.content != contents[job.uid]:
+                _replace_job(connection, job, row.id, contents[job.uid], session, project_id)
+                new.append(job)
+            _learn(connection, job, row.id)
+    _write_uses(connection, registration, new, ids)
+    return ids
+
+
+def _content_digest(shape: dict[str, Any]) -> bytes:
+    kept = {key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}}
+    return blake3.blake3(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).digest()
+
+
+def _known_jobs(connection: Connection, uids: list[bytes]) -> dict[str, Any]:
+    table = models.job
+    columns = select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.session)
+    return {row.uid.hex(): row for chunk in _chunks(uids)
+            for row in connection.execute(columns.where(table.c.uid.in_(chunk)))}
+
+
+def _environment(job: Job) -> tuple[bytes, dict[str, Any]]:
+    body = {"host": to_json(job.host), "python": to_json(job.python)}
+    return blake3.blake3(canonical_json(body)).digest(), body
+
+
+def _write_environments(connection: Connection, jobs: list[Job]) -> None:
+    bodies = dict(_environment(job) for job in jobs)
+    packages = []
+    for digest in sorted(bodies):
+        connection.execute(insert_new(connection, models.environment), {"digest": digest, "body": bodies[digest]})
+        for entry in (bodies[digest]["python"] or {}).get("packages", []):
+            packages.append({"name": entry["name"].lower(), "version": entry["version"], "environment": digest})
+    unique = {(p["name"], p["version"], p["environment"]): p for p in packages}
+    insert_rows(connection, models.package, [unique[key] for key in sorted(unique)], keep_existing=True)
+
+
+def _job_row(job: Job, content: bytes, session: bytes, project_id: int) -> dict[str, Any]:
+    return {
+        "uid": bytes.fromhex(job.uid), "session": session, "project_id": project_id, "step": job.step,
+        "kind": job.kind, "name": job.name, "command": list(job.command), "cwd": job.cwd,
+        "started_at": job.started_at, "duration_s": job.duration_s, "exit_code": job.exit_code,
+        "state": str(job.state), "git": to_json(job.git), "environment": _environment(job)[0],
+        "tracer": to_json(job.tracer), "trackers": to_json(job.trackers), "content": content,
+        "inputs": len(job.inputs), "outputs": len(job.outputs),
+    }
+
+
+def _insert_jobs(connection: Connection, jobs: list[Job], contents: dict[str, bytes], session: bytes,
+                 project_id: int) -> dict[str, int]:
+    if not jobs:
+        return {}
+    rows = [_job_row(job, contents[job.uid], session, project_id) for job in jobs]
+    inserted = connection.execute(
+        insert(models.job).returning(models.job.c.id, models.job.c.uid, sort_by_parameter_order=True), rows)
+    ids = {row.uid.hex(): row.id for row in inserted}
+    for job in jobs:
+        _learn(connection, job, ids[job.uid])
+    return ids
+
+
+def _replace_job(connection: Connection, job: Job, job_id: int, content: bytes, session: bytes,
+                 project_id: int) -> None:
+    """A job that was registered while it ran is over now."""
+    _write_environments(connection, [job])
+    connection.execute(update(models.job).where(models.job.c.id == job_id),
+                       _job_row(job, content, session, project_id))
+    connection.execute(delete(models.file_use).where(models.file_use.c.job_id == job_id))
+
+
+def _write_uses(connection: Connection, registration: Registration, jobs: list[Job], ids: dict[str, int]) -> None:
+    rows: list[dict[str, Any]] = []
+    for job in jobs:
+        rows += _use_rows(job.inputs, Role.INPUT, ids[job.uid])
+        rows += _use_rows(job.outputs, Role.OUTPUT, ids[job.uid])
+    insert_rows(connection, models.file_use, rows)
+    uids = {job.uid for job in jobs}
+    by_job: dict[str, list[FileUse]] = {}
+    for payload in registration.payloads:
+        if payload.job in uids:
+            use = FileUse(path=payload.path, digest=payload.digest, size=payload.size)
+            by_job.setdefault(payload.job, []).append(use)
+    for uid, uses in by_job.items():
+        insert_rows(connection, models.file_use, _use_rows(uses, Role.PAYLOAD, ids[uid]))
+
+
+def _use_rows(uses: Iterable[FileUse], role: Role, job_id: int) -> list[dict[str, Any]]:
+    return [{
+        "job_id": job_id, "role": int(role), "position": position, "path": use.path,
+        "file_name": use.path.rstrip("/").rpartition("/")[2] or use.path,
+        "digest": None if use.digest is None else bytes.fromhex(use.digest), "size": use.size,
+        "kind": str(use.kind), "files": use.files, "note": use.note,
+    } for position, use in enumerate(uses)]
+
+
+# ------------------------------------------------------------------------------- what may be learned later
+
+
+def _learn(connection: Connection, job: Job, job_id: int) -> None:
+    """Labels as they are now, tracker runs that were not known, and URLs that were not known."""
+    connection.execute(delete(models.label).where(models.label.c.job_id == job_id))
+    insert_rows(connection, models.label, [
+        {"job_id": job_id, "key": key, "value": value} for key, value in job.labels.items()])
+    _learn_tracker_runs(connection, job, job_id)
+    connection.execute(delete(models.term).where(models.term.c.job_id == job_id))
+    insert_rows(connection, models.term, [
+        {"term": word, "job_id": job_id} for word in sorted(set(iter_terms(job)))], keep_existing=True)
+
+
+def _learn_tracker_runs(connection: Connection, job: Job, job_id: int) -> None:
+    table = models.tracker_run
+    known = list(connection.execute(select(table).where(table.c.job_id == job_id)))
+    for run in job.tracker_runs:
+        same = [row for row in known if (row.tracker, row.run_id) == (run.tracker, run.run_id)
+                and (None in (row.url, run.url) or row.url == run.url)]
+        if not same:
+            connection.execute(insert(table), {"job_id": job_id, **_tracker_run_row(run)})
+        elif same[0].url is None and run.url is not None:
+            connection.execute(update(table).where(table.c.id == same[0].id), _tracker_run_row(run))
+
+
+def _tracker_run_row(run: TrackerRun) -> dict[str, Any]:
+    return {**to_json(run), "url_key": None if run.url is None else url_key(run.url)}
+
+
+def iter_terms(job: Job) -> Iterator[str]:
+    """The lower-case words under which a job is found, besides its files, packages and trackers' addresses."""
+    texts = [*job.command, job.name or "", *job.labels.values()]
+    texts += [f"{key}={value}" for key, value in job.labels.items()]
+    if job.git is not None:
+        texts += [job.git.commit or "", job.git.branch or ""]
+    for run in job.tracker_runs:
+        texts += [run.name or "", run.project or "", run.entity or "", run.group or ""]
+    for text in texts:
+        whole = text.strip().lower()
+        if whole and len(whole) <= LONGEST_TERM:
+            yield whole
+        for word in _WORD.findall(whole[:10 * LONGEST_TERM]):
+            if len(word) <= LONGEST_TERM:
+                yield word.lstrip("-") or word
+
+

@@ -1,0 +1,1 @@
+"""The pages: everything the API answers, for people."""

@@ -1,0 +1,59 @@
+"""Templates: strict escaping, strict undefined names, and the few filters that pages need."""
+
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import blake3
+from fastapi import Request
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.responses import HTMLResponse, Response
+
+from glaas.errors import ProblemError
+from glaas.urls import is_web_url
+from glaas.words import command_text, duration_text, file_name, plural, size_text, time_text
+from roar import __version__
+
+PACKAGE = Path(str(files("glaas")))
+STATIC = PACKAGE / "static"
+
+
+def link_or_none(url: str | None) -> str | None:
+    """`url` if a page may link to it. What was stored is not trusted: it is looked at again here."""
+    return url if url is not None and is_web_url(url) else None
+
+
+@cache
+def static_url(name: str) -> str:
+    """Address of a static file that changes with its content, so that browsers may keep it for ever."""
+    digest = blake3.blake3((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+@cache
+def environment() -> Environment:
+    """The templates. Every value is escaped, in whatever file it stands."""
+    env = Environment(loader=FileSystemLoader(PACKAGE / "templates"), autoescape=True, undefined=StrictUndefined,
+                      trim_blocks=True, lstrip_blocks=True)
+    env.filters |= {"size": size_text, "duration": duration_text, "when": time_text, "file_name": file_name,
+                    "command": command_text, "short": lambda digest: digest[:10], "link": link_or_none}
+    env.globals |= {"static_url": static_url, "plural": plural, "version": __version__}
+    return env
+
+
+def render(request: Request, name: str, *, status: int = 200, headers: dict[str, str] | None = None, **values: Any
+           ) -> Response:
+    """The page `name` with `values`."""
+    text = environment().get_template(name).render(**_common(request) | values)
+    return HTMLResponse(text.encode("utf-8", "backslashreplace"), status, headers=headers)
+
+
+def _common(request: Request) -> dict[str, Any]:
+    return {"path": request.url.path, "query": "", "settings": request.app.state.settings,
+            "viewer": getattr(request.state, "viewer", None)}
+
+
+def problem_page(request: Request, problem: ProblemError) -> Response:
+    """A problem for people."""
+    return render(request, "problem.html", status=int(problem.status), headers=problem.headers, problem=problem)

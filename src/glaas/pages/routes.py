@@ -1,0 +1,126 @@
+"""The pages' addresses."""
+
+import dataclasses
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from starlette.responses import RedirectResponse
+
+from glaas import catalog
+from glaas.drawing import draw
+from glaas.errors import not_found
+from glaas.graph import dag_graph, lineage
+from glaas.models import Role
+from glaas.pages.rendering import render
+from glaas.search import Found, search
+from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, uid_or_404
+
+FILES_SHOWN = 50
+FILES_PAGE = 200
+LINEAGE_DEPTH = 4
+
+router = APIRouter(include_in_schema=False)
+Cursor = Annotated[str | None, Query(max_length=200)]
+Text = Annotated[str, Query(max_length=4000)]
+
+
+@router.get("/")
+def home(request: Request, viewer: ViewerNow, connection: Reading, cursor: Cursor = None) -> Response:
+    """Recent jobs, and the search box."""
+    jobs = catalog.recent_jobs(connection, viewer, before=cursor_or_422(cursor), limit=30)
+    return render(request, "home.html", jobs=jobs, first=cursor is None,
+                  dags=catalog.recent_dags(connection, viewer, limit=6) if cursor is None else (),
+                  next=jobs[-1].key if len(jobs) == 30 else None)  # noqa: PLR2004
+
+
+@router.get("/jobs/{uid}")
+def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading) -> Response:
+    """One job: its tracker runs first, then the command, files, code and environment."""
+    stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=FILES_SHOWN)
+    if stored is None:
+        raise not_found(f"job {uid}")
+    makers = catalog.makers_of(connection, viewer, [use.digest for use in stored.job.inputs if use.digest],
+                               not_job=stored.key)
+    users = catalog.users_of(connection, viewer, [use.digest for use in stored.job.outputs if use.digest],
+                             not_job=stored.key)
+    return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
+                  shown=FILES_SHOWN)
+
+
+@router.get("/jobs/{uid}/{role}")
+def job_files(request: Request, uid: str, role: str, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
+              ) -> Response:
+    """All inputs or outputs of a job, page by page."""
+    stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=0)
+    if stored is None or role not in {"inputs", "outputs"}:
+        raise not_found(f"such page of job {uid}")
+    after = cursor_or_422(cursor)
+    start = -1 if after is None else after
+    uses = catalog.file_uses(connection, stored.key, Role.INPUT if role == "inputs" else Role.OUTPUT, after=start,
+                             limit=FILES_PAGE)
+    total = stored.inputs if role == "inputs" else stored.outputs
+    return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
+                  next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
+
+
+@router.get("/artifacts/{digest}")
+def artifact_page(request: Request, digest: str, viewer: ViewerNow, connection: Reading, within: Text = "",
+                  after: Text = "") -> Response:
+    """One artifact: where it came from, what it went into, every name it was seen under."""
+    artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
+    if artifact is None:
+        raise not_found(f"artifact {digest}")
+    members = catalog.dataset_members(connection, digest, after=after.replace("\0", ""),
+                                      within=within.replace("\0", ""), limit=FILES_PAGE)
+    graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
+    drawing = draw(graph, fold_reruns=False, root=bytes.fromhex(digest)) if graph.jobs else None
+    return render(request, "artifact.html", artifact=artifact, members=members, within=within, drawing=drawing,
+                  truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role,
+                  next=members[-1].path if len(members) == FILES_PAGE else None)
+
+
+@router.get("/dag/{dag}")
+def dag_page(request: Request, dag: str, viewer: ViewerNow, connection: Reading, reruns: Text = "") -> Response:
+    """A registered session, drawn."""
+    line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
+    if line is None:
+        raise not_found(f"session {dag}")
+    graph = dag_graph(connection, viewer, dag)
+    drawing = draw(graph, fold_reruns=reruns != "all")
+    return render(request, "dag.html", dag=line, graph=graph, drawing=drawing, unfolded=reruns == "all",
+                  registrations=catalog.session_dags(connection, viewer, line.session))
+
+
+@router.get("/tracker-runs")
+def tracker_runs_page(request: Request, viewer: ViewerNow, connection: Reading, tracker: Text = "", project: Text = "",
+                      entity: Text = "", state: Text = "", cursor: Cursor = None) -> Response:
+    """Every tracker run known here, with the job that made it."""
+    given = {key: value.strip().replace("\0", "") or None for key, value in
+             (("tracker", tracker), ("project", project), ("entity", entity), ("state", state))}
+    wanted = catalog.TrackerRunFilter(**given)
+    lines = catalog.tracker_run_lines(connection, viewer, wanted, before=cursor_or_422(cursor), limit=50)
+    return render(request, "tracker_runs.html", lines=lines, wanted=wanted,
+                  choices=catalog.tracker_choices(connection, viewer),
+                  given={key: value for key, value in dataclasses.asdict(wanted).items() if value},
+                  next=lines[-1].key if len(lines) == 50 else None)  # noqa: PLR2004
+
+
+@router.get("/search")
+def search_page(request: Request, viewer: ViewerNow, connection: Reading, q: Text = "") -> Response:
+    """What was found; a search that finds one thing leads there."""
+    found = search(connection, viewer, q, limit=50)
+    target = _only_target(found)
+    if target is not None:
+        return RedirectResponse(target, 303)
+    return render(request, "search.html", found=found, query=found.query)
+
+
+def _only_target(found: Found) -> str | None:
+    """The page of the one thing found, or of the one job that all found tracker runs belong to."""
+    jobs = {line.job.uid for line in found.tracker_runs} if found.exact else set()
+    jobs |= {line.uid for line in found.jobs}
+    targets = [f"/jobs/{uid}" for uid in jobs] + [f"/artifacts/{hit.digest}" for hit in found.artifacts]
+    targets += [f"/dag/{digest}" for digest in found.dags]
+    if len(targets) != 1 or not (found.exact or not found.tracker_runs):
+        return None
+    return targets[0]

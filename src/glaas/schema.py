@@ -1,0 +1,31 @@
+"""Bringing a database's schema up to date, by Alembic migrations inside this package."""
+
+from importlib.resources import as_file, files
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from glaas.db import writing
+
+
+def _config(connection: Connection | None, folder: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", folder.replace("%", "%%"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to this version of glaas, in one transaction."""
+    with as_file(files("glaas") / "migrations") as folder, writing(engine) as connection:
+        command.upgrade(_config(connection, str(folder)), "head")
+
+
+def schema_versions(engine: Engine) -> tuple[str | None, str | None]:
+    """The version that the database has (None: empty), and the one that this glaas needs."""
+    with as_file(files("glaas") / "migrations") as folder, engine.connect() as connection:
+        head = ScriptDirectory.from_config(_config(None, str(folder))).get_current_head()
+        return MigrationContext.configure(connection).get_current_revision(), head

@@ -1,0 +1,199 @@
+"""Search: one box for digests, uids, paths, words of a command, labels, packages, and the addresses of tracker runs."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
+
+from glaas import models
+from glaas.access import Viewer, visible
+from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, read_tracker_run_lines
+from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
+from roar.wire import Kind
+
+LONGEST_QUERY = 4000
+SHORTEST_PREFIX = 4
+SHORTEST_RUN_ID = 6
+_HEX = re.compile(r"[0-9a-f]{4,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactHit:
+    """An artifact found by its digest or by a path it was seen under."""
+
+    digest: str
+    kind: Kind
+    size: int | None
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search found, best first.
+
+    Attributes:
+        tracker_runs: that have the address or id searched for. `exact` tells whether the address itself is known;
+            where it is false only the run's id is the same, and the page must say so.
+        dags: digests of registered DAGs.
+    """
+
+    query: str
+    tracker_runs: tuple[TrackerRunLine, ...] = ()
+    exact: bool = True
+    jobs: tuple[JobLine, ...] = ()
+    artifacts: tuple[ArtifactHit, ...] = ()
+    dags: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """How many things were found."""
+        return len(self.tracker_runs) + len(self.jobs) + len(self.artifacts) + len(self.dags)
+
+
+def search(connection: Connection, viewer: Viewer, text: str, *, limit: int = 20) -> Found:
+    """What `text` names. An address is looked up as one; everything else as digest, uid, run id, path and words."""
+    query = text.strip()[:LONGEST_QUERY].replace("\0", "")
+    if not query:
+        return Found(query=query)
+    if is_web_url(query):
+        return _search_url(connection, viewer, query, limit)
+    prefix = query.lower()
+    by_prefix = _HEX.fullmatch(prefix) is not None and len(prefix) >= SHORTEST_PREFIX
+    job_ids = dict.fromkeys(_jobs_by_uid(connection, viewer, prefix, limit) if by_prefix else ())
+    job_ids |= dict.fromkeys(_jobs_by_words(connection, viewer, query, limit))
+    artifacts = {hit.digest: hit for hit in _artifacts_by_path(connection, viewer, query, limit)}
+    if by_prefix:
+        artifacts = {hit.digest: hit for hit in _artifacts_by_digest(connection, viewer, prefix, limit)} | artifacts
+    lines = find_job_lines(connection, viewer, list(job_ids))
+    return Found(
+        query=query,
+        tracker_runs=_tracker_runs_by_id(connection, viewer, [query], limit),
+        jobs=tuple(lines[key] for key in job_ids if key in lines)[:limit],
+        artifacts=tuple(artifacts.values())[:limit],
+        dags=_dags_by_digest(connection, viewer, prefix, limit) if by_prefix else (),
+    )
+
+
+# ------------------------------------------------------------------------------------------------ tracker runs
+
+
+def _search_url(connection: Connection, viewer: Viewer, url: str, limit: int) -> Found:
+    key = url_key(url)
+    assert key is not None
+    table = models.tracker_run
+    prefixes = url_key_prefixes(key)
+    query = _visible_runs(viewer).where(table.c.url_key.in_(prefixes)).order_by(table.c.id.desc()).limit(limit)
+    exact = read_tracker_run_lines(connection, viewer, query)
+    if exact:
+        best = max(len(url_key(line.run.url or "") or "") for line in exact)
+        return Found(query=url, tracker_runs=tuple(
+            line for line in exact if len(url_key(line.run.url or "") or "") == best))
+    ids = [part for part in possible_run_ids(url) if len(part) >= SHORTEST_RUN_ID]
+    return Found(query=url, tracker_runs=_tracker_runs_by_id(connection, viewer, ids, limit), exact=False)
+
+
+def _visible_runs(viewer: Viewer) -> Select[tuple[object]]:
+    return select(models.tracker_run).join(models.job).where(visible(viewer, models.job.c.project_id))
+
+
+def _tracker_runs_by_id(connection: Connection, viewer: Viewer, ids: list[str], limit: int
+                        ) -> tuple[TrackerRunLine, ...]:
+    table = models.tracker_run
+    query = _visible_runs(viewer).where(table.c.run_id.in_(ids)).order_by(table.c.id.desc()).limit(limit)
+    return read_tracker_run_lines(connection, viewer, query) if ids else ()
+
+
+# ---------------------------------------------------------------------------------------------------- prefixes
+
+
+def _hex_range(column: ColumnElement[bytes], prefix: str, width: int) -> ColumnElement[bool]:
+    """`column` begins with the hexadecimal digits `prefix`; `width` is the number of digits of a whole value."""
+    low = bytes.fromhex(prefix.ljust(width, "0"))
+    high = bytes.fromhex(prefix.ljust(width, "f"))
+    return column.between(low, high)
+
+
+def _jobs_by_uid(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[int]:
+    table = models.job
+    if len(prefix) <= 32:  # noqa: PLR2004  digits of a uid
+        yield from connection.execute(
+            select(table.c.id).where(_hex_range(table.c.uid, prefix, 32), visible(viewer, table.c.project_id))
+            .limit(limit)).scalars()
+
+
+def _dags_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> tuple[str, ...]:
+    table = models.dag
+    query = (select(table.c.digest).join(models.session).where(
+        _hex_range(table.c.digest, prefix, 64), visible(viewer, models.session.c.project_id)).limit(limit))
+    return tuple(digest.hex() for digest in connection.execute(query).scalars())
+
+
+def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
+    use = models.file_use
+    query = (select(use.c.digest, use.c.kind, use.c.size, use.c.path).join(models.job)
+             .where(_hex_range(use.c.digest, prefix, 64), visible(viewer, models.job.c.project_id))
+             .order_by(use.c.digest).limit(limit * 5))
+    found = {row.digest: _hit(row) for row in connection.execute(query)}
+    yield from found.values()
+    if not found:
+        yield from _members_by_digest(connection, viewer, prefix, limit)
+
+
+def _members_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
+    """Files that were only ever seen as members of a dataset."""
+    member, use, job = models.dataset_member, models.file_use, models.job
+    seen = exists().where(use.c.digest == member.c.dataset, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
+    query = select(member).where(_hex_range(member.c.digest, prefix, 64), seen).limit(limit)
+    for row in connection.execute(query):
+        yield ArtifactHit(digest=row.digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
+
+
+def _hit(row: object) -> ArtifactHit:
+    digest, kind, size, path = row  # type: ignore[misc]
+    return ArtifactHit(digest=digest.hex(), kind=Kind(kind), size=size, path=path)
+
+
+# -------------------------------------------------------------------------------------------- paths and words
+
+
+def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[ArtifactHit]:
+    """Artifacts whose path ends in `text` on a component's border, or whose file name begins with it."""
+    use = models.file_use
+    path = text.removeprefix("./").rstrip("/")
+    name = path.rpartition("/")[2]
+    if not name:
+        return
+    begins = _begins(use.c.file_name, name) if name == path else use.c.file_name == name
+    query = (select(use.c.digest, use.c.kind, use.c.size, use.c.path).join(models.job)
+             .where(begins, use.c.digest.is_not(None), visible(viewer, models.job.c.project_id))
+             .order_by(use.c.job_id.desc()).limit(limit * 5))
+    if name != path:
+        query = query.where(or_(use.c.path == path, use.c.path.endswith("/" + path.lstrip("/"), autoescape=True)))
+    for row in connection.execute(query):
+        yield _hit(row)
+
+
+def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
+    """`column` begins with `prefix`, as a range that an index serves. The last code point sorts behind all others."""
+    return and_(column >= prefix, column <= prefix + "\U0010ffff")
+
+
+def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[int]:
+    """Jobs that have every word of `text`: in command, name, labels, commit, branch, packages. The last may be cut."""
+    table = models.job
+    words = text.lower().split()
+    query = select(table.c.id).where(visible(viewer, table.c.project_id)).order_by(table.c.id.desc()).limit(limit)
+    for position, word in enumerate(words[:8]):
+        query = query.where(_has_word(word, prefix=position == len(words) - 1))
+    yield from connection.execute(query).scalars()
+
+
+def _has_word(word: str, *, prefix: bool) -> ColumnElement[bool]:
+    term, package, job = models.term, models.package, models.job
+    matches = _begins(term.c.term, word) if prefix else term.c.term == word
+    name, _, version = word.partition("==")
+    packaged = select(package.c.environment).where(package.c.name == name)
+    if version:
+        packaged = packaged.where(package.c.version == version)
+    return or_(job.c.id.in_(select(term.c.job_id).where(matches)), job.c.environment.in_(packaged))

@@ -1,0 +1,98 @@
+"""What every request passes through: allowed hosts, headers that keep a browser in bounds, limits on bodies."""
+
+import zlib
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from glaas.errors import PROBLEM_JSON, ProblemError, problem_document
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """Outermost layer: refuses foreign host names and adds the security headers to every answer.
+
+    Attributes:
+        app: what answers.
+        hosts: names under which this server may be addressed; None for any. A server without accounts answers only to
+            loopback names, so that a web page elsewhere cannot reach it by pointing its own name at 127.0.0.1.
+    """
+
+    app: ASGIApp
+    hosts: frozenset[str] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS.items():
+                    headers.setdefault(name, value)
+                headers.setdefault("Cache-Control", "no-cache")
+            await send(message)
+
+        if self.hosts is not None and _host_name(Headers(scope=scope).get("host", "")) not in self.hosts:
+            refusal = JSONResponse(problem_document(421, "This server does not answer to that host name."), 421,
+                                   media_type=PROBLEM_JSON)
+            await refusal(scope, receive, send_with_headers)
+            return
+        await self.app(scope, receive, send_with_headers)
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets, lower-case."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body of a JSON request, decompressed.
+
+    Raises:
+        ProblemError: 413 above `limit` bytes, 415 for other content, 400 for a broken encoding.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise ProblemError(415, "Send the registration as application/json.")
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"identity", "gzip"}:
+        raise ProblemError(415, "The content encoding is gzip or none.", headers={"Accept-Encoding": "gzip"})
+    decoder = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async for chunk in request.stream():
+            part = chunk if decoder is None else decoder.decompress(chunk, limit - size + 1)
+            size += len(part)
+            if size > limit:
+                raise ProblemError(413, f"A request may have {limit} bytes.")
+            parts.append(part)
+    except zlib.error:
+        raise ProblemError(400, "The body is not gzip as its header says.") from None
+    except ClientDisconnect:
+        raise ProblemError(400, "The client went away before its request was complete.") from None
+    if decoder is not None and not decoder.eof:
+        raise ProblemError(400, "The gzip body is cut short.")
+    return b"".join(parts)

@@ -1,0 +1,57 @@
+"""Numbers and times in words for people."""
+
+import shlex
+from datetime import datetime
+
+_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
+
+
+def size_text(size: int | None) -> str:
+    """Bytes in decimal units: `1.2 MB`."""
+    if size is None:
+        return "size unknown"
+    value = float(size)
+    for unit in _UNITS:
+        if value < 999.5 or unit == _UNITS[-1]:  # noqa: PLR2004  what rounds to four digits goes up a unit
+            digits = 0 if unit == "B" or value >= 99.95 else 1  # noqa: PLR2004  three digits suffice
+            return f"{value:.{digits}f} {unit}"
+        value /= 1000
+    raise AssertionError
+
+
+def duration_text(seconds: float | None) -> str:
+    """Seconds in words: `12.3 s`, `4 min 05 s`, `2 h 03 min`."""
+    if seconds is None:
+        return "unknown"
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    if hours < 48:  # noqa: PLR2004
+        return f"{hours} h {minutes:02} min"
+    return f"{hours // 24} d {hours % 24} h"
+
+
+def time_text(time: str) -> str:
+    """A stored time to the second: `22 Nov 2026, 10:00:00 UTC`."""
+    when = datetime.fromisoformat(time)
+    return f"{when.day} {when:%b %Y, %H:%M:%S} UTC"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 file`, `2 files`, `12 345 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def file_name(path: str) -> str:
+    """The last component of a path."""
+    return path.rstrip("/").rpartition("/")[2] or path
+
+
+def command_text(command: tuple[str, ...]) -> str:
+    """A command as one would type it into a shell."""
+    return shlex.join(command)

