@@ -11,6 +11,7 @@ from datetime import datetime
 from roar.wire import shown
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _KIB = 1024
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -57,16 +58,25 @@ def width() -> int | None:
 
 
 def cut(text: str, columns: int | None) -> str:
-    """`text` in at most `columns`, its end replaced by `…` where it is longer."""
+    """`text` in at most `columns`, its end replaced by `…` where it is longer; colours are kept."""
     if columns is None or columns_of(text) <= columns:
         return text
-    while text and columns_of(text) > columns - 1:
-        text = text[:-1]
-    return text + "…"
+    room, kept = columns - 1, ""
+    for plain, code in zip(_COLOUR.split(text), [*_COLOUR.findall(text), ""], strict=True):
+        for letter in plain:
+            if _columns(letter) > room:
+                room = 0
+                break
+            room -= _columns(letter)
+            kept += letter
+        kept += code
+    return kept + "…"
 
 
 def columns_of(text: str) -> int:
     """How many columns `text` takes on a terminal."""
+    if "\x1b" in text:
+        text = _COLOUR.sub("", text)
     if text.isascii():
         return len(text)
     return sum(_columns(letter) for letter in text)

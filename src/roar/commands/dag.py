@@ -1,0 +1,85 @@
+"""`roar dag`: the session's graph as a tree, as JSON, or drawn."""
+
+import dataclasses
+import sys
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError, WorkspaceError
+from roar.present.answer import print_json
+from roar.present.graphs import render_dag
+from roar.query.graph import Step, last_jobs, load_graph, load_steps
+from roar.query.references import SessionReference, find_current_session, resolve
+from roar.query.sessions import session_job_ids
+
+
+def parser() -> Parser:
+    """The command line of `roar dag`."""
+    result = Parser("dag", "Show the session's graph: each step below the latest of the steps that it took inputs"
+                    " from. Reruns of a step are folded into it, like followers of one step into one line.")
+    result.add_argument("session", metavar="SESSION", nargs="?", default="@", help="another session, by its uid")
+    result.add_argument("--all", action="store_true", help="fold nothing; with --json also the earlier jobs of a step")
+    result.add_argument("--svg", metavar="FILE", help="draw the graph into FILE instead (- for stdout)")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Print or draw the graph."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    session = _session(opened, arguments.session)
+    steps = [] if session is None else load_steps(opened.database, session.row_id)
+    if arguments.json:
+        print_json(_shape(opened, session, steps, everything=arguments.all))
+    elif arguments.svg:
+        _draw(steps, arguments.svg)
+    elif not steps:
+        print("This session has no jobs yet: roar run COMMAND")
+    else:
+        sys.stdout.write(render_dag(steps, unfold=arguments.all))
+    return 0
+
+
+def _session(opened: Opened, ref: str) -> SessionReference | None:
+    if ref == "@":
+        return find_current_session(opened.database)
+    found = resolve(opened.database, opened.workspace, ref)
+    if not isinstance(found, SessionReference):
+        raise NotFoundError(f"{ref!r} is not a session.", hint="roar log --all")
+    return found
+
+
+def _shape(opened: Opened, session: SessionReference | None, steps: list[Step], *,
+           everything: bool) -> dict[str, object]:
+    """Nodes are jobs and artifacts; an edge goes from what was there first to what came of it."""
+    if session is None:
+        return {"nodes": [], "edges": []}
+    find = session_job_ids if everything else last_jobs
+    graph = load_graph(opened.database, find(opened.database, session.row_id))
+    of_step = {step.number: step for step in steps}
+    nodes: list[dict[str, object]] = []
+    for job in graph.jobs:
+        step = of_step[job.step]
+        nodes.append({"id": job.uid, "type": "job", "step": job.step, "name": job.name, "command": job.command,
+                      "started_at": job.started_at, "duration_s": job.duration_s, "exit_code": job.exit_code,
+                      "state": job.state, "tracker_runs": job.tracker_runs,
+                      "earlier": [] if everything else step.earlier,
+                      "stale": step.stale if job.uid == step.job.uid else None})
+    nodes += [{"id": artifact.digest, "type": "artifact", "path": artifact.path, "kind": artifact.kind.value,
+               "size": artifact.size, "files": artifact.files} for artifact in graph.artifacts]
+    return {"nodes": nodes, "edges": [dataclasses.asdict(edge) for edge in graph.edges]}
+
+
+def _draw(steps: list[Step], path: str) -> None:
+    from roar.present.drawing import draw_dag  # noqa: PLC0415  only where something is drawn
+
+    picture = draw_dag(steps)
+    if path == "-":
+        sys.stdout.write(picture)
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(picture)
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be written: {error.strerror}.") from error

@@ -1,0 +1,67 @@
+"""`roar lineage`: what an artifact was made from, and what was made of it."""
+
+import sys
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError, UsageError
+from roar.present.answer import print_json
+from roar.present.graphs import render_lineage
+from roar.present.text import command_text, printable
+from roar.query.jobs import iter_jobs
+from roar.query.lineage import Direction, load_lineage
+from roar.query.references import ArtifactReference, JobReference, Reference, TrackerRunReference, resolve
+
+
+def parser() -> Parser:
+    """The command line of `roar lineage`."""
+    result = Parser("lineage", "Show what an artifact or job was made from (up), what was made of it (down), or both.")
+    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL")
+    result.add_argument("--direction", choices=tuple(Direction), default=Direction.UP, type=Direction,
+                        help="which way to walk (default: up)")
+    result.add_argument("--up", dest="direction", action="store_const", const=Direction.UP, help="--direction up")
+    result.add_argument("--down", dest="direction", action="store_const", const=Direction.DOWN,
+                        help="--direction down")
+    result.add_argument("--both", dest="direction", action="store_const", const=Direction.BOTH,
+                        help="--direction both")
+    result.add_argument("--depth", type=int, metavar="N", help="at most N jobs far (default: all)")
+    result.add_argument("--all", action="store_true", help="list all files of each job")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Walk and print."""
+    arguments = parser().parse_args(argv)
+    if arguments.depth is not None and arguments.depth < 1:
+        raise UsageError("--depth must be 1 or more.", hint="roar lineage --help")
+    opened = open_record()
+    root = as_root(opened, arguments.ref, resolve(opened.database, opened.workspace, arguments.ref))
+    lineage = load_lineage(opened.database, root, direction=arguments.direction, depth=arguments.depth)
+    if arguments.json:
+        jobs = list(iter_jobs(opened.database, [job.row_id for job in lineage.graph.jobs]))
+        print_json({"root": lineage.root, "jobs": jobs, "artifacts": lineage.graph.artifacts,
+                    "edges": lineage.graph.edges, "same_content": lineage.same_content, "truncated": lineage.cut})
+    else:
+        sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all))
+    return 0
+
+
+def as_root(opened: Opened, ref: str, found: Reference) -> ArtifactReference | JobReference:
+    """The artifact or job to walk from; a tracker run stands for the last job that wrote to it."""
+    if isinstance(found, TrackerRunReference):
+        uid = opened.database.execute("SELECT uid FROM job WHERE id = ?", (found.job_ids[-1],)).fetchone()[0]
+        return JobReference(found.job_ids[-1], uid)
+    if not isinstance(found, (ArtifactReference, JobReference)):
+        raise NotFoundError(f"{ref!r} is a session: its graph is the DAG.", hint=f"roar dag {ref}")
+    return found
+
+
+def _title(opened: Opened, root: ArtifactReference | JobReference) -> str:
+    if isinstance(root, ArtifactReference):
+        return f"{printable(root.path)}  {root.digest}" if root.path else root.digest
+    import json  # noqa: PLC0415  only for a job
+
+    command = opened.database.execute("SELECT command FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
+                                      (root.row_id,)).fetchone()[0]
+    return f"job {root.uid}  {command_text(json.loads(command))}"

@@ -1,0 +1,107 @@
+"""`roar show`: all about a job, an artifact, a session or a tracker run."""
+
+import sys
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import Opened, open_record
+from roar.present.answer import print_json
+from roar.present.jobs import render_job, render_log
+from roar.present.text import printable
+from roar.query.history import load_lines
+from roar.query.jobs import iter_jobs, load_job, load_left_out
+from roar.query.references import (
+    ArtifactReference,
+    JobReference,
+    SessionReference,
+    TrackerRunReference,
+    resolve,
+)
+
+
+def parser() -> Parser:
+    """The command line of `roar show`."""
+    result = Parser("show", "Show all about a job, an artifact or dataset, a session, or a tracker run (by its URL).")
+    result.add_argument("ref", metavar="REF", nargs="?", default="@-1",
+                        help="@N, a uid, a digest, a path, a tracker run's URL, or @ for this session"
+                             " (default: the last job)")
+    result.add_argument("--all", action="store_true", help="cut no list, and tell what was left out and why")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Print what REF names."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    found = resolve(opened.database, opened.workspace, arguments.ref)
+    if isinstance(found, JobReference):
+        _show_job(opened, found, arguments.json, arguments.all)
+    elif isinstance(found, ArtifactReference):
+        _show_artifact(opened, found, arguments.json, arguments.all)
+    elif isinstance(found, SessionReference):
+        _show_session(opened, found, arguments.json, arguments.all)
+    else:
+        _show_tracker_run(opened, found, arguments.json, arguments.all)
+    return 0
+
+
+def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bool) -> None:
+    job = load_job(opened.database, found.row_id)
+    left_out = load_left_out(opened.database, job.uid)
+    if as_json:
+        from roar.wire import to_json  # noqa: PLC0415  only here
+
+        print_json(to_json(job) | ({"left_out": left_out} if everything else {}))
+        return
+    sys.stdout.write(render_job(job, left_out=left_out, every_file=everything))
+    if everything:
+        _show_rules(left_out)
+
+
+def _show_rules(left_out: dict[str, int]) -> None:
+    from roar.analyze.plumbing import RULES  # noqa: PLC0415  only for --all
+
+    reasons = {category: list(dict.fromkeys(rule.why for rule in RULES if rule.category == category))
+               for category in left_out}
+    for category, why in reasons.items():
+        if why:
+            print(f"    {category}: {'; '.join(why)}")
+
+
+def _show_artifact(opened: Opened, found: ArtifactReference, as_json: bool, everything: bool) -> None:
+    from roar.present.artifacts import render_artifact  # noqa: PLC0415  a job needs none of it
+    from roar.query.artifacts import load_artifact  # noqa: PLC0415
+
+    artifact = load_artifact(opened.database, found.row_id)
+    if as_json:
+        print_json(artifact)
+    else:
+        sys.stdout.write(render_artifact(artifact, everything=everything))
+
+
+def _show_session(opened: Opened, found: SessionReference, as_json: bool, everything: bool) -> None:
+    from roar.present.artifacts import render_sessions  # noqa: PLC0415
+    from roar.query.sessions import load_session, session_job_ids  # noqa: PLC0415
+
+    session = load_session(opened.database, found.row_id)
+    job_ids = session_job_ids(opened.database, found.row_id)
+    if as_json:
+        print_json({"uid": session.uid, "started_at": session.started_at, "labels": session.labels,
+                    "jobs": list(iter_jobs(opened.database, job_ids))})
+        return
+    sys.stdout.write("session " + render_sessions([session]))
+    listed = job_ids if everything else job_ids[-30:]
+    sys.stdout.write(render_log(load_lines(opened.database, list(reversed(listed)))))
+    if len(listed) < len(job_ids):
+        print(f"… and {len(job_ids) - len(listed):,} earlier jobs: roar show {session.uid[:8]} --all")
+
+
+def _show_tracker_run(opened: Opened, found: TrackerRunReference, as_json: bool, everything: bool) -> None:
+    """Which job was this, and what did it make?"""
+    jobs = list(iter_jobs(opened.database, found.job_ids))
+    if as_json:
+        print_json({"url": found.url, "jobs": jobs})
+        return
+    print(f"tracker run {printable(found.url)}")
+    for job in jobs:
+        sys.stdout.write(render_job(job, left_out=load_left_out(opened.database, job.uid), every_file=everything))

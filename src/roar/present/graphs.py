@@ -1,0 +1,203 @@
+"""Graphs as text: a session's steps as a tree, and the jobs around one artifact.
+
+A tree puts each step below the latest of the steps that it took inputs from. The last follower of a step continues it
+straight below (`↳`), so that a long chain stays narrow; like followers of one step are folded into one line.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from roar.present.jobs import SHORT, outcome, outcome_colour
+from roar.present.text import command_text, count_text, cut, paint, printable, size_text, table, time_text, width
+from roar.query.graph import GraphArtifact, Step
+from roar.query.lineage import Hop, Lineage, Source
+
+FOLD = 4
+"""How many like followers of one step are shown one by one."""
+
+_NAMES = 3
+_SHOWN = 12
+
+
+@dataclass(slots=True)
+class _Node:
+    """One line of the tree: like steps, and what follows them."""
+
+    steps: list[Step]
+    children: "list[_Node]"
+
+
+def render_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
+    """The steps of a session as a tree; `unfold` gives every step its own line."""
+    below: dict[int, list[Step]] = {}
+    tops = []
+    for step in steps:
+        parent = _parent(step)
+        if parent is None:
+            tops.append(step)
+        else:
+            below.setdefault(parent, []).append(step)
+    nodes = _nodes(tops, below, unfold=unfold)
+    columns = width()
+    lines = [cut(prefix + text, columns) for node in nodes for prefix, text in _iter_lines(node, "")]
+    if any(_is_folded(node) for node in nodes):
+        lines.append(paint("Like steps are folded; each by itself: roar dag --all", "dim"))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _parent(step: Step) -> int | None:
+    """The latest of the earlier steps that it took inputs from: a later one is a rerun's doing."""
+    return max((number for number in step.sources if number < step.number), default=None)
+
+
+def _is_folded(node: _Node) -> bool:
+    return len(node.steps) > 1 or any(_is_folded(child) for child in node.children)
+
+
+def _nodes(steps: Iterable[Step], below: dict[int, list[Step]], *, unfold: bool) -> list[_Node]:
+    """Nodes for the followers of the same step (or steps), those that are alike in one node."""
+    alike: dict[tuple[str, ...], list[Step]] = {}
+    for step in steps:
+        alike.setdefault((str(step.number),) if unfold else _likeness(step), []).append(step)
+    groups = []
+    for members in alike.values():
+        groups += [members] if len(members) > FOLD else [[step] for step in members]
+    groups.sort(key=lambda members: members[0].number)
+    return [_Node(members, _nodes([child for step in members for child in below.get(step.number, ())], below,
+                                  unfold=unfold)) for members in groups]
+
+
+def _likeness(step: Step) -> tuple[str, ...]:
+    """What like steps have in common: the program and its first argument that is no option (the script)."""
+    words = step.job.command
+    script = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
+    return words[0], script
+
+
+def _iter_lines(node: _Node, prefix: str) -> Iterator[tuple[str, str]]:
+    """Lines as prefix (the tree) and text; iterative, for a chain may be as long as the session."""
+    stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
+    while stack:
+        first, rest, mark, current = stack.pop()
+        yield first, _step_text(mark, current.steps)
+        stale = _stale_text(current.steps)
+        more = bool(current.children)
+        if stale:
+            yield rest + ("│ " if more else "  "), stale
+        if current.children:
+            stack.append((rest, rest, "↳", current.children[-1]))
+        stack += [(f"{rest}├─", f"{rest}│ ", "●", child) for child in reversed(current.children[:-1])]
+
+
+def _step_text(mark: str, steps: Sequence[Step]) -> str:
+    if len(steps) > 1:
+        return _folded_text(mark, steps)
+    step = steps[0]
+    word = outcome(step.job.state, step.job.exit_code)
+    state = "" if word == "ok" else f" {paint(word, outcome_colour(step.job.state, step.job.exit_code))}"
+    runs = f" x{len(step.earlier) + 1}" if step.earlier else ""
+    name = f"{printable(step.job.name)}: " if step.job.name else ""
+    others = [number for number in step.sources if number != _parent(step)]
+    taken = f"  (also from {ranges(others)})" if others else ""
+    foreign = f"  (also from {count_text(len(step.foreign), 'job')} of earlier sessions)" if step.foreign else ""
+    made = _outputs_text(step.outputs)
+    trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
+    tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
+    mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
+    return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{command_text(step.job.command)}"
+            f"{made}{tracked}{taken}{foreign}")
+
+
+def _folded_text(mark: str, steps: Sequence[Step]) -> str:
+    words = [outcome(step.job.state, step.job.exit_code) for step in steps]
+    counts = ", ".join(f"{words.count(word):,} {word}" for word in dict.fromkeys(words))
+    stale = sum(step.stale is not None for step in steps)
+    aside = f", {stale:,} stale" if stale else ""
+    worst = next((step for step in steps if step.job.exit_code != 0), steps[0])
+    mark = paint(mark, outcome_colour(worst.job.state, worst.job.exit_code))
+    command = command_text([word for word in _likeness(steps[0]) if word])
+    numbers = paint(ranges([step.number for step in steps]), "bold")
+    return f"{mark} {numbers} {command} …  {len(steps):,} steps: {counts}{aside}"
+
+
+def _stale_text(steps: Sequence[Step]) -> str:
+    if len(steps) > 1 or steps[0].stale is None:
+        return ""
+    return paint(f"  stale: {printable(steps[0].stale)}", "yellow")
+
+
+def _outputs_text(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    listed = ", ".join(printable(name) for name in names[:_NAMES])
+    more = f" +{len(names) - _NAMES:,}" if len(names) > _NAMES else ""
+    return f" → {listed}{more}"
+
+
+def ranges(numbers: Sequence[int]) -> str:
+    """Step numbers in short: `@2, @5..@190`."""
+    parts: list[list[int]] = []
+    for number in sorted(numbers):
+        if parts and number == parts[-1][1] + 1:
+            parts[-1][1] = number
+        else:
+            parts.append([number, number])
+    shown = [f"@{a}" if a == b else f"@{a}..@{b}" for a, b in parts]
+    return ", ".join(shown) if len(shown) <= FOLD else f"{', '.join(shown[:FOLD])} … @{parts[-1][1]}"
+
+
+def render_lineage(lineage: Lineage, title: str, *, every_file: bool = False) -> str:
+    """The jobs around an artifact or a job, nearest first: what each took and from whom, or what it made.
+
+    Args:
+        lineage: as walked.
+        title: what it is the lineage of, one line.
+        every_file: list all files of each job, however many.
+    """
+    steps = {job.uid: f"@{job.step} {job.uid[:8]}" for job in lineage.graph.jobs}
+    most = None if every_file else _SHOWN
+    up = [hop for hop in lineage.hops if hop.distance > 0]
+    down = [hop for hop in lineage.hops if hop.distance < 0]
+    lines = [paint(title, "bold")]
+    if lineage.same_content:
+        others = count_text(len(lineage.same_content), "other job")
+        lines.append(f"  {others} wrote the very same content, the latest {lineage.same_content[0][:8]}")
+    for hop in up:
+        lines += ["", _hop_title("made by" if hop.distance == 1 else "before it", hop)]
+        lines += _source_lines(hop.sources, steps, most)
+    for hop in down:
+        lines += ["", _hop_title("used by" if hop.distance == -1 else "after it", hop)]
+        lines += _cut_list([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources], most)
+        lines += _cut_list([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs], most)
+    if not lineage.hops:
+        lines.append("  nothing that is recorded lies that way")
+    if lineage.cut:
+        lines += ["", "… there is more beyond this depth: roar lineage without --depth"]
+    return "\n".join(lines) + "\n"
+
+
+def _hop_title(verb: str, hop: Hop) -> str:
+    word = outcome(hop.job.state, hop.job.exit_code)
+    return (f"{verb} {paint(f'@{hop.job.step}', 'bold')} {hop.job.uid[:8]}  {time_text(hop.job.started_at)}"
+            f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {command_text(hop.job.command)}")
+
+
+def _source_lines(sources: Sequence[Source], steps: dict[str, str], most: int | None) -> list[str]:
+    """Inputs that a recorded job made come first: the rest of the lineage hangs on them."""
+    rows = [(f"    from  {_artifact_text(source.artifact)}",
+             "← " + ", ".join(steps.get(uid, uid[:8]) for uid in source.makers))
+            for source in sources if source.makers]
+    rows += [(f"    from  {_artifact_text(source.artifact)}", paint("nothing recorded made it", "dim"))
+             for source in sources if not source.makers]
+    return _cut_list(table(rows), most) or ["    from  nothing that was observed"]
+
+
+def _cut_list(lines: list[str], most: int | None) -> list[str]:
+    if most is None or len(lines) <= most:
+        return lines
+    return [*lines[:most], f"    … and {len(lines) - most:,} more: roar lineage --all"]
+
+
+def _artifact_text(artifact: GraphArtifact) -> str:
+    files = f", {count_text(artifact.files, 'file')}" if artifact.files is not None else ""
+    return f"{printable(artifact.path)}  {paint(artifact.digest[:SHORT], 'dim')}  {size_text(artifact.size)}{files}"

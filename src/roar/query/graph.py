@@ -1,0 +1,210 @@
+"""A session's graph, step by step: what each step's last job took from which other step, and what has gone stale."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from roar.model import Kind
+from roar.query.history import JobLine, load_lines
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A step by its last job.
+
+    Attributes:
+        number: N of @N.
+        job: its last job.
+        earlier: uids of its earlier jobs, the latest first.
+        sources: numbers of the steps that it took inputs from.
+        foreign: uids of jobs of other sessions that it took inputs from.
+        outputs: names of its outputs: datasets end in `/`.
+        stale: why its outputs are no longer what a rerun would give, or None.
+    """
+
+    number: int
+    job: JobLine
+    earlier: tuple[str, ...] = ()
+    sources: tuple[int, ...] = ()
+    foreign: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    stale: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphArtifact:
+    """An artifact in a graph, under a path that it has there."""
+
+    digest: str
+    path: str
+    kind: Kind
+    size: int
+    files: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphEdge:
+    """What came from where.
+
+    Attributes:
+        source, target: digests of artifacts and uids of jobs.
+        role: `input` from an artifact to the job that read it; `output` or `payload` from a job to what it wrote;
+            `member` from what a job wrote to what another read where the one is part of the other.
+    """
+
+    source: str
+    target: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """Jobs, artifacts and the edges between them, each once."""
+
+    jobs: tuple[JobLine, ...] = ()
+    artifacts: tuple[GraphArtifact, ...] = ()
+    edges: tuple[GraphEdge, ...] = ()
+
+
+@dataclass(slots=True)
+class _Links:
+    """Where the last jobs of a session took their inputs from."""
+
+    sources: dict[int, set[int]] = field(default_factory=dict)
+    foreign: dict[int, set[str]] = field(default_factory=dict)
+
+
+def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
+    """The steps of a session in their order."""
+    jobs = _jobs_by_step(database, session)
+    last = {number: rows[0] for number, rows in jobs.items()}
+    lines = dict(zip(last, load_lines(database, [row[0] for row in last.values()]), strict=True))
+    links = _links(database, {row[0]: number for number, row in last.items()}, session)
+    stale = _stale(database, {number: row[0] for number, row in last.items()}, links.sources)
+    return [Step(number=number, job=lines[number], earlier=tuple(uid for _, uid in rows[1:]),
+                 sources=tuple(sorted(links.sources.get(number, ()))),
+                 foreign=tuple(sorted(links.foreign.get(number, ()))),
+                 outputs=_output_names(database, last[number][0]), stale=stale.get(number))
+            for number, rows in jobs.items()]
+
+
+def load_graph(database: sqlite3.Connection, job_ids: Sequence[int]) -> Graph:
+    """The graph of these jobs with all that they read and wrote."""
+    lines = load_lines(database, job_ids)
+    uids = {line.row_id: line.uid for line in lines}
+    artifacts: dict[int, GraphArtifact] = {}
+    edges: dict[GraphEdge, None] = {}
+    for job_id, uid in uids.items():
+        for row_id, role, artifact in iter_graph_uses(database, job_id):
+            artifacts[row_id] = artifact
+            edges[_edge(uid, role, artifact.digest)] = None
+    for edge in _member_edges(database, uids, artifacts):
+        edges[edge] = None
+    return Graph(jobs=tuple(lines), artifacts=tuple(artifacts.values()), edges=tuple(edges))
+
+
+def iter_graph_uses(database: sqlite3.Connection, job_id: int) -> list[tuple[int, int, GraphArtifact]]:
+    """What a job read and wrote and that has a digest: row of the artifact, role, and the artifact."""
+    rows = database.execute(
+        "SELECT artifact.id, role, digest, path.path, artifact.size, artifact.files FROM file_use"
+        " JOIN artifact ON artifact.id = artifact_id JOIN path ON path.id = path_id WHERE job_id = ?"
+        " ORDER BY role, ordinal", (job_id,))
+    return [(row_id, role, GraphArtifact(digest=digest.hex(), path=path, size=size, files=files,
+                                         kind=Kind.FILE if files is None else Kind.DATASET))
+            for row_id, role, digest, path, size, files in rows]
+
+
+def _edge(uid: str, role: int, digest: str) -> GraphEdge:
+    if role == 1:
+        return GraphEdge(source=digest, target=uid, role="input")
+    return GraphEdge(source=uid, target=digest, role="output" if role == 2 else "payload")  # noqa: PLR2004  roles.py
+
+
+def _member_edges(database: sqlite3.Connection, jobs: Mapping[int, str],
+                  artifacts: Mapping[int, GraphArtifact]) -> Iterable[GraphEdge]:
+    """Where a job read only part of what another wrote, or more than that."""
+    for job_id in jobs:
+        rows = database.execute(
+            "SELECT produced_id, artifact_id, producer_id FROM dependency WHERE consumer_id = ?"
+            " AND produced_id <> artifact_id", (job_id,))
+        for produced_id, artifact_id, producer_id in rows:
+            if producer_id in jobs and produced_id in artifacts and artifact_id in artifacts:
+                yield GraphEdge(source=artifacts[produced_id].digest, target=artifacts[artifact_id].digest,
+                                role="member")
+
+
+def last_jobs(database: sqlite3.Connection, session: int) -> list[int]:
+    """The rows of the last job of each step of a session."""
+    return [rows[0][0] for rows in _jobs_by_step(database, session).values()]
+
+
+def _jobs_by_step(database: sqlite3.Connection, session: int) -> dict[int, list[tuple[int, str]]]:
+    """By step number the rows and uids of its jobs, the latest first."""
+    jobs: dict[int, list[tuple[int, str]]] = {}
+    for number, job_id, uid in database.execute(
+            "SELECT number, job.id, uid FROM step JOIN job ON job.step_id = step.id WHERE session_id = ?"
+            " ORDER BY number, started_at DESC, job.id DESC", (session,)):
+        jobs.setdefault(number, []).append((job_id, uid))
+    return jobs
+
+
+def _links(database: sqlite3.Connection, step_of: Mapping[int, int], session: int) -> _Links:
+    links = _Links()
+    rows = database.execute(
+        "SELECT DISTINCT consumer_id, job.uid, step.number, step.session_id FROM dependency"
+        " JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id"
+        " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(step_of)),))
+    for consumer_id, uid, number, producer_session in rows:
+        consumer = step_of[consumer_id]
+        if producer_session != session:
+            links.foreign.setdefault(consumer, set()).add(uid)
+        elif number != consumer:
+            links.sources.setdefault(consumer, set()).add(number)
+    return links
+
+
+# An input whose path was written again, by a job recorded later, with other content; not by the reader itself.
+_REWRITTEN = """
+SELECT path.path, step.number FROM file_read AS used
+JOIN file_written AS made ON made.path_id = used.path_id AND made.job_id =
+    (SELECT max(job_id) FROM file_written WHERE path_id = used.path_id AND job_id > used.job_id)
+JOIN path ON path.id = used.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
+WHERE used.job_id = ?1 AND used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
+AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = ?1 AND role = 2 AND path_id = used.path_id)
+ORDER BY used.ordinal LIMIT 1
+"""
+
+
+def _stale(database: sqlite3.Connection, last: Mapping[int, int], sources: Mapping[int, set[int]]) -> dict[int, str]:
+    """By step, why it is stale as far as the record tells: an input was written again, or its maker is stale."""
+    reasons: dict[int, str] = {}
+    for number, job_id in last.items():
+        row = database.execute(_REWRITTEN, (job_id,)).fetchone()
+        if row is not None:
+            reasons[number] = f"its input {row[0]} was written again by @{row[1]}"
+    return spread(reasons, sources)
+
+
+def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> dict[int, str]:
+    """Stale steps, and with them every step that took something from one of them."""
+    readers: dict[int, set[int]] = {}
+    for reader, makers in sources.items():
+        for maker in makers:
+            readers.setdefault(maker, set()).add(reader)
+    stale = dict(reasons)
+    open_steps = sorted(stale)
+    while open_steps:
+        maker = open_steps.pop(0)
+        for reader in sorted(readers.get(maker, ())):
+            if reader not in stale:
+                stale[reader] = f"@{maker}, which it took inputs from, is stale"
+                open_steps.append(reader)
+    return stale
+
+
+def _output_names(database: sqlite3.Connection, job_id: int) -> tuple[str, ...]:
+    rows = database.execute("SELECT path.path FROM file_use JOIN path ON path.id = path_id"
+                            " WHERE job_id = ? AND role = 2 ORDER BY ordinal", (job_id,))
+    return tuple(os.path.basename(path.rstrip("/")) + ("/" if path.endswith("/") else "") for (path,) in rows)
