@@ -50,3 +50,13 @@ def test_the_digest_is_what_b3sum_prints_digested():
     text = f"{'1' * 64}  a\n{'2' * 64}  b\n"
     assert dataset_digest(members) == blake3(text.encode()).hexdigest()
     assert dataset_digest(members[::-1]) == dataset_digest(members)
+
+
+def test_the_shards_of_a_model_are_one_dataset():
+    uses = [FileUse(path=f"out/model-{n:05}-of-00003.safetensors", digest=f"{n:064x}", size=5) for n in (1, 2, 3)]
+    other = FileUse(path="out/config.json", digest="c" * 64, size=1)
+    folded, datasets = fold_datasets([*uses, other], threshold=100)
+    assert [(u.path, u.files, u.size) for u in folded] == [
+        ("out/config.json", None, 1), ("out/model-*-of-00003.safetensors", 3, 15)]
+    assert [m.path for m in datasets[0].members] == [f"model-{n:05}-of-00003.safetensors" for n in (1, 2, 3)]
+    assert fold_datasets(uses, threshold=0)[1] == []

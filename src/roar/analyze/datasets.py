@@ -5,12 +5,14 @@ the files from inside the folder, so that anyone can recompute it.
 """
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 
 from roar.model import FileUse, Kind
 from roar.wire import Dataset, DatasetMember, shown
 
+_SHARD = re.compile(r"^(.*?)(\d{5})-of-(\d{5})(\.[^/]*)?$", re.DOTALL)
 SPLITS = 4  # a folder of up to this many large sub-folders (train, val, test, …) is that many datasets
 
 
@@ -40,7 +42,7 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
     """
     foldable = [use for use in uses if use.digest is not None and use.kind is Kind.FILE]
     if not threshold or len(foldable) < threshold:
-        return sorted(uses, key=lambda use: use.path), []
+        return _fold_shards(list(uses)) if threshold else (sorted(uses, key=lambda use: use.path), [])
     tree = _Tree(foldable)
     folders = tree.datasets(threshold, {*keep, "", "/"})
     rest: list[FileUse] = []
@@ -51,7 +53,26 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
         datasets.append(dataset)
         rest.append(FileUse(path=folder + "/", digest=dataset.digest, size=sum(m.size for m in dataset.members),
                             kind=Kind.DATASET, files=len(inside)))
-    return sorted(rest, key=lambda use: use.path), datasets
+    rest, shards = _fold_shards(rest)
+    return rest, datasets + shards
+
+
+def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
+    """Files named `NAME-00001-of-00005.EXT`, as large models are split, are one dataset of their folder."""
+    groups: dict[tuple[str, str, str], list[FileUse]] = defaultdict(list)
+    for use in uses:
+        match = _SHARD.search(use.path) if use.kind is Kind.FILE and use.digest is not None else None
+        if match:
+            groups[match[1], match[3], match[4]].append(use)
+    folded, datasets = list(uses), []
+    for (head, total, tail), shards in groups.items():
+        if len(shards) > 1:
+            dataset = _dataset(os.path.dirname(head), shards)
+            datasets.append(dataset)
+            folded = [use for use in folded if use not in shards]
+            folded.append(FileUse(path=f"{head}*-of-{total}{tail}", digest=dataset.digest, kind=Kind.DATASET,
+                                  size=sum(member.size for member in dataset.members), files=len(shards)))
+    return sorted(folded, key=lambda use: use.path), datasets
 
 
 def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) -> Mapping[str, list[FileUse]]:
@@ -79,7 +100,7 @@ def _ancestors(folder: str) -> list[str]:
 
 
 def _dataset(folder: str, uses: Sequence[FileUse]) -> Dataset:
-    start = len(folder) + 1
+    start = len(folder) + 1 if folder else 0
     members = sorted((DatasetMember(path=shown(use.path[start:]), digest=use.digest or "", size=use.size or 0)
                       for use in uses), key=lambda member: member.path)
     return Dataset(digest=dataset_digest([(m.path, m.digest) for m in members]), members=tuple(members))

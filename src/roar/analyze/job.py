@@ -58,6 +58,7 @@ class Analysis:
         digests: every digest that was had, by the signature of its content; to be remembered.
         sources: source files of the repository that were read, absolute.
         left_out: by category, how many paths are not artifacts.
+        links: symlinks by which the job named files, and those it made, with where they lead.
         tracker_analysis: with updates to earlier runs.
     """
 
@@ -71,6 +72,7 @@ class Analysis:
     digests: list[tuple[Signature, str]] = field(default_factory=list)
     sources: tuple[str, ...] = ()
     left_out: dict[str, int] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tracker_analysis: TrackerAnalysis | None = None
 
@@ -92,6 +94,8 @@ def analyze(trace: Trace, around: Surroundings, known: Known,
     kept = _Kept(around, uses, owned)
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
+    inside = os.path.join(around.root, "")
+    result.links = {path.removeprefix(inside): target.removeprefix(inside) for path, target in kept.links.items()}
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     contents = _Contents(around, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
@@ -144,6 +148,7 @@ class _Kept:
         self.left_out: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.sources: set[str] = set()
+        self.links: dict[str, str] = {}
         self.payloads: list[PathUse] = []
         self._around = around
         self._owned = owned
@@ -168,6 +173,7 @@ class _Kept:
             self.left_out[category] += 1
         elif use.made is Made.SYMLINK and use.written:
             self.left_out["links"] += 1
+            self.links[use.path] = use.target or os.path.realpath(use.path)
         elif not use.exists and not (use.read and use.signature is not None):
             self.left_out["temporary"] += 1
         else:
@@ -180,6 +186,7 @@ class _Kept:
             if category != KEPT:
                 self.left_out[category] += 1
                 return
+            self.links[use.path] = path
             use = replace(use, path=path)
         if self._is_code(use):
             self.sources.add(path)

@@ -186,10 +186,12 @@ def _keep_end(pending: Pending, ended: Ended, traced: Traced, duration_s: float)
 def _finish(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> None:
     """Record the job and say so; on failure keep the evidence and say that."""
     from roar.present.closing import render_closing  # noqa: PLC0415  loaded after the command has ended
+    from roar.present.progress import digesting  # noqa: PLC0415
     from roar.record.evidence import record_pending  # noqa: PLC0415
 
     try:
-        recorded = record_pending(workspace, settings, pending)
+        with digesting(quiet=request.quiet) as progress:
+            recorded = record_pending(workspace, settings, pending, progress=progress)
     except KeyboardInterrupt:
         _warn(request, f"recording was interrupted; `roar recover` finishes job {pending.uid[:8]}")
         return

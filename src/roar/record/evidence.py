@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,8 +44,15 @@ class _RunUpdate:
     url: str | None
 
 
-def record_pending(workspace: Workspace, settings: Settings, pending: Pending) -> Recorded:
+def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *,
+                   progress: Callable[[int, int], None] | None = None) -> Recorded:
     """Analyse the evidence of one job, write the record, and remove the evidence.
+
+    Args:
+        workspace: where to record it.
+        settings: those in force.
+        pending: the evidence.
+        progress: told (bytes done, bytes in all) while files are digested.
 
     Raises:
         WorkspaceError: the record cannot be written; the evidence is kept.
@@ -54,12 +62,13 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending) -
     database = open_database(workspace.database)
     try:
         around = _surroundings(workspace, settings, pending)
-        analysis = analyze(trace, around, lambda wanted: digests.find(database, map(identity, wanted)))
+        analysis = analyze(trace, around, lambda wanted: digests.find(database, map(identity, wanted)),
+                           progress)
         patch = _patch(pending, analysis)
         job = _job(workspace, pending, trace, analysis, patch)
         written = write_job(database, job, payloads=analysis.payloads, datasets=analysis.datasets,
                             blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
-                            tracker_updates=_updates(analysis))
+                            symlinks=analysis.links, tracker_updates=_updates(analysis))
         digests.remember(database, _remembered(analysis))
     finally:
         database.close()
