@@ -1,6 +1,5 @@
 """DVCLive: a folder with `metrics.json`, `params.yaml` and `plots/`. DVC's own files (`dvc.yaml`, `*.dvc`) stay."""
 
-import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -35,11 +34,10 @@ class DvcLive(Tracker):
         _claim_dvc(evidence, findings)
         experiments = list(_experiments(evidence)) or evidence.settings("DVC_EXP_NAME")
         for number, folder in enumerate(folders):
-            inside = folder.startswith(evidence.workspace + "/")
             name = experiments[min(number, len(experiments) - 1)] if experiments else None
             findings.runs.append(TrackerRun(
                 tracker=self.name, label=self.label, name=name,
-                run_id=name or (os.path.relpath(folder, evidence.workspace) if inside else folder),
+                run_id=name or evidence.from_workspace(folder),
                 state=TrackerRunState.LOCAL, evidence=Proof.FILE,
                 how_to_view="dvc exp show" if name else f"cat {shlex.quote(f'{folder}/metrics.json')}",
             ))

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from roar.analyze.fold import Made, PathUse
 from roar.analyze.trackers.console import Console, iter_values
-from roar.analyze.trackers.contract import Proof, Reads, Tracker
+from roar.analyze.trackers.contract import Owned, Proof, Reads, Tracker
 from roar.analyze.trackers.paths import PathIndex
 from roar.analyze.trackers.tables import is_regular, select, table_names
 from roar.analyze.trackers.urls import without_user_info
@@ -54,9 +54,9 @@ class Setting(NamedTuple):
 class JobEvidence:
     """The facts of one job with their indexes, shared by all trackers."""
 
-    def __init__(self, facts: TrackerFacts) -> None:
+    def __init__(self, facts: TrackerFacts, claimed: Mapping[str, Owned]) -> None:
         self.facts = facts
-        self.claimed: dict[str, str] = {}
+        self.claimed = claimed
 
     @cached_property
     def paths(self) -> PathIndex:
@@ -90,6 +90,10 @@ class Evidence:
         self.home, self.cwd, self.tmpdir = job.facts.home, job.facts.cwd, job.facts.tmpdir
         self.workspace = job.facts.workspace
 
+    def from_workspace(self, path: str) -> str:
+        """A path as people write it: relative to the workspace where it lies inside."""
+        return path[len(self.workspace) + 1:] if path.startswith(self.workspace + "/") else path
+
     # What was seen
 
     def use(self, path: str) -> PathUse | None:
@@ -116,7 +120,8 @@ class Evidence:
 
     def owner(self, path: str) -> str | None:
         """The tracker that has claimed a path before this one was asked."""
-        return self._job.claimed.get(path)
+        claim = self._job.claimed.get(path)
+        return claim.tracker if claim else None
 
     def first_seen(self, paths: Collection[str]) -> int:
         """The time of the first event on any of these paths."""

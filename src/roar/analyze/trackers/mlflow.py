@@ -253,19 +253,13 @@ def _databases(evidence: Evidence) -> Iterator[str]:
     candidates = dict.fromkeys(
         path.removesuffix(suffix)
         for suffix in _SIDE_FILES[:2]
-        for path in _ending_in(evidence, suffix)
+        for path in evidence.paths.ending(suffix)
     )
     for extension in _DATABASE_EXTENSIONS:
         candidates |= dict.fromkeys(evidence.paths.with_extension(extension))
     for path in candidates:
         if path in evidence and evidence.head(path, 16) == _SQLITE and evidence.tables(path) >= _TABLES:
             yield path
-
-
-def _ending_in(evidence: Evidence, suffix: str) -> Iterator[str]:
-    for extension in evidence.paths.extensions():
-        if extension.endswith(suffix):
-            yield from evidence.paths.with_extension(extension)
 
 
 def _new_runs(evidence: Evidence, database: str) -> Iterator[tuple[str, object, object]]:

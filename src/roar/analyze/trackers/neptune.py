@@ -119,9 +119,9 @@ class Neptune(Tracker):
     def _analyze_scale(self, evidence: Evidence, findings: Findings) -> None:
         addresses = _scale_addresses(evidence)
         seen: set[str] = set()
-        for path in evidence.paths.with_head("run_operations"):
-            folder, _, name = path.rpartition("/")
-            if not name.startswith(_OPERATIONS) or not _SCALE_FOLDER.fullmatch(folder.rpartition("/")[2]):
+        for path in evidence.paths.starting(_OPERATIONS):
+            folder = path.rpartition("/")[0]
+            if not _SCALE_FOLDER.fullmatch(folder.rpartition("/")[2]):
                 continue
             findings.noise(path)
             if folder in seen:

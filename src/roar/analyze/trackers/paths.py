@@ -1,7 +1,7 @@
 """An index over the paths of one job, so that looking for trackers costs the same whether there are one or twenty.
 
-It is built in one pass: by folder, by file name, by the name's extension and by its first part. Every lookup then
-touches only what it returns.
+It is built in one pass: by folder, by file name and by the name's extension. Every lookup then touches only what it
+returns; the few by another part of the name look at each distinct name once.
 """
 
 from collections import defaultdict
@@ -18,21 +18,22 @@ class PathIndex:
 
     def __init__(self, paths: Iterable[str], extra_folders: Iterable[str] = ()) -> None:
         files: defaultdict[str, list[str]] = defaultdict(list)
-        names: defaultdict[str, list[str]] = defaultdict(list)
+        first: dict[str, str] = {}  # most names occur once: a list for each would cost more than all the rest
+        more: defaultdict[str, list[str]] = defaultdict(list)
         for path in paths:
             folder, _, name = path.rpartition("/")
             files[folder].append(name)
-            names[name].append(folder)
-        self._files: dict[str, list[str]] = dict(files)
-        self._names: dict[str, list[str]] = dict(names)
+            if first.setdefault(name, folder) is not folder:
+                more[name].append(folder)
+        self._files, self._first_folder, self._more_folders = files, first, more
         self._subfolders: defaultdict[str, list[str]] = defaultdict(list)
         self._folder_names: defaultdict[str, list[str]] = defaultdict(list)
-        self._link_folders((*self._files, *extra_folders))
+        self._link_folders((*files, *extra_folders))
         self._extensions: defaultdict[str, list[str]] = defaultdict(list)
-        self._heads: defaultdict[str, list[str]] = defaultdict(list)
-        for name in self._names:
-            self._extensions[name.rpartition(".")[2]].append(name)
-            self._heads[name.partition(".")[0]].append(name)
+        for name in first:
+            dot = name.rfind(".")
+            if dot >= 0:
+                self._extensions[name[dot + 1:]].append(name)
 
     def _link_folders(self, folders: Iterable[str]) -> None:
         known: set[str] = set()
@@ -49,19 +50,21 @@ class PathIndex:
 
     def named(self, name: str) -> list[str]:
         """Paths whose last part is `name`."""
-        return [f"{folder}/{name}" for folder in self._names.get(name, ())]
+        if name not in self._first_folder:
+            return []
+        return [f"{folder}/{name}" for folder in (self._first_folder[name], *self._more_folders.get(name, ()))]
 
     def with_extension(self, extension: str) -> list[str]:
-        """Paths whose name ends in `.extension`, or is just that."""
+        """Paths whose name ends in `.extension`."""
         return [path for name in self._extensions.get(extension, ()) for path in self.named(name)]
 
-    def extensions(self) -> Iterable[str]:
-        """All extensions there are."""
-        return self._extensions
+    def starting(self, prefix: str) -> list[str]:
+        """Paths whose name starts with `prefix`."""
+        return [path for name in self._first_folder if name.startswith(prefix) for path in self.named(name)]
 
-    def with_head(self, head: str) -> list[str]:
-        """Paths whose name, up to its first dot, is `head`."""
-        return [path for name in self._heads.get(head, ()) for path in self.named(name)]
+    def ending(self, suffix: str) -> list[str]:
+        """Paths whose name ends with `suffix`."""
+        return [path for name in self._first_folder if name.endswith(suffix) for path in self.named(name)]
 
     def folders_named(self, name: str) -> Sequence[str]:
         """Folders whose last part is `name`."""

@@ -1,6 +1,5 @@
 """TensorBoard's event files and their kin, as written by torch, tensorboardX, TensorFlow, Keras and Lightning."""
 
-import os
 import re
 import shlex
 
@@ -33,7 +32,7 @@ class Tensorboard(Tracker):
         findings = Findings()
         folders: set[str] = set()
         written: set[str] = set()
-        for path in evidence.paths.with_head("events"):
+        for path in evidence.paths.starting("events.out.tfevents."):
             folder, _, name = path.rpartition("/")
             if _EVENT_FILE.fullmatch(name) and evidence.owner(path) is None and _is_event_file(evidence, path):
                 folders.add(folder)
@@ -49,10 +48,8 @@ class Tensorboard(Tracker):
         return findings
 
     def _run(self, evidence: Evidence, folder: str) -> TrackerRun:
-        inside = folder.startswith(evidence.workspace + "/")
         return TrackerRun(
-            tracker=self.name, label=self.label,
-            run_id=os.path.relpath(folder, evidence.workspace) if inside else folder,
+            tracker=self.name, label=self.label, run_id=evidence.from_workspace(folder),
             state=TrackerRunState.LOCAL, evidence=Proof.FILE,
             how_to_view=f"tensorboard --logdir {shlex.quote(folder)}",
         )

@@ -1,6 +1,5 @@
 """VisualDL (PaddlePaddle): `vdlrecords.<time>.log` files."""
 
-import os
 import re
 import shlex
 
@@ -22,7 +21,7 @@ class VisualDl(Tracker):
         """One reference per folder; sub-folders of a run's folder belong to it."""
         findings = Findings()
         folders: set[str] = set()
-        for path in evidence.paths.with_head("vdlrecords"):
+        for path in evidence.paths.starting("vdlrecords."):
             folder, _, name = path.rpartition("/")
             if _RECORDS.fullmatch(name) and evidence.was_written(path) and evidence.owner(path) is None:
                 findings.payload(path)
@@ -31,10 +30,9 @@ class VisualDl(Tracker):
         if folders and settings in evidence:
             findings.noise(settings)
         for folder in sorted(folders):
-            inside = folder.startswith(evidence.workspace + "/")
             findings.runs.append(TrackerRun(
                 tracker=self.name, label=self.label,
-                run_id=os.path.relpath(folder, evidence.workspace) if inside else folder,
+                run_id=evidence.from_workspace(folder),
                 state=TrackerRunState.LOCAL, evidence=Proof.FILE,
                 how_to_view=f"visualdl --logdir {shlex.quote(folder)}",
             ))
