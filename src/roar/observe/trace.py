@@ -1,5 +1,6 @@
 """What the tracer saw of one command, as Python values. `roar.observe.log` reads it from the native event log."""
 
+import os
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import NamedTuple
@@ -41,7 +42,8 @@ class Event(NamedTuple):
             name; for SYMLINK the link's target text as given.
         path2: for RENAME, LINK, SYMLINK the new name, absolute; else "".
         flags: open(2) flags for OPEN, renameat2(2) flags for RENAME.
-        result: the call's return value (negative errno on failure), None where it was recorded before the call was made.
+        result: the call's return value, None where it was recorded before the call was made. Calls known to have
+            failed are left out.
         signature: of the file before this open could change it; None where not taken, or where nothing was there.
         existed: for OPEN, whether the path was there just before; None where not looked at.
     """
@@ -78,6 +80,39 @@ class ConsoleLine(NamedTuple):
     pid: int
     descriptor: int
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a command ended.
+
+    Attributes:
+        exit_code: the shell's: 128 + N for signal N, 127 not found, 126 not executable.
+        signal: that ended it, or None.
+        error: `not found`, `not executable`, or None where the command was started.
+        max_rss: bytes; of the command and the children it waited for, as are the times.
+        user_s: seconds of processor time.
+        system_s: seconds of processor time.
+    """
+
+    exit_code: int
+    signal: int | None = None
+    error: str | None = None
+    max_rss: int = 0
+    user_s: float = 0.0
+    system_s: float = 0.0
+
+    @classmethod
+    def from_wait_status(cls, status: int, *, max_rss: int, user_s: float, system_s: float) -> "Ended":
+        """From wait(2)'s status."""
+        code = os.waitstatus_to_exitcode(status)
+        return cls(
+            exit_code=code if code >= 0 else 128 - code,
+            signal=-code if code < 0 else None,
+            max_rss=max_rss,
+            user_s=user_s,
+            system_s=system_s,
+        )
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,0 +1,270 @@
+#define _GNU_SOURCE
+#include "events.h"
+
+#include "console.h"
+#include "exec.h"
+#include "log.h"
+#include "memory.h"
+#include "path.h"
+#include "process.h"
+#include "recover.h"
+#include "syscalls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct path first, second;
+static const struct log_text no_text = {NULL, 0};
+
+static void append(const struct call *call, enum log_kind kind, uint32_t flags, const struct stat *before,
+                   struct log_text text1, struct log_text text2)
+{
+    uint16_t bits = LOG_EXISTED_KNOWN;
+    struct log_signature signature;
+    if (before) {
+        bits |= LOG_EXISTED;
+        signature = path_signature(before);
+    }
+    log_append(kind, call->group, LOG_RESULT_UNKNOWN, flags, bits, before ? &signature : NULL, text1, text2);
+}
+
+static void unreadable(void)
+{
+    __atomic_fetch_add(&log_header->unreadable, 1, __ATOMIC_RELAXED);
+}
+
+/* A path that leads to nothing on disk (a pipe, a socket) is no event; one that cannot be read is a gap. */
+static int resolved(int failed)
+{
+    if (failed == 0)
+        return 1;
+    if (failed != -ENOENT && failed != -ESRCH)
+        unreadable();
+    return 0;
+}
+
+static int is_write(uint32_t flags)
+{
+    return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
+}
+
+/* Whether the open can be foreseen to fail, or concerns no file content. */
+static int is_moot(const struct path *path, uint32_t flags, const struct stat *status, int missing)
+{
+    if (missing)
+        return !(flags & O_CREAT) || missing == -ENOTDIR;
+    if (S_ISDIR(status->st_mode))
+        return (flags & O_TMPFILE) != O_TMPFILE;
+    if (!S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))
+        return 1;
+    if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+        return 1;
+    int wanted = (flags & O_ACCMODE) == O_WRONLY ? W_OK : (flags & O_ACCMODE) == O_RDWR ? R_OK | W_OK : R_OK;
+    return geteuid() != 0 && !path_allows(path, wanted);
+}
+
+static void record_open(const struct call *call, const struct path *path, uint32_t flags)
+{
+    if (strcmp(path->text, CANARY_PATH) == 0) {
+        __atomic_fetch_or(&log_header->canary, LOG_CANARY_SUPERVISOR, __ATOMIC_SEQ_CST);
+        return;
+    }
+    if (!is_write(flags) && process_has_read(call->group, path->text, path->length))
+        return;
+    struct stat status;
+    int missing = path_stat(path, !(flags & O_NOFOLLOW), &status);
+    if (is_moot(path, flags, &status, missing)) {
+        process_forget_read(call->group, path->text, path->length);
+        return;
+    }
+    append(call, LOG_OPEN, flags, missing ? NULL : &status, path_as_text(path), no_text);
+}
+
+static void on_open(const struct call *call, int folder, uint64_t address, uint64_t flags)
+{
+    if (resolved(path_read(call, folder, address, &first)))
+        record_open(call, &first, (uint32_t)flags);
+}
+
+static void on_openat2(const struct call *call)
+{
+    struct open_how how = {0};
+    if (memory_read(call->arguments[2], &how, sizeof how) < 0) {
+        unreadable();
+        return;
+    }
+    if ((how.flags & O_PATH) || (how.flags & O_TMPFILE) == O_DIRECTORY)
+        return;
+    int folder = (int)call->arguments[0];
+    int failed = how.resolve & (RESOLVE_IN_ROOT | RESOLVE_BENEATH)
+                     ? path_read_in_root(call, folder, call->arguments[1], &first)
+                     : path_read(call, folder, call->arguments[1], &first);
+    if (resolved(failed))
+        record_open(call, &first, (uint32_t)how.flags);
+}
+
+/* unlink, rmdir, truncate, mknod, mkdir: one path. */
+static void on_one_path(const struct call *call, enum log_kind kind, int folder, uint64_t address, uint64_t flags)
+{
+    if (!resolved(path_read(call, folder, address, &first)))
+        return;
+    struct stat status;
+    int missing = path_stat(&first, kind == LOG_TRUNCATE, &status);
+    int makes = kind == LOG_MKNOD || kind == LOG_MKDIR;
+    if (makes != (missing != 0) || missing == -ENOTDIR)
+        return; /* will fail */
+    append(call, kind, (uint32_t)flags, missing ? NULL : &status, path_as_text(&first), no_text);
+}
+
+static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t flags)
+{
+    struct stat status;
+    if (path_stat(&first, kind == LOG_LINK && (flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)), &status) != 0) {
+        if (!strstr(first.text, " (deleted)")) /* O_TMPFILE, then linkat of its descriptor */
+            return;
+        append(call, kind, flags, NULL, path_as_text(&first), path_as_text(&second));
+        return;
+    }
+    append(call, kind, flags, &status, path_as_text(&first), path_as_text(&second));
+}
+
+static void on_rename(const struct call *call, enum log_kind kind, int folder1, uint64_t address1, int folder2,
+                      uint64_t address2, uint64_t flags)
+{
+    int failed = kind == LOG_LINK && (flags & AT_EMPTY_PATH) ? path_of_descriptor(call, folder1, &first)
+                                                             : path_read(call, folder1, address1, &first);
+    if (resolved(failed) && resolved(path_read(call, folder2, address2, &second)))
+        on_two_paths(call, kind, (uint32_t)flags);
+}
+
+static void on_symlink(const struct call *call, uint64_t target, int folder, uint64_t address)
+{
+    static char text[PATH_MAX + 1];
+    int length = memory_read_string(target, text, sizeof text);
+    if (!resolved(length < 0 ? length : 0) || !resolved(path_read(call, folder, address, &second)))
+        return;
+    struct log_text text1 = {text, (size_t)length};
+    append(call, LOG_SYMLINK, 0, NULL, text1, path_as_text(&second));
+}
+
+/* The library asks for its working folder again when it sees the number change. */
+static void on_working_folder_change(void)
+{
+    __atomic_fetch_add(&log_header->working_folder_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_new_root(void)
+{
+    path_roots_differ();
+    __atomic_store_n(&log_header->quiet, 1, __ATOMIC_SEQ_CST);
+}
+
+static void on_exit(const struct call *call)
+{
+    recover_descriptors(call);
+    log_append(LOG_EXIT, call->group, (int32_t)(call->arguments[0] & 0xff), 0, 0, NULL, no_text, no_text);
+    process_forget(call->group);
+}
+
+struct console_of_process {
+    uint32_t group;
+    struct console streams[2];
+};
+
+static void give_line(void *context, const char *line, size_t length)
+{
+    const struct call *call = context;
+    struct log_text text = {line, length};
+    log_append(LOG_CONSOLE, call->group, 0, (uint32_t)call->arguments[0], 0, NULL, text, no_text);
+}
+
+static void take_console(struct call *call, struct console *console, uint64_t address, uint64_t size)
+{
+    static char text[CONSOLE_MOST_BYTES];
+    if (size > sizeof text)
+        size = sizeof text;
+    if (memory_read(address, text, size) == 0)
+        console_take(console, text, size, give_line, call);
+}
+
+static void on_console(const struct call *call)
+{
+    static struct console_of_process processes[64];
+    struct console_of_process *of = &processes[call->group % 64];
+    if (of->group != call->group) {
+        memset(of, 0, sizeof *of);
+        of->group = call->group;
+    }
+    struct console *console = &of->streams[call->arguments[0] == 2];
+    struct call copy = *call;
+    if (console_is_done(console))
+        return;
+    if (call->number == CALL_write) {
+        take_console(&copy, console, call->arguments[1], call->arguments[2]);
+        return;
+    }
+    for (uint64_t i = 0; i < call->arguments[2] && i < 64; i++) {
+        uint64_t part[2] = {0, 0};
+        uint64_t at = call->arguments[1] + i * 2 * call->word;
+        if (memory_read(at, &part[0], call->word) < 0 || memory_read(at + call->word, &part[1], call->word) < 0)
+            return;
+        take_console(&copy, console, part[0], part[1]);
+    }
+}
+
+static void record_names(const struct call *call)
+{
+    const uint64_t *a = call->arguments;
+    int folder = (int)a[0];
+    switch (call->number) {
+    case CALL_unlink: on_one_path(call, LOG_UNLINK, AT_FDCWD, a[0], 0); break;
+    case CALL_unlinkat: on_one_path(call, a[2] & AT_REMOVEDIR ? LOG_RMDIR : LOG_UNLINK, folder, a[1], a[2]); break;
+    case CALL_rmdir: on_one_path(call, LOG_RMDIR, AT_FDCWD, a[0], 0); break;
+    case CALL_mkdir: on_one_path(call, LOG_MKDIR, AT_FDCWD, a[0], a[1]); break;
+    case CALL_mkdirat: on_one_path(call, LOG_MKDIR, folder, a[1], a[2]); break;
+    case CALL_mknod: on_one_path(call, LOG_MKNOD, AT_FDCWD, a[0], a[1]); break;
+    case CALL_mknodat: on_one_path(call, LOG_MKNOD, folder, a[1], a[2]); break;
+    case CALL_truncate: on_one_path(call, LOG_TRUNCATE, AT_FDCWD, a[0], 0); break;
+    case CALL_rename: on_rename(call, LOG_RENAME, AT_FDCWD, a[0], AT_FDCWD, a[1], 0); break;
+    case CALL_renameat: on_rename(call, LOG_RENAME, folder, a[1], (int)a[2], a[3], 0); break;
+    case CALL_renameat2: on_rename(call, LOG_RENAME, folder, a[1], (int)a[2], a[3], a[4]); break;
+    case CALL_link: on_rename(call, LOG_LINK, AT_FDCWD, a[0], AT_FDCWD, a[1], 0); break;
+    case CALL_linkat: on_rename(call, LOG_LINK, folder, a[1], (int)a[2], a[3], a[4]); break;
+    case CALL_symlink: on_symlink(call, a[0], AT_FDCWD, a[1]); break;
+    case CALL_symlinkat: on_symlink(call, a[0], (int)a[1], a[2]); break;
+    default: break;
+    }
+}
+
+void events_record(const struct call *call)
+{
+    const uint64_t *a = call->arguments;
+    switch (call->number) {
+    case CALL_open: on_open(call, AT_FDCWD, a[0], a[1]); break;
+    case CALL_openat: on_open(call, (int)a[0], a[1], a[2]); break;
+    case CALL_creat: on_open(call, AT_FDCWD, a[0], O_CREAT | O_WRONLY | O_TRUNC); break;
+    case CALL_openat2: on_openat2(call); break;
+    case CALL_open_by_handle_at:
+        if (resolved(recover_handle(call, &first)))
+            record_open(call, &first, (uint32_t)a[2]);
+        break;
+    case CALL_chdir:
+    case CALL_fchdir: on_working_folder_change(); break;
+    case CALL_chroot:
+    case CALL_pivot_root: on_new_root(); break;
+    case CALL_execve: exec_record(call, AT_FDCWD, a[0], a[1], a[2], 0); break;
+    case CALL_execveat: exec_record(call, (int)a[0], a[1], a[2], a[3], (int)a[4]); break;
+    case CALL_exit_group: on_exit(call); break;
+    case CALL_io_uring_setup: recover_watch(call); break;
+    case CALL_seccomp:
+    case CALL_prctl: /* the program builds a sandbox: the library must not make calls that it may forbid */
+        __atomic_store_n(&log_header->quiet, 1, __ATOMIC_SEQ_CST);
+        break;
+    case CALL_write:
+    case CALL_writev: on_console(call); break;
+    default: record_names(call); break;
+    }
+}

@@ -1,0 +1,533 @@
+#include "library.h"
+
+#include "environment.h"
+
+#include <linux/mman.h>
+#include <asm/stat.h>
+#include <linux/futex.h>
+#include <linux/time.h>
+
+#define WINDOW_CHUNKS 512u /* 8 MiB of the log are mapped at a time: a small share of any address space limit */
+#define MARGIN_CHUNKS 96u
+#define RECORD_LIMIT (LOG_CHUNK_SIZE - (uint32_t)sizeof(struct log_chunk))
+#define SPINS 200
+
+struct library_state *library_state;
+struct log_header *library_log;
+uint64_t library_cookie;
+
+static const char *log_path; /* in the environment block */
+static char *window;         /* the mapped part of the log */
+static uint64_t window_first;
+
+extern char **environ __attribute__((weak));
+
+/* The compiler may call these; hidden, so that nothing outside sees them. */
+void *memcpy(void *to, const void *from, size_t size);
+void *memset(void *to, int byte, size_t size);
+
+void *memcpy(void *to, const void *from, size_t size)
+{
+    void *start = to;
+    __asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(size) : : "memory");
+    return start;
+}
+
+void *memset(void *to, int byte, size_t size)
+{
+    void *start = to;
+    __asm__ volatile("rep stosb" : "+D"(to), "+c"(size) : "a"(byte) : "memory");
+    return start;
+}
+
+static uint32_t length_of(const char *text)
+{
+    const char *end = text;
+    while (*end)
+        end++;
+    return (uint32_t)(end - text);
+}
+
+static uint64_t now(void)
+{
+    if (LIKELY(library_log->clock == LOG_CLOCK_TICKS))
+        return arch_ticks();
+    struct __kernel_timespec time = {0, 0};
+    PLAIN(__NR_clock_gettime, CLOCK_MONOTONIC, &time, 0, 0, 0);
+    return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* ---- room in the log ---- */
+
+/* Maps the part of the log that holds chunk `index`; older parts stay, another thread may be writing there. */
+static int map_window(uint64_t index)
+{
+    uint64_t first = index / WINDOW_CHUNKS * WINDOW_CHUNKS;
+    long fd = PASS1(__NR_openat, AT_FDCWD, log_path, O_RDWR | O_CLOEXEC, 0, 0);
+    if (library_failed(fd))
+        return 0;
+    long at = arch_call6(__NR_mmap, 0, (long)WINDOW_CHUNKS * LOG_CHUNK_SIZE, PROT_READ | PROT_WRITE,
+                         MAP_SHARED | MAP_NORESERVE, fd, (long)(LOG_HEADER_SIZE + first * LOG_CHUNK_SIZE));
+    PLAIN(__NR_close, fd, 0, 0, 0, 0);
+    if (library_failed(at))
+        return 0;
+    window = (char *)at;
+    window_first = first;
+    return 1;
+}
+
+static void want_more(uint64_t index)
+{
+    if ((library_log->options & LOG_NO_FILTER) &&
+        index + MARGIN_CHUNKS > __atomic_load_n(&library_log->limit, __ATOMIC_RELAXED)) {
+        __atomic_fetch_add(&library_log->want, 1, __ATOMIC_RELEASE);
+        PLAIN(__NR_futex, &library_log->want, FUTEX_WAKE, 1, 0, 0);
+    }
+}
+
+static struct log_chunk *claim_chunk(void)
+{
+    uint64_t index = __atomic_load_n(&library_log->next, __ATOMIC_RELAXED);
+    do {
+        if (index >= __atomic_load_n(&library_log->limit, __ATOMIC_ACQUIRE)) {
+            want_more(index);
+            return NULL;
+        }
+    } while (!__atomic_compare_exchange_n(&library_log->next, &index, index + 1, 0, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    want_more(index);
+    if ((!window || index - window_first >= WINDOW_CHUNKS) && !map_window(index))
+        return NULL;
+    char *at = window + (index - window_first) * LOG_CHUNK_SIZE;
+    struct log_chunk *chunk = (struct log_chunk *)(void *)at;
+    chunk->pid = library_state->pid;
+    return chunk;
+}
+
+/* Room in the process's current chunk, or NULL. */
+static char *take_room(struct log_chunk *chunk, uint32_t size)
+{
+    if (!chunk)
+        return NULL;
+    uint32_t offset = __atomic_fetch_add(&chunk->used, size, __ATOMIC_RELAXED);
+    if (LIKELY(offset + size <= RECORD_LIMIT))
+        return (char *)(chunk + 1) + offset;
+    if (offset > RECORD_LIMIT) /* far from wrapping round */
+        __atomic_store_n(&chunk->used, RECORD_LIMIT + 1, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+static struct log_record *reserve(uint32_t size)
+{
+    struct library_state *state = library_state;
+    for (int spin = 0; spin < SPINS; spin++) {
+        char *room = take_room(__atomic_load_n(&state->chunk, __ATOMIC_ACQUIRE), size);
+        if (LIKELY(room != NULL))
+            return (struct log_record *)(void *)room;
+        if (__atomic_exchange_n(&state->chunk_lock, 1, __ATOMIC_ACQUIRE) == 0) {
+            struct log_chunk *chunk = claim_chunk();
+            if (chunk)
+                __atomic_store_n(&state->chunk, chunk, __ATOMIC_RELEASE);
+            __atomic_store_n(&state->chunk_lock, 0, __ATOMIC_RELEASE);
+            if (!chunk)
+                break;
+        }
+        arch_pause();
+    }
+    if (library_log->options & LOG_NO_FILTER)
+        __atomic_fetch_add(&library_log->dropped, 1, __ATOMIC_RELAXED);
+    return NULL; /* the supervisor records it */
+}
+
+static uint32_t name_size(const struct name *name)
+{
+    return name->folder ? name->folder_length + 1 + name->length : name->length;
+}
+
+static char *put_name(char *to, const struct name *name)
+{
+    if (name->folder) {
+        __builtin_memcpy(to, name->folder, name->folder_length);
+        to += name->folder_length;
+        *to++ = '/';
+    }
+    __builtin_memcpy(to, name->path, name->length);
+    return to + name->length;
+}
+
+struct log_record *library_append(enum log_kind kind, uint32_t flags, uint16_t bits,
+                                  const struct log_signature *signature, const struct name *name1,
+                                  const struct name *name2)
+{
+    uint32_t length1 = name_size(name1);
+    uint32_t length2 = name2 ? name_size(name2) : 0;
+    uint32_t size = (uint32_t)sizeof(struct log_record) + length1 + length2;
+    if (signature)
+        size += (uint32_t)sizeof *signature;
+    size = (size + 7) & ~7u;
+    struct log_record *record = size <= RECORD_LIMIT ? reserve(size) : NULL;
+    if (UNLIKELY(!record))
+        return NULL;
+    uint32_t header = size << 16 | LOG_RECORD_MARK;
+    __atomic_store_n(&record->header, header, __ATOMIC_RELEASE);
+    record->pid = library_state->pid;
+    record->ticks = now();
+    record->result = LOG_RESULT_UNKNOWN;
+    record->flags = flags;
+    record->length1 = (uint16_t)length1;
+    record->length2 = (uint16_t)length2;
+    record->bits = bits;
+    char *end = (char *)(record + 1);
+    if (signature) {
+        record->bits = (uint16_t)(bits | LOG_HAS_SIGNATURE);
+        __builtin_memcpy(end, signature, sizeof *signature);
+        end += sizeof *signature;
+    }
+    end = put_name(end, name1);
+    if (name2)
+        put_name(end, name2);
+    __atomic_store_n(&record->header, header | (uint32_t)kind << 8, __ATOMIC_RELEASE);
+    return record;
+}
+
+/* ---- names ---- */
+
+void library_forget_working_folder(void)
+{
+    if (library_state)
+        __atomic_fetch_add(&library_state->own_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+static int lock_folders(void)
+{
+    for (int spin = 0; spin < SPINS; spin++) {
+        if (__atomic_exchange_n(&library_state->folder_lock, 1, __ATOMIC_ACQUIRE) == 0)
+            return 1;
+        arch_pause();
+    }
+    return 0;
+}
+
+static void unlock_folders(void)
+{
+    __atomic_store_n(&library_state->folder_lock, 0, __ATOMIC_RELEASE);
+}
+
+/* With the lock held. A vfork child has its own folder but this very memory: nothing is kept for it. */
+static int find_working_folder(void)
+{
+    struct library_state *state = library_state;
+    uint32_t epoch = __atomic_load_n(&library_log->working_folder_epoch, __ATOMIC_ACQUIRE);
+    uint32_t own = __atomic_load_n(&state->own_epoch, __ATOMIC_ACQUIRE);
+    if (LIKELY(state->folder_known && state->folder_epoch == epoch && state->own_epoch_seen == own))
+        return 1;
+    state->folder_known = 0;
+    if ((uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0) != state->pid)
+        return 0;
+    long got = PLAIN(__NR_getcwd, state->working_folder, PATH_LIMIT, 0, 0, 0);
+    if (library_failed(got) || state->working_folder[0] != '/')
+        return 0;
+    state->folder_length = (uint32_t)got - 1;
+    state->folder_epoch = epoch;
+    state->own_epoch_seen = own;
+    state->folder_known = 1;
+    return 1;
+}
+
+/* Writes /proc/self/fd/N. */
+static void write_descriptor_name(char *to, int fd)
+{
+    static const char head[] = "/proc/self/fd/";
+    char digits[12];
+    unsigned count = 0, value = (unsigned)fd;
+    __builtin_memcpy(to, head, sizeof head - 1);
+    to += sizeof head - 1;
+    do
+        digits[count++] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    while (count > 0)
+        *to++ = digits[--count];
+    *to = 0;
+}
+
+static int find_folder(struct name *name, int folder, unsigned slot)
+{
+    if (folder == AT_FDCWD) {
+        name->folder = library_state->working_folder;
+        int found = find_working_folder();
+        name->folder_length = library_state->folder_length;
+        return found;
+    }
+    char link[32];
+    char *to = library_state->folders[slot];
+    if (folder < 0)
+        return 0;
+    write_descriptor_name(link, folder);
+    long got = PLAIN(__NR_readlink, link, to, PATH_LIMIT, 0, 0);
+    if (library_failed(got) || got >= (long)PATH_LIMIT || to[0] != '/')
+        return 0;
+    name->folder = to;
+    name->folder_length = (uint32_t)got;
+    return 1;
+}
+
+/* /proc/self, /dev/fd, /dev/stdin and the like mean something else to every process: the supervisor resolves them. */
+static int is_magic(const char *path)
+{
+    static const char *const heads[] = {"/proc/", "/dev/fd/", "/dev/std"};
+    for (unsigned i = 0; i < 3; i++) {
+        const char *a = path, *b = heads[i];
+        while (*b && *a == *b)
+            a++, b++;
+        if (!*b)
+            return 1;
+    }
+    return 0;
+}
+
+int library_name(struct name *name, int folder, const char *path, unsigned slot)
+{
+    if ((uintptr_t)path < PATH_LIMIT) /* a bad address: the kernel says EFAULT */
+        return 0;
+    name->path = path;
+    name->folder = NULL;
+    name->folder_length = 0;
+    name->length = length_of(path);
+    if (name->length == 0 || name->length >= PATH_LIMIT)
+        return 0;
+    if (LIKELY(path[0] == '/'))
+        return !is_magic(path);
+    if (slot == 0 && !lock_folders())
+        return 0;
+    if (find_folder(name, folder, slot))
+        return 1;
+    name->folder = NULL;
+    if (slot == 0)
+        unlock_folders();
+    return 0;
+}
+
+void library_unlock_names(const struct name *first, const struct name *second)
+{
+    if (first->folder || (second && second->folder))
+        unlock_folders();
+}
+
+/* ---- what has been read ---- */
+
+static uint64_t mix(uint64_t a, uint64_t b)
+{
+    unsigned __int128 product = (unsigned __int128)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static uint64_t hash_text(uint64_t hash, const char *text, uint32_t length)
+{
+    uint64_t word;
+    for (; length >= 8; length -= 8, text += 8) {
+        __builtin_memcpy(&word, text, 8);
+        hash = mix(hash ^ word, 0xa0761d6478bd642fULL);
+    }
+    for (word = 1; length > 0; length--, text++)
+        word = word << 8 | (unsigned char)*text;
+    return mix(hash ^ word, 0xe7037ed1a0b428dbULL);
+}
+
+int library_has_read(const struct name *name, uint64_t *hash)
+{
+    uint64_t value = 0x9e3779b97f4a7c15ULL;
+    if (name->folder)
+        value = hash_text(value, name->folder, name->folder_length);
+    value = hash_text(value, name->path, name->length) | 1;
+    *hash = value;
+    return library_state->seen[value >> 54] == value;
+}
+
+void library_remember(uint64_t hash)
+{
+    library_state->seen[hash >> 54] = hash;
+}
+
+static void as_signature(const struct stat *from, struct log_signature *to)
+{
+    to->device = from->st_dev;
+    to->inode = from->st_ino;
+    to->size = from->st_size;
+    to->mtime_ns = (int64_t)(from->st_mtime * 1000000000 + from->st_mtime_nsec);
+    to->ctime_ns = (int64_t)(from->st_ctime * 1000000000 + from->st_ctime_nsec);
+    to->mode = from->st_mode;
+    to->padding = 0;
+}
+
+long library_stat_descriptor(int fd, struct log_signature *to)
+{
+    struct stat status;
+    long failed = PLAIN(__NR_fstat, fd, &status, 0, 0, 0);
+    if (!failed)
+        as_signature(&status, to);
+    return failed;
+}
+
+long library_stat_path(int folder, const char *path, struct log_signature *to)
+{
+    struct stat status;
+    long failed = PLAIN(__NR_newfstatat, folder, path, &status, 0, 0);
+    if (!failed)
+        as_signature(&status, to);
+    return failed;
+}
+
+/* ---- start ---- */
+
+static const char *variable(char **environment, const char *name)
+{
+    for (; environment && *environment; environment++) {
+        const char *a = *environment, *b = name;
+        while (*b && *a == *b)
+            a++, b++;
+        if (!*b && *a == '=')
+            return a + 1;
+    }
+    return NULL;
+}
+
+static const char *parse_cookie(const char *text)
+{
+    uint64_t value = 0;
+    for (int i = 0; i < 16; i++) {
+        char digit = *text++;
+        if (digit >= '0' && digit <= '9')
+            value = value << 4 | (uint64_t)(digit - '0');
+        else if (digit >= 'a' && digit <= 'f')
+            value = value << 4 | (uint64_t)(digit - 'a' + 10);
+        else
+            return NULL;
+    }
+    library_cookie = value;
+    return *text == ':' ? text + 1 : NULL;
+}
+
+static struct log_header *map_header(void)
+{
+    long fd = PASS1(__NR_openat, AT_FDCWD, log_path, O_RDWR | O_CLOEXEC, 0, 0);
+    if (library_failed(fd))
+        return NULL;
+    long at = arch_call6(__NR_mmap, 0, LOG_HEADER_SIZE + LOG_CHUNK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    PLAIN(__NR_close, fd, 0, 0, 0, 0);
+    if (library_failed(at))
+        return NULL;
+    struct log_header *header = (struct log_header *)at;
+    return header->magic == LOG_MAGIC && header->version == LOG_VERSION ? header : NULL;
+}
+
+static struct library_state *map_state(void)
+{
+    long at = arch_call6(__NR_mmap, 0, sizeof(struct library_state), PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (library_failed(at) || PLAIN(__NR_madvise, at, sizeof(struct library_state), MADV_WIPEONFORK, 0, 0) != 0)
+        return NULL;
+    return (struct library_state *)at;
+}
+
+static int32_t parent(void)
+{
+    return (int32_t)PLAIN(__NR_getppid, 0, 0, 0, 0, 0);
+}
+
+static const struct name no_name = {NULL, 0, 0, ""};
+
+static void first_sign(void)
+{
+    library_state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
+    struct log_record *record = library_append(LOG_FORK, 0, 0, NULL, &no_name, NULL);
+    if (record)
+        record->result = parent();
+}
+
+/* Reads /proc/self/cmdline to `to`. Returns its length; *count: the arguments that fitted. */
+static size_t read_arguments(char *to, size_t room, uint32_t *count)
+{
+    size_t length = 0;
+    *count = 0;
+    long fd = PLAIN(__NR_openat, AT_FDCWD, "/proc/self/cmdline", O_RDONLY | O_CLOEXEC, 0, 0);
+    if (library_failed(fd))
+        return 0;
+    for (;;) {
+        long got = PLAIN(__NR_read, fd, to + length, room - length, 0, 0);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    PLAIN(__NR_close, fd, 0, 0, 0, 0);
+    if (length == room)
+        to[length - 1] = 0;
+    for (size_t i = 0; i < length; i++)
+        *count += to[i] == 0;
+    return length;
+}
+
+static size_t copy_environment(char *to, size_t room, char **environment)
+{
+    const char *names = (const char *)library_log + LOG_HEADER_SIZE;
+    size_t used = 0;
+    for (; environment && *environment; environment++) {
+        uint32_t length = length_of(*environment);
+        if (!environment_keeps(names, *environment) || used + length + 1 > room)
+            continue;
+        __builtin_memcpy(to + used, *environment, length + 1);
+        used += length + 1;
+    }
+    return used;
+}
+
+/* Without a filter the library itself tells of the exec that loaded it. The buffers are free: nothing else runs yet. */
+static void record_exec(char **environment)
+{
+    struct library_state *state = library_state;
+    char *body = state->folders[0];
+    size_t room = sizeof state->folders, used;
+    uint32_t count;
+    state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
+    long length = PLAIN(__NR_readlink, "/proc/self/exe", state->working_folder, PATH_LIMIT, 0, 0);
+    struct name executable = {NULL, 0, library_failed(length) ? 0 : (uint32_t)length, state->working_folder};
+    long folder = PLAIN(__NR_getcwd, body, PATH_LIMIT, 0, 0, 0);
+    if (library_failed(folder)) {
+        body[0] = 0;
+        folder = 1;
+    }
+    used = (size_t)folder;
+    used += read_arguments(body + used, room - used - 2048, &count);
+    used += copy_environment(body + used, room - used, environment);
+    struct name text = {NULL, 0, (uint32_t)used, body};
+    struct log_signature signature;
+    long missing = library_stat_path(AT_FDCWD, "/proc/self/exe", &signature);
+    struct log_record *record = library_append(LOG_EXEC, count, 0, missing ? NULL : &signature, &executable, &text);
+    if (record)
+        record->result = parent();
+}
+
+int library_ready(void)
+{
+    if (UNLIKELY(!library_state || library_log->quiet))
+        return 0;
+    if (UNLIKELY(!library_state->pid))
+        first_sign();
+    return 1;
+}
+
+/* glibc passes these three arguments to a constructor; musl does not, but has `environ` by then. */
+__attribute__((constructor)) static void start(int count, char **arguments, char **environment)
+{
+    (void)count;
+    (void)arguments;
+    char **variables = environ ? environ : environment;
+    const char *trace = variable(variables, "ROAR_TRACE");
+    log_path = trace ? parse_cookie(trace) : NULL;
+    if (!log_path)
+        return;
+    library_log = map_header();
+    if (library_log)
+        library_state = map_state();
+    if (library_state && (library_log->options & LOG_NO_FILTER))
+        record_exec(variables);
+}

@@ -1,0 +1,191 @@
+#define _GNU_SOURCE
+#include "path.h"
+
+#include "memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static int roots_differ;
+
+void path_roots_differ(void)
+{
+    roots_differ = 1;
+}
+
+/* Reads a link of /proc/TID into path->text. Returns 0 or -errno; -ENOENT where it leads to no path. */
+static int read_link(struct path *path, const char *name)
+{
+    ssize_t got = readlink(name, path->text, PATH_MAX);
+    if (got <= 0)
+        return got < 0 ? -errno : -ENOENT;
+    path->length = (size_t)got;
+    path->text[got] = 0;
+    return path->text[0] == '/' ? 0 : -ENOENT;
+}
+
+static int read_folder(const struct call *call, int folder, struct path *path)
+{
+    char name[64];
+    if (folder == AT_FDCWD)
+        snprintf(name, sizeof name, "/proc/%u/cwd", call->tid);
+    else
+        snprintf(name, sizeof name, "/proc/%u/fd/%d", call->tid, folder);
+    return read_link(path, name);
+}
+
+int path_of_descriptor(const struct call *call, int descriptor, struct path *path)
+{
+    path->folder = AT_FDCWD;
+    path->tid = call->tid;
+    path->given[0] = 0;
+    return read_folder(call, descriptor, path);
+}
+
+static void append(struct path *path, const char *text, size_t length)
+{
+    size_t room = sizeof path->text - 1 - path->length;
+    if (length > room)
+        length = room;
+    memcpy(path->text + path->length, text, length);
+    path->length += length;
+    path->text[path->length] = 0;
+}
+
+/* What /proc/self, /proc/thread-self and /dev/fd mean to the calling process. Returns 1 if `given` was such a path. */
+static int read_self(const struct call *call, struct path *path)
+{
+    static const char *const standard[] = {"/dev/stdin", "/dev/stdout", "/dev/stderr"};
+    const char *given = path->given;
+    char name[PATH_MAX + 32];
+    name[0] = 0;
+    for (unsigned i = 0; i < 3; i++)
+        if (strcmp(given, standard[i]) == 0)
+            snprintf(name, sizeof name, "/proc/%u/fd/%u", call->tid, i);
+    if (strncmp(given, "/dev/fd/", 8) == 0)
+        snprintf(name, sizeof name, "/proc/%u/fd/%s", call->tid, given + 8);
+    else if (strncmp(given, "/proc/self/", 11) == 0)
+        snprintf(name, sizeof name, "/proc/%u/%s", call->group, given + 11);
+    else if (strncmp(given, "/proc/thread-self/", 18) == 0)
+        snprintf(name, sizeof name, "/proc/%u/task/%u/%s", call->group, call->tid, given + 18);
+    else if (strncmp(given, "/proc/", 6) == 0)
+        snprintf(name, sizeof name, "%s", given);
+    if (!name[0])
+        return 0;
+    if (strstr(name, "/fd/") && read_link(path, name) == 0)
+        return 1;
+    path->length = 0;
+    append(path, name, strlen(name));
+    return 1;
+}
+
+static void prefix_root(const struct call *call, struct path *path)
+{
+    char name[64], root[PATH_MAX + 1];
+    snprintf(name, sizeof name, "/proc/%u/root", call->tid);
+    ssize_t got = readlink(name, root, PATH_MAX);
+    path->length = 0;
+    if (got > 1 && root[0] == '/')
+        append(path, root, (size_t)got);
+}
+
+static int read_given(const struct call *call, int folder, uint64_t address, struct path *path)
+{
+    path->folder = folder;
+    path->tid = call->tid;
+    path->length = 0;
+    int length = memory_read_string(address, path->given, sizeof path->given);
+    if (length < 0)
+        path->given[0] = 0;
+    return length;
+}
+
+static int join_folder(const struct call *call, int folder, struct path *path, size_t length)
+{
+    int failed = read_folder(call, folder, path);
+    if (failed)
+        return failed;
+    if (length > 0) {
+        append(path, "/", 1);
+        append(path, path->given, length);
+    }
+    return 0;
+}
+
+int path_read(const struct call *call, int folder, uint64_t address, struct path *path)
+{
+    int length = read_given(call, folder, address, path);
+    if (length < 0)
+        return length;
+    if (path->given[0] != '/')
+        return join_folder(call, folder, path, (size_t)length);
+    path->folder = AT_FDCWD;
+    if (read_self(call, path))
+        return 0;
+    if (roots_differ)
+        prefix_root(call, path);
+    append(path, path->given, (size_t)length);
+    return 0;
+}
+
+int path_read_in_root(const struct call *call, int folder, uint64_t address, struct path *path)
+{
+    int length = read_given(call, folder, address, path);
+    if (length < 0)
+        return length;
+    return join_folder(call, folder, path, (size_t)length);
+}
+
+/* Longer than PATH_MAX when joined: go through the folder's descriptor. */
+static int open_folder(const struct path *path)
+{
+    char name[64];
+    if (path->folder == AT_FDCWD)
+        snprintf(name, sizeof name, "/proc/%u/cwd", path->tid);
+    else
+        snprintf(name, sizeof name, "/proc/%u/fd/%d", path->tid, path->folder);
+    return open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+int path_stat(const struct path *path, int follow, struct stat *to)
+{
+    int flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
+    if (fstatat(AT_FDCWD, path->text, to, flags) == 0)
+        return 0;
+    if (errno != ENAMETOOLONG || !path->given[0])
+        return -errno;
+    int folder = open_folder(path);
+    if (folder < 0)
+        return -errno;
+    const char *given = path->given;
+    while (*given == '/')
+        given++;
+    int failed = fstatat(folder, given, to, flags) < 0 ? -errno : 0;
+    close(folder);
+    return failed;
+}
+
+int path_allows(const struct path *path, int access_mode)
+{
+    return faccessat(AT_FDCWD, path->text, access_mode, AT_EACCESS) == 0 || errno == ENAMETOOLONG;
+}
+
+struct log_text path_as_text(const struct path *path)
+{
+    return (struct log_text){path->text, path->length};
+}
+
+struct log_signature path_signature(const struct stat *from)
+{
+    return (struct log_signature){
+        .device = from->st_dev,
+        .inode = from->st_ino,
+        .size = from->st_size,
+        .mtime_ns = from->st_mtim.tv_sec * 1000000000l + from->st_mtim.tv_nsec,
+        .ctime_ns = from->st_ctim.tv_sec * 1000000000l + from->st_ctim.tv_nsec,
+        .mode = from->st_mode,
+    };
+}

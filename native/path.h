@@ -1,0 +1,43 @@
+/* The path that a notified call names, as seen from outside the calling process. */
+#ifndef ROAR_PATH_H
+#define ROAR_PATH_H
+
+#include "call.h"
+#include "log.h"
+
+#include <limits.h>
+#include <stddef.h>
+#include <sys/stat.h>
+
+struct path {
+    size_t length;
+    char text[2 * PATH_MAX]; /* absolute, NUL terminated; not normalised */
+    int folder;              /* the descriptor that `given` is relative to, or AT_FDCWD */
+    uint32_t tid;
+    char given[PATH_MAX + 1]; /* as the program gave it; empty where the text comes from a descriptor */
+};
+
+/* Tells that a process has its own root folder: from now on roots are looked at. */
+void path_roots_differ(void);
+
+/* Reads and resolves the path at `address`, relative to `folder`. Returns 0 or -errno. */
+int path_read(const struct call *call, int folder, uint64_t address, struct path *path);
+
+/* The same without the special meaning of /proc/self and without leaving `folder` for an absolute path:
+ * openat2(RESOLVE_IN_ROOT). */
+int path_read_in_root(const struct call *call, int folder, uint64_t address, struct path *path);
+
+/* The path of an open descriptor, or of the working folder for AT_FDCWD. Returns 0 or -errno. */
+int path_of_descriptor(const struct call *call, int descriptor, struct path *path);
+
+/* stat(2) or lstat(2) of the path. Returns 0 or -errno. */
+int path_stat(const struct path *path, int follow, struct stat *to);
+
+/* Whether this process may do that (R_OK, W_OK, X_OK) with the path. */
+int path_allows(const struct path *path, int access_mode);
+
+struct log_text path_as_text(const struct path *path);
+
+struct log_signature path_signature(const struct stat *from);
+
+#endif

@@ -1,0 +1,22 @@
+/* Which process a thread belongs to, and who started it. */
+#ifndef ROAR_PROCESS_H
+#define ROAR_PROCESS_H
+
+#include <stdint.h>
+
+/* The thread group of `tid`. The first call for a group appends its LOG_FORK record. */
+uint32_t process_group_of(uint32_t tid);
+
+/* The parent of the group as it is now, 0 if unknown. */
+uint32_t process_parent_of(uint32_t group);
+
+/* Forgets a group that is about to end, so that its number can be used again. */
+void process_forget(uint32_t group);
+
+/* Whether this process has opened this path for reading before; remembers that it has. */
+int process_has_read(uint32_t group, const char *path, uint64_t length);
+
+/* Takes that back: the open was foreseen to fail. */
+void process_forget_read(uint32_t group, const char *path, uint64_t length);
+
+#endif

@@ -1,0 +1,202 @@
+#define _GNU_SOURCE
+#include "supervisor.h"
+
+#include "events.h"
+#include "filter.h"
+#include "log.h"
+#include "memory.h"
+#include "process.h"
+#include "recover.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+/* The kernel may know a larger notification than this program's headers. */
+union notification {
+    struct seccomp_notif it;
+    char room[256];
+};
+union answer {
+    struct seccomp_notif_resp it;
+    char room[128];
+};
+
+static void go_on(int listener, uint64_t id)
+{
+    union answer answer;
+    memset(&answer, 0, sizeof answer);
+    answer.it.id = id;
+    answer.it.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+}
+
+static int as_call(const struct seccomp_notif *from, struct call *call)
+{
+    call->tid = from->pid;
+    call->word = 8;
+    call->number = from->data.nr;
+    for (unsigned i = 0; i < 6; i++)
+        call->arguments[i] = from->data.args[i];
+    if (from->data.arch == AUDIT_ARCH_I386) {
+        call->word = 4;
+        call->number = filter_number_from_i386(from->data.nr);
+        for (unsigned i = 0; i < 6; i++)
+            call->arguments[i] &= 0xffffffffu;
+    }
+    return from->pid != 0 && call->number >= 0 ? 0 : -1;
+}
+
+static void record(const struct seccomp_notif *from)
+{
+    struct call call;
+    log_header->filtered++;
+    if (log_header->closed)
+        return;
+    if (as_call(from, &call) < 0) {
+        log_gap("a process in a pid namespace that cannot be seen from here");
+        return;
+    }
+    memory_start((pid_t)call.tid);
+    call.group = process_group_of(call.tid);
+    events_record(&call);
+    log_extend();
+}
+
+/* Receives one notification, records it, lets the call go on. Returns 0 or -errno. */
+int supervisor_answer_one(int listener)
+{
+    static union notification from;
+    memset(&from, 0, sizeof from);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &from) < 0)
+        return -errno;
+    __atomic_store_n(&log_header->in_flight, from.it.id, __ATOMIC_SEQ_CST);
+    record(&from.it);
+    go_on(listener, from.it.id);
+    __atomic_store_n(&log_header->in_flight, 0, __ATOMIC_RELAXED);
+    return 0;
+}
+
+/* Nothing to receive: true once the last process that has the filter is gone. */
+static int is_over(int listener)
+{
+    struct pollfd state = {.fd = listener, .events = POLLIN};
+    while (poll(&state, 1, -1) < 0 && errno == EINTR)
+        continue;
+    return (state.revents & (POLLHUP | POLLERR | POLLNVAL)) && !(state.revents & POLLIN);
+}
+
+static void *answer_all(void *argument)
+{
+    int listener = *(const int *)argument;
+    ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
+    for (;;) {
+        int failed = supervisor_answer_one(listener);
+        if (failed == -ENOENT && is_over(listener))
+            return NULL;
+        if (failed && failed != -ENOENT && failed != -EINTR && failed != -EAGAIN)
+            return NULL;
+    }
+}
+
+/* Without a filter nobody tells that the log must grow but the writers themselves. */
+static void *extend_when_wanted(void *unused)
+{
+    const struct timespec second = {1, 0};
+    for (;;) {
+        log_extend();
+        uint32_t want = __atomic_load_n(&log_header->want, __ATOMIC_ACQUIRE);
+        syscall(SYS_futex, &log_header->want, FUTEX_WAIT, want, &second, NULL, 0);
+    }
+    return unused;
+}
+
+static void say(int status, const char *text)
+{
+    ssize_t done = write(status, text, strlen(text));
+    (void)done; /* roar may be gone: the command goes on */
+}
+
+static uint64_t microseconds(struct timeval time)
+{
+    return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
+}
+
+static void command_ended(int status, int wait_status, const struct rusage *use)
+{
+    char text[160];
+    struct log_header *h = log_header;
+    h->wait_status = wait_status;
+    h->max_rss_kib = (uint64_t)use->ru_maxrss;
+    h->user_us = microseconds(use->ru_utime);
+    h->system_us = microseconds(use->ru_stime);
+    log_calibrate();
+    __atomic_store_n(&h->ended, 1, __ATOMIC_RELEASE);
+    snprintf(text, sizeof text, "E %d %lu %lu %lu\n", wait_status, (unsigned long)h->max_rss_kib,
+             (unsigned long)h->user_us, (unsigned long)h->system_us);
+    say(status, text);
+    close(status);
+}
+
+static void wait_for_all(pid_t command, int status)
+{
+    for (;;) {
+        int wait_status;
+        struct rusage use;
+        pid_t pid = wait4(-1, &wait_status, __WALL | WUNTRACED, &use);
+        if (pid < 0 && errno == EINTR)
+            continue;
+        if (pid < 0)
+            return;
+        if (WIFSTOPPED(wait_status)) {
+            if (pid == command)
+                say(status, "T\n");
+            continue;
+        }
+        if (WIFSIGNALED(wait_status)) {
+            struct log_text none = {NULL, 0};
+            log_append(LOG_EXIT, (uint32_t)pid, 128 + WTERMSIG(wait_status), 0, 0, NULL, none, none);
+        }
+        if (pid == command)
+            command_ended(status, wait_status, &use);
+    }
+}
+
+void supervisor_take_over(int listener)
+{
+    __atomic_store_n(&log_header->supervisor_died, 1, __ATOMIC_SEQ_CST);
+    uint64_t id = __atomic_load_n(&log_header->in_flight, __ATOMIC_SEQ_CST);
+    if (listener >= 0 && id)
+        go_on(listener, id);
+}
+
+void supervisor_run(int listener, pid_t command, int status)
+{
+    pthread_t answers, extends;
+    int have_answers = listener >= 0 && pthread_create(&answers, NULL, answer_all, &listener) == 0;
+    if (listener < 0)
+        pthread_create(&extends, NULL, extend_when_wanted, NULL);
+    if (listener >= 0 && !have_answers)
+        answer_all(&listener); /* no thread to be had: first answer, then collect */
+    wait_for_all(command, status);
+    if (have_answers)
+        pthread_join(answers, NULL);
+    log_calibrate();
+}
