@@ -129,7 +129,7 @@ def check(page: str, glaas: str, mlflow_url: str) -> list[str]:
         run = json.loads(fetch(f"{mlflow_url}/api/2.0/mlflow/runs/get?run_id={link[3]}"))["run"]
         if run["info"]["experiment_id"] != link[2] or run["info"]["status"] != "FINISHED":
             wrong.append(f"the link leads to another MLflow run: {run['info']}")
-        if '<div id="root">' not in fetch(link[1].partition("#")[0]):
+        if "<title>MLflow</title>" not in fetch(link[1].partition("#")[0]):
             wrong.append("the MLflow link does not open MLflow's page")
     if "wandb sync" not in html:
         wrong.append("the job page does not say how to upload the offline W&B run")

@@ -93,11 +93,9 @@ class Plumbing:
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
-        if self._roots and path.startswith(self._roots):
-            return "interpreter"
         match = self._rules.match(path)
         if match is None or match.lastgroup is None:
-            return KEPT
+            return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]
 
 

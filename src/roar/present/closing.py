@@ -11,12 +11,12 @@ SHOWN = 4  # names of each direction; the rest is a number
 def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) -> str:
     """What was recorded, for a person: files, tracker links, what was left out, how it was seen, what it cost."""
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {_ending(job)}"]
-    lines += _files("read", job.inputs) + _files("wrote", job.outputs)
-    lines += [f"  {_tracker(run)}" for run in job.tracker_runs]
-    aside = _left_out(job, left_out)
-    if aside:
-        lines.append(f"  left out  {aside}")
-    lines.append(f"  seen by   {_observed(job)} · recording took {recording_s:.2f} s")
+    rows = [("read", _files(job.inputs)), ("wrote", _files(job.outputs))]
+    rows += [(run.label, _tracker(run)) for run in job.tracker_runs]
+    rows += [("left out", _left_out(job, left_out)), ("seen by", _observed(job))]
+    width = max(len(name) for name, _ in rows)
+    lines += [f"  {name:<{width}}  {text}" for name, text in rows if text]
+    lines[-1] += f" · recording took {recording_s:.2f} s"
     return shown("\n".join(lines)) + "\n"
 
 
@@ -27,22 +27,19 @@ def _ending(job: Job) -> str:
     return f"done{seconds}" if job.exit_code == 0 else f"failed{seconds}, exit status {job.exit_code}"
 
 
-def _files(verb: str, uses: tuple[FileUse, ...]) -> list[str]:
-    if not uses:
-        return []
+def _files(uses: tuple[FileUse, ...]) -> str:
     names = [f"{use.path} ({use.files} files)" if use.kind is Kind.DATASET else use.path for use in uses[:SHOWN]]
     more = f" and {len(uses) - SHOWN} more" if len(uses) > SHOWN else ""
-    return [f"  {verb:<9} {', '.join(names)}{more}"]
+    return ", ".join(names) + more
 
 
 def _tracker(run: TrackerRun) -> str:
-    name = f"{run.label:<9}"
     if run.url is not None:
-        return f"{name} {run.url}"
+        return run.url
     if run.how_to_view is not None:
         verb = "upload it:" if run.state is TrackerRunState.OFFLINE else "see it:"
-        return f"{name} run {run.run_id} · {verb} {run.how_to_view}"
-    return f"{name} run {run.run_id} · {run.note or 'where it can be seen is not proven'}"
+        return f"run {run.run_id} · {verb} {run.how_to_view}"
+    return f"run {run.run_id} · {run.note or 'where it can be seen is not proven'}"
 
 
 def _left_out(job: Job, left_out: Mapping[str, int]) -> str:
