@@ -48,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(OperationalError, _on_database_trouble)
     app.add_exception_handler(Exception, _on_bug)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  FastAPI's documented way
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Gate, hosts=settings.hosts)
     return app

@@ -1,4 +1,4 @@
-"""Questions to the tables, answered in the nouns of `roar.wire` and a few views of them. Every answer is access-checked."""
+"""Questions to the tables, answered in the nouns of `roar.wire` and views of them. Every answer is access-checked."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,8 +9,20 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, fun
 from glaas import models
 from glaas.access import Viewer, visible
 from glaas.models import Role
-from roar.wire import FileUse, Git, Host, Job, JobState, Kind, Package, Python, Tracer, TrackerRun, TrackerRunState
-from roar.wire import TrackerSummary
+from roar.wire import (
+    FileUse,
+    Git,
+    Host,
+    Job,
+    JobState,
+    Kind,
+    Package,
+    Python,
+    Tracer,
+    TrackerRun,
+    TrackerRunState,
+    TrackerSummary,
+)
 
 PAGE = 100
 
@@ -172,7 +184,8 @@ def tracker_runs_of(connection: Connection, job_ids: Sequence[int]) -> dict[int,
 def labels_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, dict[str, str]]:
     """Labels by row number of their job."""
     found: dict[int, dict[str, str]] = {}
-    for row in _in_parts(connection, select(models.label).order_by(models.label.c.key), models.label.c.job_id, job_ids):
+    table = models.label
+    for row in _in_parts(connection, select(table).order_by(table.c.key), table.c.job_id, job_ids):
         found.setdefault(row.job_id, {})[row.key] = row.value
     return found
 
@@ -194,8 +207,8 @@ def find_job(connection: Connection, viewer: Viewer, uid: str, *, files: int | N
     """The job `uid`, with at most `files` inputs and outputs each (None: all)."""
     query = (select(models.job, models.project.c.name.label("project"), models.environment.c.body,
                     models.session.c.registered_at)
-             .select_from(models.job).join(models.project, models.job.c.project_id == models.project.c.id).join(models.environment)
-             .join(models.session, models.session.c.uid == models.job.c.session)
+             .select_from(models.job).join(models.project, models.job.c.project_id == models.project.c.id)
+             .join(models.environment).join(models.session, models.session.c.uid == models.job.c.session)
              .where(models.job.c.uid == bytes.fromhex(uid), visible(viewer, models.job.c.project_id)))
     row = connection.execute(query).first()
     if row is None:
@@ -284,10 +297,13 @@ def find_dag(connection: Connection, viewer: Viewer, digest: str) -> DagLine | N
     return None if row is None else _dag_line(row)
 
 
-def recent_dags(connection: Connection, viewer: Viewer, *, limit: int = 10) -> tuple[DagLine, ...]:
-    """The DAGs registered last."""
-    rows = connection.execute(_dag_lines(viewer).order_by(models.dag.c.registered_at.desc()).limit(limit))
-    return tuple(_dag_line(row) for row in rows)
+def recent_sessions(connection: Connection, viewer: Viewer, *, limit: int = 10) -> tuple[DagLine, ...]:
+    """The sessions registered last, each by its last DAG."""
+    rows = connection.execute(_dag_lines(viewer).order_by(models.dag.c.registered_at.desc()).limit(limit * 20))
+    latest: dict[str, DagLine] = {}
+    for row in rows:
+        latest.setdefault(row.session.hex(), _dag_line(row))
+    return tuple(latest.values())[:limit]
 
 
 def session_dags(connection: Connection, viewer: Viewer, session: str) -> tuple[DagLine, ...]:
@@ -298,7 +314,7 @@ def session_dags(connection: Connection, viewer: Viewer, session: str) -> tuple[
 
 
 def _dags_of_job(connection: Connection, job_id: int) -> tuple[DagLine, ...]:
-    """A job's DAGs belong to its own session, so who sees the job sees them."""
+    """A job's DAGs are all of its own project, so who sees the job sees them."""
     query = (select(models.dag, models.project.c.name.label("project")).select_from(models.dag).join(models.session)
              .join(models.project, models.session.c.project_id == models.project.c.id)
              .join(models.dag_job).where(models.dag_job.c.job_id == job_id)
@@ -407,6 +423,7 @@ def read_tracker_run_lines(connection: Connection, viewer: Viewer, query: Select
 def tracker_choices(connection: Connection, viewer: Viewer) -> tuple[tuple[str, str, int], ...]:
     """Name, label and number of visible runs of every tracker seen."""
     table = models.tracker_run
-    query = (select(table.c.tracker, func.max(table.c.label).label("label"), func.count().label("runs")).join(models.job)
-             .where(visible(viewer, models.job.c.project_id)).group_by(table.c.tracker).order_by(table.c.tracker))
+    query = (select(table.c.tracker, func.max(table.c.label).label("label"), func.count().label("runs"))
+             .join(models.job).where(visible(viewer, models.job.c.project_id))
+             .group_by(table.c.tracker).order_by(table.c.tracker))
     return tuple((row.tracker, row.label, row.runs) for row in connection.execute(query))

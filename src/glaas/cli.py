@@ -53,9 +53,9 @@ def _migrate(arguments: argparse.Namespace) -> int:
 def _serve(arguments: argparse.Namespace) -> int:
     loopback = _is_loopback(arguments.host)
     if not loopback and not arguments.no_accounts:
-        raise UsageError(f"Without accounts, everyone who can reach {arguments.host} could see and register everything.",
+        raise UsageError(f"Without accounts, all who can reach {arguments.host} could see and register everything.",
                          hint=f"glaas serve --host {arguments.host} --no-accounts")
-    _prepare_database(arguments.database)
+    prepare_database(arguments.database)
     hosts = None if arguments.no_accounts else frozenset({"localhost", "127.0.0.1", "::1", arguments.host.lower()})
     settings = Settings(database=arguments.database, hosts=hosts, secure_cookies=not loopback)
     serve(settings, arguments.host, arguments.port)
@@ -71,7 +71,7 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _prepare_database(url: str) -> None:
+def prepare_database(url: str) -> None:
     """SQLite is brought up to date; another database is only changed by `glaas migrate`.
 
     Raises:
@@ -90,8 +90,15 @@ def _prepare_database(url: str) -> None:
         engine.dispose()
 
 
-def serve(settings: Settings, host: str, port: int) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are answered first. Prints the address once it is ready."""
+def _say_address(address: str) -> None:
+    print(f"glaas is at {address}", flush=True)
+
+
+def serve(settings: Settings, host: str, port: int, on_ready: Callable[[str], None] = _say_address) -> None:
+    """Serve until SIGINT or SIGTERM; requests under way are answered first.
+
+    `on_ready` is called with the address once it answers.
+    """
     import uvicorn  # noqa: PLC0415  `glaas migrate` needs no web server
 
     from glaas.app import create_app  # noqa: PLC0415
@@ -105,7 +112,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             name = f"[{host}]" if ":" in host else host
-            print(f"glaas is at http://{name}:{real_port}/", flush=True)
+            on_ready(f"http://{name}:{real_port}/")
 
     config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=30, proxy_headers=False)

@@ -3,11 +3,12 @@
 The result is plain numbers and texts; a template writes the SVG, so that every text is escaped in one place.
 """
 
+import itertools
 import shlex
 from collections import defaultdict
 from dataclasses import dataclass
 
-import igraph
+import igraph  # type: ignore[import-untyped]
 
 from glaas.catalog import JobLine
 from glaas.graph import ArtifactNode, Graph
@@ -154,7 +155,7 @@ def _made_parts(digest: bytes, datasets: dict[bytes, list[bytes]], maker_of: dic
 def _job_box(job: JobLine, runs: int) -> Box:
     command = shlex.join(job.command)
     failed = job.state == "done" and job.exit_code not in {0, None}
-    times = f" ×{runs}" if runs > 1 else ""
+    times = f" \N{MULTIPLICATION SIGN}{runs}" if runs > 1 else ""
     detail = f"@{job.step}{times}"
     if failed:
         detail += f" · exit {job.exit_code}"
@@ -210,8 +211,7 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], hidden_reruns: int)
         for node, (x, y) in points.items():
             if node < len(boxes):
                 xs[node], ys[node] = x, y - low + top
-        for route in routes:
-            lines.append(Line(path=_curve([(x, y - low + top) for x, y in route])))
+        lines += [Line(path=_curve([(x, y - low + top) for x, y in route])) for route in routes]
         top += max(y for _, y in points.values()) - low + BOX_HEIGHT + 2 * ROW_GAP
     placed = tuple(Box(css=b.css, text=b.text, detail=b.detail, title=b.title, href=b.href, x=round(x, 1),
                        y=round(y, 1)) for b, x, y in zip(boxes, xs, ys, strict=True))
@@ -220,7 +220,7 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], hidden_reruns: int)
 
 
 def _layers(count: int, links: list[tuple[int, int]]) -> list[int]:
-    """Column of each box: behind everything that leads to it; a box that nothing leads to stands before its first user."""
+    """Column of each box: behind all that leads to it; a box that nothing leads to stands before its first user."""
     after: dict[int, list[int]] = defaultdict(list)
     waiting = [0] * count
     for source, target in links:
@@ -252,7 +252,7 @@ def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[i
     first = min(layers[node] for node in component)
     levels = [layers[node] - first for node in component]
     chains = _chains(part.get_edgelist(), levels)
-    steps = [step for chain in chains for step in zip(chain, chain[1:], strict=False)]
+    steps = [step for chain in chains for step in itertools.pairwise(chain)]
     layout = igraph.Graph(n=len(levels), edges=steps, directed=True).layout_sugiyama(
         layers=levels, hgap=BOX_HEIGHT + ROW_GAP, vgap=BOX_WIDTH + COLUMN_GAP, maxiter=ROUNDS)
     points = [(MARGIN + column, across) for across, column in layout]

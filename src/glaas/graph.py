@@ -156,7 +156,9 @@ class _Walk:
     def _across_datasets(self, level: set[bytes], way: Direction) -> set[bytes]:
         """Up: a dataset was made by who made its members. Down: a member was used by who used its dataset."""
         table = models.dataset_member
-        known, other = ((table.c.dataset, table.c.digest) if way is Direction.UP else (table.c.digest, table.c.dataset))
+        known, other = table.c.dataset, table.c.digest
+        if way is Direction.DOWN:
+            known, other = other, known
         found = set()
         query = select(table).where(table.c.size > 0).limit(MOST_NODES)
         if way is Direction.UP:  # only members that some job wrote by themselves

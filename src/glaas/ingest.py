@@ -69,7 +69,8 @@ def register(engine: Engine, body: bytes, viewer: Viewer, project: str | None = 
     digest = blake3.blake3(canonical_json(shape)).digest()
     with writing(engine) as connection:
         lock(connection, int.from_bytes(bytes.fromhex(registration.session)[:8], signed=True))
-        return _write(connection, registration, shape, digest, body_digest, viewer, project)
+        return _write(connection, registration, shape, digest=digest, body_digest=body_digest, viewer=viewer,
+                      project=project)
 
 
 def parse_registration(body: bytes) -> Registration:
@@ -102,7 +103,8 @@ def _nul_flaws(value: Any, pointer: str = "") -> tuple[Flaw, ...]:
     if isinstance(value, list):
         return tuple(flaw for i, v in enumerate(value) for flaw in _nul_flaws(v, f"{pointer}/{i}"))
     if isinstance(value, dict):
-        return tuple(flaw for k, v in value.items() for flaw in _nul_flaws(k, pointer) + _nul_flaws(v, f"{pointer}/{k}"))
+        return tuple(flaw for key, inner in value.items()
+                     for flaw in _nul_flaws(key, pointer) + _nul_flaws(inner, f"{pointer}/{key}"))
     return ()
 
 
@@ -121,6 +123,7 @@ def iter_flaws(registration: Registration) -> Iterator[Flaw]:
             yield Flaw(f"/jobs/{index}/uid", "each job appears once")
         seen.add(job.uid)
         yield from _job_flaws(job, f"/jobs/{index}")
+        yield from _part_flaws(job, f"/jobs/{index}")
     yield from _payload_flaws(registration, seen)
     for index, dataset in enumerate(registration.datasets):
         yield from _dataset_flaws(dataset, f"/datasets/{index}")
@@ -140,8 +143,11 @@ def _job_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
         yield Flaw(f"{pointer}/duration_s", "a duration is a number of seconds from 0")
     if not job.command or sum(map(len, job.command)) > LONGEST_TEXT:
         yield Flaw(f"{pointer}/command", "a command has one to a million characters")
-    if len(job.kind) > 20:  # noqa: PLR2004  width of the column
+    if not 0 < len(job.kind) <= 20:  # noqa: PLR2004  width of the column
         yield Flaw(f"{pointer}/kind", "a kind has at most 20 characters")
+
+
+def _part_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
     yield from _text_flaws(job, pointer)
     for field, uses in (("inputs", job.inputs), ("outputs", job.outputs)):
         for index, use in enumerate(uses):
@@ -174,7 +180,7 @@ def _text_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
         if len(text) > LONGEST_TEXT:
             yield Flaw(f"{pointer}/{field}", "the text is too long")
         elif (kind := find_secret(text)) is not None:
-            yield Flaw(f"{pointer}/{field}", f"the text holds what looks like {kind}; it must be redacted before it is sent")
+            yield Flaw(f"{pointer}/{field}", f"the text holds what looks like {kind}; redact it before it is sent")
 
 
 def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
@@ -244,8 +250,8 @@ def _size_flaws(registration: Registration) -> Iterator[Flaw]:
 
 def _find_known(engine: Engine, body_digest: bytes, viewer: Viewer) -> Registered | None:
     """The answer to a request that was answered before, without reading it again."""
-    query = select(models.dag.c.digest, models.session.c.project_id).select_from(models.dag).join(models.session).where(
-        models.dag.c.body == body_digest)
+    query = (select(models.dag.c.digest, models.session.c.project_id).select_from(models.dag).join(models.session)
+             .where(models.dag.c.body == body_digest))
     with engine.connect() as connection:
         row = connection.execute(query).first()
         if row is None:
@@ -257,7 +263,7 @@ def _find_known(engine: Engine, body_digest: bytes, viewer: Viewer) -> Registere
         return Registered(dag=row.digest.hex(), jobs=tuple(uid.hex() for uid in uids), created=False)
 
 
-def _write(connection: Connection, registration: Registration, shape: dict[str, Any], digest: bytes,
+def _write(connection: Connection, registration: Registration, shape: dict[str, Any], *, digest: bytes,
            body_digest: bytes, viewer: Viewer, project: str | None) -> Registered:
     session = bytes.fromhex(registration.session)
     project_id = _session_project(connection, session, viewer, project)
@@ -271,8 +277,8 @@ def _write(connection: Connection, registration: Registration, shape: dict[str, 
         "digest": digest, "session": session, "body": body_digest, "client": registration.client[:200],
         "wire_version": registration.version, "registered_at": now(), "registered_by": viewer.user_id,
         "jobs": len(registration.jobs)})
-    insert_rows(connection, models.dag_job, [
-        {"dag": digest, "position": position, "job_id": ids[job.uid]} for position, job in enumerate(registration.jobs)])
+    insert_rows(connection, models.dag_job, [{"dag": digest, "position": position, "job_id": ids[job.uid]}
+                                             for position, job in enumerate(registration.jobs)])
     return answer
 
 
@@ -333,10 +339,12 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
     for job in registration.jobs:
         if job.uid in known:
             row = known[job.uid]
-            if row.session != session or (row.content != contents[job.uid] and row.state != JobState.RUNNING):
+            if row.project_id != project_id:
+                raise ProblemError(409, f"Job {job.uid} is registered in another project.")
+            if row.content != contents[job.uid] and row.state != JobState.RUNNING:
                 raise ProblemError(409, f"Job {job.uid} is registered with other content, and a job never changes.")
             if row.content != contents[job.uid]:
-                _replace_job(connection, job, row.id, contents[job.uid], session, project_id)
+                _replace_job(connection, job, row.id, contents[job.uid])
                 new.append(job)
             _learn(connection, job, row.id)
     _write_uses(connection, registration, new, ids)
@@ -350,7 +358,7 @@ def _content_digest(shape: dict[str, Any]) -> bytes:
 
 def _known_jobs(connection: Connection, uids: list[bytes]) -> dict[str, Any]:
     table = models.job
-    columns = select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.session)
+    columns = select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.project_id)
     return {row.uid.hex(): row for chunk in _chunks(uids)
             for row in connection.execute(columns.where(table.c.uid.in_(chunk)))}
 
@@ -362,13 +370,14 @@ def _environment(job: Job) -> tuple[bytes, dict[str, Any]]:
 
 def _write_environments(connection: Connection, jobs: list[Job]) -> None:
     bodies = dict(_environment(job) for job in jobs)
-    packages = []
+    packages: set[tuple[str, str, bytes]] = set()
     for digest in sorted(bodies):
         connection.execute(insert_new(connection, models.environment), {"digest": digest, "body": bodies[digest]})
         for entry in (bodies[digest]["python"] or {}).get("packages", []):
-            packages.append({"name": entry["name"].lower(), "version": entry["version"], "environment": digest})
-    unique = {(p["name"], p["version"], p["environment"]): p for p in packages}
-    insert_rows(connection, models.package, [unique[key] for key in sorted(unique)], keep_existing=True)
+            packages.add((entry["name"].lower(), entry["version"], digest))
+    insert_rows(connection, models.package, [
+        {"name": name, "version": version, "environment": digest} for name, version, digest in sorted(packages)
+    ], keep_existing=True)
 
 
 def _job_row(job: Job, content: bytes, session: bytes, project_id: int) -> dict[str, Any]:
@@ -395,12 +404,12 @@ def _insert_jobs(connection: Connection, jobs: list[Job], contents: dict[str, by
     return ids
 
 
-def _replace_job(connection: Connection, job: Job, job_id: int, content: bytes, session: bytes,
-                 project_id: int) -> None:
+def _replace_job(connection: Connection, job: Job, job_id: int, content: bytes) -> None:
     """A job that was registered while it ran is over now."""
     _write_environments(connection, [job])
-    connection.execute(update(models.job).where(models.job.c.id == job_id),
-                       _job_row(job, content, session, project_id))
+    row = _job_row(job, content, b"", 0)
+    del row["session"], row["project_id"]
+    connection.execute(update(models.job).where(models.job.c.id == job_id), row)
     connection.execute(delete(models.file_use).where(models.file_use.c.job_id == job_id))
 
 

@@ -9,8 +9,22 @@ prefix compare byte by byte (`COLLATE "C"` on PostgreSQL, SQLite's default).
 
 from enum import IntEnum
 
-from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData
-from sqlalchemy import SmallInteger, String, Table, Text
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+)
 
 metadata = MetaData(
     naming_convention={

@@ -1,8 +1,9 @@
-"""Search: one box for digests, uids, paths, words of a command, labels, packages, and the addresses of tracker runs."""
+"""Search: one box for digests, uids, paths, words of a command, labels, packages and addresses of tracker runs."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
 
@@ -93,7 +94,7 @@ def _search_url(connection: Connection, viewer: Viewer, url: str, limit: int) ->
     return Found(query=url, tracker_runs=_tracker_runs_by_id(connection, viewer, ids, limit), exact=False)
 
 
-def _visible_runs(viewer: Viewer) -> Select[tuple[object]]:
+def _visible_runs(viewer: Viewer) -> Select[Any]:
     return select(models.tracker_run).join(models.job).where(visible(viewer, models.job.c.project_id))
 
 
@@ -143,15 +144,15 @@ def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, li
 def _members_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
     """Files that were only ever seen as members of a dataset."""
     member, use, job = models.dataset_member, models.file_use, models.job
-    seen = exists().where(use.c.digest == member.c.dataset, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
+    seen = exists().where(use.c.digest == member.c.dataset, use.c.job_id == job.c.id,
+                          visible(viewer, job.c.project_id))
     query = select(member).where(_hex_range(member.c.digest, prefix, 64), seen).limit(limit)
     for row in connection.execute(query):
         yield ArtifactHit(digest=row.digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
 
 
-def _hit(row: object) -> ArtifactHit:
-    digest, kind, size, path = row  # type: ignore[misc]
-    return ArtifactHit(digest=digest.hex(), kind=Kind(kind), size=size, path=path)
+def _hit(row: Any) -> ArtifactHit:
+    return ArtifactHit(digest=row.digest.hex(), kind=Kind(row.kind), size=row.size, path=row.path)
 
 
 # -------------------------------------------------------------------------------------------- paths and words

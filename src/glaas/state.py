@@ -28,7 +28,7 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
-def viewer_of(request: Request) -> Viewer:
+def viewer_of(_request: Request) -> Viewer:
     """Who asks."""
     return OWNER
 

@@ -14,7 +14,7 @@ from glaas.schema import migrate
 from glaas.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module by itself
-from registrations import body, digits  # noqa: E402
+from registrations import body, digits
 
 _NUMBERS = itertools.count()
 
@@ -29,7 +29,7 @@ def postgresql(tmp_path_factory):
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database(request, tmp_path) -> Iterator[str]:
+def database(request, tmp_path):
     """The URL of an empty database with the current schema."""
     if request.param == "sqlite":
         url = f"sqlite:///{tmp_path}/glaas.db"
@@ -41,7 +41,7 @@ def database(request, tmp_path) -> Iterator[str]:
     engine = open_engine(url)
     migrate(engine)
     engine.dispose()
-    yield url
+    return url
 
 
 @pytest.fixture

@@ -159,8 +159,10 @@ def test_an_older_client_may_say_less(client):
     assert client.get(f"/api/v1/jobs/{uid(1)}").json()["git"] is None
 
 
-def test_another_session_may_not_take_a_job(post, registered):
-    assert post(dataclasses.replace(digits(), session="11" * 16)).status_code == 409
+def test_a_job_may_be_part_of_another_sessions_lineage(client, post, registered):
+    other = post(dataclasses.replace(digits(), session="11" * 16))
+    assert other.status_code == 201
+    assert len(client.get("/api/v1/jobs").json()["jobs"]) == 3
 
 
 def test_an_empty_session(client, post):

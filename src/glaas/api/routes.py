@@ -33,6 +33,7 @@ def _problems(**statuses: str) -> dict[int | str, dict[str, Any]]:
     return {int(status.removeprefix("s")): PROBLEM | {"description": text} for status, text in statuses.items()}
 
 
+_EVERYTHING_KNOWN: dict[int | str, dict[str, Any]] = {200: {"description": "Everything was registered before."}}
 NOT_FOUND = _problems(s404="There is no such thing, or you may not see it.", s422="The request is off.")
 router = APIRouter(prefix="/api/v1", responses=_problems(s421="Not this server's name."))
 Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=200)]
@@ -52,7 +53,7 @@ def answer(request: Request, shape: Any) -> Response:
 
 @router.post(
     "/sessions", status_code=201, summary="Register a session",
-    responses={200: {"description": "Everything was registered before."}} | _problems(
+    responses=_EVERYTHING_KNOWN | _problems(
         s400="The body cannot be read.", s401="Say who you are.", s403="You may not write here.",
         s404="There is no such project.", s409="A job is registered with other content.",
         s413="The body is too large.", s415="The body is not JSON.", s422="The registration is not sound.",
@@ -82,8 +83,8 @@ def read_session(request: Request, dag: str, viewer: ViewerNow, connection: Read
 
 
 @router.get("/jobs", responses=NOT_FOUND, summary="Jobs, newest first")
-def list_jobs(request: Request, viewer: ViewerNow, connection: Reading, cursor: Cursor = None, limit: Limit = 30,
-              ) -> Response:
+def list_jobs(request: Request, *, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
+              limit: Limit = 30) -> Response:
     """Jobs in the order they were registered, newest first, without their files."""
     jobs = catalog.recent_jobs(connection, viewer, before=cursor_or_422(cursor), limit=limit)
     return answer(request, {"jobs": [views.job_line_shape(job) for job in jobs],
@@ -97,11 +98,11 @@ def read_job(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
 
 
 @router.get("/jobs/{uid}/{role}", responses=NOT_FOUND, summary="A job's inputs or outputs, page by page")
-def list_uses(request: Request, uid: str, role: str, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
+def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
               limit: Limit = 100) -> Response:
     """What a job read (`inputs`) or wrote (`outputs`), in order."""
     if role not in {"inputs", "outputs"}:
-        raise not_found(f"list of jobs' {ascii(role[:20])}")
+        raise not_found(f"list of jobs' {role[:20]!a}")
     stored = _job_or_404(connection, viewer, uid, files=0)
     after = cursor_or_422(cursor)
     start = -1 if after is None else after
@@ -127,7 +128,7 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
 
 
 @router.get("/artifacts/{digest}/members", responses=NOT_FOUND, summary="The files of a dataset")
-def list_members(request: Request, digest: str, viewer: ViewerNow, connection: Reading,
+def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
                  cursor: Annotated[str, Query(max_length=10_000)] = "",
                  within: Annotated[str, Query(max_length=1000, description="text that a path holds")] = "",
                  limit: Limit = 100) -> Response:
@@ -146,7 +147,7 @@ def _clean(text: str) -> str:
 
 
 @router.get("/artifacts/{digest}/lineage", responses=NOT_FOUND, summary="The graph around an artifact")
-def read_lineage(request: Request, digest: str, viewer: ViewerNow, connection: Reading,
+def read_lineage(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
                  direction: Direction | None = None, depth: Annotated[int, Query(ge=1, le=100)] = 5) -> Response:
     """What made the artifact (`up`), what it went into (`down`), or both."""
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
@@ -156,7 +157,7 @@ def read_lineage(request: Request, digest: str, viewer: ViewerNow, connection: R
 
 
 @router.get("/tracker-runs", responses=NOT_FOUND, summary="Tracker runs, newest first")
-def list_tracker_runs(request: Request, viewer: ViewerNow, connection: Reading,
+def list_tracker_runs(request: Request, *, viewer: ViewerNow, connection: Reading,
                       tracker: Annotated[str | None, Query(max_length=100)] = None,
                       project: Annotated[str | None, Query(max_length=1000)] = None,
                       entity: Annotated[str | None, Query(max_length=1000)] = None,

@@ -1,5 +1,6 @@
 """Templates: strict escaping, strict undefined names, and the few filters that pages need."""
 
+import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import blake3
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from glaas.errors import ProblemError
@@ -17,11 +19,22 @@ from roar import __version__
 
 PACKAGE = Path(str(files("glaas")))
 STATIC = PACKAGE / "static"
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 def link_or_none(url: str | None) -> str | None:
     """`url` if a page may link to it. What was stored is not trusted: it is looked at again here."""
     return url if url is not None and is_web_url(url) else None
+
+
+def visible_text(value: Any) -> Any:
+    r"""Text with control characters and those that change the direction of writing as `\u202e`.
+
+    Otherwise a file name could show itself as another one.
+    """
+    if isinstance(value, str) and not isinstance(value, Markup) and _UNSEEN.search(value):
+        return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
+    return value
 
 
 @cache
@@ -35,7 +48,7 @@ def static_url(name: str) -> str:
 def environment() -> Environment:
     """The templates. Every value is escaped, in whatever file it stands."""
     env = Environment(loader=FileSystemLoader(PACKAGE / "templates"), autoescape=True, undefined=StrictUndefined,
-                      trim_blocks=True, lstrip_blocks=True)
+                      finalize=visible_text, trim_blocks=True, lstrip_blocks=True)
     env.filters |= {"size": size_text, "duration": duration_text, "when": time_text, "file_name": file_name,
                     "command": command_text, "short": lambda digest: digest[:10], "link": link_or_none}
     env.globals |= {"static_url": static_url, "plural": plural, "version": __version__}

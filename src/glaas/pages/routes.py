@@ -29,7 +29,7 @@ def home(request: Request, viewer: ViewerNow, connection: Reading, cursor: Curso
     """Recent jobs, and the search box."""
     jobs = catalog.recent_jobs(connection, viewer, before=cursor_or_422(cursor), limit=30)
     return render(request, "home.html", jobs=jobs, first=cursor is None,
-                  dags=catalog.recent_dags(connection, viewer, limit=6) if cursor is None else (),
+                  dags=catalog.recent_sessions(connection, viewer, limit=6) if cursor is None else (),
                   next=jobs[-1].key if len(jobs) == 30 else None)  # noqa: PLR2004
 
 
@@ -48,8 +48,8 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
 
 
 @router.get("/jobs/{uid}/{role}")
-def job_files(request: Request, uid: str, role: str, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
-              ) -> Response:
+def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, connection: Reading,
+              cursor: Cursor = None) -> Response:
     """All inputs or outputs of a job, page by page."""
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=0)
     if stored is None or role not in {"inputs", "outputs"}:
@@ -64,7 +64,7 @@ def job_files(request: Request, uid: str, role: str, viewer: ViewerNow, connecti
 
 
 @router.get("/artifacts/{digest}")
-def artifact_page(request: Request, digest: str, viewer: ViewerNow, connection: Reading, within: Text = "",
+def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, within: Text = "",
                   after: Text = "") -> Response:
     """One artifact: where it came from, what it went into, every name it was seen under."""
     artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
@@ -92,8 +92,8 @@ def dag_page(request: Request, dag: str, viewer: ViewerNow, connection: Reading,
 
 
 @router.get("/tracker-runs")
-def tracker_runs_page(request: Request, viewer: ViewerNow, connection: Reading, tracker: Text = "", project: Text = "",
-                      entity: Text = "", state: Text = "", cursor: Cursor = None) -> Response:
+def tracker_runs_page(request: Request, *, viewer: ViewerNow, connection: Reading, tracker: Text = "",
+                      project: Text = "", entity: Text = "", state: Text = "", cursor: Cursor = None) -> Response:
     """Every tracker run known here, with the job that made it."""
     given = {key: value.strip().replace("\0", "") or None for key, value in
              (("tracker", tracker), ("project", project), ("entity", entity), ("state", state))}

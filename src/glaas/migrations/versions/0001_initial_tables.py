@@ -8,6 +8,7 @@ down_revision = None
 
 
 def upgrade() -> None:
+    """Make the tables of the first version."""
     op.create_table(
         "artifact",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),

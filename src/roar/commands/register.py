@@ -1,0 +1,136 @@
+"""`roar register`: publish a session, or the lineage of a job or artifact, to a glaas server."""
+
+import os
+import sqlite3
+import sys
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import Opened, open_record
+from roar.config import load_settings
+from roar.errors import NotFoundError, PublishError
+from roar.present.answer import print_json
+from roar.present.text import command_text, count_text, printable
+from roar.publish.register import Published, encode, register
+from roar.publish.registration import make_registration
+from roar.publish.server import Server, parse_server
+from roar.query.references import SessionReference, find_current_session, resolve
+from roar.query.sessions import Publishable, load_publishable, session_of
+from roar.wire import dag_digest, to_json
+
+_LISTED = 20
+
+
+def parser() -> Parser:
+    """The command line of `roar register`."""
+    result = Parser("register", "Publish a session to a glaas server, and print the addresses of its pages;"
+                                " the last line is the session's. Publishing again changes nothing.")
+    result.add_argument("ref", nargs="?", metavar="REF",
+                        help="a session, or a job or artifact, which is published with all that it came from"
+                             " (default: the current session)")
+    result.add_argument("--server", metavar="URL", help="the server (default: the setting glaas.url)")
+    result.add_argument("--dry-run", action="store_true", help="say what would be published, and send nothing")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Publish, or with `--dry-run` say what would be."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    publishable = _publishable(opened, arguments.ref)
+    registration = make_registration(publishable)
+    body = encode(registration)
+    if arguments.dry_run:
+        if arguments.json:
+            print_json({**to_json(registration), "dag": dag_digest(registration)})
+        else:
+            _say_plan(publishable, len(body), _find_server(opened, arguments.server))
+        return 0
+    server = _server(opened, arguments.server)
+    try:
+        published = register(server, body)
+    except PublishError as error:
+        what = count_text(len(publishable.jobs), "job")
+        words = ["roar", "register", *([arguments.ref] if arguments.ref else []),
+                 *(["--server", arguments.server] if arguments.server else [])]
+        raise PublishError(f"{error.message}\n  Not published: {what}. The record here is complete; nothing is lost.",
+                           hint=error.hint or command_text(words)) from error
+    if arguments.json:
+        print_json({"dag": published.dag, "url": published.url, "created": published.created,
+                    "jobs": [{"uid": uid, "url": url} for uid, url in published.job_urls.items()]})
+    else:
+        _say_published(publishable, published)
+    return 0
+
+
+def _publishable(opened: Opened, ref: str | None) -> Publishable:
+    """What `ref` names, with all that it came from.
+
+    Raises:
+        NotFoundError: nothing is recorded, or `ref` names nothing.
+    """
+    database = opened.database
+    found = find_current_session(database) if ref is None else resolve(database, opened.workspace, ref)
+    if found is None:
+        raise NotFoundError("No job has been recorded yet.", hint="roar run COMMAND")
+    if isinstance(found, SessionReference):
+        publishable = load_publishable(database, found.row_id)
+    else:
+        job_ids = _job_ids(database, found)
+        if not job_ids:
+            raise NotFoundError(f"No recorded job has to do with {ref}.", hint="roar log --all")
+        publishable = load_publishable(database, session_of(database, max(job_ids)), job_ids)
+    if not publishable.jobs:
+        raise NotFoundError("This session has no jobs yet.", hint="roar run COMMAND, or roar register SESSION")
+    return publishable
+
+
+def _job_ids(database: sqlite3.Connection, found: object) -> list[int]:
+    """The jobs that a job, artifact or tracker run came from, itself included."""
+    from roar.query.lineage import load_lineage  # noqa: PLC0415  a whole session needs no walk
+    from roar.query.references import ArtifactReference, JobReference, TrackerRunReference  # noqa: PLC0415
+
+    if isinstance(found, TrackerRunReference):
+        uids = [database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
+                for job_id in found.job_ids]
+        roots = [JobReference(row_id, uid) for row_id, uid in zip(found.job_ids, uids, strict=True)]
+        return sorted({job_id for root in roots for job_id in _job_ids(database, root)})
+    assert isinstance(found, (ArtifactReference, JobReference))
+    ids = {line.row_id for line in load_lineage(database, found).graph.jobs}
+    return sorted(ids | ({found.row_id} if isinstance(found, JobReference) else set()))
+
+
+def _find_server(opened: Opened, url: str | None) -> Server | None:
+    url = url or load_settings(opened.workspace).text("glaas.url")
+    return parse_server(url, os.environ.get("ROAR_GLAAS_TOKEN") or None) if url else None
+
+
+def _server(opened: Opened, url: str | None) -> Server:
+    server = _find_server(opened, url)
+    if server is None:
+        raise PublishError("No glaas server is set.",
+                           hint="roar register --server URL, or look at your own pages: roar ui")
+    return server
+
+
+def _say_plan(publishable: Publishable, size: int, server: Server | None) -> None:
+    files = sum(len(job.inputs) + len(job.outputs) for job in publishable.jobs)
+    for job in publishable.jobs[-_LISTED:]:
+        print(f"@{job.step}  {job.uid[:8]}  {printable(job.name or '')}{'  ' if job.name else ''}"
+              f"{command_text(job.command)}")
+    datasets = sum(len(dataset.members) for dataset in publishable.datasets)
+    print(f"{count_text(len(publishable.jobs), 'job')} with {count_text(files, 'file use')}"
+          f"{f' and {datasets:,} files in datasets' if datasets else ''}, {size:,} bytes,"
+          f" would go to {server.url if server else 'no server: none is set'}. No file's content is sent.")
+
+
+def _say_published(publishable: Publishable, published: Published) -> None:
+    jobs = publishable.jobs[-_LISTED:]
+    if len(publishable.jobs) > len(jobs):
+        print(f"… and {count_text(len(publishable.jobs) - len(jobs), 'earlier job')}")
+    for job in jobs:
+        print(f"@{job.step}  {published.job_urls.get(job.uid, '')}")
+    if not published.created:
+        sys.stdout.flush()
+        print("The server had all of it already.", file=sys.stderr)
+    print(published.url)

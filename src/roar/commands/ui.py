@@ -1,0 +1,84 @@
+"""`roar ui`: this workspace's own pages, served on loopback and kept up to date while they are open."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import open_record
+from roar.errors import RoarError
+from roar.publish.register import encode
+from roar.publish.registration import make_registration
+from roar.query.sessions import list_sessions, load_publishable
+from roar.record.database import open_database
+from roar.workspace import Workspace
+
+_LOOK_EVERY_S = 2.0
+_FILE = "ui.db"
+
+
+def parser() -> Parser:
+    """The command line of `roar ui`."""
+    result = Parser("ui", "Serve this workspace's own pages on 127.0.0.1, and open them in the browser. New jobs"
+                          " appear while it runs. Nothing leaves this machine.")
+    result.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+    result.add_argument("--no-browser", action="store_true", help="only print the address")
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Serve until Ctrl-C."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    workspace = opened.workspace
+    opened.database.close()
+    try:
+        from glaas.embedded import serve_workspace  # noqa: PLC0415  the one door from the client to the server
+    except ImportError as error:
+        raise RoarError(f"The pages need roar's server part, which is not installed ({error.name} is missing).",
+                        hint="pip install 'roar-lineage[server]'") from error
+    serve_workspace(os.path.join(workspace.folder, _FILE), arguments.port, _Feed(workspace).registrations,
+                    lambda address: _ready(address, browser=not arguments.no_browser), _complain)
+    return 0
+
+
+def _ready(address: str, *, browser: bool) -> None:
+    print(f"This workspace's pages are at {address}", flush=True)
+    print("Ctrl-C stops.", file=sys.stderr, flush=True)
+    if browser:
+        import webbrowser  # noqa: PLC0415  only to open one
+
+        webbrowser.open(address)
+
+
+def _complain(reason: str) -> None:
+    print(f"roar ui: a session cannot be shown: {reason}", file=sys.stderr, flush=True)
+
+
+class _Feed:
+    """The sessions of a workspace as registrations: all of them, the newest first, then those that change."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._path = workspace.database
+        self._sent: dict[str, int] = {}
+
+    def registrations(self, stop: threading.Event) -> Iterator[bytes]:
+        """Encoded registrations until `stop` is set."""
+        database = open_database(self._path)
+        try:
+            version = None
+            while not stop.is_set():
+                now = database.execute("PRAGMA data_version").fetchone()
+                if now != version:
+                    version = now
+                    for session in list_sessions(database):
+                        if stop.is_set():
+                            return
+                        body = encode(make_registration(load_publishable(database, session.row_id)))
+                        if session.jobs and self._sent.get(session.uid) != hash(body):
+                            self._sent[session.uid] = hash(body)
+                            yield body
+                stop.wait(_LOOK_EVERY_S)
+        finally:
+            database.close()

@@ -1,0 +1,161 @@
+"""Talking to a glaas server over HTTP: one request at a time, with the standard library only."""
+
+import gzip
+import http.client
+import ipaddress
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import IO, Any, NoReturn
+from urllib.parse import urlsplit
+
+from roar import __version__
+from roar.errors import PublishError
+
+TIMEOUT_S = 120
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+_BUSY = frozenset({502, 503, 504})
+_TOO_MANY = 429
+_LONGEST_ANSWER = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Server:
+    """Where a glaas server is.
+
+    Attributes:
+        url: base URL without a trailing slash.
+        token: API token, or None where the server asks for none.
+    """
+
+    url: str
+    token: str | None = None
+
+
+def parse_server(url: str, token: str | None = None) -> Server:
+    """The server at `url`; a missing scheme is taken as https, on loopback as http.
+
+    Raises:
+        PublishError: it is no address of a web server, or the token would travel in clear text.
+    """
+    text = url.strip()
+    if "://" not in text:
+        host = text.partition("/")[0].rpartition(":")[0] or text.partition("/")[0]
+        text = ("http://" if _is_loopback(host) else "https://") + text
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError as error:
+        raise PublishError(f"{url!r} is not the address of a glaas server: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        raise PublishError(f"{url!r} is not the address of a glaas server.",
+                           hint="roar register --server https://glaas.example.com")
+    if token and parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise PublishError(f"The token is not sent to {parts.hostname} in clear text.", hint="use an https address")
+    return Server(url=f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}", token=token)
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """A registration is not sent on to an address that the user did not name."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Let the redirect be an error."""
+
+
+def _opener(server: Server) -> urllib.request.OpenerDirector:
+    handlers: list[urllib.request.BaseHandler] = [_NoRedirects()]
+    if _is_loopback(urlsplit(server.url).hostname or ""):
+        handlers.append(urllib.request.ProxyHandler({}))
+    return urllib.request.build_opener(*handlers)
+
+
+def post(server: Server, path: str, body: bytes) -> Any:
+    """The JSON that the server answers to the JSON `body`. A request that was cut short is sent again.
+
+    Raises:
+        PublishError: the server cannot be reached, or it refused; the message is its own.
+    """
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    return _send(server, path, gzip.compress(body, 1, mtime=0), headers)
+
+
+def get(server: Server, path: str) -> Any:
+    """The JSON at `path`.
+
+    Raises:
+        PublishError: as for `post`.
+    """
+    return _send(server, path, None, {})
+
+
+def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
+    request = urllib.request.Request(server.url + path, data=body, headers={  # noqa: S310  parse_server let only http(s) pass
+        **headers, "Accept": "application/json", "User-Agent": f"roar/{__version__}"})
+    if server.token:
+        request.add_unredirected_header("Authorization", f"Bearer {server.token}")
+    opener = _opener(server)
+    for pause_s in (*PAUSES_S, None):
+        try:
+            with opener.open(request, timeout=TIMEOUT_S) as answer:
+                return _read_json(server, answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                if pause_s is None or error.code not in _BUSY | {_TOO_MANY}:
+                    _refused(server, error)
+        except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
+            if pause_s is None or not _was_cut_short(error):
+                raise PublishError(f"{server.url} cannot be reached: {_reason(error)}.") from error
+        time.sleep(pause_s)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def _was_cut_short(error: Exception) -> bool:
+    """Whether the server was there and went away; nothing that it takes twice changes anything."""
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    return isinstance(reason, (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected,
+                               http.client.IncompleteRead))
+
+
+def _reason(error: Exception) -> str:
+    reason = error.reason if isinstance(error, urllib.error.URLError) else error
+    if isinstance(reason, TimeoutError):
+        return f"no answer within {TIMEOUT_S} s"
+    if isinstance(reason, socket.gaierror):
+        return "its name is not known"
+    if isinstance(reason, OSError) and reason.strerror:
+        return reason.strerror.lower()
+    return str(reason).rstrip(".")
+
+
+def _read_json(server: Server, answer: IO[bytes]) -> Any:
+    try:
+        return json.loads(answer.read(_LONGEST_ANSWER))
+    except ValueError as error:
+        raise PublishError(f"{server.url} answered, but not as a glaas server does.",
+                           hint="is this the right address?") from error
+
+
+def _refused(server: Server, error: urllib.error.HTTPError) -> NoReturn:
+    """Raise what the server's problem document says."""
+    try:
+        problem = json.loads(error.read(_LONGEST_ANSWER))
+        detail = str(problem["detail"])
+        flaws = [f"{flaw['pointer']}: {flaw['detail']}" for flaw in problem.get("errors", ())][:5]
+    except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
+        raise PublishError(f"{server.url} answered {error.code} {error.reason}, not as a glaas server does.",
+                           hint="is this the right address?") from None
+    hint = "roar login" if error.code in {401, 403} else None
+    raise PublishError("\n    ".join([f"{server.url} refused: {detail}", *flaws]), hint=hint) from None
