@@ -69,6 +69,14 @@ def iter_members(database: sqlite3.Connection, dataset_id: int) -> Iterator[Data
         yield DatasetMember(path=path, digest=digest.hex(), size=size)
 
 
+def load_offline_runs(database: sqlite3.Connection) -> list[tuple[int, TrackerRun]]:
+    """Tracker runs that were not uploaded as far as the record knows, each with its row."""
+    rows = database.execute(
+        "SELECT id, tracker, label, run_id, project, entity, name, run_group, server, url, state, how_to_view,"
+        " evidence, note FROM tracker_run WHERE state = 'offline' ORDER BY id")
+    return [(row[0], _tracker_run(row[1:])) for row in rows]
+
+
 def load_blob(database: sqlite3.Connection, digest: str) -> bytes | None:
     """Content that roar keeps itself, such as a patch; None where it is not kept."""
     row = database.execute("SELECT content FROM blob WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()

@@ -120,6 +120,13 @@ def update_tracker_run(database: sqlite3.Connection, update: RunUpdate) -> int:
     return cursor.rowcount
 
 
+def replace_tracker_run(database: sqlite3.Connection, row_id: int, run: TrackerRun) -> None:
+    """Put what is known now in the place of the tracker run in row `row_id`, within the open transaction."""
+    texts = _tracker_run_texts(run)
+    columns = ", ".join(f"{name} = CAST(? AS TEXT)" for name in _TRACKER_RUN_COLUMNS)
+    database.execute(f"UPDATE tracker_run SET {columns} WHERE id = ?", (*texts, row_id))  # noqa: S608  names of our own
+
+
 def set_label(database: sqlite3.Connection, target: tuple[str, int], key: str, value: str | None) -> bool:
     """Set (or with None: remove) one label of `target`, a pair of `job`, `artifact` or `session` and its row id.
 
@@ -309,13 +316,21 @@ def _insert_parts(database: sqlite3.Connection, job_id: int, job: Job, left_out:
 
 
 def _insert_tracker_run(database: sqlite3.Connection, job_id: int, run: TrackerRun) -> None:
+    texts = _tracker_run_texts(run)
+    places = ",".join(["CAST(? AS TEXT)"] * len(texts))
+    database.execute(f"INSERT INTO tracker_run (job_id, {', '.join(_TRACKER_RUN_COLUMNS)}) VALUES (?,{places})",  # noqa: S608  names of our own
+                     (job_id, *texts))
+
+
+_TRACKER_RUN_COLUMNS = ("tracker", "label", "run_id", "project", "entity", "name", "run_group", "server", "url",
+                        "state", "how_to_view", "evidence", "note")
+
+
+def _tracker_run_texts(run: TrackerRun) -> list[str | bytes | None]:
+    """The values of _TRACKER_RUN_COLUMNS."""
     texts = (run.tracker, run.label, run.run_id, run.project, run.entity, run.name, run.group, run.server, run.url,
              str(run.state), run.how_to_view, run.evidence, run.note)
-    places = ",".join(["CAST(? AS TEXT)"] * len(texts))
-    database.execute(
-        "INSERT INTO tracker_run (job_id, tracker, label, run_id, project, entity, name, run_group, server, url,"  # noqa: S608  places are question marks
-        f" state, how_to_view, evidence, note) VALUES (?,{places})",
-        (job_id, *(None if text is None else encoded(text) for text in texts)))
+    return [None if text is None else encoded(text) for text in texts]
 
 
 def _insert_label(database: sqlite3.Connection, column: str, target_id: int, key: str, value: str) -> None:

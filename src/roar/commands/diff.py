@@ -1,0 +1,138 @@
+"""`roar diff`: what differs between two jobs, the likely cause first."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from roar.commands.arguments import Parser
+from roar.commands.lineage import as_root
+from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError
+from roar.model import Job
+from roar.present.answer import print_json
+from roar.present.jobs import SHORT
+from roar.present.text import command_text, count_text, paint, printable, table
+from roar.query.differences import Change, Difference, compare
+from roar.query.jobs import load_blob, load_job
+from roar.query.references import JobReference, resolve
+
+_SHOWN = 20
+_SECTIONS = ("parameters", "inputs", "code", "packages", "host", "outputs", "result", "tracker_runs")
+_DIGESTED = frozenset({"inputs", "outputs"})
+
+
+def parser() -> Parser:
+    """The command line of `roar diff`."""
+    result = Parser("diff", "Show what differs between two jobs: what may have caused it first (parameters, inputs,"
+                    " code, packages, host), then what came of it. An artifact stands for the last job that made it.")
+    result.add_argument("a", metavar="A", help="the earlier job")
+    result.add_argument("b", metavar="B", help="the later job")
+    result.add_argument("--code", action="store_true", help="print the whole difference of the code")
+    result.add_argument("--all", action="store_true", help="cut no list")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Compare and print."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    before, after = (_load(opened, ref) for ref in (arguments.a, arguments.b))
+    difference = compare(before, after)
+    if arguments.json:
+        shape = {name: getattr(difference, name) for name in _SECTIONS}
+        print_json({"a": before.uid, "b": after.uid, "likely_causes": difference.causes(), **shape,
+                    "code_diff": code_difference(opened, before, after)})
+        return 0
+    _print(before, after, difference, None if arguments.all else _SHOWN)
+    if difference.code:
+        _print_code(code_difference(opened, before, after), arguments)
+    return 0
+
+
+def _load(opened: Opened, ref: str) -> Job:
+    root = as_root(opened, ref, resolve(opened.database, opened.workspace, ref))
+    if isinstance(root, JobReference):
+        return load_job(opened.database, root.row_id)
+    row = opened.database.execute("SELECT max(job_id) FROM file_written WHERE artifact_id = ?",
+                                  (root.row_id,)).fetchone()
+    if row[0] is None:
+        raise NotFoundError(f"{ref!r} was made by no recorded job.", hint="roar log")
+    return load_job(opened.database, row[0])
+
+
+def _print(before: Job, after: Job, difference: Difference, most: int | None) -> None:
+    for mark, job in (("a", before), ("b", after)):
+        print(f"{mark}  @{job.step} {job.uid[:8]}  {command_text(job.command)}")
+    causes = difference.causes()
+    if not difference.outputs:
+        print(paint("the outputs are the same", "green"))
+    elif causes:
+        print(f"likely {'cause' if len(causes) == 1 else 'causes'}: {paint(', '.join(causes), 'bold')}")
+    else:
+        print("nothing recorded explains it: the command may be random, or read what was not seen")
+    for name in _SECTIONS:
+        _print_section(name, getattr(difference, name), most)
+
+
+def _print_section(name: str, changes: Sequence[Change], most: int | None) -> None:
+    if not changes:
+        return
+    print(f"\n{paint(name.replace('_', ' '), 'bold')} ({len(changes):,})")
+    short = SHORT if name in _DIGESTED else None
+    rows = [(f"  {printable(change.name)}", _side(change.before, short), "→", _side(change.after, short))
+            for change in (changes if most is None else changes[:most])]
+    for line in table(rows):
+        print(line)
+    if most is not None and len(changes) > most:
+        print(f"  … and {len(changes) - most:,} more: --all")
+
+
+def _side(value: str | None, short: int | None) -> str:
+    return "(none)" if value is None else printable(value)[:short]
+
+
+def _print_code(text: str | None, arguments: "object") -> None:
+    if text is None:
+        print("  the commits are not in this repository, so their difference cannot be shown")
+    elif getattr(arguments, "code", False):
+        sys.stdout.write("\n" + "".join(f"{printable(line)}\n" for line in text.splitlines()))
+    elif text:
+        print(f"  {count_text(len(text.splitlines()), 'line')} of difference: --code")
+
+
+def code_difference(opened: Opened, before: Job, after: Job) -> str | None:
+    """The difference of the code as a patch; None where git cannot tell. Empty where only the branch differs."""
+    if before.git is None or after.git is None or not before.git.commit or not after.git.commit:
+        return None
+    text = ""
+    if before.git.commit != after.git.commit:
+        committed = _git_diff(opened.workspace.absolute(before.cwd), before.git.commit, after.git.commit)
+        if committed is None:
+            return None
+        text += committed
+    if before.git.patch != after.git.patch:
+        text += _patch_difference(opened, before.git.patch, after.git.patch)
+    return text
+
+
+def _git_diff(folder: str, before: str, after: str) -> str | None:
+    import subprocess  # noqa: PLC0415  only where commits differ
+
+    if not os.path.isdir(folder):
+        return None
+    try:
+        done = subprocess.run(["git", "diff", "--no-color", "--no-ext-diff", before, after], cwd=folder,
+                              capture_output=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.decode("utf-8", "backslashreplace") if done.returncode == 0 else None
+
+
+def _patch_difference(opened: Opened, before: str | None, after: str | None) -> str:
+    """How the uncommitted changes differ: each side's patch, `-` and `+` before its lines."""
+    import difflib  # noqa: PLC0415  only where patches differ
+
+    old, new = ([] if digest is None else (load_blob(opened.database, digest) or b"").decode(
+        "utf-8", "backslashreplace").splitlines(keepends=True) for digest in (before, after))
+    return "".join(difflib.unified_diff(old, new, "uncommitted changes of a", "uncommitted changes of b"))

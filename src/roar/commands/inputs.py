@@ -1,0 +1,47 @@
+"""`roar inputs`: the root inputs, and which of them nothing recorded produced."""
+
+from collections.abc import Sequence
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import open_record
+from roar.model import FileUse
+from roar.present.answer import print_json
+from roar.present.jobs import use_lines
+from roar.present.text import count_text, paint
+from roar.query.references import resolve
+from roar.query.roots import Root, find_roots, jobs_behind
+
+
+def parser() -> Parser:
+    """The command line of `roar inputs`."""
+    result = Parser("inputs", "List the root inputs of a session, or of what led to an artifact or job: what its jobs"
+                    " read and none of them made. Those that a recorded job outside made are told apart.")
+    result.add_argument("ref", metavar="REF", nargs="?", default="@",
+                        help="what to look behind (default: this session)")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Print the root inputs."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    found = resolve(opened.database, opened.workspace, arguments.ref)
+    roots = find_roots(opened.database, jobs_behind(opened.database, found))
+    if arguments.json:
+        print_json({"inputs": roots})
+        return 0
+    made = [root for root in roots if root.made_by is not None]
+    unknown = [root for root in roots if root.made_by is None]
+    _print(f"{count_text(len(unknown), 'root input')} that nothing recorded produced", unknown)
+    if made:
+        _print(f"{count_text(len(made), 'root input')} made by recorded jobs outside this graph", made)
+    return 0
+
+
+def _print(title: str, roots: Sequence[Root]) -> None:
+    print(paint(title, "bold"))
+    uses = [FileUse(path=root.path, digest=root.digest, size=root.size, kind=root.kind, files=root.files,
+                    note=root.note if root.made_by is None else f"made by job {root.made_by[:8]}") for root in roots]
+    for line in use_lines(uses):
+        print(f"  {line}")

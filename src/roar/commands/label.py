@@ -1,0 +1,61 @@
+"""`roar label`: set, unset or list labels."""
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError, UsageError
+from roar.present.answer import print_json
+from roar.present.text import printable
+from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference, resolve
+from roar.record.writer import set_label
+
+
+def parser() -> Parser:
+    """The command line of `roar label`."""
+    result = Parser("label", "Set, unset or list the labels of a job, an artifact or a session (@ for this one).")
+    result.add_argument("ref", metavar="REF", help="what to label")
+    result.add_argument("labels", metavar="KEY=VALUE", nargs="*", help="labels to set; none lists them")
+    result.add_argument("--unset", metavar="KEY", action="append", default=[], help="a label to remove")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Change the labels, then print what they are."""
+    arguments = parser().parse_args(argv)
+    pairs = [_pair(text) for text in arguments.labels]
+    opened = open_record()
+    target = _target(arguments.ref, resolve(opened.database, opened.workspace, arguments.ref))
+    for key in arguments.unset:
+        if not set_label(opened.database, target, key, None):
+            raise NotFoundError(f"{arguments.ref} has no label {key!r}.", hint=f"roar label {arguments.ref}")
+    for key, value in pairs:
+        set_label(opened.database, target, key, value)
+    labels = _labels(opened, target)
+    if arguments.json:
+        print_json({"labels": labels})
+    else:
+        for key, value in labels.items():
+            print(f"{printable(key)}={printable(value)}")
+    return 0
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(f"A label is KEY=VALUE, not {text!r}.", hint="roar label @-1 owner=alice")
+    return key, value
+
+
+def _target(ref: str, found: Reference) -> tuple[str, int]:
+    if isinstance(found, JobReference):
+        return "job", found.row_id
+    if isinstance(found, ArtifactReference):
+        return "artifact", found.row_id
+    if isinstance(found, SessionReference):
+        return "session", found.row_id
+    raise NotFoundError(f"{ref} is a tracker run: label the job that made it.", hint=f"roar show {ref}")
+
+
+def _labels(opened: Opened, target: tuple[str, int]) -> dict[str, str]:
+    return dict(opened.database.execute(
+        f"SELECT key, value FROM label WHERE {target[0]}_id = ? ORDER BY key", (target[1],)))  # noqa: S608  names of our own

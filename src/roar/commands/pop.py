@@ -1,0 +1,139 @@
+"""`roar pop`: forget the last job of the session. The user's files stay, unless asked otherwise."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from roar.commands.arguments import Parser
+from roar.commands.opening import Opened, open_record
+from roar.model import FileUse, Job, Kind
+from roar.present.answer import print_json
+from roar.present.text import command_text, count_text, printable
+from roar.query.files_now import digest_now
+from roar.query.jobs import iter_members, load_job
+from roar.query.references import resolve_job
+from roar.record.database import encoded
+from roar.record.writer import pop_job
+
+
+def parser() -> Parser:
+    """The command line of `roar pop`."""
+    result = Parser("pop", "Forget the last job of this session. No file is touched.")
+    result.add_argument("--delete-outputs", action="store_true",
+                        help="also delete the files that the job wrote: only those that are still as it wrote them,"
+                             " that it did not read as well, that no other job wrote, and that git does not track")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Forget the job, and delete what was asked for."""
+    arguments = parser().parse_args(argv)
+    opened = open_record()
+    job = load_job(opened.database, resolve_job(opened.database, opened.workspace, "@-1").row_id)
+    doomed = list(_deletable(opened, job)) if arguments.delete_outputs else []
+    pop_job(opened.database, job.uid)
+    deleted = [path for path in doomed if _delete(path)]
+    if arguments.json:
+        print_json({"popped": job.uid, "deleted": [opened.workspace.relative(path) for path in deleted]})
+        return 0
+    print(f"Forgot job {job.uid[:8]} (@{job.step}): {command_text(job.command)}")
+    for path in deleted:
+        print(f"deleted {printable(opened.workspace.relative(path))}")
+    kept = sum(use.files or 1 for use in job.outputs) - len(deleted)
+    if kept:
+        print(f"{count_text(kept, 'output')} left in place.")
+    return 0
+
+
+def _deletable(opened: Opened, job: Job) -> Iterator[str]:
+    """Absolute paths of the job's outputs that may go."""
+    read = {use.path for use in job.inputs}
+    files = [(path, digest) for use in job.outputs if not _is_shared(opened, job, use.path, use.digest)
+             for path, digest in _files(opened, use) if opened.workspace.relative(path) not in read]
+    tracked = _tracked([path for path, _ in files])
+    for path, digest in files:
+        if path in tracked or os.path.islink(path) or _is_shared(opened, job, opened.workspace.relative(path), digest):
+            continue
+        if _is_still(opened, path, digest):
+            yield path
+
+
+def _files(opened: Opened, use: FileUse) -> Iterator[tuple[str, str]]:
+    """The files of an output, absolute, each with its recorded digest."""
+    path = opened.workspace.absolute(use.path)
+    if use.digest is None:
+        return
+    if use.kind is Kind.FILE:
+        yield path, use.digest
+        return
+    row = opened.database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(use.digest),)).fetchone()
+    for member in iter_members(opened.database, row[0]):
+        yield os.path.join(path, member.path), member.digest
+
+
+def _is_shared(opened: Opened, job: Job, path: str, digest: str | None) -> bool:
+    """Whether another job wrote the same content to the same place: then it is that job's output, too."""
+    if digest is None:
+        return False
+    return opened.database.execute(
+        "SELECT 1 FROM file_written JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
+        " JOIN job ON job.id = job_id WHERE path = CAST(? AS TEXT) AND digest = ? AND job.uid <> ?",
+        (encoded(path), bytes.fromhex(digest), job.uid)).fetchone() is not None
+
+
+def _is_still(opened: Opened, path: str, digest: str) -> bool:
+    try:
+        return digest_now(opened.database, path) == digest
+    except OSError:
+        return False
+
+
+def _tracked(paths: list[str]) -> set[str]:
+    """Those of `paths` that git tracks. Where git cannot tell although there is a repository: all of them."""
+    tracked: set[str] = set()
+    trees: dict[str, str | None] = {}
+    inside: dict[str, list[str]] = {}
+    for path in paths:
+        folder = os.path.dirname(path)
+        if folder not in trees:
+            trees[folder] = _work_tree(folder)
+        tree = trees[folder]
+        if tree is not None:
+            inside.setdefault(tree, []).append(path)
+    for tree, members in inside.items():
+        listed = _listed(tree)
+        tracked.update(members if listed is None else listed.intersection(members))
+    return tracked
+
+
+def _work_tree(folder: str) -> str | None:
+    """The root of the git work tree that holds `folder`."""
+    while not os.path.lexists(os.path.join(folder, ".git")):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return folder
+
+
+def _listed(tree: str) -> set[str] | None:
+    """Absolute paths of all files that git tracks in a work tree; None where it cannot tell."""
+    try:
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=tree, capture_output=True, check=False)
+    except OSError:
+        done = None
+    if done is None or done.returncode:
+        sys.stderr.write(f"roar: git cannot tell what it tracks in {printable(tree)}, so nothing there is deleted\n")
+        return None
+    return {os.path.join(tree, os.fsdecode(name)) for name in done.stdout.split(b"\0") if name}
+
+
+def _delete(path: str) -> bool:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        sys.stderr.write(f"roar: {printable(path)} stays: {error.strerror}\n")
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""`roar recover`: finish the record of jobs whose `roar run` did not live to do it."""
+
+import sys
+
+from roar.commands.arguments import Parser
+from roar.errors import NotFoundError, RoarError
+from roar.observe.pending import Pending, load_pending
+from roar.present.answer import print_json
+from roar.present.text import command_text, count_text, printable
+from roar.workspace import Workspace, open_workspace
+
+
+def parser() -> Parser:
+    """The command line of `roar recover`."""
+    result = Parser("recover", "Finish the record of jobs whose `roar run` was killed or could not write. Jobs that"
+                    " are still running are left alone.")
+    result.add_argument("--list", action="store_true", help="only say which there are")
+    result.add_argument("--discard", metavar="UID", help="delete the evidence of one job instead")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Finish what can be finished; exit status 1 if something could not."""
+    arguments = parser().parse_args(argv)
+    workspace = open_workspace()
+    if arguments.discard:
+        return _discard(workspace, arguments.discard)
+    running, abandoned, broken = _sorted(workspace)
+    recovered: list[str] = []
+    failed: dict[str, str] = dict(broken)
+    if not arguments.list:
+        for pending in abandoned:
+            try:
+                _finish(workspace, pending.uid)
+                recovered.append(pending.uid)
+            except RoarError as error:
+                failed[pending.uid] = error.message
+    if arguments.json:
+        print_json({"running": [pending.uid for pending in running], "recovered": recovered, "failed": failed,
+                    "waiting": [pending.uid for pending in abandoned if pending.uid not in {*recovered, *failed}]})
+    else:
+        _print(running, abandoned, recovered, failed)
+    return 1 if failed else 0
+
+
+def _finish(workspace: Workspace, uid: str) -> None:
+    from roar.commands.run import finish_pending  # noqa: PLC0415  only where there is something to finish
+
+    finish_pending(workspace, uid)
+
+
+def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[str, str]]:
+    """Jobs that run, jobs that were abandoned, and by uid why evidence cannot be read."""
+    running: list[Pending] = []
+    abandoned: list[Pending] = []
+    broken: dict[str, str] = {}
+    for uid in workspace.pending_uids():
+        try:
+            pending = load_pending(workspace.pending_job(uid))
+        except RoarError as error:
+            broken[uid] = error.message
+            continue
+        (abandoned if pending.abandoned() else running).append(pending)
+    return running, abandoned, broken
+
+
+def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str], failed: dict[str, str]) -> None:
+    for pending in running:
+        print(f"{pending.uid[:8]}  is running      {command_text(pending.command)}")
+    for pending in abandoned:
+        if pending.uid not in failed:
+            word = "is recorded now" if pending.uid in recovered else "was cut short "
+            print(f"{pending.uid[:8]}  {word} {command_text(pending.command)}")
+    for uid, reason in failed.items():
+        sys.stderr.write(f"roar: job {uid[:8]} cannot be recorded: {printable(reason)}\n"
+                         f"  try: roar recover --discard {uid[:8]}\n")
+    if not running and not abandoned and not failed:
+        print("Every job is recorded.")
+    elif recovered:
+        print(f"{count_text(len(recovered), 'job')} recovered.")
+
+
+def _discard(workspace: Workspace, uid: str) -> int:
+    found = [name for name in workspace.pending_uids() if name.startswith(uid)]
+    if len(found) != 1:
+        raise NotFoundError(f"No single job with evidence that is not recorded starts with {uid!r}.",
+                            hint="roar recover --list", candidates=tuple(found))
+    import shutil  # noqa: PLC0415  only here
+
+    shutil.rmtree(workspace.pending_job(found[0]))
+    print(f"The evidence of job {found[0][:8]} is deleted; that job is not in the record.")
+    return 0

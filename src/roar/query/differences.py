@@ -1,0 +1,138 @@
+"""What differs between two jobs, the likely causes apart from the effects."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from roar.model import FileUse, Host, Job, Package, TrackerRun
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One thing that differs; None where one side has no such thing."""
+
+    name: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """Two jobs compared.
+
+    Attributes:
+        parameters: the words of the commands: options by name, others by position.
+        inputs, outputs: by path, with digests.
+        code: `commit`, `branch`, `patch`.
+        packages: the interpreter as `python`, and distributions by name.
+        host: facts about the machine.
+        result: exit code and state.
+        tracker_runs: by tracker, with URL or id.
+    """
+
+    parameters: tuple[Change, ...] = ()
+    inputs: tuple[Change, ...] = ()
+    code: tuple[Change, ...] = ()
+    packages: tuple[Change, ...] = ()
+    host: tuple[Change, ...] = ()
+    outputs: tuple[Change, ...] = ()
+    result: tuple[Change, ...] = ()
+    tracker_runs: tuple[Change, ...] = ()
+
+    def causes(self) -> list[str]:
+        """What could have made the outputs differ, the likely first."""
+        return [name for name in ("parameters", "inputs", "code", "packages", "host") if getattr(self, name)]
+
+
+def compare(before: Job, after: Job) -> Difference:
+    """What differs between two jobs."""
+    return Difference(
+        parameters=_changes(_parameters(before), _parameters(after)),
+        inputs=_changes(_digests(before.inputs), _digests(after.inputs)),
+        code=_changes(_code(before), _code(after)),
+        packages=_changes(_packages(before), _packages(after)),
+        host=_changes(_host(before.host), _host(after.host)),
+        outputs=_changes(_digests(before.outputs), _digests(after.outputs)),
+        result=_changes(_result(before), _result(after)),
+        tracker_runs=_changes(_runs(before.tracker_runs), _runs(after.tracker_runs)))
+
+
+def _changes(before: dict[str, str], after: dict[str, str]) -> tuple[Change, ...]:
+    names = dict.fromkeys((*before, *after))
+    return tuple(Change(name=name, before=before.get(name), after=after.get(name)) for name in names
+                 if before.get(name) != after.get(name))
+
+
+_OPTION = re.compile(r"(--?[A-Za-z][^=\s]*|\+{0,2}[A-Za-z_][\w.@/]*)=(.*)", re.DOTALL)
+
+
+def _parameters(job: Job) -> dict[str, str]:
+    """The command's words by option name, or by their place among the words that are no option."""
+    parameters: dict[str, str] = {}
+    for name, value in _pairs(job.command):
+        key, number = name, 2
+        while key in parameters:
+            key, number = f"{name} ({number})", number + 1
+        parameters[key] = value
+    if job.cwd != ".":
+        parameters["folder"] = job.cwd
+    return parameters
+
+
+def _pairs(command: Sequence[str]) -> Iterator[tuple[str, str]]:
+    words = list(command)
+    place = 0
+    while words:
+        word = words.pop(0)
+        option = _OPTION.fullmatch(word)
+        if option and place:
+            yield option[1], option[2]
+        elif re.match(r"--?[A-Za-z]", word):
+            takes_value = bool(words) and not re.match(r"--?[A-Za-z]", words[0]) and not _OPTION.fullmatch(words[0])
+            yield word, words.pop(0) if takes_value else "given"
+        else:
+            yield f"word {place}" if place else "program", word
+        place += 1
+
+
+def _digests(uses: Sequence[FileUse]) -> dict[str, str]:
+    return {use.path: use.digest or "no digest" for use in uses}
+
+
+def _code(job: Job) -> dict[str, str]:
+    if job.git is None:
+        return {}
+    facts = {"commit": job.git.commit, "branch": job.git.branch, "patch": job.git.patch}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _packages(job: Job) -> dict[str, str]:
+    if job.python is None:
+        return {}
+    packages: Sequence[Package] = job.python.packages
+    return {"python": job.python.version} | {package.name: package.version for package in packages}
+
+
+def _host(host: Host | None) -> dict[str, str]:
+    if host is None:
+        return {}
+    facts = {"os": host.os, "machine": host.machine, "cpu": host.cpu, "cpus": str(host.cpus),
+             "memory": None if host.memory is None else str(host.memory), "gpus": ", ".join(host.gpus) or None}
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _result(job: Job) -> dict[str, str]:
+    result = {"state": str(job.state)}
+    if job.exit_code is not None:
+        result["exit code"] = str(job.exit_code)
+    return result
+
+
+def _runs(runs: Sequence[TrackerRun]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for run in runs:
+        key, number = run.label, 2
+        while key in found:
+            key, number = f"{run.label} ({number})", number + 1
+        found[key] = run.url or run.run_id
+    return found
