@@ -146,17 +146,20 @@ def _run_unrecorded(request: Request, error: Exception) -> int:
 
 def _begin(workspace: Workspace, request: Request) -> Pending:
     """Write down what is known before the command starts."""
-    import tempfile  # noqa: PLC0415  for the folder that the command's tempfile will use
-
     uid = os.urandom(16).hex()
     pid = os.getpid()
     cwd = os.getcwd()
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
                       started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), name=request.name,
-                      labels=request.labels, home=os.path.expanduser("~"), tmpdir=tempfile.gettempdir(),
+                      labels=request.labels, home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
                       repository=find_repository(cwd))
     write_pending(pending)
     return pending
+
+
+def _temporary_folder() -> str:
+    """Where programs put their temporary files (environ(7), and Python's tempfile; importing that takes 10 ms)."""
+    return next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "/tmp")  # noqa: S108
 
 
 def _gather(pending: Pending, head: str | None) -> Pending:

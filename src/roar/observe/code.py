@@ -4,7 +4,6 @@ git itself is asked, with its optional locks off, so that nothing in the reposit
 """
 
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,6 +46,8 @@ def find_repository(start: str) -> str | None:
 
 def _git(root: str, *arguments: str) -> bytes | None:
     """The output of one git command, None where it failed. Run apart from the terminal: Ctrl-C is the command's."""
+    import subprocess  # noqa: PLC0415  only inside a repository
+
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
         done = subprocess.run(["git", "-C", root, *arguments], env=environment, stdin=subprocess.DEVNULL,
@@ -159,6 +160,8 @@ def untracked(root: str, paths: Sequence[str]) -> list[str]:
 
 def addition_patch(root: str, path: str) -> bytes:
     """A patch that adds one untracked file, in git's own form; empty where it cannot be made."""
+    import subprocess  # noqa: PLC0415  only inside a repository
+
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     name = os.path.relpath(path, root)
     try:

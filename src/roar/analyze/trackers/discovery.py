@@ -66,7 +66,7 @@ def load_trackers(enabled: Mapping[str, bool]) -> Loaded:
 def known_trackers() -> list[KnownTracker]:
     """Every tracker that is installed, by name."""
     known = []
-    for candidate in _candidates():
+    for candidate in _candidates(complete=True):
         tracker, problem = _load(candidate)
         known.append(KnownTracker(
             candidate.name, tracker.label if tracker else candidate.name, candidate.source, problem,
@@ -88,11 +88,17 @@ def environment_names(enabled: Mapping[str, bool]) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _candidates() -> list[_Candidate]:
-    """All entry points, each name once: a built-in tracker cannot be replaced by another distribution."""
-    from importlib.metadata import entry_points  # noqa: PLC0415  44 ms; not needed before the command has started
+def _candidates(*, complete: bool = False) -> list[_Candidate]:
+    """All entry points, each name once: a built-in tracker cannot be replaced by another distribution.
 
+    Args:
+        complete: ask for the built-in ones too, for the name of the distribution that brings them.
+    """
     found = {name: _Candidate(name, f"{PACKAGE}.{name}:TRACKER", f"{PACKAGE}.{name}") for name in ENVIRONMENT}
+    if not complete and not any(_folders_with_plugins()):
+        return list(found.values())
+    from importlib.metadata import entry_points  # noqa: PLC0415  44 ms
+
     for point in entry_points(group=GROUP):
         built_in = point.module.startswith(PACKAGE + ".")
         if point.name not in ENVIRONMENT or built_in:
