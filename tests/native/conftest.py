@@ -1,0 +1,108 @@
+"""Runs programs under the native tracer itself, as root or as an ordinary user, and reads what it saw."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from roar.observe import log as event_log
+from roar.observe import tracing
+from roar.observe.trace import Trace
+
+ORDINARY_USER = 65534
+AS_ORDINARY_USER = ["setpriv", f"--reuid={ORDINARY_USER}", f"--regid={ORDINARY_USER}", "--clear-groups"]
+STORIES = Path(__file__).parent
+
+
+@dataclass
+class Outcome:
+    """What came of one traced run."""
+
+    trace: Trace
+    exit_code: int
+    output: str
+    mode: str
+    messages: list[str]
+
+
+def _run_traced(
+    command: list[str], folder: Path, mode: str, *, user: str = "root", timeout: float = 120, names: str = "HOME:STORY_*"
+) -> Outcome:
+    log = folder / "event.log"
+    reader, writer = os.pipe()
+    tracer = [
+        tracing._TRACER, "--log", str(log), "--mode", mode, "--library", tracing._LIBRARY,
+        "--canary", tracing._CANARY, "--status", str(writer), "--environment", names, "--", *command,
+    ]  # fmt: skip
+    if user != "root":
+        tracer = [*AS_ORDINARY_USER, *tracer]
+    done = subprocess.run(
+        tracer, cwd=folder, pass_fds=[writer], capture_output=True, timeout=timeout, check=False, text=True
+    )
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        messages = file.read().splitlines()
+    trace = event_log.load_trace(log)
+    ended = event_log.load_ended(log)
+    log.unlink(missing_ok=True)
+    return Outcome(trace, ended.exit_code if ended else -1, done.stdout + done.stderr, trace.mode, messages)
+
+
+@pytest.fixture(scope="session")
+def run_traced() -> Callable[..., Outcome]:
+    return _run_traced
+
+
+@pytest.fixture(scope="session")
+def open_folder() -> Iterator[Path]:
+    """A folder that an ordinary user can reach; pytest's own can only be entered by their owner."""
+    folder = Path(tempfile.mkdtemp(prefix="roar-native-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def build(open_folder) -> Callable[..., Path]:
+    """Compile a C program once for all tests; skip where the compiler is missing or cannot do it."""
+    made: dict[str, Path] = {}
+
+    def compile_once(source: Path, *flags: str, compiler: str = "gcc") -> Path:
+        if source.stem not in made:
+            if shutil.which(compiler) is None:
+                pytest.skip(f"{compiler} is not installed")
+            target = open_folder / f"program-{source.stem}"
+            command = [compiler, "-O1", "-Wall", "-o", str(target), str(source), *flags]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                pytest.fail(done.stderr)
+            made[source.stem] = target
+        return made[source.stem]
+
+    return compile_once
+
+
+@pytest.fixture
+def story_folder(open_folder) -> Iterator[Callable[[str], Path]]:
+    """Make a folder with the files that the stories start from, owned by the user who will run them."""
+    made: list[Path] = []
+
+    def make(user: str) -> Path:
+        folder = Path(tempfile.mkdtemp(prefix="story-", dir=open_folder))
+        made.append(folder)
+        (folder / "data").mkdir()
+        for name in ("in.txt", "old.txt", "data/in.txt"):
+            (folder / name).write_text("input\n")
+        for path in (folder, *folder.rglob("*")):
+            if user != "root":
+                os.chown(path, ORDINARY_USER, ORDINARY_USER)
+        return folder
+
+    yield make
+    for folder in made:
+        shutil.rmtree(folder, ignore_errors=True)
