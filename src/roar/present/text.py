@@ -12,6 +12,7 @@ from roar.wire import shown
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
+_SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'["$`\\!]')
 _KIB = 1024
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -29,7 +30,14 @@ def _escape(match: re.Match[str]) -> str:
 
 def command_text(command: Sequence[str]) -> str:
     """A command as one would type it, on one line."""
-    return printable(shlex.join(command))
+    return printable(" ".join(_quoted(word) for word in command))
+
+
+def _quoted(word: str) -> str:
+    """`word` quoted for a shell; unlike `shlex.quote` readable where it holds single quotes."""
+    if "'" in word and not _SPECIAL_IN_DOUBLE_QUOTES.search(word):
+        return f'"{word}"'
+    return shlex.quote(word)
 
 
 def wants_colour() -> bool:

@@ -1,0 +1,108 @@
+"""`roar completion`: completion for bash, zsh and fish."""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from importlib import import_module
+
+from roar.cli import VERBS
+from roar.commands.arguments import Parser
+from roar.errors import RoarError
+
+_BASH = """\
+_roar() {
+    local IFS=$'\\n'
+    COMPREPLY=($(roar completion words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
+    [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default
+}
+complete -F _roar roar
+"""
+
+_ZSH = """\
+#compdef roar
+_roar() {
+    local -a found
+    found=("${(@f)$(roar completion words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
+    if [[ -n "${found[1]}" ]]; then compadd -a found; else _default; fi
+}
+if [[ "${funcstack[1]}" = "_roar" ]]; then _roar "$@"; else compdef _roar roar; fi
+"""
+
+_FISH = """\
+function __roar_words
+    set -l typed (commandline -opc) (commandline -ct)
+    roar completion words -- $typed[2..-1] 2>/dev/null
+end
+complete -c roar -f -a '(__roar_words)'
+complete -c roar -n '__fish_seen_subcommand_from run show lineage label log diff' -F
+"""
+
+_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+_TAKES_REF = frozenset({"show", "lineage", "diff", "label", "inputs", "register", "run"})
+_STEPS = 100
+
+
+def parser() -> Parser:
+    """The command line of `roar completion`."""
+    result = Parser("completion", "Print the completion script of a shell. bash: source <(roar completion bash);"
+                    " zsh: source <(roar completion zsh); fish: roar completion fish | source")
+    result.add_argument("shell", choices=tuple(_SCRIPTS), metavar="SHELL", help="bash, zsh or fish")
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Print a script, or the words that may stand next."""
+    if argv[:2] == ["words", "--"]:  # what the scripts call with all that is typed after `roar`, `--` included
+        for word in words(argv[2:]):
+            print(word)
+        return 0
+    sys.stdout.write(_SCRIPTS[parser().parse_args(argv).shell])
+    return 0
+
+
+def words(typed: list[str]) -> list[str]:
+    """What may stand in the place of the last of `typed`: verbs, a verb's options, steps. Files are the shell's."""
+    start = typed[-1] if typed else ""
+    if len(typed) <= 1:
+        return [verb for group in VERBS.values() for verb in group if verb.startswith(start)]
+    verb = typed[0]
+    if start.startswith("-"):
+        return [option for option in _options(verb) if option.startswith(start)]
+    if start.startswith("@") and verb in _TAKES_REF:
+        return [step for step in _steps() if step.startswith(start)]
+    if verb == "config" and len(typed) == 2:  # noqa: PLR2004  the verb and the key
+        from roar.config import SETTINGS  # noqa: PLC0415  only for this verb
+
+        return [setting.key for setting in SETTINGS if setting.key.startswith(start)]
+    if verb == "completion":
+        return [shell for shell in _SCRIPTS if shell.startswith(start)]
+    return []
+
+
+def _options(verb: str) -> list[str]:
+    """The options that a verb's own help names."""
+    if not any(verb in group for group in VERBS.values()):
+        return []
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit, RoarError):
+        import_module(f"roar.commands.{verb}").main(["--help"])
+    return sorted(set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text.getvalue())))
+
+
+def _steps() -> list[str]:
+    """The last steps of this session."""
+    from roar.query.references import find_current_session  # noqa: PLC0415  only for a REF
+    from roar.record.database import open_database  # noqa: PLC0415
+    from roar.workspace import find_workspace  # noqa: PLC0415
+
+    workspace = find_workspace()
+    if not os.path.exists(workspace.database):
+        return []
+    database = open_database(workspace.database)
+    session = find_current_session(database)
+    if session is None:
+        return []
+    last = database.execute("SELECT max(number) FROM step WHERE session_id = ?", (session.row_id,)).fetchone()[0] or 0
+    return ["@-1", *(f"@{number}" for number in range(last, max(last - _STEPS, 0), -1))]

@@ -1,0 +1,143 @@
+"""`roar doctor`: check that roar works here, each failing line with what mends it."""
+
+import os
+import platform
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from roar import __version__
+from roar.commands.arguments import Parser
+from roar.config import load_settings
+from roar.errors import RoarError
+from roar.present.answer import print_json
+from roar.present.text import paint, printable, size_text
+from roar.workspace import Workspace, find_workspace
+
+_LEAST_FREE = 1 << 30  # bytes
+
+
+class Check(NamedTuple):
+    """One thing looked at. `ok` is None where it is only told, neither right nor wrong."""
+
+    name: str
+    ok: bool | None
+    text: str
+    hint: str | None = None
+
+
+def parser() -> Parser:
+    """The command line of `roar doctor`."""
+    result = Parser("doctor", "Check that roar works here: what can be observed, the record, the settings, git. Exit"
+                    " status 1 if something is wrong.")
+    result.add_json()
+    return result
+
+
+def main(argv: list[str]) -> int:
+    """Look at everything and print what was found."""
+    arguments = parser().parse_args(argv)
+    workspace = find_workspace()
+    checks = [check for look in _LOOKS for check in look(workspace)]
+    if arguments.json:
+        print_json({"checks": [check._asdict() for check in checks]})
+    else:
+        for check in checks:
+            print(_line(check))
+    return 1 if any(check.ok is False for check in checks) else 0
+
+
+def _line(check: Check) -> str:
+    mark = {True: paint("ok   ", "green"), False: paint("wrong", "red"), None: "     "}[check.ok]
+    hint = f"\n        try: {check.hint}" if check.hint else ""
+    return f"{mark} {check.name}: {printable(check.text)}{hint}"
+
+
+def _versions(_workspace: Workspace) -> Iterator[Check]:
+    yield Check("roar", None, f"{__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version},"
+                f" {platform.system()} {platform.release()} {platform.machine()}")
+
+
+def _tracer(_workspace: Workspace) -> Iterator[Check]:
+    """Every mode is told; it is wrong only if none works."""
+    try:
+        from roar.observe.tracing import available_modes  # noqa: PLC0415  starts the tracer: only here
+
+        modes = available_modes()
+    except (ImportError, OSError, RoarError) as error:
+        yield Check("tracer", False, f"cannot be started: {error}", "pip install --force-reinstall roar-lineage")
+        return
+    works = [mode for mode, reason in modes.items() if reason is None]
+    yield Check("tracer", bool(works), f"{works[0]} mode will be used" if works else
+                "no mode works here: commands run, but nothing is observed")
+    for mode, reason in modes.items():
+        yield Check(f"tracer mode {mode}", None, "works" if reason is None else reason)
+
+
+def _git(_workspace: Workspace) -> Iterator[Check]:
+    found = shutil.which("git")
+    yield Check("git", bool(found), found or "is not installed: the code's commit and changes are not recorded",
+                None if found else "apt-get install git")
+
+
+def _workspace(workspace: Workspace) -> Iterator[Check]:
+    if not os.path.isdir(workspace.folder):
+        yield Check("workspace", None, f"none yet; the first job makes {workspace.folder}")
+        return
+    writable = os.access(workspace.folder, os.W_OK)
+    yield Check("workspace", writable, workspace.root if writable else f"{workspace.folder} cannot be written",
+                None if writable else f"ls -ld {workspace.folder}")
+    free = shutil.disk_usage(workspace.folder).free
+    yield Check("disk", free >= _LEAST_FREE, f"{size_text(free)} free", None if free >= _LEAST_FREE else "df -h .")
+    waiting = workspace.pending_uids()
+    yield Check("evidence", None, f"{len(waiting)} jobs running or not recorded yet" if waiting else
+                "every job is recorded", "roar recover" if waiting else None)
+
+
+def _record(workspace: Workspace) -> Iterator[Check]:
+    if not os.path.exists(workspace.database):
+        return
+    from roar.record.database import open_database  # noqa: PLC0415  a broken record must not stop the other checks
+
+    try:
+        database = open_database(workspace.database)
+        found = [row[0] for row in database.execute("PRAGMA integrity_check(5)")]
+        dangling = database.execute("PRAGMA foreign_key_check").fetchmany(5)
+        jobs, artifacts = database.execute(
+            "SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM artifact)").fetchone()
+    except RoarError as error:
+        yield Check("record", False, error.message, error.hint)
+        return
+    except sqlite3.Error as error:
+        yield Check("record", False, f"{workspace.database} is broken: {error}",
+                    f"sqlite3 {workspace.database} .recover")
+        return
+    ok = found == ["ok"] and not dangling
+    size = size_text(os.path.getsize(workspace.database))
+    yield Check("record", ok, f"{jobs:,} jobs, {artifacts:,} artifacts, {size}" if ok else
+                f"{workspace.database} is damaged: {'; '.join(found)}; {len(dangling)} dangling rows",
+                None if ok else f"sqlite3 {workspace.database} .recover")
+
+
+def _settings(workspace: Workspace) -> Iterator[Check]:
+    try:
+        settings = load_settings(workspace)
+    except RoarError as error:
+        yield Check("settings", False, error.message, error.hint)
+        return
+    yield Check("settings", True, "readable")
+    from roar.analyze.trackers.discovery import known_trackers  # noqa: PLC0415  finds plug-ins: only here
+
+    known = known_trackers()
+    for tracker in known:
+        if tracker.problem:
+            yield Check(f"tracker {tracker.name}", False, tracker.problem, f"pip install --upgrade {tracker.source}")
+    for name in settings.named_trackers():
+        if name not in {tracker.name for tracker in known}:
+            yield Check("settings", False, f"{settings.tracker(name).origin} switches the tracker {name!r}, which is"
+                        " not installed", "roar trackers")
+
+
+_LOOKS: tuple[Callable[[Workspace], Iterator[Check]], ...] = (
+    _versions, _tracer, _git, _workspace, _record, _settings)
