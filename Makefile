@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-SOURCES = $(shell find native src -type f \( -name '*.c' -o -name '*.h' -o -name '*.S' \)) CMakeLists.txt pyproject.toml
+SOURCES = $(shell find native src -type f -not -path '*/__pycache__/*' -not -path '*/_native/*') CMakeLists.txt pyproject.toml
 
 .PHONY: help demo test test-trackers bench lint docs clean
 .DEFAULT_GOAL := help
@@ -34,8 +34,9 @@ $(VENV)/.made:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
 	@touch $@
 
+# Installed, not editable: the hook of an editable install would be loaded by every command that is observed.
 $(VENV)/.roar: $(VENV)/.made $(SOURCES)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[server]'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.roar examples/digits/requirements.txt

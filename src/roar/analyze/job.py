@@ -5,18 +5,19 @@ import stat
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from roar.analyze.datasets import fold_datasets
 from roar.analyze.digest import Digested, digest_files, find_regular, identity
 from roar.analyze.fold import Made, PathUse, fold
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots, is_source
-from roar.analyze.trackers.analysis import TrackerAnalysis, analyze_trackers
-from roar.analyze.trackers.contract import Ownership
-from roar.analyze.trackers.evidence import TrackerFacts
 from roar.model import FileUse, Python, TrackerRun, TrackerSummary
 from roar.observe.trace import Signature, Trace
 from roar.wire import Dataset
+
+if TYPE_CHECKING:
+    from roar.analyze.trackers.analysis import TrackerAnalysis
 
 Known = Callable[[Iterable[Signature]], Mapping[tuple[int, int, int, int, int], str]]
 
@@ -74,7 +75,7 @@ class Analysis:
     left_out: dict[str, int] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    tracker_analysis: TrackerAnalysis | None = None
+    tracker_analysis: "TrackerAnalysis | None" = None
 
 
 def analyze(trace: Trace, around: Surroundings, known: Known,
@@ -90,8 +91,12 @@ def analyze(trace: Trace, around: Surroundings, known: Known,
     uses = fold(trace.events)
     _add_programs(uses, trace)
     result = Analysis()
-    owned = _trackers(trace, uses, around, result)
-    kept = _Kept(around, uses, owned)
+    plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
+                        remove=around.filter_remove)
+    categories = {path: plumbing.category(path) for path in uses}
+    nothing = not trace.console and not around.environment and KEPT not in categories.values()
+    owned = {} if nothing else _trackers(trace, uses, around, result)
+    kept = _Kept(around, uses, owned, categories, plumbing)
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
     inside = os.path.join(around.root, "")
@@ -126,6 +131,10 @@ def _trackers(trace: Trace, uses: Mapping[str, PathUse], around: Surroundings, r
     """By path, the tracker that owns it and whether it is payload. A failure of the layer loses nothing else."""
     if not any(around.trackers.values()):
         return {}
+    from roar.analyze.trackers.analysis import analyze_trackers  # noqa: PLC0415  only where there is evidence
+    from roar.analyze.trackers.contract import Ownership  # noqa: PLC0415
+    from roar.analyze.trackers.evidence import TrackerFacts  # noqa: PLC0415
+
     facts = TrackerFacts(uses=uses, processes=trace.processes, console=trace.console, environment=around.environment,
                          cwd=around.cwd, home=around.home, tmpdir=around.tmpdir, started_at=around.started_ns,
                          ended_at=around.ended_ns, workspace=around.root)
@@ -143,8 +152,8 @@ def _trackers(trace: Trace, uses: Mapping[str, PathUse], around: Surroundings, r
 class _Kept:
     """The uses that may be artifacts, under their real paths, and counts of the others."""
 
-    def __init__(self, around: Surroundings, uses: Mapping[str, PathUse], owned: Mapping[str, tuple[str, bool]]
-                 ) -> None:
+    def __init__(self, around: Surroundings, uses: Mapping[str, PathUse], owned: Mapping[str, tuple[str, bool]],
+                 categories: Mapping[str, str], plumbing: Plumbing) -> None:
         self.left_out: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.sources: set[str] = set()
@@ -154,8 +163,8 @@ class _Kept:
         self._owned = owned
         self._real: dict[str, str] = {}
         self._by_path: dict[str, PathUse] = {}
-        self._plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root,
-                                  add=around.filter_add, remove=around.filter_remove)
+        self._categories = categories
+        self._plumbing = plumbing
         for use in uses.values():
             if use.made is not Made.DIRECTORY and (use.read or use.written):
                 self._sort(use)
@@ -168,7 +177,7 @@ class _Kept:
             if payload and use.written and use.exists:
                 self.payloads.append(use)
             return
-        category = self._plumbing.category(use.path)
+        category = self._categories[use.path]
         if category != KEPT:
             self.left_out[category] += 1
         elif use.made is Made.SYMLINK and use.written:

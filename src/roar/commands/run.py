@@ -8,12 +8,12 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from roar.analyze.trackers.discovery import environment_names
+from roar.analyze.trackers.discovery import concerns, environment_names
 from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.observe.code import find_repository, read_head
@@ -108,11 +108,12 @@ def main(argv: list[str]) -> int:
 def _run(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> int:
     """Start the command first, do everything else while it runs, record it when it has ended."""
     head = read_head(pending.repository) if pending.repository else None
+    switches = tracker_switches(settings)
     began = time.monotonic()
     traced = start(request.command, log=Path(pending.log), mode=settings.text("tracer.mode"),
-                   environment_names=environment_names(tracker_switches(settings)))
+                   environment_names=environment_names(switches))
     try:
-        pending = _gather(pending, head)
+        pending = _gather(pending, head, switches)
     except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
         _warn(request, f"facts about the code and the machine are missing: {error}")
     ended = traced.wait()
@@ -162,19 +163,27 @@ def _temporary_folder() -> str:
     return next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "/tmp")  # noqa: S108
 
 
-def _gather(pending: Pending, head: str | None) -> Pending:
+def _gather(pending: Pending, head: str | None, switches: Mapping[str, bool]) -> Pending:
     """The facts that need time: code, machine, and what trackers want of the environment."""
-    from roar.analyze.trackers.analysis import initial_environment  # noqa: PLC0415  while the command runs
-    from roar.observe.code import read_code  # noqa: PLC0415
+    from roar.observe.code import read_code  # noqa: PLC0415  while the command runs
     from roar.observe.machine import read_host  # noqa: PLC0415
 
     code = read_code(pending.cwd, head=head)
-    pending = replace(pending, host=read_host(), environment=dict(initial_environment(os.environ)),
+    pending = replace(pending, host=read_host(), environment=_environment(switches),
                       git=code.git if code else None, code_note=code.note if code else None)
     write_pending(pending, patch=code.patch if code else None)
     import roar.record.evidence  # noqa: F401, PLC0415  loaded while the command runs, so that recording starts at once
 
     return pending
+
+
+def _environment(switches: Mapping[str, bool]) -> dict[str, str]:
+    """What the trackers want to see of the initial environment; never a secret."""
+    if not concerns(os.environ, switches):
+        return {}
+    from roar.analyze.trackers.analysis import initial_environment  # noqa: PLC0415  loads every tracker
+
+    return initial_environment(os.environ, switches)
 
 
 def _keep_end(pending: Pending, ended: Ended, traced: Traced, duration_s: float) -> Pending:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
-from roar.analyze.trackers.environment import ENVIRONMENT
+from roar.analyze.trackers.environment import ENVIRONMENT, TOKENS
 
 if TYPE_CHECKING:
     from roar.analyze.trackers.contract import Tracker
@@ -86,6 +86,16 @@ def environment_names(enabled: Mapping[str, bool]) -> tuple[str, ...]:
                 tracker, _ = _load(candidate)
                 names |= set(tracker.environment) if tracker else set()
     return tuple(sorted(names))
+
+
+def concerns(environ: Mapping[str, str], enabled: Mapping[str, bool]) -> bool:
+    """Whether a tracker that is on looks at any variable of `environ`. Loads nothing but other distributions'."""
+    if any(_folders_with_plugins()):
+        return True
+    tokens = {name for tracker, names in TOKENS.items() if is_enabled(tracker, enabled) for name in names}
+    declared = tokens.union(environment_names(enabled))
+    prefixes = tuple(name[:-1] for name in declared if name.endswith("*"))
+    return any(name in declared or (prefixes and name.startswith(prefixes)) for name in environ)
 
 
 def _candidates(*, complete: bool = False) -> list[_Candidate]:

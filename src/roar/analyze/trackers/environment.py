@@ -45,3 +45,6 @@ ENVIRONMENT: dict[str, tuple[str, ...]] = {
     "pluto": ("PLUTO_URL_APP",),
 }
 """Tracker name → variables; an entry that ends in `*` is a prefix."""
+
+TOKENS: dict[str, tuple[str, ...]] = {"neptune": ("NEPTUNE_API_TOKEN",), "comet": ("COMET_API_KEY",)}
+"""Tracker name → secrets that hide the address of a server; only that address is ever taken out of them."""
