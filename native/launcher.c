@@ -348,6 +348,20 @@ static int start_command(int *socket)
     return try_mode(LOG_MODE_NONE, socket);
 }
 
+/* A pipe behind the command's output must close when the command ends, though a daemon keeps the supervisor alive.
+ * Guard and supervisor share their descriptors: this is for both. */
+static void let_streams_go(void)
+{
+    int null = open("/dev/null", O_RDWR);
+    if (null < 0)
+        return;
+    for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++)
+        if (stream != options.status)
+            dup2(null, stream);
+    if (null > STDERR_FILENO)
+        close(null);
+}
+
 static void supervise(void)
 {
     int socket = -1;
@@ -358,6 +372,7 @@ static void supervise(void)
     if (write(socket, "g", 1) != 1)
         _exit(125);
     close(socket);
+    let_streams_go();
     supervisor_run(shared->listener, shared->command, options.status);
     _exit(0);
 }
