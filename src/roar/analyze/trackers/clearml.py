@@ -74,8 +74,8 @@ class ClearMl(Tracker):
             return replace(run, url=url, server=server, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE)
         if task.run_id.startswith("offline-"):
             archive = next(iter(evidence.paths.named(f"{task.run_id}.zip")), f"{task.run_id}.zip")
-            code = f"from clearml import Task; Task.import_offline_session({archive!r})"
-            return replace(run, state=TrackerRunState.OFFLINE, how_to_view=f"python3 -c {shlex.quote(code)}")
+            upload = f"clearml-task --import-offline-session {shlex.quote(archive)}"
+            return replace(run, state=TrackerRunState.OFFLINE, how_to_view=upload)
         base, proof = _web_server(evidence, task.api)
         if base is None:
             return replace(run, note="Nothing proves which server the task was sent to.")

@@ -25,13 +25,11 @@ class DvcLive(Tracker):
         """Folders with the whole trio. They are payloads: a pipeline's later stages may read them."""
         findings = Findings()
         folders = list(_live_folders(evidence))
-        if not folders:
-            return findings
         for folder in folders:
             paths = [f"{folder}/{name}" for name in _FILES]
             paths += [path for kind in _PLOTS for path in evidence.paths.below(f"{folder}/plots/{kind}")]
             findings.payload(*(path for path in paths if evidence.was_written(path)))
-        _claim_dvc(evidence, findings)
+        _claim_dvc(evidence, bool(folders), findings)
         experiments = list(_experiments(evidence)) or evidence.settings("DVC_EXP_NAME")
         for number, folder in enumerate(folders):
             name = experiments[min(number, len(experiments) - 1)] if experiments else None
@@ -53,11 +51,14 @@ def _live_folders(evidence: Evidence) -> Iterator[str]:
             yield folder
 
 
-def _claim_dvc(evidence: Evidence, findings: Findings) -> None:
-    """DVC's cache and scratch files."""
-    for root in evidence.paths.folders_named(".dvc"):
+def _claim_dvc(evidence: Evidence, in_use: bool, findings: Findings) -> None:
+    """DVC's cache and scratch files, in a repository with DVC's settings or beside a DVCLive folder."""
+    roots = [root for root in evidence.paths.folders_named(".dvc") if in_use or f"{root}/config" in evidence]
+    for root in roots:
         for part in ("cache", "tmp"):
             findings.noise(*evidence.paths.below(f"{root}/{part}"))
+    if not (in_use or roots):
+        return
     for folder in ("/var/tmp/dvc", *evidence.settings("DVC_SITE_CACHE_DIR")):  # noqa: S108  DVC's own default
         findings.noise(*evidence.paths.below(folder))
 

@@ -113,6 +113,11 @@ class Evidence:
         use = self.use(path)
         return use is not None and use.read
 
+    def was_made(self, path: str) -> bool:
+        """Whether the job wrote it and nothing that the job read had been there before."""
+        use = self.use(path)
+        return use is not None and use.written and not use.read
+
     def is_symlink(self, path: str) -> bool:
         """Whether the job made a symlink here."""
         use = self.use(path)

@@ -9,7 +9,7 @@ from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
 
 _DATABASE = re.compile(
-    r"(?P<home>.+)/projects/(?P<workspace>[^/]+)/(?P<project>[^/]+)/runs/(?P<run>[^/]+)\.sqlite(?P<side>-wal|-shm|-journal)?",
+    r".+/projects/(?P<workspace>[^/]+)/(?P<project>[^/]+)/runs/(?P<run>[^/]+)\.sqlite(?P<side>-wal|-shm|-journal)?",
 )
 
 
@@ -34,7 +34,7 @@ class GoodSeed(Tracker):
                     findings.runs.append(TrackerRun(
                         tracker=self.name, label=self.label, run_id=match["run"], project=match["project"],
                         entity=match["workspace"], state=TrackerRunState.LOCAL, evidence=Proof.FILE,
-                        how_to_view=f"GOODSEED_HOME={shlex.quote(match['home'])} goodseed serve",
+                        how_to_view=f"goodseed serve {shlex.quote(home + '/projects')}",
                     ))
         return findings
 

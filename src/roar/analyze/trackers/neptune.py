@@ -102,10 +102,9 @@ class Neptune(Tracker):
         )
         sync = f"neptune sync --path {shlex.quote(container.folder.rpartition('/.neptune/')[0])}"
         if container.mode == "offline":
+            target = f" --project {shlex.quote(f'{entity}/{project}')}" if project else ""
             return replace(
-                run, state=TrackerRunState.OFFLINE,
-                how_to_view=f"{sync} --offline-only" if not project else f"{sync} --offline-only --project "
-                f"{shlex.quote(f'{entity}/{project}')}",
+                run, state=TrackerRunState.OFFLINE, how_to_view=f"{sync} --object offline/{container.run_id}{target}",
             )
         host = evidence.setting("NEPTUNE_API_ADDRESS")
         waiting = f"; `{sync}` sends what is still unsent" if container.exists else ""

@@ -62,7 +62,7 @@ class Polyaxon(Tracker):
         return TrackerRun(
             tracker=self.name, label=self.label, run_id=run_id, project=project, entity=owner, name=name,
             state=TrackerRunState.OFFLINE, evidence=Proof.FILE,
-            how_to_view=f"polyaxon ops upload --uid {run_id} --offline --path-from {shlex.quote(store)}",
+            how_to_view=f"polyaxon ops push -uid {run_id} --path {shlex.quote(store)}",
         )
 
     def _online(self, evidence: Evidence, match: re.Match[str], proof: Proof) -> TrackerRun:

@@ -15,9 +15,12 @@ from roar.analyze.trackers.urls import clean_base
 from roar.model import TrackerRun, TrackerRunState
 
 _TABLES = frozenset({"metrics", "configs"})
-_SERVER = re.compile(r"Trackio metrics will be sent to self-hosted server: (?P<url>https?://\S+)")
+_SERVER = re.compile(
+    r"\* (?:Trackio metrics will be sent to self-hosted server|Found existing space|Creating new space): "
+    r"(?P<url>https?://\S+)",
+)
 _PROJECT = re.compile(r"Trackio project initialized: (?P<project>.+)")
-_RUN = re.compile(r"\* (?:Created new|Resumed) run: (?P<name>.+)")
+_RUN = re.compile(r"\* (?:Created new|Resumed existing) run: (?P<name>.+)")
 
 
 class Trackio(Tracker):
@@ -54,17 +57,19 @@ class Trackio(Tracker):
         rows = evidence.rows(database, "configs", ("run_id", "run_name", "created_at")) or [
             (name, name, created) for name, created in evidence.rows(database, "configs", ("run_name", "created_at"))
         ]
+        folder = database.rpartition("/")[0]
+        elsewhere = "" if folder.endswith("/.cache/huggingface/trackio") else f"TRACKIO_DIR={shlex.quote(folder)} "
         for run_id, name, created in rows:
             if not evidence.was_read(database) or _is_recent(evidence, created):
                 yield TrackerRun(
                     tracker=self.name, label=self.label, run_id=str(run_id), project=project, name=str(name),
-                    state=TrackerRunState.LOCAL, how_to_view=f"trackio show --project {shlex.quote(project)}",
+                    state=TrackerRunState.LOCAL, how_to_view=f"{elsewhere}trackio show --project {shlex.quote(project)}",
                     evidence=Proof.FILE,
                 )
 
     def _on_server(self, evidence: Evidence) -> Iterator[TrackerRun]:
         """A server prints its address, but no run's; the project's page is what can be opened."""
-        for match, line in evidence.console.matches(_SERVER, containing="Trackio metrics"):
+        for match, line in evidence.console.matches(_SERVER, containing="* "):
             server = clean_base(match["url"])
             near = [other for other in evidence.console.lines if other.pid == line.pid]
             project = next((found["project"] for other in near if (found := _PROJECT.search(other.text))), None)
@@ -74,10 +79,11 @@ class Trackio(Tracker):
                     tracker=self.name, label=self.label, run_id=name or project or "", project=project, name=name,
                     server=server, evidence=Proof.CONSOLE,
                 )
+                page = f"{server}/?project={quote(project)}" if project and "/spaces/" not in server else server
                 yield replace(
-                    run, url=f"{server}/?project={quote(project)}", state=TrackerRunState.ONLINE,
+                    run, url=page, state=TrackerRunState.ONLINE,
                     note="Trackio prints no run's address: this opens the project.",
-                ) if project else run
+                )
 
 
 def _roots(evidence: Evidence) -> set[str]:

@@ -41,6 +41,7 @@ _PORT_FILE = re.compile(r"port-\d+\.txt(\.tmp)?")
 _VIEW_RUN = re.compile(r"wandb: (?:.*?View run (?:(?P<name>.*?) )?at:? |Synced (?P<old_name>.*?): )(?P<url>https?://\S+)")
 _SYNCED = re.compile(r"\[(?P<project>[^\]]*)/(?P<id>[^/\]]+)\] View run .*?at:? (?P<url>https?://\S+)")
 _SYNCING = re.compile(r"Syncing: (?P<url>https?://\S+?/runs/\S+)")
+_LOGGED_IN = re.compile(r"wandb: .*(?:Loaded credentials for|logged in as: .* to) (?P<url>https?://\S+)")
 _BASE_IN_LOG = re.compile(r"Loading settings from environment variables: \{'base_url': '([^']+)'")
 _NEW_HOSTS = frozenset({"forge.coreweave.com", "api.forge.coreweave.com"})
 _SEGMENTS_OF_A_RUN = 4
@@ -93,7 +94,7 @@ class Wandb(Tracker):
         synced = _synced(evidence)
         for folder in sorted(folders, key=lambda folder: evidence.first_seen([folder.log])):
             known = [*links.get(folder.run_id, []), *synced.get(folder.run_id, [])]
-            if evidence.was_written(folder.log):
+            if evidence.was_made(folder.log):
                 findings.runs += self._runs(evidence, folder, known)
             elif _was_synced_here(evidence, folder):
                 findings.updates += [
@@ -331,6 +332,9 @@ def _server(evidence: Evidence, in_log: str | None, in_settings: str | None) -> 
     app = evidence.setting("WANDB_APP_URL", program="wandb-core")
     if app and (base := clean_base(app.value)):
         return base, app.source
+    printed = {base for match, _ in evidence.console.matches(_LOGGED_IN) if (base := clean_base(match["url"]))}
+    if printed:
+        return (_pages(printed.pop()), Proof.CONSOLE) if len(printed) == 1 else (None, Proof.FILE)
     if base := clean_base(in_log):
         return _pages(base), Proof.FILE
     if evidence.settings("WANDB_BASE_URL"):
