@@ -1,5 +1,6 @@
 """Questions to the tables, answered in the nouns of `roar.wire` and views of them. Every answer is access-checked."""
 
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from roar.wire import (
 )
 
 PAGE = 100
+MEMBERS_TRIED = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,9 +274,25 @@ def _newest_jobs(connection: Connection, viewer: Viewer, digests: Iterable[str],
              .where(use.c.role.in_([int(role) for role in roles]), use.c.size > 0, use.c.job_id != not_job,
                     visible(viewer, models.job.c.project_id)).group_by(use.c.digest))
     wanted = [bytes.fromhex(digest) for digest in sorted(set(digests))]
-    newest = {row.digest.hex(): row.job_id for row in _in_parts(connection, query, use.c.digest, wanted)}
-    lines = find_job_lines(connection, viewer, sorted(set(newest.values())))
-    return {digest: lines[job_id] for digest, job_id in newest.items() if job_id in lines}
+    related = _across_datasets(connection, wanted, from_members=Role.INPUT in roles)
+    everything = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
+    found = {row.digest: row.job_id for row in _in_parts(connection, query, use.c.digest, everything)}
+    newest = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found), default=0)
+              for digest in wanted}
+    lines = find_job_lines(connection, viewer, sorted(set(newest.values()) - {0}))
+    return {digest.hex(): lines[job_id] for digest, job_id in newest.items() if job_id in lines}
+
+
+def _across_datasets(connection: Connection, digests: list[bytes], *, from_members: bool) -> dict[bytes, list[bytes]]:
+    """By digest the datasets that it is part of (`from_members`), or else some of the files that it is made of."""
+    table = models.dataset_member
+    column, other = (table.c.digest, table.c.dataset) if from_members else (table.c.dataset, table.c.digest)
+    related: dict[bytes, list[bytes]] = {}
+    for digest in digests:
+        query = select(other).where(column == digest, table.c.size > 0).limit(MEMBERS_TRIED)
+        if found := list(connection.execute(query).scalars()):
+            related[digest] = found
+    return related
 
 
 # ------------------------------------------------------------------------------------------------------- DAGs

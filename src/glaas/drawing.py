@@ -15,16 +15,19 @@ from glaas.graph import ArtifactNode, Graph
 from glaas.models import Role
 from glaas.words import file_name, plural, size_text
 
-BOX_WIDTH = 190
+BOX_WIDTH = 196
 BOX_HEIGHT = 44
 COLUMN_GAP = 56
 ROW_GAP = 14
 MARGIN = 12
-TEXT_LENGTH = 25
+TEXT_LENGTH = 24
+DETAIL_LENGTH = 31
 LISTED = 12
 FEW_FILES = 3
 FEW_GROUPS = 60
 ROUNDS = 24
+SWEEPS = 14
+BEND_GAP = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +71,17 @@ class Drawing:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """An artifact as one job wrote it, or as it came from outside (`maker` is None)."""
+    """An artifact as these jobs wrote it: none where it came from outside, several where each wrote a part of it."""
 
-    maker: int | None
+    makers: tuple[int, ...]
     digest: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Artifacts that one job wrote (None: from outside) and the same jobs read; the root is alone in its group."""
+    """Artifacts that the same jobs wrote and the same jobs read; the root is alone in its group."""
 
-    maker: int | None
+    makers: tuple[int, ...]
     users: tuple[int, ...]
     root: bool
 
@@ -95,7 +98,7 @@ def draw(graph: Graph, *, fold_reruns: bool = True, root: bytes | None = None) -
         for shown in [[digest] for digest in digests] if len(digests) <= apart else [digests]:
             node = len(boxes)
             boxes.append(_artifact_box([graph.artifacts[digest] for digest in shown], root))
-            links += [(place[group.maker], node)] if group.maker is not None else []
+            links += [(place[maker], node) for maker in group.makers]
             links += [(node, place[user]) for user in group.users]
     return _lay_out(boxes, links, len(graph.jobs) - len(jobs))
 
@@ -115,38 +118,37 @@ def _groups(graph: Graph, jobs: list[JobLine], root: bytes | None) -> dict[_Grou
     """Artifacts by who made them and who used them, in order of appearance."""
     groups: dict[_Group, list[bytes]] = {}
     for version, users in _users_of_versions(graph, [job.key for job in jobs]).items():
-        key = _Group(version.maker, tuple(users), version.digest == root)
+        key = _Group(version.makers, tuple(users), version.digest == root)
         groups.setdefault(key, []).append(version.digest)
     return groups
 
 
 def _users_of_versions(graph: Graph, order: list[int]) -> dict[_Version, list[int]]:
-    """Each version of each artifact with the jobs that read it. A job reads what the last job before it wrote."""
-    reads: dict[int, list[bytes]] = defaultdict(list)
-    writes: dict[int, list[bytes]] = defaultdict(list)
+    """Each version of each artifact with the jobs that read it. A job reads what the last job before it wrote.
+
+    What a job wrote file by file and others only read as part of a dataset is drawn as that dataset.
+    """
+    reads: dict[int, dict[bytes, None]] = defaultdict(dict)
+    writes: dict[int, dict[bytes, None]] = defaultdict(dict)
     for edge in graph.edges:
-        (reads if edge.role is Role.INPUT else writes)[edge.job].append(edge.artifact)
-    datasets: dict[bytes, list[bytes]] = defaultdict(list)
+        (reads if edge.role is Role.INPUT else writes)[edge.job][edge.artifact] = None
+    parts: dict[bytes, list[bytes]] = defaultdict(list)
     for member, dataset in graph.members:
-        datasets[dataset].append(member)
+        parts[dataset].append(member)
     maker_of: dict[bytes, int] = {}
     users: dict[_Version, list[int]] = {}
+    inside: set[bytes] = set()
     for job in order:
         for digest in reads[job]:
-            for found in _made_parts(digest, datasets, maker_of):
-                users.setdefault(_Version(maker_of.get(found), found), []).append(job)
-        for digest in dict.fromkeys(writes[job]):
+            made = [digest] if digest in maker_of else [part for part in parts[digest] if part in maker_of]
+            inside.update(part for part in made if part != digest)
+            makers = tuple(sorted({maker_of[part] for part in made}))
+            users.setdefault(_Version(makers, digest), []).append(job)
+        for digest in writes[job]:
             if digest not in reads[job]:
                 maker_of[digest] = job
-                users.setdefault(_Version(job, digest), [])
-    return users
-
-
-def _made_parts(digest: bytes, datasets: dict[bytes, list[bytes]], maker_of: dict[bytes, int]) -> list[bytes]:
-    """`digest` itself, or for a dataset that nobody wrote as a whole the members that some job wrote."""
-    if digest in maker_of:
-        return [digest]
-    return [digest, *(member for member in datasets.get(digest, ()) if member in maker_of)]
+                users.setdefault(_Version((job,), digest), [])
+    return {version: readers for version, readers in users.items() if readers or version.digest not in inside}
 
 
 # ------------------------------------------------------------------------------------------------------ boxes
@@ -163,8 +165,8 @@ def _job_box(job: JobLine, runs: int) -> Box:
         detail += f" · {job.state}"
     if job.tracker_runs:
         detail += " · " + ", ".join(dict.fromkeys(run.label for run in job.tracker_runs))
-    return Box(css=f"job {'failed' if failed else job.state}", text=_cut(job.name or _brief(job.command)),
-               detail=_cut(detail), title=f"Step {job.step}: {command[:400]}", href=f"/jobs/{job.uid}")
+    return Box(css=f"job {'failed' if failed else job.state}", text=_cut(job.name or _brief(job.command), TEXT_LENGTH),
+               detail=_cut(detail, DETAIL_LENGTH), title=f"Step {job.step}: {command[:400]}", href=f"/jobs/{job.uid}")
 
 
 def _brief(command: tuple[str, ...]) -> str:
@@ -178,20 +180,20 @@ def _artifact_box(nodes: list[ArtifactNode], root: bytes | None) -> Box:
     if len(nodes) > 1:
         listed = [node.path for node in nodes[:LISTED]] + (["…"] if len(nodes) > LISTED else [])
         return Box(css="files", text=plural(len(nodes), "file"), detail=_cut(f"{file_name(nodes[0].path)} … · "
-                   f"{size_text(size)}"), title="\n".join(listed), href=None)
+                   f"{size_text(size)}", DETAIL_LENGTH), title="\n".join(listed), href=None)
     node = nodes[0]
     dataset = node.kind == "dataset"
     detail = f"{node.digest.hex()[:10]} · {size_text(node.size)}"
     if dataset and node.files is not None:
         detail = f"{plural(node.files, 'file')} · {size_text(node.size)}"
-    css = "dataset" if dataset else "artifact"
-    return Box(css=css + (" root" if node.digest == root else ""), text=_cut(file_name(node.path) + "/" * dataset),
-               detail=_cut(detail), title=node.path, href=f"/artifacts/{node.digest.hex()}")
+    css = ("dataset" if dataset else "artifact") + (" root" if node.digest == root else "")
+    return Box(css=css, text=_cut(file_name(node.path) + "/" * dataset, TEXT_LENGTH),
+               detail=_cut(detail, DETAIL_LENGTH), title=node.path, href=f"/artifacts/{node.digest.hex()}")
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, length: int) -> str:
     text = " ".join(text.split())
-    return text if len(text) <= TEXT_LENGTH else text[:TEXT_LENGTH - 1] + "…"
+    return text if len(text) <= length else text[:length - 1] + "…"
 
 
 # ----------------------------------------------------------------------------------------------------- layout
@@ -247,17 +249,73 @@ Point = tuple[float, float]
 
 def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[int]
                        ) -> tuple[dict[int, Point], list[list[Point]]]:
-    """Places of the boxes of one connected part, and the points that each of its lines passes."""
+    """Places of the boxes of one connected part, and the points that each of its lines passes.
+
+    igraph finds the order in each column (Sugiyama's method); the places follow from it.
+    """
     part = whole.induced_subgraph(component)
     first = min(layers[node] for node in component)
     levels = [layers[node] - first for node in component]
     chains = _chains(part.get_edgelist(), levels)
     steps = [step for chain in chains for step in itertools.pairwise(chain)]
     layout = igraph.Graph(n=len(levels), edges=steps, directed=True).layout_sugiyama(
-        layers=levels, hgap=BOX_HEIGHT + ROW_GAP, vgap=BOX_WIDTH + COLUMN_GAP, maxiter=ROUNDS)
-    points = [(MARGIN + column, across) for across, column in layout]
+        layers=levels, hgap=1, vgap=1, maxiter=ROUNDS)
+    columns: list[list[int]] = [[] for _ in range(max(levels) + 1)]
+    for node in sorted(range(len(levels)), key=lambda node: layout[node][0]):
+        columns[levels[node]].append(node)
+    across = _settle(columns, steps, len(component))
+    points = [(MARGIN + level * (BOX_WIDTH + COLUMN_GAP), y) for level, y in zip(levels, across, strict=True)]
     routes = [_route([points[node] for node in chain]) for chain in chains]
     return {node: points[index] for index, node in enumerate(component)}, routes
+
+
+def _settle(columns: list[list[int]], steps: list[tuple[int, int]], boxes: int) -> list[float]:
+    """Upper edges of boxes (the nodes below `boxes`) and bends: each near its neighbours, in order, not overlapping."""
+    count = sum(map(len, columns))
+    near: list[list[tuple[int, float]]] = [[] for _ in range(count)]
+    for source, target in steps:
+        weight = 1.0 + 3.0 * (source >= boxes) + 3.0 * (target >= boxes)  # long lines want to be straight
+        near[source].append((target, weight))
+        near[target].append((source, weight))
+    places = [0.0] * count
+    offsets = [_offsets(column, boxes) for column in columns]
+    for column, offset in zip(columns, offsets, strict=True):
+        for node, place in zip(column, offset, strict=True):
+            places[node] = place - offset[-1] / 2
+    for sweep in range(SWEEPS):
+        turn = range(len(columns)) if sweep % 2 == 0 else range(len(columns) - 1, -1, -1)
+        for level in turn:
+            wanted = [(sum(places[other] * weight for other, weight in near[node])
+                       / sum(weight for _, weight in near[node])) if near[node] else places[node]
+                      for node in columns[level]]
+            for node, place in zip(columns[level], _nearest_in_order(wanted, offsets[level]), strict=True):
+                places[node] = place
+    return places
+
+
+def _offsets(column: list[int], boxes: int) -> list[float]:
+    """Least distances of the nodes of a column from its first."""
+    offsets = [0.0]
+    for above, below in itertools.pairwise(column):
+        high = BOX_HEIGHT + ROW_GAP if above < boxes else BEND_GAP
+        offsets.append(offsets[-1] + (high if below < boxes or above < boxes else BEND_GAP))
+    return offsets
+
+
+def _nearest_in_order(wanted: list[float], offsets: list[float]) -> list[float]:
+    """The places nearest to those wanted (least squares) that keep the order and the distances.
+
+    Pool adjacent violators: what would overlap moves together, by its mean.
+    """
+    pools: list[tuple[float, int]] = []
+    for place, offset in zip(wanted, offsets, strict=True):
+        mean, size = place - offset, 1
+        while pools and pools[-1][0] > mean:
+            before, others = pools.pop()
+            mean, size = (before * others + mean * size) / (others + size), others + size
+        pools.append((mean, size))
+    settled = [mean for mean, size in pools for _ in range(size)]
+    return [place + offset for place, offset in zip(settled, offsets, strict=True)]
 
 
 def _chains(edges: list[tuple[int, int]], levels: list[int]) -> list[list[int]]:

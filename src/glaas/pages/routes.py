@@ -14,6 +14,7 @@ from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
 from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, uid_or_404
+from roar.wire import TrackerRunState
 
 FILES_SHOWN = 50
 FILES_PAGE = 200
@@ -43,8 +44,9 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
                                not_job=stored.key)
     users = catalog.users_of(connection, viewer, [use.digest for use in stored.job.outputs if use.digest],
                              not_job=stored.key)
+    order = list(TrackerRunState)
     return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
-                  shown=FILES_SHOWN)
+                  runs=sorted(stored.job.tracker_runs, key=lambda run: order.index(run.state)))
 
 
 @router.get("/jobs/{uid}/{role}")

@@ -129,7 +129,7 @@ function makeMovable(graph) {
     if (!box || !event.target.matches(":focus-visible")) return;
     const wide = canvas.clientWidth / view.scale;
     const high = tall / view.scale;
-    if (box.e < view.x || box.e + 190 > view.x + wide) view.x = box.e - wide / 2 + 95;
+    if (box.e < view.x || box.e + 196 > view.x + wide) view.x = box.e - wide / 2 + 95;
     if (box.f < view.y || box.f + 44 > view.y + high) view.y = box.f - high / 2 + 22;
     show();
   });
