@@ -134,21 +134,24 @@ def _job_reference(database: sqlite3.Connection, job_id: int) -> JobReference:
 
 def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference:
     """Trackers give one run several addresses (`…/runs/ID`, `…/runs/ID/overview`, `…?workspace=…`)."""
-    bare = ref.split("?", 1)[0].rstrip("/") if "/#/" not in ref else ref.rstrip("/")
-    rows = database.execute("SELECT DISTINCT url, job_id FROM tracker_run WHERE url IS NOT NULL ORDER BY job_id")
-    known = rows.fetchall()
-    for address in (ref, bare):
-        jobs = tuple(job_id for url, job_id in known if url.rstrip("/") in {address, address.rstrip("/")})
-        if jobs:
-            return TrackerRunReference(address, jobs)
-    inside = [(url, job_id) for url, job_id in known if bare.startswith(url.rstrip("/") + "/")]
-    if inside:
-        url = max(url for url, _ in inside)
-        return TrackerRunReference(url, tuple(job_id for other, job_id in inside if other == url))
+    known = [row[0] for row in database.execute("SELECT DISTINCT url FROM tracker_run WHERE url IS NOT NULL")]
+    exact = [url for url in known if url.rstrip("/") == ref.rstrip("/")]
+    bare = _without_query(ref)
+    found = exact or [url for url in known if f"{bare}/".startswith(url.rstrip("/") + "/")]
+    if found:
+        url = max(found, key=len)
+        jobs = database.execute("SELECT DISTINCT job_id FROM tracker_run WHERE url = ? ORDER BY job_id", (url,))
+        return TrackerRunReference(url, tuple(job_id for (job_id,) in jobs))
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
-    close = get_close_matches(ref, sorted({url for url, _ in known}), n=_CANDIDATES, cutoff=0.7)
+    close = get_close_matches(ref, sorted(known), n=_CANDIDATES, cutoff=0.7)
     raise NotFoundError(f"No recorded job wrote to the tracker run {ref}.", hint="roar log", candidates=tuple(close))
+
+
+def _without_query(url: str) -> str:
+    """`url` up to a query at its end; one before the fragment (`/?o=1#/…`) says which run it is and stays."""
+    head, _, tail = url.rpartition("?")
+    return url.rstrip("/") if not head or "#" in tail else head.rstrip("/")
 
 
 def _iter_prefix_matches(database: sqlite3.Connection, ref: str) -> Iterator[Reference]:

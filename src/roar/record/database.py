@@ -8,7 +8,6 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterator
-from urllib.parse import quote
 
 from roar.errors import WorkspaceError
 
@@ -69,7 +68,10 @@ def decoded(raw: bytes) -> str:
 
 def _connect(path: str) -> sqlite3.Connection:
     read_only = os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK))
-    if read_only:  # a write-ahead log cannot be shared where nothing may be written: read the file as it is
+    if read_only:
+        from urllib.parse import quote  # noqa: PLC0415  only where nothing may be written
+
+        # a write-ahead log cannot be shared there: read the file as it is
         connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?immutable=1", uri=True)
     else:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)

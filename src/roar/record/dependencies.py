@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Collection, Iterable
 
 
-
 def link_shared_content(database: sqlite3.Connection, *, new_datasets: Iterable[int],
                         known_files: Collection[int]) -> None:
     """Fill `shared_content` for datasets stored just now and for files that were in the record before this job."""

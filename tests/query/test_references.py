@@ -1,0 +1,151 @@
+"""What a REF names."""
+
+import os
+
+import pytest
+from blake3 import blake3
+from recording import dataset, digest, file
+
+from roar.errors import NotFoundError
+from roar.model import FileUse, TrackerRun, TrackerRunState
+from roar.query.references import ArtifactReference, JobReference, SessionReference, TrackerRunReference, resolve
+from roar.record.writer import start_session
+from roar.wire import Dataset, DatasetMember
+
+URL = "https://wandb.ai/team/proj/runs/abc123"
+
+
+@pytest.fixture
+def ask(recorder, monkeypatch):
+    monkeypatch.chdir(recorder.workspace.root)
+    return lambda ref: resolve(recorder.database, recorder.workspace, ref)
+
+
+def _blake3(text):
+    return blake3(text.encode()).hexdigest()
+
+
+def _real(recorder, name, text):
+    """A file on disk and its use."""
+    path = os.path.join(recorder.workspace.root, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w") as stream:
+        stream.write(text)
+    return FileUse(path=name, digest=_blake3(text), size=len(text))
+
+
+def test_steps(recorder, ask):
+    uids = [recorder.job(f"python {name}.py").uid for name in "abca"]
+    assert ask("@1") == JobReference(4, uids[3]), "a step is its latest job"
+    assert ask("@2").uid == uids[1]
+    assert ask("@-1").uid == uids[3]
+    assert ask("@-3").uid == uids[1]
+    with pytest.raises(NotFoundError, match="@1 to @3"):
+        ask("@4")
+    for odd in ("@0", "@x", "@1.5"):
+        with pytest.raises(NotFoundError):
+            ask(odd)
+
+
+def test_steps_belong_to_the_current_session(recorder, ask):
+    old = recorder.job("python a.py")
+    start_session(recorder.database)
+    with pytest.raises(NotFoundError, match="no jobs yet"):
+        ask("@1")
+    new = recorder.job("python a.py")
+    assert ask("@1").uid == new.uid
+    assert ask(old.uid[:8]).uid == old.uid
+    assert isinstance(ask("@"), SessionReference)
+
+
+def test_prefixes(recorder, ask):
+    recorder.job("a", uid="aaaa1" + "0" * 27)
+    recorder.job("b", uid="aaaa2" + "0" * 27)
+    assert ask("aaaa1").row_id == 1
+    assert ask("AAAA2").row_id == 2
+    with pytest.raises(NotFoundError, match="more than one") as caught:
+        ask("aaaa")
+    assert len(caught.value.candidates) == 2
+    assert "job aaaa10000000  a" in caught.value.candidates
+    with pytest.raises(NotFoundError, match="too short"):
+        ask("aaa")
+
+
+def test_digests(recorder, ask):
+    recorder.job("a", [file("data")])
+    assert ask(digest("data")[:6]) == ArtifactReference(1, digest("data"))
+    assert ask(digest("data")) == ArtifactReference(1, digest("data"))
+    with pytest.raises(NotFoundError):
+        ask(digest("other"))
+
+
+def test_a_path_is_what_lies_there_now(recorder, ask):
+    use = _real(recorder, "data/a.csv", "one")
+    recorder.job("make", [], [use])
+    assert ask("data/a.csv") == ArtifactReference(1, use.digest, "data/a.csv")
+    assert ask("./data/../data/a.csv").digest == use.digest
+    _real(recorder, "data/a.csv", "two")
+    with pytest.raises(NotFoundError, match="has changed since") as caught:
+        ask("data/a.csv")
+    assert caught.value.hint == f"roar show {use.digest[:12]}"
+    os.unlink("data/a.csv")
+    with pytest.raises(NotFoundError, match="cannot be read now") as caught:
+        ask("data/a.csv")
+    assert caught.value.candidates == (f"recorded as {use.digest[:12]}",)
+
+
+def test_a_copy_is_known_by_its_content(recorder, ask):
+    use = _real(recorder, "a.csv", "one")
+    recorder.job("make", [], [use])
+    _real(recorder, "copy.csv", "one")
+    assert ask("copy.csv").digest == use.digest
+
+
+def test_a_folder_is_its_dataset(recorder, ask):
+    uses = [_real(recorder, f"images/{name}.png", name) for name in "ab"]
+    whole, members = dataset("images/", {})
+    members = Dataset(digest=digest("whole"), members=tuple(
+        DatasetMember(path=os.path.basename(use.path), digest=use.digest, size=use.size) for use in uses))
+    whole = file("images/", "whole", size=2, kind=whole.kind, files=2)
+    recorder.job("make", [], [whole], datasets=[members])
+    assert ask("images").digest == whole.digest
+    assert ask("images/").digest == whole.digest
+    assert ask("images/a.png").digest == uses[0].digest, "a member is an artifact, too"
+    _real(recorder, "images/a.png", "c")
+    with pytest.raises(NotFoundError, match="no longer those of any recorded dataset"):
+        ask("images/")
+
+
+def test_a_name_that_is_a_path_and_a_prefix_is_ambiguous(recorder, ask):
+    recorder.job("make", [], [_real(recorder, "abcd", "one")], uid="abcd" + "0" * 28)
+    with pytest.raises(NotFoundError, match="more than one thing"):
+        ask("abcd")
+    assert isinstance(ask("./abcd"), ArtifactReference)
+    assert isinstance(ask("abcd0"), JobReference)
+
+
+@pytest.mark.parametrize("address", [URL, URL + "/", URL + "?workspace=user", URL + "/overview"])
+def test_a_tracker_run_s_url(recorder, ask, address):
+    run = TrackerRun(tracker="wandb", label="W&B", run_id="abc123", url=URL, state=TrackerRunState.ONLINE)
+    recorder.job("other")
+    recorder.job("train", tracker_runs=[run])
+    recorder.job("resume", tracker_runs=[run])
+    assert ask(address) == TrackerRunReference(URL, (2, 3))
+
+
+def test_a_url_that_only_starts_like_a_run_s_is_unknown(recorder, ask):
+    run = TrackerRun(tracker="wandb", label="W&B", run_id="abc123", url=URL, state=TrackerRunState.ONLINE)
+    recorder.job("train", tracker_runs=[run])
+    with pytest.raises(NotFoundError, match="No recorded job wrote") as caught:
+        ask(URL + "4")
+    assert caught.value.candidates == (URL,)
+
+
+def test_a_misspelt_path_gets_candidates(recorder, ask):
+    recorder.job("make", [file("data/train.csv")], [])
+    with pytest.raises(NotFoundError) as caught:
+        ask("data/trian.csv")
+    assert caught.value.candidates == ("data/train.csv",)
+    with pytest.raises(NotFoundError) as caught:
+        ask("train.csv")
+    assert caught.value.candidates == ("data/train.csv",)

@@ -1,0 +1,288 @@
+"""Writing jobs: what goes in comes out, once, lean, and with the right edges."""
+
+import dataclasses
+import multiprocessing
+import os
+import sqlite3
+
+import pytest
+from recording import GIT, HOST, PYTHON, Recorder, dataset, digest, file, unknown
+
+from roar.errors import WorkspaceError
+from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
+from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
+from roar.record.database import open_database
+from roar.record.writer import pop_job, replace_tracker_run, set_label, start_session, write_job
+
+
+def test_a_job_comes_back_as_it_was_written(recorder):
+    run = TrackerRun(tracker="wandb", label="W&B", run_id="abc", project="p", entity="e", name="n", group="g",
+                     server="https://wandb.ai", url="https://wandb.ai/e/p/runs/abc", state=TrackerRunState.ONLINE,
+                     evidence="console")
+    whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
+    written = recorder.job(["python", "train.py", "it's", "ü\udcff\n"], [file("raw.csv"), unknown("lost"), whole],
+                           [file("model.pt", note="a note")], name="näme", git=GIT, host=HOST, python=PYTHON,
+                           tracker_runs=[run], labels={"owner": "alice"}, gaps=("io_uring",), datasets=[members])
+    written = dataclasses.replace(written, trackers={})
+    assert load_job(recorder.database, 1) == written
+    assert written.step == 1
+
+
+@pytest.mark.parametrize("path", ["plain", "with\nnewline", "ünïcode/日本", "odd\udcff\udc80bytes", "x" * 4000])
+def test_paths_of_any_bytes_come_back(recorder, path):
+    job = recorder.job("true", [file(path)], symlinks={path: "to\udcfe"})
+    assert load_job(recorder.database, 1).inputs[0].path == path
+    assert load_symlinks(recorder.database, job.uid) == {path: "to\udcfe"}
+    raw = recorder.database.execute("SELECT CAST(path AS BLOB) FROM path").fetchone()[0]
+    assert raw == path.encode("utf-8", "surrogateescape")
+
+
+def test_a_step_is_its_command_in_its_folder(recorder):
+    steps = [recorder.job("python a.py").step, recorder.job("python b.py").step, recorder.job("python a.py").step,
+             recorder.job("python a.py", cwd="sub").step, recorder.job("python b.py").step]
+    assert steps == [1, 2, 1, 3, 2]
+    start_session(recorder.database)
+    assert recorder.job("python b.py").step == 1
+
+
+def test_writing_the_same_job_twice_changes_nothing(recorder):
+    first = recorder.job("true", [file("a")], uid="ab" * 16)
+    again = recorder.job("false", [file("b")], uid="ab" * 16)
+    assert again.step == first.step
+    assert recorder.one("SELECT count(*) FROM job") == 1
+    assert load_job(recorder.database, 1).inputs == (file("a"),)
+
+
+def test_a_running_job_is_replaced_by_its_end(recorder):
+    recorder.job("sleep 9", uid="cd" * 16, state=JobState.RUNNING, exit_code=None)
+    recorder.job("sleep 9", [file("a")], uid="cd" * 16)
+    assert recorder.one("SELECT state FROM job") == "done"
+    assert recorder.one("SELECT count(*) FROM step") == 1
+
+
+def test_what_belongs_to_a_job_is_stored_beside_it(recorder):
+    job = dataclasses.replace(recorder.job("true"), uid="ee" * 16,
+                              trackers={"wandb": TrackerSummary(filtered_files=7)})
+    write_job(recorder.database, job, payloads=[file("mlruns/model.pkl")], blobs={digest("p"): b"patch" * 100},
+              left_out={"system": 19, "libraries": 3})
+    assert load_left_out(recorder.database, job.uid) == {"system": 19, "libraries": 3}
+    assert load_blob(recorder.database, digest("p")) == b"patch" * 100
+    loaded = load_job(recorder.database, 2)
+    assert loaded.trackers == {"wandb": TrackerSummary(filtered_files=7)}
+    assert loaded.outputs == ()
+    assert [payload.path for payload in load_payloads(recorder.database, [2])] == ["mlruns/model.pkl"]
+
+
+def test_environments_are_stored_once(recorder):
+    for number in range(20):
+        recorder.job(f"python {number}.py", git=GIT, host=HOST, python=PYTHON)
+    assert [recorder.one(f"SELECT count(*) FROM {table}") for table in ("git", "host", "python")] == [1, 1, 1]
+
+
+def test_members_are_stored_once_however_many_jobs_use_the_dataset(recorder):
+    whole, members = dataset("images/", {f"{n:05}.png": f"image {n}" for n in range(2000)})
+    recorder.job("python a.py", [whole], datasets=[members])
+    before = recorder.one("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+    for _ in range(3):
+        recorder.job("python b.py", [whole], datasets=[members])
+    after = recorder.one("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
+    assert recorder.one("SELECT count(*) FROM dataset_member") == 2000
+    assert after - before <= 20_000
+
+
+# ---------------------------------------------------------------------------------------------- dependencies
+
+
+def test_an_input_depends_on_the_last_job_that_wrote_it_at_that_path(recorder):
+    first = recorder.job("make data", [], [file("data", "same")])
+    recorder.job("make copy", [], [file("copy", "same")])
+    reader = recorder.job("read", [file("data", "same")])
+    elsewhere = recorder.job("read elsewhere", [file("moved", "same")])
+    uids = dict(recorder.edges())
+    assert uids[reader.uid] == first.uid
+    assert uids[elsewhere.uid] != first.uid  # no such path: the last that wrote the content
+
+
+def test_another_version_at_the_same_path_is_no_dependency(recorder):
+    recorder.job("make", [], [file("data", "old")])
+    recorder.job("read", [file("data", "new")])
+    assert recorder.edges() == set()
+
+
+def test_empty_files_connect_only_at_the_same_path(recorder):
+    made = recorder.job("make", [], [file("pkg/__init__.py", "empty", size=0)])
+    recorder.job("other", [file("other/__init__.py", "empty", size=0)])
+    reader = recorder.job("reader", [file("pkg/__init__.py", "empty", size=0)])
+    assert recorder.edges() == {(reader.uid, made.uid)}
+
+
+def test_a_job_that_started_after_the_reader_ended_made_nothing_for_it(recorder):
+    late = recorder.job("late", [], [file("data")], minute=50)
+    recorder.job("early", [file("data")], minute=10)  # recorded later: it was recovered
+    assert recorder.edges() == set()
+    reader = recorder.job("reader", [file("data")], minute=60)
+    assert recorder.edges() == {(reader.uid, late.uid)}
+
+
+def test_a_producer_recorded_after_its_reader_still_counts(recorder):
+    reader = recorder.job("evaluate", [file("checkpoint")], minute=10)
+    trainer = recorder.job("train", [], [file("checkpoint")], minute=5, duration_s=600)
+    assert recorder.edges() == {(reader.uid, trainer.uid)}
+
+
+def test_payload_links_who_reads_that_content_later(recorder):
+    train = recorder.job("train", [], [], payloads=[file("mlruns/0/model.pkl", "model")])
+    serve = recorder.job("serve", [file("served/model.pkl", "model")])
+    assert recorder.edges() == {(serve.uid, train.uid)}
+
+
+def test_a_file_out_of_a_dataset_depends_on_who_wrote_the_dataset(recorder):
+    whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
+    maker = recorder.job("make", [], [whole], datasets=[members])
+    reader = recorder.job("read", [file("images/a.png", "a")])
+    assert recorder.edges() == {(reader.uid, maker.uid)}
+
+
+def test_a_dataset_depends_on_every_job_that_wrote_one_of_its_files(recorder):
+    parts = [recorder.job(f"make {name}", [], [file(f"parts/{name}", name)]) for name in "abc"]
+    whole, members = dataset("parts/", {"a": "a", "b": "b", "c": "c", "d": "downloaded"})
+    reader = recorder.job("merge", [whole], datasets=[members])
+    assert recorder.edges() == {(reader.uid, part.uid) for part in parts}
+
+
+def test_a_dataset_depends_on_the_last_version_that_holds_its_files(recorder):
+    first, members_1 = dataset("d/", {"a": "a", "b": "b"})
+    second, members_2 = dataset("d/", {"a": "a", "b": "b", "c": "c"})
+    third, members_3 = dataset("d/", {"a": "a", "b": "b", "c": "c", "x": "own"})
+    recorder.job("make 1", [], [first], datasets=[members_1])
+    latest = recorder.job("make 2", [], [second], datasets=[members_2])
+    reader = recorder.job("read", [third], datasets=[members_3])
+    assert recorder.edges() == {(reader.uid, latest.uid)}
+
+
+# ------------------------------------------------------------------------------------------- changing things
+
+
+def test_pop_forgets_all_that_only_this_job_brought(recorder):
+    whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
+    recorder.job("keep", [], [file("a.png", "a")])
+    before = {table: recorder.one(f"SELECT count(*) FROM {table}")
+              for table in ("job", "step", "file_use", "artifact", "dataset_member", "shared_content", "dependency")}
+    job = recorder.job("forget", [whole], [file("new")], datasets=[members], labels={"a": "b"}, left_out={"x": 1})
+    pop_job(recorder.database, job.uid)
+    assert before == {table: recorder.one(f"SELECT count(*) FROM {table}") for table in before}
+
+
+def test_pop_gives_readers_back_to_the_producer_before(recorder):
+    first = recorder.job("make", [], [file("data")], minute=1)
+    reader = recorder.job("read", [file("data")], minute=20, duration_s=6000)
+    second = recorder.job("make again", [], [file("data")], minute=30)
+    assert recorder.edges() == {(reader.uid, second.uid)}
+    pop_job(recorder.database, second.uid)
+    assert recorder.edges() == {(reader.uid, first.uid)}
+
+
+def test_an_upload_recorded_later_gives_the_earlier_run_its_page(recorder):
+    offline = TrackerRun(tracker="wandb", label="W&B", run_id="abc", project="p", state=TrackerRunState.OFFLINE,
+                         how_to_view="wandb sync wandb/offline-run-abc")
+    job = recorder.job("train", tracker_runs=[offline])
+    online = dataclasses.replace(offline, url="https://wandb.ai/e/p/runs/abc", entity="e", how_to_view=None,
+                                 server="https://wandb.ai", state=TrackerRunState.ONLINE)
+    recorder.job("wandb sync wandb/offline-run-abc", tracker_updates=[online])
+    assert load_job(recorder.database, 1).tracker_runs == (online,)
+    other = dataclasses.replace(online, url="https://evil.example/abc")
+    recorder.job("again", tracker_updates=[other])
+    assert load_job(recorder.database, 1).tracker_runs == (online,), "a page once proven stays"
+    replace_tracker_run(recorder.database, 1, dataclasses.replace(online, note="checked"))
+    assert load_job(recorder.database, 1).tracker_runs[0].note == "checked"
+    assert load_job(recorder.database, 1).uid == job.uid
+
+
+def test_labels_are_set_changed_and_removed(recorder):
+    recorder.job("true")
+    assert set_label(recorder.database, ("job", 1), "owner", "alice")
+    assert not set_label(recorder.database, ("job", 1), "owner", "alice")
+    assert set_label(recorder.database, ("job", 1), "owner", "bob")
+    assert load_job(recorder.database, 1).labels == {"owner": "bob"}
+    assert set_label(recorder.database, ("job", 1), "owner", None)
+    assert load_job(recorder.database, 1).labels == {}
+
+
+def test_a_failing_write_leaves_nothing(recorder):
+    recorder.job("true")
+    broken = file("x")
+    object.__setattr__(broken, "digest", "not hex")
+    with pytest.raises(ValueError, match="hexadecimal"):
+        recorder.job("false", [broken])
+    assert recorder.one("SELECT count(*) FROM job") == 1
+    assert recorder.one("SELECT count(*) FROM step") == 1
+
+
+def _write_many(root, number):
+    mine = Recorder.__new__(Recorder)
+    database = open_database(f"{root}/.roar/roar.db")
+    mine.database, mine._minutes = database, iter(range(100))
+    for turn in range(20):
+        mine.job(f"process {number} turn {turn}", [file("shared")], [file(f"out-{number}-{turn}")])
+    database.close()
+
+
+def test_processes_that_record_at_the_same_time_all_succeed(recorder):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_write_many, args=(recorder.workspace.root, number)) for number in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    assert recorder.one("SELECT count(*) FROM job") == 80
+    assert recorder.one("SELECT count(DISTINCT number) FROM step") == 80
+
+
+# ------------------------------------------------------------------------------------------------- the file
+
+
+def test_a_broken_file_is_named(tmp_path):
+    path = tmp_path / "roar.db"
+    path.write_bytes(b"nonsense " * 1000)
+    with pytest.raises(WorkspaceError, match=r"roar\.db is broken") as caught:
+        open_database(str(path))
+    assert caught.value.hint == f"mv {path} {path}.broken"
+
+
+def test_an_empty_file_becomes_a_record(tmp_path):
+    path = tmp_path / "roar.db"
+    path.write_bytes(b"")
+    assert open_database(str(path)).execute("SELECT count(*) FROM job").fetchone() == (0,)
+
+
+def test_a_newer_record_is_refused(recorder):
+    recorder.database.execute("PRAGMA user_version = 999")
+    with pytest.raises(WorkspaceError, match="newer roar"):
+        open_database(recorder.workspace.database)
+
+
+def test_another_program_s_database_is_refused(tmp_path):
+    path = tmp_path / "roar.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE mine (x)")
+    database.close()
+    with pytest.raises(WorkspaceError, match="not a record of roar"):
+        open_database(str(path))
+
+
+def test_the_record_is_in_write_ahead_mode_and_strict(recorder):
+    assert recorder.one("PRAGMA journal_mode") == "wal"
+    tables = recorder.database.execute(
+        "SELECT name, strict FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+        " AND name NOT LIKE 'sqlite_%'").fetchall()
+    assert tables
+    assert all(strict for _, strict in tables)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_record_that_may_only_be_read_is_read(recorder):
+    recorder.job("true")
+    recorder.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    os.chmod(recorder.workspace.database, 0o444)
+    assert load_job(open_database(recorder.workspace.database), 1).command == ("true",)
