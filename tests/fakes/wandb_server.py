@@ -31,13 +31,14 @@ class FakeWandb(FakeServer):
             return 200, {"data": self._graphql(operation, query, request.json.get("variables") or {})}
         return 200, {"exitcode": None, "limits": {}} if "file_stream" in request.path else {}
 
-    def _graphql(self, operation: str, query: str, values: dict) -> dict:
+    def _graphql(self, operation: str, query: str, values: dict) -> dict:  # noqa: PLR0911  a table of questions
         if "upsertBucket" in query:
             return {"upsertBucket": self._bucket(values)}
         if operation in _UPLOADS:
             return self._uploads(operation, values)
         if "upsertSweep" in query:
-            project = {"id": "P", "name": values.get("projectName") or "demo", "entity": {"id": "E", "name": self.entity}}
+            owner = {"id": "E", "name": self.entity}
+            project = {"id": "P", "name": values.get("projectName") or "demo", "entity": owner}
             return {"upsertSweep": {"sweep": {"name": "sweep001", "project": project}, "configValidationWarnings": []}}
         if "createAgent" in query:
             return {"createAgent": {"agent": {"id": "QQ=="}}}
@@ -51,7 +52,7 @@ class FakeWandb(FakeServer):
             return {"model": self._resume(values)}
         return self._rest(operation, query)
 
-    def _rest(self, operation: str, query: str) -> dict:
+    def _rest(self, operation: str, query: str) -> dict:  # noqa: PLR0911  a table of questions
         viewer = {
             "id": "VQ==", "entity": self.entity, "username": "alice", "email": "alice@example.com", "admin": False,
             "flags": "{}", "teams": {"edges": [{"node": {"name": self.entity}}]}, "apiKeys": {"edges": []},

@@ -2,82 +2,42 @@ import json
 import os
 import shutil
 import tarfile
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from roar.analyze.fold import Made, PathUse
-from roar.analyze.trackers import TrackerFacts, initial_environment
-from roar.observe.trace import ConsoleLine, Process
+from roar.analyze.fold import Made
+from roar.analyze.trackers import analyze_trackers, initial_environment
+from roar.analyze.trackers.wandb import TRACKER as WANDB
+from roar.testing import Recording
 
 ARCHIVE = Path(__file__).parents[2] / "data" / "tracker-samples.tar.gz"
 START = 1_800_000_000_000_000_000
 END = START + 60_000_000_000
 
 
-@dataclass
-class World:
-    """A job's surroundings, and its facts as they pile up."""
+class World(Recording):
+    """A job's surroundings, and its facts as they pile up; all trackers may see them."""
 
-    root: Path
-    uses: dict[str, PathUse] = field(default_factory=dict)
-    console: list[ConsoleLine] = field(default_factory=list)
-    processes: list[Process] = field(default_factory=list)
-    environ: dict[str, str] = field(default_factory=dict)
-    clock: int = 0
-
-    def __post_init__(self):
-        for top in ("cwd", "home", "tmp"):
-            (self.root / top).mkdir(parents=True, exist_ok=True)
-        self.cwd, self.home, self.tmp = (self.root / top for top in ("cwd", "home", "tmp"))
-
-    def use(self, path, **given):
-        self.clock += 1
-        path = str(self.cwd / path) if not str(path).startswith("/") else str(path)
-        use = self.uses.setdefault(path, PathUse(path=path, first_ns=self.clock))
+    def touch(self, path, **given):
+        use = self._use(str(path))
         for name, value in given.items():
             setattr(use, name, value)
-        return path
+        return use.path
 
-    def write(self, path, content=b"x", *, keep=True):
-        path = self.use(path, written=True, exists=keep)
-        if keep:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    def read(self, path, content=b"x"):
-        path = self.use(path, read=True)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if not os.path.exists(path):
-            Path(path).write_bytes(content.encode() if isinstance(content, str) else content)
-        return path
-
-    def link(self, path, target):
-        path = self.use(path, written=True, made=Made.SYMLINK, target=str(target))
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(target, path)
-        return path
-
-    def say(self, text, *, pid=100, descriptor=2):
-        for line in text.splitlines():
-            self.clock += 1
-            self.console.append(ConsoleLine(self.clock, pid, descriptor, line))
-
-    def process(self, executable="/usr/bin/python3", pid=100, argv=(), **environment):
-        self.clock += 1
-        self.processes.append(Process(
-            pid=pid, ppid=1, argv=tuple(argv) or (executable,), executable=executable, cwd=str(self.cwd),
-            started_ns=self.clock, environment=environment,
-        ))
+    def process(self, executable="/usr/bin/python3", *, pid=1, argv=(), **environment):
+        self.start(executable, environment, pid=pid)
+        self.processes[-1].argv = tuple(argv) or (executable,)
 
     def facts(self, **changes):
-        return TrackerFacts(**{
-            "uses": self.uses, "processes": self.processes, "console": self.console,
-            "environment": initial_environment(self.environ), "cwd": str(self.cwd), "home": str(self.home),
-            "tmpdir": str(self.tmp), "started_at": START, "ended_at": END, "workspace": str(self.cwd), **changes,
-        })
+        environment = initial_environment(self.environment)
+        return replace(super().facts(WANDB), environment=environment, started_at=START, ended_at=END, **changes)
+
+    def analyze(self, enabled=None, **changes):
+        found = analyze_trackers(self.facts(**changes), enabled or {})
+        assert not found.warnings
+        return found
 
 
 @pytest.fixture
@@ -116,29 +76,29 @@ def _lay_out(sample, world):
     for output, descriptor in (("stdout.txt", 1), ("stderr.txt", 2)):
         if (sample / output).exists():
             world.say((sample / output).read_text(errors="replace"), descriptor=descriptor)
-    world.environ = {name: value.replace("$W", str(world.root)) for name, value in case.get("env", {}).items()}
+    world.environment = {name: value.replace("$W", str(world.root)) for name, value in case.get("env", {}).items()}
     for child in case.get("child_exec_env") or ():
         world.process("/bin/true", pid=200, **child["env"])
     for text in case.get("config_reads", ()):
         if text.startswith("$W"):
-            world.read(text.replace("$W", str(world.root)))
+            world.touch(text.replace("$W", str(world.root)), read=True)
 
 
 def _repeat(world, operation):
     path, kind = operation["path"].replace("$W", str(world.root)), operation["op"]
     source = operation.get("from", "").replace("$W", str(world.root))
     if kind == "mkdir":
-        world.use(path, written=True, made=Made.DIRECTORY)
+        world.touch(path, written=True, made=Made.DIRECTORY)
     elif kind == "symlink":
-        world.use(path, written=True, made=Made.SYMLINK, target=source)
+        world.touch(path, written=True, made=Made.SYMLINK, target=source)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         if not os.path.lexists(path):
             os.symlink(source, path)
     elif kind in {"rename", "link"}:
-        world.use(path, written=True, made=world.uses[source].made if source in world.uses else Made.FILE)
+        world.touch(path, written=True, made=world.uses[source].made if source in world.uses else Made.FILE)
         if kind == "rename" and os.path.islink(source):
             os.rename(source, path)
     else:
-        world.use(path, written=True)
+        world.touch(path, written=True)
         if kind == "write":
             world.uses[path].made = Made.FILE

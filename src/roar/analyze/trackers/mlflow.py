@@ -24,7 +24,7 @@ _SIDE_FILES = ("-journal", "-wal", "-shm")
 _DATABASE_EXTENSIONS = ("db", "sqlite", "sqlite3")
 _SQLITE = b"SQLite format 3\0"
 _VIEW_RUN = re.compile(
-    r"View run (?P<name>.*) at:? (?P<url>(?P<server>https?://\S+?)/(?:#|ml)/experiments/(?P<experiment>\d+)"
+    r"View run (?P<name>.*) at:? (?P<url>(?P<server>https?://\S+?)/(?:\?[^\s#/]*)?(?:#|ml)/experiments/(?P<experiment>\d+)"
     r"/runs/(?P<run>[0-9a-f]{32})\S*)",
 )
 
@@ -85,8 +85,9 @@ class Mlflow(Tracker):
     def _analyze_file_store(
         self, evidence: Evidence, store: _FileStore, findings: Findings, runs: dict[str, TrackerRun],
     ) -> None:
-        for experiment in evidence.paths.folders_in(store.root):
-            _claim_experiment(evidence, f"{store.root}/{experiment}", findings)
+        for place in evidence.paths.folders_in(store.root):
+            claim = _claim_registry if place == "models" else _claim_experiment
+            claim(evidence, f"{store.root}/{place}", findings)
         allow = "MLFLOW_ALLOW_FILE_STORE=true " if evidence.settings("MLFLOW_ALLOW_FILE_STORE") else ""
         view = f"{allow}mlflow ui --backend-store-uri {shlex.quote(store.root)}"
         names: dict[str, str | None] = {}
@@ -216,8 +217,6 @@ def _claim_experiment(evidence: Evidence, folder: str, findings: Findings) -> No
             for model in index.folders_in(inner):
                 if _MODEL_ID.fullmatch(model):
                     _claim_entity(evidence, f"{inner}/{model}", _OF_A_MODEL, findings)
-        elif name.startswith("version-") or f"{inner}/meta.yaml" in evidence:
-            _claim_registered(evidence, inner, findings)
 
 
 def _is_run(evidence: Evidence, folder: str) -> bool:
@@ -225,11 +224,16 @@ def _is_run(evidence: Evidence, folder: str) -> bool:
     return not evidence.was_written(meta) or _entries(evidence, meta).get("run_id") == folder.rpartition("/")[2]
 
 
-def _claim_registered(evidence: Evidence, folder: str, findings: Findings) -> None:
-    """A version in the model registry: metadata only."""
-    findings.noise(*_present(evidence, f"{folder}/meta.yaml"))
-    for name in ("tags", "aliases"):
-        findings.noise(*evidence.paths.below(f"{folder}/{name}"))
+def _claim_registry(evidence: Evidence, registry: str, findings: Findings) -> None:
+    """Registered models and their versions: metadata only."""
+    index = evidence.paths
+    for model in index.folders_in(registry):
+        folder = f"{registry}/{model}"
+        versions = [f"{folder}/{name}" for name in index.folders_in(folder) if name.startswith("version-")]
+        for place in (folder, *versions):
+            findings.noise(*_present(evidence, f"{place}/meta.yaml"))
+            for name in ("tags", "aliases"):
+                findings.noise(*index.below(f"{place}/{name}"))
 
 
 def _claim_entity(evidence: Evidence, folder: str, kinds: frozenset[str], findings: Findings) -> None:

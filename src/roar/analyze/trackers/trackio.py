@@ -63,8 +63,8 @@ class Trackio(Tracker):
             if not evidence.was_read(database) or _is_recent(evidence, created):
                 yield TrackerRun(
                     tracker=self.name, label=self.label, run_id=str(run_id), project=project, name=str(name),
-                    state=TrackerRunState.LOCAL, how_to_view=f"{elsewhere}trackio show --project {shlex.quote(project)}",
-                    evidence=Proof.FILE,
+                    state=TrackerRunState.LOCAL, evidence=Proof.FILE,
+                    how_to_view=f"{elsewhere}trackio show --project {shlex.quote(project)}",
                 )
 
     def _on_server(self, evidence: Evidence) -> Iterator[TrackerRun]:
