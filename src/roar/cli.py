@@ -7,37 +7,8 @@ import os
 import sys
 
 from roar import __version__
+from roar.commands import VERBS
 from roar.errors import NotFoundError, RoarError, UsageError
-
-VERBS: dict[str, dict[str, str]] = {
-    "record": {
-        "run": "run a command and record what it read and wrote",
-        "init": "set a workspace up here (the first `roar run` does it too)",
-        "reset": "start a new session",
-        "pop": "forget the last job; the files stay",
-        "label": "set, unset or list labels on a job, artifact or session",
-        "recover": "finish the record of jobs that were cut short",
-    },
-    "ask": {
-        "status": "this session: steps, outputs that are stale, changed or gone",
-        "log": "the jobs, newest first",
-        "show": "all about a job, artifact, session or tracker run",
-        "dag": "the session's graph",
-        "lineage": "what an artifact was made from, and what was made of it",
-        "inputs": "the root inputs, and which of them nothing recorded produced",
-        "diff": "what differs between two jobs, the likely cause first",
-    },
-    "share": {
-        "register": "publish a session, job or artifact's lineage to a glaas server",
-        "ui": "serve this workspace's own pages on loopback and open them",
-    },
-    "set up": {
-        "config": "settings: their values and where each comes from",
-        "trackers": "the experiment trackers: on or off, and where each comes from",
-        "doctor": "check that roar works here",
-        "completion": "completion for bash, zsh or fish",
-    },
-}
 
 _REFERENCES = """\
 REF is @N (step N of the session; @-1 the last job), a job's uid or the start of it (4 or more), an artifact's digest

@@ -1,6 +1,7 @@
 """The parser that every verb uses: argparse whose complaints are usage errors of ours."""
 
 import argparse
+import os
 import re
 from datetime import UTC, datetime, timedelta
 from typing import NoReturn
@@ -17,7 +18,7 @@ class Parser(argparse.ArgumentParser):
     """
 
     def __init__(self, verb: str, description: str) -> None:
-        super().__init__(prog=f"roar {verb}", description=description, allow_abbrev=False)
+        super().__init__(prog=f"roar {verb}", description=description, allow_abbrev=False, formatter_class=_Formatter)
         self._verb = verb
 
     def error(self, message: str) -> NoReturn:
@@ -32,6 +33,23 @@ class Parser(argparse.ArgumentParser):
     def add_json(self) -> None:
         """Add `--json`."""
         self.add_argument("--json", action="store_true", help="print JSON on stdout")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """Knows the width without shutil, which argparse would import with each option that is added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) > 0:
+        return int(told)
+    try:
+        return os.get_terminal_size(1).columns or 80
+    except OSError:
+        return 80
 
 
 def moment(text: str) -> str:

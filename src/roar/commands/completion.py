@@ -7,7 +7,7 @@ import re
 import sys
 from importlib import import_module
 
-from roar.cli import VERBS
+from roar.commands import VERBS
 from roar.commands.arguments import Parser
 from roar.errors import RoarError
 

@@ -1,0 +1,378 @@
+"""The verbs on real jobs, as a user runs them."""
+
+import json
+import os
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from shutil import which
+
+import pytest
+
+from roar.model import Job, JobState, Tracer
+from roar.record.database import open_database
+from roar.record.writer import write_job
+
+COPY = "import sys; open(sys.argv[2], 'w').write(open(sys.argv[1]).read() + sys.argv[3])"
+
+
+@pytest.fixture
+def copy(desk):
+    """`copy(a, b, text)`: a recorded job that writes b as a's content and text."""
+    desk.write("append.py", COPY)
+    desk.init()
+
+    def run(source, target, text="", **more):
+        desk.roar("run", sys.executable, "append.py", source, target, text, **more)
+        return desk.job()
+
+    desk.write("raw", "raw")
+    return run
+
+
+@pytest.fixture
+def pipeline(copy):
+    return [copy("raw", "data", "1"), copy("data", "model", "2"), copy("model", "scores", "3")]
+
+
+def test_init_and_reset(desk):
+    assert desk.roar("init").stdout == f"{desk.root}/.roar is ready.\n"
+    assert "already" in desk.roar("init").stdout
+    assert "no jobs yet" in desk.roar("reset").stdout
+    desk.roar("run", "true")
+    first = desk.job()
+    assert "1 job" in desk.roar("reset").stdout
+    assert desk.json("log") == {"jobs": []}
+    assert "roar log --all" in desk.roar("log").stdout
+    assert [job["uid"] for job in desk.json("log", "--all")["jobs"]] == [first["uid"]]
+    desk.roar("run", "true")
+    assert desk.job()["step"] == 1
+
+
+def test_log_cuts_and_says_so(desk):
+    desk.roar("init")
+    database = open_database(str(desk.root / ".roar" / "roar.db"))
+    _write_jobs(database, 35)
+    done = desk.roar("log")
+    assert len(done.stdout.splitlines()) == 30
+    assert done.stderr == "… and 5 earlier jobs: roar log -n 0\n"
+    assert len(desk.roar("log", "-n", "0").stdout.splitlines()) == 35
+    assert len(desk.json("log")["jobs"]) == 35, "JSON is for programs: nothing is cut unless asked"
+    assert len(desk.json("log", "-n", "3")["jobs"]) == 3
+
+
+def _write_jobs(database, number):
+    for index in range(number):
+        write_job(database, Job(
+            uid=f"{index:032x}", step=0, command=("job", str(index)), cwd=".", duration_s=1.0, exit_code=0,
+            started_at=f"2026-11-22T10:{index:02}:00.000000Z", state=JobState.DONE, tracer=Tracer(mode="full")))
+    database.close()
+
+
+def test_log_filters_by_what_a_user_types(pipeline, desk):
+    def steps(*arguments, **more):
+        return [job["step"] for job in json.loads(desk.roar("log", "--json", *arguments, **more).stdout)["jobs"]]
+
+    assert steps() == [3, 2, 1]
+    assert steps("--path", "data") == [2, 1]
+    os.mkdir(desk.root / "sub")
+    assert steps("--path", "../data", cwd=desk.root / "sub") == [2, 1]
+    assert steps("model", "scores") == [3]
+    assert steps("--since", "1h") == [3, 2, 1]
+    assert steps("--until", "1h") == []
+    assert steps("--since", "2099-01-01") == []
+    assert steps("--status", "failed") == []
+    assert desk.roar("log", "--since", "yesterdayish", status=2).stderr.startswith("roar: Argument --since: ")
+
+
+def test_show_names_everything_of_a_job(pipeline, desk):
+    text = desk.roar("show", "@2").stdout
+    job = pipeline[1]
+    assert job["uid"] in text
+    assert "@2" in text
+    for use in job["inputs"] + job["outputs"]:
+        assert use["path"] in text
+        assert use["digest"][:12] in text
+    assert job["git"]["commit"][:12] in text
+    assert "system: the operating system" in desk.roar("show", "@2", "--all").stdout
+    assert desk.json("show", "@2")["outputs"] == job["outputs"]
+    assert desk.json("show", "@2", "--all")["left_out"]["system"] > 0
+
+
+def test_show_an_artifact_and_a_session(pipeline, desk):
+    artifact = desk.json("show", "data")
+    assert artifact["names"] == ["data"]
+    assert [use["job"] for use in artifact["produced_by"]] == [pipeline[0]["uid"]]
+    assert [use["job"] for use in artifact["used_by"]] == [pipeline[1]["uid"]]
+    text = desk.roar("show", artifact["digest"][:10]).stdout
+    assert pipeline[0]["uid"][:8] in text
+    session = desk.json("show", "@")
+    assert [job["uid"] for job in session["jobs"]] == [job["uid"] for job in pipeline]
+    assert desk.json("show", session["uid"][:8]) == session
+    assert pipeline[2]["uid"][:8] in desk.roar("show", "@").stdout
+
+
+def test_lineage(pipeline, desk):
+    found = desk.json("lineage", "scores")
+    assert found["root"] == pipeline[2]["outputs"][0]["digest"]
+    assert [job["uid"] for job in found["jobs"]] == [job["uid"] for job in reversed(pipeline)]
+    assert found["jobs"][0] == pipeline[2]
+    made = {"source": pipeline[0]["uid"], "target": pipeline[0]["outputs"][0]["digest"], "role": "output"}
+    assert made in found["edges"]
+    assert found["truncated"] is False
+    assert desk.json("lineage", "scores", "--depth", "1")["truncated"] is True
+    down = desk.json("lineage", "data", "--down")
+    assert [job["uid"] for job in down["jobs"]] == [pipeline[1]["uid"], pipeline[2]["uid"]]
+    text = desk.roar("lineage", "scores").stdout
+    assert "nothing recorded made it" in text
+    assert f"← @1 {pipeline[0]['uid'][:8]}" in text
+    desk.roar("lineage", "@", status=1)
+    desk.roar("lineage", "scores", "--depth", "0", status=2)
+
+
+def test_dag_text_json_and_drawing(pipeline, copy, desk):
+    copy("raw", "data", "1")
+    graph = desk.json("dag")
+    jobs = {node["step"]: node for node in graph["nodes"] if node["type"] == "job"}
+    assert sorted(jobs) == [1, 2, 3]
+    assert jobs[1]["earlier"] == [pipeline[0]["uid"]]
+    names = {node["id"] for node in graph["nodes"]}
+    assert all(edge["source"] in names and edge["target"] in names for edge in graph["edges"])
+    assert len([node for node in desk.json("dag", "--all")["nodes"] if node["type"] == "job"]) == 4
+    lines = desk.roar("dag").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["●", "@1"], ["↳", "@2"], ["↳", "@3"]]
+    assert " x2 " in lines[0]
+    desk.roar("dag", "--svg", "dag.svg")
+    picture = ET.fromstring((desk.root / "dag.svg").read_text())
+    space = "{http://www.w3.org/2000/svg}"
+    assert len(picture.findall(f".//{space}rect")) == 3
+    assert len(picture.findall(f".//{space}path")) == 2
+    assert desk.roar("dag", "--svg", "-").stdout == (desk.root / "dag.svg").read_text()
+    assert "cannot be written" in desk.roar("dag", "--svg", "no/such/folder.svg", status=1).stderr
+
+
+def test_status_sees_what_is_stale_changed_and_gone(pipeline, copy, desk):
+    def states():
+        return {output["path"]: output["state"] for output in desk.json("status")["outputs"]}
+
+    assert states() == {"data": "fresh", "model": "fresh", "scores": "fresh"}
+    desk.write("model", "edited by hand")
+    assert states() == {"data": "fresh", "model": "changed", "scores": "stale"}
+    (desk.root / "scores").unlink()
+    assert states()["scores"] == "gone"
+    copy("data", "model", "2")
+    copy("model", "scores", "3")
+    assert set(states().values()) == {"fresh"}
+    desk.write("raw", "other raw")
+    assert states() == {"data": "stale", "model": "stale", "scores": "stale"}
+    text = desk.roar("status").stdout
+    assert "its input raw has changed since" in text
+    copy("raw", "data", "1")
+    assert states() == {"data": "fresh", "model": "stale", "scores": "stale"}
+    assert "its input data was written again by @1" in desk.roar("status").stdout
+
+
+def test_status_lists_what_did_not_end_well(desk):
+    desk.roar("run", "false", status=1)
+    assert "exit 1" in desk.roar("status").stdout
+
+
+def test_inputs_are_the_roots(pipeline, desk):
+    assert [root["path"] for root in desk.json("inputs")["inputs"]] == ["raw"]
+    assert [root["path"] for root in desk.json("inputs", "scores")["inputs"]] == ["raw"]
+    desk.roar("reset")
+    desk.roar("run", sys.executable, "append.py", "scores", "report", "")
+    roots = desk.json("inputs")["inputs"]
+    assert [(root["path"], root["made_by"]) for root in roots] == [("scores", pipeline[2]["uid"])]
+    assert "made by job" in desk.roar("inputs").stdout
+
+
+def test_diff_tells_the_likely_cause_first(copy, desk):
+    copy("raw", "data", "1")
+    copy("raw", "data", "2")
+    found = desk.json("diff", "@1", "@2")
+    assert found["likely_causes"] == ["parameters"]
+    assert [change["before"] for change in found["outputs"]] != [change["after"] for change in found["outputs"]]
+    assert "likely cause: parameters" in desk.roar("diff", "@1", "@2").stdout
+    desk.write("append.py", COPY + "\n# a change\n")
+    copy("raw", "data", "2")
+    same = desk.json("log")["jobs"][:2]
+    assert desk.json("diff", same[1]["uid"], same[0]["uid"])["likely_causes"] == ["code"]
+    text = desk.roar("diff", same[1]["uid"], same[0]["uid"], "--code").stdout
+    assert "the outputs are the same" in text
+    assert "+# a change" in text
+    desk.git("commit", "-qam", "change")
+    copy("raw", "data", "2")
+    text = desk.roar("diff", same[1]["uid"], "@-1", "--code").stdout
+    assert "\n+# a change" in text
+
+
+def test_labels(pipeline, desk):
+    assert desk.json("label", "@1", "owner=alice", "note=a=b") == {"labels": {"note": "a=b", "owner": "alice"}}
+    assert desk.job("@1")["labels"] == {"note": "a=b", "owner": "alice"}
+    assert desk.json("label", "@1", "--unset", "note") == {"labels": {"owner": "alice"}}
+    desk.roar("label", "@1", "--unset", "note", status=1)
+    desk.roar("label", "@1", "noequals", status=2)
+    assert desk.json("label", "data", "quality=good") == {"labels": {"quality": "good"}}
+    assert desk.json("label", "@", "paper=x") == {"labels": {"paper": "x"}}
+    assert desk.json("show", "@")["labels"] == {"paper": "x"}
+
+
+def test_pop_leaves_files_alone(pipeline, desk):
+    assert "left in place" in desk.roar("pop").stdout
+    assert (desk.root / "scores").exists()
+    assert [job["step"] for job in desk.json("log")["jobs"]] == [2, 1]
+
+
+def test_pop_deletes_only_what_is_surely_the_job_s(desk):
+    desk.write("tracked", "t")
+    desk.init()
+    desk.write("appended", "before\n")
+    script = ("for name in ('own', 'edited', 'tracked'): open(name, 'w').write(name)\n"
+              "open('appended', 'r+').readline(); open('appended', 'a').write('more')")
+    desk.roar("run", sys.executable, "-c", "open('shared', 'w').write('same')")
+    desk.roar("run", sys.executable, "-c", script + "; open('shared', 'w').write('same')")
+    desk.write("edited", "by hand")
+    assert desk.json("pop", "--delete-outputs")["deleted"] == ["own"]
+    left = {path.name for path in desk.root.iterdir()}
+    assert left >= {"edited", "tracked", "appended", "shared"}
+    assert "own" not in left
+
+
+def test_config_lists_sets_and_unsets(desk):
+    desk.roar("init")
+    assert desk.json("config")["glaas.url"] == {"value": None, "origin": "default"}
+    path = desk.root / ".roar" / "config.toml"
+    path.write_text("# mine\n[datasets]\nthreshold = 5  # five\n")
+    desk.roar("config", "glaas.url", "http://127.0.0.1:8420")
+    desk.roar("config", "datasets.threshold", "9")
+    desk.roar("config", "analyzers.experiment_trackers.wandb", "false")
+    desk.roar("config", "filters.add", "a/*, b'\"")
+    assert path.read_text().startswith("# mine\n[datasets]\nthreshold = 9\n")
+    assert desk.roar("config", "datasets.threshold").stdout == "9\n"
+    found = desk.json("config")
+    assert found["filters.add"]["value"] == ["a/*", "b'\""]
+    assert found["analyzers.experiment_trackers.wandb"]["value"] is False
+    assert found["glaas.url"]["origin"].startswith(f"{path}:")
+    desk.roar("config", "glaas.url", "--unset")
+    assert desk.json("config")["glaas.url"]["value"] is None
+    desk.roar("config", "datasets.threshold", "many", status=1)
+    desk.roar("config", "no.such", status=1)
+    desk.roar("config", "--user", "tracer.mode", "preload")
+    assert desk.json("config", "tracer.mode")["tracer.mode"]["origin"].startswith(str(desk.home))
+
+
+def test_config_refuses_what_it_cannot_edit(desk):
+    desk.roar("init")
+    path = desk.root / ".roar" / "config.toml"
+    text = "[filters]\nadd = [\n  'a',\n]\n"
+    path.write_text(text)
+    assert "cannot edit" in desk.roar("config", "filters.add", "b", status=1).stderr
+    assert path.read_text() == text
+
+
+def test_trackers_say_what_switches_them(desk):
+    desk.roar("init")
+    (desk.root / ".roar" / "config.toml").write_text("[analyzers.experiment_trackers]\nwandb = false\nwanbd = false\n")
+    found = desk.json("trackers")
+    rows = {row["name"]: row for row in found["trackers"]}
+    assert rows["wandb"]["on"] is False
+    assert rows["wandb"]["origin"].endswith("config.toml:2")
+    assert rows["mlflow"]["on"] is True
+    assert rows["mlflow"]["label"] == "MLflow"
+    assert found["unknown"] == ["wanbd"]
+    assert "wanbd is switched at" in desk.roar("trackers").stdout
+    desk.roar("run", "true")
+    assert "No offline run" in desk.roar("trackers", "refresh").stdout
+
+
+def test_doctor(desk):
+    desk.roar("run", "true")
+    checks = {check["name"]: check for check in desk.json("doctor")["checks"]}
+    assert checks["record"]["ok"] is True
+    assert checks["record"]["text"].startswith("1 jobs")
+    assert checks["tracer"]["ok"] is True
+    (desk.root / ".roar" / "config.toml").write_text("[nonsense]\nx = 1\n")
+    assert "wrong settings" in desk.roar("doctor", status=1).stdout
+
+
+def test_recover_finishes_a_job_whose_roar_was_killed(desk):
+    code = "open('made', 'w').write('x')"
+    with desk.start("run", "--", sys.executable, "-c", code + "; import time; time.sleep(20)") as process:
+        while not (desk.root / "made").exists() and process.poll() is None:
+            pass
+        process.kill()
+    listed = desk.json("recover", "--list")
+    assert len(listed["waiting"]) == 1
+    uid = listed["waiting"][0]
+    assert desk.json("recover")["recovered"] == [uid]
+    job = desk.job(uid)
+    assert job["state"] == "interrupted"
+    assert "made" in {use["path"] for use in job["outputs"]}
+    assert desk.roar("recover").stdout == "Every job is recorded.\n"
+
+
+def test_discard(desk):
+    desk.roar("init")
+    folder = desk.root / ".roar" / "pending" / ("ab" * 16)
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text("nonsense")
+    done = desk.roar("recover", status=1)
+    assert "roar recover --discard abababab" in done.stderr
+    desk.roar("recover", "--discard", "zz", status=1)
+    desk.roar("recover", "--discard", "abab")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_sound(desk, shell):
+    script = desk.roar("completion", shell).stdout
+    check = subprocess.run([shell, "-n", "-c", script] if shell != "fish" else [shell, "--no-execute", "-c", script],
+                           capture_output=True, text=True, check=False) if _has(shell) else None
+    if check is None:
+        pytest.skip(f"{shell} is not installed")
+    assert check.returncode == 0, check.stderr
+
+
+def _has(shell):
+    return which(shell) is not None
+
+
+def test_completion_words(pipeline, desk):
+    def words(*typed):
+        return desk.roar("completion", "words", "--", *typed).stdout.split()
+
+    assert words("sh") == ["show"]
+    assert "run" in words("")
+    assert words("show", "@") == ["@-1", "@3", "@2", "@1"]
+    assert "--all" in words("show", "--")
+    assert words("log", "--tr") == ["--tracker"]
+    assert words("config", "glaas") == ["glaas.url"]
+    assert words("nosuch", "--") == []
+    typed = 'eval "$SCRIPT"; COMP_WORDS=(roar show @); COMP_CWORD=2; _roar; echo ${COMPREPLY[@]}'
+    found = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True, cwd=desk.root,
+                           env={**desk.env, "SCRIPT": desk.roar("completion", "bash").stdout})
+    assert found.stdout.split() == ["@-1", "@3", "@2", "@1"]
+
+
+def test_odd_names_cannot_act_on_the_terminal(desk):
+    desk.init()
+    name = b"odd\xff\x1b[31m\nname"
+    code = "import os; open(b'odd\\xff\\x1b[31m\\nname', 'w').write('x')"
+    desk.roar("run", sys.executable, "-c", code)
+    assert os.path.exists(os.path.join(os.fsencode(desk.root), name))
+    for verb in (["show"], ["status"], ["dag"], ["lineage", "@1"], ["log"]):
+        text = desk.roar(*verb).stdout
+        assert "\x1b" not in text
+        if verb == ["show"]:
+            assert "odd\\xff\\x1b[31m\\nname" in text
+    assert desk.job()["outputs"][0]["path"] == "odd\\xff\x1b[31m\nname"
+    ref = os.fsdecode(name)
+    assert desk.json("lineage", ref)["jobs"][0]["step"] == 1
+
+
+def test_colours_only_where_they_are_wanted(desk):
+    desk.roar("run", "true")
+    assert "\x1b[" not in desk.roar("log").stdout
+    assert "\x1b[32m" in desk.roar("log", env={"NO_COLOR": "", "FORCE_COLOR": "1"}).stdout
+    assert "\x1b[" not in desk.roar("log", env={"NO_COLOR": "1", "FORCE_COLOR": "1"}).stdout

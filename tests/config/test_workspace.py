@@ -1,0 +1,94 @@
+"""Finding the workspace, with the real git."""
+
+import subprocess
+
+import pytest
+
+from roar.errors import WorkspaceError
+from roar.workspace import find_workspace, open_workspace
+
+
+@pytest.fixture
+def git(tmp_path):
+    def run(*arguments, cwd=tmp_path):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always",
+                        *arguments], cwd=cwd, check=True, capture_output=True)
+
+    return run
+
+
+def _folder(path):
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _root(path):
+    return find_workspace(str(path)).root
+
+
+def test_outside_any_work_tree_it_is_the_folder_itself(tmp_path):
+    assert _root(_folder(tmp_path / "a" / "b")) == str(tmp_path / "a" / "b")
+
+
+def test_in_a_work_tree_it_is_its_root(tmp_path, git):
+    git("init", "-q")
+    assert _root(_folder(tmp_path / "a" / "b")) == str(tmp_path)
+
+
+def test_the_nearest_roar_folder_wins(tmp_path, git):
+    git("init", "-q")
+    _folder(tmp_path / "a" / ".roar")
+    assert _root(_folder(tmp_path / "a" / "b")) == str(tmp_path / "a")
+    assert _root(_folder(tmp_path / "c")) == str(tmp_path)
+
+
+def test_a_repository_inside_a_workspace_is_its_own(tmp_path, git):
+    _folder(tmp_path / ".roar")
+    git("init", "-q", "inner")
+    assert _root(_folder(tmp_path / "inner" / "deep")) == str(tmp_path / "inner")
+    assert _root(_folder(tmp_path / "plain")) == str(tmp_path)
+
+
+def test_linked_work_tree_and_submodule(tmp_path, git):
+    for name in ("main", "library"):
+        git("init", "-q", name)
+        git("commit", "-q", "--allow-empty", "-m", "start", cwd=tmp_path / name)
+    git("worktree", "add", "-q", str(tmp_path / "linked"), cwd=tmp_path / "main")
+    git("submodule", "--quiet", "add", str(tmp_path / "library"), "sub", cwd=tmp_path / "main")
+    _folder(tmp_path / "main" / ".roar")
+    assert _root(tmp_path / "linked") == str(tmp_path / "linked")
+    assert _root(tmp_path / "main" / "sub") == str(tmp_path / "main"), "the superproject records"
+    (tmp_path / "main" / ".roar").rmdir()
+    assert _root(tmp_path / "main" / "sub") == str(tmp_path / "main" / "sub")
+
+
+def test_an_empty_dot_git_folder_is_no_work_tree(tmp_path):
+    _folder(tmp_path / ".git")
+    assert _root(_folder(tmp_path / "a")) == str(tmp_path / "a")
+
+
+def test_opening(tmp_path, git):
+    git("init", "-q")
+    with pytest.raises(WorkspaceError, match="Nothing has been recorded"):
+        open_workspace(str(tmp_path))
+    workspace = open_workspace(str(tmp_path), create=True)
+    assert (tmp_path / ".roar" / ".gitignore").read_text() == "*\n"
+    assert open_workspace(str(tmp_path)) == workspace
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
+def test_paths_inside_and_outside(tmp_path):
+    workspace = open_workspace(str(tmp_path), create=True)
+    assert workspace.relative(f"{tmp_path}/a/b") == "a/b"
+    assert workspace.relative(str(tmp_path)) == "."
+    assert workspace.relative(f"{tmp_path}-other/a") == f"{tmp_path}-other/a"
+    assert workspace.absolute("a/b") == f"{tmp_path}/a/b"
+    assert workspace.absolute("/x") == "/x"
+    assert workspace.pending_uids() == []
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / ".roar").write_text("a file in the way")
+    with pytest.raises(WorkspaceError, match=r"\.roar cannot be made"):
+        open_workspace(str(tmp_path), create=True)
