@@ -42,7 +42,6 @@ SETTINGS: tuple[Setting, ...] = (
             " root or absolute."),
     Setting("datasets.threshold", int, 100, "How many files that one job reads or writes below one folder become one"
             " dataset. 0 keeps every file by itself."),
-    Setting("hash.threads", int, 0, "Threads that digest files. 0 takes one for each processor."),
 )
 
 _DECLARED = {setting.key: setting for setting in SETTINGS}
