@@ -1,7 +1,7 @@
 """Content digests: BLAKE3 of many files at once, near the speed of reading them.
 
-Small files go through a thread pool (reading and hashing release the interpreter lock); a large file is mapped and
-hashed by all cores. A digest counts only when the file's signature is the same before and after hashing.
+Small files are read one after the other, or by a thread pool where the storage makes them wait; a large file is mapped
+and hashed by all cores. A digest counts only when the file's signature is the same before and after hashing.
 """
 
 import os
@@ -12,11 +12,14 @@ from typing import NamedTuple
 
 from roar.observe.trace import Signature
 
-LARGE = 4 * 1024 * 1024  # bytes; from here on one file keeps all cores busy
+LARGE = 1024 * 1024  # bytes; from here on one file keeps all cores busy
+BLOCK = 4 * 1024 * 1024  # bytes read at once
 COARSE_NS = 2_000_000_000  # file systems that keep whole seconds, or pairs of them (FAT)
 SECOND_NS = 1_000_000_000
 CLOCK_REALTIME_COARSE = 5  # linux/time.h; Python does not name it
 BATCH = 64  # files a task, so that handing out work costs little
+WAITING = 4  # a batch that takes so many times its computing waits for storage
+POOL = 8  # reads under way at once, where they wait
 
 
 class Digested(NamedTuple):
@@ -99,6 +102,10 @@ def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int,
 
 def _digest_small(paths: Sequence[str], wanted: Mapping[str, Signature], results: dict[str, Digested],
                   report: Callable[[int], None]) -> None:
+    """One thread while the files come from memory: taking turns at the interpreter costs more than a small file does.
+
+    From the first batch on that waits for its storage, the rest goes to a pool.
+    """
     batches = [paths[start:start + BATCH] for start in range(0, len(paths), BATCH)]
 
     def work(batch: Sequence[str]) -> None:
@@ -106,20 +113,20 @@ def _digest_small(paths: Sequence[str], wanted: Mapping[str, Signature], results
             results[path] = _digest_one(path, wanted[path])
         report(sum(wanted[path].size for path in batch))
 
-    threads = min(len(batches), _threads())
-    if threads <= 1:
-        for batch in batches:
-            work(batch)
+    while batches:
+        batch = batches.pop()
+        began = time.monotonic_ns(), time.thread_time_ns()
+        work(batch)
+        took, computed = time.monotonic_ns() - began[0], time.thread_time_ns() - began[1]
+        if took > WAITING * computed:
+            break
+    if not batches:
         return
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only for more than one batch
+    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only where storage is slow
 
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(POOL) as pool:
         for done in [pool.submit(work, batch) for batch in batches]:
             done.result()
-
-
-def _threads() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _digest_one(path: str, signature: Signature) -> Digested:
@@ -137,7 +144,7 @@ def _digest_one(path: str, signature: Signature) -> Digested:
         return _failed(error)
     try:
         hasher = blake3()
-        while block := os.read(descriptor, LARGE):
+        while block := os.read(descriptor, BLOCK):
             hasher.update(block)
         return _checked(hasher.hexdigest(), os.fstat(descriptor), signature, tick)
     except OSError as error:

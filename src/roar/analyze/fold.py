@@ -34,7 +34,8 @@ class PathUse:
         read: content that the job had not itself written was opened for reading, and was there.
         written: opened for writing, created, renamed to, linked or truncated.
         replaced: the first write left nothing of earlier content (new, truncated or renamed over).
-        exists: the path is there after the command has ended (lstat).
+        exists: the path is there after the command has ended.
+        status: what lstat(2) says of it then; None where it is gone, or was not looked at.
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
         signature: of the content at the first read, or just before the first write that kept content; None where
             it was not taken or nothing was there.
@@ -48,6 +49,7 @@ class PathUse:
     written: bool = False
     replaced: bool = False
     exists: bool = True
+    status: os.stat_result | None = None
     made: Made = Made.FILE
     target: str | None = None
     signature: Signature | None = None
@@ -206,7 +208,7 @@ def fold(events: Iterable[Event]) -> dict[str, PathUse]:
         events: in order of time, as `roar.observe.log.load_trace` gives them.
 
     Returns:
-        By absolute path. `exists` is looked up in the file system now.
+        By absolute path. `exists` and `status` are looked up in the file system now.
     """
     state = _Fold()
     for event in events:
@@ -214,5 +216,15 @@ def fold(events: Iterable[Event]) -> dict[str, PathUse]:
             continue
         state.step[event.kind](event)
     for use in state.uses.values():
-        use.exists = os.path.lexists(use.path)
+        look_up(use)
     return state.uses
+
+
+def look_up(use: PathUse) -> None:
+    """Set `exists` and `status` to what is there now."""
+    try:
+        use.status = os.lstat(use.path)
+        use.exists = True
+    except (OSError, ValueError):
+        use.status = None
+        use.exists = False

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from roar.analyze.datasets import fold_datasets
-from roar.analyze.digest import Digested, digest_files, find_regular, identity
-from roar.analyze.fold import Made, PathUse, fold
+from roar.analyze.digest import Digested, digest_files, find_regular, identity, signature_of
+from roar.analyze.fold import Made, PathUse, fold, look_up
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots, is_source
 from roar.model import FileUse, Python, TrackerRun, TrackerSummary
@@ -123,7 +123,8 @@ def _add_programs(uses: dict[str, PathUse], trace: Trace) -> None:
     for process in trace.processes:
         path = process.executable
         if path.startswith("/") and path not in uses:
-            uses[path] = PathUse(path=path, read=True, exists=os.path.lexists(path), first_ns=process.started_ns)
+            uses[path] = PathUse(path=path, read=True, first_ns=process.started_ns)
+            look_up(uses[path])
 
 
 def _trackers(trace: Trace, uses: Mapping[str, PathUse], around: Surroundings, result: Analysis) -> Mapping[
@@ -197,6 +198,7 @@ class _Kept:
                 return
             self.links[use.path] = path
             use = replace(use, path=path)
+            look_up(use)
         if self._is_code(use):
             self.sources.add(path)
             self.left_out["code"] += 1
@@ -209,8 +211,9 @@ class _Kept:
         real = self._real.get(folder)
         if real is None:
             real = self._real[folder] = os.path.realpath(folder)
-        path = os.path.join(real, name)
-        return os.path.realpath(path) if use.exists and os.path.islink(path) else path
+        if use.status is not None and stat.S_ISLNK(use.status.st_mode):
+            return os.path.realpath(use.path)
+        return use.path if real == folder else os.path.join(real, name)
 
     def _is_code(self, use: PathUse) -> bool:
         """Source that a repository holds is recorded with the commit and its patch, not as data."""
@@ -258,7 +261,7 @@ class _Contents:
         if use.signature is not None and not stat.S_ISREG(use.signature.mode):
             content.drop = True
             return content
-        now = find_regular(use.path)
+        now = _regular_now(use)
         if now is None and use.exists and not use.written:
             content.drop = True  # a folder, a device, a socket: not content
         elif now is not None and self._unchanged(use, now):
@@ -283,7 +286,7 @@ class _Contents:
 
     def written(self, use: PathUse) -> _Content:
         """The content that the job left."""
-        now = find_regular(use.path)
+        now = _regular_now(use)
         content = _Content(use=use, at=use.path, signature=now, size=now.size if now else None)
         same = (now is not None and use.signature is not None and not use.replaced
                 and identity(now) == identity(use.signature))
@@ -321,6 +324,11 @@ class _Contents:
         """Digests whose signature proves them from now on."""
         return [(done.signature, done.digest) for done in self._done.values()
                 if done.settled and done.signature is not None and done.digest is not None]
+
+
+def _regular_now(use: PathUse) -> Signature | None:
+    """The signature of the regular file that stands at the path after the command, symlinks already followed."""
+    return signature_of(use.status) if use.status is not None and stat.S_ISREG(use.status.st_mode) else None
 
 
 def _why_gone(use: PathUse, now: Signature | None) -> str:

@@ -9,7 +9,7 @@ from roar.record.database import transaction
 CLOCK_GRANULARITY_NS = 20_000_000
 """A change may leave mtime and ctime as they were for this long: the kernel stamps files at its own tick (≤ 10 ms)."""
 
-_LOOKUP_BATCH = 6000  # 5 parameters each, below SQLite's 32,766
+_LOOKUP_BATCH = 30_000  # parameters, below SQLite's 32,766
 
 Key = tuple[int, int, int, int, int]
 """Device, inode, size, mtime_ns, ctime_ns: the first five fields of `roar.observe.trace.Signature`."""
@@ -32,14 +32,17 @@ def find(database: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, str]:
     """The known digests of `keys`, 64 hex each; keys that are not known are absent."""
     wanted = {tuple(key[:5]) for key in keys}
     found: dict[Key, str] = {}
-    for batch in _batches(sorted(wanted)):
-        places = ",".join(["(?,?,?,?,?)"] * len(batch))
+    if not wanted or database.execute("SELECT 1 FROM digest_cache LIMIT 1").fetchone() is None:
+        return found
+    for inodes in _batches(sorted({_signed(key[1]) for key in wanted})):
+        places = ",".join("?" * len(inodes))
         rows = database.execute(
-            "SELECT device, inode, size, mtime_ns, ctime_ns, lower(hex(digest)) FROM digest_cache"  # noqa: S608  places are question marks
-            f" WHERE (device, inode, size, mtime_ns, ctime_ns) IN (VALUES {places})",
-            [_signed(number) for key in batch for number in key])
+            "SELECT device, inode, size, mtime_ns, ctime_ns, digest FROM digest_cache"  # noqa: S608  places are question marks
+            f" WHERE inode IN ({places})", inodes)
         for device, inode, size, mtime_ns, ctime_ns, digest in rows:
-            found[_unsigned(device), _unsigned(inode), size, mtime_ns, ctime_ns] = digest
+            key = (_unsigned(device), _unsigned(inode), size, mtime_ns, ctime_ns)
+            if key in wanted:
+                found[key] = digest.hex()
     return found
 
 
@@ -67,9 +70,9 @@ def _insert(database: sqlite3.Connection, rows: list[Digested]) -> None:
         sorted((*map(_signed, row.key[:5]), bytes.fromhex(row.digest)) for row in rows))
 
 
-def _batches(keys: list[tuple[int, ...]]) -> Iterator[list[tuple[int, ...]]]:
-    for start in range(0, len(keys), _LOOKUP_BATCH):
-        yield keys[start:start + _LOOKUP_BATCH]
+def _batches(numbers: list[int]) -> Iterator[list[int]]:
+    for start in range(0, len(numbers), _LOOKUP_BATCH):
+        yield numbers[start:start + _LOOKUP_BATCH]
 
 
 def _signed(number: int) -> int:
