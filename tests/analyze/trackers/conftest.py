@@ -30,9 +30,9 @@ class World(Recording):
         self.start(executable, environment, pid=pid)
         self.processes[-1].argv = tuple(argv) or (executable,)
 
-    def facts(self, **changes):
+    def facts(self, tracker=WANDB, **changes):
         environment = initial_environment(self.environment)
-        return replace(super().facts(WANDB), environment=environment, started_at=START, ended_at=END, **changes)
+        return replace(super().facts(tracker), environment=environment, started_at=START, ended_at=END, **changes)
 
     def analyze(self, enabled=None, **changes):
         found = analyze_trackers(self.facts(**changes), enabled or {})
