@@ -6,11 +6,15 @@ import os
 import socket
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from glaas.db import open_engine
 from glaas.schema import migrate, schema_versions
 from glaas.settings import Settings, database_from_environment
 from roar.errors import RoarError, SettingsError, UsageError
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -58,7 +62,9 @@ def _serve(arguments: argparse.Namespace) -> int:
     prepare_database(arguments.database)
     hosts = None if arguments.no_accounts else frozenset({"localhost", "127.0.0.1", "::1", arguments.host.lower()})
     settings = Settings(database=arguments.database, hosts=hosts, secure_cookies=not loopback)
-    serve(settings, arguments.host, arguments.port)
+    from glaas.app import create_app  # noqa: PLC0415  other verbs need no web framework
+
+    serve(create_app(settings), arguments.host, arguments.port)
     return 0
 
 
@@ -94,14 +100,12 @@ def _say_address(address: str) -> None:
     print(f"glaas is at {address}", flush=True)
 
 
-def serve(settings: Settings, host: str, port: int, on_ready: Callable[[str], None] = _say_address) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are answered first.
+def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] = _say_address) -> None:
+    """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
 
     `on_ready` is called with the address once it answers.
     """
-    import uvicorn  # noqa: PLC0415  `glaas migrate` needs no web server
-
-    from glaas.app import create_app  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415  other verbs need no web server
 
     listener = _listen(host, port)
     real_port = listener.getsockname()[1]
@@ -114,7 +118,7 @@ def serve(settings: Settings, host: str, port: int, on_ready: Callable[[str], No
             name = f"[{host}]" if ":" in host else host
             on_ready(f"http://{name}:{real_port}/")
 
-    config = uvicorn.Config(create_app(settings), log_level="warning", access_log=False, server_header=False,
+    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=30, proxy_headers=False)
     _Server(config).run(sockets=[listener])
 

@@ -12,7 +12,8 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from roar.errors import SettingsError
 
 Row = Mapping[str, Any]
-COPY_FROM_ROWS = 200
+MANY_ROWS = 200
+ANALYSIS_LIMIT = 400
 BUSY_TIMEOUT_MS = 30_000
 
 
@@ -47,8 +48,9 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     """Leave BEGIN to us (`_begin_sqlite`), and set what SQLite forgets with every connection."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}",
-                   "cache_size=-65536", "temp_store=MEMORY", "mmap_size=268435456"):
+    for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON",
+                   "cache_size=-65536", "temp_store=MEMORY", "mmap_size=268435456",
+                   f"analysis_limit={ANALYSIS_LIMIT}"):
         connection.execute(f"PRAGMA {pragma}")
 
 
@@ -85,12 +87,15 @@ def insert_new(connection: Connection, table: Table) -> Insert:
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row], *, keep_existing: bool = False) -> None:
     """Insert many rows at once; with `keep_existing`, rows whose key is there already are left as they are.
 
-    All rows name the same columns, none of them JSON. On PostgreSQL large numbers of rows travel by COPY.
+    All rows name the same columns, none of them JSON. Large numbers of rows go past SQLAlchemy's handling of each:
+    to PostgreSQL by COPY, to SQLite by one prepared statement.
     """
     if not rows:
         return
-    if connection.dialect.name == "postgresql" and len(rows) >= COPY_FROM_ROWS:
+    if len(rows) >= MANY_ROWS and connection.dialect.name == "postgresql":
         _copy(connection, table, rows, keep_existing=keep_existing)
+    elif len(rows) >= MANY_ROWS:
+        _insert_prepared(connection, table, rows, keep_existing=keep_existing)
     elif keep_existing:
         connection.execute(insert_new(connection, table), list(rows))
     else:
@@ -116,6 +121,25 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Row], *, keep_exi
             f"INSERT INTO {target} ({columns}) SELECT {columns} FROM {into} ON CONFLICT DO NOTHING"  # noqa: S608  names of our own tables
         ))
         connection.execute(text(f"DROP TABLE {into}"))
+
+
+def _insert_prepared(connection: Connection, table: Table, rows: Sequence[Row], *, keep_existing: bool) -> None:
+    names = list(rows[0])
+    quote = connection.dialect.identifier_preparer.quote
+    verb = "INSERT OR IGNORE" if keep_existing else "INSERT"
+    statement = (f"{verb} INTO {quote(table.name)} ({', '.join(map(quote, names))})"
+                 f" VALUES ({', '.join('?' * len(names))})")
+    connection.exec_driver_sql(statement, [tuple(row[name] for name in names) for row in rows])
+
+
+def refresh_statistics(engine: Engine, *tables: Table) -> None:
+    """Let the planner see what a large registration changed; PostgreSQL's own daemon would come a minute late."""
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        if connection.dialect.name == "postgresql":
+            quote = connection.dialect.identifier_preparer.quote
+            connection.execute(text(f"ANALYZE {', '.join(quote(table.name) for table in tables)}"))
+        else:
+            connection.execute(text("PRAGMA optimize"))
 
 
 def lock(connection: Connection, key: int) -> None:

@@ -270,7 +270,7 @@ def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[i
 
 
 def _settle(columns: list[list[int]], steps: list[tuple[int, int]], boxes: int) -> list[float]:
-    """Upper edges of boxes (the nodes below `boxes`) and bends: each near its neighbours, in order, not overlapping."""
+    """Upper edges of boxes (nodes below `boxes`) and bends: near their neighbours, in order, not overlapping."""
     count = sum(map(len, columns))
     near: list[list[tuple[int, float]]] = [[] for _ in range(count)]
     for source, target in steps:

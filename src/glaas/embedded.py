@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from glaas.access import OWNER
+from glaas.app import create_app
 from glaas.cli import prepare_database, serve
 from glaas.db import open_engine
 from glaas.errors import ProblemError
@@ -45,7 +46,8 @@ def serve_workspace(file: str, port: int, feed: Feed, on_ready: Callable[[str], 
     feeder = threading.Thread(target=run, name="feed", daemon=True)
     feeder.start()
     try:
-        serve(Settings(database=url, hosts=LOOPBACK_NAMES, secure_cookies=False), "127.0.0.1", port, on_ready)
+        settings = Settings(database=url, hosts=LOOPBACK_NAMES, secure_cookies=False)
+        serve(create_app(settings), "127.0.0.1", port, on_ready)
     finally:
         stop.set()
         feeder.join(10)

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from glaas import models
 from glaas.access import Viewer, project_for_writing
-from glaas.db import insert_new, insert_rows, lock, writing
+from glaas.db import insert_new, insert_rows, lock, refresh_statistics, writing
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role
 from glaas.secrets import find_secret
@@ -27,6 +27,7 @@ from roar.wire import Dataset, FileUse, Job, JobState, Registration, TrackerRun,
 
 MOST_FLAWS = 20
 CHUNK = 5000
+LARGE_BODY = 1_000_000
 LONGEST_TEXT = 1_000_000
 LONGEST_TERM = 100
 LARGEST_INTEGER = 2**31 - 1
@@ -69,8 +70,11 @@ def register(engine: Engine, body: bytes, viewer: Viewer, project: str | None = 
     digest = blake3.blake3(canonical_json(shape)).digest()
     with writing(engine) as connection:
         lock(connection, int.from_bytes(bytes.fromhex(registration.session)[:8], signed=True))
-        return _write(connection, registration, shape, digest=digest, body_digest=body_digest, viewer=viewer,
-                      project=project)
+        answer = _write(connection, registration, shape, digest=digest, body_digest=body_digest, viewer=viewer,
+                        project=project)
+    if answer.created and len(body) >= LARGE_BODY:
+        refresh_statistics(engine, models.file_use, models.artifact, models.dataset_member, models.job)
+    return answer
 
 
 def parse_registration(body: bytes) -> Registration:

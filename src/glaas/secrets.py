@@ -17,7 +17,7 @@ _SECRETS = (
     ("a JSON Web Token", re.compile(r"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]{10,}")),
     ("a secret in a setting", re.compile(
         rf"(?:api[_-]?key|secret|passw(?:or)?d|access[_-]?token|auth[_-]?token|write_token)\s*[=:]\s*"
-        rf"(?!{REDACTED}(?:\W|$))[^\s=]{{8,}}", re.IGNORECASE)),
+        rf"(?!{REDACTED}(?:\W|$))(?=\S*\d)(?=\S*[a-z])[\w./+=~!@#$%^*:-]{{12,}}", re.IGNORECASE)),
 )
 
 

@@ -82,6 +82,7 @@ def test_pages_of_a_list(application):
             if cursor is None:
                 break
         assert seen == [uid(3), uid(2), uid(1)]
-        runs = client.get("/api/v1/tracker-runs", params={"tracker": "wandb", "state": "offline"}).json()["tracker_runs"]
+        wanted = {"tracker": "wandb", "state": "offline"}
+        runs = client.get("/api/v1/tracker-runs", params=wanted).json()["tracker_runs"]
         assert [run["run_id"] for run in runs] == ["offl1ne0"]
         assert runs[0]["label"] == wandb_run().label

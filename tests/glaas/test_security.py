@@ -18,10 +18,10 @@ from roar.wire import Dataset, DatasetMember, Registration
 HOSTILE = ("\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}</title></textarea></svg>"
            "javascript:alert(1)\u202e\x1b[31m&lt;!--")
 TAGS = {
-    "html", "head", "meta", "title", "link", "script", "body", "a", "header", "div", "svg", "path", "circle", "form", "input",
-    "nav", "main", "ol", "li", "h1", "h2", "code", "span", "p", "section", "ul", "b", "time", "table", "thead", "tr", "th",
-    "tbody", "td", "pre", "button", "dl", "dt", "dd", "details", "summary", "footer", "figure", "figcaption", "defs",
-    "marker", "g", "rect", "text", "strong", "label", "select", "option", "br"}
+    "html", "head", "meta", "title", "link", "script", "body", "a", "header", "div", "svg", "path", "circle", "form",
+    "input", "nav", "main", "ol", "li", "h1", "h2", "code", "span", "p", "section", "ul", "b", "time", "table",
+    "thead", "tr", "th", "tbody", "td", "pre", "button", "dl", "dt", "dd", "details", "summary", "footer", "figure",
+    "figcaption", "defs", "marker", "g", "rect", "text", "strong", "label", "select", "option", "br"}
 
 
 class Page(HTMLParser):
@@ -43,7 +43,7 @@ class Page(HTMLParser):
                 self.wrong.append(given)
         if tag == "a":
             self.links.append(given)
-        if tag in {"form"} and not given["action"].startswith("/"):
+        if tag == "form" and not given["action"].startswith("/"):
             self.wrong.append(given)
 
     def handle_data(self, data):
@@ -59,7 +59,8 @@ def hostile_registration():
     files = (use(HOSTILE, note=HOSTILE), model.FileUse(path=f"{HOSTILE}/", digest=folder.digest, size=1, files=1,
                                                       kind=model.Kind.DATASET))
     runs = (
-        wandb_run(label=HOSTILE, name=HOSTILE, project=HOSTILE, entity=HOSTILE, group=HOSTILE, evidence=HOSTILE, note=HOSTILE),
+        wandb_run(label=HOSTILE, name=HOSTILE, project=HOSTILE, entity=HOSTILE, group=HOSTILE, evidence=HOSTILE,
+                  note=HOSTILE),
         wandb_run(run_id=HOSTILE, tracker="x" * 50, label=HOSTILE, url=None, state=model.TrackerRunState.OFFLINE,
                   how_to_view=HOSTILE, note=HOSTILE, server="javascript:alert(1)"),
         wandb_run(run_id="p", url=None, state=model.TrackerRunState.PARTIAL, server=HOSTILE, note=HOSTILE),
@@ -100,9 +101,10 @@ def test_nothing_hostile_in_an_address_acts_on_a_page(client, registered, path):
 
 
 @pytest.mark.parametrize("url", [
-    "javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "data:text/html,x", "vbscript:x", "file:///etc/passwd",
-    "//evil.example/x", "http:evil", "http://", "https://user:pw@host/", "http://a b/", "http://a\\@b/", "http://x\n/", "",
-    "http://[::1", "http://host:99999999/", 'http://host/"onclick=', "ftp://x/", "http://x/<script>", "h\0ttp://x"])
+    "javascript:alert(1)", "JavaScript:alert(1)", " javascript:alert(1)", "data:text/html,x", "vbscript:x",
+    "file:///etc/passwd", "//evil.example/x", "http:evil", "http://", "https://user:pw@host/", "http://a b/", "ftp://x/",
+    "http://a\\@b/", "http://x\n/", "", "http://[::1", "http://host:99999999/", 'http://host/"onclick=',
+    "http://x/<script>", "h\0ttp://x"])
 def test_what_is_no_web_url_never_becomes_a_link(url):
     assert not is_web_url(url)
     assert url_key(url) is None
@@ -164,7 +166,7 @@ def test_too_large_a_body_is_refused_before_it_is_read_whole(database):
 
 @pytest.mark.parametrize("text", [
     "https://bob:hunter2x@host/x", "ghp_" + "a1" * 20, "hf_" + "b2" * 20, "AKIAABCDEFGHIJKLMNOP", "sk-" + "c3" * 20,
-    "-----BEGIN RSA PRIVATE KEY-----", "?write_token=abcdef123456789"])
+    "-----BEGIN RSA PRIVATE KEY-----", "?write_token=abcdef123456789", "SECRET: 1234567890abc"])
 def test_what_looks_like_a_secret_is_refused_and_not_repeated(client, post, text):
     for values in ({"command": ("run", text)}, {"labels": {"x": text}}, {"name": text},
                    {"tracker_runs": (wandb_run(how_to_view=text),)}):
@@ -174,8 +176,9 @@ def test_what_looks_like_a_secret_is_refused_and_not_repeated(client, post, text
         assert text not in answer.text
 
 
-@pytest.mark.parametrize("text", ["--api-key=[redacted]", "tokenizer=bert", "--max-tokens 1000000", "https://host:8080/a@b",
-                                  "password=$PASSWORD", "secret_santa.py"])
+@pytest.mark.parametrize("text", [
+    "--api-key=[redacted]", "tokenizer=bert", "--max-tokens 1000000", "password=$PASSWORD", "https://host:8080/a@b",
+    "secret_santa.py", "password=changeme"])
 def test_what_only_sounds_like_a_secret_passes(post, text):
     assert post(dataclasses.replace(digits(), jobs=(job(1, command=("run", text)),), payloads=(), datasets=())
                 ).status_code == 201

@@ -1,0 +1,172 @@
+import http.server
+import json
+import re
+import threading
+import urllib.error
+import urllib.request
+
+import pytest
+
+from roar.errors import PublishError
+from roar.model import Job, JobState, Tracer, TrackerRun, TrackerRunState
+from roar.publish.registration import make_registration
+from roar.publish.server import parse_server
+from roar.query.sessions import Publishable
+from roar.wire import dag_digest
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
+
+
+@pytest.fixture
+def recorded(desk):
+    desk.init()
+    desk.python("open('a.txt', 'w').write('a')")
+    desk.python("open('b.txt', 'w').write(open('a.txt').read() + 'b')")
+    desk.python("open('other.txt', 'w').write('o')")
+    return desk
+
+
+def test_registering_prints_the_pages_and_last_the_dag(recorded, glaas):
+    printed = recorded.roar("register", "--server", glaas.url).stdout.splitlines()
+    jobs = recorded.json("log")["jobs"]
+    assert printed[:-1] == [f"@{job['step']}  {glaas.url}/jobs/{job['uid']}" for job in reversed(jobs)]
+    assert re.fullmatch(re.escape(glaas.url) + "/dag/[0-9a-f]{64}", printed[-1])
+    for line in printed:
+        assert "<h1>" in fetch(line.split()[-1])
+
+
+def test_the_server_shows_what_the_record_holds(recorded, glaas):
+    recorded.roar("register", "--server", glaas.url)
+    for job in recorded.json("log")["jobs"]:
+        there = json.loads(fetch(f"{glaas.url}/api/v1/jobs/{job['uid']}"))
+        assert {key: there[key] for key in job} == job
+
+
+def test_registering_again_changes_nothing(recorded, glaas):
+    first = recorded.roar("register", "--server", glaas.url, "--json")
+    again = recorded.roar("register", "--server", glaas.url, "--json")
+    assert json.loads(again.stdout) == json.loads(first.stdout) | {"created": False}
+    assert "had all of it already" in recorded.roar("register", "--server", glaas.url).stderr
+
+
+def test_the_address_comes_from_the_settings(recorded, glaas):
+    printed = recorded.roar("register", env={"ROAR_GLAAS_URL": glaas.url}).stdout
+    assert printed.splitlines()[-1].startswith(f"{glaas.url}/dag/")
+
+
+def test_a_jobs_lineage_without_the_rest_of_the_session(recorded, glaas):
+    for ref in ("@2", "b.txt"):
+        answer = json.loads(recorded.roar("register", ref, "--server", glaas.url, "--json").stdout)
+        jobs = {job["uid"]: job["step"] for job in recorded.json("log")["jobs"]}
+        assert sorted(jobs[job["uid"]] for job in answer["jobs"]) == [1, 2]
+
+
+def test_a_dry_run_sends_nothing(recorded, glaas):
+    text = recorded.roar("register", "--dry-run", "--server", glaas.url).stdout
+    assert "3 jobs" in text
+    assert glaas.url in text
+    shape = json.loads(recorded.roar("register", "--dry-run", "--json").stdout)
+    assert [job["step"] for job in shape["jobs"]] == [1, 2, 3]
+    assert json.loads(fetch(f"{glaas.url}/api/v1/jobs"))["jobs"] == []
+    sent = json.loads(recorded.roar("register", "--server", glaas.url, "--json").stdout)
+    assert sent["dag"] == shape["dag"]
+
+
+def test_a_server_that_is_down(recorded, glaas):
+    glaas.stop()
+    failed = recorded.roar("register", "--server", glaas.url, status=1)
+    assert failed.stdout == ""
+    assert "cannot be reached: connection refused" in failed.stderr
+    assert "Not published: 3 jobs" in failed.stderr
+    assert f"try: roar register --server {glaas.url}" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    glaas.start()
+    assert len(recorded.json("log")["jobs"]) == 3
+    recorded.roar("register", "--server", glaas.url)
+
+
+def test_no_server_is_set(recorded):
+    failed = recorded.roar("register", status=1)
+    assert "No glaas server is set" in failed.stderr
+    assert "try:" in failed.stderr
+
+
+def test_nothing_is_recorded(desk, glaas):
+    assert "try: roar run" in desk.roar("register", "--server", glaas.url, status=1).stderr
+
+
+@pytest.fixture
+def odd_server():
+    """A web server that is no glaas: answers as it is told."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            status, headers, content = self.server.answer
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+            self.server.seen.append((self.path, self.headers.get("authorization")))
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    server.seen = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(("answer", "words"), [
+    ((200, {}, b"<html>hello</html>"), "not as a glaas server does"),
+    ((200, {}, b'{"dag": 1}'), "not as a glaas server does"),
+    ((404, {}, b"<html>"), "answered 404"),
+    ((500, {}, b""), "answered 500"),
+    ((302, {"location": "http://127.0.0.1:9/"}, b""), "answered 302"),
+    ((422, {}, b'{"detail": "No.", "errors": [{"pointer": "/jobs/0", "detail": "odd"}]}'), "/jobs/0: odd"),
+    ((401, {}, b'{"detail": "Who are you?"}'), "roar login"),
+])
+def test_a_server_that_is_no_glaas_or_refuses(recorded, odd_server, answer, words):
+    odd_server.answer = answer
+    failed = recorded.roar("register", "--server", f"127.0.0.1:{odd_server.server_port}", status=1,
+                           env={"ROAR_GLAAS_TOKEN": "the-token"})
+    assert words in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "the-token" not in failed.stderr
+    assert odd_server.seen == [("/api/v1/sessions", "Bearer the-token")]
+
+
+@pytest.mark.parametrize(("text", "url"), [
+    ("http://localhost:8420/", "http://localhost:8420"), ("localhost:8420", "http://localhost:8420"),
+    ("glaas.example.com", "https://glaas.example.com"), ("https://a.example/glaas/", "https://a.example/glaas"),
+    ("127.0.0.1:1", "http://127.0.0.1:1"), ("[::1]:80", "http://[::1]:80")])
+def test_addresses_of_servers(text, url):
+    assert parse_server(text).url == url
+
+
+@pytest.mark.parametrize("text", ["ftp://x", "http://", "http://user:pw@x", "http://x:port", "file:///etc", "javascript://x"])
+def test_what_is_no_address_of_a_server(text):
+    with pytest.raises(PublishError):
+        parse_server(text)
+
+
+def test_a_token_never_travels_in_clear_text():
+    with pytest.raises(PublishError, match="clear text"):
+        parse_server("http://glaas.example.com", "secret")
+    assert parse_server("http://127.0.0.1:8420", "secret").token == "secret"
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "http://", "file:///x", "https://u:p@host/", "http://a b"])
+def test_an_address_that_is_none_is_not_sent(url):
+    run = TrackerRun(tracker="x", label="X", run_id="1", url=url, state=TrackerRunState.ONLINE)
+    job = Job(uid="0" * 32, step=1, command=("x",), cwd=".", started_at="2026-11-22T10:00:00.000000Z", duration_s=1,
+              exit_code=0, state=JobState.DONE, tracer=Tracer(mode="full"), tracker_runs=(run,))
+    made = make_registration(Publishable(session="1" * 32, jobs=(job,), datasets=(), payloads=()))
+    assert (made.jobs[0].tracker_runs[0].url, made.jobs[0].tracker_runs[0].state) == (None, "partial")
+    assert dag_digest(made)

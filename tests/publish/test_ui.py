@@ -1,0 +1,53 @@
+import json
+import signal
+import subprocess
+import time
+import urllib.request
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read().decode()
+
+
+def wait_for(look, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return found
+
+
+def test_the_workspaces_own_pages_follow_what_is_recorded(desk):
+    desk.init()
+    desk.python("open('a.txt', 'w').write('a')")
+    desk.roar("reset", status=None)
+    desk.python("open('b.txt', 'w').write('b')")
+    ui = desk.start("ui", "--no-browser", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        url = ui.stdout.readline().split()[-1]
+        assert url.startswith("http://127.0.0.1:")
+
+        def jobs():
+            return [job["uid"] for job in json.loads(fetch(f"{url}api/v1/jobs"))["jobs"]]
+
+        everything = {job["uid"] for job in desk.json("log", "--all")["jobs"]}
+        assert len(everything) == 2
+        wait_for(lambda: set(jobs()) == everything)
+        desk.python("open('c.txt', 'w').write('c')")
+        newest = desk.job()["uid"]
+        wait_for(lambda: newest in jobs())
+        assert "c.txt" in fetch(f"{url}jobs/{newest}")
+    finally:
+        ui.send_signal(signal.SIGINT)
+        assert ui.wait(30) in {0, 130}
+        ui.stdout.close()
+
+
+def test_without_the_server_part(desk):
+    desk.init()
+    desk.python("pass")
+    (desk.root / "fastapi.py").write_text("raise ImportError('no fastapi here', name='fastapi')")
+    failed = desk.roar("ui", "--no-browser", status=1, env={"PYTHONPATH": str(desk.root)})
+    assert "pip install 'roar-lineage[server]'" in failed.stderr
+    assert "Traceback" not in failed.stderr
