@@ -1,4 +1,11 @@
-"""Aim: a repository `.aim/`; a run's hash is the name of its folder of chunks. Remote tracking leaves no trace."""
+"""Aim: a repository `.aim/`; a run's hash is the name of its folder of chunks. Remote tracking leaves no trace.
+
+Recognised: `.aim/` with `run_metadata.sqlite` or chunk folders named by a hash.
+Filtered: all of it.
+Kept: your files.
+Link: there is none: `aim up --repo` shows the run.
+Missing: runs on a remote server (`aim://`) leave neither files nor output and are not recognised.
+"""
 
 import re
 import shlex

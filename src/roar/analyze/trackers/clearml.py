@@ -1,4 +1,14 @@
-"""ClearML: `~/.clearml/.session.json`, offline sessions, and the lock file that carries the task's id."""
+"""ClearML: `~/.clearml/.session.json`, offline sessions, and the lock file that carries the task's id.
+
+Recognised: the session file, folders and archives `offline/offline-<id>`, `clearml_<id>.lock` in the temporary
+    folder.
+Filtered: the cache folder, offline sessions (data in them as payloads), locks.
+Kept: your files.
+Link: the line `ClearML results page: URL`; else the session file's task with the web server from
+    `CLEARML_WEB_HOST`, from the `clearml.conf` that the job opened, or derived from the API's address as the SDK
+    does it.
+Missing: set `api.web_server` in `clearml.conf`, or `CLEARML_WEB_HOST`.
+"""
 
 import json
 import re

@@ -1,4 +1,12 @@
-"""Comet: online only the console tells; offline experiments are `.cometml-runs/<key>.zip`."""
+"""Comet: online only the console tells; offline experiments are `.cometml-runs/<key>.zip`.
+
+Recognised: zip archives named by a key in `.cometml-runs/` or `COMET_OFFLINE_DIRECTORY`, or that hold an offline
+    experiment.
+Filtered: those archives and the client's temporary folders.
+Kept: checkpoints below `.cometml-runs/`, other archives.
+Link: the lines `Experiment is live on comet.com URL` and `url : URL` of the summary.
+Missing: keep Comet's log level at INFO. Offline experiments: the `comet upload` that is shown.
+"""
 
 import base64
 import json

@@ -1,4 +1,11 @@
-"""Determined: in a cluster the environment names the run. Its checkpoints are the user's, so nothing is filtered."""
+"""Determined: in a cluster the environment names the run. Its checkpoints are the user's, so nothing is filtered.
+
+Recognised: `DET_EXPERIMENT_ID` in the environment.
+Filtered: nothing.
+Kept: everything.
+Link: `DET_MASTER`, as the container knows it.
+Missing: off a cluster there is no run.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,12 @@
-"""DVCLive: a folder with `metrics.json`, `params.yaml` and `plots/`. DVC's own files (`dvc.yaml`, `*.dvc`) stay."""
+"""DVCLive: a folder with `metrics.json`, `params.yaml` and `plots/`. DVC's own files (`dvc.yaml`, `*.dvc`) stay.
+
+Recognised: the three together, under any folder name.
+Filtered: they and the report, as payloads (later stages of a pipeline may read them); `.dvc/cache`, `.dvc/tmp` and
+    DVC's site cache.
+Kept: `dvc.yaml`, `*.dvc`, a lone `metrics.json` or `params.yaml`.
+Link: there is none here: the experiment's name from `.git/refs/exps/`, or the folder.
+Missing: a page in DVC Studio cannot be derived offline.
+"""
 
 import re
 import shlex

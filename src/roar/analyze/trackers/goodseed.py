@@ -1,4 +1,11 @@
-"""GoodSeed: `~/.goodseed/projects/<workspace>/<project>/runs/<run>.sqlite`; the path is the reference."""
+"""GoodSeed: `~/.goodseed/projects/<workspace>/<project>/runs/<run>.sqlite`; the path is the reference.
+
+Recognised: such files below `~/.goodseed` or `GOODSEED_HOME`.
+Filtered: they.
+Kept: your files.
+Link: there is none: `goodseed serve` shows the runs.
+Missing: not applicable.
+"""
 
 import re
 import shlex

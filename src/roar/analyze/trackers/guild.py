@@ -1,4 +1,11 @@
-"""Guild AI: the command runs inside `<home>/runs/<id>/`, so all but `.guild/` and copied sources is the user's."""
+"""Guild AI: the command runs inside `<home>/runs/<id>/`, so all but `.guild/` and copied sources is the user's.
+
+Recognised: `runs/<id>/.guild/opref`.
+Filtered: `.guild/`, source copies that its manifest lists, Guild's cache.
+Kept: everything else in the run's folder.
+Link: there is none: `guild runs info` shows the run.
+Missing: not applicable.
+"""
 
 import re
 import shlex

@@ -1,4 +1,16 @@
-"""MLflow 2 and 3: the file store, the SQLite store under any name, and servers over HTTP (only the console tells)."""
+"""MLflow 2 and 3: the file store, the SQLite store under any name, and servers over HTTP (only the console tells).
+
+Recognised: a `meta.yaml` that names its own run, logged model or experiment; a SQLite file with MLflow's tables.
+    The names `mlruns` and `mlflow.db` are not required.
+Filtered: `meta.yaml`, `metrics/`, `params/`, `tags/`, `inputs/`, `outputs/` of runs and logged models, experiments,
+    traces, the model registry, the database with its side files. `artifacts/` of runs and logged models are
+    payloads: the edge from their producer appears when another job reads them.
+Kept: everything else in a run's folder, such as Lightning's `checkpoints/`.
+Link: the line `View run … at: URL` (servers and Databricks); else `MLFLOW_TRACKING_URI` with the run's id from its
+    artifact folder. Of a database that was there before, the runs of the job's time and program.
+Missing: end the run (`with mlflow.start_run():`) so that the line is printed; do not set
+    `MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT`. For local stores run the command that is shown.
+"""
 
 import os
 import re

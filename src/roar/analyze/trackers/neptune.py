@@ -1,4 +1,14 @@
-"""Neptune: the 1.x client (`.neptune/async/run__<uuid>…`) and neptune-scale (`run_operations.sqlite3`)."""
+"""Neptune: the 1.x client (`.neptune/async/run__<uuid>…`) and neptune-scale (`run_operations.sqlite3`).
+
+Recognised: `.neptune/{async,sync,offline}/run__<uuid>…` (also `model__`, `project__` and older layouts);
+    `run_operations.sqlite3` in a folder that ends in a time of 19 digits.
+Filtered: everything in those folders.
+Kept: other files below `.neptune/`.
+Link: the line `Open in the app: URL` of the same process; for neptune-scale the address below `View your run in the
+    app:`, once the client has removed its folder, which is when all was sent.
+Missing: the short id (`PROJ-42`) is in no file: leave the client's log on. Unsent runs: the `neptune sync` that is
+    shown.
+"""
 
 import base64
 import json

@@ -1,4 +1,11 @@
-"""Pluto (pluto-ml): `.pluto/<project>/<run>/`; the address is printed."""
+"""Pluto (pluto-ml): `.pluto/<project>/<run>/`; the address is printed.
+
+Recognised: the client's own files in such a folder.
+Filtered: they.
+Kept: other files below `.pluto/`.
+Link: the line `View run … at URL`.
+Missing: let Pluto print its lines.
+"""
 
 import re
 

@@ -1,4 +1,11 @@
-"""Polyaxon: `<root>/<uuid>/run.plx.json` and `*.plx` files; in a cluster the environment names everything."""
+"""Polyaxon: `<root>/<uuid>/run.plx.json` and `*.plx` files; in a cluster the environment names everything.
+
+Recognised: `run.plx.json`, or events and resources as `*.plx`, in a folder named by a run's id.
+Filtered: `*.plx`, `*.plx.json`, `outputs/env.json`; offline, copies in `outputs/` as payloads.
+Kept: `outputs/` in a cluster: that is where your results go.
+Link: `POLYAXON_RUN_INSTANCE` with `POLYAXON_PLATFORM_HOST` or `POLYAXON_HOST`.
+Missing: offline runs: the `polyaxon ops push` that is shown.
+"""
 
 import json
 import re

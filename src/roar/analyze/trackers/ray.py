@@ -1,4 +1,11 @@
-"""Ray Tune: `<experiment>/<trial>/{result.json,params.json,params.pkl}`. Checkpoints are the user's."""
+"""Ray Tune: `<experiment>/<trial>/{result.json,params.json,params.pkl}`. Checkpoints are the user's.
+
+Recognised: the three together.
+Filtered: they, progress and event files, the experiment's state, all as payloads; Ray's sessions in `/tmp/ray`.
+Kept: `checkpoint_*/` and your files.
+Link: there is none: `tensorboard --logdir` shows the experiment.
+Missing: not applicable.
+"""
 
 import re
 import shlex

@@ -1,4 +1,11 @@
-"""Sacred's file observer: `<store>/<n>/{run.json,config.json,cout.txt}`. Its database observers leave nothing here."""
+"""Sacred's file observer: `<store>/<n>/{run.json,config.json,cout.txt}`. Its database observers leave nothing here.
+
+Recognised: the three together.
+Filtered: they, `metrics.json`, `info.json`, copies of sources; copies of artifacts as payloads.
+Kept: other files in the run's folder.
+Link: there is none.
+Missing: with MongoObserver and other databases nothing local tells of the run.
+"""
 
 import json
 import re

@@ -1,4 +1,13 @@
-"""SwanLab: `swanlog/run-<time>-<id>/` with `run-<id>.swanlab` (0.6: `backup.swanlab`)."""
+"""SwanLab: `swanlog/run-<time>-<id>/` with `run-<id>.swanlab` (0.6: `backup.swanlab`).
+
+Recognised: a folder `run-<time>-<id>` with that log, or with `files/swanlab-metadata.json`. The name `swanlog` is
+    not required.
+Filtered: the run folder, and `.gitignore` and `runs.swanlab` beside it.
+Kept: your files.
+Link: the printed address, also where it is wrapped at 80 columns; else the first record with `SWANLAB_WEB_HOST` or
+    `SWANLAB_API_HOST`, where `SWANLAB_MODE` says online.
+Missing: let SwanLab print its lines. Offline runs: the `swanlab sync` that is shown.
+"""
 
 import re
 import shlex

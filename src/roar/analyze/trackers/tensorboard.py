@@ -1,4 +1,13 @@
-"""TensorBoard's event files and their kin, as written by torch, tensorboardX, TensorFlow, Keras and Lightning."""
+"""TensorBoard's event files and their kin, as written by torch, tensorboardX, TensorFlow, Keras and Lightning.
+
+Recognised: `events.out.tfevents.<10 digits>.…` whose first record says `brain.Event:2` (or that is empty yet),
+    unless it lies in another tracker's folder.
+Filtered: event files, profiles, embedding side files, Lightning's `hparams.yaml` and `metrics.csv`: all as
+    payloads, since scripts do read them again.
+Kept: checkpoints, and `runs/` folders without event files.
+Link: there is none: the log folder is the reference, `tensorboard --logdir` shows it.
+Missing: not applicable.
+"""
 
 import re
 import shlex

@@ -1,4 +1,12 @@
-"""Trackio: one SQLite file per project below the Hugging Face cache; a server or Space is known from the console."""
+"""Trackio: one SQLite file per project below the Hugging Face cache; a server or Space is known from the console.
+
+Recognised: the folder `trackio` in the Hugging Face cache (`HF_HOME`), or `TRACKIO_DIR`.
+Filtered: all of it; media and artifacts as payloads.
+Kept: your files.
+Link: the server or Space that Trackio prints, opened at the project: no address of a run is printed. Write tokens
+    are dropped.
+Missing: local runs: the `trackio show` that is shown.
+"""
 
 import os
 import re

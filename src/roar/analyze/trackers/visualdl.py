@@ -1,4 +1,11 @@
-"""VisualDL (PaddlePaddle): `vdlrecords.<time>.log` files."""
+"""VisualDL (PaddlePaddle): `vdlrecords.<time>.log` files.
+
+Recognised: the files' names.
+Filtered: they, as payloads; VisualDL's settings in the home folder.
+Kept: your files.
+Link: there is none: `visualdl --logdir` shows the folder.
+Missing: not applicable.
+"""
 
 import re
 import shlex

@@ -1,4 +1,19 @@
-"""Weights & Biases: `wandb/run-<time>-<id>/` with its transaction log `run-<id>.wandb`, the same from 0.12 to 0.31."""
+"""Weights & Biases: `wandb/run-<time>-<id>/` with its transaction log `run-<id>.wandb`, the same from 0.12 to 0.31.
+
+Recognised: a folder `run-…`, `offline-run-…` or `dryrun-…` below `wandb/` or `.wandb/` whose name and whose log
+    `run-<id>.wandb` agree (a log that is not empty must start with `:W&B`); where no log was opened,
+    `logs/debug.log` in such a folder.
+Filtered: the log, `logs/`, `tmp/`, the client's own files in `files/` (`config.yaml`, `output.log`, `media/`,
+    `code/`, …), every symlink there, what lies beside the runs (`latest-run`, `debug.log`, sweep configurations),
+    W&B's caches and settings in the home folder, its temporary files. Staged copies of artifacts are payloads.
+Kept: files that you write to `wandb.run.dir`, checkpoints, and downloads in `artifacts/NAME:vN/`.
+Link: the line `View run … at URL`; else the run record and `finishing run ENTITY/PROJECT/ID` in `logs/debug.log`,
+    with the server from the login line, `WANDB_BASE_URL` (of `wandb-core`, of the command, of its children) or a
+    settings file that the job opened. There is no default server. An offline run gains its link from `wandb sync`
+    under `roar run`.
+Missing: let W&B print its address (no `WANDB_SILENT`), or set `WANDB_BASE_URL` and `WANDB_ENTITY`; call
+    `run.finish()`.
+"""
 
 import os
 import re
