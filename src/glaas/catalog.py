@@ -174,6 +174,26 @@ def recent_jobs(connection: Connection, viewer: Viewer, *, before: int | None = 
     return _read_job_lines(connection, query)
 
 
+def find_uid(connection: Connection, viewer: Viewer, prefix: str) -> str | None:
+    """The uid of the one visible job whose uid begins with `prefix`."""
+    column = models.job.c.uid
+    low, high = (bytes.fromhex(prefix.ljust(32, digit)) for digit in "0f")
+    query = select(column).where(column.between(low, high), visible(viewer, models.job.c.project_id)).limit(2)
+    found = connection.execute(query).scalars().all()
+    return found[0].hex() if len(found) == 1 else None
+
+
+def find_run_before(connection: Connection, viewer: Viewer, stored: StoredJob) -> str | None:
+    """The uid of the job that ran the same step of the same session before this one."""
+    job = models.job
+    query = (select(job.c.uid).where(
+        job.c.session == bytes.fromhex(stored.session), job.c.step == stored.job.step,
+        job.c.started_at < stored.job.started_at, visible(viewer, job.c.project_id))
+        .order_by(job.c.started_at.desc()).limit(1))
+    uid = connection.execute(query).scalar()
+    return None if uid is None else uid.hex()
+
+
 def tracker_runs_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, list[TrackerRun]]:
     """Tracker runs by row number of their job."""
     found: dict[int, list[TrackerRun]] = {}

@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
 
+from glaas import catalog
 from glaas.access import OWNER, Viewer
 from glaas.db import reading
 from glaas.errors import ProblemError, not_found
@@ -55,6 +56,20 @@ def uid_or_404(uid: str) -> str:
     if not _UID.fullmatch(uid):
         raise not_found(f"job {_short(uid)}")
     return uid
+
+
+def job_by_prefix(connection: Connection, viewer: Viewer, prefix: str) -> catalog.StoredJob:
+    """The one job whose uid begins with `prefix` (4 or more digits).
+
+    Raises:
+        ProblemError: 404 where there is none, or more than one.
+    """
+    text = prefix.strip().lower()
+    uid = catalog.find_uid(connection, viewer, text) if re.fullmatch(r"[0-9a-f]{4,32}", text) else None
+    stored = None if uid is None else catalog.find_job(connection, viewer, uid)
+    if stored is None:
+        raise not_found(f"one job {_short(text)}")
+    return stored
 
 
 def cursor_or_422(cursor: str | None) -> int | None:

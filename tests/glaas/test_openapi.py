@@ -27,7 +27,7 @@ def application(tmp_path_factory):
 OPERATIONS = ["POST /api/v1/sessions", "GET /api/v1/sessions/{dag}", "GET /api/v1/jobs", "GET /api/v1/jobs/{uid}",
               "GET /api/v1/jobs/{uid}/{role}", "GET /api/v1/artifacts/{digest}",
               "GET /api/v1/artifacts/{digest}/members", "GET /api/v1/artifacts/{digest}/lineage",
-              "GET /api/v1/tracker-runs", "GET /api/v1/search"]
+              "GET /api/v1/tracker-runs", "GET /api/v1/compare", "GET /api/v1/search"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ CASES = [(operation, mode) for operation in OPERATIONS for mode in schemathesis.
 
 @pytest.mark.parametrize(("operation", "mode"), CASES)
 def test_no_request_finds_a_bug(operations, operation, mode):
-    @settings(max_examples=60, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operations[operation].as_strategy(generation_mode=mode))
     def send(case):
         response = case.call()

@@ -10,12 +10,22 @@ from starlette.responses import JSONResponse
 
 from glaas import catalog
 from glaas.api import views
+from glaas.compare import compare
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
 from glaas.graph import Direction, dag_graph, lineage
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
 from glaas.search import LONGEST_QUERY, search
-from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, engine_of, settings_of, uid_or_404
+from glaas.state import (
+    Reading,
+    ViewerNow,
+    cursor_or_422,
+    digest_or_404,
+    engine_of,
+    job_by_prefix,
+    settings_of,
+    uid_or_404,
+)
 from glaas.web import read_body
 from roar.wire import Job, Registration, to_json
 
@@ -116,6 +126,16 @@ def _job_or_404(connection: Reading, viewer: ViewerNow, uid: str, files: int | N
     if stored is None:
         raise not_found(f"job {uid}")
     return stored
+
+
+@router.get("/compare", responses=NOT_FOUND, summary="What differs between two jobs")
+def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
+                    a: Annotated[str, Query(description="uid, or its first digits", max_length=100)],
+                    b: Annotated[str, Query(description="uid, or its first digits", max_length=100)]) -> Response:
+    """Command, code, environment, packages and files that differ."""
+    one, other = (job_by_prefix(connection, viewer, prefix) for prefix in (a, b))
+    shape = dataclasses.asdict(compare(one.job, other.job))
+    return answer(request, {"a": one.job.uid, "b": other.job.uid} | shape)
 
 
 @router.get("/artifacts/{digest}", responses=NOT_FOUND, summary="An artifact")

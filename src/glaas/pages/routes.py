@@ -7,13 +7,14 @@ from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
 from glaas import catalog
+from glaas.compare import compare
 from glaas.drawing import draw
 from glaas.errors import not_found
 from glaas.graph import dag_graph, lineage
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
-from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, uid_or_404
+from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, job_by_prefix, uid_or_404
 from roar.wire import TrackerRunState
 
 FILES_SHOWN = 50
@@ -46,6 +47,7 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
                              not_job=stored.key)
     order = list(TrackerRunState)
     return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
+                  before=catalog.find_run_before(connection, viewer, stored),
                   runs=sorted(stored.job.tracker_runs, key=lambda run: order.index(run.state)))
 
 
@@ -63,6 +65,15 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     total = stored.inputs if role == "inputs" else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
                   next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
+
+
+@router.get("/compare")
+def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Text = "", b: Text = "") -> Response:
+    """Two jobs side by side."""
+    if not a or not b:
+        return render(request, "compare.html", a=None, b=None, found=None, shown=FILES_PAGE)
+    one, other = (job_by_prefix(connection, viewer, prefix) for prefix in (a, b))
+    return render(request, "compare.html", a=one, b=other, found=compare(one.job, other.job), shown=FILES_PAGE)
 
 
 @router.get("/artifacts/{digest}")
