@@ -67,7 +67,7 @@ class Neptune(Tracker):
     token_hosts = (TokenHost("NEPTUNE_API_TOKEN", "NEPTUNE_API_ADDRESS", token_host),)
     reads = (
         Reads(
-            pattern="*/run_operations.sqlite3", limit=16, part="the table `metadata`: `project`, `run_id`",
+            pattern="*/run_operations.sqlite3", limit=16, part="where the runs are sent",
             tables={"metadata": ("project", "run_id")},
         ),
     )

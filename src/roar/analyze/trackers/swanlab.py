@@ -13,6 +13,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -112,11 +113,11 @@ def _run_folders(evidence: Evidence) -> Iterator[_Folder]:
 def _start_record(evidence: Evidence, folder: _Folder) -> dict[str, str]:
     if not folder.log.endswith(f"/run-{folder.run_id}.swanlab"):
         return {}
-    for record in iter_records(evidence.head(folder.log), _MAGIC):
-        for field, value in iter_fields(record):
-            if field == _START:
-                return text_fields(value, _START_FIELDS)
-        break
+    for size in (1024, 65536):
+        for record in islice(iter_records(evidence.head(folder.log, size), _MAGIC), 1):
+            for field, value in iter_fields(record):
+                if field == _START:
+                    return text_fields(value, _START_FIELDS)
     return {}
 
 

@@ -64,11 +64,11 @@ def _connected(path: str) -> Iterator[sqlite3.Connection]:
                 raise TableError(path)
             for file in (path, *side_files):
                 shutil.copyfile(file, os.path.join(folder, "copy" + file.removeprefix(path)), follow_symlinks=False)
-            with _opened(os.path.join(folder, "copy"), "") as connection:
+            with _opened(os.path.join(folder, "copy"), "?mode=rw") as connection:
                 yield connection
         return
     at_rest_in_wal_mode = len(header) == _HEADER and _WAL in header[18:20]
-    with _opened(path, "?immutable=1" if at_rest_in_wal_mode else "?mode=ro") as connection:
+    with _opened(path, "?mode=ro&immutable=1" if at_rest_in_wal_mode else "?mode=ro") as connection:
         yield connection
 
 

@@ -39,7 +39,7 @@ class Trackio(Tracker):
     environment = ENVIRONMENT["trackio"]
     reads = (
         Reads(
-            pattern="*.db", limit=16, part="the table `configs`: `run_id`, `run_name`, `created_at` (not `config`)",
+            pattern="*.db", limit=16, part="ids and names of the runs (not their configurations)",
             tables={"configs": ("run_id", "run_name", "created_at")},
         ),
     )

@@ -20,6 +20,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -34,6 +35,7 @@ _FOLDER = re.compile(r"(?P<mode>run|offline-run|dryrun)-\d{8}_\d{6}-(?P<rest>.+)
 _LOG = re.compile(r"run-(?P<id>.+)\.wandb(?P<side>\.synced|\.syncstate)?")
 _MAGIC = b":W&B"
 _RUN_RECORD = 17
+_STEPS = (1024, 8192, 65536)
 _RUN_FIELDS = {
     1: "run_id", 2: "entity", 3: "project", 6: "group", 8: "name", 12: "sweep",
 }
@@ -87,10 +89,11 @@ class Wandb(Tracker):
     label = "W&B"
     environment = ENVIRONMENT["wandb"]
     reads = (
-        Reads(pattern="*/run-*.wandb", limit=65536, part="header and run record: id, entity, project, group, name"),
-        Reads(pattern="*/logs/debug.log", limit=65536,
+        Reads(pattern="*/run-*.wandb", limit=65536,
+              part="header and run record: id, entity, project, group, name, sweep"),
+        Reads(pattern="*/logs/debug.log", limit=16384,
               part="the line `finishing run ENTITY/PROJECT/ID`; up to 0.16 the server's address"),
-        Reads(pattern="*/wandb/settings", part="`base_url`, `entity`, `project`; only when the job opened it"),
+        Reads(pattern="*/wandb/settings", part="`base_url`, `entity`, `project`; only when the job used it"),
         Reads(pattern="*/.wandb/settings", part="the same"),
     )
 
@@ -317,14 +320,16 @@ def _settings(evidence: Evidence, store: str, *, unread: bool) -> dict[str, str]
 
 
 def _run_record(evidence: Evidence, log: str) -> dict[str, str]:
-    """The run record: the second of the log. Reading stops there."""
+    """The run record: the second of the log. Reading stops soon after it, in steps where it is long."""
     if not log.endswith(".wandb"):
         return {}
-    for number, record in enumerate(iter_records(evidence.head(log), _MAGIC)):
-        for field, value in iter_fields(record):
-            if field == _RUN_RECORD:
-                return text_fields(value, _RUN_FIELDS)
-        if number:
+    for size in _STEPS:
+        start = evidence.head(log, size)
+        for record in islice(iter_records(start, _MAGIC), 2):
+            for field, value in iter_fields(record):
+                if field == _RUN_RECORD:
+                    return text_fields(value, _RUN_FIELDS)
+        if len(start) < size:
             break
     return {}
 
