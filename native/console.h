@@ -4,6 +4,8 @@
 #ifndef ROAR_CONSOLE_H
 #define ROAR_CONSOLE_H
 
+#include "secrets.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +38,12 @@ static inline int console_has_link(const char *text, size_t length)
     return 0;
 }
 
+static inline void console_tell(char *line, size_t length, console_give *give, void *context)
+{
+    secrets_hide(line, length);
+    give(context, line, length);
+}
+
 static inline void console_end_line(struct console *c, console_give *give, void *context)
 {
     size_t length = c->length;
@@ -44,14 +52,14 @@ static inline void console_end_line(struct console *c, console_give *give, void 
         return;
     if (console_has_link(c->line, length)) {
         for (unsigned i = 0; i < c->before_count; i++, c->given++)
-            give(context, c->before[i], c->before_length[i]);
+            console_tell(c->before[i], c->before_length[i], give, context);
         c->before_count = 0;
         c->after = 3;
     }
     if (c->after > 0) {
         c->after--;
         c->given++;
-        give(context, c->line, length);
+        console_tell(c->line, length, give, context);
         return;
     }
     if (c->before_count == 2) {

@@ -5,6 +5,7 @@
 #include "memory.h"
 #include "path.h"
 #include "process.h"
+#include "secrets.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -65,10 +66,14 @@ static void add_environment(const struct call *call, struct body *body, uint64_t
         uint64_t address = pointer_at(call, array, i);
         if (!address || memory_read_string(address, name, sizeof name) < 0)
             return;
-        if (log_keeps_name(name) && add_string(body, address, BODY_LIMIT) < 0) {
+        if (!log_keeps_name(name))
+            continue;
+        size_t start = body->length;
+        if (add_string(body, address, BODY_LIMIT) < 0) {
             body->cut = 1;
             return;
         }
+        secrets_hide(body->text + start, body->length - start - 1);
     }
 }
 
@@ -107,7 +112,9 @@ void exec_record(const struct call *call, int folder, uint64_t path, uint64_t ar
         body.length = working_folder.length;
     }
     body.text[body.length++] = 0;
+    size_t start = body.length;
     uint32_t count = add_arguments(call, &body, arguments);
+    secrets_hide_arguments(body.text + start, body.length - start);
     add_environment(call, &body, environment);
     struct log_signature signature = path_signature(&status);
     struct log_text text2 = {body.text, body.length};

@@ -16,6 +16,7 @@ from roar.observe.redaction import REDACTED, is_secret_name, redact_command, red
     (["https://h/?a=1&write_token=zzz#x"], [f"https://h/?a=1&write_token={REDACTED}#x"]),
     (["--hf=hf_abcdefghijklmnopqrstuvwxyz"], [f"--hf={REDACTED}"]),
     (["bash", "-c", "export HF_TOKEN=foo && train"], ["bash", "-c", f"export HF_TOKEN={REDACTED} && train"]),
+    (["sh", "-c", "train --token foo; x -k v"], ["sh", "-c", f"train --token {REDACTED}; x -k v"]),
     (["+trainer.secret_key=abc"], [f"+trainer.secret_key={REDACTED}"]),
 ])
 def test_secrets_are_replaced(given, stored):

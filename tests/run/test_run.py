@@ -177,8 +177,8 @@ def test_a_signal_to_roar_reaches_the_command(desk, number, status):
 
 
 def test_ctrl_c_reaches_the_command_once_and_the_job_is_recorded(desk):
-    code = ("import time, sys\nprint('ready', flush=True)\n"
-            "try:\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open('caught', 'w').write('x')\n    raise\n")
+    code = ("import time\n"
+            "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open('caught', 'w').write('x')\n    raise\n")
     run = desk.start("run", sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                      start_new_session=True)
     assert run.stdout.readline() == b"ready\n"
@@ -306,3 +306,22 @@ def test_nothing_of_ours_is_importable(desk):
     done = desk.roar("run", "-q", sys.executable, "-I", "-S", "-c", "import sys; print([m for m in sys.modules if "
                      "m.startswith(('roar', 'glaas', 'sitecustomize'))])")
     assert done.stdout == "[]\n"
+
+
+def test_secrets_are_not_even_in_the_evidence_while_the_command_runs(desk):
+    secret = "hunter2hunter2hunter2"
+    script = (f"echo 'see https://ann:{secret}@x.example/?write_token={secret}&a=1'; "
+              f"sh -c : --token {secret} --api_key={secret} https://u:{secret}@h/; echo ready; sleep 60")
+    run = desk.start("run", "sh", "-c", script, env={"MLFLOW_TRACKING_URI": f"http://u:{secret}@mlflow.example"},
+                     stdout=subprocess.PIPE)
+    while run.stdout.readline() != b"ready\n":
+        pass
+    time.sleep(0.5)
+    files = [path for path in (desk.root / ".roar").rglob("*") if path.is_file()]
+    found = [path.name for path in files if secret.encode() in path.read_bytes()]
+    log = next(path for path in files if path.name == "events.log").read_bytes()
+    run.terminate()
+    run.wait(20)
+    run.stdout.close()
+    assert found == []
+    assert b"x.example" in log, "the line itself must have been seen"

@@ -26,6 +26,7 @@ _OPTION = re.compile(r"^(--?[A-Za-z][\w.\-]*|\+{0,2}[A-Za-z_][\w.\-]*)(=)(.*)$",
 _URL_USER = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*://)([^/\s?#@'\"]*)@")
 _QUERY = re.compile(r"([?&;#])([\w.\-]+)=([^&;#\s'\"]+)")
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][\w.\-]*)(?P<sign>\"?'?\s*[=:]\s*[\"']?)(?P<value>[^\s\"'&;,}]+)")
+_OPTION_IN_TEXT = re.compile(r"(?<!\S)(--?[A-Za-z][\w.\-]*)(\s+)(?!-)([^\s;|&]+)")
 _BEARER = re.compile(r"\b(Bearer|Basic|Token)\s+[A-Za-z0-9._~+/=\-]{8,}", re.IGNORECASE)
 _SHAPES = re.compile(
     r"""
@@ -52,6 +53,7 @@ def redact_text(text: str) -> str:
     if "://" in text:
         text = _URL_USER.sub(_without_user, text)
         text = _QUERY.sub(_without_value, text)
+    text = _OPTION_IN_TEXT.sub(_without_argument, text)
     text = _BEARER.sub(rf"\1 {REDACTED}", text)
     text = _ASSIGNMENT.sub(_without_assigned, text)
     return _SHAPES.sub(REDACTED, text)
@@ -67,6 +69,11 @@ def _without_user(match: re.Match[str]) -> str:
 def _without_value(match: re.Match[str]) -> str:
     mark, name, _ = match.groups()
     return f"{mark}{name}={REDACTED}" if is_secret_name(name) or name.lower() == "x-amz-signature" else match.group(0)
+
+
+def _without_argument(match: re.Match[str]) -> str:
+    option, space, _ = match.groups()
+    return f"{option}{space}{REDACTED}" if is_secret_name(option.lstrip("-")) else match.group(0)
 
 
 def _without_assigned(match: re.Match[str]) -> str:
