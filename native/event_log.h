@@ -97,8 +97,11 @@ struct log_header {
     uint64_t unreadable; /* calls whose arguments could not be read */
     uint32_t canary;
     uint32_t supervisor_died;
-    uint64_t in_flight; /* id of the notification being handled, 0 if none */
 };
+
+/* Also in the first page, after the header: the notification being handled, for the guard to finish should the
+ * supervisor be killed with it. */
+#define LOG_IN_FLIGHT_OFFSET 1024u
 
 struct log_chunk {
     uint32_t pid;

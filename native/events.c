@@ -150,15 +150,10 @@ static void on_symlink(const struct call *call, uint64_t target, int folder, uin
     append(call, LOG_SYMLINK, 0, NULL, text1, path_as_text(&second));
 }
 
-/* The library asks for its working folder again when it sees the number change. */
-static void on_working_folder_change(void)
-{
-    __atomic_fetch_add(&log_header->working_folder_epoch, 1, __ATOMIC_SEQ_CST);
-}
-
-static void on_new_root(void)
+static void on_new_root(const struct call *call)
 {
     path_roots_differ();
+    path_working_folder_changes(call);
     __atomic_store_n(&log_header->quiet, 1, __ATOMIC_SEQ_CST);
 }
 
@@ -252,9 +247,9 @@ void events_record(const struct call *call)
             record_open(call, &first, (uint32_t)a[2]);
         break;
     case CALL_chdir:
-    case CALL_fchdir: on_working_folder_change(); break;
+    case CALL_fchdir: path_working_folder_changes(call); break;
     case CALL_chroot:
-    case CALL_pivot_root: on_new_root(); break;
+    case CALL_pivot_root: on_new_root(call); break;
     case CALL_execve: exec_record(call, AT_FDCWD, a[0], a[1], a[2], 0); break;
     case CALL_execveat: exec_record(call, (int)a[0], a[1], a[2], a[3], (int)a[4]); break;
     case CALL_exit_group: on_exit(call); break;

@@ -1,6 +1,7 @@
 #include "library.h"
 
 #include "environment.h"
+#include "secrets.h"
 
 #include <linux/mman.h>
 #include <asm/stat.h>
@@ -194,8 +195,10 @@ struct log_record *library_append(enum log_kind kind, uint32_t flags, uint16_t b
 
 void library_forget_working_folder(void)
 {
-    if (library_state)
-        __atomic_fetch_add(&library_state->own_epoch, 1, __ATOMIC_SEQ_CST);
+    if (!library_state)
+        return;
+    __atomic_fetch_add(&library_state->own_epoch, 1, __ATOMIC_SEQ_CST);
+    __atomic_fetch_add(&library_log->working_folder_epoch, 1, __ATOMIC_SEQ_CST); /* for the supervisor */
 }
 
 static int lock_folders(void)
@@ -475,6 +478,7 @@ static size_t copy_environment(char *to, size_t room, char **environment)
         if (!environment_keeps(names, *environment) || used + length + 1 > room)
             continue;
         __builtin_memcpy(to + used, *environment, length + 1);
+        secrets_hide(to + used, length);
         used += length + 1;
     }
     return used;
@@ -484,7 +488,7 @@ static size_t copy_environment(char *to, size_t room, char **environment)
 static void record_exec(char **environment)
 {
     struct library_state *state = library_state;
-    char *body = state->folders[0];
+    char *body = (char *)state->folders;
     size_t room = sizeof state->folders, used;
     uint32_t count;
     state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
@@ -496,7 +500,9 @@ static void record_exec(char **environment)
         folder = 1;
     }
     used = (size_t)folder;
-    used += read_arguments(body + used, room - used - 2048, &count);
+    size_t arguments = read_arguments(body + used, room - used - 2048, &count);
+    secrets_hide_arguments(body + used, arguments);
+    used += arguments;
     used += copy_environment(body + used, room - used, environment);
     struct name text = {NULL, 0, (uint32_t)used, body};
     struct log_signature signature;

@@ -7,6 +7,7 @@
 
 #define PAGE 4096u
 #define SLOTS 16u
+#define SHORT 192u
 
 static struct {
     uint64_t address; /* 0: empty. A page at address 0 cannot be read anyway. */
@@ -60,6 +61,28 @@ int memory_read(uint64_t address, void *to, size_t size)
         size -= part;
     }
     return 0;
+}
+
+/* Most paths are short: one small copy, not a page. Returns the length, or -1 where that does not do. */
+static int read_short_string(uint64_t address, char *to, size_t capacity)
+{
+    size_t size = PAGE - (address & (PAGE - 1));
+    if (size > SHORT)
+        size = SHORT;
+    if (size > capacity - 1 || address < PAGE)
+        return -1;
+    struct iovec local = {to, size};
+    struct iovec remote = {(void *)(uintptr_t)address, size};
+    if (process_vm_readv(process, &local, 1, &remote, 1, 0) != (ssize_t)size)
+        return -1;
+    const char *end = memchr(to, 0, size);
+    return end ? (int)(end - to) : -1;
+}
+
+int memory_read_path(uint64_t address, char *to, size_t capacity)
+{
+    int length = read_short_string(address, to, capacity);
+    return length >= 0 ? length : memory_read_string(address, to, capacity);
 }
 
 int memory_read_string(uint64_t address, char *to, size_t capacity)

@@ -15,4 +15,7 @@ int memory_read(uint64_t address, void *to, size_t size);
 /* Copies a string with its NUL, cut to `capacity` - 1 bytes. Returns its length, or -errno. */
 int memory_read_string(uint64_t address, char *to, size_t capacity);
 
+/* The same, at less cost for a single short string. */
+int memory_read_path(uint64_t address, char *to, size_t capacity);
+
 #endif

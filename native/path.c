@@ -27,13 +27,55 @@ static int read_link(struct path *path, const char *name)
     return path->text[0] == '/' ? 0 : -ENOENT;
 }
 
+/* The working folders of processes, as of one epoch. While one thread's chdir is on its way (`changing`), its
+ * process is not cached: another thread may still meet the old folder. */
+struct working_folder {
+    uint32_t group, epoch, changing;
+    size_t length;
+    char text[256]; /* longer ones are not kept */
+};
+#define WORKING_FOLDERS 256u
+static struct working_folder working_folders[WORKING_FOLDERS];
+
+void path_working_folder_changes(const struct call *call)
+{
+    struct working_folder *known = &working_folders[call->group % WORKING_FOLDERS];
+    known->group = call->group;
+    known->changing = call->tid;
+    known->length = 0;
+    __atomic_fetch_add(&log_header->working_folder_epoch, 1, __ATOMIC_SEQ_CST); /* for the library, too */
+}
+
+static int read_working_folder(const struct call *call, struct path *path)
+{
+    char name[64];
+    struct working_folder *known = &working_folders[call->group % WORKING_FOLDERS];
+    uint32_t epoch = __atomic_load_n(&log_header->working_folder_epoch, __ATOMIC_ACQUIRE);
+    if (known->group == call->group && known->changing == call->tid)
+        known->changing = 0; /* its next call: the change has been made */
+    if (known->group == call->group && known->epoch == epoch && known->length) {
+        memcpy(path->text, known->text, known->length + 1);
+        path->length = known->length;
+        return 0;
+    }
+    snprintf(name, sizeof name, "/proc/%u/cwd", call->tid);
+    int failed = read_link(path, name);
+    if (failed || path->length >= sizeof known->text || (known->group == call->group && known->changing))
+        return failed;
+    known->group = call->group;
+    known->epoch = epoch;
+    known->changing = 0;
+    known->length = path->length;
+    memcpy(known->text, path->text, path->length + 1);
+    return 0;
+}
+
 static int read_folder(const struct call *call, int folder, struct path *path)
 {
     char name[64];
     if (folder == AT_FDCWD)
-        snprintf(name, sizeof name, "/proc/%u/cwd", call->tid);
-    else
-        snprintf(name, sizeof name, "/proc/%u/fd/%d", call->tid, folder);
+        return read_working_folder(call, path);
+    snprintf(name, sizeof name, "/proc/%u/fd/%d", call->tid, folder);
     return read_link(path, name);
 }
 
@@ -97,7 +139,7 @@ static int read_given(const struct call *call, int folder, uint64_t address, str
     path->folder = folder;
     path->tid = call->tid;
     path->length = 0;
-    int length = memory_read_string(address, path->given, sizeof path->given);
+    int length = memory_read_path(address, path->given, sizeof path->given);
     if (length < 0)
         path->given[0] = 0;
     return length;

@@ -20,6 +20,9 @@ struct path {
 /* Tells that a process has its own root folder: from now on roots are looked at. */
 void path_roots_differ(void);
 
+/* The calling thread is about to change its process's working folder. */
+void path_working_folder_changes(const struct call *call);
+
 /* Reads and resolves the path at `address`, relative to `folder`. Returns 0 or -errno. */
 int path_read(const struct call *call, int folder, uint64_t address, struct path *path);
 

@@ -80,17 +80,22 @@ static void record(const struct seccomp_notif *from)
     log_extend();
 }
 
+/* In memory shared with the guard, which the kernel itself fills: there is no instant at which a call that has been
+ * received is known to the supervisor alone. */
+static union notification *in_flight(void)
+{
+    return (union notification *)(void *)((char *)log_header + LOG_IN_FLIGHT_OFFSET);
+}
+
 /* Receives one notification, records it, lets the call go on. Returns 0 or -errno. */
 int supervisor_answer_one(int listener)
 {
-    static union notification from;
-    memset(&from, 0, sizeof from);
-    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &from) < 0)
+    union notification *from = in_flight();
+    memset(from, 0, sizeof *from);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, from) < 0)
         return -errno;
-    __atomic_store_n(&log_header->in_flight, from.it.id, __ATOMIC_SEQ_CST);
-    record(&from.it);
-    go_on(listener, from.it.id);
-    __atomic_store_n(&log_header->in_flight, 0, __ATOMIC_RELAXED);
+    record(&from->it);
+    go_on(listener, from->it.id);
     return 0;
 }
 
@@ -182,9 +187,9 @@ static void wait_for_all(pid_t command, int status)
 void supervisor_take_over(int listener)
 {
     __atomic_store_n(&log_header->supervisor_died, 1, __ATOMIC_SEQ_CST);
-    uint64_t id = __atomic_load_n(&log_header->in_flight, __ATOMIC_SEQ_CST);
+    uint64_t id = in_flight()->it.id;
     if (listener >= 0 && id)
-        go_on(listener, id);
+        go_on(listener, id); /* fails harmlessly if it has been answered */
 }
 
 void supervisor_run(int listener, pid_t command, int status)

@@ -90,10 +90,21 @@ def build(open_folder) -> Callable[..., Path]:
 @pytest.fixture
 def story_folder(open_folder) -> Iterator[Callable[[str], Path]]:
     """Make a folder with the files that the stories start from, owned by the user who will run them."""
+    yield from _story_folders(open_folder)
+
+
+@pytest.fixture
+def quick_story_folder() -> Iterator[Callable[[str], Path]]:
+    """The same in memory, for programs that make a great many files."""
+    memory = Path("/dev/shm")
+    yield from _story_folders(memory if memory.is_dir() else Path(tempfile.gettempdir()))
+
+
+def _story_folders(base: Path) -> Iterator[Callable[[str], Path]]:
     made: list[Path] = []
 
     def make(user: str) -> Path:
-        folder = Path(tempfile.mkdtemp(prefix="story-", dir=open_folder))
+        folder = Path(tempfile.mkdtemp(prefix="roar-story-", dir=base))
         made.append(folder)
         (folder / "data").mkdir()
         for name in ("in.txt", "old.txt", "data/in.txt"):
