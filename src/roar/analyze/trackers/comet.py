@@ -24,7 +24,6 @@ _ARCHIVE = re.compile(r"(?P<key>[0-9A-Za-z]{32,50})\.zip")
 _LIVE = re.compile(r"Experiment is live on comet\S* (?P<url>https?://\S+)")
 _SUMMARY = re.compile(r"COMET INFO:\s+url\s+: (?P<url>https?://\S+)")
 _UPLOADED = re.compile(r"The offline experiment has been uploaded on comet\S* (?P<url>https?://\S+)")
-_SCRATCH = frozenset({"comet_messages.db", "comet_messages.db-journal", "messages.json", "experiment.json"})
 _SEGMENTS = 3
 
 
@@ -67,7 +66,7 @@ class Comet(Tracker):
                         tracker=self.name, label=self.label, run_id=key, project=project, entity=entity,
                         server=before(url, _SEGMENTS), url=url, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
                     )
-        _claim_scratch(evidence, findings)
+        _claim_scratch(evidence, findings, in_use=bool(runs))
         findings.runs += runs.values()
         return findings
 
@@ -105,12 +104,13 @@ def _value(evidence: Evidence, name: str) -> str | None:
     return setting.value if setting else None
 
 
-def _claim_scratch(evidence: Evidence, findings: Findings) -> None:
+def _claim_scratch(evidence: Evidence, findings: Findings, *, in_use: bool) -> None:
     """The client's temporary folders."""
     for name in evidence.paths.folders_in(evidence.tmpdir):
         folder = f"{evidence.tmpdir}/{name}"
         files = set(evidence.paths.files_in(folder))
-        if name.startswith("tmp") and ("comet_messages.db" in files or {"messages.json", "experiment.json"} <= files):
+        known = "comet_messages.db" in files or {"messages.json", "experiment.json"} <= files
+        if name.startswith("tmp") and (known or (in_use and "messages.json" in files)):
             findings.noise(*evidence.paths.below(folder))
 
 
