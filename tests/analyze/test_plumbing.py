@@ -31,7 +31,8 @@ def test_data_is_kept(rules, path):
     ("/home/ann/lib/libx.so.1.2", "libraries"),
     ("/home/ann/.cache/pip/x", "cache"), ("/home/ann/.cache/huggingface/hub/.locks/a.lock", "cache"),
     ("/home/ann/.netrc", "settings"), ("/home/ann/.config/matplotlib/x", "settings"),
-    ("/home/ann/.pyenv/versions/3.11.7/bin/python", "interpreter"), ("/home/ann/.pyenv/version", "interpreter"), ("/tmp/torchinductor_ann/x/y.so", "libraries"),
+    ("/home/ann/.pyenv/versions/3.11.7/bin/python", "interpreter"),
+    ("/home/ann/.pyenv/version", "interpreter"), ("/tmp/torchinductor_ann/x/y.so", "libraries"),
     ("/tmp/torchinductor_ann/x/y.py", "cache"),
 ])
 def test_plumbing_is_left_out_by_category(rules, path, category):

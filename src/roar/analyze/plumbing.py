@@ -36,8 +36,8 @@ RULES: tuple[Rule, ...] = (
     Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),
     Rule("interpreter", r".*/\.(?:pyenv|rbenv|nvm|asdf|volta|sdkman|rustup|cargo|juliaup|julia/compiled)/",
          "interpreters and the programs that choose between them"),
-    Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda)\d?/(?:envs/[^/]+/)?(?:bin|lib"
-         r"|etc|share|include|ssl)/", "an interpreter and its libraries"),
+    Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda)\d?/(?:envs/[^/]+/)?"
+         r"(?:bin|lib|etc|share|include|ssl)/", "an interpreter and its libraries"),
     Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
     Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
     Rule("git", r".*/\.git(?:ignore|attributes|modules|config)$|HOME/\.gitconfig$", "the repository's own files"),
