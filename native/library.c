@@ -12,6 +12,7 @@
 #define MARGIN_CHUNKS 96u
 #define RECORD_LIMIT (LOG_CHUNK_SIZE - (uint32_t)sizeof(struct log_chunk))
 #define SPINS 200
+#define YIELDS 2000 /* without a supervisor to fall back on, a lock's holder is given the processor */
 
 struct library_state *library_state;
 struct log_header *library_log;
@@ -20,6 +21,8 @@ uint64_t library_cookie;
 static const char *log_path; /* in the environment block */
 static char *window;         /* the mapped part of the log */
 static uint64_t window_first;
+
+static int shut; /* set in this process image by library_shut, inherited by fork */
 
 extern char **environ __attribute__((weak));
 
@@ -56,6 +59,20 @@ static uint64_t now(void)
     struct __kernel_timespec time = {0, 0};
     PLAIN(__NR_clock_gettime, CLOCK_MONOTONIC, &time, 0, 0, 0);
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+/* Waits a little for another thread. Returns 0 when it is time to give up: the holder may be the very thread that a
+ * signal handler has interrupted. */
+static int wait_a_little(int spin)
+{
+    if (spin < SPINS) {
+        arch_pause();
+        return 1;
+    }
+    if (!(library_log->options & LOG_NO_FILTER) || spin >= SPINS + YIELDS)
+        return 0;
+    PLAIN(__NR_sched_yield, 0, 0, 0, 0, 0);
+    return 1;
 }
 
 /* ---- room in the log ---- */
@@ -121,7 +138,7 @@ static char *take_room(struct log_chunk *chunk, uint32_t size)
 static struct log_record *reserve(uint32_t size)
 {
     struct library_state *state = library_state;
-    for (int spin = 0; spin < SPINS; spin++) {
+    for (int spin = 0; spin == 0 || wait_a_little(spin); spin++) {
         char *room = take_room(__atomic_load_n(&state->chunk, __ATOMIC_ACQUIRE), size);
         if (LIKELY(room != NULL))
             return (struct log_record *)(void *)room;
@@ -133,7 +150,6 @@ static struct log_record *reserve(uint32_t size)
             if (!chunk)
                 break;
         }
-        arch_pause();
     }
     if (library_log->options & LOG_NO_FILTER)
         __atomic_fetch_add(&library_log->dropped, 1, __ATOMIC_RELAXED);
@@ -203,12 +219,10 @@ void library_forget_working_folder(void)
 
 static int lock_folders(void)
 {
-    for (int spin = 0; spin < SPINS; spin++) {
-        if (__atomic_exchange_n(&library_state->folder_lock, 1, __ATOMIC_ACQUIRE) == 0)
-            return 1;
-        arch_pause();
-    }
-    return 0;
+    for (int spin = 0; __atomic_exchange_n(&library_state->folder_lock, 1, __ATOMIC_ACQUIRE) != 0; spin++)
+        if (!wait_a_little(spin))
+            return 0;
+    return 1;
 }
 
 static void unlock_folders(void)
@@ -512,9 +526,14 @@ static void record_exec(char **environment)
         record->result = parent();
 }
 
+void library_shut(void)
+{
+    shut = 1;
+}
+
 int library_ready(void)
 {
-    if (UNLIKELY(!library_state || library_log->quiet))
+    if (UNLIKELY(!library_state || shut || library_log->quiet))
         return 0;
     if (UNLIKELY(!library_state->pid))
         first_sign();

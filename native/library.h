@@ -54,6 +54,9 @@ struct name {
 /* Whether anything may be recorded from this process now. */
 int library_ready(void);
 
+/* From now on this process's calls are only passed on, and the supervisor records them. */
+void library_shut(void);
+
 /* Fills `name`, and takes the folder lock for a relative path. slot: 0, or 1 where the lock is held already, by the
  * first name of the same call. Returns 0 where the supervisor must resolve the path; then nothing new is locked. */
 int library_name(struct name *name, int folder, const char *path, unsigned slot);

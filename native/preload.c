@@ -5,6 +5,7 @@
 #include "library.h"
 
 #include <asm/errno.h>
+#include <linux/prctl.h>
 #include <linux/uio.h>
 #include <stdarg.h>
 
@@ -401,6 +402,16 @@ EXPORT int fchdir(int fd)
     long result = library_state ? PASS0(CALL_fchdir, (long)fd, 0, 0, 0, 0) : PLAIN(CALL_fchdir, fd, 0, 0, 0, 0);
     library_forget_working_folder();
     return (int)finish(result);
+}
+
+/* ---- sandboxes ---- */
+
+/* What the program forbids itself would hit the library, too: system calls, or reading the processor's counter. */
+EXPORT int prctl(int option, unsigned long a, unsigned long b, unsigned long c, unsigned long d)
+{
+    if (option == PR_SET_SECCOMP || option == PR_SET_TSC)
+        library_shut();
+    return (int)finish(PLAIN(CALL_prctl, option, a, b, c, d));
 }
 
 /* ---- what is printed ---- */
