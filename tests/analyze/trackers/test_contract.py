@@ -9,7 +9,7 @@ from roar.analyze.trackers import Owned, Ownership, analyze_trackers, environmen
 from roar.analyze.trackers.analysis import analyze_with, is_secret, merge_runs
 from roar.analyze.trackers.contract import Findings, Reads, Tracker
 from roar.analyze.trackers.discovery import load_trackers
-from roar.analyze.trackers.environment import ENVIRONMENT
+from roar.analyze.trackers.environment import ENVIRONMENT, TOKENS
 from roar.model import TrackerRun, TrackerRunState
 from roar.testing import Recording, TrackerCheckError, check_tracker
 
@@ -37,6 +37,7 @@ def test_every_built_in_tracker_is_known():
 def test_declared_environment_is_what_the_tracer_is_told_and_holds_no_secret():
     for name, tracker in TRACKERS.items():
         assert tuple(tracker.environment) == ENVIRONMENT[name]
+        assert tuple(host.variable for host in tracker.token_hosts) == TOKENS.get(name, ())
     names = environment_names({})
     assert not [name for name in names if is_secret(name)]
     assert "WANDB_BASE_URL" in names

@@ -1,10 +1,15 @@
 import struct
+import sys
 import zlib
+from pathlib import Path
 
 import pytest
 
 from roar.analyze.trackers import Ownership
 from roar.analyze.trackers.analysis import refresh
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+from server import FakeServer
 
 ONLINE = "wandb/run-20261122_231729-abc12345"
 OFFLINE = "wandb/offline-run-20261122_231729-abc12345"
@@ -306,3 +311,37 @@ def test_switched_off_neither_filters_nor_references(world):
     analysis = world.analyze({"wandb": False})
     assert not analysis.owned
     assert not analysis.runs
+
+
+@pytest.mark.parametrize(("answer", "entity"), [
+    ({"viewer": {"entity": "alice"}, "project": {"entity": {"name": "team"}, "run": {"name": "abc12345"}}}, "team"),
+    ({"viewer": {"entity": "alice"}, "project": {"entity": {"name": "team"}, "run": None}}, None),
+    ({"viewer": {"entity": "alice"}, "project": None}, None),
+    ({"viewer": {"entity": "alice"}}, "alice"), ({}, None), (None, None), ("nonsense", None),
+])
+def test_after_an_upload_outside_roar_the_server_says_whose_run_it_is(world, answer, entity):
+    run_folder(world, OFFLINE)
+    run = only(world.analyze())
+    world.write(f"{OFFLINE}/run-abc12345.wandb.synced")
+
+    class Server(FakeServer):
+        def answer(self, request):
+            assert (request.json["variables"], request.path) == ({"project": "demo", "run": "abc12345"}, "/graphql")
+            return 200, {"data": answer}
+
+    with Server() as server:
+        environ = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": "topsecret"}
+        found = refresh(run, environ=environ, home=world.home, workspace=world.cwd)
+        assert len(server.requests) == 1
+        assert found.url == (f"{server.url}/{entity}/demo/runs/abc12345" if entity else None)
+        assert "topsecret" not in repr(found)
+
+
+def test_without_a_key_or_server_nobody_is_asked(world):
+    run_folder(world, OFFLINE)
+    run = only(world.analyze())
+    world.write(f"{OFFLINE}/run-abc12345.wandb.synced")
+    with FakeServer() as server:
+        for environ in ({"WANDB_BASE_URL": server.url}, {"WANDB_API_KEY": "k"}):
+            assert refresh(run, environ=environ, home=world.home, workspace=world.cwd).url is None
+        assert server.requests == []

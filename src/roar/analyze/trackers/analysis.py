@@ -88,7 +88,7 @@ def refresh(
 
     Args:
         run: as recorded.
-        environ: the current environment, from which only declared names are taken.
+        environ: the current environment. A tracker may use credentials in it to ask its own server.
         home: the user's folder.
         workspace: root of the workspace.
     """
@@ -98,7 +98,7 @@ def refresh(
         tmpdir=os.path.join(workspace, ".roar"), started_at=0, ended_at=0, workspace=workspace,
     )
     for tracker in trackers:
-        found = tracker.refresh(run, Evidence(JobEvidence(facts, {}), tracker))
+        found = tracker.refresh(run, Evidence(JobEvidence(facts, {}), tracker), environ)
         if found is not None and _safe(found) != run:
             return _safe(found)
     return None

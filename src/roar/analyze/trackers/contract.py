@@ -153,6 +153,12 @@ class Tracker(Protocol):
         """Recognise the tracker's files and runs. Its folder counts only once its anchor is confirmed."""
         ...
 
-    def refresh(self, run: TrackerRun, evidence: "Evidence") -> TrackerRun | None:  # noqa: ARG002  a default
-        """An offline run that was uploaded since, with its URL as far as proven; None where nothing is known."""
+    def refresh(
+        self, run: TrackerRun, evidence: "Evidence", environ: Mapping[str, str],  # noqa: ARG002  a default
+    ) -> TrackerRun | None:
+        """An offline run that was uploaded since, with its URL as far as proven; None where nothing is known.
+
+        The user asks for this by name (`roar trackers refresh`), so it may ask the tracker's server, with credentials
+        from `environ`, the user's whole environment. They must go to that server only.
+        """
         return None

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -80,7 +81,7 @@ def environment_names(enabled: Mapping[str, bool]) -> tuple[str, ...]:
     This runs before the command starts: only trackers of other distributions are loaded for it, if there are any.
     """
     names = {name for tracker, names in ENVIRONMENT.items() if is_enabled(tracker, enabled) for name in names}
-    if any(_folders_with_plugins()):
+    if _has_plugins():
         for candidate in _candidates():
             if candidate.name not in ENVIRONMENT and is_enabled(candidate.name, enabled):
                 tracker, _ = _load(candidate)
@@ -90,7 +91,7 @@ def environment_names(enabled: Mapping[str, bool]) -> tuple[str, ...]:
 
 def concerns(environ: Mapping[str, str], enabled: Mapping[str, bool]) -> bool:
     """Whether a tracker that is on looks at any variable of `environ`. Loads nothing but other distributions'."""
-    if any(_folders_with_plugins()):
+    if _has_plugins():
         return True
     tokens = {name for tracker, names in TOKENS.items() if is_enabled(tracker, enabled) for name in names}
     declared = tokens.union(environment_names(enabled))
@@ -105,7 +106,7 @@ def _candidates(*, complete: bool = False) -> list[_Candidate]:
         complete: ask for the built-in ones too, for the name of the distribution that brings them.
     """
     found = {name: _Candidate(name, f"{PACKAGE}.{name}:TRACKER", f"{PACKAGE}.{name}") for name in ENVIRONMENT}
-    if not complete and not any(_folders_with_plugins()):
+    if not complete and not _has_plugins():
         return list(found.values())
     from importlib.metadata import entry_points  # noqa: PLC0415  44 ms
 
@@ -129,6 +130,11 @@ def _load(candidate: _Candidate) -> "tuple[Tracker | None, str | None]":
         return tracker, None
     except Exception as error:  # noqa: BLE001  a plugin may raise anything; it is named and skipped
         return None, f"{type(error).__name__}: {error}"
+
+
+@cache
+def _has_plugins() -> bool:
+    return any(_folders_with_plugins())
 
 
 def _folders_with_plugins(search: Sequence[str] | None = None) -> Iterator[str]:

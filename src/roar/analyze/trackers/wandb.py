@@ -18,7 +18,7 @@ Missing: let W&B print its address (no `WANDB_SILENT`), or set `WANDB_BASE_URL` 
 import os
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
@@ -123,7 +123,7 @@ class Wandb(Tracker):
             findings.runs += self._seen_elsewhere(evidence)
         return findings
 
-    def refresh(self, run: TrackerRun, evidence: Evidence) -> TrackerRun | None:
+    def refresh(self, run: TrackerRun, evidence: Evidence, environ: Mapping[str, str]) -> TrackerRun | None:
         """The run's address, when its folder was uploaded since and the server is proven by the settings."""
         words = shlex.split(run.how_to_view or "")
         if words[:2] != ["wandb", "sync"] or not os.path.lexists(f"{words[-1]}/run-{run.run_id}.wandb.synced"):
@@ -131,12 +131,19 @@ class Wandb(Tracker):
         store = os.path.dirname(words[-1])
         folder = _Folder(words[-1], store, "run", run.run_id, f"{words[-1]}/run-{run.run_id}.wandb")
         found = self._compose(evidence, folder, may_read_settings=True)
-        merged = replace(
+        found = replace(
             found, entity=found.entity or run.entity, project=found.project or run.project,
-            name=run.name or found.name,
+            name=run.name or found.name, group=run.group or found.group,
         )
-        return merged if merged.url else replace(
-            merged, state=TrackerRunState.PARTIAL, how_to_view=None,
+        configured = _settings(evidence, store, unread=True).get("base_url")
+        base = clean_base(_value(evidence, "WANDB_BASE_URL") or configured)
+        if found.url is None and base and found.project and found.entity is None:
+            from roar.analyze.trackers.wandb_api import find_entity  # noqa: PLC0415  an HTTP client, only needed here
+
+            entity = find_entity(base, found.project, run.run_id, environ, evidence.home)
+            found = self._addressed(found, _pages(base), Proof.CONFIG_FILE, entity)
+        return found if found.url else replace(
+            found, state=TrackerRunState.PARTIAL, how_to_view=None,
             note="It was uploaded, but nothing here proves to which server and entity.",
         )
 
@@ -176,12 +183,21 @@ class Wandb(Tracker):
             )
         server, proof = _server(evidence, base_in_log, settings.get("base_url"))
         if server and entity and project:
-            url = clean_url(f"{server}/{quote(entity)}/{quote(project)}/runs/{quote(folder.run_id, safe='=+&$@')}")
-            return replace(run, server=server, url=url, state=TrackerRunState.ONLINE, evidence=proof)
+            return self._addressed(run, server, proof, entity)
         missing = " and ".join(
             what for what, known in (("server", server), ("entity", entity), ("project", project)) if not known
         )
         return replace(run, server=server, note=f"Nothing proves the run's {missing}.")
+
+    def _addressed(self, run: TrackerRun, server: str, proof: Proof, entity: str | None) -> TrackerRun:
+        """The run with the address that its parts make; without an entity as it is."""
+        if not entity or not run.project:
+            return run
+        place = f"{quote(entity)}/{quote(run.project)}/runs/{quote(run.run_id, safe='=+&$@')}"
+        return replace(
+            run, entity=entity, server=server, url=clean_url(f"{server}/{place}"), state=TrackerRunState.ONLINE,
+            evidence=proof, note=None,
+        )
 
     def _seen_elsewhere(self, evidence: Evidence) -> list[TrackerRun]:
         """Runs of programs that a launcher started where nothing could be observed: only their lines are known."""
