@@ -1,8 +1,12 @@
-"""Who asks, and what they may see and write. Every access check is an SQL predicate."""
+"""Who asks, and what they may see and write. Every access check is an SQL predicate.
+
+A project is public (everyone sees it, members write), internal (every user sees and writes), or private (members see
+it, and write where they may).
+"""
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, and_, insert, or_, select, true
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, true
 
 from glaas import models
 from glaas.errors import ProblemError
@@ -60,12 +64,14 @@ def project_for_writing(connection: Connection, viewer: Viewer, *, name: str | N
             raise ProblemError(401, "Registering needs an API token of this server.",
                                headers={"WWW-Authenticate": "Bearer"})
         raise ProblemError(403, "This token may only read.")
-    row = connection.execute(select(project.c.id).where(and_(wanted, visible(viewer, project.c.id)))).first()
+    row = connection.execute(select(project.c.id, project.c.visibility).where(
+        and_(wanted, visible(viewer, project.c.id)))).first()
     if row is None:
         if viewer.everything and name is not None:
-            return _create_project(connection, name)
+            return create_project(connection, name, "internal")
         raise ProblemError(404, "There is no such project on this server.")
-    if not (viewer.everything or viewer.admin or _is_writer(connection, viewer, row.id)):
+    if not (viewer.everything or viewer.admin or row.visibility == "internal"
+            or _is_writer(connection, viewer, row.id)):
         raise ProblemError(403, "You may see this project but not write to it.")
     return int(row.id)
 
@@ -76,7 +82,15 @@ def _is_writer(connection: Connection, viewer: Viewer, project_id: int) -> bool:
         member.c.project_id == project_id, member.c.user_id == viewer.user_id, member.c.can_write)).first() is not None
 
 
-def _create_project(connection: Connection, name: str) -> int:
+def create_project(connection: Connection, name: str, visibility: str) -> int:
+    """A new project; its number."""
     result = connection.execute(insert(models.project).returning(models.project.c.id),
-                                {"name": name, "visibility": "public", "created_at": now()})
+                                {"name": name, "visibility": visibility, "created_at": now()})
     return int(result.scalar_one())
+
+
+def set_member(connection: Connection, project_id: int, user_id: int, *, can_write: bool) -> None:
+    """Let a user see a project, and write to it or not."""
+    member = models.member
+    connection.execute(delete(member).where(member.c.project_id == project_id, member.c.user_id == user_id))
+    connection.execute(insert(member), {"project_id": project_id, "user_id": user_id, "can_write": can_write})

@@ -14,14 +14,18 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from glaas.api.device import router as device_router
 from glaas.api.routes import registration_schema
 from glaas.api.routes import router as api_router
 from glaas.db import open_engine
 from glaas.errors import PROBLEM_JSON, Flaw, ProblemError
+from glaas.operation import Measures, Meter
+from glaas.operation import router as operation_router
 from glaas.pages import rendering
+from glaas.pages.account import router as account_router
 from glaas.pages.routes import router as pages_router
 from glaas.settings import Settings
-from glaas.web import Gate
+from glaas.web import Gate, RateLimit
 from roar import __version__
 
 log = logging.getLogger("glaas")
@@ -40,8 +44,14 @@ def create_app(settings: Settings) -> FastAPI:
                   openapi_url="/api/v1/openapi.json", description="Lineage of what was run: jobs, artifacts, DAGs.")
     app.state.settings = settings
     app.state.engine = engine
+    app.state.measures = Measures()
+    app.state.rate_limit = RateLimit(settings.writes_per_minute)
     app.include_router(api_router)
+    app.include_router(device_router)
+    app.include_router(operation_router)
     app.include_router(pages_router)
+    if settings.accounts:
+        app.include_router(account_router)
     app.mount("/static", StaticFiles(directory=rendering.STATIC), name="static")
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -51,6 +61,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=5)
     app.add_middleware(Gate, hosts=settings.hosts)
+    app.add_middleware(Meter, measures=app.state.measures)
     return app
 
 

@@ -1,6 +1,7 @@
 """The command `glaas`: serve the pages and the API, and look after the database."""
 
 import argparse
+import contextlib
 import ipaddress
 import os
 import socket
@@ -8,9 +9,12 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from glaas import administration
+from glaas.accounts import count_users
 from glaas.db import open_engine
-from glaas.schema import migrate, schema_versions
+from glaas.schema import migrate, prepare_database, schema_versions
 from glaas.settings import Settings, database_from_environment
+from glaas.web import LOOPBACK_NAMES
 from roar.errors import RoarError, SettingsError, UsageError
 
 if TYPE_CHECKING:
@@ -36,15 +40,29 @@ def _parser() -> argparse.ArgumentParser:
     database = argparse.ArgumentParser(add_help=False)
     database.add_argument("--database", default=database_from_environment(), metavar="URL",
                           help="sqlite:///FILE or postgresql://… (default: $GLAAS_DATABASE, else sqlite:///glaas.db)")
-    serve = verbs.add_parser("serve", parents=[database], help="serve pages and API")
-    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8420, help="port to listen on; 0 takes a free one (default: 8420)")
-    serve.add_argument("--no-accounts", action="store_true",
-                       help="let everyone who can reach the server see and register everything")
-    serve.set_defaults(call=_serve)
+    _add_serve(verbs.add_parser("serve", parents=[database], help="serve pages and API"))
     verbs.add_parser("migrate", parents=[database], help="bring the database's schema up to date").set_defaults(
         call=_migrate)
+    administration.add_verbs(verbs, database)
     return parser
+
+
+def _add_serve(serve: argparse.ArgumentParser) -> None:
+    serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    serve.add_argument("--port", type=int, default=8420, help="port to listen on; 0 takes a free one (default: 8420)")
+    who = serve.add_mutually_exclusive_group()
+    who.add_argument("--accounts", action="store_true",
+                     help="people sign in and clients bring tokens (always so on other addresses than loopback)")
+    who.add_argument("--no-accounts", action="store_true",
+                     help="let everyone who can reach the server see and register everything")
+    serve.add_argument("--public-url", metavar="URL", help="where people reach this server, such as https://glaas.example")
+    serve.add_argument("--plain-http", action="store_true",
+                       help="with accounts: send cookies without TLS too (only for trying things out)")
+    serve.add_argument("--writes-per-minute", type=int, default=0, metavar="N",
+                       help="registrations that one sender may send in a minute (default: any number)")
+    serve.add_argument("--access-log", action="store_true", help="write one line of JSON for each request to stderr")
+    serve.add_argument("--no-metrics", action="store_true", help="do not serve /metrics")
+    serve.set_defaults(call=_serve)
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
@@ -56,16 +74,40 @@ def _migrate(arguments: argparse.Namespace) -> int:
 
 def _serve(arguments: argparse.Namespace) -> int:
     loopback = _is_loopback(arguments.host)
-    if not loopback and not arguments.no_accounts:
-        raise UsageError(f"Without accounts, all who can reach {arguments.host} could see and register everything.",
-                         hint=f"glaas serve --host {arguments.host} --no-accounts")
+    accounts = arguments.accounts or not (loopback or arguments.no_accounts)
     prepare_database(arguments.database)
-    hosts = None if arguments.no_accounts else frozenset({"localhost", "127.0.0.1", "::1", arguments.host.lower()})
-    settings = Settings(database=arguments.database, hosts=hosts, secure_cookies=not loopback)
+    if accounts:
+        _require_users(arguments)
+    open_to_all = accounts or arguments.no_accounts
+    hosts = None if open_to_all else LOOPBACK_NAMES | {arguments.host.lower()}
+    settings = Settings(
+        database=arguments.database, accounts=accounts, hosts=hosts, public_url=arguments.public_url,
+        secure_cookies=not (arguments.plain_http or loopback), writes_per_minute=arguments.writes_per_minute,
+        metrics=not arguments.no_metrics)
     from glaas.app import create_app  # noqa: PLC0415  other verbs need no web framework
+    from glaas.operation import set_up_access_log  # noqa: PLC0415
 
+    if arguments.access_log:
+        set_up_access_log()
     serve(create_app(settings), arguments.host, arguments.port)
     return 0
+
+
+def _require_users(arguments: argparse.Namespace) -> None:
+    """A server with accounts and nobody who could sign in is a mistake.
+
+    Raises:
+        UsageError: there is no user yet.
+    """
+    engine = open_engine(arguments.database)
+    with engine.connect() as connection:
+        users = count_users(connection)
+    engine.dispose()
+    if not users:
+        raise UsageError(
+            f"There are no accounts yet, and without them all who can reach {arguments.host} could see and register"
+            " everything.",
+            hint=f"glaas user add NAME --admin --database {arguments.database}, or glaas serve --no-accounts")
 
 
 def _is_loopback(host: str) -> bool:
@@ -75,25 +117,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-def prepare_database(url: str) -> None:
-    """SQLite is brought up to date; another database is only changed by `glaas migrate`.
-
-    Raises:
-        SettingsError: the schema of a PostgreSQL database is not the one that this version needs.
-    """
-    engine = open_engine(url)
-    try:
-        if engine.dialect.name == "sqlite":
-            migrate(engine)
-            return
-        have, need = schema_versions(engine)
-        if have != need:
-            raise SettingsError(f"The database's schema is at version {have}, and this glaas needs {need}.",
-                                hint="glaas migrate --database URL")
-    finally:
-        engine.dispose()
 
 
 def _say_address(address: str) -> None:
@@ -120,7 +143,8 @@ def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] 
 
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=30, proxy_headers=False)
-    _Server(config).run(sockets=[listener])
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises the signal again
+        _Server(config).run(sockets=[listener])
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 
 from glaas.access import OWNER
 from glaas.app import create_app
-from glaas.cli import prepare_database, serve
+from glaas.cli import serve
 from glaas.db import open_engine
 from glaas.errors import ProblemError
 from glaas.ingest import register
+from glaas.schema import prepare_database
 from glaas.settings import Settings
 from glaas.web import LOOPBACK_NAMES
 

@@ -121,8 +121,10 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
         walk.run(root, way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
     edges = tuple(edge for edge in walk.edges if edge.job in jobs)
+    known = walk.artifacts.keys() | {root}  # what the viewer may see: a private dataset is not even named
+    members = tuple((member, dataset) for member, dataset in walk.members if member in known and dataset in known)
     return Graph(jobs=tuple(jobs[key] for key in sorted(jobs)), artifacts=walk.artifacts, edges=edges,
-                 members=tuple(walk.members), truncated=walk.truncated)
+                 members=members, truncated=walk.truncated)
 
 
 class _Walk:

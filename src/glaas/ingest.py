@@ -216,6 +216,8 @@ def _payload_flaws(registration: Registration, jobs: set[str]) -> Iterator[Flaw]
 def _dataset_flaws(dataset: Dataset, pointer: str) -> Iterator[Flaw]:
     if not _DIGEST.fullmatch(dataset.digest):
         yield Flaw(f"{pointer}/digest", "a digest is 64 lower-case hexadecimal digits")
+    elif dataset.digest != members_digest(dataset):
+        yield Flaw(f"{pointer}/digest", "the digest is not that of the members")
     paths: set[str] = set()
     for index, member in enumerate(dataset.members):
         if member.path in paths:
@@ -223,6 +225,12 @@ def _dataset_flaws(dataset: Dataset, pointer: str) -> Iterator[Flaw]:
         paths.add(member.path)
         yield from _use_flaws(FileUse(path=member.path, digest=member.digest, size=member.size),
                               f"{pointer}/members/{index}")
+
+
+def members_digest(dataset: Dataset) -> str:
+    """The digest of a dataset: BLAKE3 over its members sorted by path, one line `DIGEST  PATH` each."""
+    lines = (f"{member.digest}  {member.path}\n" for member in sorted(dataset.members, key=lambda m: m.path))
+    return blake3.blake3("".join(lines).encode()).hexdigest()
 
 
 def _iter_uses(registration: Registration) -> Iterator[tuple[str, FileUse]]:

@@ -193,10 +193,9 @@ user = Table(
     "user_account", metadata,
     Column("id", SERIAL, primary_key=True),
     Column("name", String(100), nullable=False, unique=True),
-    Column("password", Text, nullable=True, comment="scrypt; null where only single sign-on or tokens are used"),
+    Column("password", Text, nullable=True, comment="scrypt; null where only tokens are used"),
     Column("admin", Boolean, nullable=False),
     Column("active", Boolean, nullable=False),
-    Column("oidc_subject", Text, nullable=True, unique=True, comment="issuer, a space, and the subject"),
     Column("created_at", String(27), nullable=False),
 )
 

@@ -8,7 +8,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
-from glaas.db import writing
+from glaas.db import open_engine, writing
+from roar.errors import SettingsError
 
 
 def _config(connection: Connection | None, folder: str) -> Config:
@@ -29,3 +30,22 @@ def schema_versions(engine: Engine) -> tuple[str | None, str | None]:
     with as_file(files("glaas") / "migrations") as folder, engine.connect() as connection:
         head = ScriptDirectory.from_config(_config(None, str(folder))).get_current_head()
         return MigrationContext.configure(connection).get_current_revision(), head
+
+
+def prepare_database(url: str) -> None:
+    """SQLite is brought up to date; another database is only changed by `glaas migrate`.
+
+    Raises:
+        SettingsError: the schema of a PostgreSQL database is not the one that this version needs.
+    """
+    engine = open_engine(url)
+    try:
+        if engine.dialect.name == "sqlite":
+            migrate(engine)
+            return
+        have, need = schema_versions(engine)
+        if have != need:
+            raise SettingsError(f"The database's schema is at version {have}, and this glaas needs {need}.",
+                                hint="glaas migrate --database URL")
+    finally:
+        engine.dispose()

@@ -16,12 +16,9 @@ class Settings:
         accounts: whether people and clients must say who they are to write and to see what is not public.
         secure_cookies: set `Secure` on cookies; off only where pages are served over plain HTTP on loopback.
         max_body: bytes of one request body, after decompression.
-        writes_per_minute: registrations that one address may send in a minute; 0 for no limit.
-        public_url: where people reach this server, for links in exports; None to use the request's own address.
+        writes_per_minute: registrations that one user or address may send in a minute to this process; 0 for any.
+        public_url: where people reach this server, for links sent to clients; None to use the request's own address.
         pool_size: connections kept open to PostgreSQL.
-        oidc_issuer: issuer URL of an OpenID Connect provider for single sign-on, or None.
-        oidc_client_id: the client id that the provider knows this server by.
-        oidc_client_secret: the secret of that client.
         hosts: names under which the server may be addressed; None for any.
         metrics: whether `/metrics` is served.
     """
@@ -33,9 +30,6 @@ class Settings:
     writes_per_minute: int = 0
     public_url: str | None = None
     pool_size: int = 8
-    oidc_issuer: str | None = None
-    oidc_client_id: str | None = None
-    oidc_client_secret: str | None = None
     hosts: frozenset[str] | None = None
     metrics: bool = True
 

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Iterator
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
 
-from glaas import catalog
-from glaas.access import OWNER, Viewer
+from glaas import accounts, catalog
+from glaas.access import ANYONE, OWNER, Viewer
 from glaas.db import reading
 from glaas.errors import ProblemError, not_found
 from glaas.settings import Settings
@@ -29,9 +30,62 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
-def viewer_of(_request: Request) -> Viewer:
-    """Who asks."""
-    return OWNER
+def viewer_of(request: Request) -> Viewer:
+    """Who asks: by API token, else by the cookie of a browser session, else anyone.
+
+    Raises:
+        ProblemError: 401 for a token that is no good; 403 for a form that another site sent.
+    """
+    if not settings_of(request).accounts:
+        return OWNER
+    viewer = _viewer_by_token(request) or _viewer_by_cookie(request) or ANYONE
+    request.state.viewer = viewer
+    return viewer
+
+
+def _viewer_by_token(request: Request) -> Viewer | None:
+    scheme, _, secret = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    with engine_of(request).connect() as connection:
+        viewer = accounts.viewer_by_token(connection, secret.strip())
+    if viewer is None:
+        raise ProblemError(401, "The API token is unknown, expired or revoked.",
+                           headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    return viewer
+
+
+def _viewer_by_cookie(request: Request) -> Viewer | None:
+    secret = request.cookies.get(cookie_name(settings_of(request)))
+    if not secret:
+        return None
+    require_same_origin(request)
+    with engine_of(request).connect() as connection:
+        return accounts.viewer_by_session(connection, secret)
+
+
+def cookie_name(settings: Settings) -> str:
+    """`__Host-` makes browsers insist on HTTPS, this host and the path `/`."""
+    return "__Host-glaas" if settings.secure_cookies else "glaas"
+
+
+def require_same_origin(request: Request) -> None:
+    """Refuse what changes something unless this server's own page sent it.
+
+    Browsers say where a request comes from (Origin, Sec-Fetch-Site); one that carries a cookie and says neither is
+    refused too.
+
+    Raises:
+        ProblemError: 403.
+    """
+    if request.method in {"GET", "HEAD", "OPTIONS"}:
+        return
+    origin = request.headers.get("origin")
+    site = request.headers.get("sec-fetch-site")
+    host = request.headers.get("host", "")
+    if (origin is not None and urlsplit(origin).netloc == host) or (origin is None and site == "same-origin"):
+        return
+    raise ProblemError(403, "This form was not sent from a page of this server.")
 
 
 def connection_of(request: Request) -> Iterator[Connection]:

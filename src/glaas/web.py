@@ -1,6 +1,9 @@
 """What every request passes through: allowed hosts, headers that keep a browser in bounds, limits on bodies."""
 
+import math
+import time
 import zlib
+from collections import deque
 from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -22,6 +25,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+MOST_SENDERS = 10_000
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 
 
@@ -65,6 +69,38 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()
+
+
+class RateLimit:
+    """How often someone may do something, counted in this process over a sliding minute.
+
+    Args:
+        per_minute: how often; 0 for any number.
+    """
+
+    def __init__(self, per_minute: int) -> None:
+        self._per_minute = per_minute
+        self._times: dict[str, deque[float]] = {}
+
+    def check(self, who: str) -> None:
+        """Count one.
+
+        Raises:
+            ProblemError: 429 where it is one too many.
+        """
+        if not self._per_minute:
+            return
+        now = time.monotonic()
+        times = self._times.setdefault(who, deque())
+        while times and times[0] < now - 60:
+            times.popleft()
+        if len(times) >= self._per_minute:
+            wait_s = math.ceil(times[0] + 60 - now)
+            raise ProblemError(429, f"Only {self._per_minute} registrations a minute are taken from one sender.",
+                               headers={"Retry-After": str(wait_s)})
+        times.append(now)
+        if len(self._times) > MOST_SENDERS:
+            self._times = {name: kept for name, kept in self._times.items() if kept and kept[-1] > now - 60}
 
 
 async def read_body(request: Request, limit: int) -> bytes:

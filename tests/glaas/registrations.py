@@ -41,6 +41,11 @@ def job(number: int, *, inputs: tuple[model.FileUse, ...] = (), outputs: tuple[m
     return model.Job(**(values | more))
 
 
+def dataset_of(members: tuple[DatasetMember, ...]) -> Dataset:
+    lines = "".join(f"{m.digest}  {m.path}\n" for m in sorted(members, key=lambda m: m.path))
+    return Dataset(digest=digest(lines), members=members)
+
+
 def wandb_run(**more: Any) -> model.TrackerRun:
     values: dict[str, Any] = {
         "tracker": "wandb", "label": "W&B", "run_id": "abc123xy", "project": "digits", "entity": "acme",
@@ -58,7 +63,7 @@ def mlflow_run(**more: Any) -> model.TrackerRun:
 def digits() -> Registration:
     """Prepare, train, evaluate: a dataset, an online and an offline run, a payload."""
     members = tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"member {n}"), size=100) for n in range(5))
-    dataset = Dataset(digest=digest("the dataset"), members=members)
+    dataset = dataset_of(members)
     folder = model.FileUse(path="data/digits", digest=dataset.digest, size=500, kind=model.Kind.DATASET, files=5)
     prepare = job(1, inputs=(use("prepare.py"), use("raw.csv")),
                   outputs=tuple(use(f"data/digits/{m.path}", f"member {n}", 100) for n, m in enumerate(members)),

@@ -22,8 +22,9 @@ def test_the_job_page_leads_with_the_trackers(client, registered):
 @pytest.mark.parametrize("path", [
     "/", "/search", "/search?q=python", "/search?q=nothing+like+this", "/tracker-runs", "/tracker-runs?tracker=wandb",
     f"/jobs/{uid(1)}", f"/jobs/{uid(3)}", f"/jobs/{uid(1)}/outputs", f"/jobs/{uid(1)}/inputs?cursor=100",
-    f"/artifacts/{digest('the dataset')}", f"/artifacts/{digest('model.pt')}", f"/artifacts/{digest('member 2')}",
-    f"/artifacts/{digest('the dataset')}?within=3"])
+    f"/artifacts/{digits().datasets[0].digest}", f"/artifacts/{digest('model.pt')}",
+    f"/artifacts/{digest('member 2')}",
+    f"/artifacts/{digits().datasets[0].digest}?within=3"])
 def test_pages(client, registered, path):
     response = client.get(path)
     assert response.status_code == 200

@@ -77,6 +77,13 @@ def test_a_job_that_is_over_never_changes(client, post, registered):
     assert client.get(f"/api/v1/jobs/{uid(2)}").text == before
 
 
+def test_a_dataset_is_what_its_digest_says(post):
+    false = dataclasses.replace(digits().datasets[0], digest=digest("false"))
+    response = post(dataclasses.replace(digits(), datasets=(false,)))
+    assert response.status_code == 422
+    assert [flaw["pointer"] for flaw in response.json()["errors"]] == ["/datasets/0/digest"]
+
+
 def test_a_running_job_may_finish(client, post):
     running = job(1, state=model.JobState.RUNNING, exit_code=None, duration_s=None, outputs=())
     registration = dataclasses.replace(digits(), jobs=(running,), payloads=(), datasets=())

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
-from registrations import SESSION, digest, digits, job, uid, use, wandb_run
+from registrations import SESSION, dataset_of, digest, digits, job, uid, use, wandb_run
 from starlette.testclient import TestClient
 
 from glaas.app import create_app
@@ -13,7 +13,7 @@ from glaas.pages.rendering import environment, link_or_none
 from glaas.settings import Settings
 from glaas.urls import is_web_url, url_key
 from roar import model
-from roar.wire import Dataset, DatasetMember, Registration
+from roar.wire import DatasetMember, Registration
 
 HOSTILE = ("\"'><script>alert(1)</script><img src=x onerror=alert(1)>{{7*7}}{% raw %}</title></textarea></svg>"
            "javascript:alert(1)\u202e\x1b[31m&lt;!--")
@@ -55,7 +55,7 @@ class Page(HTMLParser):
 
 
 def hostile_registration():
-    folder = Dataset(digest=digest("folder"), members=(DatasetMember(path=HOSTILE, digest=digest("m"), size=1),))
+    folder = dataset_of((DatasetMember(path=HOSTILE, digest=digest("m"), size=1),))
     files = (use(HOSTILE, note=HOSTILE), model.FileUse(path=f"{HOSTILE}/", digest=folder.digest, size=1, files=1,
                                                       kind=model.Kind.DATASET))
     runs = (
@@ -79,7 +79,8 @@ def test_nothing_hostile_acts_on_a_page(client, post):
     response = post(hostile_registration())
     assert response.status_code == 201, response.text
     for path in ("/", f"/jobs/{uid(1)}", f"/jobs/{uid(1)}/inputs", f"/dag/{response.json()['dag']}", "/tracker-runs",
-                 f"/artifacts/{digest(HOSTILE)}", f"/artifacts/{digest('folder')}", f"/artifacts/{digest('m')}"):
+                 f"/artifacts/{digest(HOSTILE)}", f"/artifacts/{hostile_registration().datasets[0].digest}",
+                 f"/artifacts/{digest('m')}"):
         answer = client.get(path)
         assert answer.status_code == 200, path
         page = Page(answer.text)

@@ -45,6 +45,19 @@ def test_the_server_shows_what_the_record_holds(recorded, glaas):
         assert {key: there[key] for key in job} == job
 
 
+def test_a_folder_of_many_files_is_a_dataset_there(desk, glaas):
+    desk.init()
+    desk.python("import os; os.mkdir('d')\nfor n in range(150): open(f'd/{n} \u00fc.txt', 'w').write(str(n))")
+    desk.python("print(sum(len(open(f'd/{n} \u00fc.txt').read()) for n in range(150)))")
+    desk.roar("register", "--server", glaas.url)
+    folder = desk.job()["inputs"][0]
+    assert folder["files"] == 150
+    page = fetch(f"{glaas.url}/artifacts/{folder['digest']}")
+    assert "149 \u00fc.txt" in page
+    members = json.loads(fetch(f"{glaas.url}/api/v1/artifacts/{folder['digest']}/members?limit=1000"))["members"]
+    assert len(members) == 150
+
+
 def test_registering_again_changes_nothing(recorded, glaas):
     first = recorded.roar("register", "--server", glaas.url, "--json")
     again = recorded.roar("register", "--server", glaas.url, "--json")

@@ -74,6 +74,7 @@ def answer(request: Request, shape: Any) -> Response:
 async def register_session(request: Request, viewer: ViewerNow,
                            project: Annotated[str | None, Query(min_length=1, max_length=100)] = None) -> Response:
     """Freeze a session under the digest of its graph. Sending the same thing twice changes nothing."""
+    request.app.state.rate_limit.check(str(viewer.user_id or (request.client and request.client.host)))
     body = await read_body(request, settings_of(request).max_body)
     if project is not None and "\0" in project:
         raise ProblemError(422, "A project's name has no NUL.")

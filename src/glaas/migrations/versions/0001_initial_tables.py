@@ -60,16 +60,12 @@ def upgrade() -> None:
         "user_account",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
-        sa.Column(
-            "password", sa.Text(), nullable=True, comment="scrypt; null where only single sign-on or tokens are used"
-        ),
+        sa.Column("password", sa.Text(), nullable=True, comment="scrypt; null where only tokens are used"),
         sa.Column("admin", sa.Boolean(), nullable=False),
         sa.Column("active", sa.Boolean(), nullable=False),
-        sa.Column("oidc_subject", sa.Text(), nullable=True, comment="issuer, a space, and the subject"),
         sa.Column("created_at", sa.String(length=27), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_user_account")),
         sa.UniqueConstraint("name", name=op.f("uq_user_account_name")),
-        sa.UniqueConstraint("oidc_subject", name=op.f("uq_user_account_oidc_subject")),
     )
     op.create_table(
         "browser_session",

@@ -1,0 +1,272 @@
+"""With accounts: nothing private is ever listed, counted, searched or guessable."""
+
+import dataclasses
+import re
+
+import pytest
+from registrations import body, dataset_of, digest, digits, job, uid, use, wandb_run
+from sqlalchemy import select, update
+from starlette.testclient import TestClient
+
+from glaas import accounts, models
+from glaas.access import create_project, set_member
+from glaas.app import create_app
+from glaas.db import open_engine, writing
+from glaas.settings import Settings
+from roar.errors import UsageError
+from roar.wire import DatasetMember, Registration
+
+JSON = {"content-type": "application/json"}
+PASSWORD = "correct horse battery"
+SECRET_SESSION = "7e" * 16
+MARKS = ("hush", uid(77), "7e7e7e7e7e", digest("hush.bin"), digest("hush.bin")[:10], "hush0run", digest("hush member"))
+
+
+def private_registration():
+    """Shares `shared.csv` with what is public, and holds a dataset that contains it."""
+    members = (DatasetMember(path="hush member", digest=digest("hush member"), size=5),
+               DatasetMember(path="shared.csv", digest=digest("shared.csv"), size=1234))
+    folder = dataset_of(members)
+    secret = job(77, name="hush job", command=("hush.py",), labels={"hush": "hush"},
+                 inputs=(use("shared.csv"), use("hush.csv"),
+                         dataclasses.replace(use("hush/"), digest=folder.digest, size=1239, kind="dataset", files=2)),
+                 outputs=(use("hush.bin"),),
+                 tracker_runs=(wandb_run(run_id="hush0run", project="hush",
+                                         url="https://wandb.ai/x/hush/runs/hush0run"),))
+    return Registration(version=1, client="roar", session=SECRET_SESSION, jobs=(secret,), datasets=(folder,))
+
+
+@dataclasses.dataclass
+class Guarded:
+    client: TestClient
+    engine: object
+    tokens: dict
+
+    def get(self, path, who=None, **more):
+        headers = {"authorization": f"Bearer {self.tokens[who]}"} if who else {}
+        return self.client.get(path, headers=headers, **more)
+
+    def post(self, registration, who=None, project=None):
+        headers = {"authorization": f"Bearer {self.tokens[who]}"} if who else {}
+        return self.client.post("/api/v1/sessions", content=body(registration), headers=JSON | headers,
+                                params={"project": project} if project else {})
+
+
+@pytest.fixture
+def guarded(database):
+    """Alice writes the private project `hush`, bob and anyone do not know of it; `open` is public."""
+    engine = open_engine(database)
+    tokens = {}
+    with writing(engine) as connection:
+        ids = {name: accounts.add_user(connection, name, PASSWORD, admin=name == "root")
+               for name in ("alice", "bob", "carol", "root")}
+        hush = create_project(connection, "hush", "private")
+        public = create_project(connection, "open", "public")
+        set_member(connection, hush, ids["alice"], can_write=True)
+        set_member(connection, hush, ids["carol"], can_write=False)
+        set_member(connection, public, ids["bob"], can_write=True)
+        tokens = {name: accounts.add_token(connection, number, "test") for name, number in ids.items()}
+        tokens["reader"] = accounts.add_token(connection, ids["alice"], "read", scope="read")
+    with TestClient(create_app(Settings(database=database, accounts=True)), base_url="https://testserver") as client:
+        yield Guarded(client, engine, tokens)
+    engine.dispose()
+
+
+@pytest.fixture
+def filled(guarded):
+    """Bob's public session and Alice's private one."""
+    known = job(1, inputs=(use("shared.csv"),), outputs=(use("known.txt"),))
+    public = dataclasses.replace(digits(), jobs=(known,), datasets=(), payloads=())
+    assert guarded.post(public, "bob", "open").status_code == 201
+    answer = guarded.post(private_registration(), "alice", "hush")
+    assert answer.status_code == 201, answer.text
+    guarded.dag = answer.json()["dag"]
+    return guarded
+
+
+def everything(dag):
+    """Every address at which something private could show."""
+    secret = digest("hush.bin")
+    shared = digest("shared.csv")
+    folder = private_registration().datasets[0].digest
+    api = ["jobs", f"jobs/{uid(77)}", f"jobs/{uid(77)}/inputs", f"jobs/{uid(77)}/outputs", f"sessions/{dag}",
+           f"artifacts/{secret}", f"artifacts/{shared}", f"artifacts/{folder}", f"artifacts/{folder}/members",
+           f"artifacts/{digest('hush member')}", f"artifacts/{shared}/lineage?depth=9",
+           f"artifacts/{secret}/lineage", "tracker-runs", "tracker-runs?project=hush",
+           f"compare?a={uid(77)}&b={uid(1)}"]
+    queries = ["hush", "hush.py", "hush=hush", uid(77)[:20], secret[:12], "hush.bin", "shared.csv", "hush0run",
+               "https://wandb.ai/x/hush/runs/hush0run", dag[:12], "numpy", "7e7e7e7e", digest("hush member")[:12]]
+    pages = ["/", "/tracker-runs", "/tracker-runs?project=x", f"/jobs/{uid(77)}", f"/jobs/{uid(77)}/inputs",
+             f"/dag/{dag}", f"/artifacts/{secret}", f"/artifacts/{shared}", f"/artifacts/{folder}", f"/jobs/{uid(1)}",
+             f"/compare?a={uid(77)}&b={uid(1)}"]
+    return ([f"/api/v1/{path}" for path in api] + pages + [f"/search?q={q}" for q in queries]
+            + [f"/api/v1/search?q={q}" for q in queries])
+
+
+def without_echo(path, text):
+    """A page may repeat the address it was asked for."""
+    for part in re.split(r"[/?=&]", path):
+        if len(part) > 3:
+            text = text.replace(part, "").replace(part[:64], "")
+    return text.replace(digest("hush.bin")[:10], "") if "artifacts" in path and "404" in text else text
+
+
+@pytest.mark.parametrize("who", [None, "bob"])
+def test_nothing_private_shows(filled, who):
+    for path in everything(filled.dag):
+        answer = filled.get(path, who)
+        assert answer.status_code in {200, 404}, path
+        text = without_echo(path, answer.text)
+        assert [mark for mark in MARKS if mark in text] == [], (path, answer.text)
+        assert SECRET_SESSION not in text
+
+
+@pytest.mark.parametrize("who", ["alice", "carol", "root"])
+def test_members_and_admins_see_it(filled, who):
+    for path in (f"/jobs/{uid(77)}", f"/dag/{filled.dag}", f"/artifacts/{digest('hush.bin')}",
+                 f"/artifacts/{digest('hush member')}"):
+        assert filled.get(path, who).status_code == 200, path
+    assert "hush job" in filled.get("/", who).text
+
+
+def test_what_is_unknown_and_what_is_private_look_the_same(filled):
+    private = filled.get(f"/api/v1/jobs/{uid(77)}", "bob").json()
+    unknown = filled.get(f"/api/v1/jobs/{uid(78)}", "bob").json()
+    assert private == {key: str(value).replace(uid(78), uid(77)) if key != "status" else value
+                       for key, value in unknown.items()}
+
+
+@pytest.mark.parametrize(("who", "project", "status"), [
+    (None, None, 401), (None, "open", 401), ("reader", "hush", 403), ("carol", "hush", 403), ("bob", "hush", 404),
+    ("alice", "open", 403), ("bob", None, 201), ("alice", "hush", 201), ("root", "hush", 201),
+    ("bob", "nowhere", 404)])
+def test_who_may_register_where(guarded, who, project, status):
+    assert guarded.post(digits() if project != "hush" else private_registration(), who, project).status_code == status
+
+
+def test_a_session_stays_in_its_project(filled):
+    more = dataclasses.replace(private_registration(), jobs=(*private_registration().jobs, job(78)))
+    assert filled.post(more, "bob", "open").status_code == 404
+    assert filled.post(more, "alice", "open").status_code == 201
+    assert filled.get(f"/api/v1/jobs/{uid(78)}").status_code == 404
+    assert filled.get(f"/api/v1/jobs/{uid(78)}", "alice").json()["project"] == "hush"
+
+
+def test_tokens_expire_and_are_revoked(guarded):
+    assert guarded.get("/api/v1/whoami", "alice").json()["user"] == "alice"
+    with writing(guarded.engine) as connection:
+        alice = accounts.find_user_id(connection, "alice")
+        newest = accounts.tokens_of(connection, alice)[-1]
+        accounts.revoke_token(connection, newest.id)
+    assert guarded.get("/api/v1/whoami", "alice").status_code == 401
+    with writing(guarded.engine) as connection:
+        connection.execute(update(models.token), {"expires_at": "2020-01-01T00:00:00.000000Z"})
+    assert guarded.get("/api/v1/jobs", "bob").status_code == 401
+    assert guarded.client.get("/api/v1/jobs", headers={"authorization": "Bearer nonsense"}).status_code == 401
+
+
+def test_a_disabled_user_may_do_nothing(guarded):
+    with writing(guarded.engine) as connection:
+        accounts.set_active(connection, "bob", active=False)
+    assert guarded.get("/api/v1/jobs", "bob").status_code == 401
+    assert sign_in(guarded.client, "bob").status_code == 401
+
+
+def test_no_secret_is_kept(guarded):
+    with guarded.engine.connect() as connection:
+        kept = str([list(connection.execute(select(table))) for table in (models.user, models.token, models.audit)])
+    assert PASSWORD not in kept
+    for token in guarded.tokens.values():
+        assert token not in kept
+        assert token.removeprefix("glaas_") not in kept
+
+
+def sign_in(client, name, password=PASSWORD, origin="https://testserver", **more):
+    return client.post("/login", data={"name": name, "password": password} | more, follow_redirects=False,
+                       headers={"origin": origin} if origin else {})
+
+
+def test_signing_in_with_a_browser(filled):
+    client = filled.client
+    assert client.get(f"/jobs/{uid(77)}").status_code == 404
+    answer = sign_in(client, "alice", target="/account")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/account")
+    cookie = answer.headers["set-cookie"]
+    for word in ("__Host-glaas=", "HttpOnly", "Secure", "SameSite=lax", "Path=/"):
+        assert word in cookie
+    assert client.get(f"/jobs/{uid(77)}").status_code == 200
+    assert "alice" in client.get("/account").text
+    made = client.post("/account/tokens", data={"name": "ci", "scope": "read", "days": "7"},
+                       headers={"origin": "https://testserver"})
+    fresh = re.search(r"<code>(glaas_[\w-]+)</code>", made.text)[1]
+    assert fresh not in client.get("/account").text
+    client.post("/logout", headers={"origin": "https://testserver"})
+    assert client.get(f"/jobs/{uid(77)}").status_code == 404
+    assert client.get(f"/jobs/{uid(77)}", headers={"authorization": f"Bearer {fresh}"}).status_code == 200
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", None, "https://testserver.evil.example"])
+def test_another_sites_form_does_nothing(guarded, origin):
+    client = guarded.client
+    assert sign_in(client, "alice", origin=origin).status_code == 403
+    assert sign_in(client, "alice").status_code == 303
+    headers = {"origin": origin} if origin else {}
+    assert client.post("/account/tokens", data={"name": "x"}, headers=headers).status_code == 403
+    assert client.post("/logout", headers=headers).status_code == 403
+    assert client.post("/api/v1/sessions", content=body(digits()), headers=JSON | headers).status_code == 403
+    assert "alice" in client.get("/account").text
+
+
+@pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert"])
+def test_signing_in_never_leads_elsewhere(guarded, target):
+    assert sign_in(guarded.client, "alice", target=target).headers["location"] == "/"
+
+
+def test_guessing_a_password_is_slowed_down(guarded):
+    statuses = [sign_in(guarded.client, "alice", password="wrong").status_code for _ in range(accounts.MOST_FAILURES)]
+    assert set(statuses) == {401}
+    assert sign_in(guarded.client, "alice").status_code == 429
+    assert sign_in(guarded.client, "bob").status_code == 303
+
+
+def test_roar_logs_in_by_way_of_a_browser(guarded):
+    client = guarded.client
+    begun = client.post("/api/v1/device").json()
+    ask = {"device_code": begun["device_code"]}
+    waiting = client.post("/api/v1/device/token", json=ask)
+    assert (waiting.status_code, waiting.json()) == (400, {"error": "authorization_pending"})
+    assert client.get("/device", follow_redirects=False).status_code == 303
+    sign_in(client, "alice")
+    assert begun["user_code"] in client.get(begun["verification_uri_complete"]).text
+    wrong = client.post("/device", data={"code": "BBBB-BBBB"}, headers={"origin": "https://testserver"})
+    assert "unknown or has expired" in wrong.text
+    done = client.post("/device", data={"code": begun["user_code"].lower()}, headers={"origin": "https://testserver"})
+    assert "Connected" in done.text
+    client.cookies.clear()
+    token = client.post("/api/v1/device/token", json=ask).json()["access_token"]
+    assert client.get("/api/v1/whoami", headers={"authorization": f"Bearer {token}"}).json()["user"] == "alice"
+    assert client.post("/api/v1/device/token", json=ask).json() == {"error": "expired_token"}
+
+
+def test_the_audit_log_tells_who_did_what(guarded):
+    sign_in(guarded.client, "alice")
+    sign_in(guarded.client, "bob", password="wrong")
+    with guarded.engine.connect() as connection:
+        lines = [(row.action, row.subject) for row in connection.execute(select(models.audit))]
+    assert ("signed in", "alice") in lines
+    assert ("sign-in failed", "bob") in lines
+    assert ("user added", "root") in lines
+
+
+@pytest.mark.parametrize(("name", "password"), [
+    ("", PASSWORD), ("a b", PASSWORD), ("-x", PASSWORD), ("x" * 101, PASSWORD), ("ok", "short"), ("alice", PASSWORD)])
+def test_users_that_cannot_be(guarded, name, password):
+    with pytest.raises(UsageError), writing(guarded.engine) as connection:
+        accounts.add_user(connection, name, password)
+
+
+def test_a_sender_may_be_held_back(database):
+    with TestClient(create_app(Settings(database=database, writes_per_minute=2))) as client:
+        statuses = [client.post("/api/v1/sessions", content=body(digits()), headers=JSON).status_code
+                    for _ in range(3)]
+    assert statuses == [201, 200, 429]
