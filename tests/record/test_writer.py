@@ -4,6 +4,7 @@ import dataclasses
 import multiprocessing
 import os
 import sqlite3
+import time
 
 import pytest
 from recording import GIT, HOST, PYTHON, Recorder, dataset, digest, file, unknown
@@ -88,6 +89,20 @@ def test_members_are_stored_once_however_many_jobs_use_the_dataset(recorder):
     after = recorder.one("SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()")
     assert recorder.one("SELECT count(*) FROM dataset_member") == 2000
     assert after - before <= 20_000
+
+
+def test_recording_stays_linear_in_the_number_of_files(recorder):
+    """Each of these took time in proportion to files times files where one index was missed: minutes."""
+    contents = {f"{n:05}.png": f"image {n}" for n in range(20_000)}
+    whole, members = dataset("images/", contents)
+    changed, changed_members = dataset("images/", contents | {"one": "more"})
+    began = time.monotonic()
+    recorder.job("unfolded", [file(f"images/{name}", content) for name, content in contents.items()])
+    recorder.job("folded", [whole], datasets=[members])
+    recorder.job("changed", [], [changed], datasets=[changed_members])
+    last = recorder.job("unfolded again", [file(f"images/{name}", content) for name, content in contents.items()])
+    pop_job(recorder.database, last.uid)
+    assert time.monotonic() - began < 20
 
 
 # ---------------------------------------------------------------------------------------------- dependencies

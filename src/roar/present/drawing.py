@@ -87,7 +87,8 @@ def _box(step: Step, x: int, y: int) -> str:
     classes = " ".join(name for name, wanted in (("failed", step.job.exit_code not in {0, None}),
                                                  ("stale", step.stale is not None)) if wanted)
     more = f" x{len(step.earlier) + 1}" if step.earlier else ""
-    made = ", ".join(map(printable, step.outputs)) or "no outputs"
+    more_made = ", …" if step.job.outputs > len(step.outputs) else ""
+    made = (", ".join(map(printable, step.outputs)) or "no outputs") + more_made
     tooltip = f"@{step.number} {command}\n{word}, made {made}" + (f"\nstale: {step.stale}" if step.stale else "")
     title = f"@{step.number}{more}" + ("" if word == "ok" else f" {word}")
     return (f"<g><title>{_text(tooltip)}</title>"

@@ -100,7 +100,7 @@ def _step_text(mark: str, steps: Sequence[Step]) -> str:
     others = [number for number in step.sources if number != _parent(step)]
     taken = f"  (also from {ranges(others)})" if others else ""
     foreign = f"  (also from {count_text(len(step.foreign), 'job')} of earlier sessions)" if step.foreign else ""
-    made = _outputs_text(step.outputs)
+    made = _outputs_text(step)
     trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
     tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
     mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
@@ -126,11 +126,11 @@ def _stale_text(steps: Sequence[Step]) -> str:
     return paint(f"  stale: {printable(steps[0].stale)}", "yellow")
 
 
-def _outputs_text(names: Sequence[str]) -> str:
-    if not names:
+def _outputs_text(step: Step) -> str:
+    if not step.outputs:
         return ""
-    listed = ", ".join(printable(name) for name in names[:_NAMES])
-    more = f" +{len(names) - _NAMES:,}" if len(names) > _NAMES else ""
+    listed = ", ".join(printable(name) for name in step.outputs[:_NAMES])
+    more = f" +{step.job.outputs - _NAMES:,}" if step.job.outputs > _NAMES else ""
     return f" → {listed}{more}"
 
 

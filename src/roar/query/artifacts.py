@@ -76,10 +76,11 @@ def _names(database: sqlite3.Connection, row_id: int, uses: Sequence[ArtifactUse
     """The paths of the uses, and for a member of datasets its paths below them."""
     names = dict.fromkeys(use.path for use in uses)
     rows = database.execute(
-        "SELECT DISTINCT path.path, dataset_member.path FROM dataset_member"
-        " JOIN file_use ON file_use.artifact_id = dataset_id AND (role = 1 OR role >= 2)"
-        " JOIN path ON path.id = path_id WHERE dataset_member.artifact_id = ?1 AND file_use.job_id IN"
-        " (SELECT job_id FROM file_read WHERE artifact_id = dataset_id"
-        "  UNION SELECT job_id FROM file_written WHERE artifact_id = dataset_id)", (row_id,))
+        "SELECT path.path, member.path FROM dataset_member AS member"
+        " JOIN file_read AS used ON used.artifact_id = member.dataset_id"
+        " JOIN path ON path.id = used.path_id WHERE member.artifact_id = ?1"
+        " UNION SELECT path.path, member.path FROM dataset_member AS member"
+        " JOIN file_written AS made ON made.artifact_id = member.dataset_id"
+        " JOIN path ON path.id = made.path_id WHERE member.artifact_id = ?1", (row_id,))
     names.update(dict.fromkeys(folder + name for folder, name in rows))
     return tuple(names)

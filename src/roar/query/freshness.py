@@ -60,10 +60,13 @@ def load_status(database: sqlite3.Connection, workspace: Workspace, session: int
     files = _FilesNow(database, workspace, uses)
     reasons = {step.number: step.stale for step in steps if step.stale is not None}
     own = {(use.step, use.path) for use in uses if use.role != 1}
+    made = {use.path for use in uses if use.role != 1}
     for use in uses:
         if use.role == 1 and use.step not in reasons and (use.step, use.path) not in own:
             state = files.state(use)
-            if state is not Freshness.FRESH and not (state is Freshness.GONE and _was_made(use, uses)):
+            if state is Freshness.GONE and use.path in made:
+                continue  # an intermediate file that a step can make again is not missed
+            if state is not Freshness.FRESH:
                 reasons[use.step] = f"its input {use.path} {_WORDS[state]}"
     stale = spread(reasons, {step.number: step.sources for step in steps})
     written = _last_writes(use for use in uses if use.role == 2)  # noqa: PLR2004  roles.py
@@ -76,11 +79,6 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 def _with_reason(step: Step, reason: str | None) -> Step:
     return replace(step, stale=reason)
-
-
-def _was_made(use: _Use, uses: Iterable[_Use]) -> bool:
-    """An intermediate file that a step can make again is not missed as an input."""
-    return any(other.role != 1 and other.path == use.path for other in uses)
 
 
 def _output(use: _Use, state: Freshness, stale: str | None) -> Output:

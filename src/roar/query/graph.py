@@ -20,7 +20,7 @@ class Step:
         earlier: uids of its earlier jobs, the latest first.
         sources: numbers of the steps that it took inputs from.
         foreign: uids of jobs of other sessions that it took inputs from.
-        outputs: names of its outputs: datasets end in `/`.
+        outputs: names of its first outputs (`job.outputs` counts all): datasets end in `/`.
         stale: why its outputs are no longer what a rerun would give, or None.
     """
 
@@ -206,5 +206,5 @@ def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> 
 
 def _output_names(database: sqlite3.Connection, job_id: int) -> tuple[str, ...]:
     rows = database.execute("SELECT path.path FROM file_use JOIN path ON path.id = path_id"
-                            " WHERE job_id = ? AND role = 2 ORDER BY ordinal", (job_id,))
+                            " WHERE job_id = ? AND role = 2 ORDER BY ordinal LIMIT 8", (job_id,))
     return tuple(os.path.basename(path.rstrip("/")) + ("/" if path.endswith("/") else "") for (path,) in rows)

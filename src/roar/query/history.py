@@ -151,11 +151,18 @@ def _jobs_with_member(database: sqlite3.Connection, path: str) -> set[int]:
     jobs: set[int] = set()
     folder = os.path.dirname(path.rstrip("/"))
     while folder not in {"", "/"}:
-        jobs |= {row[0] for row in database.execute(
-            "SELECT job_id FROM (SELECT job_id, path_id, artifact_id FROM file_read"
-            " UNION SELECT job_id, path_id, artifact_id FROM file_written)"
-            " WHERE path_id = (SELECT id FROM path WHERE path = CAST(? AS TEXT)) AND artifact_id IN"
-            " (SELECT dataset_id FROM dataset_member WHERE path = CAST(? AS TEXT))",
-            (encoded(folder + "/"), encoded(path[len(folder) + 1:])))}
+        row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(folder + "/"),)).fetchone()
+        if row is not None:
+            jobs |= {job for (job,) in database.execute(
+                _JOBS_WITH_MEMBER, {"folder": row[0], "member": encoded(path[len(folder) + 1:])})}
         folder = os.path.dirname(folder)
     return jobs
+
+
+_JOBS_WITH_MEMBER = """
+SELECT job_id FROM
+    (SELECT job_id, artifact_id FROM file_read WHERE path_id = :folder
+     UNION SELECT job_id, artifact_id FROM file_written WHERE path_id = :folder) AS used
+WHERE EXISTS (SELECT 1 FROM dataset_member
+              WHERE dataset_id = used.artifact_id AND path = CAST(:member AS TEXT))
+"""

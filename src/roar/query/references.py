@@ -18,6 +18,7 @@ from roar.workspace import Workspace
 SHORTEST_UID = 4
 SHORTEST_DIGEST = 6
 _CANDIDATES = 10
+_LATEST_PATHS = 2000  # those that are compared letter by letter with a misspelt one
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +248,11 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")
     name = os.path.basename(ref.rstrip("/"))
-    paths = [row[0] for row in database.execute("SELECT path FROM path")]
-    same_name = [path for path in paths if os.path.basename(path.rstrip("/")) == name]
-    close = same_name or get_close_matches(ref, paths[-5000:], n=_CANDIDATES)
+    close = [row[0] for row in database.execute(
+        "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(?1) - 1) = '/' || ?1 LIMIT ?2",
+        (encoded(name), _CANDIDATES))] if name.isascii() else []
+    if not close:
+        latest = database.execute("SELECT path FROM path ORDER BY id DESC LIMIT ?", (_LATEST_PATHS,))
+        close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)
     return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
                          candidates=tuple(close[:_CANDIDATES]))

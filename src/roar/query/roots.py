@@ -1,6 +1,5 @@
 """The root inputs of a graph: what its jobs read and none of them made."""
 
-import json
 import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -66,16 +65,26 @@ def _joined(one: Root, other: Root) -> Root:
 
 
 def _roots_of_job(database: sqlite3.Connection, job_id: int, uid: str, inside: Collection[int]) -> list[Root]:
+    makers: dict[int, int] = {}
+    made_inside: set[int] = set()
+    for artifact_id, producer_id in database.execute(
+            "SELECT artifact_id, producer_id FROM dependency WHERE consumer_id = ?", (job_id,)):
+        makers[artifact_id] = max(producer_id, makers.get(artifact_id, 0))
+        if producer_id in inside:
+            made_inside.add(artifact_id)
     rows = database.execute(
-        "SELECT path.path, digest, coalesce(artifact.size, used.size), coalesce(artifact.files, used.files),"
-        " used.note,"
-        " (SELECT job.uid FROM dependency JOIN job ON job.id = producer_id WHERE consumer_id = used.job_id"
-        "  AND dependency.artifact_id = used.artifact_id ORDER BY producer_id DESC LIMIT 1)"
-        " FROM file_read AS used JOIN path ON path.id = used.path_id"
-        " LEFT JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = ?1"
-        " AND NOT EXISTS (SELECT 1 FROM dependency WHERE consumer_id = ?1"
-        " AND dependency.artifact_id = used.artifact_id AND producer_id IN (SELECT value FROM json_each(?2)))"
-        " ORDER BY used.ordinal", (job_id, json.dumps(sorted(inside))))
+        "SELECT path.path, artifact_id, digest, coalesce(artifact.size, used.size),"
+        " coalesce(artifact.files, used.files), used.note FROM file_read AS used"
+        " JOIN path ON path.id = used.path_id LEFT JOIN artifact ON artifact.id = used.artifact_id"
+        " WHERE used.job_id = ? ORDER BY used.ordinal", (job_id,)).fetchall()
     return [Root(path=path, digest=None if digest is None else digest.hex(), size=size, files=files, note=note,
-                 kind=Kind.FILE if files is None else Kind.DATASET, used_by=(uid,), made_by=maker)
-            for path, digest, size, files, note, maker in rows]
+                 kind=Kind.FILE if files is None else Kind.DATASET, used_by=(uid,),
+                 made_by=_uid(database, makers.get(artifact_id)))
+            for path, artifact_id, digest, size, files, note in rows if artifact_id not in made_inside]
+
+
+def _uid(database: sqlite3.Connection, job_id: int | None) -> str | None:
+    if job_id is None:
+        return None
+    uid: str = database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
+    return uid

@@ -19,7 +19,8 @@ def link_shared_content(database: sqlite3.Connection, *, new_datasets: Iterable[
             " WHERE own.dataset_id = ?1 AND other.dataset_id <> ?1 AND artifact.size > 0"
             " UNION SELECT own.artifact_id FROM dataset_member AS own JOIN artifact ON artifact.id = own.artifact_id"
             " WHERE own.dataset_id = ?1 AND artifact.size > 0"
-            " AND EXISTS (SELECT 1 FROM file_use WHERE file_use.artifact_id = own.artifact_id)", (dataset_id,))
+            " AND (EXISTS (SELECT 1 FROM file_read WHERE file_read.artifact_id = own.artifact_id)"
+            " OR EXISTS (SELECT 1 FROM file_written WHERE file_written.artifact_id = own.artifact_id))", (dataset_id,))
         _insert_pairs(database, [(dataset_id, other) for (other,) in others.fetchall()])
     for file_id in known_files:
         datasets = database.execute(
