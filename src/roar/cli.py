@@ -3,6 +3,7 @@
 Nothing heavy is imported here: `roar --help` and `roar --version` answer without argparse or dataclasses.
 """
 
+import io
 import os
 import sys
 
@@ -19,6 +20,7 @@ or the start of it (6 or more), a path (the artifact now at that path), or a tra
 def main(argv: list[str] | None = None) -> int:
     """Run `roar` with `argv` (without the program's name) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
+    _replace_closed_streams()
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()
@@ -82,6 +84,14 @@ def _complain(error: RoarError) -> None:
         lines.append(f"  try: {error.hint}")
     text = "\n".join(lines) + "\n"
     sys.stderr.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+
+
+def _replace_closed_streams() -> None:
+    """Where stdout or stderr was closed by the caller, speak to nobody. It stays closed for the command."""
+    if sys.stdout is None:
+        sys.stdout = io.StringIO()
+    if sys.stderr is None:
+        sys.stderr = io.StringIO()
 
 
 def _flush_answer() -> None:

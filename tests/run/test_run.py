@@ -178,7 +178,8 @@ def test_a_signal_to_roar_reaches_the_command(desk, number, status):
 
 def test_ctrl_c_reaches_the_command_once_and_the_job_is_recorded(desk):
     code = ("import time\n"
-            "try:\n    print('ready', flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    open('caught', 'w').write('x')\n    raise\n")
+            "try:\n    print('ready', flush=True)\n    time.sleep(60)\n"
+            "except KeyboardInterrupt:\n    open('caught', 'w').write('x')\n    raise\n")
     run = desk.start("run", sys.executable, "-c", code, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                      start_new_session=True)
     assert run.stdout.readline() == b"ready\n"
@@ -240,6 +241,26 @@ def test_where_nothing_can_be_written_the_command_runs_all_the_same(desk):
     done = desk.roar("run", "sh", "-c", "echo out; exit 4", status=4)
     assert done.stdout == "out\n"
     assert "this job was not recorded" in done.stderr
+
+
+def test_in_a_folder_that_is_gone_the_command_runs_all_the_same(desk):
+    done = desk.roar("run", "sh", "-c", "echo out; exit 4", status=4, preexec_fn=lambda: leave(desk.root / "gone"))
+    assert done.stdout == "out\n"
+    assert "this job was not recorded" in done.stderr
+
+
+def leave(folder):
+    folder.mkdir()
+    os.chdir(folder)
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("stream", [0, 1, 2])
+def test_a_closed_stream_stays_closed(desk, stream):
+    code = (f"import os\ntry:\n    os.fstat({stream})\nexcept OSError:\n    open('closed', 'w').close()\n"
+            "open('o', 'w').write('x')")
+    desk.python(code, preexec_fn=lambda: os.close(stream))
+    assert names(desk.job()["outputs"]) == ["closed", "o"]
 
 
 def test_when_recording_fails_the_evidence_stays_until_it_succeeds(desk):

@@ -94,8 +94,8 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(USAGE)
         return 0
     request = parse(argv)
-    settings = load_settings(find_workspace())
     try:
+        settings = load_settings(find_workspace())
         workspace = open_workspace(create=True)
         if request.command[0].startswith("@"):
             request = _again(workspace, request)
