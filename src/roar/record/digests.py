@@ -1,7 +1,8 @@
 """The digest cache: a file that stat(2) describes as before is not read again."""
 
+import json
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from roar.record.database import transaction
@@ -31,18 +32,17 @@ class Digested(NamedTuple):
 def find(database: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, str]:
     """The known digests of `keys`, 64 hex each; keys that are not known are absent."""
     wanted = {tuple(key[:5]) for key in keys}
+    inodes = json.dumps(sorted({_signed(key[1]) for key in wanted}))
+    rows = database.execute(
+        "SELECT device, inode, size, mtime_ns, ctime_ns, digest FROM json_each(?) AS inodes"
+        " CROSS JOIN digest_cache ON inode = inodes.value", (inodes,))
     found: dict[Key, str] = {}
-    if not wanted or database.execute("SELECT 1 FROM digest_cache LIMIT 1").fetchone() is None:
-        return found
-    for inodes in _batches(sorted({_signed(key[1]) for key in wanted})):
-        places = ",".join("?" * len(inodes))
-        rows = database.execute(
-            "SELECT device, inode, size, mtime_ns, ctime_ns, digest FROM digest_cache"  # noqa: S608  places are question marks
-            f" WHERE inode IN ({places})", inodes)
-        for device, inode, size, mtime_ns, ctime_ns, digest in rows:
-            key = (_unsigned(device), _unsigned(inode), size, mtime_ns, ctime_ns)
-            if key in wanted:
-                found[key] = digest.hex()
+    for row in rows:
+        key = row[:5]
+        if key[0] < 0 or key[1] < 0:
+            key = (_unsigned(key[0]), _unsigned(key[1]), *key[2:])
+        if key in wanted:
+            found[key] = row[5].hex()
     return found
 
 
@@ -68,11 +68,6 @@ def _insert(database: sqlite3.Connection, rows: list[Digested]) -> None:
     database.executemany(
         "INSERT OR REPLACE INTO digest_cache (device, inode, size, mtime_ns, ctime_ns, digest) VALUES (?,?,?,?,?,?)",
         sorted((*map(_signed, row.key[:5]), bytes.fromhex(row.digest)) for row in rows))
-
-
-def _batches(numbers: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(numbers), _LOOKUP_BATCH):
-        yield numbers[start:start + _LOOKUP_BATCH]
 
 
 def _signed(number: int) -> int:
