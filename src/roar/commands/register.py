@@ -28,6 +28,8 @@ def parser() -> Parser:
                         help="a session, or a job or artifact, which is published with all that it came from"
                              " (default: the current session)")
     result.add_argument("--server", metavar="URL", help="the server (default: the setting glaas.url)")
+    result.add_argument("--project", metavar="NAME",
+                        help="the server's project that the session joins; it stays there (default: the server's)")
     result.add_argument("--dry-run", action="store_true", help="say what would be published, and send nothing")
     result.add_json()
     return result
@@ -48,11 +50,12 @@ def main(argv: list[str]) -> int:
         return 0
     server = _server(opened, arguments.server)
     try:
-        published = register(server, body)
+        published = register(server, body, project=arguments.project)
     except PublishError as error:
         what = count_text(len(publishable.jobs), "job")
         words = ["roar", "register", *([arguments.ref] if arguments.ref else []),
-                 *(["--server", arguments.server] if arguments.server else [])]
+                 *(["--server", arguments.server] if arguments.server else []),
+                 *(["--project", arguments.project] if arguments.project else [])]
         raise PublishError(f"{error.message}\n  Not published: {what}. The record here is complete; nothing is lost.",
                            hint=error.hint or command_text(words)) from error
     if arguments.json:

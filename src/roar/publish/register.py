@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from roar.errors import PublishError
 from roar.publish.server import Server, post
@@ -32,13 +33,14 @@ def encode(registration: Registration) -> bytes:
     return canonical_json(registration)
 
 
-def register(server: Server, body: bytes) -> Published:
-    """Send the encoded registration `body`. Sending it again changes nothing.
+def register(server: Server, body: bytes, *, project: str | None = None) -> Published:
+    """Send the encoded registration `body`, to `project` if the server has several. Sending it again changes nothing.
 
     Raises:
         PublishError: the server cannot be reached, refuses, or answers nonsense.
     """
-    answer = post(server, SESSIONS, body)
+    query = f"?{urlencode({'project': project})}" if project else ""
+    answer = post(server, SESSIONS + query, body)
     try:
         return Published(
             dag=str(answer["dag"]), url=_absolute(server, answer["url"]), created=bool(answer["created"]),
