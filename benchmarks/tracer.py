@@ -135,12 +135,12 @@ def make_loads(folder: Path, *, long: bool) -> list[Load]:
     forks = compile_program(folder, "forks", FORK_EXEC)
     python = os.path.realpath(sys.executable)
     loads = [
-        Load("1,000,000 × open+close, dynamic C", [opens, "1000000", "1"], 1.15),
+        Load("1,000,000 x open+close, dynamic C", [opens, "1000000", "1"], 1.15),
         Load("the same, static binary", [static, "1000000", "1"], 3.5),
         Load("20,000 small files read in Python", [python, "-S", "-c", READ_SMALL_FILES], 1.10),
-        Load("100,000 × create+write+close+unlink", [creates, "100000"], 1.10),
-        Load("4 processes × 100,000 opens", [opens, "100000", "4"], 1.10),
-        Load("2,000 × fork + exec /bin/true", [forks, "2000"], 1.30),
+        Load("100,000 x create+write+close+unlink", [creates, "100000"], 1.10),
+        Load("4 processes x 100,000 opens", [opens, "100000", "4"], 1.10),
+        Load("2,000 x fork + exec /bin/true", [forks, "2000"], 1.30),
         Load("git status, 20,000 files", ["git", "status", "--short"], 1.03),
         Load("python3 -c pass", [python, "-c", "pass"], 1.15),
     ]
@@ -266,18 +266,19 @@ def resident_mib(pid: int) -> float:
 
 
 def render(rows: list[tuple[Load, dict[str, float]]], names: list[str], peak: float, repeat: int) -> str:
+    machine = f"Linux {platform.release()}, {platform.machine()}, {os.cpu_count()} processors"
     lines = [
-        f"Linux {platform.release()}, {platform.machine()}, {os.cpu_count()} processors; ratio of the median of "
-        f"{repeat} interleaved runs to the native median.",
+        f"{machine}; ratio of the median of {repeat} interleaved runs to the native median.",
         "",
         "| load | native, s | " + " | ".join(names) + " | at most (full) |",
         "|---|--:|" + "--:|" * (len(names) + 1),
     ]
     for load, result in rows:
-        cells = [f"{result[name]:.2f}" if name in result else "–" for name in names]
+        cells = [f"{result[name]:.2f}" if name in result else "-" for name in names]
         bound = f"{load.bound:.2f}" if load.bound else ""
         lines.append(f"| {load.name} | {result['seconds']:.3f} | " + " | ".join(cells) + f" | {bound} |")
-    lines += ["", f"Memory of supervisor and guard together, 100,000 creates in mode seccomp: {peak:.1f} MB (at most 64)."]
+    memory = f"Memory of supervisor and guard together, 100,000 creates in mode seccomp: {peak:.1f} MB (at most 64)."
+    lines += ["", memory]
     return "\n".join(lines) + "\n"
 
 

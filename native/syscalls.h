@@ -4,7 +4,7 @@
  *   RULE_OPEN     `argument` is the index of the open flags; O_PATH and pure O_DIRECTORY opens pass free
  *   RULE_PLAIN    every such call is seen
  *   RULE_PRCTL    only where the first argument is PR_SET_SECCOMP
- *   RULE_CONSOLE  only in mode `seccomp`, writes of some length to descriptors 1 and 2
+ *   RULE_CONSOLE  only in mode `seccomp`, writes to descriptors 1 and 2
  * The last column is the argument that is mixed with the cookie on the library's own calls (-1: never passes free).
  *
  * Known and deliberately not handled:

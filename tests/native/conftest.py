@@ -31,13 +31,13 @@ class Outcome:
 
 
 def _run_traced(
-    command: list[str], folder: Path, mode: str, *, user: str = "root", timeout: float = 120, names: str = "HOME:STORY_*"
+    command: list[str], folder: Path, mode: str, *, user: str = "root", timeout: float = 120
 ) -> Outcome:
     log = folder / "event.log"
     reader, writer = os.pipe()
     tracer = [
         tracing._TRACER, "--log", str(log), "--mode", mode, "--library", tracing._LIBRARY,
-        "--canary", tracing._CANARY, "--status", str(writer), "--environment", names, "--", *command,
+        "--canary", tracing._CANARY, "--status", str(writer), "--environment", "HOME:STORY_*", "--", *command,
     ]  # fmt: skip
     if user != "root":
         tracer = [*AS_ORDINARY_USER, *tracer]

@@ -20,7 +20,6 @@ import pytest
 
 from roar.observe.trace import EventKind, Trace
 
-
 STORIES = sorted(Path(__file__).parent.glob("*.c"))
 MODES = ("full", "seccomp", "preload")
 USERS = ("root", "user") if os.getuid() == 0 else ("root",)

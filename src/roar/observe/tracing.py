@@ -204,11 +204,23 @@ def _spawn(program: str, arguments: Sequence[str], mask: Iterable[int]) -> int:
     return os.posix_spawnp(program, list(arguments), os.environ, setsigmask=mask, setsigdef=default)
 
 
+def _spawn_as_shell(command: Sequence[str], mask: Iterable[int]) -> int:
+    """As execvp(3) does: a script without a first line that names its interpreter is the shell's."""
+    try:
+        return _spawn(command[0], command, mask)
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+        import shutil  # noqa: PLC0415  only on this path
+
+        return _spawn("/bin/sh", ["sh", shutil.which(command[0]) or command[0], *command[1:]], mask)
+
+
 def _start_untraced(command: Sequence[str], gaps: tuple[str, ...]) -> Traced:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_IGNORED, *_PASSED_ON})
     traced = Traced(pid=0, mode="none", gaps=gaps or (_NOT_OBSERVED,), messages=None)
     try:
-        traced.pid = _spawn(command[0], command, before)
+        traced.pid = _spawn_as_shell(command, before)
         traced._take_signals()  # noqa: SLF001  its own module
     except OSError as error:
         traced._ended = _not_started(error.errno or 0)  # noqa: SLF001  its own module

@@ -1,0 +1,356 @@
+"""`tracing.start` and `wait`, from the point of view of the command, the terminal and roar itself."""
+
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from roar.observe import log as event_log
+from roar.observe import tracing
+
+MODES = ("full", "seccomp", "preload")
+ROAR = textwrap.dedent("""
+    import sys
+    from pathlib import Path
+    from roar.observe import tracing
+    traced = tracing.start(sys.argv[3:], log=Path(sys.argv[1]), mode=sys.argv[2])
+    print("started", traced.pid, flush=True)
+    ended = traced.wait()
+    print("ended", ended.exit_code, flush=True)
+""")
+
+
+def run(command, folder, mode="full", **options):
+    log = folder / "event.log"
+    traced = tracing.start(command, log=log, mode=mode, **options)
+    ended = traced.wait()
+    trace = event_log.load_trace(log)
+    log.unlink(missing_ok=True)
+    return traced, ended, trace
+
+
+@pytest.mark.parametrize("mode", [*MODES, "none"])
+@pytest.mark.parametrize(
+    ("command", "exit_code", "signal_number", "error"),
+    [
+        (["true"], 0, None, None),
+        (["sh", "-c", "exit 42"], 42, None, None),
+        (["sh", "-c", "kill -TERM $$"], 143, 15, None),
+        (["sh", "-c", "kill -9 $$"], 137, 9, None),
+        (["no-such-command-anywhere"], 127, None, "not found"),
+        (["/etc/passwd"], 126, None, "not executable"),
+        (["/etc"], 126, None, "not executable"),
+    ],
+)
+def test_exit_status(command, exit_code, signal_number, error, mode, tmp_path):
+    traced, ended, trace = run(command, tmp_path, mode)
+    assert (ended.exit_code, ended.signal, ended.error) == (exit_code, signal_number, error)
+    if mode != "none":
+        assert traced.mode == trace.mode == mode
+        assert signal_number is None or trace.processes[0].exit_code == exit_code
+
+
+def test_resource_use(tmp_path):
+    work = "x = bytearray(60_000_000); sum(range(3_000_000))"
+    _, ended, _ = run([sys.executable, "-c", work], tmp_path)
+    assert 60_000_000 < ended.max_rss < 1_000_000_000
+    assert 0.02 < ended.user_s < 30
+
+
+SURROUNDINGS = """
+ulimit -a; umask; ls -l /proc/self/fd | sed 's/.*[0-9][0-9]:[0-9][0-9] //' | grep -v '/proc/' | sed 's/pipe:.*/pipe/'
+grep -E '^(SigBlk|SigIgn|SigCgt|SigPnd|Shd|NSpid|Groups|Cap|Cpus_allowed)' /proc/self/status | grep -v NSpid
+ps -o pgid=,sid=,tty=,ni= -p $$; cat /proc/$$/oom_score_adj
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_command_finds_its_surroundings_unchanged(mode, tmp_path):
+    native, traced = tmp_path / "native", tmp_path / "traced"
+    kept = os.dup(1)
+    for target, start in ((native, None), (traced, mode)):
+        fd = os.open(target, os.O_WRONLY | os.O_CREAT)
+        os.dup2(fd, 1)
+        os.close(fd)
+        try:
+            if start:
+                run(["sh", "-c", SURROUNDINGS], tmp_path, mode)
+            else:
+                os.waitpid(tracing._spawn("sh", ["sh", "-c", SURROUNDINGS], []), 0)
+        finally:
+            os.dup2(kept, 1)
+    os.close(kept)
+    assert "SigBlk" in native.read_text()
+    assert traced.read_text().replace("/traced", "/native") == native.read_text()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_environment_gains_two_variables_at_most(mode, tmp_path, monkeypatch):
+    monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
+    target = tmp_path / "environment"
+    run(["sh", "-c", f"env -0 > {target}"], tmp_path, mode)
+    found = dict(entry.split("=", 1) for entry in target.read_text().split("\0") if entry)
+    gained = set(found) - set(os.environ) - {"_", "SHLVL", "OLDPWD", "PWD"}
+    assert gained == (set() if mode == "seccomp" else {"ROAR_TRACE"})
+    assert found["LD_PRELOAD"].split(":") == ["libm.so.6", tracing._LIBRARY][: 1 if mode == "seccomp" else 2]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_to_roar_reach_the_command(number, mode, tmp_path):
+    script = "trap 'echo got it; exit 5' TERM HUP; echo ready; while :; do sleep 0.05; done"
+    command = [sys.executable, "-c", ROAR, str(tmp_path / "log"), mode, "bash", "-c", script]
+    roar = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    lines = [roar.stdout.readline(), roar.stdout.readline()]
+    assert sorted(line.split()[0] for line in lines) == ["ready", "started"]
+    roar.send_signal(number)
+    assert roar.stdout.read().split() == ["got", "it", "ended", "5"]
+    roar.stdout.close()
+    assert roar.wait() == 0
+
+
+class Terminal:
+    """An interactive bash on a terminal of its own."""
+
+    def __init__(self):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ["PS1"] = "PROMPT> "
+            os.environ["TERM"] = "dumb"
+            os.execvp("bash", ["bash", "--norc", "--noprofile", "-i"])
+        self.seen = ""
+        self.expect("PROMPT> ")
+
+    def type(self, text: str) -> None:
+        os.write(self.fd, text.encode())
+
+    def expect(self, pattern: str, seconds: float = 20.0) -> str:
+        end = time.monotonic() + seconds
+        while not (match := re.search(pattern, self.seen)):
+            assert time.monotonic() < end, f"{pattern!r} not in {self.seen!r}"
+            if select.select([self.fd], [], [], 0.2)[0]:
+                self.seen += os.read(self.fd, 4096).decode(errors="replace")
+        before, self.seen = self.seen[: match.end()], self.seen[match.end() :]
+        return before
+
+    def close(self) -> None:
+        self.type("\x04")
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        os.close(self.fd)
+
+
+@pytest.fixture
+def terminal():
+    terminal = Terminal()
+    yield terminal
+    terminal.close()
+
+
+@pytest.fixture
+def roar_command(tmp_path):
+    program = tmp_path / "roar.py"
+    program.write_text(ROAR)
+    return f"{sys.executable} {program} {tmp_path}/log-$RANDOM"
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("mode", MODES)
+def test_job_control(mode, terminal, roar_command):
+    steps = """import time; [(print(f"step-{i}", flush=True), time.sleep(0.2)) for i in range(1, 9)]"""
+    terminal.type(f"{roar_command} {mode} {sys.executable} -c '{steps}'\n")
+    terminal.expect("step-2")
+    terminal.type("\x1a")
+    terminal.expect("Stopped")
+    terminal.expect("PROMPT> ")
+    time.sleep(0.7)
+    terminal.type("echo quiet $((40+2))\n")
+    before = terminal.expect("quiet 42")
+    assert "step-" not in before.replace("echo step-", "")
+    terminal.type("fg\n")
+    terminal.expect("step-8")
+    terminal.expect("ended 0")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("mode", MODES)
+def test_ctrl_c_is_the_commands_business(mode, terminal, roar_command):
+    terminal.type(f"{roar_command} {mode} sh -c 'trap \"echo caught; exit 3\" INT; echo go; while :; do sleep 0.05; done'\n")
+    terminal.expect(r"\ngo")
+    terminal.type("\x03")
+    terminal.expect("caught")
+    terminal.expect("ended 3")
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_the_terminal_keeps_its_size_and_its_foreground_job(terminal, roar_command):
+    terminal.type("stty rows 33 cols 77\n")
+    terminal.expect("PROMPT> ")
+    terminal.type(f"{roar_command} full sh -c 'stty size; ps -o stat= -p $$'\n")
+    terminal.expect("33 77")
+    terminal.expect(r"S\+")
+    terminal.expect("ended 0")
+
+
+@pytest.mark.parametrize("tracer", ["/no/such/tracer", "/bin/false", "/etc/hostname"])
+def test_without_a_tracer_the_command_runs_once_all_the_same(tracer, tmp_path, monkeypatch):
+    monkeypatch.setattr(tracing, "_TRACER", tracer)
+    traced, ended, trace = run(["sh", "-c", f"echo ran >> {tmp_path}/ran; exit 9"], tmp_path)
+    assert ended.exit_code == 9
+    assert (tmp_path / "ran").read_text() == "ran\n"
+    assert traced.mode == trace.mode == "none"
+    assert traced.gaps[0].startswith("nothing was observed")
+
+
+def test_a_log_that_cannot_be_made_is_no_reason_to_fail(tmp_path):
+    traced = tracing.start(["sh", "-c", "exit 9"], log=tmp_path / "no" / "folder")
+    assert traced.wait().exit_code == 9
+    assert traced.mode == "none"
+
+
+def test_without_the_library_auto_takes_seccomp(tmp_path, monkeypatch):
+    monkeypatch.setattr(tracing, "_LIBRARY", "/no/such/library.so")
+    traced, ended, _ = run(["true"], tmp_path, "auto")
+    assert (traced.mode, ended.exit_code) == ("seccomp", 0)
+    assert traced.gaps == ("full: the preload library is missing",)
+
+
+def test_inside_another_roar_run_both_see(tmp_path):
+    (tmp_path / "in.txt").write_text("x")
+    inner = tmp_path / "inner.log"
+    traced, ended, trace = run(
+        [sys.executable, "-c", ROAR, str(inner), "auto", "cat", str(tmp_path / "in.txt")], tmp_path
+    )
+    assert (traced.mode, ended.exit_code) == ("full", 0)
+    inner_trace = event_log.load_trace(inner)
+    assert inner_trace.mode == "preload"
+    for seen in (trace, inner_trace):
+        assert str(tmp_path / "in.txt") in {event.path for event in seen.events}
+
+
+def test_available_modes_are_asked_for_real(monkeypatch):
+    assert set(tracing.available_modes()) == set(MODES)
+    monkeypatch.setattr(tracing, "_LIBRARY", "/no/such/library.so")
+    modes = tracing.available_modes()
+    assert modes["seccomp"] is None
+    assert modes["full"] == "The preload library is missing."
+    assert modes["preload"] == "The preload library is missing."
+
+
+PRINTS = """
+import os, sys, subprocess
+for i in range(50):
+    print("line", i)
+print("two before")
+print("one before")
+print("wandb: View run at https://host.example/e/p/runs/abc")
+print("one after")
+print("two after")
+print("three after", flush=True)
+os.write(2, b"View your run in the app:\\nhttps://host.example/wrap")
+os.write(2, b"ped\\n")
+os.environ["STORY_URL"] = "set in the program"
+subprocess.run(["true"])
+"""
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_console_lines_and_environment_of_children(mode, tmp_path, monkeypatch):
+    monkeypatch.setenv("STORY_API_KEY", "hunter2")
+    monkeypatch.setenv("OTHER", "not asked for")
+    kept, null = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    try:
+        _, _, trace = run(
+            [sys.executable, "-c", PRINTS], tmp_path, mode, environment_names=["STORY_*", "HOME", "STORY_API_KEY"]
+        )
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(null)
+    out = [line.text for line in trace.console if line.descriptor == 1]
+    assert out == [
+        "two before",
+        "one before",
+        "wandb: View run at https://host.example/e/p/runs/abc",
+        "one after",
+        "two after",
+    ]
+    errors = [line.text for line in trace.console if line.descriptor == 2]
+    assert errors == ["View your run in the app:", "https://host.example/wrapped"]
+    child = next(process for process in trace.processes if process.argv == ("true",))
+    assert child.environment["STORY_URL"] == "set in the program"
+    assert set(child.environment) == {"STORY_URL", "HOME"}
+    assert not any("hunter2" in str(process) for process in trace.processes)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_console_lines_are_bounded(mode, tmp_path):
+    program = "import sys\nfor i in range(20000): print(f'http://example.org/{i}', 'x' * 5000, file=sys.stderr)"
+    kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        _, ended, trace = run([sys.executable, "-c", program], tmp_path, mode)
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(null)
+    assert ended.exit_code == 0
+    assert 10 < len(trace.console) < 200
+    assert max(len(line.text) for line in trace.console) <= 512
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_process_tree(mode, tmp_path):
+    _, _, trace = run(["sh", "-c", "cd /; (cat /etc/hostname; exit 3) | cat; true"], tmp_path, mode)
+    shell = trace.processes[0]
+    assert shell.argv[:2] == ("sh", "-c")
+    assert shell.cwd == os.getcwd()
+    cats = [process for process in trace.processes if process.argv[0] == "cat"]
+    assert len(cats) == 2
+    assert {process.cwd for process in cats} == {"/"}
+    assert all(process.executable.endswith("/cat") for process in cats)
+    if mode != "preload":
+        pids = {process.pid for process in trace.processes}
+        assert all(process.pid == shell.pid or process.ppid in pids for process in trace.processes)
+        assert 3 in {process.exit_code for process in trace.processes}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_order_across_processes(mode, tmp_path):
+    """A file written by one process and read by the next, a hundred times over."""
+    script = f"cd {tmp_path}; for i in $(seq 100); do echo $i > turn; cat turn > turn-$i; done"
+    _, _, trace = run(["bash", "-c", script], tmp_path, mode)
+    steps = [
+        ("write" if event.flags & 3 else "read")
+        for event in trace.events
+        if event.path == str(tmp_path / "turn") and event.kind == 1
+    ]
+    assert steps == ["write", "read"] * 100
+
+
+def test_unwritable_folder_of_an_ordinary_user_is_not_claimed(tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("needs root")
+    folder = Path("/dev/shm") / f"roar-test-{os.getpid()}"
+    folder.mkdir(mode=0o755)
+    os.chown(folder, 65534, 65534)
+    (folder / "mine").write_text("root's")
+    try:
+        program = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        traced, ended, trace = run([*program, "sh", "-c", f"cat {folder}/mine; echo x > {folder}/mine"], tmp_path)
+        assert (traced.mode, ended.exit_code) == ("full", 2)
+        paths = [event for event in trace.events if event.path == str(folder / "mine")]
+        assert any(event.flags & 3 == 0 for event in paths)
+        assert not any(event.flags & 3 and event.result is not None for event in paths)
+    finally:
+        (folder / "mine").unlink()
+        folder.rmdir()
