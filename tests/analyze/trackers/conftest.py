@@ -1,7 +1,12 @@
 import json
 import os
 import shutil
+import socket
+import subprocess
+import sys
 import tarfile
+import time
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +16,9 @@ from roar.analyze.fold import Made
 from roar.analyze.trackers import analyze_trackers, initial_environment
 from roar.analyze.trackers.wandb import TRACKER as WANDB
 from roar.testing import Recording
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+from wandb_server import FakeWandb
 
 ARCHIVE = Path(__file__).parents[2] / "data" / "tracker-samples.tar.gz"
 START = 1_800_000_000_000_000_000
@@ -102,3 +110,48 @@ def _repeat(world, operation):
         world.touch(path, written=True)
         if kind == "write":
             world.uses[path].made = Made.FILE
+
+
+@pytest.fixture
+def train(desk):
+    """Run a script under `roar run` and give the job."""
+    desk.init()
+
+    def train(script, *, status=0, python=sys.executable, **environment):
+        desk.write("train.py", script)
+        quiet = {"WANDB_ERROR_REPORTING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
+        desk.roar("run", python, "train.py", status=status, env={**quiet, **environment}, timeout=240)
+        return desk.job()
+
+    return train
+
+
+@pytest.fixture
+def wandb_server():
+    with FakeWandb() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def mlflow_server(tmp_path_factory):
+    """A real MLflow server on a free port."""
+    folder = tmp_path_factory.mktemp("mlflow-server")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", "sqlite:///x.db"]
+    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
+    with open(folder / "log", "wb") as log:
+        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(f"{address}/health", timeout=1):
+                    break
+            except OSError:
+                time.sleep(0.25)
+        yield address
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait()

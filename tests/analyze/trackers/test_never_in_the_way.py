@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
-
 pytestmark = [
     pytest.mark.sdk,
     pytest.mark.skipif(find_spec("wandb") is None or find_spec("mlflow") is None, reason="the SDKs are not installed"),
@@ -48,14 +46,6 @@ for path in files:
     state[str(path)] = [stat.st_mode, stat.st_mtime_ns, hashlib.sha256(content.encode()).hexdigest()]
 Path(os.environ["MANIFEST"]).write_text(json.dumps(state))
 """
-
-
-@pytest.fixture
-def wandb_server():
-    from wandb_server import FakeWandb  # noqa: PLC0415  from the folder that was put on the path above
-
-    with FakeWandb() as server:
-        yield server
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
 """The real SDKs under the real `roar run`: online against servers of our own on loopback, offline, local."""
 
 import os
-import socket
-import subprocess
 import sys
-import time
-import urllib.request
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,53 +36,6 @@ with mlflow.start_run(run_name="calm-owl") as run:
 
 def needs(package):
     return pytest.mark.skipif(find_spec(package) is None, reason=f"{package} is not installed")
-
-
-@pytest.fixture
-def train(desk):
-    """Run a script under `roar run` and give the job."""
-    desk.init()
-
-    def train(script, *, status=0, **environment):
-        desk.write("train.py", script)
-        quiet = {"WANDB_ERROR_REPORTING": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        desk.roar("run", sys.executable, "train.py", status=status, env={**quiet, **environment}, timeout=240)
-        return desk.job()
-
-    return train
-
-
-@pytest.fixture
-def wandb_server():
-    from wandb_server import FakeWandb  # noqa: PLC0415  from the folder that was put on the path above
-
-    with FakeWandb() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def mlflow_server(tmp_path_factory):
-    """A real MLflow server on a free port."""
-    folder = tmp_path_factory.mktemp("mlflow-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", "sqlite:///x.db"]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", "HOME": str(folder)}
-    with open(folder / "log", "wb") as log:
-        server = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(240):
-            try:
-                with urllib.request.urlopen(f"{address}/health", timeout=1):
-                    break
-            except OSError:
-                time.sleep(0.25)
-        yield address
-    finally:
-        os.killpg(server.pid, 15)
-        server.wait()
 
 
 def outputs(job):

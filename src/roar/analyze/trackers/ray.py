@@ -1,8 +1,8 @@
 """Ray Tune: `<experiment>/<trial>/{result.json,params.json,params.pkl}`. Checkpoints are the user's.
 
 Recognised: the three together.
-Filtered: they, progress and event files, the experiment's state, all as payloads; Ray's sessions in `/tmp/ray`.
-Kept: `checkpoint_*/` and your files.
+Filtered: they, progress and event files, the experiment's state, all as payloads; Ray's own session folders.
+Kept: `checkpoint_*/` and your files, also those in a trial's working folder.
 Link: there is none: `tensorboard --logdir` shows the experiment.
 Missing: not applicable.
 """
@@ -22,7 +22,8 @@ _EXPERIMENT_FILE = re.compile(
     r"(experiment_state|basic-variant-state|search_gen_state|searcher-state)-.+|tuner\.pkl|trainer\.pkl"
     r"|\.validate_storage_marker",
 )
-_SESSION = re.compile(r"/tmp/ray/session_[^/]+")  # noqa: S108  Ray's own default
+_SESSION = re.compile(r"/session_\d{4}-\d\d-\d\d_[\d-]+_\d+_\d+/")
+_WORKING_FOLDERS = "/working_dirs/"
 
 
 class Ray(Tracker):
@@ -37,15 +38,19 @@ class Ray(Tracker):
         experiments: dict[str, None] = {}
         for path in evidence.paths.named("result.json"):
             trial = path.removesuffix("/result.json")
+            if _SESSION.search(path):
+                continue
             if all(f"{trial}/{name}" in evidence for name in _TRIO):
                 _claim(evidence, trial, _TRIAL_FILE, findings)
                 experiment = trial.rpartition("/")[0]
                 _claim(evidence, experiment, _EXPERIMENT_FILE, findings)
                 if evidence.was_written(path):
                     experiments[experiment] = None
-        for root in evidence.paths.folders_in("/tmp/ray"):  # noqa: S108  Ray's own default
-            if _SESSION.fullmatch(f"/tmp/ray/{root}"):  # noqa: S108
-                findings.noise(*evidence.paths.below(f"/tmp/ray/{root}"))  # noqa: S108
+        for place in evidence.paths.folders_named("ray"):
+            for name in evidence.paths.folders_in(place):
+                if _SESSION.fullmatch(f"/{name}/"):
+                    paths = evidence.paths.below(f"{place}/{name}")
+                    findings.noise(*(path for path in paths if _WORKING_FOLDERS not in path))
         findings.runs += [
             TrackerRun(
                 tracker=self.name, label=self.label, run_id=experiment.rpartition("/")[2], state=TrackerRunState.LOCAL,

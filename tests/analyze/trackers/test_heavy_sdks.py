@@ -1,0 +1,120 @@
+"""Old and heavy SDKs, each in an environment of its own. `make test-trackers` runs these."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.sdk, pytest.mark.heavy]
+TESTS = Path(__file__).parents[2]
+KEY = "k" * 40
+WANDB = """
+import wandb
+from pathlib import Path
+run = wandb.init(project="demo", name="first")
+run.log({"loss": 0.5})
+Path("model.txt").write_text("model")
+Path(run.dir, "mine.txt").write_text("mine")
+run.finish()
+"""
+MLFLOW = """
+import mlflow
+from pathlib import Path
+mlflow.set_experiment("digits")
+with mlflow.start_run(run_name="calm-owl") as run:
+    mlflow.log_metric("loss", 0.5)
+    Path("model.txt").write_text("model")
+    mlflow.log_artifact("model.txt")
+    Path("run-id.txt").write_text(run.info.run_id)
+"""
+
+
+def environment(name, tmp_path_factory):
+    """The interpreter of a new environment with what tests/requirements-NAME.txt lists."""
+    ready = os.environ.get(f"ROAR_TEST_{name.upper().replace('-', '_')}")  # one that is there already
+    if ready:
+        return ready
+    folder = tmp_path_factory.mktemp(name)
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    python = str(folder / "bin" / "python")
+    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*install, "-r", TESTS / f"requirements-{name}.txt"], check=True, timeout=1200)
+    return python
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory):
+    return environment("old-trackers", tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def ray(tmp_path_factory):
+    return environment("ray", tmp_path_factory)
+
+
+def outputs(job):
+    return {output["path"] for output in job["outputs"]}
+
+
+def only(job):
+    [run] = job["tracker_runs"]
+    return run
+
+
+def test_old_wandb_online(train, old, wandb_server):
+    job = train(WANDB, python=old, WANDB_BASE_URL=wandb_server.url, WANDB_API_KEY=KEY)
+    run = only(job)
+    assert run["url"] == f"{wandb_server.url}/acme-team/demo/runs/{run['run_id']}"
+    assert {path for path in outputs(job) if not path.endswith("files/mine.txt")} == {"model.txt"}
+
+
+def test_old_wandb_offline_and_then_uploaded(desk, train, old, wandb_server):
+    folder = only(train(WANDB, python=old, WANDB_MODE="offline"))["how_to_view"].removeprefix("wandb sync ")
+    wandb = os.path.join(os.path.dirname(old), "wandb")
+    desk.roar("run", wandb, "sync", folder, env={"WANDB_BASE_URL": wandb_server.url, "WANDB_API_KEY": KEY})
+    run = only(desk.job("@1"))
+    assert run["url"] == f"{wandb_server.url}/acme-team/demo/runs/{run['run_id']}"
+
+
+def test_old_mlflow_file_store(desk, train, old):
+    job = train(MLFLOW, python=old)
+    assert only(job)["run_id"] == (desk.root / "run-id.txt").read_text()
+    assert only(job)["how_to_view"] == f"mlflow ui --backend-store-uri {desk.root}/mlruns"
+    assert outputs(job) == {"model.txt", "run-id.txt"}
+
+
+def test_old_mlflow_with_a_new_server(desk, train, old, mlflow_server):
+    job = train(MLFLOW, python=old, MLFLOW_TRACKING_URI=mlflow_server)
+    urls = {run["name"]: run["url"] for run in job["tracker_runs"]}
+    assert urls["calm-owl"].endswith((desk.root / "run-id.txt").read_text())
+
+
+def test_neptune_scale_offline(train, old):
+    job = train("""
+from neptune_scale import Run
+if __name__ == "__main__":
+    run = Run(project="acme/demo", run_id="exp-1", mode="offline")
+    run.log_metrics({"loss": 0.5}, step=1)
+    run.close()
+""", python=old)
+    run = only(job)
+    assert (run["run_id"], run["project"], run["state"], outputs(job)) == ("exp-1", "acme/demo", "offline", set())
+
+
+def test_ray_tune(train, ray):
+    job = train("""
+import os
+from ray import tune
+def trial(config):
+    with open("mine.txt", "w") as file:
+        file.write("mine")
+    tune.report({"loss": config["lr"]})
+tune.Tuner(
+    trial, param_space={"lr": tune.grid_search([0.1, 0.2])},
+    run_config=tune.RunConfig(storage_path=os.path.abspath("results"), name="search"),
+).fit()
+""", python=ray, TMPDIR="/tmp")
+    assert [(run["tracker"], run["run_id"]) for run in job["tracker_runs"]] == [("ray", "search")]
+    assert not [path for path in outputs(job) if path.startswith("results/") and not path.endswith("mine.txt")]
