@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from roar.model import Kind
 from roar.present.jobs import SHORT, outcome, outcome_colour
-from roar.present.text import command_text, count_text, paint, printable, size_text, table, time_text
+from roar.present.text import count_text, paint, printable, short_command, size_text, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
 from roar.query.freshness import Freshness, Output, Status
 from roar.query.sessions import Session
@@ -60,7 +60,7 @@ def render_status(session: Session, status: Status, pending: int, *, everything:
     failed = [step for step in status.steps if step.job.state != "done" or step.job.exit_code != 0]
     rows = [(f"@{step.number}", paint(outcome(step.job.state, step.job.exit_code),
                                       outcome_colour(step.job.state, step.job.exit_code)),
-             command_text(step.job.command)) for step in failed]
+             short_command(step.job.command)) for step in failed]
     lines += _section("last attempt did not end well", table(rows), None if everything else _SHOWN)
     for state, title in ((Freshness.STALE, "stale"), (Freshness.CHANGED, "changed"), (Freshness.GONE, "gone")):
         lines += _section(title, _output_lines(status, state), None if everything else _SHOWN)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from xml.sax.saxutils import escape
 
 from roar.present.jobs import outcome
-from roar.present.text import command_text, cut, printable
+from roar.present.text import command_text, cut, printable, short_command
 from roar.query.graph import Step
 
 _WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 230, 52, 70, 18, 20
@@ -94,7 +94,7 @@ def _box(step: Step, x: int, y: int) -> str:
     return (f"<g><title>{_text(tooltip)}</title>"
             f'<rect class="{classes}" x="{x}" y="{y}" width="{_WIDE}" height="{_HIGH}"/>'
             f'<text class="number" x="{x + 10}" y="{y + 16}">{_text(title)}</text>'
-            f'<text x="{x + 10}" y="{y + 31}">{_text(cut(command, _TEXT))}</text>'
+            f'<text x="{x + 10}" y="{y + 31}">{_text(cut(short_command(step.job.command), _TEXT))}</text>'
             f'<text class="small" x="{x + 10}" y="{y + 45}">{_text(cut(made, _TEXT))}</text></g>')
 
 

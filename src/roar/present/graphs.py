@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from roar.present.jobs import SHORT, outcome, outcome_colour
-from roar.present.text import command_text, count_text, cut, paint, printable, size_text, table, time_text, width
+from roar.present.text import count_text, cut, paint, printable, short_command, size_text, table, time_text, width
 from roar.query.graph import GraphArtifact, Step
 from roar.query.lineage import Hop, Lineage, Source
 
@@ -104,7 +104,7 @@ def _step_text(mark: str, steps: Sequence[Step]) -> str:
     trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
     tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
     mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
-    return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{command_text(step.job.command)}"
+    return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{short_command(step.job.command)}"
             f"{made}{tracked}{taken}{foreign}")
 
 
@@ -115,7 +115,7 @@ def _folded_text(mark: str, steps: Sequence[Step]) -> str:
     aside = f", {stale:,} stale" if stale else ""
     worst = next((step for step in steps if step.job.exit_code != 0), steps[0])
     mark = paint(mark, outcome_colour(worst.job.state, worst.job.exit_code))
-    command = command_text([word for word in _likeness(steps[0]) if word])
+    command = short_command([word for word in _likeness(steps[0]) if word])
     numbers = paint(ranges([step.number for step in steps]), "bold")
     return f"{mark} {numbers} {command} …  {len(steps):,} steps: {counts}{aside}"
 
@@ -179,7 +179,7 @@ def render_lineage(lineage: Lineage, title: str, *, every_file: bool = False) ->
 def _hop_title(verb: str, hop: Hop) -> str:
     word = outcome(hop.job.state, hop.job.exit_code)
     return (f"{verb} {paint(f'@{hop.job.step}', 'bold')} {hop.job.uid[:8]}  {time_text(hop.job.started_at)}"
-            f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {command_text(hop.job.command)}")
+            f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {short_command(hop.job.command)}")
 
 
 def _source_lines(sources: Sequence[Source], steps: dict[str, str], most: int | None) -> list[str]:

@@ -10,6 +10,7 @@ from roar.present.text import (
     duration_text,
     paint,
     printable,
+    short_command,
     size_text,
     table,
     time_text,
@@ -35,7 +36,7 @@ def _title(line: JobLine) -> str:
     labels = list(dict.fromkeys(run.label for run in line.tracker_runs))
     trackers = f"  [{', '.join(printable(label) for label in labels)}]" if labels else ""
     name = f"{printable(line.name)}: " if line.name else ""
-    return f"{name}{command_text(line.command)}{trackers}"
+    return f"{name}{short_command(line.command)}{trackers}"
 
 
 def outcome(state: str, exit_code: int | None) -> str:

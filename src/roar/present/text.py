@@ -14,6 +14,7 @@ _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'["$`\\!]')
 _KIB = 1024
+_WORD = 60
 _MINUTE_S = 60
 _HOUR_S = 3600
 _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36"}
@@ -31,6 +32,14 @@ def _escape(match: re.Match[str]) -> str:
 def command_text(command: Sequence[str]) -> str:
     """A command as one would type it, on one line."""
     return printable(" ".join(_quoted(word) for word in command))
+
+
+def short_command(command: Sequence[str]) -> str:
+    """A command for a list: an absolute program by its name alone, long words (code, file lists) cut."""
+    program, *words = command
+    name = os.path.basename(program) if os.path.isabs(program) else program
+    return command_text([name, *(cut(word.strip().split("\n", 1)[0] + ("…" if "\n" in word.strip() else ""), _WORD)
+                                 for word in words)])
 
 
 def _quoted(word: str) -> str:
