@@ -191,3 +191,17 @@ def test_nothing_of_metrics_or_parameters_is_kept(world):
     file_run(world)
     world.write(f"mlruns/0/{RUN}/params/lr", b"secret-parameter")
     assert "secret-parameter" not in repr(world.analyze())
+
+
+def test_shared_artifact_folder_of_a_printed_run_is_payload(world):
+    world.say(LINE)
+    path = world.write(f"shared/3/{RUN}/artifacts/model.txt")
+    kept = world.write(f"shared/3/{OTHER}/artifacts/model.txt")
+    owned = world.analyze().owned
+    assert owned[path].ownership is Ownership.PAYLOAD
+    assert kept not in owned
+
+
+def test_address_that_the_tracer_cut_is_not_believed(world):
+    world.say(f"{'x' * 430} {LINE}?workspace=te"[:511])
+    assert not world.analyze().runs

@@ -20,6 +20,7 @@ from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
 from roar.model import TrackerRun, TrackerRunState
 
+_KEY = re.compile(r"[0-9A-Za-z]{32,50}")
 _ARCHIVE = re.compile(r"(?P<key>[0-9A-Za-z]{32,50})\.zip")
 _LIVE = re.compile(r"Experiment is live on comet\S* (?P<url>https?://\S+)")
 _SUMMARY = re.compile(r"COMET INFO:\s+url\s+: (?P<url>https?://\S+)")
@@ -60,7 +61,7 @@ class Comet(Tracker):
         for pattern, containing in ((_LIVE, "comet"), (_SUMMARY, "COMET"), (_UPLOADED, "comet")):
             for match, _ in evidence.console.matches(pattern, containing=containing):
                 url = clean_url(match["url"])
-                if url and len(segments(url)) >= _SEGMENTS:
+                if url and len(segments(url)) >= _SEGMENTS and _KEY.fullmatch(segments(url)[-1]):
                     entity, project, key = segments(url)[-_SEGMENTS:]
                     runs[key] = TrackerRun(
                         tracker=self.name, label=self.label, run_id=key, project=project, entity=entity,

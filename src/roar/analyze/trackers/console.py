@@ -15,6 +15,8 @@ _ESCAPES = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # operating system commands: titles, hyperlinks
     r"|\x1b[@-Z\\-_=>]",
 )
+CUT = 511
+"""Lines of this many bytes or more may have been cut by the tracer (native/console.h)."""
 _READERS_OF_OLD_TEXT = frozenset({
     "ag", "awk", "bat", "cat", "cut", "egrep", "fgrep", "gawk", "grep", "head", "less", "mawk", "more", "nl", "rg",
     "sed", "sort", "tac", "tail", "tee", "uniq", "zcat", "zgrep", "zless", "xzcat", "zstdcat", "busybox",
@@ -26,9 +28,14 @@ _LAUNCHERS = frozenset({
 
 
 def plain(text: str) -> str:
-    """Text without escape sequences; of a line redrawn with carriage returns what was last visible."""
+    """Text without escape sequences; of a line redrawn with carriage returns what was last visible.
+
+    The last word of a line that the tracer may have cut is left out: half an address is a wrong one.
+    """
+    is_cut = len(os.fsencode(text)) >= CUT
     text = _ESCAPES.sub("", text).rstrip("\r\n")
-    return text.rpartition("\r")[2]
+    text = text.rpartition("\r")[2]
+    return re.sub(r"\S*\Z", "", text) if is_cut else text
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,21 +134,20 @@ class Mlflow(Tracker):
                 )
 
     def _from_environment(self, evidence: Evidence, findings: Findings, runs: dict[str, TrackerRun]) -> None:
-        """A server that printed nothing: the run's id in the environment, or in the place of its artifacts."""
+        """Servers that let clients write to a shared folder, and servers that printed nothing.
+
+        The run's id stands in the environment, or in the place of its artifacts.
+        """
         server = evidence.setting("MLFLOW_TRACKING_URI")
         base = clean_base(server.value) if server else None
+        for folder, experiment, run_id in _artifact_folders(evidence):
+            if run_id in runs:
+                _claim_payload(evidence, folder, findings)
+            elif server and base and any(map(evidence.was_written, evidence.paths.below(folder))):
+                _claim_payload(evidence, folder, findings)
+                runs[run_id] = self._composed(evidence, base, experiment, run_id, server.source)
         if server is None or base is None:
             return
-        for folder in list(evidence.paths.folders_named("artifacts")):
-            place, _, run_id = folder.removesuffix("/artifacts").rpartition("/")
-            experiment = place.rpartition("/")[2]
-            written = [path for path in evidence.paths.below(folder) if evidence.was_written(path)]
-            if _RUN_ID.fullmatch(run_id) and _EXPERIMENT_ID.fullmatch(experiment) and written and (
-                run_id not in runs or runs[run_id].url
-            ):
-                findings.payload(*written)
-                if run_id not in runs:
-                    runs[run_id] = self._composed(evidence, base, experiment, run_id, server.source)
         for run_id in evidence.settings("MLFLOW_RUN_ID"):
             if _RUN_ID.fullmatch(run_id) and run_id not in runs:
                 experiment_id = evidence.setting("MLFLOW_EXPERIMENT_ID")
@@ -258,6 +257,15 @@ def _claim_entity(evidence: Evidence, folder: str, kinds: frozenset[str], findin
 def _claim_payload(evidence: Evidence, folder: str, findings: Findings) -> None:
     """What the job wrote there; what it only read is its input."""
     findings.payload(*(path for path in evidence.paths.below(folder) if evidence.was_written(path)))
+
+
+def _artifact_folders(evidence: Evidence) -> Iterator[tuple[str, str, str]]:
+    """(folder, experiment id, run id) of folders `<experiment>/<run>/artifacts`."""
+    for folder in evidence.paths.folders_named("artifacts"):
+        place, _, run_id = folder.removesuffix("/artifacts").rpartition("/")
+        experiment = place.rpartition("/")[2]
+        if _RUN_ID.fullmatch(run_id) and _EXPERIMENT_ID.fullmatch(experiment):
+            yield folder, experiment, run_id
 
 
 def _present(evidence: Evidence, path: str) -> tuple[str, ...]:

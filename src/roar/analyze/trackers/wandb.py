@@ -184,10 +184,8 @@ class Wandb(Tracker):
         server, proof = _server(evidence, base_in_log, settings.get("base_url"))
         if server and entity and project:
             return self._addressed(run, server, proof, entity)
-        missing = " and ".join(
-            what for what, known in (("server", server), ("entity", entity), ("project", project)) if not known
-        )
-        return replace(run, server=server, note=f"Nothing proves the run's {missing}.")
+        missing = [name for name, known in (("server", server), ("entity", entity), ("project", project)) if not known]
+        return replace(run, server=server, note=f"Nothing proves the run's {' or '.join(missing)}.")
 
     def _addressed(self, run: TrackerRun, server: str, proof: Proof, entity: str | None) -> TrackerRun:
         """The run with the address that its parts make; without an entity as it is."""
