@@ -237,6 +237,7 @@ static void record_names(const struct call *call)
 void events_record(const struct call *call)
 {
     const uint64_t *a = call->arguments;
+    recover_now_and_then(call);
     switch (call->number) {
     case CALL_open: on_open(call, AT_FDCWD, a[0], a[1]); break;
     case CALL_openat: on_open(call, (int)a[0], a[1], a[2]); break;

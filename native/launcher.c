@@ -30,6 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -55,6 +56,7 @@ static char reasons[512];
 static sigset_t signals_before;
 static struct sigaction child_signal_before;
 static pid_t process_group_before;
+static struct rlimit file_size_before;
 
 /* State of guard and supervisor, filled before the guard has to act. In shared memory: descriptors and the command. */
 struct shared {
@@ -139,6 +141,7 @@ static int set_environment(void)
 static void restore_process(void)
 {
     setpgid(0, process_group_before);
+    setrlimit(RLIMIT_FSIZE, &file_size_before);
     sigaction(SIGCHLD, &child_signal_before, NULL);
     sigprocmask(SIG_SETMASK, &signals_before, NULL);
 }
@@ -383,11 +386,15 @@ static void leave_terminal_signals(void)
 {
     sigset_t all;
     struct sigaction plain = {.sa_handler = SIG_DFL};
+    struct rlimit most;
     process_group_before = getpgrp();
     setpgid(0, 0);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &signals_before);
     sigaction(SIGCHLD, &plain, &child_signal_before);
+    getrlimit(RLIMIT_FSIZE, &file_size_before); /* the command's files are limited, not our log */
+    most = (struct rlimit){file_size_before.rlim_max, file_size_before.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &most);
 }
 
 static void guard(pid_t supervisor)
@@ -418,6 +425,7 @@ int main(int argc, char **argv)
         return 2;
     }
     fcntl(options.status, F_SETFD, FD_CLOEXEC);
+    leave_terminal_signals();
     int error = log_create(options.log, options.names, options.name_count);
     if (error) {
         dprintf(options.status, "L %d\n", -error);
@@ -425,7 +433,6 @@ int main(int argc, char **argv)
     }
     shared = (struct shared *)(void *)((char *)log_header + LOG_HEADER_SIZE - 64);
     shared->listener = -1;
-    leave_terminal_signals();
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     pid_t supervisor = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
     if (supervisor < 0)

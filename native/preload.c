@@ -225,8 +225,10 @@ static long one_path(enum log_kind kind, int number, int at, int folder, const c
 {
     struct name name;
     struct log_record *record = NULL;
+    struct log_signature signature;
     if (library_ready() && library_name(&name, folder, path, 0)) {
-        record = library_append(kind, flags, 0, NULL, &name, NULL);
+        int keeps_content = kind == LOG_TRUNCATE && !library_failed(library_stat_path(folder, path, &signature));
+        record = library_append(kind, flags, 0, keeps_content ? &signature : NULL, &name, NULL);
         library_unlock_names(&name, NULL);
     }
     if (UNLIKELY(!record))

@@ -11,7 +11,10 @@ int recover_handle(const struct call *call, struct path *path);
 /* The process sets up an io_uring: marks the gap, and looks at its descriptors from now on. */
 void recover_watch(const struct call *call);
 
-/* Records what a watched process has open; call at its exit and now and then before. Cheap for all others. */
+/* Records what a watched process has open; to be called at its exit. Cheap for all others. */
 void recover_descriptors(const struct call *call);
+
+/* The same at any other call, a hundred times a second at most. */
+void recover_now_and_then(const struct call *call);
 
 #endif

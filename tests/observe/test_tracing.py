@@ -93,6 +93,14 @@ def test_the_command_finds_its_surroundings_unchanged(mode, tmp_path):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_a_file_size_limit_is_the_commands_alone(mode, tmp_path):
+    script = f"ulimit -S -f 8; {sys.executable} -c '{ROAR}' {tmp_path}/log {mode} sh -c 'ulimit -f; ulimit -H -f'"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split()[-4:] == ["16", "unlimited", "ended", "0"]  # in 512 bytes
+    assert event_log.load_trace(tmp_path / "log").mode == mode
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_environment_gains_two_variables_at_most(mode, tmp_path, monkeypatch):
     monkeypatch.setenv("LD_PRELOAD", "libm.so.6")
     target = tmp_path / "environment"
@@ -183,7 +191,8 @@ def test_job_control(mode, terminal, roar_command):
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 @pytest.mark.parametrize("mode", MODES)
 def test_ctrl_c_is_the_commands_business(mode, terminal, roar_command):
-    terminal.type(f"{roar_command} {mode} sh -c 'trap \"echo caught; exit 3\" INT; echo go; while :; do sleep 0.05; done'\n")
+    script = 'trap "echo caught; exit 3" INT; echo go; while :; do sleep 0.05; done'
+    terminal.type(f"{roar_command} {mode} sh -c '{script}'\n")
     terminal.expect(r"\ngo")
     terminal.type("\x03")
     terminal.expect("caught")
