@@ -39,7 +39,7 @@ class PathUse:
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
         signature: of the content at the first read, or just before the first write that kept content; None where
             it was not taken or nothing was there.
-        moved_to: the content went to this path by a rename or a link, None otherwise.
+        moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
     """
@@ -54,6 +54,7 @@ class PathUse:
     target: str | None = None
     signature: Signature | None = None
     moved_to: str | None = None
+    moved_ns: int = 0
     first_ns: int = 0
     last_ns: int = 0
 
@@ -129,7 +130,7 @@ class _Fold:
         self.write(self.at(event.path, event), event, replaces=True, reads=False)
 
     def truncate(self, event: Event) -> None:
-        self.write(self.at(event.path, event), event, replaces=False, reads=False)
+        self.write(self.at(event.path, event), event, replaces=False, reads=True)
 
     def make_directory(self, event: Event) -> None:
         use = self.at(event.path, event)
@@ -176,15 +177,16 @@ class _Fold:
         target.made, target.target = source.made, source.target
         if moved and written_here:
             source.last_ns = event.time_ns
-        source.moved_to = event.path2
+        source.moved_to, source.moved_ns = event.path2, event.time_ns
 
     def exchange(self, event: Event) -> None:
         one, other = self.at(event.path, event), self.at(event.path2, event)
         for use in (one, other):
             if not use.written and not use.read:
                 use.read = True
-        for use in (one, other):
+        for use, partner in ((one, other), (other, one)):
             self.write(use, event, replaces=True, reads=False)
+            use.moved_to, use.moved_ns = partner.path, event.time_ns
 
     def move_folder(self, event: Event) -> None:
         """A folder was renamed: everything known below it goes along."""

@@ -102,7 +102,7 @@ def analyze(trace: Trace, around: Surroundings, known: Known,
     inside = os.path.join(around.root, "")
     result.links = {path.removeprefix(inside): target.removeprefix(inside) for path, target in kept.links.items()}
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
-    contents = _Contents(around, known)
+    contents = _Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]
     payloads = [contents.written(use) for use in kept.payloads]
@@ -184,7 +184,7 @@ class _Kept:
         elif use.made is Made.SYMLINK and use.written:
             self.left_out["links"] += 1
             self.links[use.path] = use.target or os.path.realpath(use.path)
-        elif not use.exists and not (use.read and use.signature is not None):
+        elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
             self.left_out["temporary"] += 1
         else:
             self._resolve(use)
@@ -248,8 +248,9 @@ class _Content:
 class _Contents:
     """Find where the content of each use can be digested, digest it, remember it."""
 
-    def __init__(self, around: Surroundings, known: Known) -> None:
+    def __init__(self, around: Surroundings, uses: Mapping[str, PathUse], known: Known) -> None:
         self._around = around
+        self._uses = uses
         self._known = known
         self._all: list[_Content] = []
         self._done: dict[str, Digested] = {}
@@ -266,8 +267,8 @@ class _Contents:
             content.drop = True  # a folder, a device, a socket: not content
         elif now is not None and self._unchanged(use, now):
             content.at, content.signature, content.size = use.path, now, now.size
-        elif use.signature is not None and use.moved_to is not None:
-            self._follow(content, use.moved_to)
+        elif use.moved_to is not None:
+            self._follow(content)
         if content.at is None and content.note is None:
             content.note = _why_gone(use, now)
         return content
@@ -277,12 +278,19 @@ class _Contents:
             return identity(use.signature) == identity(now)
         return not use.written and max(now.mtime_ns, now.ctime_ns) < self._around.started_ns
 
-    def _follow(self, content: _Content, path: str) -> None:
-        """The job itself moved or linked the file: only its change time may differ."""
+    def _follow(self, content: _Content) -> None:
+        """The job itself moved or linked the file, perhaps on and on: only its change time may differ."""
+        path, moved_ns = content.use.moved_to or "", content.use.moved_ns
+        target = self._uses.get(path)
+        while target is not None and target.moved_to is not None and target.last_ns == target.moved_ns > moved_ns:
+            path, moved_ns = target.moved_to, target.moved_ns
+            target = self._uses.get(path)
         there = find_regular(path)
+        if there is None or target is None or target.last_ns != moved_ns:
+            return
         before = content.signature
-        if there is not None and before is not None and there[:4] == before[:4]:
-            content.at, content.signature = path, there
+        if there[:4] == before[:4] if before is not None else there.mtime_ns < self._around.started_ns:
+            content.at, content.signature, content.size = path, there, there.size
 
     def written(self, use: PathUse) -> _Content:
         """The content that the job left."""

@@ -1,0 +1,238 @@
+"""What really happens to files, from the system call to the record: each case one real command."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from blake3 import blake3
+
+
+def names(uses):
+    return [use["path"] for use in uses]
+
+
+def digest(text):
+    return blake3(text.encode()).hexdigest()
+
+
+def files(desk, code, **given):
+    """Inputs and outputs (path → digest) of a few lines of Python, after writing the files in `given`."""
+    for name, text in given.items():
+        desk.write(name, text)
+    desk.python(f"import os, shutil, ctypes, subprocess, sys\n{code}")
+    job = desk.job()
+    return tuple({use["path"]: use["digest"] for use in job[side]} for side in ("inputs", "outputs"))
+
+
+def test_a_temporary_name_that_is_renamed(desk):
+    assert files(desk, "open('a.tmp','w').write('x'); os.replace('a.tmp', 'a')") == ({}, {"a": digest("x")})
+
+
+def test_renaming_over_an_input_that_was_read(desk):
+    code = "t = open('a').read(); open('b','w').write(t + '!'); os.replace('b', 'a')"
+    desk.python("open('a', 'w').write('x')")
+    assert files(desk, code) == ({"a": digest("x")}, {"a": digest("x!")})
+
+
+def test_moving_a_file_is_reading_it_and_writing_it(desk):
+    assert files(desk, "os.rename('a', 'b')", a="x") == ({"a": digest("x")}, {"b": digest("x")})
+
+
+def test_moving_on_and_on_is_still_the_same_content(desk):
+    code = "os.rename('a', 'b'); os.rename('b', 'c'); os.rename('c', 'd')"
+    assert files(desk, code, a="x") == ({"a": digest("x")}, {"d": digest("x")})
+
+
+def test_moving_and_then_changing_is_not(desk):
+    code = "os.rename('a', 'b'); open('b', 'w').write('y')"
+    assert files(desk, code, a="x") == ({"a": None}, {"b": digest("y")})
+
+
+def test_an_unnamed_file_that_is_given_a_name(desk):
+    code = ("f = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o644); os.write(f, b'x')\n"
+            "os.link(f'/proc/self/fd/{f}', 'a', src_dir_fd=0, follow_symlinks=True)")
+    assert files(desk, code) == ({}, {"a": digest("x")})
+
+
+def test_a_hard_link_to_an_old_file(desk):
+    assert files(desk, "os.link('a', 'b')", a="x") == ({"a": digest("x")}, {"b": digest("x")})
+
+
+def test_a_hard_link_to_a_new_file(desk):
+    assert files(desk, "open('a','w').write('x'); os.link('a', 'b')") == ({}, {"a": digest("x"), "b": digest("x")})
+
+
+def test_reading_through_a_symlink_reads_its_target(desk):
+    (desk.root / "link").symlink_to("a")
+    assert files(desk, "open('link').read()", a="x") == ({"a": digest("x")}, {})
+    shown = desk.roar("show", "@-1", "--all").stdout
+    assert "link" in shown
+
+
+def test_writing_through_a_symlink_writes_its_target(desk):
+    (desk.root / "link").symlink_to("a")
+    assert files(desk, "open('link', 'w').write('y')", a="x") == ({}, {"a": digest("y")})
+
+
+def test_a_new_symlink_is_no_artifact(desk):
+    assert files(desk, "os.symlink('a', 'link')", a="x") == ({}, {})
+
+
+def test_truncating(desk):
+    desk.python("open('a', 'w').write('xyz')")
+    assert files(desk, "os.truncate('a', 1)") == ({"a": digest("xyz")}, {"a": digest("x")})
+
+
+def test_copy_file_range(desk):
+    code = "i = os.open('a', 0); o = os.open('b', os.O_WRONLY | os.O_CREAT); os.copy_file_range(i, o, 9)"
+    assert files(desk, code, a="x") == ({"a": digest("x")}, {"b": digest("x")})
+
+
+def test_what_one_process_writes_and_another_reads_is_no_input(desk):
+    code = "subprocess.run(['sh', '-c', 'echo x > mid']); subprocess.run(['sh', '-c', 'cat mid > out'])"
+    assert files(desk, code) == ({}, {"mid": digest("x\n"), "out": digest("x\n")})
+
+
+def test_a_folder_renamed_with_its_files(desk):
+    code = "os.makedirs('d.tmp/sub'); open('d.tmp/sub/a','w').write('x'); os.rename('d.tmp', 'd')"
+    assert files(desk, code) == ({}, {"d/sub/a": digest("x")})
+
+
+def test_a_folder_removed_with_its_files(desk):
+    assert files(desk, "os.mkdir('d'); open('d/a','w').write('x'); shutil.rmtree('d')") == ({}, {})
+
+
+def test_an_input_deleted_afterwards_is_known_from_the_job_that_made_it(desk):
+    desk.python("open('a', 'w').write('x')")
+    assert files(desk, "open('a').read(); os.remove('a')") == ({"a": digest("x")}, {})
+
+
+def test_an_input_overwritten_afterwards_by_another_program_has_no_wrong_digest(desk):
+    code = "open('a').read(); subprocess.run(['sh', '-c', 'echo new > a'])"
+    assert files(desk, code, a="x") == ({"a": None}, {"a": digest("new\n")})
+
+
+def test_opening_for_appending_without_writing_changes_nothing(desk):
+    assert files(desk, "open('a', 'a').close()", a="x")[1] == {}
+
+
+def test_looking_for_a_file_that_is_not_there(desk):
+    assert files(desk, "os.path.exists('a')\ntry: open('a')\nexcept OSError: pass") == ({}, {})
+
+
+def test_writing_to_a_mapped_file(desk):
+    code = "import mmap; f = open('a', 'r+b'); m = mmap.mmap(f.fileno(), 0); m[0:1] = b'y'; m.flush()"
+    desk.python("open('a', 'w').write('xx')")
+    assert files(desk, code) == ({"a": digest("xx")}, {"a": digest("yx")})
+
+
+def test_exchanging_two_files(desk):
+    code = "ctypes.CDLL(None).renameat2(-100, b'a', -100, b'b', 2)"
+    desk.python("open('a', 'w').write('x'); open('b', 'w').write('y')")
+    assert files(desk, code) == ({"a": digest("x"), "b": digest("y")}, {"a": digest("y"), "b": digest("x")})
+
+
+def test_a_very_long_path(desk):
+    code = ("for n in range(18):\n    os.mkdir('d' * 200); os.chdir('d' * 200)\n"
+            "open('deep', 'w').write('x'); os.chdir('/'); sys.exit(0)")
+    inputs, outputs = files(desk, code)
+    assert inputs == {}
+    assert outputs == {"/".join(["d" * 200] * 18) + "/deep": digest("x")}
+
+
+def test_names_with_newlines_and_without_utf8(desk):
+    code = "open(b'a\\nb', 'w').write('x'); open(b'\\xff\\xfe', 'w').write('y')"
+    assert files(desk, code) == ({}, {"a\nb": digest("x"), "\\xff\\xfe": digest("y")})
+    assert desk.roar("show", "@-1").stdout
+
+
+def test_many_files_are_one_dataset_and_each_still_finds_it(desk):
+    code = ("for s in ('cat', 'dog', 'eel', 'fox', 'gnu'):\n    os.makedirs(f'data/{s}')\n"
+            "    for n in range(40):\n        open(f'data/{s}/{n}.png', 'w').write(f'{s}{n}')")
+    _, outputs = files(desk, code)
+    assert list(outputs) == ["data/"]
+    use = desk.job()["outputs"][0]
+    assert (use["kind"], use["files"]) == ("dataset", 200)
+    desk.python("import os\nfor d, _, fs in os.walk('data'):\n    for f in fs: open(f'{d}/{f}').read()")
+    assert desk.job()["inputs"] == [use]
+    found = desk.roar("show", digest("fox7")).stdout
+    assert use["digest"][:12] in found or "data/" in found
+    desk.write(".roar/config.toml", "[datasets]\nthreshold = 0\n")
+    desk.python("import os\nfor d, _, fs in os.walk('data'):\n    for f in fs: open(f'{d}/{f}').read()")
+    assert len(desk.job()["inputs"]) == 200
+
+
+def test_filters_of_the_settings(desk):
+    desk.write(".roar/config.toml", "[filters]\nremove = ['scratch/']\nadd = ['/etc/hostname']\n")
+    code = "os.mkdir('scratch'); open('scratch/a', 'w').write('x'); open('/etc/hostname').read()"
+    inputs, outputs = files(desk, code)
+    assert (list(inputs), list(outputs)) == (["/etc/hostname"], [])
+
+
+def test_imported_distributions_are_known_by_version(desk):
+    desk.python("import blake3, rich.text")
+    packages = {p["name"].lower(): p["version"] for p in desk.job()["python"]["packages"]}
+    from importlib.metadata import version  # noqa: PLC0415
+
+    assert packages["blake3"] == version("blake3")
+    assert packages["rich"] == version("rich")
+    assert "pytest" not in packages
+
+
+@pytest.mark.parametrize("kind", ["worktree", "submodule", "nested"])
+def test_the_code_is_that_of_the_innermost_work_tree(desk, kind):
+    desk.write("top.py", "print(1)\n")
+    desk.init()
+    inner = desk.root / "inner"
+
+    def git(*arguments, cwd):
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always",
+                        *arguments], cwd=cwd, env=desk.env, check=True, capture_output=True)
+
+    if kind == "worktree":
+        git("worktree", "add", "-q", str(inner), cwd=desk.root)
+    else:
+        source = desk.tmp / "source"
+        source.mkdir()
+        git("init", "-q", "-b", "main", cwd=source)
+        git("commit", "-q", "--allow-empty", "-m", "one", cwd=source)
+        if kind == "submodule":
+            git("submodule", "add", "-q", str(source), "inner", cwd=desk.root)
+        else:
+            git("clone", "-q", str(source), str(inner), cwd=desk.root)
+    git("commit", "-q", "--allow-empty", "-m", "inside", cwd=inner)
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=inner, env=desk.env, check=True, capture_output=True,
+                          text=True).stdout.strip()
+    desk.roar("run", sys.executable, "-c", "open('o', 'w').write('x')", cwd=inner)
+    shown = desk.roar("show", "@-1", "--json", cwd=inner).stdout
+    assert f'"commit": "{head}"' in shown
+
+
+def test_a_commit_made_by_the_command_changes_nothing(desk):
+    desk.write("a.py", "x = 1\n")
+    desk.init()
+    before = desk.git("rev-parse", "HEAD")
+    desk.write("a.py", "x = 2\n")
+    desk.roar("run", "git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "two")
+    assert desk.git("rev-parse", "HEAD") != before
+    assert desk.job()["git"]["commit"] == before
+
+
+def test_outside_any_repository_a_script_is_an_input(desk):
+    desk.write("a.py", "print(1)\n")
+    desk.roar("run", "python", "a.py")
+    assert (desk.job()["git"], names(desk.job()["inputs"])) == (None, ["a.py"])
+
+
+def test_data_in_a_model_cache_is_data_and_its_locks_are_not(desk):
+    hub = desk.home / ".cache" / "huggingface" / "hub" / "models--bert"
+    (hub / "blobs").mkdir(parents=True)
+    (hub / "blobs" / "0a1b").write_text("weights")
+    (hub / "snapshots" / "r1").mkdir(parents=True)
+    (hub / "snapshots" / "r1" / "model.bin").symlink_to("../../blobs/0a1b")
+    (hub.parent / ".locks").mkdir()
+    (hub.parent / ".locks" / "0a1b.lock").touch()
+    code = (f"h = {os.fspath(hub)!r}; open(h + '/snapshots/r1/model.bin').read(); open(h + '/../.locks/0a1b.lock')")
+    inputs, _ = files(desk, code)
+    assert inputs == {os.fspath(hub / "blobs" / "0a1b"): digest("weights")}
