@@ -26,7 +26,7 @@ def sanitized_tracer(open_folder):
 
 
 @pytest.mark.parametrize("source", [*PLAIN, *PROGRAMS], ids=lambda source: source.stem)
-def test_no_sanitizer_objects(source, sanitized_tracer, build, quick_story_folder, run_traced, monkeypatch, open_folder):
+def test_nothing_to_report(source, sanitized_tracer, build, quick_story_folder, run_traced, monkeypatch, open_folder):
     reports = open_folder / "sanitizer"
     monkeypatch.setenv("ASAN_OPTIONS", f"detect_leaks=0:log_path={reports}")
     monkeypatch.setenv("UBSAN_OPTIONS", f"log_path={reports}")
