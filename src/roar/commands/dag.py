@@ -33,7 +33,7 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         print_json(_shape(opened, session, steps, everything=arguments.all))
     elif arguments.svg:
-        _draw(steps, arguments.svg)
+        _draw(steps, arguments.svg, unfold=arguments.all)
     elif not steps:
         print("This session has no jobs yet: roar run COMMAND")
     else:
@@ -71,10 +71,10 @@ def _shape(opened: Opened, session: SessionReference | None, steps: list[Step], 
     return {"nodes": nodes, "edges": [dataclasses.asdict(edge) for edge in graph.edges]}
 
 
-def _draw(steps: list[Step], path: str) -> None:
+def _draw(steps: list[Step], path: str, *, unfold: bool) -> None:
     from roar.present.drawing import draw_dag  # noqa: PLC0415  only where something is drawn
 
-    picture = draw_dag(steps)
+    picture = draw_dag(steps, unfold=unfold)
     if path == "-":
         sys.stdout.write(picture)
         return

@@ -37,10 +37,10 @@ def render_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
             tops.append(step)
         else:
             below.setdefault(parent, []).append(step)
-    nodes = _nodes(tops, below, unfold=unfold)
+    nodes, folded = _nodes(tops, below, unfold=unfold)
     columns = width()
     lines = [cut(prefix + text, columns) for node in nodes for prefix, text in _iter_lines(node, "")]
-    if any(_is_folded(node) for node in nodes):
+    if folded:
         lines.append(paint("Like steps are folded; each by itself: roar dag --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
 
@@ -50,24 +50,33 @@ def _parent(step: Step) -> int | None:
     return max((number for number in step.sources if number < step.number), default=None)
 
 
-def _is_folded(node: _Node) -> bool:
-    return len(node.steps) > 1 or any(_is_folded(child) for child in node.children)
+def _nodes(tops: Sequence[Step], below: dict[int, list[Step]], *, unfold: bool) -> tuple[list[_Node], bool]:
+    """The tree, and whether any of it is folded; iterative, for a chain may be as long as the session."""
+    roots = _grouped(tops, unfold=unfold)
+    waiting = list(roots)
+    folded = False
+    while waiting:
+        node = waiting.pop()
+        folded = folded or len(node.steps) > 1
+        followers = [child for step in node.steps for child in below.get(step.number, ())]
+        node.children = _grouped(followers, unfold=unfold)
+        waiting += node.children
+    return roots, folded
 
 
-def _nodes(steps: Iterable[Step], below: dict[int, list[Step]], *, unfold: bool) -> list[_Node]:
-    """Nodes for the followers of the same step (or steps), those that are alike in one node."""
+def _grouped(steps: Iterable[Step], *, unfold: bool) -> list[_Node]:
+    """Nodes for followers of the same step or steps: one for all that are alike where these are many."""
     alike: dict[tuple[str, ...], list[Step]] = {}
     for step in steps:
-        alike.setdefault((str(step.number),) if unfold else _likeness(step), []).append(step)
+        alike.setdefault((str(step.number),) if unfold else likeness(step), []).append(step)
     groups = []
     for members in alike.values():
         groups += [members] if len(members) > FOLD else [[step] for step in members]
     groups.sort(key=lambda members: members[0].number)
-    return [_Node(members, _nodes([child for step in members for child in below.get(step.number, ())], below,
-                                  unfold=unfold)) for members in groups]
+    return [_Node(members, []) for members in groups]
 
 
-def _likeness(step: Step) -> tuple[str, ...]:
+def likeness(step: Step) -> tuple[str, ...]:
     """What like steps have in common: the program and its first argument that is no option (the script)."""
     words = step.job.command
     script = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
@@ -75,7 +84,7 @@ def _likeness(step: Step) -> tuple[str, ...]:
 
 
 def _iter_lines(node: _Node, prefix: str) -> Iterator[tuple[str, str]]:
-    """Lines as prefix (the tree) and text; iterative, for a chain may be as long as the session."""
+    """Lines as prefix (the tree) and text."""
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
@@ -115,7 +124,7 @@ def _folded_text(mark: str, steps: Sequence[Step]) -> str:
     aside = f", {stale:,} stale" if stale else ""
     worst = next((step for step in steps if step.job.exit_code != 0), steps[0])
     mark = paint(mark, outcome_colour(worst.job.state, worst.job.exit_code))
-    command = short_command([word for word in _likeness(steps[0]) if word])
+    command = short_command([word for word in likeness(steps[0]) if word])
     numbers = paint(ranges([step.number for step in steps]), "bold")
     return f"{mark} {numbers} {command} …  {len(steps):,} steps: {counts}{aside}"
 

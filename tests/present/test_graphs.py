@@ -1,0 +1,89 @@
+"""The DAG as a tree and as a drawing."""
+
+import xml.etree.ElementTree as ET
+
+import pytest
+from recording import file
+
+from roar.present.drawing import draw_dag
+from roar.present.graphs import ranges, render_dag
+from roar.query.graph import load_steps
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def sweep(recorder):
+    """Two steps, then 90 trainings each with its evaluation, then one that collects them all, rerun five times."""
+    recorder.job("python fetch.py", [], [file("raw")])
+    recorder.job("python prepare.py --seed 1", [file("raw")], [file("train"), file("test")])
+    for number in range(90):
+        recorder.job(f"python train.py --lr {number}", [file("train")], [file(f"model{number}")],
+                     exit_code=int(number == 7))
+        recorder.job(f"python eval.py model{number}", [file(f"model{number}"), file("test")], [file(f"score{number}")])
+    for _ in range(6):
+        recorder.job("python collect.py", [file(f"score{number}") for number in range(90)], [file("table")])
+    return load_steps(recorder.database, 1)
+
+
+def test_a_sweep_of_200_jobs_fits_a_screen(sweep):
+    lines = render_dag(sweep).splitlines()
+    assert lines[0] == "● @1 python fetch.py → raw"
+    assert lines[1] == "↳ @2 python prepare.py --seed 1 → train, test"
+    assert lines[2] == "↳ @3, @5, @7, @9 … @181 python train.py …  90 steps: 89 ok, 1 exit 1"
+    assert lines[3] == "↳ @4, @6, @8, @10 … @182 python eval.py …  90 steps: 90 ok"
+    assert lines[4].startswith("↳ @183 x6 python collect.py → table  (also from @4, @6, @8, @10")
+    assert lines[5:] == ["Like steps are folded; each by itself: roar dag --all"]
+
+
+def test_unfolded_every_step_has_its_line(sweep):
+    text = render_dag(sweep, unfold=True)
+    assert len(text.splitlines()) == len(sweep) == 183
+    assert all(f"@{step.number} " in text for step in sweep)
+
+
+def test_followers_of_one_step_branch_and_chains_stay_narrow(recorder):
+    recorder.job("a", [], [file("a")])
+    recorder.job("b", [file("a")], [file("b")])
+    recorder.job("c", [file("a")], [file("c")])
+    recorder.job("d", [file("b")], [file("d")])
+    recorder.job("lone", [], [file("lone")])
+    assert render_dag(load_steps(recorder.database, 1)).splitlines() == [
+        "● @1 a → a", "├─● @2 b → b", "│ ↳ @4 d → d", "↳ @3 c → c", "● @5 lone → lone"]
+
+
+def test_a_chain_of_thousands(recorder):
+    for number in range(1200):
+        recorder.job(f"{number}", [file(f"f{number}")], [file(f"f{number + 1}")])
+    steps = load_steps(recorder.database, 1)
+    lines = render_dag(steps).splitlines()
+    assert len(lines) == 1200
+    assert max(map(len, lines)) < 40
+    assert len(ET.fromstring(draw_dag(steps)).findall(f".//{SVG}rect")) == 1200
+
+
+def test_the_drawing_folds_what_is_alike(sweep):
+    assert len(ET.fromstring(draw_dag(sweep)).findall(f".//{SVG}rect")) == 5
+    assert len(ET.fromstring(draw_dag(sweep, unfold=True)).findall(f".//{SVG}rect")) == 183
+
+
+def test_the_drawing_escapes_what_it_is_given(recorder):
+    recorder.job(["sh", "-c", "<script>alert(1)</script> & \x1b[31m \udcff"], [], [file("<img src=x>")])
+    picture = draw_dag(load_steps(recorder.database, 1))
+    assert "<script" not in picture
+    assert "<img" not in picture
+    assert "\x1b" not in picture
+    texts = [element.text for element in ET.fromstring(picture.encode()).iter(f"{SVG}text")]
+    assert any("<script>" in text for text in texts)
+
+
+def test_an_empty_session_draws_nothing():
+    assert ET.fromstring(draw_dag([])).findall(f".//{SVG}rect") == []
+    assert render_dag([]) == ""
+
+
+@pytest.mark.parametrize(("numbers", "text"), [
+    ([1], "@1"), ([1, 2, 3], "@1..@3"), ([1, 3], "@1, @3"), ([5, 1, 2], "@1..@2, @5"),
+    ([1, 3, 5, 7, 9, 11], "@1, @3, @5, @7 … @11")])
+def test_ranges(numbers, text):
+    assert ranges(numbers) == text

@@ -1,0 +1,58 @@
+"""Text that is safe to print and easy to read."""
+
+import shlex
+
+import pytest
+
+from roar.present.text import (
+    columns_of,
+    command_text,
+    count_text,
+    cut,
+    duration_text,
+    printable,
+    short_command,
+    size_text,
+    table,
+)
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("plain", "plain"), ("a\nb\tc", "a\\nb\\tc"), ("\x1b[31m", "\\x1b[31m"), ("\udcff", "\\xff"),
+    ("ünïcode", "ünïcode"), ("\u202eevil", "\\u202eevil"), ("\x9b", "\\x9b"), ("\x00", "\\x00")])
+def test_nothing_acts_on_the_terminal(text, shown):
+    assert printable(text) == shown
+
+
+@pytest.mark.parametrize("command", [
+    ["python", "train.py"], ["echo", "it's"], ["sh", "-c", "echo $HOME; echo 'x'"], ["a b", "", "*", 'say "hi"'],
+    ["it's", "`x`", 'a"b\'c', "back\\slash'"]])
+def test_a_shell_reads_a_command_back(command):
+    assert shlex.split(command_text(command)) == command
+
+
+def test_lists_show_commands_in_short():
+    assert short_command(["/usr/bin/python3", "a.py"]) == "python3 a.py"
+    assert short_command(["python", "-c", "\nimport os\nprint()"]) == "python -c 'import os…'"
+    assert len(short_command(["sh", "-c", "x" * 5000])) < 80
+
+
+def test_cutting_counts_columns_and_keeps_colours():
+    assert cut("abcdef", 4) == "abc…"
+    assert cut("abcd", 4) == "abcd"
+    assert cut("日本語", 4) == "日…"
+    assert cut("\x1b[31mabcdef\x1b[0m", 4) == "\x1b[31mabc\x1b[0m…"
+    assert columns_of("\x1b[31mabc\x1b[0m") == 3
+
+
+def test_tables_align():
+    assert table([("a", "1", "x"), ("bbb", "22", "y")], right=(1,)) == ["a     1  x", "bbb  22  y"]
+    assert table([("日", "x"), ("abc", "y")]) == ["日   x", "abc  y"]
+
+
+def test_numbers_for_people():
+    assert [size_text(size) for size in (None, 0, 1023, 1024, 5 * 1024**3)] == [
+        "size unknown", "0 B", "1023 B", "1.0 KiB", "5.0 GiB"]
+    assert [duration_text(value) for value in (None, 0.126, 12.34, 61, 7322)] == [
+        "?", "0.13 s", "12.3 s", "1 min 01 s", "2 h 02 min"]
+    assert [count_text(number, "file") for number in (0, 1, 12000)] == ["0 files", "1 file", "12,000 files"]
