@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from roar.analyze.trackers.discovery import concerns, environment_names
@@ -110,7 +109,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     head = read_head(pending.repository) if pending.repository else None
     switches = tracker_switches(settings)
     began = time.monotonic()
-    traced = start(request.command, log=Path(pending.log), mode=settings.text("tracer.mode"),
+    traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
                    environment_names=environment_names(switches))
     try:
         pending = _gather(pending, head, switches)

@@ -6,7 +6,6 @@ import os
 import posixpath
 import struct
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from roar.observe.trace import ConsoleLine, Ended, Event, EventKind, Process, Signature, Trace
@@ -64,7 +63,7 @@ class _Header(NamedTuple):
     supervisor_died: bool
 
 
-def load_trace(log: Path) -> Trace:
+def load_trace(log: str | os.PathLike[str]) -> Trace:
     """Read what was observed.
 
     Tolerates a log cut short at any byte, by SIGKILL or by a full disk: what is whole is returned.
@@ -80,7 +79,7 @@ def load_trace(log: Path) -> Trace:
     return _Assembly(header).assemble(records)
 
 
-def load_ended(log: Path) -> Ended | None:
+def load_ended(log: str | os.PathLike[str]) -> Ended | None:
     """How the command ended, as the log has it; None if it has not ended or that was not seen."""
     with _mapped(log) as data:
         header = _read_header(data)
@@ -95,7 +94,7 @@ def load_ended(log: Path) -> Ended | None:
 
 
 @contextlib.contextmanager
-def _mapped(log: Path) -> Iterator[mmap.mmap | bytes]:
+def _mapped(log: str | os.PathLike[str]) -> Iterator[mmap.mmap | bytes]:
     try:
         descriptor = os.open(log, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

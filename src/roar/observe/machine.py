@@ -1,14 +1,13 @@
 """Facts about the machine, read from files; no program is started."""
 
 import os
-import platform
 
 from roar.model import Host
 
 
 def read_host() -> Host:
     """The operating system, processor, memory and accelerators of this machine."""
-    return Host(os=_system(), machine=platform.machine(), cpu=_cpu(), cpus=_usable_cpus(), memory=_memory(),
+    return Host(os=_system(), machine=os.uname().machine, cpu=_cpu(), cpus=_usable_cpus(), memory=_memory(),
                 gpus=_gpus())
 
 

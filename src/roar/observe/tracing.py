@@ -5,7 +5,6 @@ import errno
 import os
 import signal
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -147,7 +146,8 @@ class _Messages:
             os.waitpid(self.tracer, os.WNOHANG)
 
 
-def start(command: Sequence[str], *, log: Path, mode: str = "auto", environment_names: Iterable[str] = ()) -> Traced:
+def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "auto",
+          environment_names: Iterable[str] = ()) -> Traced:
     """Start `command` in the current folder, environment and terminal, and return once it is about to run.
 
     Never fails because of the tracer: where that cannot work the command runs all the same, and `mode` is `none`.
@@ -251,7 +251,7 @@ def available_modes() -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for mode in _MODES:
         with tempfile.TemporaryDirectory() as folder:
-            traced = start(["true"], log=Path(folder, "log"), mode=mode)
+            traced = start(["true"], log=os.path.join(folder, "log"), mode=mode)
             traced.wait()
             gaps = [gap.removeprefix(f"{mode}: ") for gap in traced.gaps if gap.startswith(f"{mode}: ")]
             reason = gaps[0] if gaps else traced.gaps[-1] if traced.gaps else "it gave way to another mode"

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from roar.analyze.digest import identity
 from roar.analyze.job import Analysis, Surroundings, analyze
@@ -83,7 +82,7 @@ def _load(pending: Pending) -> Trace:
     """What the tracer saw; a log that is missing is a gap, not a failure."""
     if not os.path.exists(pending.log):
         return Trace(mode="none", gaps=pending.gaps or ("the event log is missing",))
-    return load_trace(Path(pending.log))
+    return load_trace(pending.log)
 
 
 def _surroundings(workspace: Workspace, settings: Settings, pending: Pending) -> Surroundings:
