@@ -47,6 +47,19 @@ def test_init_and_reset(desk):
     assert [job["uid"] for job in desk.json("log", "--all")["jobs"]] == [first["uid"]]
     desk.roar("run", "true")
     assert desk.job()["step"] == 1
+    lines = desk.roar("log", "--all").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["session", "@1", "session", "@1"]
+
+
+def test_steps_of_an_earlier_session_are_not_called_by_number(copy, desk):
+    first = copy("raw", "data", "1")
+    desk.roar("reset")
+    second = copy("data", "model", "2")
+    text = desk.roar("lineage", "model").stdout
+    assert f"made by @1 {second['uid'][:8]}" in text
+    assert f"← {first['uid'][:8]}" in text
+    assert f"before it {first['uid'][:8]}" in text
+    assert "earlier sessions" in desk.roar("dag").stdout
 
 
 def test_log_cuts_and_says_so(desk):

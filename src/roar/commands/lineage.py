@@ -10,7 +10,14 @@ from roar.present.graphs import render_lineage
 from roar.present.text import command_text, printable
 from roar.query.jobs import iter_jobs
 from roar.query.lineage import Direction, load_lineage
-from roar.query.references import ArtifactReference, JobReference, Reference, TrackerRunReference, resolve
+from roar.query.references import (
+    ArtifactReference,
+    JobReference,
+    Reference,
+    TrackerRunReference,
+    find_current_session,
+    resolve,
+)
 
 
 def parser() -> Parser:
@@ -43,7 +50,9 @@ def main(argv: list[str]) -> int:
         print_json({"root": lineage.root, "jobs": jobs, "artifacts": lineage.graph.artifacts,
                     "edges": lineage.graph.edges, "same_content": lineage.same_content, "truncated": lineage.cut})
     else:
-        sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all))
+        current = find_current_session(opened.database)
+        sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all,
+                                        session=current.uid if current else None))
     return 0
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from roar.present.jobs import SHORT, outcome, outcome_colour
 from roar.present.text import count_text, cut, paint, printable, short_command, size_text, table, time_text, width
 from roar.query.graph import GraphArtifact, Step
+from roar.query.history import JobLine
 from roar.query.lineage import Hop, Lineage, Source
 
 FOLD = 4
@@ -155,15 +156,16 @@ def ranges(numbers: Sequence[int]) -> str:
     return ", ".join(shown) if len(shown) <= FOLD else f"{', '.join(shown[:FOLD])} … @{parts[-1][1]}"
 
 
-def render_lineage(lineage: Lineage, title: str, *, every_file: bool = False) -> str:
+def render_lineage(lineage: Lineage, title: str, *, session: str | None, every_file: bool = False) -> str:
     """The jobs around an artifact or a job, nearest first: what each took and from whom, or what it made.
 
     Args:
         lineage: as walked.
         title: what it is the lineage of, one line.
+        session: uid of the current session: the steps of another are not called @N, as that would name another job.
         every_file: list all files of each job, however many.
     """
-    steps = {job.uid: f"@{job.step} {job.uid[:8]}" for job in lineage.graph.jobs}
+    steps = {job.uid: _name(job, session) for job in lineage.graph.jobs}
     most = None if every_file else _SHOWN
     up = [hop for hop in lineage.hops if hop.distance > 0]
     down = [hop for hop in lineage.hops if hop.distance < 0]
@@ -172,10 +174,10 @@ def render_lineage(lineage: Lineage, title: str, *, every_file: bool = False) ->
         others = count_text(len(lineage.same_content), "other job")
         lines.append(f"  {others} wrote the very same content, the latest {lineage.same_content[0][:8]}")
     for hop in up:
-        lines += ["", _hop_title("made by" if hop.distance == 1 else "before it", hop)]
+        lines += ["", _hop_title("made by" if hop.distance == 1 else "before it", hop, steps)]
         lines += _source_lines(hop.sources, steps, most)
     for hop in down:
-        lines += ["", _hop_title("used by" if hop.distance == -1 else "after it", hop)]
+        lines += ["", _hop_title("used by" if hop.distance == -1 else "after it", hop, steps)]
         lines += _cut_list([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources], most)
         lines += _cut_list([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs], most)
     if not lineage.hops:
@@ -185,9 +187,14 @@ def render_lineage(lineage: Lineage, title: str, *, every_file: bool = False) ->
     return "\n".join(lines) + "\n"
 
 
-def _hop_title(verb: str, hop: Hop) -> str:
+def _name(job: JobLine, session: str | None) -> str:
+    step = f"@{job.step} " if job.session == session else ""
+    return f"{step}{job.uid[:8]}"
+
+
+def _hop_title(verb: str, hop: Hop, names: dict[str, str]) -> str:
     word = outcome(hop.job.state, hop.job.exit_code)
-    return (f"{verb} {paint(f'@{hop.job.step}', 'bold')} {hop.job.uid[:8]}  {time_text(hop.job.started_at)}"
+    return (f"{verb} {paint(names[hop.job.uid], 'bold')}  {time_text(hop.job.started_at)}"
             f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {short_command(hop.job.command)}")
 
 

@@ -23,13 +23,20 @@ _FILES_SHOWN = 40
 
 
 def render_log(lines: Sequence[JobLine]) -> str:
-    """A list of jobs, one line each."""
+    """A list of jobs, one line each; where they are of several sessions, each session has a heading."""
     rows = [(f"@{line.step}", line.uid[:8], time_text(line.started_at), duration_text(line.duration_s),
              outcome(line.state, line.exit_code), f"{line.inputs} in, {line.outputs} out",
              _title(line)) for line in lines]
     columns = width()
     texts = table(rows, right=(3,))
-    return "".join(f"{_painted(cut(text, columns), line)}\n" for text, line in zip(texts, lines, strict=True))
+    headings = len({line.session for line in lines}) > 1
+    session, result = "", ""
+    for text, line in zip(texts, lines, strict=True):
+        if headings and line.session != session:
+            session = line.session
+            result += paint(f"session {session[:8]}", "dim") + "\n"
+        result += f"{_painted(cut(text, columns), line)}\n"
+    return result
 
 
 def _title(line: JobLine) -> str:

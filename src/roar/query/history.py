@@ -38,10 +38,11 @@ class JobFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLine:
-    """What a list shows of a job. `row_id` is its row in the record; the other fields are as in Job."""
+    """What a list shows of a job: its row in the record, the uid of its session, the rest as in Job."""
 
     row_id: int
     uid: str
+    session: str
     step: int
     name: str | None
     command: tuple[str, ...]
@@ -71,12 +72,13 @@ def load_lines(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[Job
 
 
 def _line(database: sqlite3.Connection, job_id: int, runs: tuple[TrackerRun, ...]) -> JobLine:
-    uid, step, name, command, started_at, duration_s, exit_code, state, inputs, outputs = database.execute(
-        "SELECT uid, number, name, command, started_at, duration_s, exit_code, state,"
+    uid, session, step, name, command, started_at, duration_s, exit_code, state, inputs, outputs = database.execute(
+        "SELECT job.uid, session.uid, number, name, command, job.started_at, duration_s, exit_code, state,"
         " (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 1),"
         " (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 2)"
-        " FROM job JOIN step ON step.id = step_id WHERE job.id = ?", (job_id,)).fetchone()
-    return JobLine(row_id=job_id, uid=uid, step=step, name=name, command=tuple(json.loads(command)),
+        " FROM job JOIN step ON step.id = step_id JOIN session ON session.id = session_id WHERE job.id = ?",
+        (job_id,)).fetchone()
+    return JobLine(row_id=job_id, uid=uid, session=session, step=step, name=name, command=tuple(json.loads(command)),
                    started_at=started_at, duration_s=duration_s, exit_code=exit_code, state=state, inputs=inputs,
                    outputs=outputs, tracker_runs=runs)
 

@@ -71,8 +71,9 @@ def _connect(path: str) -> sqlite3.Connection:
     if read_only:
         from urllib.parse import quote  # noqa: PLC0415  only where nothing may be written
 
-        # a write-ahead log cannot be shared there: read the file as it is
-        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?immutable=1", uri=True)
+        # no write-ahead log can be begun there: share one that is there already, else read the file as it is
+        how = "mode=ro" if os.path.exists(f"{path}-wal") else "immutable=1"
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{how}", uri=True)
     else:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
     connection.isolation_level = None
