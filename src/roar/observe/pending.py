@@ -71,9 +71,9 @@ class Pending:
         return replace(self, duration_s=duration_s, exit_code=exit_code, signal=signal, mode=mode, gaps=gaps)
 
     def abandoned(self) -> bool:
-        """Whether the `roar` that ran this job is gone."""
+        """Whether the `roar` that ran this job is gone, and the command is not observed any more."""
         pid, ticks = self.owner
-        return start_ticks(pid) != ticks
+        return start_ticks(pid) != ticks and not is_traced(self.log)
 
     def remove(self) -> None:
         """Forget the evidence, once it is recorded."""
@@ -127,8 +127,23 @@ def _host(values: dict[str, Any] | None) -> Host | None:
     return Host(**{**values, "gpus": tuple(values["gpus"])}) if values else None
 
 
+def is_traced(log: str) -> bool:
+    """Whether a tracer still writes to this event log: the command has outlived its `roar run`."""
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/comm", "rb") as file:
+                if file.read().strip() != b"roar-tracer":
+                    continue
+            with open(f"/proc/{pid}/maps", "rb") as file:
+                if os.fsencode(os.path.realpath(log)) in file.read():
+                    return True
+        except OSError:
+            continue  # it has ended meanwhile, or is another user's
+    return False
+
+
 def find_abandoned(pending_folder: str) -> list[str]:
-    """The folders of jobs whose `roar` is gone, oldest first."""
+    """The folders of abandoned jobs, oldest first."""
     try:
         names = os.listdir(pending_folder)
     except OSError:

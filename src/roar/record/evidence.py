@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roar.analyze.digest import identity
@@ -11,7 +11,7 @@ from roar.analyze.job import Analysis, Surroundings, analyze
 from roar.config import Settings, tracker_switches
 from roar.model import Git, Job, JobState, Tracer
 from roar.observe.code import addition_patch, untracked
-from roar.observe.log import load_trace
+from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace
 from roar.record import digests
@@ -60,6 +60,7 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *
 
     gc.disable()
     began = time.monotonic()
+    pending = _with_end(pending)
     trace = _load(pending)
     database = open_database(workspace.database)
     try:
@@ -76,6 +77,12 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *
         database.close()
     pending.remove()
     return Recorded(job=written, analysis=analysis, recording_s=time.monotonic() - began)
+
+
+def _with_end(pending: Pending) -> Pending:
+    """Where `roar run` did not live to see the command's end, the tracer has noted it."""
+    ended = load_ended(pending.log) if pending.exit_code is None else None
+    return pending if ended is None else replace(pending, exit_code=ended.exit_code, signal=ended.signal)
 
 
 def _load(pending: Pending) -> Trace:
