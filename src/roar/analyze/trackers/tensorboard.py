@@ -11,7 +11,9 @@ Missing: not applicable.
 
 import re
 import shlex
+from collections import Counter
 
+from roar.analyze.fold import Made
 from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
@@ -23,6 +25,8 @@ _LIGHTNING = re.compile(r"version_\d+")
 _LIGHTNING_FILES = ("hparams.yaml", "metrics.csv")
 _STEP = re.compile(r"\d{5}")
 _EMBEDDING_FILES = frozenset({"tensors.tsv", "metadata.tsv", "sprite.png"})
+_ENOUGH = 10
+"""After so many proven event files in one folder, the names of the others there are enough."""
 _PARTS = frozenset({"eval", "test", "train", "val", "validation"})
 
 
@@ -39,17 +43,19 @@ class Tensorboard(Tracker):
     def analyze(self, evidence: Evidence) -> Findings:
         """Event files and what their writers put beside them. They are payloads: scripts do read them again."""
         findings = Findings()
-        folders: set[str] = set()
         written: set[str] = set()
+        proven: Counter[str] = Counter()
         for path in evidence.paths.starting("events.out.tfevents."):
             folder, _, name = path.rpartition("/")
-            if _EVENT_FILE.fullmatch(name) and evidence.owner(path) is None and _is_event_file(evidence, path):
-                folders.add(folder)
-                if evidence.is_symlink(path):
-                    findings.noise(path)
-                elif evidence.was_written(path):
-                    findings.payload(path)
-                    written.add(folder)
+            use = evidence.use(path)
+            if use is None or not use.written or not _EVENT_FILE.fullmatch(name) or evidence.owner(path):
+                continue
+            if use.made is Made.SYMLINK:
+                findings.noise(path)
+            elif proven[folder] >= _ENOUGH or _is_event_file(evidence, path):
+                proven[folder] += 1
+                findings.payload(path)
+                written.add(folder)
         for folder in written:
             _claim_beside(evidence, folder, findings)
         _claim_lightning(evidence, written, findings)
