@@ -20,14 +20,14 @@ from roar.query.history import JobLine
 
 SHORT = 12
 _FILES_SHOWN = 40
+_NARROW = 110
 
 
 def render_log(lines: Sequence[JobLine]) -> str:
     """A list of jobs, one line each; where they are of several sessions, each session has a heading."""
-    rows = [(f"@{line.step}", line.uid[:8], time_text(line.started_at), duration_text(line.duration_s),
-             outcome(line.state, line.exit_code), f"{line.inputs} in, {line.outputs} out",
-             _title(line)) for line in lines]
     columns = width()
+    narrow = columns is not None and columns < _NARROW
+    rows = [_row(line, narrow=narrow) for line in lines]
     texts = table(rows, right=(3,))
     headings = len({line.session for line in lines}) > 1
     session, result = "", ""
@@ -37,6 +37,14 @@ def render_log(lines: Sequence[JobLine]) -> str:
             result += paint(f"session {session[:8]}", "dim") + "\n"
         result += f"{_painted(cut(text, columns), line)}\n"
     return result
+
+
+def _row(line: JobLine, *, narrow: bool) -> tuple[str, ...]:
+    """The columns of one line; without the date and the numbers of files where the command would find no room."""
+    started = time_text(line.started_at)
+    files = () if narrow else (f"{line.inputs} in, {line.outputs} out",)
+    return (f"@{line.step}", line.uid[:8], started[5:16] if narrow else started, duration_text(line.duration_s),
+            outcome(line.state, line.exit_code), *files, _title(line))
 
 
 def _title(line: JobLine) -> str:
