@@ -224,6 +224,7 @@ def test_a_log_that_cannot_be_made_is_no_reason_to_fail(tmp_path):
     traced = tracing.start(["sh", "-c", "exit 9"], log=tmp_path / "no" / "folder")
     assert traced.wait().exit_code == 9
     assert traced.mode == "none"
+    assert traced.gaps == ("nothing was observed: the event log cannot be made (No such file or directory)",)
 
 
 def test_without_the_library_auto_takes_seccomp(tmp_path, monkeypatch):

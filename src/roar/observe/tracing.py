@@ -177,20 +177,23 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
     try:
         os.close(writer)
         traced = _first_message(_Messages(reader, tracer))
-        if traced is None:
-            return _start_untraced(command, (f"{_NOT_OBSERVED}: the tracer failed at its start",))
+        if isinstance(traced, str):
+            return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",))
         traced._take_signals()  # noqa: SLF001  its own module
         return traced
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _first_message(messages: _Messages) -> Traced | None:
-    line = messages.read()
-    kind, _, rest = line.partition(" ")
+def _first_message(messages: _Messages) -> Traced | str:
+    """The command that is about to run, or why the tracer cannot run it."""
+    kind, _, rest = messages.read().partition(" ")
+    if kind == "L":
+        messages.close()
+        return f"the event log cannot be made ({os.strerror(int(rest))})"
     if kind != "S":
         messages.close()
-        return None
+        return "the tracer failed at its start"
     pid, mode, reasons = rest.split(" ", 2)
     gaps = tuple(reason for reason in reasons.split("; ") if reason)
     if mode == "none":
