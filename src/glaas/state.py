@@ -72,8 +72,8 @@ def cookie_name(settings: Settings) -> str:
 def require_same_origin(request: Request) -> None:
     """Refuse what changes something unless this server's own page sent it.
 
-    Browsers say where a request comes from (Origin, Sec-Fetch-Site); one that carries a cookie and says neither is
-    refused too.
+    Browsers say where a request comes from: Sec-Fetch-Site, which no page can forge, or at least Origin. One that says
+    neither is refused too.
 
     Raises:
         ProblemError: 403.
@@ -83,7 +83,7 @@ def require_same_origin(request: Request) -> None:
     origin = request.headers.get("origin")
     site = request.headers.get("sec-fetch-site")
     host = request.headers.get("host", "")
-    if (origin is not None and urlsplit(origin).netloc == host) or (origin is None and site == "same-origin"):
+    if site == "same-origin" or (site is None and origin is not None and urlsplit(origin).netloc == host):
         return
     raise ProblemError(403, "This form was not sent from a page of this server.")
 

@@ -217,6 +217,15 @@ def test_another_sites_form_does_nothing(guarded, origin):
     assert "alice" in client.get("/account").text
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "none"])
+def test_what_the_browser_says_of_the_sender_counts(guarded, site):
+    headers = {"sec-fetch-site": site, "origin": "https://testserver"}
+    data = {"name": "alice", "password": PASSWORD}
+    assert guarded.client.post("/login", data=data, headers=headers).status_code == 403
+    headers = {"sec-fetch-site": "same-origin", "origin": "null"}
+    assert guarded.client.post("/login", data=data, headers=headers, follow_redirects=False).status_code == 303
+
+
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert"])
 def test_signing_in_never_leads_elsewhere(guarded, target):
     assert sign_in(guarded.client, "alice", target=target).headers["location"] == "/"

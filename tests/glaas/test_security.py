@@ -126,7 +126,7 @@ def test_every_answer_keeps_the_browser_in_bounds(client, path):
     assert "unsafe" not in policy
     assert "http" not in policy
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 def test_templates_escape_everything_and_allow_nothing_inline():

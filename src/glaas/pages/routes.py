@@ -60,11 +60,14 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
         raise not_found(f"such page of job {uid}")
     after = cursor_or_422(cursor)
     start = -1 if after is None else after
-    uses = catalog.file_uses(connection, stored.key, Role.INPUT if role == "inputs" else Role.OUTPUT, after=start,
+    reading = role == "inputs"
+    uses = catalog.file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=start,
                              limit=FILES_PAGE)
-    total = stored.inputs if role == "inputs" else stored.outputs
+    find_others = catalog.makers_of if reading else catalog.users_of
+    others = find_others(connection, viewer, [use.digest for use in uses if use.digest], not_job=stored.key)
+    total = stored.inputs if reading else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
-                  next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
+                  others=others, next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
 
 
 @router.get("/compare")

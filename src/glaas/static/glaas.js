@@ -3,7 +3,7 @@
 
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) continue;
-  button.hidden = false;
+  button.classList.add("ready");
   button.addEventListener("click", async () => {
     const word = button.textContent;
     try {
@@ -35,7 +35,8 @@ function makeMovable(graph) {
   const canvas = graph.querySelector(".canvas");
   const svg = canvas.querySelector("svg");
   const whole = { x: 0, y: 0, width: svg.width.baseVal.value, height: svg.height.baseVal.value };
-  const tall = Math.min(Math.max(whole.height, 160), 540);
+  canvas.classList.add("live");
+  const tall = canvas.offsetHeight;
   const view = { x: 0, y: 0, scale: 1 };
 
   function show() {
@@ -64,7 +65,6 @@ function makeMovable(graph) {
     show();
   }
 
-  canvas.classList.add("live");
   graph.querySelector(".tools").hidden = false;
   for (const button of graph.querySelectorAll("[data-zoom]")) {
     button.addEventListener("click", () => {

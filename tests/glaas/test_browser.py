@@ -1,0 +1,177 @@
+"""The pages in a real Chromium: accessible, light, without a shift or a complaint, and usable by keyboard."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import urllib.request
+from importlib.resources import files
+
+import pytest
+from playwright.sync_api import sync_playwright
+from registrations import WANDB_URL, body, digest, digits, grown, job, uid, use
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct horse battery"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+SHIFTS = """
+window.shifts = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) {
+    for (const source of entry.sources) window.shifts.push(`${entry.value} ${source.node && source.node.outerHTML}`);
+  }
+}).observe({type: "layout-shift", buffered: true});
+"""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    executable = shutil.which("chromium")
+    if executable is None:
+        pytest.skip("Debian's chromium is not installed: apt-get install chromium")
+    with sync_playwright() as play:
+        chromium = play.chromium.launch(executable_path=executable, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def glaas(tmp_path_factory):
+    """Address of a server with accounts, the digest of what is registered there, and what to stop."""
+    base = ["--database", f"sqlite:///{tmp_path_factory.mktemp('browser')}/glaas.db"]
+    command = [sys.executable, "-m", "glaas.cli"]
+    subprocess.run([*command, "user", "add", "ada", "--admin", "--password-stdin", *base], check=True, text=True,
+                   input=PASSWORD, capture_output=True)
+    token = subprocess.run([*command, "token", "add", "ada", *base], check=True, text=True, capture_output=True).stdout
+    server = subprocess.Popen([*command, "serve", "--accounts", "--port", "0", *base], text=True,
+                              stdout=subprocess.PIPE)
+    url = server.stdout.readline().split()[-1].rstrip("/")
+    many = job(9, step=9, inputs=tuple(use(f"in/{n}.csv") for n in range(300)),
+               outputs=tuple(use(f"out/{n}.csv") for n in range(300)))
+    registration = grown(digits(), many)
+    request = urllib.request.Request(f"{url}/api/v1/sessions", data=body(registration), headers={
+        "content-type": "application/json", "authorization": f"Bearer {token.strip()}"})
+    with urllib.request.urlopen(request) as answer:
+        dag = json.load(answer)["dag"]
+    yield url, dag
+    server.send_signal(signal.SIGTERM)
+    server.wait(20)
+    server.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(browser, glaas):
+    """The cookies of a person who has signed in through the form."""
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{glaas[0]}/login?next=/account")
+    page.get_by_label("Name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="ada").wait_for()
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+def paths(dag):
+    return ["/", f"/jobs/{uid(2)}", f"/jobs/{uid(3)}", f"/jobs/{uid(9)}/inputs", f"/dag/{dag}", "/search",
+            f"/artifacts/{digest('model.pt')}", f"/artifacts/{digits().datasets[0].digest}", "/tracker-runs",
+            "/search?q=python", f"/compare?a={uid(2)}&b={uid(3)}", "/account", "/device", "/nowhere"]
+
+
+@pytest.mark.parametrize("look", ["light", "dark", "narrow"])
+def test_every_page_is_accessible_and_quiet(browser, glaas, signed_in, look):
+    url, dag = glaas
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+    context = browser.new_context(
+        storage_state=signed_in, color_scheme="dark" if look == "dark" else "light", reduced_motion="reduce",
+        viewport={"width": 360, "height": 740} if look == "narrow" else {"width": 1280, "height": 900})
+    page = context.new_page()
+    page.add_init_script(SHIFTS)
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.append(request.url) if not request.url.startswith(url) else None)
+    for path in paths(dag):
+        page.goto(url + path)
+        assert [text for text in said if "404" not in text] == [], path
+        assert page.evaluate("window.shifts.map((text) => text.slice(0, 200))") == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+        page.evaluate(axe)
+        found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
+        assert [(v["id"], v["nodes"][0]["html"][:200], v["nodes"][0]["failureSummary"]) for v in found["violations"]
+                ] == [], path
+    context.close()
+
+
+def test_the_job_page_is_light(browser, glaas, signed_in):
+    context = browser.new_context(storage_state=signed_in)
+    page = context.new_page()
+    client = context.new_cdp_session(page)
+    client.send("Network.enable")
+    sizes = []
+    client.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
+    page.goto(f"{glaas[0]}/jobs/{uid(9)}", wait_until="networkidle")
+    assert len(sizes) >= 3
+    assert sum(sizes) <= 60_000, sizes
+    context.close()
+
+
+def test_without_javascript_everything_is_there(browser, glaas, signed_in):
+    context = browser.new_context(storage_state=signed_in, java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{glaas[0]}/jobs/{uid(2)}")
+    assert page.get_by_role("link", name="View in W&B").get_attribute("href") == WANDB_URL
+    assert page.get_by_role("button", name="Copy").count() == 0
+    page.goto(f"{glaas[0]}/dag/{glaas[1]}")
+    page.locator("svg a").filter(has_text="model.pt").first.click()
+    page.get_by_role("heading", name="model.pt").wait_for()
+    context.close()
+
+
+def test_a_graph_by_mouse_and_keyboard(browser, glaas, signed_in):
+    context = browser.new_context(storage_state=signed_in)
+    page = context.new_page()
+    page.goto(f"{glaas[0]}/dag/{glaas[1]}")
+    svg = page.locator(".canvas svg")
+    views = [svg.get_attribute("viewBox")]
+
+    def changed():
+        views.append(svg.get_attribute("viewBox"))
+        return views[-1] != views[-2]
+
+    page.get_by_role("button", name="Zoom in").click()
+    assert changed()
+    page.locator(".canvas").focus()
+    page.keyboard.press("ArrowRight")
+    assert changed()
+    box = page.locator(".canvas").bounding_box()
+    page.mouse.move(box["x"] + 300, box["y"] + 15)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 380, box["y"] + 55, steps=4)
+    page.mouse.up()
+    assert changed()
+    assert page.url.endswith(glaas[1])
+    page.get_by_role("button", name="Fit").click()
+    page.locator("svg a").filter(has_text="train.py").last.click()
+    page.wait_for_url(re.compile("/(jobs|artifacts)/"))
+    page.keyboard.press("/")
+    page.keyboard.type(WANDB_URL)
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/jobs/{uid(2)}")
+    context.close()
+
+
+def test_the_copy_button_copies(browser, glaas, signed_in):
+    context = browser.new_context(storage_state=signed_in, permissions=["clipboard-read", "clipboard-write"])
+    page = context.new_page()
+    page.goto(f"{glaas[0]}/jobs/{uid(2)}")
+    button = page.locator(".run.offline").get_by_role("button", name="Copy")
+    button.click()
+    assert button.text_content() == "Copied"
+    assert page.evaluate("navigator.clipboard.readText()").startswith("wandb sync wandb/offline-run-")
+    context.close()
