@@ -1,30 +1,76 @@
 """Run all benchmarks, or those named: every figure is a ratio of commands timed in turn within one run.
 
-usage: run.py [NAME...]      a NAME is a file of this folder without `.py`; --list prints them
+usage: run.py [--write] [NAME...]      a NAME is a file of this folder without `.py`; --list prints them
+
+--write makes docs/benchmarks.md of what they print. Peers stand beside roar where ROAR_CLI and REPROZIP name their
+programs, each installed in an environment of its own.
 """
 
+import ast
+import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+PAGE = HERE.parent / "docs" / "benchmarks.md"
+INTRODUCTION = """# What it costs
+
+Written by `make bench ARGS=--write`. Every figure is a ratio of commands that were timed in turn within one run on one
+machine, or a time taken beside another; absolute times say little on another machine.
+
+Measured on {cpu}, {cpus} processors, Linux {kernel}, Python {python}.
+"""
+
+
+def processor() -> str:
+    """The processor's own name."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def run(name: str) -> tuple[int, str]:
+    """Exit status and output of one benchmark, shown while it comes."""
+    lines = []
+    with subprocess.Popen([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    return process.returncode, "".join(lines)
+
+
+def section(name: str, output: str) -> str:
+    """A part of the page: what the benchmark says of itself, and what it printed."""
+    about = (ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or name).partition("\n\n")[0]
+    table = any(line.startswith("|") for line in output.splitlines())
+    body = output.strip() if table else f"```text\n{output.rstrip()}\n```"
+    return f"\n## `benchmarks/{name}.py`\n\n{about}\n\n{body}\n"
 
 
 def main() -> int:
     """Start each benchmark in an interpreter of its own; return 1 when one of them failed."""
-    names = sorted(path.stem for path in HERE.glob("*.py") if path.stem not in {"run", "timing"})
+    names = sorted(path.stem for path in HERE.glob("*.py") if path.stem != "run")
     if "--list" in sys.argv[1:]:
         print(*names, sep="\n")
         return 0
-    chosen = sys.argv[1:] or names
+    chosen = [word for word in sys.argv[1:] if word != "--write"] or names
     unknown = [name for name in chosen if name not in names]
     if unknown:
         print(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
+    page = INTRODUCTION.format(cpu=processor(), cpus=os.cpu_count(), kernel=platform.release(),
+                               python=platform.python_version())
     failed = 0
     for name in chosen:
         print(f"\n## {name}\n", flush=True)
-        failed += subprocess.run([sys.executable, HERE / f"{name}.py"], check=False).returncode != 0
+        status, output = run(name)
+        failed += status != 0
+        page += section(name, output)
+    if "--write" in sys.argv[1:] and not failed:
+        PAGE.write_text(page)
     return int(failed > 0)
 
 
