@@ -365,12 +365,20 @@ static void let_streams_go(void)
         close(null);
 }
 
+/* Guard and supervisor must not be found by the command's own words: `pkill -9 -f train.py` is not meant for them. */
+static void hide_command(void)
+{
+    for (char **word = options.command; *word; word++)
+        memset(*word, 0, strlen(*word));
+}
+
 static void supervise(void)
 {
     int socket = -1;
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (start_command(&socket) < 0)
         _exit(125);
+    hide_command();
     log_header->command_pid = shared->command;
     if (write(socket, "g", 1) != 1)
         _exit(125);
@@ -399,6 +407,7 @@ static void leave_terminal_signals(void)
 
 static void guard(pid_t supervisor)
 {
+    hide_command();
     for (;;) {
         int status;
         pid_t pid = waitpid(-1, &status, __WALL);

@@ -304,6 +304,31 @@ def test_console_lines_and_environment_of_children(mode, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_secrets_do_not_reach_the_log(mode, tmp_path, monkeypatch):
+    monkeypatch.setenv("STORY_URL", "https://me:hunter2@host.example/")
+    log = tmp_path / "log"
+    script = "sleep 0 & python3 -c 'print(1)' --password hunter2 API_TOKEN=hunter2 --token=hunter2 >/dev/null; wait"
+    traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode)
+    traced.wait()
+    log.unlink()
+    monkeypatch.setenv("SECRET", "hunter2")
+    traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode,
+                           environment_names=["STORY_URL", "SECRET"])  # fmt: skip
+    assert traced.wait().exit_code == 0
+    assert b"--password" in log.read_bytes()
+    assert b"hunter2" not in log.read_bytes()
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_tracer_is_not_found_by_the_commands_words(mode, tmp_path):
+    """A job that cleans up with `pkill -9 -f` must not take guard and supervisor with it."""
+    script = f"pgrep -f 'zebra-wor[d]' > {tmp_path}/found; echo $$ > {tmp_path}/own"
+    _, ended, _ = run(["sh", "-c", script, "zebra-word"], tmp_path, mode)
+    assert ended.exit_code == 0
+    assert (tmp_path / "found").read_text() == (tmp_path / "own").read_text()
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_console_lines_are_bounded(mode, tmp_path):
     program = "import sys\nfor i in range(20000): print(f'http://example.org/{i}', 'x' * 5000, file=sys.stderr)"
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
