@@ -389,3 +389,43 @@ def test_colours_only_where_they_are_wanted(desk):
     assert "\x1b[" not in desk.roar("log").stdout
     assert "\x1b[32m" in desk.roar("log", env={"NO_COLOR": "", "FORCE_COLOR": "1"}).stdout
     assert "\x1b[" not in desk.roar("log", env={"NO_COLOR": "1", "FORCE_COLOR": "1"}).stdout
+
+
+def test_the_checklist_ticks_only_what_was_checked(copy, desk):
+    def items(status):
+        done = desk.roar("status", "--checklist", "--json", status=status)
+        return {item["title"]: item for item in json.loads(done.stdout)["checklist"]}
+
+    desk.write("raw2", "x")
+    copy("raw", "data", "1")
+    found = items(1)
+    assert found["the code is in a commit"]["passed"] is True
+    assert found["the commits are on a remote"]["passed"] is False
+    assert found["the commits are on a remote"]["hint"] == "git push"
+    assert found["every root input has a source"]["problems"] == ["raw has no known source"]
+    assert found["the environment is known"]["passed"] is True
+    desk.roar("label", "raw", "source=https://example.org/raw")
+    remote = desk.root.parent / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    desk.git("remote", "add", "origin", str(remote))
+    desk.git("push", "-q", "origin", "main")
+    assert all(item["passed"] for item in items(0).values())
+    assert "[ ]" not in desk.roar("status", "--checklist").stdout
+    desk.write("append.py", COPY + "\n# changed\n")
+    copy("raw", "data", "1")
+    assert items(1)["the code is in a commit"]["hint"] == "git add -A && git commit && roar run @1"
+    desk.write("data", "by hand")
+    assert items(1)["the outputs are up to date"]["problems"] == ["data: no longer what @1 wrote"]
+    desk.roar("label", "@1", "key=https://user:hunter2secret@example.org/x")
+    assert items(1)["no secrets that the rules of redaction know"]["passed"] is False
+
+
+def test_an_input_that_git_tracks_has_its_source_there(desk):
+    desk.write("append.py", COPY)
+    desk.write("raw", "raw")
+    desk.init()
+    desk.roar("run", sys.executable, "append.py", "raw", "data", "")
+    done = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+    found = {item["title"]: item["passed"] for item in done["checklist"]}
+    assert found["every root input has a source"] is True
+    assert found["the commits are on a remote"] is False

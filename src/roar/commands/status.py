@@ -1,5 +1,6 @@
 """`roar status`: this session at a glance, and which outputs are stale, changed or gone."""
 
+import sqlite3
 import sys
 
 from roar.commands.arguments import Parser
@@ -9,6 +10,7 @@ from roar.present.artifacts import render_status
 from roar.query.freshness import load_status
 from roar.query.references import find_current_session
 from roar.query.sessions import load_session
+from roar.workspace import Workspace
 
 
 def parser() -> Parser:
@@ -16,6 +18,8 @@ def parser() -> Parser:
     result = Parser("status", "Show this session: steps that did not end well, and outputs that are stale (an input"
                     " of their job has changed since), changed (no longer what the job wrote) or gone.")
     result.add_argument("--all", action="store_true", help="cut no list")
+    result.add_argument("--checklist", action="store_true",
+                        help="check instead whether someone else could make this session again; exit status 1 if not")
     result.add_json()
     return result
 
@@ -32,6 +36,8 @@ def main(argv: list[str]) -> int:
         else:
             print("No job has been recorded yet: roar run COMMAND")
         return 0
+    if arguments.checklist:
+        return _checklist(workspace, database, current.row_id, as_json=arguments.json)
     session = load_session(database, current.row_id)
     status = load_status(database, workspace, current.row_id)
     if arguments.json:
@@ -43,3 +49,16 @@ def main(argv: list[str]) -> int:
     else:
         sys.stdout.write(render_status(session, status, len(pending), everything=arguments.all))
     return 0
+
+
+def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int, *, as_json: bool) -> int:
+    from roar.present.checklist import render_checklist  # noqa: PLC0415  starts git: only when asked
+    from roar.query.checklist import check_reproducibility  # noqa: PLC0415
+    from roar.query.sessions import load_publishable  # noqa: PLC0415
+
+    items = check_reproducibility(database, workspace, load_publishable(database, session).jobs)
+    if as_json:
+        print_json({"checklist": items})
+    else:
+        sys.stdout.write(render_checklist(items))
+    return 0 if all(item.passed for item in items) else 1

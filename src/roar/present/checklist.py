@@ -1,0 +1,22 @@
+"""The reproducibility checklist as text."""
+
+from collections.abc import Sequence
+
+from roar.present.text import paint, printable
+from roar.query.checklist import Item
+
+_SHOWN = 5
+
+
+def render_checklist(items: Sequence[Item]) -> str:
+    """One line for each item, what is wrong below it, and the command that mends it."""
+    lines = []
+    for item in items:
+        mark = {True: paint("[x]", "green"), False: paint("[ ]", "red"), None: paint("[?]", "yellow")}[item.passed]
+        lines.append(f"{mark} {item.title}")
+        lines += [f"      {printable(problem)}" for problem in item.problems[:_SHOWN]]
+        if len(item.problems) > _SHOWN:
+            lines.append(f"      … and {len(item.problems) - _SHOWN:,} more: --json")
+        if item.hint:
+            lines.append(f"      try: {printable(item.hint)}")
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,190 @@
+"""Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
+
+import os
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from roar.model import Job
+from roar.observe.redaction import redact_command, redact_text
+from roar.query.freshness import Freshness, load_status
+from roar.query.jobs import load_blob
+from roar.query.roots import Root, find_roots
+from roar.query.sessions import session_of
+from roar.record.database import encoded
+from roar.workspace import Workspace
+
+_COMMIT = "git add -A && git commit"
+SOURCE_LABEL = "source"
+"""The label on an artifact that says where it can be had: `roar label PATH source=URL`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One line of the checklist.
+
+    Attributes:
+        title: what was checked.
+        passed: None where it could not be checked.
+        problems: what is wrong, one phrase each.
+        hint: the command that mends it.
+    """
+
+    title: str
+    passed: bool | None
+    problems: tuple[str, ...] = ()
+    hint: str | None = None
+
+
+def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> list[Item]:
+    """Check jobs (in the order they started) as they are recorded, with git and the files as they are now."""
+    latest = _latest(jobs)
+    row_ids = [_row_id(database, job.uid) for job in jobs]
+    return [
+        _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
+        _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
+        _check("the code is in a commit", latest, _committed, lambda job: f"{_COMMIT} && roar run @{job.step}"),
+        _pushed(workspace, latest),
+        _sourced(database, workspace, find_roots(database, row_ids)),
+        _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
+        _fresh(database, workspace, row_ids),
+        _without_secrets(database, jobs),
+    ]
+
+
+def _latest(jobs: Sequence[Job]) -> list[Job]:
+    """The last job of each step: the earlier ones were superseded."""
+    return sorted({(job.command, job.cwd): job for job in jobs}.values(), key=lambda job: job.step)
+
+
+def _row_id(database: sqlite3.Connection, uid: str) -> int:
+    row_id: int = database.execute("SELECT id FROM job WHERE uid = ?", (uid,)).fetchone()[0]
+    return row_id
+
+
+def _check(title: str, jobs: Iterable[Job], problem: Callable[[Job], str | None], mend: Callable[[Job], str]) -> Item:
+    """An item that holds for each job by itself."""
+    found = [(job, text) for job in jobs if (text := problem(job)) is not None]
+    return Item(title=title, passed=not found, problems=tuple(f"@{job.step} {text}" for job, text in found),
+                hint=mend(found[0][0]) if found else None)
+
+
+def _ended(job: Job) -> str | None:
+    return None if job.exit_code == 0 else f"{job.state} with exit status {job.exit_code}"
+
+
+def _observed(job: Job) -> str | None:
+    if job.tracer.mode == "none":
+        return "was not observed at all"
+    return f"may have missed {', '.join(job.tracer.gaps)}" if job.tracer.gaps else None
+
+
+def _committed(job: Job) -> str | None:
+    if job.git is None:
+        return "ran outside any git repository"
+    if job.git.commit is None:
+        return "ran before the first commit"
+    return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
+
+
+def _environment(job: Job) -> str | None:
+    if job.host is None:
+        return "has no facts about its machine"
+    program = os.path.basename(job.command[0])
+    if program.startswith(("python", "pypy")) and job.python is None:
+        return "is Python, but its version and packages are not known"
+    return None
+
+
+def _pushed(workspace: Workspace, jobs: Iterable[Job]) -> Item:
+    """Each commit must be in some branch of a remote, as far as this clone knows."""
+    title = "the commits are on a remote"
+    commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
+    if not commits:
+        return Item(title=title, passed=None, problems=("there is no commit",), hint=f"git init && {_COMMIT}")
+    problems: list[str] = []
+    unknown: list[str] = []
+    for commit, job in commits.items():
+        branches = _remote_branches(workspace.absolute(job.cwd), commit)
+        if branches is None:
+            unknown.append(f"{commit[:12]} of @{job.step} is not in the repository here")
+        elif not branches:
+            problems.append(f"{commit[:12]} of @{job.step} is in no branch of a remote")
+    passed = False if problems else None if unknown else True
+    return Item(title=title, passed=passed, problems=(*problems, *unknown),
+                hint="git push" if problems else "git fetch --all" if unknown else None)
+
+
+def _remote_branches(folder: str, commit: str) -> str | None:
+    """The remote branches that hold a commit; None where git does not know it."""
+    if not os.path.isdir(folder):
+        return None
+    try:
+        done = subprocess.run(["git", "branch", "--remotes", "--contains", commit], cwd=folder, capture_output=True,
+                              text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root]) -> Item:
+    """A root input is sourced if a recorded job made it, git tracks it as it was, or a label says where it is from."""
+    open_roots = [root for root in roots if root.made_by is None and not _has_source(database, root)
+                  and not _is_in_git(workspace, root)]
+    problems = tuple(f"{root.path} has no known source" for root in open_roots)
+    path = open_roots[0].path if open_roots else ""
+    return Item(title="every root input has a source", passed=not problems, problems=problems,
+                hint=f"roar label {path} {SOURCE_LABEL}=URL" if problems else None)
+
+
+def _has_source(database: sqlite3.Connection, root: Root) -> bool:
+    if root.digest is None:
+        return False
+    return database.execute(
+        "SELECT 1 FROM label JOIN artifact ON artifact.id = artifact_id WHERE digest = ? AND key = CAST(? AS TEXT)",
+        (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
+
+
+def _is_in_git(workspace: Workspace, root: Root) -> bool:
+    """Whether git tracks the path, and its content is that of the last commit."""
+    path = workspace.absolute(root.path)
+    folder = path if root.path.endswith("/") else os.path.dirname(path)
+    if not os.path.isdir(folder):
+        return False
+    try:
+        tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "--", path], cwd=folder, capture_output=True,
+                                 check=False)
+        clean = subprocess.run(["git", "status", "--porcelain", "--ignored", "--", path], cwd=folder,
+                               capture_output=True, check=False)
+    except OSError:
+        return False
+    return tracked.returncode == 0 and clean.returncode == 0 and not clean.stdout.strip()
+
+
+def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence[int]) -> Item:
+    """No output of the session may be stale or changed; what is gone can be made again."""
+    title = "the outputs are up to date"
+    if not row_ids:
+        return Item(title=title, passed=None, problems=("there is no job",))
+    status = load_status(database, workspace, session_of(database, row_ids[-1]))
+    wrong = [output for output in status.outputs if output.freshness in {Freshness.STALE, Freshness.CHANGED}]
+    return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
+                hint=f"roar run @{wrong[0].step}" if wrong else None)
+
+
+def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:
+    """Commands, names, labels and patches are looked through once more with the rules that redact them."""
+    problems = []
+    for job in jobs:
+        texts = {"name": job.name or "", **{f"label {key}": value for key, value in job.labels.items()}}
+        places = [place for place, text in texts.items() if redact_text(text) != text]
+        if redact_command(job.command) != job.command:
+            places.append("command")
+        if job.git is not None and job.git.patch is not None:
+            patch = (load_blob(database, job.git.patch) or b"").decode("utf-8", "surrogateescape")
+            if redact_text(patch) != patch:
+                places.append("patch of uncommitted changes")
+        problems += [f"@{job.step} seems to hold a secret in its {place}" for place in places]
+    return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
+                hint="roar pop, and give the secret by an environment variable" if problems else None)
