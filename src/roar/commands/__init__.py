@@ -17,6 +17,7 @@ VERBS: dict[str, dict[str, str]] = {
         "lineage": "what an artifact was made from, and what was made of it",
         "inputs": "the root inputs, and which of them nothing recorded produced",
         "diff": "what differs between two jobs, the likely cause first",
+        "reproduce": "what it takes to make something again; --run does it and compares",
     },
     "share": {
         "register": "publish a session, job or artifact's lineage to a glaas server",

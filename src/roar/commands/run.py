@@ -17,7 +17,7 @@ from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
-from roar.observe.redaction import redact_command
+from roar.observe.redaction import REDACTED, redact_command
 from roar.observe.tracing import Ended, Traced, start
 from roar.workspace import Workspace, find_workspace, open_workspace
 
@@ -251,7 +251,11 @@ def _again(workspace: Workspace, request: Request) -> Request:
 
     command, cwd = load_step_command(workspace, request.command[0])
     os.chdir(cwd)
-    return replace(request, command=changed(command, request.command[1:]))
+    wanted = changed(command, request.command[1:])
+    if any(REDACTED in word for word in wanted):
+        raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
+                         hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
+    return replace(request, command=wanted)
 
 
 def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:

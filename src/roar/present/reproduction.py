@@ -1,0 +1,46 @@
+"""A plan, and how its outcome compares, as text."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from roar.present.text import command_text, count_text, paint, printable, size_text
+from roar.query.reproduction import Plan
+
+SHOWN = 20
+
+
+class Compared(NamedTuple):
+    """One output of a reproduction: `same`, `differs` or `missing`."""
+
+    path: str
+    outcome: str
+    digest: str | None
+    found: str | None
+
+
+def render_plan(plan: Plan) -> str:
+    """The steps to take, in order, for a person to read or to follow by hand."""
+    lines = [paint(f"{count_text(len(plan.jobs), 'job')} to run again", "bold")]
+    if plan.roots:
+        lines.append("before: have these inputs in place")
+        lines += [f"  {(root.digest or 'unknown')[:12]}  {size_text(root.size):>9}  {printable(root.path)}"
+                  for root in plan.roots[:SHOWN]]
+        if len(plan.roots) > SHOWN:
+            lines.append(f"  … and {len(plan.roots) - SHOWN} more: roar reproduce --json")
+    for job in plan.jobs:
+        lines.append(f"@{job.step} {job.uid[:8]}")
+        if job.git is not None and job.git.commit is not None:
+            patch = ", then the recorded patch" if job.git.patch else ""
+            lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
+        lines.append(f"  {'' if job.cwd == '.' else f'cd {printable(job.cwd)} && '}{command_text(job.command)}")
+    lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
+    lines += [f"note: {sentence}" for sentence in plan.doubts]
+    return "\n".join(lines) + "\n"
+
+
+def render_compared(results: Sequence[Compared]) -> str:
+    """Each output that was compared, the differing ones first."""
+    order = sorted(results, key=lambda result: (result.outcome == "same", result.path))
+    lines = [f"  {result.outcome:<8} {(result.digest or '')[:12]} {printable(result.path)}" for result in order]
+    same = sum(result.outcome == "same" for result in results)
+    return "\n".join([*lines, f"{same} of {count_text(len(results), 'output')} came out the same"]) + "\n"

@@ -1,0 +1,66 @@
+"""What it takes to make an artifact again: the jobs in order, their code, and what has to be there before."""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from roar.model import FileUse, Job
+from roar.observe.redaction import REDACTED
+from roar.query.jobs import iter_jobs, load_blob
+from roar.query.references import Reference
+from roar.query.roots import Root, find_roots, jobs_behind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How to reproduce something.
+
+    Attributes:
+        jobs: in the order in which they ran.
+        roots: what has to be there before the first of them.
+        wanted: the outputs that a reproduction is compared with, the last version of each path.
+        obstacles: why it cannot be carried out, one full sentence each; none when it can.
+        doubts: what may make a difference, one full sentence each.
+    """
+
+    jobs: tuple[Job, ...]
+    roots: tuple[Root, ...]
+    wanted: tuple[FileUse, ...]
+    obstacles: tuple[str, ...]
+    doubts: tuple[str, ...]
+
+
+def load_plan(database: sqlite3.Connection, found: Reference) -> Plan:
+    """The plan for an artifact, a job, a session or the job of a tracker run."""
+    rows = sorted(jobs_behind(database, found))
+    jobs = tuple(sorted(iter_jobs(database, rows), key=lambda job: job.started_at))
+    roots = tuple(find_roots(database, rows))
+    wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
+    return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
+                obstacles=tuple(_obstacles(jobs, roots)), doubts=tuple(_doubts(jobs)))
+
+
+def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
+    """The uncommitted changes that the job ran with, None for a clean tree."""
+    return load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
+
+
+def _obstacles(jobs: Sequence[Job], roots: Sequence[Root]) -> list[str]:
+    found = [] if jobs else ["No recorded job made it."]
+    found += [f"The command of @{job.step} {job.uid[:8]} holds a secret that was not stored."
+              for job in jobs if any(REDACTED in word for word in job.command)]
+    found += [f"The content of {root.path} when it was read is not known." for root in roots if root.digest is None]
+    found += [f"@{job.step} {job.uid[:8]} ran before the first commit of its repository."
+              for job in jobs if job.git is not None and job.git.commit is None]
+    return found
+
+
+def _doubts(jobs: Sequence[Job]) -> list[str]:
+    found = [f"@{job.step} {job.uid[:8]} did not end well (exit status {job.exit_code})."
+             for job in jobs if job.exit_code]
+    found += [f"@{job.step} {job.uid[:8]} was not seen whole: {', '.join(job.tracer.gaps)}."
+              for job in jobs if job.tracer.gaps]
+    versions = sorted({job.python.version for job in jobs if job.python is not None})
+    if len(versions) > 1:
+        found.append(f"The jobs ran with different versions of Python: {', '.join(versions)}.")
+    return found

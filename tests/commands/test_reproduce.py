@@ -1,0 +1,82 @@
+"""Making recorded things again, for real."""
+
+import sys
+
+import pytest
+
+PREPARE = "open('mid.txt', 'w').write(open('raw.txt').read().upper())\n"
+TRAIN = "import sys\nopen('model.txt', 'w').write(open('mid.txt').read() * int(sys.argv[1]))\n"
+
+
+@pytest.fixture
+def trained(desk):
+    desk.write("prepare.py", PREPARE)
+    desk.write("train.py", TRAIN)
+    desk.write(".gitignore", "*.txt\n")
+    desk.init()
+    desk.write("raw.txt", "data")
+    desk.roar("run", "python", "prepare.py")
+    desk.write("train.py", TRAIN + "# not committed\n")
+    desk.roar("run", "python", "train.py", "3")
+    return desk
+
+
+def test_the_plan_names_code_inputs_and_commands(trained):
+    said = trained.roar("reproduce", "model.txt").stdout
+    assert "2 jobs to run again" in said
+    assert "raw.txt" in said
+    assert f"git checkout {trained.git('rev-parse', 'HEAD')[:12]}\n" in said
+    assert "then the recorded patch" in said
+    assert said.index("python prepare.py") < said.index("python train.py 3")
+    plan = trained.json("reproduce", "model.txt")
+    assert [job["command"][1] for job in plan["jobs"]] == ["prepare.py", "train.py"]
+    assert [root["path"] for root in plan["roots"]] == ["raw.txt"]
+
+
+def test_carrying_it_out_gives_the_same_digests(trained, tmp_path):
+    trained.write("train.py", "raise SystemExit('changed since')\n")
+    (trained.root / "model.txt").unlink()
+    digest = trained.job("@2")["outputs"][0]["digest"]
+    done = trained.roar("reproduce", digest[:12], "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+    assert (tmp_path / "again" / "model.txt").read_text() == "DATADATADATA"
+
+
+def test_an_output_that_differs_is_named(desk, tmp_path):
+    desk.write("roll.py", "import os\nopen('dice.txt', 'w').write(os.urandom(8).hex())\n")
+    desk.init()
+    desk.roar("run", "python", "roll.py")
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"), status=1)
+    assert "differs" in done.stdout
+    assert "0 of 1 output" in done.stdout
+
+
+def test_without_a_repository_the_script_is_an_input(desk):
+    desk.write("a.py", "open('o', 'w').write('x')\n")
+    desk.roar("run", "python", "a.py")
+    done = desk.roar("reproduce", "o", "--run")
+    assert "1 of 1 output came out the same" in done.stdout
+    assert (desk.root.parent / "project-reproduced" / "o").read_text() == "x"
+
+
+def test_an_input_that_is_no_longer_the_recorded_one_stops_it(trained, tmp_path):
+    trained.write("raw.txt", "other")
+    done = trained.roar("reproduce", "@2", "--run", "--into", str(tmp_path / "again"), status=1)
+    assert "raw.txt no longer holds the content that was read" in done.stderr
+
+
+def test_a_secret_that_was_not_stored_stops_it(desk):
+    desk.roar("run", sys.executable, "-c", "open('o', 'w').write('x')", "--token", "hunter2hunter2")
+    done = desk.roar("reproduce", "@1", status=1)
+    assert "holds a secret that was not stored" in done.stdout
+    done = desk.roar("reproduce", "@1", "--run", status=1)
+    assert "cannot be reproduced" in done.stderr
+    done = desk.roar("run", "@1", status=2)
+    assert "held a secret, which is not stored" in done.stderr
+    desk.roar("run", "@1", "--token", "again")
+
+
+def test_what_no_job_made(desk):
+    desk.write("a", "x")
+    desk.roar("run", "cat", "a")
+    assert "No recorded job made it" in desk.roar("reproduce", "a", status=1).stdout
