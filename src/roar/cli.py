@@ -33,6 +33,13 @@ def main(argv: list[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return 141
+    except Exception as error:
+        told = _about_the_record(error)
+        if told is None:
+            raise
+        _flush_answer()
+        _complain(told)
+        return told.exit_status
     return status
 
 
@@ -73,6 +80,17 @@ def _unknown_verb(verb: str) -> UsageError:
     close = get_close_matches(verb, known, n=3, cutoff=0.5)
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"roar has no verb {verb!r}.{meant}", hint=f"roar {close[0]} --help" if close else "roar --help")
+
+
+def _about_the_record(error: Exception) -> RoarError | None:
+    """An error of SQLite about the record's file, which any question to it may meet; None for every other error."""
+    sqlite3 = sys.modules.get("sqlite3")
+    if sqlite3 is None or not isinstance(error, sqlite3.Error):
+        return None
+    from roar.record.database import is_about_the_file, translated  # noqa: PLC0415  only for an error
+    from roar.workspace import find_workspace  # noqa: PLC0415
+
+    return translated(error, find_workspace().database) if is_about_the_file(error) else None
 
 
 def _complain(error: RoarError) -> None:

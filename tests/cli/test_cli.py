@@ -67,6 +67,27 @@ def test_a_broken_record_is_named(desk):
     assert done.stderr.startswith(f"roar: {database} is broken: ")
 
 
+def test_a_record_damaged_in_the_middle_is_named(desk):
+    desk.roar("run", "true")
+    database = desk.root / ".roar" / "roar.db"
+    content = bytearray(database.read_bytes())
+    content[4096:] = b"\xff" * (len(content) - 4096)
+    database.write_bytes(content)
+    done = desk.roar("show", status=1)
+    assert done.stderr.startswith(f"roar: {database} is broken: ")
+    assert "Traceback" not in done.stderr
+    checked = desk.roar("doctor", status=1)
+    assert "wrong record" in checked.stdout
+
+
+def test_a_mistake_of_ours_keeps_its_traceback(desk):
+    code = ("import sqlite3, roar.cli\ndef broken(arguments): sqlite3.connect(':memory:').execute('SELECT ?')\n"
+            "roar.cli._dispatch = broken\nroar.cli.main([])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "Traceback" in done.stderr
+    assert "ProgrammingError" in done.stderr
+
+
 def test_a_closed_pipe_is_quiet(desk):
     desk.roar("init")
     for number in range(3):

@@ -431,3 +431,27 @@ def test_an_input_that_git_tracks_has_its_source_there(desk):
     found = {item["title"]: item["passed"] for item in done["checklist"]}
     assert found["every root input has a source"] is True
     assert found["the commits are on a remote"] is False
+
+
+def test_commands_that_run_at_the_same_time_are_all_recorded(desk):
+    running = [desk.start("run", "-q", "sh", "-c", f"echo {number} > f{number}") for number in range(8)]
+    assert [process.wait(60) for process in running] == [0] * 8
+    jobs = desk.json("log")["jobs"]
+    assert sorted(job["step"] for job in jobs) == list(range(1, 9))
+    assert {use["path"] for job in jobs for use in job["outputs"]} == {f"f{number}" for number in range(8)}
+
+
+def test_a_read_only_record_is_read(desk):
+    """Root may write everywhere, so this asks as another user."""
+    if os.geteuid() != 0 or which("setpriv") is None:
+        pytest.skip("needs root and setpriv")
+    desk.roar("run", "true")
+    for folder in (desk.root, *desk.root.parents):
+        if os.stat(folder).st_uid == 0 and not os.stat(folder).st_mode & 0o005:
+            os.chmod(folder, 0o755)
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *desk.program, "log"],
+                          cwd=desk.root, env=desk.env, capture_output=True, text=True, check=False)
+    if "No module named" in done.stderr or "Permission denied" in done.stderr.partition("roar:")[0]:
+        pytest.skip("the interpreter is not readable by other users here")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("@1 ")

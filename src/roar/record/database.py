@@ -29,7 +29,7 @@ def open_database(path: str) -> sqlite3.Connection:
         connection = _connect(path)
         _prepare(connection, path)
     except sqlite3.Error as error:
-        raise _translated(error, path) from error
+        raise translated(error, path) from error
     return connection
 
 
@@ -39,15 +39,15 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     try:
         connection.execute("BEGIN IMMEDIATE")
     except sqlite3.Error as error:
-        raise _translated(error, _path_of(connection)) from error
+        raise translated(error, _path_of(connection)) from error
     try:
         yield connection
         connection.execute("COMMIT")
     except BaseException as error:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
-        if isinstance(error, sqlite3.OperationalError):
-            raise _translated(error, _path_of(connection)) from error
+        if isinstance(error, sqlite3.Error) and is_about_the_file(error):
+            raise translated(error, _path_of(connection)) from error
         raise
 
 
@@ -136,7 +136,15 @@ def _path_of(connection: sqlite3.Connection) -> str:
     return path
 
 
-def _translated(error: sqlite3.Error, path: str) -> WorkspaceError:
+def is_about_the_file(error: sqlite3.Error) -> bool:
+    """Whether an error is about the file (broken, locked, full) and not a mistake of the statement or the caller."""
+    if str(error).startswith(("no such ", "near ", "ambiguous ")):
+        return False
+    return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+
+def translated(error: sqlite3.Error, path: str) -> WorkspaceError:
+    """What SQLite says about the record at `path`, as a sentence."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return WorkspaceError(f"{path} is locked by another process.", hint=f"fuser {path}")
