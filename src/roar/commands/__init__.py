@@ -27,6 +27,7 @@ VERBS: dict[str, dict[str, str]] = {
         "config": "settings: their values and where each comes from",
         "trackers": "the experiment trackers: on or off, and where each comes from",
         "doctor": "check that roar works here",
+        "telemetry": "what roar sends about itself: nothing",
         "completion": "completion for bash, zsh or fish",
     },
 }

@@ -23,7 +23,7 @@ from roar.workspace import Workspace
 def parser() -> Parser:
     """The command line of `roar reproduce`."""
     result = Parser("reproduce", "Print the plan that makes an artifact, job or session again: its code, its inputs,"
-                    " its commands. With --run carry it out in a new folder and compare the digests of what comes out.")
+                    " its commands. With --run carry it out in a new folder and compare the digests that come out.")
     result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL")
     result.add_argument("--run", action="store_true", help="carry the plan out")
     result.add_argument("--into", metavar="FOLDER", help="where to (default: a new folder beside the workspace)")
@@ -134,7 +134,8 @@ def _run(job: Job, folder: str) -> None:
     done = subprocess.run([sys.executable, "-m", "roar", "run", "--quiet", "--", *job.command], cwd=cwd,
                           check=False, stdout=sys.stderr)
     if done.returncode != job.exit_code:
-        raise RoarError(f"@{job.step} {job.uid[:8]} ended with {done.returncode} instead of {job.exit_code}, in {cwd}.",
+        name = f"@{job.step} {job.uid[:8]}"
+        raise RoarError(f"{name} ended with {done.returncode} instead of {job.exit_code}, in {cwd}.",
                         hint=f"cd {folder} && roar show @-1")
 
 
