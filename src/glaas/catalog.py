@@ -27,6 +27,7 @@ from roar.wire import (
 
 PAGE = 100
 MEMBERS_TRIED = 20
+RUNS_LOOKED_AT = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +111,9 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One file of a dataset."""
+    """One file of a dataset; `position` is its place among all members, sorted by path."""
 
+    position: int
     path: str
     digest: str
     size: int
@@ -409,18 +411,18 @@ def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: R
                  for row in rows)
 
 
-def dataset_members(connection: Connection, digest: str, *, after: str = "", within: str = "", limit: int = PAGE
+def dataset_members(connection: Connection, digest: str, *, after: int = -1, within: str = "", limit: int = PAGE
                     ) -> tuple[Member, ...]:
-    """Members of a dataset that the caller has checked is visible, by path, behind `after`.
+    """Members of a dataset that the caller has checked is visible, by path, behind position `after`.
 
     `within` keeps the members whose path holds that text.
     """
     table = models.dataset_member
-    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.path > after)
+    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.position > after)
     if within:
         wanted = and_(wanted, table.c.path.contains(within, autoescape=True))
-    rows = connection.execute(select(table).where(wanted).order_by(table.c.path).limit(limit))
-    return tuple(Member(path=row.path, digest=row.digest.hex(), size=row.size) for row in rows)
+    rows = connection.execute(select(table).where(wanted).order_by(table.c.position).limit(limit))
+    return tuple(Member(position=row.position, path=row.path, digest=row.digest.hex(), size=row.size) for row in rows)
 
 
 # ----------------------------------------------------------------------------------------------- tracker runs
@@ -458,10 +460,10 @@ def read_tracker_run_lines(connection: Connection, viewer: Viewer, query: Select
                  for row in rows if row.job_id in lines)
 
 
-def tracker_choices(connection: Connection, viewer: Viewer) -> tuple[tuple[str, str, int], ...]:
-    """Name, label and number of visible runs of every tracker seen."""
+def tracker_choices(connection: Connection, viewer: Viewer) -> tuple[tuple[str, str], ...]:
+    """Name and label of the trackers among the visible runs that were registered last."""
     table = models.tracker_run
-    query = (select(table.c.tracker, func.max(table.c.label).label("label"), func.count().label("runs"))
-             .join(models.job).where(visible(viewer, models.job.c.project_id))
-             .group_by(table.c.tracker).order_by(table.c.tracker))
-    return tuple((row.tracker, row.label, row.runs) for row in connection.execute(query))
+    newest = (select(table.c.tracker, table.c.label).join(models.job).where(visible(viewer, models.job.c.project_id))
+              .order_by(table.c.id.desc()).limit(RUNS_LOOKED_AT).subquery())
+    query = select(newest.c.tracker, func.max(newest.c.label).label("label")).group_by(newest.c.tracker)
+    return tuple(sorted((row.tracker, row.label) for row in connection.execute(query)))

@@ -30,6 +30,7 @@ CHUNK = 5000
 LARGE_BODY = 1_000_000
 LONGEST_TEXT = 1_000_000
 LONGEST_TERM = 100
+LONGEST_NAME = 255
 LARGEST_INTEGER = 2**31 - 1
 LARGEST_SIZE = 2**63 - 1
 REGISTRATION = TypeAdapter(Registration)
@@ -152,6 +153,12 @@ def _job_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
 
 
 def _part_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
+    for key in job.labels:
+        if not 0 < len(key) <= LONGEST_NAME:
+            yield Flaw(f"{pointer}/labels", f"a label's key has 1 to {LONGEST_NAME} characters")
+    for index, package in enumerate(job.python.packages if job.python else ()):
+        if not 0 < len(package.name) <= LONGEST_NAME or len(package.version) > LONGEST_NAME:
+            yield Flaw(f"{pointer}/python/packages/{index}", f"a name or version has 1 to {LONGEST_NAME} characters")
     yield from _text_flaws(job, pointer)
     for field, uses in (("inputs", job.inputs), ("outputs", job.outputs)):
         for index, use in enumerate(uses):
@@ -199,6 +206,9 @@ def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
 
 
 def _tracker_run_flaws(run: TrackerRun, pointer: str) -> Iterator[Flaw]:
+    for field, text in (("run_id", run.run_id), ("project", run.project)):
+        if text is not None and len(text) > LONGEST_NAME:
+            yield Flaw(f"{pointer}/{field}", f"the text is longer than {LONGEST_NAME} characters")
     if not run.run_id or not run.tracker or len(run.tracker) > 50:  # noqa: PLR2004  width of the column
         yield Flaw(pointer, "a tracker run has an id and its tracker's name")
     if run.url is not None and not is_web_url(run.url):
@@ -333,10 +343,10 @@ def _write_datasets(connection: Connection, datasets: tuple[Dataset, ...]) -> No
     members = models.dataset_member
     for dataset in sorted(datasets, key=lambda d: d.digest):
         key = bytes.fromhex(dataset.digest)
-        if connection.execute(select(members.c.path).where(members.c.dataset == key).limit(1)).first() is None:
+        if connection.execute(select(members.c.position).where(members.c.dataset == key).limit(1)).first() is None:
             insert_rows(connection, members, [
-                {"dataset": key, "path": m.path, "digest": bytes.fromhex(m.digest), "size": m.size}
-                for m in dataset.members], keep_existing=True)
+                {"dataset": key, "position": n, "path": m.path, "digest": bytes.fromhex(m.digest), "size": m.size}
+                for n, m in enumerate(sorted(dataset.members, key=lambda m: m.path))], keep_existing=True)
 
 
 def _write_jobs(connection: Connection, registration: Registration, shapes: list[dict[str, Any]], session: bytes,
@@ -441,10 +451,15 @@ def _write_uses(connection: Connection, registration: Registration, jobs: list[J
         insert_rows(connection, models.file_use, _use_rows(uses, Role.PAYLOAD, ids[uid]))
 
 
+def path_key(path: str) -> int:
+    """What stands for a path in an index: paths may be longer than an index entry."""
+    return int.from_bytes(blake3.blake3(path.encode()).digest(8), signed=True)
+
+
 def _use_rows(uses: Iterable[FileUse], role: Role, job_id: int) -> list[dict[str, Any]]:
     return [{
-        "job_id": job_id, "role": int(role), "position": position, "path": use.path,
-        "file_name": use.path.rstrip("/").rpartition("/")[2] or use.path,
+        "job_id": job_id, "role": int(role), "position": position, "path": use.path, "path_key": path_key(use.path),
+        "file_name": (use.path.rstrip("/").rpartition("/")[2] or use.path)[:LONGEST_NAME],
         "digest": None if use.digest is None else bytes.fromhex(use.digest), "size": use.size,
         "kind": str(use.kind), "files": use.files, "note": use.note,
     } for position, use in enumerate(uses)]

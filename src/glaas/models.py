@@ -135,7 +135,8 @@ file_use = Table(
     Column("role", SmallInteger, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("path", Text, nullable=False),
-    Column("file_name", BYTEWISE, nullable=False, comment="last component of path"),
+    Column("path_key", BigInteger, nullable=False, comment="the first 8 bytes of the path's digest"),
+    Column("file_name", BYTEWISE, nullable=False, comment="last component of path, cut"),
     Column("digest", DIGEST, nullable=True),
     Column("size", BigInteger, nullable=True),
     Column("kind", String(10), nullable=False),
@@ -143,12 +144,14 @@ file_use = Table(
     Column("note", Text, nullable=True),
     Index(None, "digest", "role", "job_id"),
     Index(None, "file_name", "job_id"),
+    Index(None, "path_key", "job_id"),
 )
 
 dataset_member = Table(
     "dataset_member", metadata,
     Column("dataset", DIGEST, primary_key=True),
-    Column("path", BYTEWISE, primary_key=True),
+    Column("position", Integer, primary_key=True, comment="by path"),
+    Column("path", Text, nullable=False),
     Column("digest", DIGEST, nullable=False),
     Column("size", BigInteger, nullable=False),
     Index(None, "digest", "dataset"),
@@ -161,18 +164,19 @@ tracker_run = Table(
     Column("tracker", String(50), nullable=False),
     Column("label", Text, nullable=False),
     Column("run_id", BYTEWISE, nullable=False, index=True),
-    Column("project", Text, nullable=True),
+    Column("project", BYTEWISE, nullable=True),
     Column("entity", Text, nullable=True),
     Column("name", Text, nullable=True),
     Column("group", Text, nullable=True),
     Column("server", Text, nullable=True),
     Column("url", Text, nullable=True),
-    Column("url_key", BYTEWISE, nullable=True, index=True, comment="the URL without scheme and trailing slash"),
+    Column("url_key", BYTEWISE, nullable=True, index=True, comment="the URL without scheme and trailing slash, cut"),
     Column("state", String(10), nullable=False),
     Column("how_to_view", Text, nullable=True),
     Column("evidence", Text, nullable=True),
     Column("note", Text, nullable=True),
     Index(None, "tracker", "id"),
+    Index(None, "project", "id"),
 )
 
 label = Table(

@@ -5,17 +5,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, select
 
 from glaas import models
 from glaas.access import Viewer, visible
 from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, read_tracker_run_lines
+from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from roar.wire import Kind
 
 LONGEST_QUERY = 4000
 SHORTEST_PREFIX = 4
 SHORTEST_RUN_ID = 6
+MOST_WORDS = 8
+MOST_COMPLETIONS = 10
+USES_LOOKED_AT = 2000
+ENVIRONMENTS_LOOKED_AT = 500
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -159,42 +164,77 @@ def _hit(row: Any) -> ArtifactHit:
 
 
 def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[ArtifactHit]:
-    """Artifacts whose path ends in `text` on a component's border, or whose file name begins with it."""
+    """Artifacts at the path `text`; then those whose path ends in it, or whose file name begins with it.
+
+    Of a name that is everywhere only the newest uses are looked at.
+    """
     use = models.file_use
-    path = text.removeprefix("./").rstrip("/")
-    name = path.rpartition("/")[2]
+    path = text.removeprefix("./")
+    name = path.rstrip("/").rpartition("/")[2][:LONGEST_NAME]
     if not name:
         return
-    begins = _begins(use.c.file_name, name) if name == path else use.c.file_name == name
-    query = (select(use.c.digest, use.c.kind, use.c.size, use.c.path).join(models.job)
-             .where(begins, use.c.digest.is_not(None), visible(viewer, models.job.c.project_id))
-             .order_by(use.c.job_id.desc()).limit(limit * 5))
-    if name != path:
-        query = query.where(or_(use.c.path == path, use.c.path.endswith("/" + path.lstrip("/"), autoescape=True)))
-    for row in connection.execute(query):
+    seen = (select(use.c.digest, use.c.kind, use.c.size, use.c.path, use.c.job_id).join(models.job)
+            .where(use.c.digest.is_not(None), visible(viewer, models.job.c.project_id))
+            .order_by(use.c.job_id.desc()))
+    keys = [path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")]
+    for row in connection.execute(seen.where(use.c.path_key.in_(keys)).limit(limit)):
+        yield _hit(row)
+    if name == path:
+        names = _completions(connection, use.c.file_name, name)
+        rows = connection.execute(seen.where(use.c.file_name.in_(names)).limit(limit * 5))
+    else:
+        newest = seen.where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
+        ending = newest.c.path.endswith("/" + path.lstrip("/"), autoescape=True)
+        rows = connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit))
+    for row in rows:
         yield _hit(row)
 
 
-def _begins(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
-    """`column` begins with `prefix`, as a range that an index serves. The last code point sorts behind all others."""
-    return and_(column >= prefix, column <= prefix + "\U0010ffff")
+def _completions(connection: Connection, column: ColumnElement[str], prefix: str) -> list[str]:
+    """The first few different values of an indexed `column` that begin with `prefix`, in order.
+
+    Each is looked up by itself, so that a value with a million rows costs as much as one with a single row.
+    """
+    end = prefix + "\U0010ffff"  # sorts behind everything that begins with the prefix
+    found: list[str] = []
+    query = select(column).where(column >= prefix).order_by(column).limit(1)
+    while len(found) < MOST_COMPLETIONS:
+        value = connection.execute(query).scalar()
+        if value is None or value > end:
+            break
+        found.append(value)
+        query = select(column).where(column > value).order_by(column).limit(1)
+    return found
 
 
 def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[int]:
-    """Jobs that have every word of `text`: in command, name, labels, commit, branch, packages. The last may be cut."""
-    table = models.job
-    words = text.lower().split()
-    query = select(table.c.id).where(visible(viewer, table.c.project_id)).order_by(table.c.id.desc()).limit(limit)
-    for position, word in enumerate(words[:8]):
-        query = query.where(_has_word(word, prefix=position == len(words) - 1))
-    yield from connection.execute(query).scalars()
+    """Jobs that have every word of `text` in their command, name, labels, code or tracker runs, newest first.
+
+    The last word may be cut. A single word may also be a package, with or without `==VERSION`.
+    """
+    term, job = models.term, models.job
+    words = text.lower().split()[:MOST_WORDS]
+    last = _completions(connection, term.c.term, words[-1][:LONGEST_TERM])
+    if last:
+        query = select(term.c.job_id).where(term.c.term.in_(last))
+        for word in words[:-1]:
+            other = term.alias()
+            query = query.join(other, other.c.job_id == term.c.job_id).where(other.c.term == word)
+        if not (viewer.everything or viewer.admin):
+            query = query.join(job, job.c.id == term.c.job_id).where(visible(viewer, job.c.project_id))
+        yield from connection.execute(query.distinct().order_by(term.c.job_id.desc()).limit(limit)).scalars()
+    if len(words) == 1:
+        yield from _jobs_by_package(connection, viewer, words[0], limit)
 
 
-def _has_word(word: str, *, prefix: bool) -> ColumnElement[bool]:
-    term, package, job = models.term, models.package, models.job
-    matches = _begins(term.c.term, word) if prefix else term.c.term == word
+def _jobs_by_package(connection: Connection, viewer: Viewer, word: str, limit: int) -> Iterator[int]:
+    package, job = models.package, models.job
     name, _, version = word.partition("==")
-    packaged = select(package.c.environment).where(package.c.name == name)
+    query = select(package.c.environment).where(package.c.name == name)
     if version:
-        packaged = packaged.where(package.c.version == version)
-    return or_(job.c.id.in_(select(term.c.job_id).where(matches)), job.c.environment.in_(packaged))
+        query = query.where(package.c.version == version)
+    environments = connection.execute(query.limit(ENVIRONMENTS_LOOKED_AT)).scalars().all()
+    if environments:
+        yield from connection.execute(
+            select(job.c.id).where(job.c.environment.in_(environments), visible(viewer, job.c.project_id))
+            .order_by(job.c.id.desc()).limit(limit)).scalars()

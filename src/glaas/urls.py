@@ -4,6 +4,7 @@ import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
 LONGEST_URL = 4000
+LONGEST_KEY = 600  # an index entry of PostgreSQL has room for 2,700 bytes
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`]|\s")
 _RUN_PART = re.compile(r"[^/?#&=]+")
 
@@ -42,7 +43,7 @@ def url_key(url: str) -> str | None:
     host = parts.netloc.lower().removesuffix(":443" if parts.scheme == "https" else ":80")
     fragment = parts.fragment.partition("?")[0]
     page = parts.path.rstrip("/") + (f"/#{fragment}" if fragment.startswith("/") else "")
-    return (host + unquote(page)).rstrip("/")
+    return (host + unquote(page)).rstrip("/")[:LONGEST_KEY]
 
 
 def url_key_prefixes(key: str) -> list[str]:

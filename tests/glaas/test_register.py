@@ -3,10 +3,10 @@ import gzip
 import json
 
 import pytest
-from registrations import SESSION, body, digest, digits, grown, job, uid, use, wandb_run
+from registrations import SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
 
 from roar import model
-from roar.wire import dag_digest, to_json
+from roar.wire import DatasetMember, dag_digest, to_json
 
 JSON = {"content-type": "application/json"}
 
@@ -177,3 +177,22 @@ def test_an_empty_session(client, post):
     assert response.status_code == 201
     assert client.get(response.json()["url"]).status_code == 200
     assert client.get(f"/api/v1{response.json()['url'].replace('dag', 'sessions')}").json()["session"] == SESSION
+
+
+def test_texts_of_any_length_have_a_place_or_are_refused(client, post):
+    import random  # noqa: PLC0415
+    text = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=6000))  # does not compress well
+    members = (DatasetMember(path=f"d/{text}", digest=digest("long"), size=3),)
+    long = job(1, name=text, command=("run", text), cwd=text, inputs=(use(f"a/{text}"), use(text, "b", note=text)),
+               labels={"k": text}, tracker_runs=(wandb_run(url="https://wandb.ai/" + text[:3900], name=text),))
+    sent = dataclasses.replace(digits(), jobs=(long,), payloads=(), datasets=(dataset_of(members),))
+    assert post(sent).status_code == 201
+    assert client.get(f"/jobs/{uid(1)}").status_code == 200
+    for query in (f"a/{text}"[:4000], text[:4000], "https://wandb.ai/" + text[:3900]):
+        assert client.get("/search", params={"q": query}).status_code == 200
+    assert client.get(f"/artifacts/{dataset_of(members).digest}").status_code == 404
+    for values in ({"labels": {text: "x"}}, {"tracker_runs": (wandb_run(run_id=text),)},
+                   {"tracker_runs": (wandb_run(project=text),)}, {"kind": text},
+                   {"python": model.Python(version="3", packages=(model.Package(name=text, version="1"),))}):
+        other = dataclasses.replace(digits(), jobs=(job(2, **values),), payloads=(), datasets=())
+        assert post(other).status_code == 422

@@ -150,15 +150,17 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
 
 @router.get("/artifacts/{digest}/members", responses=NOT_FOUND, summary="The files of a dataset")
 def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
-                 cursor: Annotated[str, Query(max_length=10_000)] = "",
+                 cursor: Cursor = None,
                  within: Annotated[str, Query(max_length=1000, description="text that a path holds")] = "",
                  limit: Limit = 100) -> Response:
     """The members of a dataset, sorted by path."""
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
         raise not_found(f"artifact {digest}")
-    members = catalog.dataset_members(connection, digest, after=_clean(cursor), within=_clean(within), limit=limit)
+    after = cursor_or_422(cursor)
+    members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
+                                      within=_clean(within), limit=limit)
     return answer(request, {"members": [views.member_shape(member) for member in members],
-                            "next": members[-1].path if len(members) == limit else None})
+                            "next": str(members[-1].position) if len(members) == limit else None})
 
 
 def _clean(text: str) -> str:

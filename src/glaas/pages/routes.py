@@ -81,18 +81,19 @@ def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Te
 
 @router.get("/artifacts/{digest}")
 def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, within: Text = "",
-                  after: Text = "") -> Response:
+                  cursor: Cursor = None) -> Response:
     """One artifact: where it came from, what it went into, every name it was seen under."""
     artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
     if artifact is None:
         raise not_found(f"artifact {digest}")
-    members = catalog.dataset_members(connection, digest, after=after.replace("\0", ""),
+    after = cursor_or_422(cursor)
+    members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
                                       within=within.replace("\0", ""), limit=FILES_PAGE)
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
     drawing = draw(graph, fold_reruns=False, root=bytes.fromhex(digest)) if graph.jobs else None
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, drawing=drawing,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role,
-                  next=members[-1].path if len(members) == FILES_PAGE else None)
+                  next=members[-1].position if len(members) == FILES_PAGE else None)
 
 
 @router.get("/dag/{dag}")

@@ -7,7 +7,7 @@ revision = "0001"
 down_revision = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915  one statement for each table and index
     """Make the tables of the first version."""
     op.create_table(
         "artifact",
@@ -33,10 +33,11 @@ def upgrade() -> None:
     op.create_table(
         "dataset_member",
         sa.Column("dataset", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("path", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False, comment="by path"),
+        sa.Column("path", sa.Text(), nullable=False),
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("dataset", "path", name=op.f("pk_dataset_member")),
+        sa.PrimaryKeyConstraint("dataset", "position", name=op.f("pk_dataset_member")),
     )
     with op.batch_alter_table("dataset_member", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_dataset_member_digest_dataset"), ["digest", "dataset"], unique=False)
@@ -226,11 +227,12 @@ def upgrade() -> None:
         sa.Column("role", sa.SmallInteger(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("path_key", sa.BigInteger(), nullable=False, comment="the first 8 bytes of the path's digest"),
         sa.Column(
             "file_name",
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=False,
-            comment="last component of path",
+            comment="last component of path, cut",
         ),
         sa.Column("digest", sa.LargeBinary(length=32), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
@@ -243,6 +245,7 @@ def upgrade() -> None:
     with op.batch_alter_table("file_use", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_file_use_digest_role_job_id"), ["digest", "role", "job_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_file_use_file_name_job_id"), ["file_name", "job_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_file_use_path_key_job_id"), ["path_key", "job_id"], unique=False)
 
     op.create_table(
         "label",
@@ -267,7 +270,7 @@ def upgrade() -> None:
         sa.Column("tracker", sa.String(length=50), nullable=False),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("run_id", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False),
-        sa.Column("project", sa.Text(), nullable=True),
+        sa.Column("project", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=True),
         sa.Column("entity", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("group", sa.Text(), nullable=True),
@@ -277,7 +280,7 @@ def upgrade() -> None:
             "url_key",
             sa.Text().with_variant(sa.Text(collation="C"), "postgresql"),
             nullable=True,
-            comment="the URL without scheme and trailing slash",
+            comment="the URL without scheme and trailing slash, cut",
         ),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("how_to_view", sa.Text(), nullable=True),
@@ -288,6 +291,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("tracker_run", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_tracker_run_job_id"), ["job_id"], unique=False)
+        batch_op.create_index(batch_op.f("ix_tracker_run_project_id"), ["project", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_tracker_run_run_id"), ["run_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_tracker_run_tracker_id"), ["tracker", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_tracker_run_url_key"), ["url_key"], unique=False)
