@@ -21,6 +21,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run `roar` with `argv` (without the program's name) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
     _replace_closed_streams()
+    _print_anything()
     try:
         status = _dispatch(arguments)
         sys.stdout.flush()
@@ -41,6 +42,13 @@ def main(argv: list[str] | None = None) -> int:
         _complain(told)
         return told.exit_status
     return status
+
+
+def _print_anything() -> None:
+    """A terminal that does not speak UTF-8 shows other letters as escapes; nothing fails for it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.encoding != "utf-8":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -1,5 +1,6 @@
 """The command `roar` itself: help, errors, exit statuses, pipes."""
 
+import json
 import signal
 import subprocess
 import sys
@@ -97,6 +98,15 @@ def test_a_closed_pipe_is_quiet(desk):
         errors = process.stderr.read()
     assert errors == b""
     assert process.returncode == 141
+
+
+def test_a_terminal_without_utf_8(desk):
+    desk.roar("run", "sh", "-c", "echo > 'naïve→'")
+    env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    assert "na\\xefve\\u2192" in desk.roar("show", env=env).stdout
+    for verb in (["show"], ["log"]):
+        assert json.loads(desk.roar(*verb, "--json", env=env).stdout) == desk.json(*verb)
+    desk.roar("dag", env=env)
 
 
 def test_ctrl_c_is_130(desk):

@@ -40,7 +40,7 @@ complete -c roar -n '__fish_seen_subcommand_from run show lineage label log diff
 """
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
-_TAKES_REF = frozenset({"show", "lineage", "diff", "label", "inputs", "register", "run"})
+_TAKES_REF = frozenset({"reproduce", "show", "lineage", "diff", "label", "inputs", "register", "run"})
 _STEPS = 100
 
 

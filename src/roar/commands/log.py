@@ -5,7 +5,7 @@ import sys
 
 from roar.commands.arguments import Parser, moment
 from roar.commands.opening import Opened, open_record
-from roar.present.answer import print_json
+from roar.present.answer import needs_ascii, print_json
 from roar.present.jobs import render_log
 from roar.present.text import count_text
 from roar.query.history import JobFilter, find_jobs, load_lines
@@ -70,7 +70,7 @@ def _print_json(opened: Opened, job_ids: list[int]) -> None:
         return
     between = '{"jobs": [\n'
     for job in iter_jobs(opened.database, job_ids):
-        sys.stdout.write(between + json.dumps(to_json(job), ensure_ascii=False))
+        sys.stdout.write(between + json.dumps(to_json(job), ensure_ascii=needs_ascii()))
         between = ",\n"
     sys.stdout.write("\n]}\n")
 
