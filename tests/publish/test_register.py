@@ -81,6 +81,7 @@ def test_a_dry_run_sends_nothing(recorded, glaas):
     text = recorded.roar("register", "--dry-run", "--server", glaas.url).stdout
     assert "3 jobs" in text
     assert glaas.url in text
+    assert "[x] every job was observed" in text or "[ ] every job was observed" in text
     shape = json.loads(recorded.roar("register", "--dry-run", "--json").stdout)
     assert [job["step"] for job in shape["jobs"]] == [1, 2, 3]
     assert json.loads(fetch(f"{glaas.url}/api/v1/jobs"))["jobs"] == []

@@ -9,10 +9,12 @@ from roar.commands.opening import Opened, open_record
 from roar.config import load_settings
 from roar.errors import NotFoundError, PublishError
 from roar.present.answer import print_json
+from roar.present.checklist import render_checklist
 from roar.present.text import command_text, count_text, printable
 from roar.publish.register import Published, encode, register
 from roar.publish.registration import make_registration
 from roar.publish.server import Server, parse_server
+from roar.query.checklist import check_reproducibility
 from roar.query.references import SessionReference, find_current_session, resolve
 from roar.query.sessions import Publishable, load_publishable, session_of
 from roar.wire import dag_digest, to_json
@@ -30,7 +32,8 @@ def parser() -> Parser:
     result.add_argument("--server", metavar="URL", help="the server (default: the setting glaas.url)")
     result.add_argument("--project", metavar="NAME",
                         help="the server's project that the session joins; it stays there (default: the server's)")
-    result.add_argument("--dry-run", action="store_true", help="say what would be published, and send nothing")
+    result.add_argument("--dry-run", action="store_true",
+                        help="say what would be published and whether it could be reproduced, and send nothing")
     result.add_json()
     return result
 
@@ -43,10 +46,12 @@ def main(argv: list[str]) -> int:
     registration = make_registration(publishable)
     body = encode(registration)
     if arguments.dry_run:
+        checklist = check_reproducibility(opened.database, opened.workspace, publishable.jobs)
         if arguments.json:
-            print_json({**to_json(registration), "dag": dag_digest(registration)})
+            print_json({**to_json(registration), "dag": dag_digest(registration), "checklist": checklist})
         else:
             _say_plan(publishable, len(body), _find_server(opened, arguments.server))
+            sys.stdout.write("\n" + render_checklist(checklist))
         return 0
     server = _server(opened, arguments.server)
     try:
