@@ -3,6 +3,7 @@
 import dataclasses
 import multiprocessing
 import os
+import random
 import sqlite3
 import subprocess
 import sys
@@ -307,3 +308,40 @@ def test_a_record_that_may_only_be_read_is_read(recorder):
     done = subprocess.run([*as_others, sys.executable, "-c", code, recorder.workspace.database], capture_output=True,
                           text=True, check=False)
     assert (done.stdout, done.stderr) == ("true\n", "")
+
+
+def _expected_edges(jobs):
+    """The rule of `dependency` by brute force, for single files: (reader, maker) pairs of places in `jobs`."""
+    edges = set()
+    for reader, (_, ended, inputs, _) in enumerate(jobs):
+        for use in inputs:
+            makers = [place for place, (started, _, _, outputs) in enumerate(jobs) if place != reader
+                      and started <= ended and any(out.digest == use.digest for out in outputs)]
+            same_path = [place for place in makers if any((out.digest, out.path) == (use.digest, use.path)
+                                                          for out in jobs[place][3])]
+            found = same_path or ([] if use.size == 0 else makers)
+            if found:
+                edges.add((reader, max(found)))
+    return edges
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_edges_do_not_depend_on_when_jobs_are_recorded(recorder, seed):
+    """Jobs overlap, are recorded late, and are forgotten again: what remains is what the rule says of all of them."""
+    chance = random.Random(seed)
+
+    def uses():
+        return [file(path, content, size=0 if content == "empty" else 10) for path, content in
+                {(chance.choice("abcd"), chance.choice(["x", "y", "z", "empty"])) for _ in range(chance.randrange(3))}]
+
+    jobs, uids = [], []
+    for number in range(40):
+        minute, minutes = chance.randrange(60), chance.randrange(1, 20)
+        inputs, outputs = uses(), uses()
+        uids.append(recorder.job(f"job {number}", inputs, outputs, minute=minute, duration_s=60 * minutes).uid)
+        jobs.append((minute, minute + minutes, inputs, outputs))
+        if chance.random() < 0.2:
+            place = chance.randrange(len(jobs))
+            pop_job(recorder.database, uids.pop(place))
+            jobs.pop(place)
+    assert recorder.edges() == {(uids[reader], uids[maker]) for reader, maker in _expected_edges(jobs)}
