@@ -92,22 +92,24 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
     """Whether every member of a dataset lies in `folder` with the recorded content."""
     members = database.execute(
-        "SELECT path, size, lower(hex(digest)) FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
+        "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
         " WHERE dataset_id = ?", (dataset_id,)).fetchall()
-    keys = []
+    prefix = folder.rstrip("/") + "/"
+    keys: list[digests.Key] = []
     for name, size, _ in members:
         try:
-            status = os.stat(os.path.join(folder, name))
+            status = os.stat(prefix + name)
         except OSError:
             return False
         if status.st_size != size:
             return False
-        keys.append(key_of(status))
+        keys.append((status.st_dev, status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns))
     known = digests.find(database, keys)
-    for key, (name, _, digest) in zip(keys, members, strict=True):
-        if (known.get(key) or digest_now(database, os.path.join(folder, name))) != digest:
-            return False
-    return True
+    try:
+        return all((known.get(key) or digest_now(database, prefix + name)) == digest.hex()
+                   for key, (name, _, digest) in zip(keys, members, strict=True))
+    except OSError:
+        return False
 
 
 def _versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
