@@ -1,10 +1,12 @@
 """What holds for every tracker, and for the layer around them."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
+from roar.analyze.fold import PathUse
 from roar.analyze.trackers import Owned, Ownership, analyze_trackers, environment_names, known_trackers
 from roar.analyze.trackers.analysis import analyze_with, is_secret, merge_runs
 from roar.analyze.trackers.contract import Findings, Reads, Tracker
@@ -193,3 +195,41 @@ def test_the_checks_find_a_tracker_that_takes_the_users_folder(tmp_path):
 
     with pytest.raises(TrackerCheckError, match="takes a user's file"):
         check_tracker(Greedy(), Recording(tmp_path))
+
+
+def test_names_that_are_not_utf8_or_hold_line_ends(world):
+    odd = f"{world.cwd}/od\udcffd\n dir"
+    connection = sqlite3.connect(f"file:{world.cwd}/plain.db", uri=True)
+    connection.executescript("""
+        CREATE TABLE alembic_version (v); CREATE TABLE latest_metrics (v);
+        CREATE TABLE experiments (experiment_id, name);
+        CREATE TABLE runs (run_uuid, name, experiment_id, start_time, end_time);
+        INSERT INTO runs VALUES ('0123', 'x', 1, 1, 1);
+    """)
+    connection.close()
+    world.write(f"{odd}/store.db", Path(world.cwd, "plain.db").read_bytes())
+    world.write(f"{odd}/wandb/run-20261122_231729-abc12345/run-abc12345.wandb")
+    world.write(f"{odd}/runs/a/events.out.tfevents.1795390710.vm")
+    world.write(f"{odd}/.neptune/offline/run__11111111-2222-3333-4444-555555555555__1__abcdefgh/data-1.log")
+    world.write(f"{odd}/model.pt")
+    analysis = world.analyze()
+    assert {run.tracker for run in analysis.runs} == {"mlflow", "neptune", "tensorboard", "wandb"}
+    assert f"{odd}/model.pt" not in analysis.owned
+
+
+def test_cost_grows_linearly(world):
+    def cost(count):
+        run = f"{world.cwd}/wandb/run-20261122_231729-abc12345"
+        paths = [f"{run}/files/media/images/{number}.png" for number in range(count)]
+        paths += [f"{world.cwd}/data/{number}/x.csv" for number in range(count // 10)]
+        uses = {path: PathUse(path=path, written=True) for path in (*paths, f"{run}/run-abc12345.wandb")}
+        facts = world.facts(uses=uses)
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            assert len(analyze_trackers(facts, {}).owned) == count + 1
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    cost(100)
+    assert cost(40_000) < 20 * cost(4_000) + 0.1

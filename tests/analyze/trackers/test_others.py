@@ -278,6 +278,43 @@ def test_swanlab_old_layout_and_look_alike(world):
     assert kept(world, analysis) == {"logs/run-20261122_234813-other/model.pt"}
 
 
+@pytest.mark.parametrize("said", [
+    "swanlab: 🚀 View synced run at http://swan.example/@acme/demo/runs/newid123\nswanlab: Upload complete: 14",
+    "swanlab: 🚀 View synced run at \nhttp://swan.example/@acme/demo/runs/newid123\nDone",
+    "swanlab: 🚀 View synced run at \nhttp://swan.example/@acme/demo/ru" + "\nns/newid123",
+])
+def test_swanlab_upload_in_a_later_job_updates_the_earlier_run(world, said):
+    folder = "swanlog/run-20261122_234813-q70mc969"
+    world.read(f"{folder}/run-q70mc969.swanlab")
+    if said.endswith("ns/newid123"):
+        said = said.replace("/demo/ru", "/demo-" + "x" * 44 + "/ru")
+    world.say(said)
+    analysis = world.analyze()
+    assert not analysis.runs
+    [update] = analysis.updates
+    assert (update.run_id, update.becomes.run_id, update.becomes.state) == ("q70mc969", "newid123", "online")
+
+
+def test_comet_upload_in_a_later_job_updates_the_earlier_run(world):
+    world.read(f".cometml-runs/{HEX32}.zip", archive({"project_name": "demo"}))
+    world.say(f"COMET INFO: The offline experiment has been uploaded on comet.com http://c.example/acme/demo/{HEX32}")
+    analysis = world.analyze()
+    assert not analysis.runs
+    assert [(update.run_id, update.becomes.url) for update in analysis.updates] == [
+        (HEX32, f"http://c.example/acme/demo/{HEX32}"),
+    ]
+
+
+def test_clearml_import_in_a_later_job_updates_the_earlier_run(world):
+    world.read(f"{world.home}/.clearml/cache/offline/offline-{HEX32}.zip")
+    other = HEX32[::-1]
+    world.say(f"ClearML results page: https://app.clear.ml/projects/x/experiments/{other}/output/log")
+    analysis = world.analyze()
+    assert not analysis.runs
+    [update] = analysis.updates
+    assert (update.run_id, update.becomes.run_id) == (f"offline-{HEX32}", other)
+
+
 # DVCLive, Sacred, Polyaxon, Guild AI, Determined
 
 def test_dvclive_needs_the_whole_trio(world):

@@ -18,7 +18,7 @@ from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
+from roar.analyze.trackers.contract import Findings, Proof, Reads, RunUpdate, Tracker
 from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import clean_base, clean_url, segments
@@ -68,9 +68,14 @@ class ClearMl(Tracker):
             ids = [part for part in segments(url) if _TASK.fullmatch(part)] if url else []
             if url and ids:
                 links[ids[-1]] = url
+        imported = _imported_session(evidence)
         for run_id in dict.fromkeys((*tasks, *links)):
             task = tasks.get(run_id, _Task(run_id, None, None, None))
-            findings.runs.append(self._run(evidence, task, links.get(run_id)))
+            run = self._run(evidence, task, links.get(run_id))
+            if imported and not tasks and len(links) == 1:
+                findings.updates.append(RunUpdate(tracker=self.name, run_id=imported, becomes=run))
+            else:
+                findings.runs.append(run)
         return findings
 
     def _run(self, evidence: Evidence, task: _Task, url: str | None) -> TrackerRun:
@@ -134,6 +139,15 @@ def _offline_sessions(evidence: Evidence, findings: Findings) -> Iterator[str]:
                 claim(path)
             if any(evidence.was_written(path) for path in paths):
                 yield match[1]
+
+
+def _imported_session(evidence: Evidence) -> str | None:
+    """The offline session whose archive the job only read, if it is one: its upload is a task with a new id."""
+    read = [
+        match[1] for path in evidence.paths.with_extension("zip")
+        if (match := _OFFLINE.fullmatch(path.rpartition("/")[2])) and not evidence.was_written(path)
+    ]
+    return read[0] if len(read) == 1 else None
 
 
 def _of_children(evidence: Evidence) -> Iterator[str]:

@@ -4,7 +4,8 @@ Recognised: zip archives named by a key in `.cometml-runs/` or `COMET_OFFLINE_DI
     experiment.
 Filtered: those archives and the client's temporary folders.
 Kept: checkpoints below `.cometml-runs/`, other archives.
-Link: the lines `Experiment is live on comet.com URL` and `url : URL` of the summary.
+Link: the lines `Experiment is live on comet.com URL` and `url : URL` of the summary; for an offline experiment what
+    `comet upload` prints under `roar run`.
 Missing: keep Comet's log level at INFO. Offline experiments: the `comet upload` that is shown.
 """
 
@@ -14,7 +15,7 @@ import re
 import shlex
 from dataclasses import replace
 
-from roar.analyze.trackers.contract import Findings, Proof, Reads, TokenHost, Tracker
+from roar.analyze.trackers.contract import Findings, Proof, Reads, RunUpdate, TokenHost, Tracker
 from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
@@ -53,11 +54,14 @@ class Comet(Tracker):
         """Printed addresses and offline archives, joined by the experiment's key."""
         findings = Findings()
         runs: dict[str, TrackerRun] = {}
+        earlier: set[str] = set()
         for path in self._archives(evidence):
             findings.noise(path)
-            if evidence.was_written(path):
-                run = self._offline(evidence, path)
+            run = self._offline(evidence, path)
+            if evidence.was_made(path):
                 runs[run.run_id] = run
+            else:
+                earlier.add(run.run_id)
         for pattern, containing in ((_LIVE, "comet"), (_SUMMARY, "COMET"), (_UPLOADED, "comet")):
             for match, _ in evidence.console.matches(pattern, containing=containing):
                 url = clean_url(match["url"])
@@ -68,7 +72,10 @@ class Comet(Tracker):
                         server=before(url, _SEGMENTS), url=url, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
                     )
         _claim_scratch(evidence, findings, in_use=bool(runs))
-        findings.runs += runs.values()
+        findings.runs += [run for key, run in runs.items() if key not in earlier]
+        findings.updates += [
+            RunUpdate(tracker=self.name, run_id=key, becomes=run) for key, run in runs.items() if key in earlier
+        ]
         return findings
 
     def _archives(self, evidence: Evidence) -> list[str]:

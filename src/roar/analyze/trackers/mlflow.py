@@ -118,7 +118,7 @@ class Mlflow(Tracker):
         _claim_artifacts(evidence, database, findings)
         if not evidence.was_written(database):
             return
-        view = f"mlflow ui --backend-store-uri {shlex.quote('sqlite:///' + quote(database))}"
+        view = f"mlflow ui --backend-store-uri {shlex.quote('sqlite:///' + quote(os.fsencode(database)))}"
         experiments = {row[0]: row[1] for row in evidence.rows(database, "experiments", ("experiment_id", "name"))}
         for run_id, name, experiment in _new_runs(evidence, database):
             project = experiments.get(experiment)

@@ -17,7 +17,7 @@ from itertools import islice
 from typing import NamedTuple
 from urllib.parse import quote, urlsplit
 
-from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
+from roar.analyze.trackers.contract import Findings, Proof, Reads, RunUpdate, Tracker
 from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.records import iter_fields, iter_records, text_fields
@@ -26,6 +26,10 @@ from roar.model import TrackerRun, TrackerRunState
 
 _FOLDER = re.compile(r"run-\d{8}_\d{6}-(?P<id>[A-Za-z0-9_-]+)")
 _BESIDE_RUNS = re.compile(r"\.gitignore|runs\.swanlab(-wal|-shm|-journal)?|\.swanlab_test_[a-z0-9_]{8}")
+_SYNCED = re.compile(
+    r"View synced run at\s*(?P<url>https?://[^\s@]+/@[^/\s]+/[^/\s]+/runs/[A-Za-z0-9_-]+?)(?:swanlab: .*)?\s*",
+)
+_WRAPPED = 78
 _MAGIC = b":SWL"
 _START = 10
 _START_FIELDS = {1: "project", 2: "workspace", 4: "name", 7: "group", 10: "run_id"}
@@ -63,10 +67,26 @@ class SwanLab(Tracker):
                 f"{folder.store}/{name}"
                 for name in evidence.paths.files_in(folder.store) if _BESIDE_RUNS.fullmatch(name)
             ))
-        made = [folder for folder in folders if evidence.was_written(folder.log)]
+        made = [folder for folder in folders if evidence.was_made(folder.log)]
         for folder in sorted(made, key=lambda folder: evidence.first_seen([folder.log])):
             findings.runs.append(self._run(evidence, folder))
+        findings.updates += self._uploads(evidence, [folder for folder in folders if folder not in made])
         return findings
+
+    def _uploads(self, evidence: Evidence, folders: list[_Folder]) -> Iterator[RunUpdate]:
+        """What `swanlab sync` says of earlier jobs' runs, in their order: an upload makes a new id."""
+        urls = list(_printed_by_sync(evidence))
+        synced = sorted(
+            (folder for folder in folders if evidence.was_read(folder.log)),
+            key=lambda folder: evidence.first_seen([folder.log]),
+        )
+        if len(urls) == len(synced):
+            for folder, url in zip(synced, urls, strict=True):
+                run_id = segments(url)[-1]
+                yield RunUpdate(
+                    tracker=self.name, run_id=folder.run_id,
+                    becomes=self._addressed(replace(self._run(evidence, folder), run_id=run_id), url),
+                )
 
     def _run(self, evidence: Evidence, folder: _Folder) -> TrackerRun:
         record = _start_record(evidence, folder)
@@ -77,11 +97,7 @@ class SwanLab(Tracker):
             group=record.get("group"), evidence=Proof.FILE,
         )
         if url := _printed(evidence, run.run_id):
-            entity, project = segments(url)[-_SEGMENTS:][:2]
-            return replace(
-                run, url=url, server=before(url, _SEGMENTS), entity=entity.removeprefix("@"), project=project,
-                state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE,
-            )
+            return self._addressed(run, url)
         mode = _value(evidence, "SWANLAB_MODE")
         if mode == "local" or evidence.was_written(f"{folder.store}/runs.swanlab"):
             return replace(
@@ -94,6 +110,14 @@ class SwanLab(Tracker):
         if mode in {"online", "cloud"}:
             return replace(run, server=server, note="Nothing proves which server the run was sent to.")
         return replace(run, state=TrackerRunState.OFFLINE, how_to_view=f"swanlab sync {shlex.quote(folder.path)}")
+
+
+    def _addressed(self, run: TrackerRun, url: str) -> TrackerRun:
+        entity, project = segments(url)[-_SEGMENTS:][:2]
+        return replace(
+            run, url=url, server=before(url, _SEGMENTS), entity=entity.removeprefix("@"), project=project,
+            state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE, how_to_view=None, note=None,
+        )
 
 
 def _run_folders(evidence: Evidence) -> Iterator[_Folder]:
@@ -126,6 +150,23 @@ def _printed(evidence: Evidence, run_id: str) -> str | None:
     pattern = re.compile(rf"https?://[^\s@]+/@[^/\s]+/[^/\s]+/runs/{re.escape(run_id)}")
     match = next(evidence.console.wrapped(pattern), None)
     return clean_url(match[0]) if match else None
+
+
+def _printed_by_sync(evidence: Evidence) -> Iterator[str]:
+    """Addresses of uploads; a line goes on below where it is full, or where only the address is missing."""
+    for line in evidence.console.lines:
+        if "View synced run at" not in line.text:
+            continue
+        text = line.text[line.text.index("View synced run at"):]
+        last = line.text
+        for following in line.following:
+            if len(last) < _WRAPPED and not text.rstrip().endswith(" at"):
+                break
+            text, last = text + following, following
+        match = _SYNCED.fullmatch(text)
+        url = clean_url(match["url"]) if match else None
+        if url:
+            yield url
 
 
 def _value(evidence: Evidence, *names: str) -> str | None:
