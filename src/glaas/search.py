@@ -212,19 +212,26 @@ def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int
 
     The last word may be cut. A single word may also be a package, with or without `==VERSION`.
     """
-    term, job = models.term, models.job
-    words = text.lower().split()[:MOST_WORDS]
-    last = _completions(connection, term.c.term, words[-1][:LONGEST_TERM])
-    if last:
-        query = select(term.c.job_id).where(term.c.term.in_(last))
-        for word in words[:-1]:
-            other = term.alias()
-            query = query.join(other, other.c.job_id == term.c.job_id).where(other.c.term == word)
-        if not (viewer.everything or viewer.admin):
-            query = query.join(job, job.c.id == term.c.job_id).where(visible(viewer, job.c.project_id))
-        yield from connection.execute(query.distinct().order_by(term.c.job_id.desc()).limit(limit)).scalars()
-    if len(words) == 1:
-        yield from _jobs_by_package(connection, viewer, words[0], limit)
+    *whole, last = text.lower().split()[:MOST_WORDS]
+    found: set[int] = set()
+    for word in _completions(connection, models.term.c.term, last[:LONGEST_TERM]):
+        found |= set(connection.execute(_jobs_with_words(viewer, [word, *whole]).limit(limit)).scalars())
+    yield from sorted(found, reverse=True)[:limit]
+    if not whole:
+        yield from _jobs_by_package(connection, viewer, last, limit)
+
+
+def _jobs_with_words(viewer: Viewer, words: list[str]) -> Select[Any]:
+    """Jobs that have all these whole words, newest first. The index gives each word's jobs in that order."""
+    first = models.term.alias()
+    query = select(first.c.job_id).where(first.c.term == words[0]).order_by(first.c.job_id.desc())
+    for word in words[1:]:
+        other = models.term.alias()
+        query = query.join(other, other.c.job_id == first.c.job_id).where(other.c.term == word)
+    if not (viewer.everything or viewer.admin):
+        job = models.job
+        query = query.join(job, job.c.id == first.c.job_id).where(visible(viewer, job.c.project_id))
+    return query
 
 
 def _jobs_by_package(connection: Connection, viewer: Viewer, word: str, limit: int) -> Iterator[int]:

@@ -32,11 +32,13 @@ def run_sql(server, statement):
     """A database is not copied while anything, such as the server's own housekeeping, is connected to it."""
     for pause_s in (0.5, 2, 5, None):
         try:
-            return server.psql(statement)
+            server.psql(statement)
         except subprocess.CalledProcessError:
             if pause_s is None:
                 raise
             time.sleep(pause_s)
+        else:
+            return
 
 
 @pytest.fixture(scope="session")
