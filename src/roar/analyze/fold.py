@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from roar.analyze.digest import signature_of
 from roar.observe.trace import Event, EventKind, Signature
 
 O_ACCMODE = os.O_ACCMODE
@@ -49,7 +50,7 @@ class PathUse:
     written: bool = False
     replaced: bool = False
     exists: bool = True
-    status: os.stat_result | None = None
+    status: Signature | None = None
     made: Made = Made.FILE
     target: str | None = None
     signature: Signature | None = None
@@ -225,7 +226,7 @@ def fold(events: Iterable[Event]) -> dict[str, PathUse]:
 def look_up(use: PathUse) -> None:
     """Set `exists` and `status` to what is there now."""
     try:
-        use.status = os.lstat(use.path)
+        use.status = signature_of(os.lstat(use.path))
         use.exists = True
     except (OSError, ValueError):
         use.status = None

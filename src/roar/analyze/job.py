@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from roar.analyze.datasets import fold_datasets
-from roar.analyze.digest import Digested, digest_files, find_regular, identity, signature_of
+from roar.analyze.digest import Digested, digest_files, find_regular, identity
 from roar.analyze.fold import Made, PathUse, fold, look_up
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots, is_source
@@ -83,12 +83,13 @@ def analyze(trace: Trace, around: Surroundings, known: Known,
     """Turn a trace into inputs, outputs and references.
 
     Args:
-        trace: everything that was seen.
+        trace: everything that was seen; its events are used up.
         around: where, when and under which settings.
         known: looks up digests of earlier content by signature.
         progress: told (bytes done, bytes in all) while files are digested.
     """
     uses = fold(trace.events)
+    trace.events.clear()  # a million of them would weigh more than all that follows
     _add_programs(uses, trace)
     result = Analysis()
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
@@ -211,7 +212,7 @@ class _Kept:
         real = self._real.get(folder)
         if real is None:
             real = self._real[folder] = os.path.realpath(folder)
-        if use.status is not None and stat.S_ISLNK(use.status.st_mode):
+        if use.status is not None and stat.S_ISLNK(use.status.mode):
             return os.path.realpath(use.path)
         return use.path if real == folder else os.path.join(real, name)
 
@@ -336,7 +337,7 @@ class _Contents:
 
 def _regular_now(use: PathUse) -> Signature | None:
     """The signature of the regular file that stands at the path after the command, symlinks already followed."""
-    return signature_of(use.status) if use.status is not None and stat.S_ISREG(use.status.st_mode) else None
+    return use.status if use.status is not None and stat.S_ISREG(use.status.mode) else None
 
 
 def _why_gone(use: PathUse, now: Signature | None) -> str:
