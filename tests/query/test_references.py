@@ -40,8 +40,9 @@ def test_steps(recorder, ask):
     assert ask("@2").uid == uids[1]
     assert ask("@-1").uid == uids[3]
     assert ask("@-3").uid == uids[1]
-    with pytest.raises(NotFoundError, match="@1 to @3"):
+    with pytest.raises(NotFoundError, match="@1 to @3") as caught:
         ask("@4")
+    assert caught.value.candidates == ("@1  python a.py", "@2  python b.py", "@3  python c.py")
     for odd in ("@0", "@x", "@1.5"):
         with pytest.raises(NotFoundError):
             ask(odd)
@@ -69,6 +70,9 @@ def test_prefixes(recorder, ask):
     assert "job aaaa10000000  a" in caught.value.candidates
     with pytest.raises(NotFoundError, match="too short"):
         ask("aaa")
+    with pytest.raises(NotFoundError, match="starts with 'aaaa2f'") as caught:
+        ask("aaaa2f")
+    assert caught.value.candidates == ("job aaaa20000000  b",)
 
 
 def test_digests(recorder, ask):

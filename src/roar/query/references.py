@@ -112,8 +112,16 @@ def _resolve_step(database: sqlite3.Connection, ref: str) -> Reference:
     if job_id is None:
         last = database.execute("SELECT max(number) FROM step WHERE session_id = ?", (session.row_id,)).fetchone()[0]
         steps = f"its steps are @1 to @{last}" if last else "it has no jobs yet"
-        raise NotFoundError(f"This session has no {ref}: {steps}.", hint="roar log")
+        raise NotFoundError(f"This session has no {ref}: {steps}.", hint="roar log",
+                            candidates=_last_steps(database, session))
     return _job_reference(database, job_id)
+
+
+def _last_steps(database: sqlite3.Connection, session: SessionReference) -> tuple[str, ...]:
+    """The last steps of a session, as candidates for a mistyped one."""
+    rows = database.execute("SELECT number, command FROM step WHERE session_id = ? ORDER BY number DESC LIMIT 5",
+                            (session.row_id,)).fetchall()
+    return tuple(f"@{number}  {_words(command)}" for number, command in reversed(rows))
 
 
 def _find_step_job(database: sqlite3.Connection, session: SessionReference, number: int) -> int | None:
@@ -247,6 +255,9 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
     if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")
+    if re.fullmatch(r"[0-9a-fA-F]{4,64}", ref):
+        return NotFoundError(f"No job, session or artifact has a name that starts with {ref!r}.",
+                             hint="roar log --all", candidates=_names_like(database, ref))
     name = os.path.basename(ref.rstrip("/"))
     close = [row[0] for row in database.execute(
         "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(?1) - 1) = '/' || ?1 LIMIT ?2",
@@ -256,3 +267,15 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
         close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)
     return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
                          candidates=tuple(close[:_CANDIDATES]))
+
+
+def _names_like(database: sqlite3.Connection, ref: str) -> tuple[str, ...]:
+    """What shares the longest start with `ref`, at least three characters of it: one of the others was mistyped."""
+    for length in range(len(ref) - 1, 2, -1):
+        start = ref[:length].lower()
+        found: list[Reference] = [JobReference(*row) for row in _prefixed(database, "job", start)]
+        found += [SessionReference(*row) for row in _prefixed(database, "session", start)]
+        found += [ArtifactReference(*row) for row in _prefixed_digests(database, start)]
+        if found:
+            return tuple(_candidate(database, match) for match in found[:_CANDIDATES])
+    return ()
