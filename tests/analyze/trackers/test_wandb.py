@@ -43,7 +43,7 @@ def log(run_id="abc12345", project="demo", entity=None, name=None, group=None):
 def run_folder(world, folder=ONLINE, run_id="abc12345", **record):
     world.write(f"{folder}/run-{run_id}.wandb", log(run_id, **record))
     world.write(f"{folder}/files/config.yaml", b"lr: 1")
-    world.write(f"{folder}/logs/debug.log", b"")
+    world.write(f"{folder}/logs/debug.log", b"INFO run started, returning control to user process\n")
 
 
 def only(analysis):
@@ -80,6 +80,14 @@ def test_host_that_the_script_set_shows_in_its_children(world):
     world.process("/usr/bin/git", WANDB_BASE_URL=SERVER)
     run = only(world.analyze())
     assert (run.url, run.evidence) == (f"{SERVER}/team/demo/runs/abc12345", "child environment")
+
+
+def test_run_that_never_reached_its_server_has_no_link(world):
+    run_folder(world, entity="team")
+    world.write(f"{ONLINE}/logs/debug.log", b"INFO communicating run to backend with 90.0 second timeout\n")
+    world.environment["WANDB_BASE_URL"] = SERVER
+    run = only(world.analyze())
+    assert (run.state, run.url, run.server) == ("partial", None, SERVER)
 
 
 def test_processes_that_disagree_prove_nothing(world):

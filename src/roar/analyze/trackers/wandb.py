@@ -9,8 +9,8 @@ Filtered: the log, `logs/`, `tmp/`, the client's own files in `files/` (`config.
 Kept: files that you write to `wandb.run.dir`, checkpoints, and downloads in `artifacts/NAME:vN/`.
 Link: the line `View run … at URL`; else the run record and `finishing run ENTITY/PROJECT/ID` in `logs/debug.log`,
     with the server from the login line, `WANDB_BASE_URL` (of `wandb-core`, of the command, of its children) or a
-    settings file that the job opened. There is no default server. An offline run gains its link from `wandb sync`
-    under `roar run`.
+    settings file that the job opened. There is no default server, and the log must say that the run was started.
+    An offline run gains its link from `wandb sync` under `roar run`.
 Missing: let W&B print its address (no `WANDB_SILENT`), or set `WANDB_BASE_URL` and `WANDB_ENTITY`; call
     `run.finish()`.
 """
@@ -59,6 +59,7 @@ _VIEW_RUN = re.compile(r"wandb: (?:.*?View run (?:(?P<name>.*?) )?at:? |Synced (
 _SYNCED = re.compile(r"\[(?P<project>[^\]]*)/(?P<id>[^/\]]+)\] View run .*?at:? (?P<url>https?://\S+)")
 _SYNCING = re.compile(r"Syncing: (?P<url>https?://\S+?/runs/\S+)")
 _LOGGED_IN = re.compile(r"wandb: .*(?:Loaded credentials for|logged in as: .* to) (?P<url>https?://\S+)")
+_STARTED = "run started, returning control to user process"
 _BASE_IN_LOG = re.compile(r"Loading settings from environment variables: \{'base_url': '([^']+)'")
 _NEW_HOSTS = frozenset({"forge.coreweave.com", "api.forge.coreweave.com"})
 _SEGMENTS_OF_A_RUN = 4
@@ -69,6 +70,15 @@ class _Link(NamedTuple):
 
     url: str
     name: str | None
+
+
+class _Said(NamedTuple):
+    """What the debug log says."""
+
+    entity: str | None
+    project: str | None
+    base: str | None
+    started: bool
 
 
 @dataclass(slots=True)
@@ -92,7 +102,7 @@ class Wandb(Tracker):
         Reads(pattern="*/run-*.wandb", limit=65536,
               part="header and run record: id, entity, project, group, name, sweep"),
         Reads(pattern="*/logs/debug.log", limit=16384,
-              part="the line `finishing run ENTITY/PROJECT/ID`; up to 0.16 the server's address"),
+              part="the lines `run started` and `finishing run ENTITY/PROJECT/ID`; up to 0.16 the server's address"),
         Reads(pattern="*/wandb/settings", part="`base_url`, `entity`, `project`; only when the job used it"),
         Reads(pattern="*/.wandb/settings", part="the same"),
     )
@@ -169,10 +179,10 @@ class Wandb(Tracker):
 
     def _compose(self, evidence: Evidence, folder: _Folder, *, may_read_settings: bool = False) -> TrackerRun:
         record = _run_record(evidence, folder.log)
-        entity, project, base_in_log = _from_debug_log(evidence, folder)
+        said = _from_debug_log(evidence, folder)
         settings = _settings(evidence, folder.store, unread=may_read_settings)
-        entity = record.get("entity") or entity or _value(evidence, "WANDB_ENTITY") or settings.get("entity")
-        project = record.get("project") or project or _value(evidence, "WANDB_PROJECT") or settings.get("project")
+        entity = record.get("entity") or said.entity or _value(evidence, "WANDB_ENTITY") or settings.get("entity")
+        project = record.get("project") or said.project or _value(evidence, "WANDB_PROJECT") or settings.get("project")
         run = TrackerRun(
             tracker=self.name, label=self.label, run_id=folder.run_id, project=project, entity=entity,
             name=record.get("name"), group=record.get("group") or record.get("sweep"), evidence=Proof.FILE,
@@ -181,7 +191,9 @@ class Wandb(Tracker):
             return replace(
                 run, state=TrackerRunState.OFFLINE, how_to_view=f"wandb sync {shlex.quote(folder.path)}",
             )
-        server, proof = _server(evidence, base_in_log, settings.get("base_url"))
+        server, proof = _server(evidence, said.base, settings.get("base_url"))
+        if not (said.started or may_read_settings):
+            return replace(run, server=server, note="Nothing proves that the run reached its server.")
         if server and entity and project:
             return self._addressed(run, server, proof, entity)
         missing = [name for name, known in (("server", server), ("entity", entity), ("project", project)) if not known]
@@ -348,12 +360,16 @@ def _run_record(evidence: Evidence, log: str) -> dict[str, str]:
     return {}
 
 
-def _from_debug_log(evidence: Evidence, folder: _Folder) -> tuple[str | None, str | None, str | None]:
+def _from_debug_log(evidence: Evidence, folder: _Folder) -> _Said:
+    """What the client's own log says of the run. Without `run started`, no server has taken it."""
     path = f"{folder.path}/logs/debug.log"
     finishing = re.compile(rf"finishing run (?:([^/\s]+)/)?(.+)/{re.escape(folder.run_id)}\s*$", re.MULTILINE)
-    match = finishing.search(evidence.tail(path).decode("utf-8", "replace"))
-    base = _BASE_IN_LOG.search(evidence.text(path))
-    return (match[1], match[2], base[1] if base else None) if match else (None, None, base[1] if base else None)
+    head, tail = evidence.text(path), evidence.tail(path).decode("utf-8", "replace")
+    match, base = finishing.search(tail), _BASE_IN_LOG.search(head)
+    return _Said(
+        entity=match[1] if match else None, project=match[2] if match else None, base=base[1] if base else None,
+        started=match is not None or _STARTED in head or _STARTED in tail,
+    )
 
 
 def _value(evidence: Evidence, name: str) -> str | None:
