@@ -427,8 +427,20 @@ static void guard(pid_t supervisor)
     _exit(0);
 }
 
+/* Where a standard stream is closed, our own descriptors must not take its place; the command finds it closed. */
+static void occupy_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_streams();
     if (parse(argc, argv) < 0) {
         fputs("roar-tracer: to be started by roar run\n", stderr);
         return 2;

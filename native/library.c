@@ -230,24 +230,53 @@ static void unlock_folders(void)
     __atomic_store_n(&library_state->folder_lock, 0, __ATOMIC_RELEASE);
 }
 
-/* With the lock held. A vfork child has its own folder but this very memory: nothing is kept for it. */
-static int find_working_folder(void)
+static struct working_folder *known_working_folder(void)
 {
     struct library_state *state = library_state;
-    uint32_t epoch = __atomic_load_n(&library_log->working_folder_epoch, __ATOMIC_ACQUIRE);
-    uint32_t own = __atomic_load_n(&state->own_epoch, __ATOMIC_ACQUIRE);
-    if (LIKELY(state->folder_known && state->folder_epoch == epoch && state->own_epoch_seen == own))
-        return 1;
-    state->folder_known = 0;
+    uint32_t index = __atomic_load_n(&state->current_folder, __ATOMIC_ACQUIRE);
+    if (index == 0)
+        return NULL;
+    struct working_folder *known = &state->working_folders[index - 1];
+    int current = known->epoch == __atomic_load_n(&library_log->working_folder_epoch, __ATOMIC_ACQUIRE) &&
+                  known->own_epoch == __atomic_load_n(&state->own_epoch, __ATOMIC_ACQUIRE);
+    return current ? known : NULL;
+}
+
+/* With the lock held. A vfork child has its own folder but this very memory: nothing is kept for it. */
+static struct working_folder *ask_working_folder(void)
+{
+    struct library_state *state = library_state;
+    uint32_t index = state->current_folder % WORKING_FOLDERS;
+    struct working_folder *next = &state->working_folders[index];
+    next->epoch = __atomic_load_n(&library_log->working_folder_epoch, __ATOMIC_ACQUIRE);
+    next->own_epoch = __atomic_load_n(&state->own_epoch, __ATOMIC_ACQUIRE);
     if ((uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0) != state->pid)
-        return 0;
-    long got = PLAIN(__NR_getcwd, state->working_folder, PATH_LIMIT, 0, 0, 0);
-    if (library_failed(got) || state->working_folder[0] != '/')
-        return 0;
-    state->folder_length = (uint32_t)got - 1;
-    state->folder_epoch = epoch;
-    state->own_epoch_seen = own;
-    state->folder_known = 1;
+        return NULL;
+    long got = PLAIN(__NR_getcwd, next->text, PATH_LIMIT, 0, 0, 0);
+    if (library_failed(got) || next->text[0] != '/')
+        return NULL;
+    next->length = (uint32_t)got - 1;
+    __atomic_store_n(&state->current_folder, index + 1, __ATOMIC_RELEASE);
+    return next;
+}
+
+/* locked: the caller holds the folder lock. */
+static int find_working_folder(struct name *name, int locked)
+{
+    struct working_folder *folder = known_working_folder();
+    if (UNLIKELY(!folder)) {
+        if (!locked && !lock_folders())
+            return 0;
+        folder = known_working_folder();
+        if (!folder)
+            folder = ask_working_folder();
+        if (!locked)
+            unlock_folders();
+        if (!folder)
+            return 0;
+    }
+    name->folder = folder->text;
+    name->folder_length = folder->length;
     return 1;
 }
 
@@ -267,14 +296,9 @@ static void write_descriptor_name(char *to, int fd)
     *to = 0;
 }
 
+/* With the lock held. */
 static int find_folder(struct name *name, int folder, unsigned slot)
 {
-    if (folder == AT_FDCWD) {
-        name->folder = library_state->working_folder;
-        int found = find_working_folder();
-        name->folder_length = library_state->folder_length;
-        return found;
-    }
     char link[32];
     char *to = library_state->folders[slot];
     if (folder < 0)
@@ -309,16 +333,19 @@ int library_name(struct name *name, int folder, const char *path, unsigned slot)
     name->path = path;
     name->folder = NULL;
     name->folder_length = 0;
+    name->locked = 0;
     name->length = length_of(path);
     if (name->length == 0 || name->length >= PATH_LIMIT)
         return 0;
     if (LIKELY(path[0] == '/'))
         return !is_magic(path);
+    if (LIKELY(folder == AT_FDCWD))
+        return find_working_folder(name, slot != 0);
     if (slot == 0 && !lock_folders())
         return 0;
+    name->locked = slot == 0;
     if (find_folder(name, folder, slot))
         return 1;
-    name->folder = NULL;
     if (slot == 0)
         unlock_folders();
     return 0;
@@ -326,7 +353,7 @@ int library_name(struct name *name, int folder, const char *path, unsigned slot)
 
 void library_unlock_names(const struct name *first, const struct name *second)
 {
-    if (first->folder || (second && second->folder))
+    if (first->locked || (second && second->locked))
         unlock_folders();
 }
 
@@ -451,7 +478,7 @@ static int32_t parent(void)
     return (int32_t)PLAIN(__NR_getppid, 0, 0, 0, 0, 0);
 }
 
-static const struct name no_name = {NULL, 0, 0, ""};
+static const struct name no_name = {NULL, 0, 0, "", 0};
 
 static void first_sign(void)
 {
@@ -506,8 +533,8 @@ static void record_exec(char **environment)
     size_t room = sizeof state->folders, used;
     uint32_t count;
     state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
-    long length = PLAIN(__NR_readlink, "/proc/self/exe", state->working_folder, PATH_LIMIT, 0, 0);
-    struct name executable = {NULL, 0, library_failed(length) ? 0 : (uint32_t)length, state->working_folder};
+    long length = PLAIN(__NR_readlink, "/proc/self/exe", state->working_folders[0].text, PATH_LIMIT, 0, 0);
+    struct name executable = {NULL, 0, library_failed(length) ? 0 : (uint32_t)length, state->working_folders[0].text, 0};
     long folder = PLAIN(__NR_getcwd, body, PATH_LIMIT, 0, 0, 0);
     if (library_failed(folder)) {
         body[0] = 0;
@@ -518,7 +545,7 @@ static void record_exec(char **environment)
     secrets_hide_arguments(body + used, arguments);
     used += arguments;
     used += copy_environment(body + used, room - used, environment);
-    struct name text = {NULL, 0, (uint32_t)used, body};
+    struct name text = {NULL, 0, (uint32_t)used, body, 0};
     struct log_signature signature;
     long missing = library_stat_path(AT_FDCWD, "/proc/self/exe", &signature);
     struct log_record *record = library_append(LOG_EXEC, count, 0, missing ? NULL : &signature, &executable, &text);

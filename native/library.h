@@ -22,18 +22,24 @@
 
 #define SEEN_SLOTS 1024u
 
+/* A working folder as of two epochs. It is written once and then only read, without a lock; a new one takes the next
+ * place in turn, so that a thread still copying the old one is not disturbed. */
+struct working_folder {
+    uint32_t epoch, own_epoch, length;
+    char text[PATH_LIMIT];
+};
+#define WORKING_FOLDERS 4u
+
 /* One process's state, in a mapping that a fork child gets zeroed (MADV_WIPEONFORK). */
 struct library_state {
     uint32_t pid; /* 0: not yet used in this process */
     uint32_t chunk_lock;
     struct log_chunk *chunk;
     uint32_t folder_lock;
-    uint32_t folder_known; /* working_folder holds the folder of epochs below */
-    uint32_t folder_epoch, own_epoch_seen;
-    uint32_t own_epoch; /* raised by the library's own chdir hooks */
-    uint32_t folder_length;
+    uint32_t own_epoch;       /* raised by the library's own chdir hooks */
+    uint32_t current_folder;  /* index + 1 into working_folders, 0 while not known */
     uint64_t seen[SEEN_SLOTS]; /* paths read before */
-    char working_folder[PATH_LIMIT];
+    struct working_folder working_folders[WORKING_FOLDERS];
     char folders[2][PATH_LIMIT]; /* of descriptors, while folder_lock is held */
     uint32_t console_lock;
     struct console consoles[2];
@@ -49,6 +55,7 @@ struct name {
     uint32_t folder_length;
     uint32_t length;
     const char *path;
+    int locked; /* the folder lock is held for it */
 };
 
 /* Whether anything may be recorded from this process now. */
@@ -57,7 +64,7 @@ int library_ready(void);
 /* From now on this process's calls are only passed on, and the supervisor records them. */
 void library_shut(void);
 
-/* Fills `name`, and takes the folder lock for a relative path. slot: 0, or 1 where the lock is held already, by the
+/* Fills `name`, and takes the folder lock for a path relative to a descriptor. slot: 0, or 1 where the lock is held already, by the
  * first name of the same call. Returns 0 where the supervisor must resolve the path; then nothing new is locked. */
 int library_name(struct name *name, int folder, const char *path, unsigned slot);
 void library_unlock_names(const struct name *first, const struct name *second);

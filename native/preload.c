@@ -77,13 +77,14 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
 {
     uint64_t hash;
     struct log_signature signature;
+    int by_descriptor = name->locked;
     int known = library_has_read(name, &hash);
     library_unlock_names(name, NULL);
     long result = make_open(CALL_openat, folder, path, flags, mode);
     if (known || library_failed(result) || library_stat_descriptor((int)result, &signature) != 0 ||
         !REGULAR(signature))
         return result;
-    if (name->folder && !library_name(name, folder, path, 0))
+    if (by_descriptor && !library_name(name, folder, path, 0))
         name->length = 0;
     struct log_record *record = NULL;
     if (name->length) {
@@ -296,7 +297,7 @@ static struct log_record *record_pair(enum log_kind kind, const struct pair *pai
     struct name first, second;
     if (!library_ready() || !library_name(&first, pair->folder1, pair->path1, 0))
         return NULL;
-    if (!library_name(&second, pair->folder2, pair->path2, first.folder != NULL)) {
+    if (!library_name(&second, pair->folder2, pair->path2, (unsigned)first.locked)) {
         library_unlock_names(&first, NULL);
         return NULL;
     }
@@ -361,7 +362,7 @@ EXPORT int linkat(int folder1, const char *from, int folder2, const char *to, in
 /* The link's text goes first into the log, as it stands; only the link's own path is resolved. */
 static struct log_record *record_symlink(const char *target, int folder, const char *path)
 {
-    struct name first = {NULL, 0, 0, target}, second;
+    struct name first = {NULL, 0, 0, target, 0}, second;
     if (!library_ready() || (uintptr_t)target < PATH_LIMIT || !library_name(&second, folder, path, 0))
         return NULL;
     while (first.length < PATH_LIMIT && target[first.length])
@@ -427,7 +428,7 @@ EXPORT const char *__asan_default_options(void)
 static void give_line(void *context, const char *line, size_t length)
 {
     const int *fd = context;
-    struct name text = {NULL, 0, (uint32_t)length, line};
+    struct name text = {NULL, 0, (uint32_t)length, line, 0};
     library_append(LOG_CONSOLE, (uint32_t)*fd, 0, NULL, &text, NULL);
 }
 

@@ -37,7 +37,7 @@ int recover_handle(const struct call *call, struct path *path)
         snprintf(name, sizeof name, "/proc/%u/cwd", call->tid);
     int mount = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     int fd = mount < 0 ? -1 : open_by_handle_at(mount, &handle.head, O_PATH | O_CLOEXEC);
-    int failed = fd < 0 ? -errno : 0;
+    int failed = fd >= 0 ? 0 : errno == EPERM ? -ENOENT : -errno; /* without the right to it, the call fails, too */
     if (mount >= 0)
         close(mount);
     if (failed)

@@ -93,6 +93,20 @@ def test_the_command_finds_its_surroundings_unchanged(mode, tmp_path):
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_closed_streams_stay_closed(mode, tmp_path):
+    (tmp_path / "in.txt").write_text("x")
+    closed = "exec <&- >&- 2>&-"
+    look = f"ls /proc/self/fd > {tmp_path}/open; read x < {tmp_path}/in.txt"
+    roar = f"{sys.executable} -c '{ROAR}' {tmp_path}/log {mode}"
+    subprocess.run(["bash", "-c", f"{closed}; {roar} sh -c '{look}'"], check=False)
+    subprocess.run(["bash", "-c", f"{closed}; sh -c 'ls /proc/self/fd > {tmp_path}/native'"], check=True)
+    assert (tmp_path / "open").read_text() == (tmp_path / "native").read_text()
+    trace = event_log.load_trace(tmp_path / "log")
+    assert trace.mode == mode
+    assert str(tmp_path / "in.txt") in {event.path for event in trace.events}
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_file_size_limit_is_the_commands_alone(mode, tmp_path):
     script = f"ulimit -S -f 8; {sys.executable} -c '{ROAR}' {tmp_path}/log {mode} sh -c 'ulimit -f; ulimit -H -f'"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
@@ -113,9 +127,9 @@ def test_environment_gains_two_variables_at_most(mode, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
 def test_signals_to_roar_reach_the_command(number, mode, tmp_path):
-    script = "trap 'echo got it; exit 5' TERM HUP; echo ready; while :; do sleep 0.05; done"
+    script = "trap 'echo got it; exit 5' TERM HUP USR1; echo ready; while :; do sleep 0.05; done"
     command = [sys.executable, "-c", ROAR, str(tmp_path / "log"), mode, "bash", "-c", script]
     roar = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     lines = [roar.stdout.readline(), roar.stdout.readline()]

@@ -19,7 +19,7 @@ _CANARY: Final = os.path.join(_NATIVE, "roar-canary")
 
 _MODES: Final = ("full", "seccomp", "preload")
 _IGNORED: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-_PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP)
+_PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _NOT_OBSERVED: Final = "nothing was observed"
 
 
@@ -27,7 +27,7 @@ class Traced:
     """A command that has been started.
 
     Until `wait` returns, this process leaves SIGINT, SIGQUIT and the terminal's stop signals to the command, and
-    passes SIGTERM and SIGHUP on to it. Use from the main thread.
+    passes SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 on to it. Use from the main thread.
 
     Attributes:
         pid: the command's process id; 0 where it could not be started.
@@ -138,12 +138,25 @@ class _Messages:
         return line.decode(errors="replace")
 
     def close(self) -> None:
-        """Reap the guard if it has ended; it stays as long as the command's background processes do."""
+        """The guard lives as long as the command's background processes do: it is reaped when there is an occasion."""
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.tracer, os.WNOHANG)
+            _guards.append(self.tracer)
+        _reap_guards()
+
+
+_guards: list[int] = []
+
+
+def _reap_guards() -> None:
+    for guard in tuple(_guards):
+        try:
+            pid, _ = os.waitpid(guard, os.WNOHANG)
+        except ChildProcessError:
+            pid = guard
+        if pid:
+            _guards.remove(guard)
 
 
 def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "auto",
@@ -160,6 +173,7 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
     """
     if mode == "none":
         return _start_untraced(command, ())
+    _reap_guards()
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_inheritable(writer, True)
     arguments = [
