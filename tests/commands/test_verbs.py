@@ -12,7 +12,7 @@ import pytest
 
 from roar.model import Job, JobState, Tracer
 from roar.record.database import open_database
-from roar.record.writer import write_job
+from roar.record.writer import set_label, write_job
 
 COPY = "import sys; open(sys.argv[2], 'w').write(open(sys.argv[1]).read() + sys.argv[3])"
 
@@ -418,7 +418,15 @@ def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     assert items(1)["the code is in a commit"]["hint"] == "git add -A && git commit && roar run @1"
     desk.write("data", "by hand")
     assert items(1)["the outputs are up to date"]["problems"] == ["data: no longer what @1 wrote"]
-    desk.roar("label", "@1", "key=https://user:hunter2secret@example.org/x")
+    secret = "https://user:hunter2secret@example.org/x"
+    done = desk.roar("label", "@1", f"key={secret}")
+    assert "is not kept" in done.stderr
+    assert "hunter2secret" not in done.stdout
+    assert items(1)["no secrets that the rules of redaction know"]["passed"] is True
+    database = open_database(str(desk.root / ".roar" / "roar.db"))
+    set_label(database, ("job", 1), "key", secret)
+    set_label(database, ("job", database.execute("SELECT max(id) FROM job").fetchone()[0]), "key", secret)
+    database.close()
     assert items(1)["no secrets that the rules of redaction know"]["passed"] is False
 
 

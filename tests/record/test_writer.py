@@ -77,6 +77,15 @@ def test_what_belongs_to_a_job_is_stored_beside_it(recorder):
     assert [payload.path for payload in load_payloads(recorder.database, [2])] == ["mlruns/model.pkl"]
 
 
+def test_a_secret_in_a_name_or_label_is_not_stored(recorder):
+    address = "https://user:hunter2@example.org/"
+    job = recorder.job("true", name=address, labels={"at": address})
+    assert "hunter2" not in repr(job)
+    recorder.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(recorder.workspace.database, "rb") as stored:
+        assert b"hunter2" not in stored.read()
+
+
 def test_environments_are_stored_once(recorder):
     for number in range(20):
         recorder.job(f"python {number}.py", git=GIT, host=HOST, python=PYTHON)

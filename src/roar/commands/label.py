@@ -1,5 +1,7 @@
 """`roar label`: set, unset or list labels."""
 
+import sys
+
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import NotFoundError, UsageError
@@ -43,7 +45,12 @@ def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"A label is KEY=VALUE, not {text!r}.", hint="roar label @-1 owner=alice")
-    return key, value
+    from roar.observe.redaction import redact_text  # noqa: PLC0415  listing labels needs no rules
+
+    safe = redact_text(value)
+    if safe != value:
+        sys.stderr.write(f"roar: what looks like a secret in label {printable(key)} is not kept\n")
+    return key, safe
 
 
 def _target(ref: str, found: Reference) -> tuple[str, int]:

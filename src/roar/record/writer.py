@@ -57,6 +57,8 @@ def write_job(
     Returns:
         The job with its step: that of the same command in the same folder within the session, else a new one.
     """
+    if job.name is not None or job.labels:
+        job = _without_secrets(job)
     with transaction(database):
         known = database.execute("SELECT id, state FROM job WHERE uid = ?", (job.uid,)).fetchone()
         if known is not None and known[1] != JobState.RUNNING:
@@ -147,6 +149,14 @@ def set_label(database: sqlite3.Connection, target: tuple[str, int], key: str, v
 def now() -> str:
     """This moment as the record writes it."""
     return _rfc3339(datetime.now(UTC))
+
+
+def _without_secrets(job: Job) -> Job:
+    """The job with what looks like a secret taken out of the words that the user typed for it."""
+    from roar.observe.redaction import redact_text  # noqa: PLC0415  most jobs have neither name nor labels
+
+    return dataclasses.replace(job, name=None if job.name is None else redact_text(job.name),
+                               labels={key: redact_text(value) for key, value in job.labels.items()})
 
 
 def _insert_job(database: sqlite3.Connection, job: Job) -> tuple[int, int]:
