@@ -205,3 +205,13 @@ def test_shared_artifact_folder_of_a_printed_run_is_payload(world):
 def test_address_that_the_tracer_cut_is_not_believed(world):
     world.say(f"{'x' * 430} {LINE}?workspace=te"[:511])
     assert not world.analyze().runs
+
+
+@pytest.mark.parametrize(("argv", "mine"), [
+    (("/venv/bin/mlflow", "server", "--port", "1"), False), (("python3", "-m", "mlflow", "ui"), False),
+    (("python3", "train.py"), True),
+])
+def test_runs_that_others_sent_to_a_server_are_not_its_own(world, argv, mine):
+    database(world, [(RUN, NOW_MS, None)], source="/elsewhere/other.py")
+    world.process(argv=argv)
+    assert bool(world.analyze().runs) is mine

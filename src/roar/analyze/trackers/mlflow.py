@@ -290,10 +290,17 @@ def _new_runs(evidence: Evidence, database: str) -> Iterator[tuple[str, object, 
     """The runs that this job made or ended: all of a database that it made itself, else those of its time."""
     rows = evidence.rows(database, "runs", ("run_uuid", "name", "experiment_id", "start_time", "end_time"))
     existed = evidence.was_read(database)
+    shared = existed or any(map(_is_server, evidence.arguments))
     for run_id, name, experiment, started, ended in sorted(rows, key=lambda row: str(row[3])):
-        recent = evidence.in_job_ms(started) or evidence.in_job_ms(ended)
-        if not existed or (recent and _is_of_this_program(evidence, database, str(run_id))):
+        recent = not existed or evidence.in_job_ms(started) or evidence.in_job_ms(ended)
+        if recent and (not shared or _is_of_this_program(evidence, database, str(run_id))):
             yield str(run_id), name, experiment
+
+
+def _is_server(argv: tuple[str, ...]) -> bool:
+    """Whether a program is `mlflow server` or `mlflow ui`: what others send to it is not its own."""
+    names = [os.path.basename(word) for word in argv]
+    return "mlflow" in names and bool({"server", "ui"} & set(names))
 
 
 def _is_of_this_program(evidence: Evidence, database: str, run_id: str) -> bool:
