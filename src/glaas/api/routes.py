@@ -12,6 +12,7 @@ from glaas import catalog
 from glaas.api import views
 from glaas.compare import compare
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
+from glaas.exports import EXPORTS, Format, Session
 from glaas.graph import Direction, dag_graph, lineage
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
@@ -91,6 +92,18 @@ def read_session(request: Request, dag: str, viewer: ViewerNow, connection: Read
     if line is None:
         raise not_found(f"session {dag}")
     return answer(request, views.dag_shape(line) | views.graph_shape(dag_graph(connection, viewer, dag)))
+
+
+@router.get("/sessions/{dag}/export/{name}", responses=NOT_FOUND, summary="A registered DAG in another format")
+def export_session(dag: str, name: Format, viewer: ViewerNow, connection: Reading) -> Response:
+    """CycloneDX 1.6 (JSON), OpenLineage run events (a list), or PROV-JSON."""
+    line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
+    if line is None:
+        raise not_found(f"session {dag}")
+    session = Session(dag=dag, session=line.session, registered_at=line.registered_at,
+                      jobs=catalog.dag_jobs(connection, viewer, dag))
+    return JSONResponse(EXPORTS[name](session), headers={
+        "Content-Disposition": f'attachment; filename="{dag[:12]}.{name}.json"'})
 
 
 @router.get("/jobs", responses=NOT_FOUND, summary="Jobs, newest first")
