@@ -169,7 +169,7 @@ def _checked(digest: str, status: os.stat_result, expected: Signature, tick: int
     found = signature_of(status)
     if identity(found) != identity(expected):
         return Digested(None, None, None, "changed while it was digested")
-    return Digested(digest, found.size, found, None, _is_settled(found, tick))
+    return Digested(digest, expected.size, expected, None, _is_settled(expected, tick))
 
 
 def _is_settled(signature: Signature, tick: int) -> bool:
