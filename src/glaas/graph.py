@@ -69,7 +69,12 @@ def dag_graph(connection: Connection, viewer: Viewer, digest: str) -> Graph:
     jobs = dag_job_lines(connection, viewer, digest)
     ids = [job.key for job in jobs]
     artifacts, edges = _uses_of_jobs(connection, ids)
-    return Graph(jobs=jobs, artifacts=artifacts, edges=edges, members=_members_between(connection, artifacts, edges))
+    members = _members_between(connection, artifacts, edges)
+    read = {edge.artifact for edge in edges if edge.role is Role.INPUT}.union(member for member, _ in members)
+    edges = tuple(edge for edge in edges if edge.role is not Role.PAYLOAD or edge.artifact in read)
+    drawn = {edge.artifact for edge in edges}  # a payload stays out until a job reads it
+    artifacts = {key: node for key, node in artifacts.items() if key in drawn}
+    return Graph(jobs=jobs, artifacts=artifacts, edges=edges, members=members)
 
 
 def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, ArtifactNode], tuple[Edge, ...]]:

@@ -38,6 +38,14 @@ def test_the_dag_page_draws_every_job_as_a_link(client, registered):
     assert f'/artifacts/{digest("model.pt")}' in svg
 
 
+def test_a_payload_is_drawn_once_a_job_reads_it(client, post):
+    first = dataclasses.replace(digits(), jobs=digits().jobs[:2])
+    for registration, drawn in ((first, False), (digits(), True)):
+        text = client.get(f"/dag/{post(registration).json()['dag']}").text
+        svg = text[text.index("<svg xmlns"):text.index("</figure>")]
+        assert (f'/artifacts/{digest("best.pt")}' in svg) is drawn
+
+
 def test_unknown_things_are_a_page_that_says_so(client):
     for path in ("/jobs/xyz", f"/jobs/{uid(7)}", f"/dag/{'0' * 64}", f"/artifacts/{'0' * 64}", "/nowhere"):
         response = client.get(path)
