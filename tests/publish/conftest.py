@@ -12,12 +12,12 @@ class Glaas:
     """One server over one database file; it may be stopped and started again on the same port."""
 
     def __init__(self, file):
-        self.file, self.port, self.process, self.url = file, 0, None, ""
+        self.file, self.port, self.process, self.url, self.options = file, 0, None, "", []
 
     def start(self):
         self.process = subprocess.Popen(
             [sys.executable, "-m", "glaas.cli", "serve", "--port", str(self.port), "--database",
-             f"sqlite:///{self.file}"], stdout=subprocess.PIPE, text=True)
+             f"sqlite:///{self.file}", *self.options], stdout=subprocess.PIPE, text=True)
         line = self.process.stdout.readline()
         assert line.startswith("glaas is at http://127.0.0.1:"), line
         self.url = line.split()[-1].rstrip("/")

@@ -1,6 +1,5 @@
 """`roar register`: publish a session, or the lineage of a job or artifact, to a glaas server."""
 
-import os
 import sqlite3
 import sys
 
@@ -11,6 +10,7 @@ from roar.errors import NotFoundError, PublishError
 from roar.present.answer import print_json
 from roar.present.checklist import render_checklist
 from roar.present.text import command_text, count_text, printable
+from roar.publish.credentials import find_token
 from roar.publish.register import Published, encode, register
 from roar.publish.registration import make_registration
 from roar.publish.server import Server, parse_server
@@ -18,6 +18,7 @@ from roar.query.checklist import check_reproducibility
 from roar.query.references import SessionReference, find_current_session, resolve
 from roar.query.sessions import Publishable, load_publishable, session_of
 from roar.wire import dag_digest, to_json
+from roar.workspace import find_workspace
 
 _LISTED = 20
 
@@ -50,10 +51,11 @@ def main(argv: list[str]) -> int:
         if arguments.json:
             print_json({**to_json(registration), "dag": dag_digest(registration), "checklist": checklist})
         else:
-            _say_plan(publishable, len(body), _find_server(opened, arguments.server))
+            url = arguments.server or load_settings(opened.workspace).text("glaas.url")
+            _say_plan(publishable, len(body), parse_server(url).url if url else "no server: none is set")
             sys.stdout.write("\n" + render_checklist(checklist))
         return 0
-    server = _server(opened, arguments.server)
+    server = _server(arguments.server)
     try:
         published = register(server, body, project=arguments.project)
     except PublishError as error:
@@ -108,20 +110,24 @@ def _job_ids(database: sqlite3.Connection, found: object) -> list[int]:
     return sorted(ids | ({found.row_id} if isinstance(found, JobReference) else set()))
 
 
-def _find_server(opened: Opened, url: str | None) -> Server | None:
-    url = url or load_settings(opened.workspace).text("glaas.url")
-    return parse_server(url, os.environ.get("ROAR_GLAAS_TOKEN") or None) if url else None
+def find_server_url(given: str | None) -> str:
+    """The server that a command line names, else the one in the settings.
+
+    Raises:
+        PublishError: neither.
+    """
+    url = given or load_settings(find_workspace()).text("glaas.url")
+    if not url:
+        raise PublishError("No glaas server is set.", hint="--server URL, or look at your own pages: roar ui")
+    return url
 
 
-def _server(opened: Opened, url: str | None) -> Server:
-    server = _find_server(opened, url)
-    if server is None:
-        raise PublishError("No glaas server is set.",
-                           hint="roar register --server URL, or look at your own pages: roar ui")
-    return server
+def _server(url: str | None) -> Server:
+    server = parse_server(find_server_url(url))
+    return parse_server(server.url, find_token(server.url))
 
 
-def _say_plan(publishable: Publishable, size: int, server: Server | None) -> None:
+def _say_plan(publishable: Publishable, size: int, server: str) -> None:
     files = sum(len(job.inputs) + len(job.outputs) for job in publishable.jobs)
     for job in publishable.jobs[-_LISTED:]:
         print(f"@{job.step}  {job.uid[:8]}  {printable(job.name or '')}{'  ' if job.name else ''}"
@@ -129,7 +135,7 @@ def _say_plan(publishable: Publishable, size: int, server: Server | None) -> Non
     datasets = sum(len(dataset.members) for dataset in publishable.datasets)
     print(f"{count_text(len(publishable.jobs), 'job')} with {count_text(files, 'file use')}"
           f"{f' and {datasets:,} files in datasets' if datasets else ''}, {size:,} bytes,"
-          f" would go to {server.url if server else 'no server: none is set'}. No file's content is sent.")
+          f" would go to {server}. No file's content is sent.")
 
 
 def _say_published(publishable: Publishable, published: Published) -> None:

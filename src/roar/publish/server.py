@@ -20,6 +20,7 @@ TIMEOUT_S = 120
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _BUSY = frozenset({502, 503, 504})
 _TOO_MANY = 429
+_WORTH_COMPRESSING = 1000
 _LONGEST_ANSWER = 64 * 1024 * 1024
 
 
@@ -82,14 +83,23 @@ def _opener(server: Server) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(*handlers)
 
 
-def post(server: Server, path: str, body: bytes) -> Any:
+def post(server: Server, path: str, body: bytes, *, also_fine: frozenset[int] = frozenset()) -> Any:
     """The JSON that the server answers to the JSON `body`. A request that was cut short is sent again.
+
+    Args:
+        server: whom to ask.
+        path: what to ask for, from `/`.
+        body: the request's body.
+        also_fine: statuses besides success whose body is the answer.
 
     Raises:
         PublishError: the server cannot be reached, or it refused; the message is its own.
     """
-    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
-    return _send(server, path, gzip.compress(body, 1, mtime=0), headers)
+    headers = {"Content-Type": "application/json"}
+    if len(body) >= _WORTH_COMPRESSING:
+        body = gzip.compress(body, 1, mtime=0)
+        headers["Content-Encoding"] = "gzip"
+    return _send(server, path, body, headers, also_fine)
 
 
 def get(server: Server, path: str) -> Any:
@@ -101,7 +111,8 @@ def get(server: Server, path: str) -> Any:
     return _send(server, path, None, {})
 
 
-def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
+def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, str],
+          also_fine: frozenset[int] = frozenset()) -> Any:
     request = urllib.request.Request(server.url + path, data=body, headers={  # noqa: S310  parse_server let only http(s) pass
         **headers, "Accept": "application/json", "User-Agent": f"roar/{__version__}"})
     if server.token:
@@ -113,6 +124,8 @@ def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, s
                 return _read_json(server, answer)
         except urllib.error.HTTPError as error:
             with error:
+                if error.code in also_fine:
+                    return _read_json(server, error)
                 if pause_s is None or error.code not in _BUSY | {_TOO_MANY}:
                     _refused(server, error)
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
