@@ -54,6 +54,35 @@ def ray(tmp_path_factory):
     return environment("ray", tmp_path_factory)
 
 
+@pytest.fixture(scope="module")
+def lightning(tmp_path_factory):
+    return environment("lightning", tmp_path_factory)
+
+
+LIGHTNING = """
+import torch
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.loggers import CSVLogger, MLFlowLogger, TensorBoardLogger, WandbLogger
+from torch.utils.data import DataLoader, TensorDataset
+
+class Model(LightningModule):
+    def __init__(self, size=2):
+        super().__init__()
+        self.save_hyperparameters()
+        self.layer = torch.nn.Linear(size, 1)
+    def training_step(self, batch, _):
+        loss = self.layer(batch[0]).pow(2).mean()
+        self.log("loss", loss)
+        return loss
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=0.1)
+
+data = DataLoader(TensorDataset(torch.randn(8, 2)), batch_size=4)
+trainer = Trainer(max_epochs=1, logger=LOGGER, enable_progress_bar=False, accelerator="cpu", log_every_n_steps=1)
+trainer.fit(Model(), data)
+"""
+
+
 def outputs(job):
     return {output["path"] for output in job["outputs"]}
 
@@ -118,3 +147,15 @@ tune.Tuner(
 """, python=ray, TMPDIR="/tmp")
     assert [(run["tracker"], run["run_id"]) for run in job["tracker_runs"]] == [("ray", "search")]
     assert not [path for path in outputs(job) if path.startswith("results/") and not path.endswith("mine.txt")]
+
+
+@pytest.mark.parametrize(("logger", "tracker"), [
+    ('TensorBoardLogger(".")', "tensorboard"), ('CSVLogger(".")', None), ('MLFlowLogger("exp")', "mlflow"),
+    ('WandbLogger(project="demo", offline=True)', "wandb"),
+])
+def test_lightning_checkpoints_are_the_users_wherever_a_logger_puts_them(train, lightning, logger, tracker):
+    job = train(LIGHTNING.replace("LOGGER", logger), python=lightning, MLFLOW_ALLOW_FILE_STORE="true")
+    assert [run["tracker"] for run in job["tracker_runs"]] == ([tracker] if tracker else [])
+    [checkpoint] = outputs(job)
+    assert checkpoint.endswith(".ckpt")
+    assert "/checkpoints/" in checkpoint
