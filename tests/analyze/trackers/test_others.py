@@ -305,6 +305,13 @@ def test_comet_upload_in_a_later_job_updates_the_earlier_run(world):
     ]
 
 
+def test_comet_copy_of_the_archive_that_the_job_read_changes_nothing(world):
+    world.read(f"backup/.cometml-runs/{HEX32}.zip", archive({"project_name": "demo"}))
+    world.write(f".cometml-runs/{HEX32}.zip", archive({"project_name": "demo"}))
+    analysis = world.analyze()
+    assert (one(analysis).run_id, analysis.updates) == (HEX32, ())
+
+
 def test_clearml_import_in_a_later_job_updates_the_earlier_run(world):
     world.read(f"{world.home}/.clearml/cache/offline/offline-{HEX32}.zip")
     other = HEX32[::-1]

@@ -54,14 +54,15 @@ class Comet(Tracker):
         """Printed addresses and offline archives, joined by the experiment's key."""
         findings = Findings()
         runs: dict[str, TrackerRun] = {}
-        earlier: set[str] = set()
+        seen: set[str] = set()
         for path in self._archives(evidence):
             findings.noise(path)
             run = self._offline(evidence, path)
             if evidence.was_made(path):
                 runs[run.run_id] = run
             else:
-                earlier.add(run.run_id)
+                seen.add(run.run_id)
+        earlier = seen - runs.keys()
         for pattern, containing in ((_LIVE, "comet"), (_SUMMARY, "COMET"), (_UPLOADED, "comet")):
             for match, _ in evidence.console.matches(pattern, containing=containing):
                 url = clean_url(match["url"])
