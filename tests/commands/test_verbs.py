@@ -459,7 +459,7 @@ def test_a_read_only_record_is_read(desk):
             os.chmod(folder, 0o755)
     done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", *desk.program, "log"],
                           cwd=desk.root, env=desk.env, capture_output=True, text=True, check=False)
-    if "No module named" in done.stderr or "Permission denied" in done.stderr.partition("roar:")[0]:
+    if "No module named" in done.stderr or ("roar:" not in done.stderr and done.returncode not in {0, 1}):
         pytest.skip("the interpreter is not readable by other users here")
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("@1 ")

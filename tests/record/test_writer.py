@@ -340,8 +340,8 @@ def test_edges_do_not_depend_on_when_jobs_are_recorded(recorder, seed):
     chance = random.Random(seed)
 
     def uses():
-        return [file(path, content, size=0 if content == "empty" else 10) for path, content in
-                {(chance.choice("abcd"), chance.choice(["x", "y", "z", "empty"])) for _ in range(chance.randrange(3))}]
+        drawn = {(chance.choice("abcd"), chance.choice(["x", "y", "z", "empty"])) for _ in range(chance.randrange(3))}
+        return [file(path, content, size=0 if content == "empty" else 10) for path, content in sorted(drawn)]
 
     jobs, uids = [], []
     for number in range(40):

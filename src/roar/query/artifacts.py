@@ -65,10 +65,10 @@ def load_artifact(database: sqlite3.Connection, row_id: int) -> Artifact:
 def _load_uses(database: sqlite3.Connection, row_id: int) -> list[ArtifactUse]:
     rows = database.execute(
         "SELECT uid, number, role, path.path FROM"
-        " (SELECT job_id, role, path_id FROM file_read WHERE artifact_id = ?1"
-        "  UNION ALL SELECT job_id, role, path_id FROM file_written WHERE artifact_id = ?1) AS used"
+        " (SELECT job_id, role, path_id FROM file_read WHERE artifact_id = :artifact"
+        "  UNION ALL SELECT job_id, role, path_id FROM file_written WHERE artifact_id = :artifact) AS used"
         " JOIN job ON job.id = job_id JOIN step ON step.id = step_id JOIN path ON path.id = path_id"
-        " ORDER BY job_id DESC, role", (row_id,))
+        " ORDER BY job_id DESC, role", {"artifact": row_id})
     return [ArtifactUse(job=uid, step=step, role=_ROLES[role], path=path) for uid, step, role, path in rows]
 
 
@@ -78,9 +78,9 @@ def _names(database: sqlite3.Connection, row_id: int, uses: Sequence[ArtifactUse
     rows = database.execute(
         "SELECT path.path, member.path FROM dataset_member AS member"
         " JOIN file_read AS used ON used.artifact_id = member.dataset_id"
-        " JOIN path ON path.id = used.path_id WHERE member.artifact_id = ?1"
+        " JOIN path ON path.id = used.path_id WHERE member.artifact_id = :artifact"
         " UNION SELECT path.path, member.path FROM dataset_member AS member"
         " JOIN file_written AS made ON made.artifact_id = member.dataset_id"
-        " JOIN path ON path.id = made.path_id WHERE member.artifact_id = ?1", (row_id,))
+        " JOIN path ON path.id = made.path_id WHERE member.artifact_id = :artifact", {"artifact": row_id})
     names.update(dict.fromkeys(folder + name for folder, name in rows))
     return tuple(names)

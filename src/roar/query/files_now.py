@@ -116,11 +116,11 @@ def _versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
     """Row and digest of the artifacts recorded at `path`, the latest first."""
     rows = database.execute(
         "SELECT artifact.id, artifact.digest FROM ("
-        " SELECT artifact_id, job_id FROM file_written JOIN path ON path.id = path_id WHERE path = CAST(?1 AS TEXT)"
+        " SELECT artifact_id, job_id FROM file_written JOIN path ON path.id = path_id WHERE path = CAST(:path AS TEXT)"
         " UNION ALL"
-        " SELECT artifact_id, job_id FROM file_read JOIN path ON path.id = path_id WHERE path = CAST(?1 AS TEXT)"
+        " SELECT artifact_id, job_id FROM file_read JOIN path ON path.id = path_id WHERE path = CAST(:path AS TEXT)"
         ") JOIN artifact ON artifact.id = artifact_id GROUP BY artifact.id ORDER BY max(job_id) DESC",
-        (encoded(path),))
+        {"path": encoded(path)})
     return [(row_id, digest.hex()) for row_id, digest in rows]
 
 

@@ -171,8 +171,8 @@ SELECT path.path, step.number FROM file_read AS used
 JOIN file_written AS made ON made.path_id = used.path_id AND made.job_id =
     (SELECT max(job_id) FROM file_written WHERE path_id = used.path_id AND job_id > used.job_id)
 JOIN path ON path.id = used.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
-WHERE used.job_id = ?1 AND used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
-AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = ?1 AND role = 2 AND path_id = used.path_id)
+WHERE used.job_id = :job AND used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
+AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = :job AND role = 2 AND path_id = used.path_id)
 ORDER BY used.ordinal LIMIT 1
 """
 
@@ -181,7 +181,7 @@ def _stale(database: sqlite3.Connection, last: Mapping[int, int], sources: Mappi
     """By step, why it is stale as far as the record tells: an input was written again, or its maker is stale."""
     reasons: dict[int, str] = {}
     for number, job_id in last.items():
-        row = database.execute(_REWRITTEN, (job_id,)).fetchone()
+        row = database.execute(_REWRITTEN, {"job": job_id}).fetchone()
         if row is not None:
             reasons[number] = f"its input {row[0]} was written again by @{row[1]}"
     return spread(reasons, sources)

@@ -128,8 +128,8 @@ def _jobs_with_path(database: sqlite3.Connection, paths: Sequence[str]) -> set[i
     jobs: set[int] = set()
     for path_id in _path_ids(database, paths):
         jobs |= {row[0] for row in database.execute(
-            "SELECT job_id FROM file_read WHERE path_id = ?1 UNION SELECT job_id FROM file_written WHERE path_id = ?1",
-            (path_id,))}
+            "SELECT job_id FROM file_read WHERE path_id = ? UNION SELECT job_id FROM file_written WHERE path_id = ?",
+            (path_id, path_id))}
     for path in paths:
         jobs |= _jobs_with_member(database, path)
     return jobs
@@ -143,8 +143,8 @@ def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
     for path in paths:
         below = path.rstrip("/") + "/"
         ids += [row[0] for row in database.execute(
-            "SELECT id FROM path WHERE path = CAST(?1 AS TEXT)"
-            " OR (path >= CAST(?2 AS TEXT) AND path < CAST(?3 AS TEXT))",
+            "SELECT id FROM path WHERE path = CAST(? AS TEXT)"
+            " OR (path >= CAST(? AS TEXT) AND path < CAST(? AS TEXT))",
             (encoded(path), encoded(below), encoded(below[:-1] + "0")))]
     return ids
 

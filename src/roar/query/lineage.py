@@ -211,10 +211,10 @@ def _makers(database: sqlite3.Connection, artifact_id: int) -> tuple[list[int], 
         return direct[:1], direct[1:]
     writers = database.execute(
         "SELECT max(job_id) FROM file_written WHERE artifact_id IN"
-        " (SELECT dataset_id FROM dataset_member WHERE artifact_id = ?1"
-        "  UNION SELECT other_id FROM shared_content WHERE dataset_id = ?1"
-        "  UNION SELECT dataset_id FROM shared_content WHERE other_id = ?1)"
-        " GROUP BY artifact_id ORDER BY 1 DESC", (artifact_id,)).fetchall()
+        " (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact"
+        "  UNION SELECT other_id FROM shared_content WHERE dataset_id = :artifact"
+        "  UNION SELECT dataset_id FROM shared_content WHERE other_id = :artifact)"
+        " GROUP BY artifact_id ORDER BY 1 DESC", {"artifact": artifact_id}).fetchall()
     is_file = database.execute("SELECT files IS NULL FROM artifact WHERE id = ?", (artifact_id,)).fetchone()[0]
     return [row[0] for row in (writers[:1] if is_file else writers)], []
 
@@ -222,6 +222,7 @@ def _makers(database: sqlite3.Connection, artifact_id: int) -> tuple[list[int], 
 def _readers(database: sqlite3.Connection, artifact_id: int) -> list[int]:
     """The jobs that read the artifact, by itself or within a dataset."""
     return [row[0] for row in database.execute(
-        "SELECT job_id FROM file_read WHERE artifact_id = ?1"
+        "SELECT job_id FROM file_read WHERE artifact_id = :artifact"
         " UNION SELECT job_id FROM file_read WHERE artifact_id IN"
-        " (SELECT dataset_id FROM dataset_member WHERE artifact_id = ?1) ORDER BY 1", (artifact_id,))]
+        " (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact) ORDER BY 1",
+        {"artifact": artifact_id})]

@@ -237,8 +237,9 @@ def _candidate(database: sqlite3.Connection, match: Reference) -> str:
         return f"session {match.uid[:12]}"
     if isinstance(match, ArtifactReference):
         row = database.execute(
-            "SELECT path FROM path WHERE id = coalesce((SELECT path_id FROM file_written WHERE artifact_id = ?1 LIMIT"
-            " 1), (SELECT path_id FROM file_read WHERE artifact_id = ?1 LIMIT 1))", (match.row_id,)).fetchone()
+            "SELECT path FROM path WHERE id = coalesce("
+            "(SELECT path_id FROM file_written WHERE artifact_id = :artifact LIMIT 1), (SELECT path_id FROM file_read WHERE artifact_id = :artifact LIMIT 1))",
+            {"artifact": match.row_id}).fetchone()
         return f"artifact {match.digest[:12]}  {row[0] if row else ''}".rstrip()
     return match.url
 
@@ -260,8 +261,8 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
                              hint="roar log --all", candidates=_names_like(database, ref))
     name = os.path.basename(ref.rstrip("/"))
     close = [row[0] for row in database.execute(
-        "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(?1) - 1) = '/' || ?1 LIMIT ?2",
-        (encoded(name), _CANDIDATES))] if name.isascii() else []
+        "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(:name) - 1) = '/' || :name LIMIT :most",
+        {"name": name, "most": _CANDIDATES})] if name.isascii() else []
     if not close:
         latest = database.execute("SELECT path FROM path ORDER BY id DESC LIMIT ?", (_LATEST_PATHS,))
         close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)

@@ -16,11 +16,12 @@ def link_shared_content(database: sqlite3.Connection, *, new_datasets: Iterable[
         others = database.execute(
             "SELECT DISTINCT other.dataset_id FROM dataset_member AS own"
             " JOIN dataset_member AS other USING (artifact_id) JOIN artifact ON artifact.id = own.artifact_id"
-            " WHERE own.dataset_id = ?1 AND other.dataset_id <> ?1 AND artifact.size > 0"
+            " WHERE own.dataset_id = :dataset AND other.dataset_id <> :dataset AND artifact.size > 0"
             " UNION SELECT own.artifact_id FROM dataset_member AS own JOIN artifact ON artifact.id = own.artifact_id"
-            " WHERE own.dataset_id = ?1 AND artifact.size > 0"
+            " WHERE own.dataset_id = :dataset AND artifact.size > 0"
             " AND (EXISTS (SELECT 1 FROM file_read WHERE file_read.artifact_id = own.artifact_id)"
-            " OR EXISTS (SELECT 1 FROM file_written WHERE file_written.artifact_id = own.artifact_id))", (dataset_id,))
+            " OR EXISTS (SELECT 1 FROM file_written WHERE file_written.artifact_id = own.artifact_id))",
+            {"dataset": dataset_id})
         _insert_pairs(database, [(dataset_id, other) for (other,) in others.fetchall()])
     for file_id in known_files:
         datasets = database.execute(
@@ -80,9 +81,9 @@ WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <=
 
 _MAY_EXPLAIN = """
 SELECT EXISTS (SELECT 1 FROM file_written AS made JOIN file_read AS used USING (artifact_id)
-               WHERE made.job_id = ?1 AND used.job_id = ?2)
+               WHERE made.job_id = :producer AND used.job_id = :consumer)
     OR EXISTS (SELECT 1 FROM file_written AS made JOIN shared_content ON made.artifact_id IN (dataset_id, other_id)
-               WHERE made.job_id = ?1)
+               WHERE made.job_id = :producer)
 """
 
 
@@ -99,8 +100,8 @@ def _explain_file(database: sqlite3.Connection, job_id: int, ended_at: str, arti
 def _explain_dataset(database: sqlite3.Connection, job_id: int, ended_at: str, dataset_id: int) -> None:
     """A dataset depends on the last writer of each of its members, whether file by file or within other datasets."""
     others = [row[0] for row in database.execute(
-        "SELECT other_id FROM shared_content WHERE dataset_id = ?1"
-        " UNION SELECT dataset_id FROM shared_content WHERE other_id = ?1", (dataset_id,))]
+        "SELECT other_id FROM shared_content WHERE dataset_id = :dataset"
+        " UNION SELECT dataset_id FROM shared_content WHERE other_id = :dataset", {"dataset": dataset_id})]
     writers = _last_writers(database, job_id, ended_at, others)
     if not writers:
         return
@@ -131,7 +132,7 @@ def _member_ids(database: sqlite3.Connection, dataset_id: int) -> set[int]:
 
 def _may_explain(database: sqlite3.Connection, producer_id: int, consumer_id: int) -> bool:
     """Whether the consumer read something that the producer wrote, or anything by way of datasets."""
-    row = database.execute(_MAY_EXPLAIN, (producer_id, consumer_id)).fetchone()
+    row = database.execute(_MAY_EXPLAIN, {"producer": producer_id, "consumer": consumer_id}).fetchone()
     return bool(row[0])
 
 

@@ -406,7 +406,8 @@ def _delete_unused_artifacts(database: sqlite3.Connection, ids: Iterable[int]) -
         members += [row[0] for row in database.execute(
             "SELECT DISTINCT artifact_id FROM dataset_member WHERE dataset_id = ?", (artifact_id,))]
         database.execute("DELETE FROM dataset_member WHERE dataset_id = ?", (artifact_id,))
-        database.execute("DELETE FROM shared_content WHERE dataset_id = ?1 OR other_id = ?1", (artifact_id,))
+        database.execute("DELETE FROM shared_content WHERE dataset_id = ? OR other_id = ?",
+                         (artifact_id, artifact_id))
         database.execute("DELETE FROM artifact WHERE id = ?", (artifact_id,))
     if members:
         _delete_unused_artifacts(database, members)
@@ -414,8 +415,8 @@ def _delete_unused_artifacts(database: sqlite3.Connection, ids: Iterable[int]) -
 
 def _is_used(database: sqlite3.Connection, artifact_id: int) -> bool:
     row = database.execute(
-        "SELECT EXISTS (SELECT 1 FROM file_read WHERE artifact_id = ?1)"
-        " OR EXISTS (SELECT 1 FROM file_written WHERE artifact_id = ?1)"
-        " OR EXISTS (SELECT 1 FROM dataset_member WHERE artifact_id = ?1)"
-        " OR EXISTS (SELECT 1 FROM label WHERE artifact_id = ?1)", (artifact_id,)).fetchone()
+        "SELECT EXISTS (SELECT 1 FROM file_read WHERE artifact_id = :artifact)"
+        " OR EXISTS (SELECT 1 FROM file_written WHERE artifact_id = :artifact)"
+        " OR EXISTS (SELECT 1 FROM dataset_member WHERE artifact_id = :artifact)"
+        " OR EXISTS (SELECT 1 FROM label WHERE artifact_id = :artifact)", {"artifact": artifact_id}).fetchone()
     return bool(row[0])
