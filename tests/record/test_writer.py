@@ -280,7 +280,9 @@ def test_a_broken_file_is_named(tmp_path):
 def test_an_empty_file_becomes_a_record(tmp_path):
     path = tmp_path / "roar.db"
     path.write_bytes(b"")
-    assert open_database(str(path)).execute("SELECT count(*) FROM job").fetchone() == (0,)
+    database = open_database(str(path))
+    assert database.execute("SELECT count(*) FROM job").fetchone() == (0,)
+    database.close()
 
 
 def test_a_newer_record_is_refused(recorder):

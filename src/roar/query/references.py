@@ -238,7 +238,8 @@ def _candidate(database: sqlite3.Connection, match: Reference) -> str:
     if isinstance(match, ArtifactReference):
         row = database.execute(
             "SELECT path FROM path WHERE id = coalesce("
-            "(SELECT path_id FROM file_written WHERE artifact_id = :artifact LIMIT 1), (SELECT path_id FROM file_read WHERE artifact_id = :artifact LIMIT 1))",
+            "(SELECT path_id FROM file_written WHERE artifact_id = :artifact LIMIT 1),"
+            " (SELECT path_id FROM file_read WHERE artifact_id = :artifact LIMIT 1))",
             {"artifact": match.row_id}).fetchone()
         return f"artifact {match.digest[:12]}  {row[0] if row else ''}".rstrip()
     return match.url

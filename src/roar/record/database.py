@@ -25,10 +25,15 @@ def open_database(path: str) -> sqlite3.Connection:
     Raises:
         WorkspaceError: the file is not a record, is broken, is locked, or was written by a newer roar.
     """
+    connection: sqlite3.Connection | None = None
     try:
         connection = _connect(path)
         _prepare(connection, path)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, WorkspaceError) as error:
+        if connection is not None:
+            connection.close()
+        if isinstance(error, WorkspaceError):
+            raise
         raise translated(error, path) from error
     return connection
 
@@ -78,13 +83,13 @@ def _connect(path: str) -> sqlite3.Connection:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
     connection.isolation_level = None
     connection.text_factory = decoded
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA temp_store = MEMORY")
-    connection.execute("PRAGMA cache_size = -65536")
     return connection
 
 
 def _prepare(connection: sqlite3.Connection, path: str) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -65536")
     version = _version(connection)
     if version > SCHEMA_VERSION:
         raise WorkspaceError(f"{path} was written by a newer roar (record version {version}, this one knows"
