@@ -1,8 +1,9 @@
 """Finding which job's output an input was: the table `dependency`.
 
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
-if there is one, else anywhere. Empty files are alike without having to do with each other, so for them only the same
-path counts. A dataset that no job wrote as a whole depends on the jobs that wrote its members.
+if there is one, else anywhere; but not after the first recorded reader found this content at this path already, and
+not if the writer read it there itself. Empty files are alike without having to do with each other, so for them only
+the same path counts. A dataset that no job wrote as a whole depends on the jobs that wrote its members.
 """
 
 import sqlite3
@@ -58,7 +59,14 @@ SELECT :job, artifact_id, producer_id, artifact_id FROM (
          AND made.job_id <> :job AND job.started_at <= :ended_at ORDER BY made.job_id DESC LIMIT 1),
         (SELECT made.job_id FROM file_written AS made CROSS JOIN job ON job.id = made.job_id
          WHERE artifact.size > 0 AND made.artifact_id = used.artifact_id
-         AND made.job_id <> :job AND job.started_at <= :ended_at ORDER BY made.job_id DESC LIMIT 1)
+         AND made.job_id <> :job AND job.started_at <= :ended_at
+         AND job.started_at <= (SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first
+                                ON first.id = seen.job_id
+                                WHERE seen.path_id = used.path_id AND seen.artifact_id = used.artifact_id
+                                ORDER BY seen.job_id LIMIT 1)
+         AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
+                         AND own.path_id = used.path_id AND own.artifact_id = used.artifact_id)
+         ORDER BY made.job_id DESC LIMIT 1)
     ) AS producer_id
     FROM file_read AS used JOIN artifact ON artifact.id = used.artifact_id
     WHERE used.job_id = :job

@@ -125,7 +125,8 @@ CREATE TABLE shared_content (
 CREATE INDEX shared_content_by_other ON shared_content (other_id);
 
 -- Which job's output an input was: the edges of the graph. Found when the later of the two jobs is recorded: the last
--- job before the reader's end that wrote this content at this path, else the last that wrote this content anywhere.
+-- job before the reader's end that wrote this content at this path, else the last that wrote this content anywhere,
+-- unless the content was seen at this path before.
 CREATE TABLE dependency (
     consumer_id INTEGER NOT NULL REFERENCES job (id),
     artifact_id INTEGER NOT NULL REFERENCES artifact (id),  -- as the consumer read it
