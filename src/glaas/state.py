@@ -1,11 +1,13 @@
 """What a request needs from its application: settings, database, and who asks."""
 
+import functools
+import inspect
 import re
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from fastapi import Depends, Request
+from fastapi import Depends, Request, Response
 from sqlalchemy import Connection, Engine
 
 from glaas import accounts, catalog
@@ -88,14 +90,26 @@ def require_same_origin(request: Request) -> None:
     raise ProblemError(403, "This form was not sent from a page of this server.")
 
 
-def connection_of(request: Request) -> Iterator[Connection]:
-    """A connection for reading, for as long as the request lasts."""
-    with reading(engine_of(request)) as connection:
-        yield connection
+def reads(endpoint: Callable[..., Response]) -> Callable[..., Response]:
+    """Call `endpoint` with a connection for reading as `connection`, which is given back in the same thread.
+
+    A connection that waited between the threads of a request (as a dependency of FastAPI's would) could be held by a
+    request that waits for a thread, while all threads wait for a connection.
+    """
+    signature = inspect.signature(endpoint)
+
+    @functools.wraps(endpoint)
+    def call(request: Request, **arguments: Any) -> Response:
+        with reading(engine_of(request)) as connection:
+            return endpoint(request=request, connection=connection, **arguments)
+
+    call.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]
+        parameter for name, parameter in signature.parameters.items() if name != "connection"])
+    return call
 
 
 ViewerNow = Annotated[Viewer, Depends(viewer_of)]
-Reading = Annotated[Connection, Depends(connection_of)]
+Reading = Connection
 
 
 def digest_or_404(digest: str, noun: str) -> str:

@@ -5,6 +5,7 @@ import time
 import zlib
 from collections import deque
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -53,7 +54,7 @@ class Gate:
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
-                headers.setdefault("Cache-Control", "no-cache")
+                headers.setdefault("Cache-Control", _cache_control(scope, message["status"]))
             await send(message)
 
         if self.hosts is not None and _host_name(Headers(scope=scope).get("host", "")) not in self.hosts:
@@ -62,6 +63,13 @@ class Gate:
             await refusal(scope, receive, send_with_headers)
             return
         await self.app(scope, receive, send_with_headers)
+
+
+def _cache_control(scope: Scope, status: int) -> str:
+    """Static files are named by their content and may be kept for ever; all else is for one viewer, and may change."""
+    if status == HTTPStatus.OK and scope["path"].startswith("/static/") and scope["query_string"].startswith(b"v="):
+        return "public, max-age=31536000, immutable"
+    return "private, no-cache"
 
 
 def _host_name(host: str) -> str:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -177,3 +178,16 @@ def test_a_backup_while_it_serves(tmp_path):
     copy.close()
     assert "exists" in glaas("backup", str(tmp_path / "copy.db"), *base, status=2).stderr
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("g.db")) == ["copy.db"]
+
+
+def test_a_rush_is_answered(database):
+    """More requests at once than there are threads, and more threads than connections to the database."""
+    process, url = start("--database", database)
+    try:
+        fetch(f"{url}api/v1/sessions", body(digits()))
+        pages = [f"{url}jobs/{uid(2)}", f"{url}api/v1/jobs", f"{url}search?q=train.py", f"{url}tracker-runs"] * 40
+        with ThreadPoolExecutor(len(pages)) as pool:
+            answers = list(pool.map(fetch, pages))
+        assert len(answers) == len(pages)
+    finally:
+        stop(process)

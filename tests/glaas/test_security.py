@@ -129,6 +129,14 @@ def test_every_answer_keeps_the_browser_in_bounds(client, path):
     assert headers["referrer-policy"] == "same-origin"
 
 
+def test_only_what_never_changes_is_kept_by_caches(client, registered):
+    page = client.get(f"/jobs/{uid(2)}")
+    assert page.headers["cache-control"] == "private, no-cache"
+    script = page.text.partition('<script src="')[2].partition('"')[0]
+    assert "immutable" in client.get(script).headers["cache-control"]
+    assert "immutable" not in client.get("/static/nothing.js?v=1").headers["cache-control"]
+
+
 def test_templates_escape_everything_and_allow_nothing_inline():
     env = environment()
     assert env.autoescape is True

@@ -24,6 +24,7 @@ from glaas.state import (
     digest_or_404,
     engine_of,
     job_by_prefix,
+    reads,
     settings_of,
     uid_or_404,
 )
@@ -86,6 +87,7 @@ async def register_session(request: Request, viewer: ViewerNow,
 
 
 @router.get("/sessions/{dag}", responses=NOT_FOUND, summary="A registered DAG")
+@reads
 def read_session(request: Request, dag: str, viewer: ViewerNow, connection: Reading) -> Response:
     """The DAG: its jobs, artifacts and edges."""
     line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
@@ -95,18 +97,22 @@ def read_session(request: Request, dag: str, viewer: ViewerNow, connection: Read
 
 
 @router.get("/sessions/{dag}/export/{name}", responses=NOT_FOUND, summary="A registered DAG in another format")
-def export_session(dag: str, name: Format, viewer: ViewerNow, connection: Reading) -> Response:
+@reads
+def export_session(request: Request, dag: str, name: Format, viewer: ViewerNow, connection: Reading) -> Response:
     """CycloneDX 1.6 (JSON), OpenLineage run events (a list), or PROV-JSON."""
     line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
     if line is None:
         raise not_found(f"session {dag}")
     session = Session(dag=dag, session=line.session, registered_at=line.registered_at,
                       jobs=catalog.dag_jobs(connection, viewer, dag))
-    return JSONResponse(EXPORTS[name](session), headers={
+    response = answer(request, EXPORTS[name](session))
+    response.headers.update({
         "Content-Disposition": f'attachment; filename="{dag[:12]}.{name}.json"'})
+    return response
 
 
 @router.get("/jobs", responses=NOT_FOUND, summary="Jobs, newest first")
+@reads
 def list_jobs(request: Request, *, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
               limit: Limit = 30) -> Response:
     """Jobs in the order they were registered, newest first, without their files."""
@@ -116,12 +122,14 @@ def list_jobs(request: Request, *, viewer: ViewerNow, connection: Reading, curso
 
 
 @router.get("/jobs/{uid}", responses=NOT_FOUND | {200: {"model": Job}}, summary="A job")
+@reads
 def read_job(request: Request, uid: str, viewer: ViewerNow, connection: Reading) -> Response:
     """The job with everything it read and wrote."""
     return answer(request, views.job_shape(_job_or_404(connection, viewer, uid)))
 
 
 @router.get("/jobs/{uid}/{role}", responses=NOT_FOUND, summary="A job's inputs or outputs, page by page")
+@reads
 def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
               limit: Limit = 100) -> Response:
     """What a job read (`inputs`) or wrote (`outputs`), in order."""
@@ -143,6 +151,7 @@ def _job_or_404(connection: Reading, viewer: ViewerNow, uid: str, files: int | N
 
 
 @router.get("/compare", responses=NOT_FOUND, summary="What differs between two jobs")
+@reads
 def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
                     a: Annotated[str, Query(description="uid, or its first digits", max_length=100)],
                     b: Annotated[str, Query(description="uid, or its first digits", max_length=100)]) -> Response:
@@ -153,6 +162,7 @@ def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
 
 
 @router.get("/artifacts/{digest}", responses=NOT_FOUND, summary="An artifact")
+@reads
 def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: Reading) -> Response:
     """Some content: the names it was seen under, the jobs that wrote it and those that read it."""
     artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
@@ -162,6 +172,7 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
 
 
 @router.get("/artifacts/{digest}/members", responses=NOT_FOUND, summary="The files of a dataset")
+@reads
 def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
                  cursor: Cursor = None,
                  within: Annotated[str, Query(max_length=1000, description="text that a path holds")] = "",
@@ -183,6 +194,7 @@ def _clean(text: str) -> str:
 
 
 @router.get("/artifacts/{digest}/lineage", responses=NOT_FOUND, summary="The graph around an artifact")
+@reads
 def read_lineage(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
                  direction: Direction | None = None, depth: Annotated[int, Query(ge=1, le=100)] = 5) -> Response:
     """What made the artifact (`up`), what it went into (`down`), or both."""
@@ -193,6 +205,7 @@ def read_lineage(request: Request, digest: str, *, viewer: ViewerNow, connection
 
 
 @router.get("/tracker-runs", responses=NOT_FOUND, summary="Tracker runs, newest first")
+@reads
 def list_tracker_runs(request: Request, *, viewer: ViewerNow, connection: Reading,
                       tracker: Annotated[str | None, Query(max_length=100)] = None,
                       project: Annotated[str | None, Query(max_length=1000)] = None,
@@ -209,6 +222,7 @@ def list_tracker_runs(request: Request, *, viewer: ViewerNow, connection: Readin
 
 
 @router.get("/search", responses=NOT_FOUND, summary="Search")
+@reads
 def read_search(request: Request, viewer: ViewerNow, connection: Reading,
                 q: Annotated[str, Query(max_length=LONGEST_QUERY)], limit: Annotated[int, Query(ge=1, le=100)] = 20,
                 ) -> Response:

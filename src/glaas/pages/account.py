@@ -11,7 +11,7 @@ from glaas.access import Viewer
 from glaas.db import writing
 from glaas.errors import ProblemError
 from glaas.pages.rendering import render
-from glaas.state import Reading, ViewerNow, cookie_name, engine_of, require_same_origin, settings_of
+from glaas.state import Reading, ViewerNow, cookie_name, engine_of, reads, require_same_origin, settings_of
 
 router = APIRouter(include_in_schema=False)
 Short = Annotated[str, Form(max_length=200)]
@@ -74,6 +74,7 @@ def logout(request: Request, viewer: ViewerNow) -> Response:
 
 
 @router.get("/account")
+@reads
 def account_page(request: Request, viewer: ViewerNow, connection: Reading) -> Response:
     """One's tokens."""
     if viewer.user_id is None:

@@ -14,7 +14,7 @@ from glaas.graph import dag_graph, lineage
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
-from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, job_by_prefix, uid_or_404
+from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, job_by_prefix, reads, uid_or_404
 from roar.wire import TrackerRunState
 
 FILES_SHOWN = 50
@@ -27,6 +27,7 @@ Text = Annotated[str, Query(max_length=4000)]
 
 
 @router.get("/")
+@reads
 def home(request: Request, viewer: ViewerNow, connection: Reading, cursor: Cursor = None) -> Response:
     """Recent jobs, and the search box."""
     jobs = catalog.recent_jobs(connection, viewer, before=cursor_or_422(cursor), limit=30)
@@ -36,6 +37,7 @@ def home(request: Request, viewer: ViewerNow, connection: Reading, cursor: Curso
 
 
 @router.get("/jobs/{uid}")
+@reads
 def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading) -> Response:
     """One job: its tracker runs first, then the command, files, code and environment."""
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=FILES_SHOWN)
@@ -52,6 +54,7 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
 
 
 @router.get("/jobs/{uid}/{role}")
+@reads
 def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, connection: Reading,
               cursor: Cursor = None) -> Response:
     """All inputs or outputs of a job, page by page."""
@@ -71,6 +74,7 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
 
 
 @router.get("/compare")
+@reads
 def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Text = "", b: Text = "") -> Response:
     """Two jobs side by side."""
     if not a or not b:
@@ -80,6 +84,7 @@ def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Te
 
 
 @router.get("/artifacts/{digest}")
+@reads
 def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, within: Text = "",
                   cursor: Cursor = None) -> Response:
     """One artifact: where it came from, what it went into, every name it was seen under."""
@@ -97,6 +102,7 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
 
 
 @router.get("/dag/{dag}")
+@reads
 def dag_page(request: Request, dag: str, viewer: ViewerNow, connection: Reading, reruns: Text = "") -> Response:
     """A registered session, drawn."""
     line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
@@ -109,6 +115,7 @@ def dag_page(request: Request, dag: str, viewer: ViewerNow, connection: Reading,
 
 
 @router.get("/tracker-runs")
+@reads
 def tracker_runs_page(request: Request, *, viewer: ViewerNow, connection: Reading, tracker: Text = "",
                       project: Text = "", entity: Text = "", state: Text = "", cursor: Cursor = None) -> Response:
     """Every tracker run known here, with the job that made it."""
@@ -123,6 +130,7 @@ def tracker_runs_page(request: Request, *, viewer: ViewerNow, connection: Readin
 
 
 @router.get("/search")
+@reads
 def search_page(request: Request, viewer: ViewerNow, connection: Reading, q: Text = "") -> Response:
     """What was found; a search that finds one thing leads there."""
     found = search(connection, viewer, q, limit=50)
