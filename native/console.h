@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define CONSOLE_LINE 512u       /* longer lines are cut */
-#define CONSOLE_MOST_LINES 120u /* of one stream; then it is looked at no more */
+#define CONSOLE_MOST_LINES 6000u /* of one stream; then it is looked at no more */
 #define CONSOLE_MOST_BYTES 65536u /* of one write */
 
 struct console {

@@ -12,6 +12,7 @@ import time
 import pytest
 from recording import GIT, HOST, PYTHON, Recorder, dataset, digest, file, unknown
 
+from roar.analyze.trackers.contract import RunUpdate
 from roar.errors import WorkspaceError
 from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
@@ -216,20 +217,47 @@ def test_pop_gives_readers_back_to_the_producer_before(recorder):
     assert recorder.edges() == {(reader.uid, first.uid)}
 
 
+def changed(tracker, run_id, becomes):
+    return RunUpdate(tracker=tracker, run_id=run_id, becomes=becomes)
+
+
 def test_an_upload_recorded_later_gives_the_earlier_run_its_page(recorder):
     offline = TrackerRun(tracker="wandb", label="W&B", run_id="abc", project="p", state=TrackerRunState.OFFLINE,
                          how_to_view="wandb sync wandb/offline-run-abc")
     job = recorder.job("train", tracker_runs=[offline])
     online = dataclasses.replace(offline, url="https://wandb.ai/e/p/runs/abc", entity="e", how_to_view=None,
-                                 server="https://wandb.ai", state=TrackerRunState.ONLINE)
-    recorder.job("wandb sync wandb/offline-run-abc", tracker_updates=[online])
+                                 server="https://wandb.ai", state=TrackerRunState.ONLINE, evidence="console")
+    recorder.job("wandb sync wandb/offline-run-abc", tracker_updates=[changed("wandb", "abc", online)])
     assert load_job(recorder.database, 1).tracker_runs == (online,)
     other = dataclasses.replace(online, url="https://evil.example/abc")
-    recorder.job("again", tracker_updates=[other])
+    recorder.job("again", tracker_updates=[changed("wandb", "abc", other)])
     assert load_job(recorder.database, 1).tracker_runs == (online,), "a page once proven stays"
     replace_tracker_run(recorder.database, 1, dataclasses.replace(online, note="checked"))
     assert load_job(recorder.database, 1).tracker_runs[0].note == "checked"
     assert load_job(recorder.database, 1).uid == job.uid
+
+
+def test_an_upload_may_give_the_run_another_id_or_project(recorder):
+    offline = TrackerRun(tracker="clearml", label="ClearML", run_id="offline-1", project="p", name="n",
+                         state=TrackerRunState.OFFLINE, how_to_view="upload it")
+    recorder.job("train", tracker_runs=[offline])
+    online = TrackerRun(tracker="clearml", label="ClearML", run_id="77", project="q", url="https://app.clear.ml/77",
+                        state=TrackerRunState.ONLINE, evidence="console")
+    recorder.job("import", tracker_updates=[changed("clearml", "offline-1", online)])
+    assert load_job(recorder.database, 1).tracker_runs == (dataclasses.replace(online, name="n"),)
+
+
+def test_an_upload_of_one_project_leaves_the_same_id_of_another_alone(recorder):
+    runs = [TrackerRun(tracker="wandb", label="W&B", run_id="same", project=project, state=TrackerRunState.OFFLINE)
+            for project in ("p", "q")]
+    recorder.job("train", tracker_runs=runs)
+    online = dataclasses.replace(runs[1], url="https://wandb.ai/e/q/runs/same", state=TrackerRunState.ONLINE)
+    recorder.job("sync", tracker_updates=[changed("wandb", "same", online)])
+    assert load_job(recorder.database, 1).tracker_runs == (runs[0], online)
+    elsewhere = dataclasses.replace(online, project="r", url="https://wandb.ai/e/r/runs/same")
+    recorder.job("train again", tracker_runs=runs)
+    recorder.job("sync", tracker_updates=[changed("wandb", "same", elsewhere)])
+    assert load_job(recorder.database, 3).tracker_runs == tuple(runs), "which of the two it was is not proven"
 
 
 def test_labels_are_set_changed_and_removed(recorder):

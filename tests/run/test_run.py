@@ -348,3 +348,10 @@ def test_secrets_are_not_even_in_the_evidence_while_the_command_runs(desk):
     run.stdout.close()
     assert found == []
     assert b"x.example" in log, "the line itself must have been seen"
+
+
+def test_a_sweep_that_prints_thousands_of_links_keeps_them_all(desk):
+    code = ("for i in range(2000):\n    print(f'🏃 View run r{i} at: http://127.0.0.1:5/#/experiments/1/runs/{i:032x}')\n"
+            "    print('epoch', i)")
+    desk.python(code, env={"PYTHONUTF8": "1"})
+    assert len(desk.job()["tracker_runs"]) == 2000

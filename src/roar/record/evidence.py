@@ -31,18 +31,6 @@ class Recorded:
     recording_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _RunUpdate:
-    """What a later job proved about a tracker run, in the writer's form: `run_id` as the earlier job recorded it."""
-
-    tracker: str
-    run_id: str
-    project: str | None
-    entity: str | None
-    server: str | None
-    url: str | None
-
-
 def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *,
                    progress: Callable[[int, int], None] | None = None) -> Recorded:
     """Analyse the evidence of one job, write the record, and remove the evidence.
@@ -71,7 +59,8 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *
         job = _job(workspace, pending, trace, analysis, patch)
         written = write_job(database, job, payloads=analysis.payloads, datasets=analysis.datasets,
                             blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
-                            symlinks=analysis.links, tracker_updates=_updates(analysis))
+                            symlinks=analysis.links,
+                            tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else ())
         digests.remember(database, _remembered(analysis))
     finally:
         database.close()
@@ -157,9 +146,3 @@ def _remembered(analysis: Analysis) -> list[digests.Digested]:
 def _rfc3339(nanoseconds: int) -> str:
     moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{nanoseconds // 1000 % 1_000_000:06d}Z"
-
-
-def _updates(analysis: Analysis) -> list[_RunUpdate]:
-    found = analysis.tracker_analysis.updates if analysis.tracker_analysis else ()
-    return [_RunUpdate(tracker=u.tracker, run_id=u.run_id, project=u.becomes.project, entity=u.becomes.entity,
-                       server=u.becomes.server, url=u.becomes.url) for u in found]

@@ -19,16 +19,19 @@ _BATCH = 30_000  # parameters of one statement, below SQLite's 32,766
 
 
 class RunUpdate(Protocol):
-    """What was learnt later about a tracker run of an earlier job, such as its page after an upload."""
+    """What a later job proved about a tracker run of an earlier one, such as its page after an upload.
+
+    Attributes:
+        tracker, run_id: as the earlier job recorded them; the upload may have given the run another id.
+        becomes: the reference as it is now.
+    """
 
     @property
-    def tracker(self) -> str: ...  # noqa: D102  as in TrackerRun
+    def tracker(self) -> str: ...  # noqa: D102  above
     @property
     def run_id(self) -> str: ...  # noqa: D102
     @property
-    def project(self) -> str | None: ...  # noqa: D102
-    @property
-    def url(self) -> str | None: ...  # noqa: D102
+    def becomes(self) -> TrackerRun: ...  # noqa: D102
 
 
 def write_job(
@@ -106,19 +109,23 @@ def delete_job(database: sqlite3.Connection, job_id: int) -> None:
 
 
 def update_tracker_run(database: sqlite3.Connection, update: RunUpdate) -> int:
-    """Add a proven page to runs that had none, within the open transaction; returns how many.
+    """Put a proven page in the place of references that had none, within the open transaction; returns how many.
 
-    Only a run of the same tracker, id and (where both are known) project is touched, and none that has a URL.
+    Of several runs with this id those of the same project are meant. Where none is, an upload may have moved the run
+    to another project: then the only one with this id is meant. One with a URL stays as it is.
     """
-    if update.url is None:
+    run = update.becomes
+    if run.url is None:
         return 0
-    cursor = database.execute(
-        "UPDATE tracker_run SET url = ?, state = 'online', how_to_view = NULL, note = NULL,"
-        " project = coalesce(?, project), entity = coalesce(?, entity), server = coalesce(?, server)"
-        " WHERE tracker = ? AND run_id = ? AND url IS NULL AND (project IS NULL OR ? IS NULL OR project = ?)",
-        (update.url, update.project, getattr(update, "entity", None), getattr(update, "server", None),
-         update.tracker, update.run_id, update.project, update.project))
-    return cursor.rowcount
+    rows = database.execute(
+        "SELECT id, project, name, run_group, label FROM tracker_run"
+        " WHERE tracker = ? AND run_id = ? AND url IS NULL", (update.tracker, update.run_id)).fetchall()
+    same = [row for row in rows if run.project is None or row[1] in {None, run.project}]
+    chosen = same or (rows if len({row[1] for row in rows}) == 1 else [])
+    for row_id, project, name, group, label in chosen:
+        replace_tracker_run(database, row_id, dataclasses.replace(
+            run, label=label, project=run.project or project, name=run.name or name, group=run.group or group))
+    return len(chosen)
 
 
 def replace_tracker_run(database: sqlite3.Connection, row_id: int, run: TrackerRun) -> None:
