@@ -2,7 +2,14 @@
 
 import pytest
 
-from roar.observe.redaction import REDACTED, is_secret_name, redact_command, redact_text, redact_url
+from roar.observe.redaction import (
+    REDACTED,
+    is_secret_name,
+    redact_command,
+    redact_labels,
+    redact_text,
+    redact_url,
+)
 
 
 @pytest.mark.parametrize(("given", "stored"), [
@@ -49,3 +56,8 @@ def test_urls_lose_their_user_info():
 def test_names():
     assert all(map(is_secret_name, ["WANDB_API_KEY", "HF_TOKEN", "aws_secret_access_key", "password", "db-passwd"]))
     assert not any(map(is_secret_name, ["MONKEY", "KEYBOARD", "max_tokens", "tokenizer", "author", "PATH"]))
+
+
+def test_labels():
+    assert redact_labels({"owner": "ann", "api_key": "abc", "see": "https://u:p@h/"}) == {
+        "owner": "ann", "api_key": REDACTED, "see": "https://h/"}

@@ -17,7 +17,7 @@ from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
-from roar.observe.redaction import REDACTED, redact_command
+from roar.observe.redaction import REDACTED, redact_command, redact_labels, redact_text
 from roar.observe.tracing import Ended, Traced, start
 from roar.workspace import Workspace, find_workspace, open_workspace
 
@@ -150,8 +150,9 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
     pid = os.getpid()
     cwd = os.getcwd()
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
-                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), name=request.name,
-                      labels=request.labels, home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
+                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)),
+                      name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
+                      home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
                       repository=find_repository(cwd))
     write_pending(pending)
     return pending

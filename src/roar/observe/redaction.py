@@ -6,7 +6,7 @@ URL, and strings in the published shapes of well-known credentials. The shapes f
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 REDACTED = "[redacted]"
 
@@ -116,3 +116,8 @@ def _redact_word(word: str) -> str:
 def redact_url(url: str) -> str:
     """A URL without user info and without secret query values."""
     return _QUERY.sub(_without_value, _URL_USER.sub(_without_user, url))
+
+
+def redact_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels without the values whose key, or whose shape, says that they are secrets."""
+    return {key: REDACTED if is_secret_name(key) else redact_text(value) for key, value in labels.items()}
