@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import select
 import signal
 from collections.abc import Iterable, Sequence
 from types import FrameType
@@ -42,6 +43,7 @@ class Traced:
         self._messages = messages
         self._ended: Ended | None = None
         self._handlers: dict[signal.Signals, Any] = {}
+        self._wake: tuple[int, int, int] | None = None  # our pipe's ends, and the wake-up descriptor before
 
     def wait(self) -> Ended:
         """Wait until the command has ended; not for what it leaves in the background."""
@@ -53,6 +55,14 @@ class Traced:
         return self._ended
 
     def _take_signals(self) -> None:
+        """Python runs a handler between two steps of its own: a signal just before a read would wait for its end.
+
+        Hence the wake-up descriptor, which the signal itself makes readable.
+        """
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake = (reader, writer, signal.set_wakeup_fd(writer, warn_on_full_buffer=False))
+        if self._messages is None:
+            self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for number in _IGNORED:
             self._handlers[number] = signal.signal(number, signal.SIG_IGN)
         for number in _PASSED_ON:
@@ -63,6 +73,12 @@ class Traced:
         for number, handler in self._handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._handlers.clear()
+        if self._wake is not None:
+            reader, writer, before = self._wake
+            signal.set_wakeup_fd(before)
+            os.close(reader)
+            os.close(writer)
+            self._wake = None
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
         if self.pid and self._ended is None:
@@ -71,7 +87,7 @@ class Traced:
 
     def _wait_for_messages(self) -> Ended:
         assert self._messages is not None
-        while line := self._messages.read():
+        while line := self._messages.read(self._wake[0] if self._wake else None):
             kind, _, rest = line.partition(" ")
             if kind == "T":
                 self._stop_too()
@@ -97,7 +113,12 @@ class Traced:
             assert self._ended is not None
             return self._ended
         while True:
-            _, status, use = os.wait4(self.pid, os.WUNTRACED)
+            found, status, use = os.wait4(self.pid, os.WUNTRACED | os.WNOHANG)
+            if not found:
+                assert self._wake is not None
+                select.select([self._wake[0]], [], [])
+                os.read(self._wake[0], 4096)
+                continue
             if os.WIFSTOPPED(status):
                 self._stop_too()
                 continue
@@ -107,8 +128,6 @@ class Traced:
 
     def _wait_for_orphan(self) -> Ended:
         """Guard and supervisor are gone: nobody can tell the exit status any more, only that it has ended."""
-        import select  # noqa: PLC0415  only on this path
-
         try:
             descriptor = os.pidfd_open(self.pid)
         except OSError:
@@ -126,9 +145,15 @@ class _Messages:
         self.tracer = tracer
         self.buffer = b""
 
-    def read(self) -> str:
-        """The next line, or "" when the tracer has closed its end."""
+    def read(self, wake: int | None = None) -> str:
+        """The next line, or "" when the tracer has closed its end. wake: becomes readable when a signal arrives."""
         while b"\n" not in self.buffer:
+            if wake is not None:
+                ready, _, _ = select.select([self.descriptor, wake], [], [])
+                if wake in ready:
+                    os.read(wake, 4096)
+                if self.descriptor not in ready:
+                    continue
             more = os.read(self.descriptor, 4096)
             if not more:
                 self.close()
