@@ -144,10 +144,36 @@ static uint64_t microseconds(struct timeval time)
     return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
 }
 
+static void note_death(pid_t pid, int wait_status)
+{
+    struct log_text none = {NULL, 0};
+    if (WIFSIGNALED(wait_status))
+        log_append(LOG_EXIT, (uint32_t)pid, 128 + WTERMSIG(wait_status), 0, 0, NULL, none, none);
+}
+
+/* Orphans come to the supervisor, their subreaper: whoever is left when the command has ended, and does not end in the
+ * next moment, outlives it. */
+static int is_outlived(void)
+{
+    const struct timespec moment = {0, 5000000};
+    for (int i = 0; i < 10; i++) {
+        int wait_status;
+        pid_t pid;
+        while ((pid = wait4(-1, &wait_status, __WALL | WNOHANG, NULL)) > 0)
+            note_death(pid, wait_status);
+        if (pid < 0)
+            return 0;
+        nanosleep(&moment, NULL);
+    }
+    return 1;
+}
+
 static void command_ended(int status, int wait_status, const struct rusage *use)
 {
     char text[160];
     struct log_header *h = log_header;
+    if (is_outlived())
+        log_gap("a process outlived the command");
     h->wait_status = wait_status;
     h->max_rss_kib = (uint64_t)use->ru_maxrss;
     h->user_us = microseconds(use->ru_utime);
@@ -175,10 +201,7 @@ static void wait_for_all(pid_t command, int status)
                 say(status, "T\n");
             continue;
         }
-        if (WIFSIGNALED(wait_status)) {
-            struct log_text none = {NULL, 0};
-            log_append(LOG_EXIT, (uint32_t)pid, 128 + WTERMSIG(wait_status), 0, 0, NULL, none, none);
-        }
+        note_death(pid, wait_status);
         if (pid == command)
             command_ended(status, wait_status, &use);
     }

@@ -1,5 +1,6 @@
 """What really happens to files, from the system call to the record: each case one real command."""
 
+import json
 import os
 import subprocess
 import sys
@@ -236,3 +237,48 @@ def test_data_in_a_model_cache_is_data_and_its_locks_are_not(desk):
     code = (f"h = {os.fspath(hub)!r}; open(h + '/snapshots/r1/model.bin').read(); open(h + '/../.locks/0a1b.lock')")
     inputs, _ = files(desk, code)
     assert inputs == {os.fspath(hub / "blobs" / "0a1b"): digest("weights")}
+
+
+def test_a_workspace_inside_what_is_plumbing_elsewhere(desk):
+    for place in (desk.home / ".cache" / "project", desk.home / ".local" / "src" / "project"):
+        place.mkdir(parents=True)
+        desk.roar("run", "sh", "-c", "echo 1 > data.csv; cp data.csv libmodel.so", cwd=place)
+        job = json.loads(desk.roar("show", "@-1", "--json", cwd=place).stdout)
+        assert names(job["outputs"]) == ["data.csv", "libmodel.so"]
+
+
+def test_a_workspace_that_is_the_home_folder_keeps_its_caches_out(desk):
+    (desk.home / ".cache").mkdir()
+    desk.roar("run", "sh", "-c", "echo 1 > .cache/x; echo 1 > y", cwd=desk.home)
+    assert names(json.loads(desk.roar("show", "@-1", "--json", cwd=desk.home).stdout)["outputs"]) == ["y"]
+
+
+def test_source_that_a_job_generated_is_an_input(desk):
+    desk.init()
+    desk.roar("run", "sh", "-c", "echo 'print(5)' > made.py")
+    desk.roar("run", "python", "made.py")
+    assert names(desk.job()["inputs"]) == ["made.py"]
+
+
+def test_where_git_does_not_answer_scripts_are_inputs_and_the_job_says_so(desk):
+    desk.write("a.py", "print(1)\n")
+    desk.init()
+    (desk.root / ".git" / "HEAD").write_text("nonsense\n")
+    desk.roar("run", "python", "a.py")
+    job = desk.job()
+    assert (job["git"], names(job["inputs"])) == (None, ["a.py"])
+    assert any("git is missing, or does not answer" in gap for gap in job["tracer"]["gaps"])
+
+
+def test_the_files_of_a_submodule_are_not_additions(desk):
+    source = desk.tmp / "source"
+    source.mkdir()
+    (source / "s.py").write_text("print(1)\n")
+    for command in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "one"]):
+        git = ["git", "-c", "user.name=a", "-c", "user.email=a@b"]
+        subprocess.run([*git, *command], cwd=source, env=desk.env, check=True)
+    desk.init()
+    desk.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(source), "sub")
+    desk.git("commit", "-qm", "sub")
+    desk.roar("run", "python", "sub/s.py")
+    assert (desk.job()["git"]["dirty"], desk.job()["git"]["patch"]) == (False, None)

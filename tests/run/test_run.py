@@ -321,6 +321,18 @@ def test_a_daemon_left_behind_does_not_hold_roar(desk):
     while not (desk.root / "late").exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert (desk.root / "late").exists(), "the daemon's calls must go on working"
+    assert desk.job()["tracer"]["gaps"] == ["a process outlived the command"]
+
+
+def test_a_background_process_that_ends_with_the_command_is_part_of_it(desk):
+    desk.roar("run", "sh", "-c", "(sleep 0.02; echo x > soon) &")
+    assert (desk.job()["tracer"]["gaps"], names(desk.job()["outputs"])) == ([], ["soon"])
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(desk):
+    done = desk.roar("run", "touch", "\033]0;title\007\033[2Jx\ny")
+    assert "\033" not in done.stderr
+    assert "title" in done.stderr
 
 
 def test_nothing_of_ours_is_importable(desk):

@@ -33,6 +33,7 @@ class Surroundings:
         environment: what the trackers asked to see of the initial environment; never a secret.
         started_ns, ended_ns: wall clock, nanoseconds since the epoch.
         trackers: by name, whether a tracker is analysed; `*` stands for all others.
+        made: whether a recorded job wrote a file at this absolute path.
         threshold: how many files below one folder make a dataset; 0 for never.
     """
 
@@ -45,6 +46,7 @@ class Surroundings:
     started_ns: int
     ended_ns: int
     trackers: Mapping[str, bool]
+    made: Callable[[str], bool] = lambda _: False
     filter_add: Sequence[str] = ()
     filter_remove: Sequence[str] = ()
     threshold: int = 0
@@ -220,7 +222,7 @@ class _Kept:
         """Source that a repository holds is recorded with the commit and its patch, not as data."""
         repository = self._around.repository
         return (repository is not None and not use.written and is_source(use.path)
-                and use.path.startswith(os.path.join(repository, "")))
+                and use.path.startswith(os.path.join(repository, "")) and not self._around.made(use.path))
 
 
 def _merged(one: PathUse, other: PathUse) -> PathUse:

@@ -1,6 +1,8 @@
 """What is not an artifact: libraries, interpreter, caches, and everything else that a program touches to run.
 
-`RULES` is the whole of it, in order; the first rule that matches names the category. Settings add to both sides:
+`RULES` is the whole of it, in order; the first rule that matches names the category. Within the workspace no rule
+counts that the workspace's own folder falls under (a project may lie in /var/lib or ~/.local), nor the one for shared
+libraries: what stands there was built there. Settings add to both sides:
 `[filters] remove` leaves more paths out, `[filters] add` keeps paths that a rule would leave out.
 """
 
@@ -28,7 +30,7 @@ RULES: tuple[Rule, ...] = (
     Rule("system", r"/(?:proc|sys|dev|etc|run|boot|usr|lib|lib32|lib64|libx32|bin|sbin|snap)(?:/|$)",
          "the operating system"),
     Rule("system", r"/var/(?:lib|cache|run|log|spool)/|/(?:nix|gnu)/store/", "the operating system"),
-    Rule("bytecode", r".*(?:/__pycache__/|\.py[co]$)", "compiled Python"),
+    Rule("bytecode", r".*\.py[co](?:\.\d+)?$", "compiled Python"),
     Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
          "installed packages: recorded by name and version"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
@@ -41,7 +43,7 @@ RULES: tuple[Rule, ...] = (
     Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
     Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
     Rule("git", r".*/\.git(?:ignore|attributes|modules|config)$|HOME/\.gitconfig$", "the repository's own files"),
-    Rule("roar", r".*/\.roar(?:/|$)", "roar's own record"),
+    Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
     Rule("settings", r"HOME/(?:\.config|\.local|\.nv|\.triton|\.ipython|\.jupyter|\.conda|\.npm|\.matplotlib|\.aws"
          r"|\.kube|\.ssh|\.gnupg|\.docker|\.azure|\.pki|\.dbus|\.java|\.m2|\.gradle|\.theano|\.terminfo)(?:/|$)",
          "the user's settings"),
@@ -72,18 +74,20 @@ class Plumbing:
         roots: folders that are plumbing as a whole (virtual environments seen in this job).
         remove: glob patterns of paths to leave out besides (absolute, or relative to `base`).
         add: glob patterns of paths to keep whatever the rules say.
-        base: the workspace root that relative patterns start from.
+        base: the workspace root, which relative patterns start from.
     """
 
     def __init__(self, *, home: str, roots: Iterable[str] = (), remove: Sequence[str] = (), add: Sequence[str] = (),
                  base: str = "/") -> None:
-        self._categories: list[str] = []
-        alternatives = []
-        for rule in RULES:
-            pattern = rule.pattern.replace("HOME", re.escape(home.rstrip("/")))
-            alternatives.append(f"(?P<g{len(self._categories)}>{pattern})")
-            self._categories.append(KEPT if rule.category == "data" else rule.category)
-        self._rules = re.compile("|".join(alternatives), re.DOTALL)
+        patterns = [f"(?P<g{number}>{rule.pattern.replace('HOME', re.escape(home.rstrip('/')))})"
+                    for number, rule in enumerate(RULES)]
+        self._categories = [KEPT if rule.category == "data" else rule.category for rule in RULES]
+        self._rules = re.compile("|".join(patterns), re.DOTALL)
+        self._base = os.path.join(base, "")
+        below = self._base + "file"
+        inside = [pattern for pattern, rule in zip(patterns, RULES, strict=True)
+                  if rule.category != "libraries" and not re.match(pattern, below, re.DOTALL)]
+        self._rules_inside = re.compile("|".join(inside), re.DOTALL) if base != "/" else self._rules
         self._roots = tuple(os.path.join(root, "") for root in roots)
         self._add = _compile(add, base)
         self._remove = _compile(remove, base)
@@ -94,7 +98,7 @@ class Plumbing:
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
-        match = self._rules.match(path)
+        match = (self._rules_inside if path.startswith(self._base) else self._rules).match(path)
         if match is None or match.lastgroup is None:
             return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]

@@ -21,6 +21,9 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "share": {
         "register": "publish a session, job or artifact's lineage to a glaas server",
+        "login": "get a token for a glaas server and keep it",
+        "logout": "forget the token for a glaas server",
+        "whoami": "who a glaas server takes you for",
         "ui": "serve this workspace's own pages on loopback and open them",
     },
     "set up": {

@@ -23,6 +23,7 @@ from roar.workspace import Workspace, find_workspace, open_workspace
 
 if TYPE_CHECKING:
     from roar.config import Settings
+    from roar.observe.code import Code
     from roar.record.evidence import Recorded
 
 USAGE = """usage: roar run [--name N] [--label K=V]... [-q] [--] CMD ARG...
@@ -170,11 +171,18 @@ def _gather(pending: Pending, head: str | None, switches: Mapping[str, bool]) ->
 
     code = read_code(pending.cwd, head=head)
     pending = replace(pending, host=read_host(), environment=_environment(switches),
-                      git=code.git if code else None, code_note=code.note if code else None)
+                      git=code.git if code else None, code_note=_code_note(pending, code))
     write_pending(pending, patch=code.patch if code else None)
     import roar.record.evidence  # noqa: F401, PLC0415  loaded while the command runs, so that recording starts at once
 
     return pending
+
+
+def _code_note(pending: Pending, code: "Code | None") -> str | None:
+    """What is missing from the facts about the code."""
+    if code is not None or pending.repository is None:
+        return code.note if code is not None else None
+    return "the code's version: git is missing, or does not answer for this repository"
 
 
 def _environment(switches: Mapping[str, bool]) -> dict[str, str]:

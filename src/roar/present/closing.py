@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from roar.model import FileUse, Job, JobState, Kind, TrackerRun, TrackerRunState
-from roar.wire import shown
+from roar.present.text import printable
 
 SHOWN = 4  # names of each direction; the rest is a number
 
@@ -17,7 +17,7 @@ def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) ->
     width = max(len(name) for name, _ in rows)
     lines += [f"  {name:<{width}}  {text}" for name, text in rows if text]
     lines[-1] += f" · recording took {recording_s:.2f} s"
-    return shown("\n".join(lines)) + "\n"
+    return "\n".join(map(printable, lines)) + "\n"
 
 
 def _ending(job: Job) -> str:

@@ -1,6 +1,7 @@
 """From a job's evidence to its record: analyse, then write everything in one transaction."""
 
 import os
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace
 from roar.record import digests
-from roar.record.database import open_database
+from roar.record.database import encoded, open_database
+from roar.record.roles import OUTPUT
 from roar.record.writer import write_job
 from roar.workspace import Workspace
 
@@ -52,7 +54,7 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *
     trace = _load(pending)
     database = open_database(workspace.database)
     try:
-        around = _surroundings(workspace, settings, pending)
+        around = _surroundings(workspace, settings, pending, lambda path: was_written(database, workspace, path))
         analysis = analyze(trace, around, lambda wanted: digests.find(database, map(identity, wanted)),
                            progress)
         patch = _patch(pending, analysis)
@@ -81,15 +83,24 @@ def _load(pending: Pending) -> Trace:
     return load_trace(pending.log)
 
 
-def _surroundings(workspace: Workspace, settings: Settings, pending: Pending) -> Surroundings:
+def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, made: Callable[[str], bool]
+                  ) -> Surroundings:
     ended_ns = pending.started_ns + int((pending.duration_s or 0) * 1e9)
     return Surroundings(
-        root=workspace.root, cwd=pending.cwd, home=pending.home, tmpdir=pending.tmpdir, repository=pending.repository,
+        root=workspace.root, cwd=pending.cwd, home=pending.home, tmpdir=pending.tmpdir,
+        repository=pending.repository if pending.git is not None else None,
         environment=pending.environment, started_ns=pending.started_ns,
         ended_ns=ended_ns if pending.duration_s is not None else time.time_ns(),
-        trackers=tracker_switches(settings),
+        trackers=tracker_switches(settings), made=made,
         filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
         threshold=settings.number("datasets.threshold"))
+
+
+def was_written(database: sqlite3.Connection, workspace: Workspace, path: str) -> bool:
+    """Whether a recorded job wrote a file at this absolute path: source code that was generated is data."""
+    return database.execute(
+        "SELECT 1 FROM file_use JOIN path ON path.id = path_id WHERE path.path = CAST(? AS TEXT) AND role = ? LIMIT 1",
+        (encoded(workspace.relative(path)), OUTPUT)).fetchone() is not None
 
 
 def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
