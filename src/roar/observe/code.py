@@ -153,7 +153,8 @@ def untracked(root: str, paths: Sequence[str]) -> list[str]:
     """Those of `paths` (absolute, below `root`) that git does not track."""
     if not paths:
         return []
-    listed = _git(root, "ls-files", "-z", "--full-name", "--recurse-submodules", "--", *(paths if len(paths) <= ARGUMENTS else ()))
+    asked = paths if len(paths) <= ARGUMENTS else ()
+    listed = _git(root, "ls-files", "-z", "--full-name", "--recurse-submodules", "--", *asked)
     tracked = {os.path.join(root, os.fsdecode(name)) for name in (listed or b"").split(b"\0") if name}
     return [path for path in paths if path not in tracked]
 
