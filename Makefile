@@ -14,7 +14,7 @@ demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopbac
 	$(BIN)/python examples/digits/demo.py $(if $(CHECK),--check)
 
 test: $(VENV)/.test ## the whole suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
 
 test-trackers: $(VENV)/.test ## the heavy trackers' own SDKs as well
 	$(BIN)/python -m pytest -m heavy $(ARGS)

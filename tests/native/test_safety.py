@@ -228,7 +228,6 @@ TOOLS = {
     "strace": ["strace", "-f", "-o", "trace.out", "/bin/cat", "in.txt"],
     "node": ["node", "-e", "require('fs').writeFileSync('out.txt', require('fs').readFileSync('in.txt'))"],
     "java": ["java", "-version"],
-    "rustc": ["rustc", "--version"],
 }
 
 
