@@ -180,7 +180,7 @@ def terminal():
 
 @pytest.fixture
 def roar_command(tmp_path):
-    program = tmp_path / "roar.py"
+    program = tmp_path / "start.py"
     program.write_text(ROAR)
     return f"{sys.executable} {program} {tmp_path}/log-$RANDOM"
 
