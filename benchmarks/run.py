@@ -20,6 +20,9 @@ INTRODUCTION = """# What it costs
 Written by `make bench ARGS=--write`. Every figure is a ratio of commands that were timed in turn within one run on one
 machine, or a time taken beside another; absolute times say little on another machine.
 
+What the tracer costs beside strace and others, and why some of its bounds are missed, is in
+[benchmarks-tracer.md](benchmarks-tracer.md).
+
 Measured on {cpu}, {cpus} processors, Linux {kernel}, Python {python}.
 """
 
