@@ -195,6 +195,60 @@ def test_a_dataset_depends_on_the_last_version_that_holds_its_files(recorder):
     assert recorder.edges() == {(reader.uid, latest.uid)}
 
 
+def test_a_member_depends_on_who_wrote_it_there_not_on_who_wrote_the_same_elsewhere(recorder):
+    recorder.job("unrelated", [], [file("unrelated.txt", "a")])
+    whole, members = dataset("images/", {"deep/a.png": "a", "b.png": "b"})
+    maker = recorder.job("make", [], [whole], datasets=[members])
+    recorder.job("unrelated again", [], [file("other.txt", "a")])
+    copy, members = dataset("copy/", {"a.png": "a", "c.png": "c"})
+    recorder.job("copy", [], [copy], datasets=[members])
+    reader = recorder.job("read", [file("images/deep/a.png", "a")])
+    assert recorder.edges() == {(reader.uid, maker.uid)}
+
+
+def test_the_last_writer_at_the_path_counts_whether_it_wrote_a_dataset_or_a_file(recorder):
+    recorder.job("make one", [], [file("images/a.png", "a"), file("images/b.png", "b")])
+    whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
+    made = recorder.job("make", [], [whole], datasets=[members])
+    again = recorder.job("make one again", [], [file("images/b.png", "b")])
+    reader = recorder.job("read", [file("images/a.png", "a"), file("images/b.png", "b")])
+    assert recorder.edges() == {(reader.uid, made.uid), (reader.uid, again.uid)}
+
+
+def test_a_shard_depends_on_who_wrote_the_shards(recorder):
+    recorder.job("unrelated", [], [file("unrelated.txt", "a")])
+    whole, members = dataset("data/part-*-of-2", {"part-1-of-2": "a", "part-2-of-2": "b"})
+    maker = recorder.job("make", [], [whole], datasets=[members])
+    reader = recorder.job("read", [file("data/part-1-of-2", "a")])
+    assert recorder.edges() == {(reader.uid, maker.uid)}
+
+
+def test_an_empty_member_depends_on_who_wrote_it_there_also_when_recorded_later(recorder):
+    recorder.job("unrelated", [], [file("empty.txt", "nothing", size=0)])
+    reader = recorder.job("read", [file("pkg/__init__.py", "nothing", size=0),
+                                     file("x/__init__.py", "nothing", size=0)], minute=5)
+    whole, members = dataset("pkg/", {"__init__.py": "nothing", "b": "b"})
+    maker = recorder.job("make", [], [whole], datasets=[members], minute=2)
+    assert recorder.edges() == {(reader.uid, maker.uid)}
+
+
+def test_a_dataset_depends_on_nobody_who_wrote_the_same_content_elsewhere(recorder):
+    whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
+    maker = recorder.job("make", [], [whole], datasets=[members])
+    recorder.job("unrelated", [], [file("unrelated.txt", "a")])
+    more, members = dataset("images/", {"a.png": "a", "b.png": "b", "c.png": "downloaded"})
+    reader = recorder.job("read", [more], datasets=[members])
+    assert recorder.edges() == {(reader.uid, maker.uid)}
+
+
+def test_a_dataset_that_was_there_is_not_made_by_who_copied_one_of_its_files(recorder):
+    recorder.job("copy", [file("images/a.png", "a")], [file("copy.png", "a")])
+    whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
+    recorder.job("read and copy", [whole], [file("copy2.png", "b")], datasets=[members])
+    recorder.job("read again", [whole], [])
+    assert recorder.edges() == set()
+
+
 # ------------------------------------------------------------------------------------------- changing things
 
 

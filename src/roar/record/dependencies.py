@@ -1,13 +1,15 @@
 """Finding which job's output an input was: the table `dependency`.
 
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
-if there is one, else anywhere; but not after the first recorded reader found this content at this path already, and
-not if the writer read it there itself. Empty files are alike without having to do with each other, so for them only
-the same path counts. A dataset that no job wrote as a whole depends on the jobs that wrote its members.
+(as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
+reader found this content at this path already, and not if the writer read it there itself. Empty files are alike
+without having to do with each other, so for them only the same path counts. A dataset that no job wrote as a whole
+depends on the jobs that wrote its members.
 """
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from typing import NamedTuple
 
 
 def link_shared_content(database: sqlite3.Connection, *, new_datasets: Iterable[int],
@@ -15,13 +17,13 @@ def link_shared_content(database: sqlite3.Connection, *, new_datasets: Iterable[
     """Fill `shared_content` for datasets stored just now and for files that were in the record before this job."""
     for dataset_id in new_datasets:
         others = database.execute(
-            "SELECT DISTINCT other.dataset_id FROM dataset_member AS own"
-            " JOIN dataset_member AS other USING (artifact_id) JOIN artifact ON artifact.id = own.artifact_id"
-            " WHERE own.dataset_id = :dataset AND other.dataset_id <> :dataset AND artifact.size > 0"
-            " UNION SELECT own.artifact_id FROM dataset_member AS own JOIN artifact ON artifact.id = own.artifact_id"
-            " WHERE own.dataset_id = :dataset AND artifact.size > 0"
-            " AND (EXISTS (SELECT 1 FROM file_read WHERE file_read.artifact_id = own.artifact_id)"
-            " OR EXISTS (SELECT 1 FROM file_written WHERE file_written.artifact_id = own.artifact_id))",
+            "WITH own AS MATERIALIZED (SELECT DISTINCT artifact_id FROM dataset_member"
+            " JOIN artifact ON artifact.id = artifact_id WHERE dataset_id = :dataset AND artifact.size > 0)"
+            " SELECT other.dataset_id FROM own CROSS JOIN dataset_member AS other USING (artifact_id)"
+            " WHERE other.dataset_id <> :dataset"
+            " UNION SELECT artifact_id FROM own"
+            " WHERE EXISTS (SELECT 1 FROM file_read WHERE file_read.artifact_id = own.artifact_id)"
+            " OR EXISTS (SELECT 1 FROM file_written WHERE file_written.artifact_id = own.artifact_id)",
             {"dataset": dataset_id})
         _insert_pairs(database, [(dataset_id, other) for (other,) in others.fetchall()])
     for file_id in known_files:
@@ -41,50 +43,114 @@ def find_dependencies(database: sqlite3.Connection, job_id: int) -> None:
             _depend(database, consumer_id, consumer_ended_at)
 
 
+class _Reader(NamedTuple):
+    """The job whose inputs are to be explained."""
+
+    job_id: int
+    ended_at: str
+
+
+class _Use(NamedTuple):
+    """An artifact at the path where the reader found it."""
+
+    path_id: int
+    path: str
+    artifact_id: int
+
+
+class _Maker(NamedTuple):
+    """A job, and the artifact that it wrote: the one that was read, or one that shares content with it."""
+
+    job_id: int
+    artifact_id: int
+
+
 def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
     database.execute("DELETE FROM dependency WHERE consumer_id = ?", (job_id,))
-    database.execute(_DIRECT, {"job": job_id, "ended_at": ended_at})
-    partly = database.execute(_UNEXPLAINED, {"job": job_id}).fetchall()
-    for artifact_id, files in partly:
-        explain = _explain_file if files is None else _explain_dataset
-        explain(database, job_id, ended_at, artifact_id)
+    reader = _Reader(job_id, ended_at)
+    here: dict[tuple[int, int], _Maker] = {}
+    elsewhere: dict[tuple[int, int], _Maker] = {}
+    rows = database.execute(_WHOLE, {"job": job_id, "ended_at": ended_at})
+    for path_id, artifact_id, writer_here, writer_elsewhere in rows.fetchall():
+        if writer_here is not None:
+            here[path_id, artifact_id] = _Maker(writer_here, artifact_id)
+        elif writer_elsewhere is not None:
+            elsewhere[path_id, artifact_id] = _Maker(writer_elsewhere, artifact_id)
+    for key, maker in _makers_of_members(database, reader):
+        here[key] = max(maker, here.get(key, maker))
+    datasets = [_Use(*row) for row in database.execute(_DATASETS_READ, {"job": job_id}).fetchall()]
+    for use in datasets:
+        key = use.path_id, use.artifact_id
+        if key not in here:
+            for maker in _explain_dataset(database, reader, use, elsewhere.pop(key, None)):
+                _insert_dependencies(database, job_id, [(use.artifact_id, maker)])
+    found = {**elsewhere, **here}
+    _insert_dependencies(database, job_id, ((artifact_id, maker) for (_, artifact_id), maker in found.items()))
+    for use in [_Use(*row) for row in database.execute(_FILES_UNEXPLAINED, {"job": job_id}).fetchall()]:
+        _insert_dependencies(database, job_id, ((use.artifact_id, maker) for maker in
+                                                _explain_file(database, reader, use)))
 
 
-_DIRECT = """
-INSERT OR IGNORE INTO dependency (consumer_id, artifact_id, producer_id, produced_id)
-SELECT :job, artifact_id, producer_id, artifact_id FROM (
-    SELECT used.artifact_id, coalesce(
+# Inputs that a job wrote as they are: by path and artifact the last writer at that path, or else anywhere.
+_WHOLE = """
+WITH used AS MATERIALIZED (
+    SELECT file_read.path_id, file_read.artifact_id, artifact.size > 0 AS solid,
         (SELECT made.job_id FROM file_written AS made CROSS JOIN job ON job.id = made.job_id
-         WHERE made.path_id = used.path_id AND made.artifact_id = used.artifact_id
-         AND made.job_id <> :job AND job.started_at <= :ended_at ORDER BY made.job_id DESC LIMIT 1),
+         WHERE made.path_id = file_read.path_id AND made.artifact_id = file_read.artifact_id
+         AND made.job_id <> :job AND job.started_at <= :ended_at ORDER BY made.job_id DESC LIMIT 1) AS here
+    FROM file_read JOIN artifact ON artifact.id = file_read.artifact_id WHERE file_read.job_id = :job
+)
+SELECT * FROM (
+    SELECT path_id, artifact_id, here, CASE WHEN here IS NULL AND solid THEN
         (SELECT made.job_id FROM file_written AS made CROSS JOIN job ON job.id = made.job_id
-         WHERE artifact.size > 0 AND made.artifact_id = used.artifact_id
-         AND made.job_id <> :job AND job.started_at <= :ended_at
+         WHERE made.artifact_id = used.artifact_id AND made.job_id <> :job AND job.started_at <= :ended_at
          AND job.started_at <= (SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first
                                 ON first.id = seen.job_id
                                 WHERE seen.path_id = used.path_id AND seen.artifact_id = used.artifact_id
                                 ORDER BY seen.job_id LIMIT 1)
          AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
                          AND own.path_id = used.path_id AND own.artifact_id = used.artifact_id)
-         ORDER BY made.job_id DESC LIMIT 1)
-    ) AS producer_id
-    FROM file_read AS used JOIN artifact ON artifact.id = used.artifact_id
-    WHERE used.job_id = :job
-) WHERE producer_id IS NOT NULL
+         ORDER BY made.job_id DESC LIMIT 1) END AS elsewhere
+    FROM used
+) WHERE here IS NOT NULL OR elsewhere IS NOT NULL
 """
 
-# Inputs that no job wrote as they are, but that share content with something else in the record.
-_UNEXPLAINED = """
-SELECT DISTINCT used.artifact_id, artifact.files FROM file_read AS used JOIN artifact ON artifact.id = used.artifact_id
-WHERE used.job_id = :job
+_MEMBERS_READ = """
+SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
+WHERE used.job_id = :job AND EXISTS (SELECT 1 FROM dataset_member WHERE artifact_id = used.artifact_id)
+"""
+
+_DATASETS_READ = """
+SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
+JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = :job AND artifact.files IS NOT NULL
+"""
+
+# Files that no job wrote as they are, but that are members of datasets in the record.
+_FILES_UNEXPLAINED = """
+SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
+JOIN artifact ON artifact.id = used.artifact_id
+WHERE used.job_id = :job AND artifact.files IS NULL
 AND NOT EXISTS (SELECT 1 FROM dependency WHERE consumer_id = :job AND dependency.artifact_id = used.artifact_id)
-AND (EXISTS (SELECT 1 FROM shared_content WHERE dataset_id = used.artifact_id)
-     OR EXISTS (SELECT 1 FROM shared_content WHERE other_id = used.artifact_id))
+AND EXISTS (SELECT 1 FROM shared_content WHERE other_id = used.artifact_id)
 """
 
-_LAST_WRITER = """
+# Who wrote an artifact, and where; the last job first.
+_WRITERS = """
+SELECT made.job_id, path.path FROM file_written AS made JOIN job ON job.id = made.job_id
+JOIN path ON path.id = made.path_id
+WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <= :ended_at
+ORDER BY made.job_id DESC
+"""
+
+# The last job that wrote an artifact and could have brought what was read to the path where it was read.
+_LAST_ELSEWHERE = """
 SELECT max(made.job_id) FROM file_written AS made JOIN job ON job.id = made.job_id
 WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <= :ended_at
+AND job.started_at <= (SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
+                       WHERE seen.path_id = :read_path AND seen.artifact_id = :read_artifact
+                       ORDER BY seen.job_id LIMIT 1)
+AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
+                AND own.path_id = :read_path AND own.artifact_id = :read_artifact)
 """
 
 _MAY_EXPLAIN = """
@@ -92,50 +158,129 @@ SELECT EXISTS (SELECT 1 FROM file_written AS made JOIN file_read AS used USING (
                WHERE made.job_id = :producer AND used.job_id = :consumer)
     OR EXISTS (SELECT 1 FROM file_written AS made JOIN shared_content ON made.artifact_id IN (dataset_id, other_id)
                WHERE made.job_id = :producer)
+    OR EXISTS (SELECT 1 FROM file_read AS used JOIN dataset_member USING (artifact_id) WHERE used.job_id = :consumer
+               AND dataset_id IN (SELECT artifact_id FROM file_written WHERE job_id = :producer))
 """
 
 
-def _explain_file(database: sqlite3.Connection, job_id: int, ended_at: str, artifact_id: int) -> None:
-    """A file that was written as a member of a dataset depends on the last job that wrote such a dataset."""
+def _makers_of_members(database: sqlite3.Connection, reader: _Reader) -> Iterator[tuple[tuple[int, int], _Maker]]:
+    """For files that were written at their very path as members of a dataset: path and artifact, and the last writer.
+
+    Many files may share their content, an empty one above all: each content is looked up once.
+    """
+    read: dict[int, dict[str, list[_Use]]] = {}
+    for use in (_Use(*row) for row in database.execute(_MEMBERS_READ, {"job": reader.job_id}).fetchall()):
+        for ending in _endings(use.path):
+            read.setdefault(use.artifact_id, {}).setdefault(ending, []).append(use)
+    writers: dict[int, dict[str, int]] = {}
+    for artifact_id, by_ending in read.items():
+        for dataset_id, member in database.execute(
+                "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?", (artifact_id,)).fetchall():
+            for use in by_ending.get(member, ()):
+                if dataset_id not in writers:
+                    writers[dataset_id] = {_folder(path): job_id for job_id, path in
+                                           reversed(_writers(database, reader, dataset_id))}
+                producer_id = writers[dataset_id].get(use.path.removesuffix(member))
+                if producer_id is not None:
+                    yield (use.path_id, use.artifact_id), _Maker(producer_id, dataset_id)
+
+
+def _endings(path: str) -> Iterator[str]:
+    """What a folder's dataset may call this path: `a/b/c` is `a/b/c`, `b/c` and `c`."""
+    yield path
+    while "/" in path:
+        path = path.partition("/")[2]
+        yield path
+
+
+def _folder(path: str) -> str:
+    """The folder that a dataset's members are named from: `in/` of `in/`, and of the shards `in/part-*-of-8`."""
+    return path[:path.rfind("/") + 1]
+
+
+def _explain_file(database: sqlite3.Connection, reader: _Reader, use: _Use) -> list[_Maker]:
+    """A file that was written as a member of datasets elsewhere depends on the last job that wrote such a dataset."""
     datasets = [row[0] for row in database.execute(
-        "SELECT dataset_id FROM shared_content WHERE other_id = ?", (artifact_id,))]
-    writers = _last_writers(database, job_id, ended_at, datasets)
-    if writers:
-        producer_id, dataset_id = writers[0]
-        _insert_dependency(database, job_id, artifact_id, producer_id, dataset_id)
+        "SELECT dataset_id FROM shared_content WHERE other_id = ?", (use.artifact_id,))]
+    return _last_elsewhere(database, reader, use, datasets)[:1]
 
 
-def _explain_dataset(database: sqlite3.Connection, job_id: int, ended_at: str, dataset_id: int) -> None:
-    """A dataset depends on the last writer of each of its members, whether file by file or within other datasets."""
+def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, whole: _Maker | None
+                     ) -> Iterator[_Maker]:
+    """A dataset depends on the last writer of each of its members, whether file by file or within other datasets.
+
+    Those that wrote a member at its path come first; only what they leave may come from elsewhere: from `whole`, the
+    last job that wrote the same dataset there, or else again from the writers of its members.
+    """
     others = [row[0] for row in database.execute(
         "SELECT other_id FROM shared_content WHERE dataset_id = :dataset"
-        " UNION SELECT dataset_id FROM shared_content WHERE other_id = :dataset", {"dataset": dataset_id})]
-    writers = _last_writers(database, job_id, ended_at, others)
-    if not writers:
+        " UNION SELECT dataset_id FROM shared_content WHERE other_id = :dataset", {"dataset": use.artifact_id})]
+    left = _members(database, use.artifact_id, solid=True) if others else set()
+    for job_id, other, path in _last_at_each_path(database, reader, others):
+        if left and (covered := left & _content_below(database, other, path, _folder(use.path))):
+            yield _Maker(job_id, other)
+            left -= covered
+    if whole is not None and (left or not others):
+        yield whole
         return
-    left = _member_ids(database, dataset_id)
-    for producer_id, produced_id in writers:
-        covered = left & (_member_ids(database, produced_id) or {produced_id})
-        if covered:
-            _insert_dependency(database, job_id, dataset_id, producer_id, produced_id)
+    for maker in _last_elsewhere(database, reader, use, others) if left else ():
+        content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
+        covered = {member for member in left if member[1] in content}
+        if covered and (covered := covered - _content_read(database, maker.job_id, _folder(use.path))):
+            yield maker
             left -= covered
 
 
-def _last_writers(database: sqlite3.Connection, job_id: int, ended_at: str,
-                  artifacts: Iterable[int]) -> list[tuple[int, int]]:
-    """For each artifact that was written, its last writer: pairs of job and artifact, the latest job first."""
-    writers = []
+def _content_read(database: sqlite3.Connection, job_id: int, folder: str) -> set[tuple[str, int]]:
+    """What a job itself read below `folder`: it is not where that came from."""
+    read = database.execute("SELECT artifact_id, path.path FROM file_read JOIN path ON path.id = path_id"
+                            " WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,)).fetchall()
+    return {member for artifact_id, path in read for member in _content_below(database, artifact_id, path, folder)}
+
+
+def _content_below(database: sqlite3.Connection, artifact_id: int, path: str, folder: str) -> set[tuple[str, int]]:
+    """The files below `folder` that an artifact at `path` stands for, each as its path from there and its artifact."""
+    start = _folder(path)
+    if not (start.startswith(folder) or folder.startswith(start)):
+        return set()
+    files = {(start + name, member) for name, member in _members(database, artifact_id)} or {(path, artifact_id)}
+    return {(name.removeprefix(folder), member) for name, member in files if name.startswith(folder)}
+
+
+def _members(database: sqlite3.Connection, dataset_id: int, *, solid: bool = False) -> set[tuple[str, int]]:
+    """Path and artifact of each member; none for a file. With `solid` only those that are not empty."""
+    return set(database.execute(
+        "SELECT path, artifact_id FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
+        " WHERE dataset_id = ? AND (artifact.size > 0 OR NOT ?)", (dataset_id, solid)).fetchall())
+
+
+def _writers(database: sqlite3.Connection, reader: _Reader, artifact_id: int) -> list[tuple[int, str]]:
+    return database.execute(_WRITERS, {"artifact": artifact_id, "job": reader.job_id,
+                                       "ended_at": reader.ended_at}).fetchall()
+
+
+def _last_at_each_path(database: sqlite3.Connection, reader: _Reader, artifacts: Iterable[int]
+                       ) -> list[tuple[int, int, str]]:
+    """Job, artifact and path: for each artifact at each path its last writer, the latest job first."""
+    found = []
     for artifact_id in artifacts:
-        last = database.execute(_LAST_WRITER, {"artifact": artifact_id, "job": job_id, "ended_at": ended_at})
+        last = {path: job_id for job_id, path in reversed(_writers(database, reader, artifact_id))}
+        found += [(job_id, artifact_id, path) for path, job_id in last.items()]
+    return sorted(found, reverse=True)
+
+
+def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
+                    ) -> list[_Maker]:
+    """For each artifact that a job wrote which could have brought it, the last such job: the latest job first."""
+    makers = []
+    for artifact_id in artifacts:
+        last = database.execute(_LAST_ELSEWHERE, {
+            "artifact": artifact_id, "job": reader.job_id, "ended_at": reader.ended_at,
+            "read_path": use.path_id, "read_artifact": use.artifact_id})
         producer_id = last.fetchone()[0]
         if producer_id is not None:
-            writers.append((producer_id, artifact_id))
-    return sorted(writers, reverse=True)
-
-
-def _member_ids(database: sqlite3.Connection, dataset_id: int) -> set[int]:
-    return {row[0] for row in database.execute(
-        "SELECT artifact_id FROM dataset_member WHERE dataset_id = ?", (dataset_id,))}
+            makers.append(_Maker(producer_id, artifact_id))
+    return sorted(makers, reverse=True)
 
 
 def _may_explain(database: sqlite3.Connection, producer_id: int, consumer_id: int) -> bool:
@@ -148,8 +293,7 @@ def _insert_pairs(database: sqlite3.Connection, pairs: Iterable[tuple[int, int]]
     database.executemany("INSERT OR IGNORE INTO shared_content (dataset_id, other_id) VALUES (?,?)", pairs)
 
 
-def _insert_dependency(database: sqlite3.Connection, consumer_id: int, artifact_id: int, producer_id: int,
-                       produced_id: int) -> None:
-    database.execute(
+def _insert_dependencies(database: sqlite3.Connection, consumer_id: int, makers: Iterable[tuple[int, _Maker]]) -> None:
+    database.executemany(
         "INSERT OR IGNORE INTO dependency (consumer_id, artifact_id, producer_id, produced_id) VALUES (?,?,?,?)",
-        (consumer_id, artifact_id, producer_id, produced_id))
+        ((consumer_id, artifact_id, maker.job_id, maker.artifact_id) for artifact_id, maker in makers))
