@@ -80,3 +80,49 @@ def test_what_no_job_made(desk):
     desk.write("a", "x")
     desk.roar("run", "cat", "a")
     assert "No recorded job made it" in desk.roar("reproduce", "a", status=1).stdout
+
+
+def test_an_input_that_the_commit_holds_needs_no_copy(desk, tmp_path):
+    desk.write("data.csv", "1\n")
+    desk.init()
+    desk.roar("run", "cp", "data.csv", "one.txt")
+    desk.write("data.csv", "2\n")
+    desk.git("commit", "-qam", "more data")
+    desk.roar("run", "sh", "-c", "cat one.txt data.csv > two.txt")
+    desk.write("data.csv", "3\n")
+    done = desk.roar("reproduce", "two.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+    assert (tmp_path / "again" / "two.txt").read_text() == "1\n2\n"
+
+
+def test_an_input_that_the_next_commit_would_replace_is_put_back(desk, tmp_path):
+    desk.write("a", "x")
+    desk.init()
+    desk.write("data.csv", "1\n")
+    desk.roar("run", "cp", "data.csv", "one.txt")
+    (desk.root / "data.csv").rename(desk.root / "kept")
+    desk.write("data.csv", "in git\n")
+    desk.git("add", "data.csv")
+    desk.git("commit", "-qm", "data")
+    (desk.root / "kept").replace(desk.root / "data.csv")
+    desk.roar("run", "sh", "-c", "cat one.txt data.csv > two.txt")
+    done = desk.roar("reproduce", "two.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+
+
+def test_only_the_members_of_an_input_dataset_are_copied(desk, tmp_path):
+    desk.write(".roar/config.toml", "[datasets]\nthreshold = 3\n")
+    for name in "abcd":
+        desk.write(f"in/{name}", name)
+    desk.roar("run", "sh", "-c", "cat in/a in/b in/c in/d > all")
+    desk.write("in/later", "x")
+    done = desk.roar("reproduce", "all", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "again" / "in").iterdir()) == ["a", "b", "c", "d"]
+
+
+def test_without_outputs_the_exit_status_is_what_is_compared(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "exit 3", status=3)
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "ended with exit status 3 again" in done.stdout
+    assert "0 of 0" not in done.stdout

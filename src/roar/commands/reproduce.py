@@ -12,7 +12,7 @@ from roar.model import Job, Kind
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.query.files_now import dataset_is_unchanged, digest_now
-from roar.query.jobs import load_job
+from roar.query.jobs import iter_members, load_job
 from roar.query.references import resolve, resolve_job
 from roar.query.reproduction import Plan, load_patch, load_plan
 from roar.query.roots import Root
@@ -47,9 +47,10 @@ def main(argv: list[str]) -> int:
     folder = _new_folder(opened.workspace, arguments.into)
     results = _carry_out(opened, plan, folder)
     if arguments.json:
-        print_json({"folder": folder, "outputs": [result._asdict() for result in results]})
+        print_json({"folder": folder, "outputs": [result._asdict() for result in results],
+                    "exit_codes": [job.exit_code for job in plan.jobs]})
     else:
-        sys.stdout.write(render_compared(results))
+        sys.stdout.write(render_compared(results, plan.jobs))
         print(f"in {folder}")
     return 0 if all(result.outcome == "same" for result in results) else 1
 
@@ -72,10 +73,15 @@ def _carry_out(opened: Opened, plan: Plan, folder: str) -> list[Compared]:
     else:
         os.makedirs(folder)
     os.makedirs(os.path.join(folder, ".roar"), exist_ok=True)
-    for number, job in enumerate(plan.jobs):
+    uses = [(job, root) for job in plan.jobs for root in plan.roots if job.uid in root.used_by]
+    for job, root in uses:
+        source = os.path.join(opened.workspace.root, root.path)
+        if not (_is_recorded(opened, root, source) or _is_tracked(job, root, folder)):
+            raise _lost(root)
+    for job in plan.jobs:
         _place_code(opened, job, folder)
-        if number == 0:
-            for root in plan.roots:
+        for user, root in uses:
+            if user is job:
                 _place_root(opened, root, folder)
         _run(job, folder)
     return _compare(plan, folder)
@@ -100,29 +106,58 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
 
 
 def _place_root(opened: Opened, root: Root, folder: str) -> None:
-    """Copy a root input, once its content is the recorded one; one outside the workspace is used where it lies."""
-    source = opened.workspace.absolute(root.path)
+    """Copy a root input, once its content is the recorded one, unless the checkout has brought it already.
+
+    One outside the workspace is used where it lies.
+    """
+    target = os.path.join(folder, root.path)
+    if not os.path.isabs(root.path) and _is_recorded(opened, root, target):
+        return
+    source = os.path.join(opened.workspace.root, root.path)
     if not _is_recorded(opened, root, source):
-        raise WorkspaceError(f"{root.path} no longer holds the content that was read ({(root.digest or '')[:12]}).",
-                             hint=f"roar show {(root.digest or '')[:12]}")
+        raise _lost(root)
     if os.path.isabs(root.path):
         return
-    target = os.path.join(folder, root.path)
-    if root.kind is Kind.DATASET and root.path.endswith("/"):
-        shutil.copytree(source, target, dirs_exist_ok=True)
+    if root.kind is Kind.FILE:
+        _copy(source, target)
         return
+    for member in iter_members(opened.database, _artifact(opened, root)):
+        _copy(*(os.path.join(os.path.dirname(place), member.path) for place in (source, target)))
+
+
+def _copy(source: str, target: str) -> None:
     os.makedirs(os.path.dirname(target), exist_ok=True)
     shutil.copy2(source, target)
 
 
-def _is_recorded(opened: Opened, root: Root, source: str) -> bool:
+def _lost(root: Root) -> WorkspaceError:
+    digest = (root.digest or "")[:12]
+    return WorkspaceError(f"{root.path} no longer holds the content that was read ({digest}).",
+                          hint=f"roar show {digest}")
+
+
+def _is_tracked(job: Job, root: Root, folder: str) -> bool:
+    """Whether the job's commit brings something at the path of a root input."""
+    if job.git is None or job.git.commit is None or os.path.isabs(root.path):
+        return False
+    asked = subprocess.run(["git", "-C", folder, "cat-file", "-e", f"{job.git.commit}:{root.path.rstrip('/')}"],
+                           capture_output=True, check=False)
+    return asked.returncode == 0
+
+
+def _artifact(opened: Opened, root: Root) -> int:
+    row = opened.database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest or ""),))
+    artifact_id: int = row.fetchone()[0]
+    return artifact_id
+
+
+def _is_recorded(opened: Opened, root: Root, place: str) -> bool:
     if root.digest is None:
         return False
     try:
         if root.kind is Kind.FILE:
-            return digest_now(opened.database, source) == root.digest
-        row = opened.database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest),))
-        return dataset_is_unchanged(opened.database, source.rstrip("/"), row.fetchone()[0])
+            return digest_now(opened.database, place) == root.digest
+        return dataset_is_unchanged(opened.database, os.path.dirname(place), _artifact(opened, root))
     except OSError:
         return False
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from roar.model import Job
 from roar.present.text import command_text, count_text, paint, printable, size_text
 from roar.query.reproduction import Plan
 
@@ -38,8 +39,11 @@ def render_plan(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_compared(results: Sequence[Compared]) -> str:
-    """Each output that was compared, the differing ones first."""
+def render_compared(results: Sequence[Compared], jobs: Sequence[Job]) -> str:
+    """Each output that was compared, the differing ones first; where there was none, how the jobs ended again."""
+    if not results:
+        ends = ", ".join(f"@{job.step} {job.uid[:8]} ended with exit status {job.exit_code} again" for job in jobs)
+        return f"no output to compare; {ends}\n"
     order = sorted(results, key=lambda result: (result.outcome == "same", result.path))
     lines = [f"  {result.outcome:<8} {(result.digest or '')[:12]} {printable(result.path)}" for result in order]
     same = sum(result.outcome == "same" for result in results)
