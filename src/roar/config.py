@@ -15,6 +15,8 @@ from roar.workspace import Workspace
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "text", tuple: "a list of texts"}
 Value = bool | int | str | tuple[str, ...] | None
 TRACKERS_KEY = "analyzers.experiment_trackers"
+_ADDRESS = "glaas.url"
+_LAST_PORT = 65_535
 
 
 class Setting(NamedTuple):
@@ -32,7 +34,7 @@ SETTINGS: tuple[Setting, ...] = (
             " a reference to each tracker run. As a table, tracker by tracker:"
             " `[analyzers.experiment_trackers]` with `wandb = false`. Off means off: the tracker's files are recorded"
             " like any others. The tracker itself is never affected."),
-    Setting("glaas.url", str, None, "Address of the glaas server that `roar register` publishes to."),
+    Setting(_ADDRESS, str, None, "Address of the glaas server that `roar register` publishes to."),
     Setting("tracer.mode", str, "auto", "How commands are observed. `auto` takes the best that works here; `preload`"
             " suits commands that call sudo, `seccomp` programs that must not be preloaded.",
             ("auto", "full", "seccomp", "preload", "none")),
@@ -214,7 +216,23 @@ def _checked(declared: Setting, key: str, value: object, origin: str) -> Value:
     if declared.type is int and isinstance(value, int) and value < 0:
         raise SettingsError(f"{origin}: {key} must not be negative, not {value}.")
     assert isinstance(value, (bool, int, str))
+    if declared.key == _ADDRESS and not _is_web_address(str(value)):
+        shown = "" if "@" in str(value) else f", not {value!r}"  # there may be a password in front of an @
+        raise SettingsError(f"{origin}: {key} must be an http or https address without a user's name{shown}.",
+                            hint="roar config glaas.url https://glaas.example.com")
     return value
+
+
+def _is_web_address(text: str) -> bool:
+    """Whether a text can be the address of a glaas server; without a scheme it may be, and empty it is none yet."""
+    scheme, separator, rest = text.strip().partition("://")
+    host = (rest if separator else scheme).replace("?", "/").replace("#", "/").partition("/")[0]
+    name, colon, port = host.rpartition(":")
+    if not colon or host.endswith("]"):
+        name, port = host, "0"
+    known = not separator or scheme.lower() in {"http", "https"}
+    named = bool(name) and "@" not in host and not any(letter.isspace() for letter in host)
+    return not text or (known and named and port.isdecimal() and int(port) <= _LAST_PORT)
 
 
 def _close(key: str) -> str:

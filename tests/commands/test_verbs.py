@@ -285,17 +285,67 @@ def test_config_refuses_what_it_cannot_edit(desk):
     assert path.read_text() == text
 
 
+def test_one_switch_for_all_trackers_replaces_the_single_ones(desk):
+    key = "analyzers.experiment_trackers"
+    desk.roar("config", "glaas.url", "http://127.0.0.1:8420")
+    desk.roar("config", f"{key}.wandb", "false")
+    desk.roar("config", f"{key}.mlflow", "false")
+    said = desk.roar("config", key, "true").stdout
+    assert "in place of the switches there of" in said
+    assert "wandb" in said
+    assert desk.json("config", key)[key]["value"] is True
+    assert f"{key}.wandb" not in desk.json("config")
+    assert desk.json("config", "glaas.url")["glaas.url"]["value"] == "http://127.0.0.1:8420"
+    desk.roar("config", key, "--unset")
+    desk.roar("config", f"{key}.wandb", "false")
+    desk.roar("config", key, "--unset")
+    assert desk.json("config", key)[key]["origin"] == "default"
+
+
+def test_config_says_in_one_sentence_that_it_cannot_write(desk):
+    desk.roar("init")
+    path = desk.root / ".roar" / "config.toml"
+    path.symlink_to("missing/config.toml")
+    done = desk.roar("config", "datasets.threshold", "9", status=1)
+    assert done.stderr == f"roar: {path} cannot be written: No such file or directory.\n"
+    path.unlink()
+    path.mkdir()
+    done = desk.roar("config", "datasets.threshold", "9", status=1)
+    assert done.stderr == f"roar: {path} cannot be read: Is a directory.\n"
+
+
+def test_a_switch_of_no_tracker_is_refused(desk):
+    desk.roar("init")
+    path = desk.root / ".roar" / "config.toml"
+    done = desk.roar("config", "analyzers.experiment_trackers.wanbd", "false", status=1)
+    assert "Did you mean 'wandb'?" in done.stderr
+    assert not path.exists()
+    path.write_text("[analyzers.experiment_trackers]\nwandb = false\nwanbd = false\n")
+    for verb in ("config", "trackers"):
+        done = desk.roar(verb, status=1)
+        assert done.stderr.startswith(f"roar: {path}:3: there is no setting 'analyzers.experiment_trackers.wanbd'")
+        assert "Did you mean 'wandb'?" in done.stderr
+    assert "wandb " in done.stdout
+    desk.roar("config", "analyzers.experiment_trackers.wanbd", "--unset")
+    desk.roar("config")
+
+
+def test_config_refuses_what_is_no_server(desk):
+    desk.roar("init")
+    assert "must be an http or https address" in desk.roar("config", "glaas.url", "ftp://x", status=1).stderr
+    assert desk.json("config")["glaas.url"]["value"] is None
+
+
 def test_trackers_say_what_switches_them(desk):
     desk.roar("init")
-    (desk.root / ".roar" / "config.toml").write_text("[analyzers.experiment_trackers]\nwandb = false\nwanbd = false\n")
+    (desk.root / ".roar" / "config.toml").write_text("[analyzers.experiment_trackers]\nwandb = false\n")
     found = desk.json("trackers")
     rows = {row["name"]: row for row in found["trackers"]}
     assert rows["wandb"]["on"] is False
     assert rows["wandb"]["origin"].endswith("config.toml:2")
     assert rows["mlflow"]["on"] is True
     assert rows["mlflow"]["label"] == "MLflow"
-    assert found["unknown"] == ["wanbd"]
-    assert "wanbd is switched at" in desk.roar("trackers").stdout
+    assert found["unknown"] == []
     desk.roar("run", "true")
     assert "No offline run" in desk.roar("trackers", "refresh").stdout
 

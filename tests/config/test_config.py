@@ -78,6 +78,10 @@ def test_the_closest_file_that_speaks_of_a_tracker_decides(place):
     ("[datasets]\nthreshold = -1\n", 2, "must not be negative"),
     ("[datasets]\nthreshold = true\n", 2, "must be a whole number, not True"),
     ("[tracer]\nmode = 'magic'\n", 2, "must be one of auto, full, seccomp, preload, none"),
+    ("[glaas]\nurl = 'ftp://x'\n", 2, "glaas.url must be an http or https address without a user's name, not 'ftp://x'"),
+    ("[glaas]\nurl = 'https://'\n", 2, "glaas.url must be an http or https address"),
+    ("[glaas]\nurl = 'https://x:99999/'\n", 2, "glaas.url must be an http or https address"),
+    ("[glaas]\nurl = 'https://a:b@x'\n", 2, "address without a user's name."),
     ("[filters]\nadd = ['a', 3]\n", 2, "must be a list of texts"),
 ])
 def test_a_wrong_file_is_named_with_line_and_key(place, text, line, message):
@@ -117,3 +121,9 @@ def test_variables_of_each_type(place):
     assert settings.number("datasets.threshold") == 7
     assert settings.texts("filters.add") == ("a/*", "b")
     assert variable("glaas.url") == "ROAR_GLAAS_URL"
+
+
+@pytest.mark.parametrize("url", ["", "https://glaas.example.com/base/", "HTTP://x", "glaas.example.com:8420",
+                                 "[::1]:80", "http://[::1]", "https://x?y=a@b://c"])
+def test_addresses_of_servers(place, url):
+    assert place.load(ROAR_GLAAS_URL=url).text("glaas.url") == url

@@ -1,7 +1,9 @@
 """`roar config`: settings, their values, and where each comes from."""
 
 import os
+from collections.abc import Sequence
 
+from roar.analyze.trackers.discovery import check_switches
 from roar.commands.arguments import Parser
 from roar.config import SETTINGS, TRACKERS_KEY, Entry, Settings, Value, load_settings, parsed, user_config
 from roar.errors import SettingsError, UsageError
@@ -29,10 +31,12 @@ def main(argv: list[str]) -> int:
         if arguments.key is None or (arguments.value is not None and arguments.unset):
             raise UsageError("--unset takes a KEY and no VALUE.", hint="roar config --help")
         path = _file(user=arguments.user)
-        _write(path, arguments.key, arguments.value)
-        print(f"{printable(path)}: {arguments.key} is {'unset' if arguments.unset else 'set'}.")
+        covered = _write(path, arguments.key, arguments.value)
+        print(f"{printable(path)}: {arguments.key} is {'unset' if arguments.unset else 'set'}"
+              f"{f', in place of the switches there of {printable(covered)}' if covered else ''}.")
         return 0
     settings = load_settings(find_workspace())
+    check_switches(settings)
     entries = _entries(settings)
     if arguments.key is not None:
         parsed_key = next((key for key in entries if key == arguments.key), None)
@@ -71,33 +75,70 @@ def _file(*, user: bool) -> str:
     if not user:
         return open_workspace(create=True).config_file
     path = user_config(os.environ)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"{os.path.dirname(path)} cannot be made: {error.strerror}.") from error
     return path
 
 
-def _write(path: str, key: str, text: str | None) -> None:
-    """Change one line of a settings file, and nothing else in it."""
-    value = None if text is None else parsed(key, text, "roar config").value
+def _write(path: str, key: str, text: str | None) -> str:
+    """Change one line of a settings file, and nothing else in it but what cannot stand beside that line.
+
+    Returns:
+        The trackers with switches of their own that one for all of them has replaced.
+    """
+    entry = None if text is None else parsed(key, text, "roar config")
+    if entry is not None:
+        check_switches(Settings({key: entry}))
+    value = None if entry is None else entry.value
     try:
         with open(path, encoding="utf-8") as file:
             old = file.read()
     except FileNotFoundError:
         old = ""
-    new = _edited(old, key, value)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{path} cannot be read: {reason}.") from error
+    kept, covered = _without_table(old, key) if key == TRACKERS_KEY else (old, [])
+    new = _edited(kept, key, value)
     _check(path, new, key, value)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(new)
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(new)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}.") from error
+    return ", ".join(covered)
+
+
+def _without_table(text: str, name: str) -> tuple[str, list[str]]:
+    """The text without its table `name`, which a value of that name would contradict, and the keys it had."""
+    lines = text.splitlines()
+    start = _header(lines, name)
+    if start is None:
+        return text, []
+    end = _end_of_table(lines, start)
+    keys = [line.split("=")[0].strip() for line in lines[start + 1:end] if "=" in line.split("#")[0]]
+    return "\n".join([*lines[:start], *lines[end:], ""]), keys
+
+
+def _header(lines: Sequence[str], section: str) -> int | None:
+    return next((place for place, line in enumerate(lines) if line.split("#")[0].strip() == f"[{section}]"), None)
+
+
+def _end_of_table(lines: Sequence[str], start: int) -> int:
+    return next((place for place in range(start + 1, len(lines)) if lines[place].lstrip().startswith("[")), len(lines))
 
 
 def _edited(text: str, key: str, value: Value) -> str:
     section, _, name = key.rpartition(".")
     lines = text.splitlines()
-    start = next((place for place, line in enumerate(lines) if line.split("#")[0].strip() == f"[{section}]"), None)
+    start = _header(lines, section)
     if start is None:
         if value is None:
             return text
         return "\n".join([*lines, *([""] if lines else []), f"[{section}]", f"{name} = {_toml(value)}", ""])
-    end = next((place for place in range(start + 1, len(lines)) if lines[place].lstrip().startswith("[")), len(lines))
+    end = _end_of_table(lines, start)
     at = next((place for place in range(start + 1, end) if lines[place].split("=")[0].strip() == name), None)
     new = [] if value is None else [f"{name} = {_toml(value)}"]
     if at is None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable
 
-from roar.analyze.trackers.discovery import KnownTracker, known_trackers
+from roar.analyze.trackers.discovery import KnownTracker, check_switches, known_trackers, unknown_switches
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.config import Settings, load_settings
@@ -29,17 +29,13 @@ def main(argv: list[str]) -> int:
     if arguments.action == "refresh":
         return _refresh(as_json=arguments.json)
     settings = load_settings(find_workspace())
-    known = known_trackers()
-    rows = [_row(settings, tracker) for tracker in known]
-    unknown = sorted(set(settings.named_trackers()) - {tracker.name for tracker in known})
+    rows = [_row(settings, tracker) for tracker in known_trackers()]
     if arguments.json:
-        print_json({"trackers": rows, "unknown": unknown})
-        return 0
-    for line in _lines(rows):
-        print(line)
-    for name in unknown:
-        print(f"{printable(name)} is switched at {printable(settings.tracker(name).origin)}, but no such tracker is"
-              " installed")
+        print_json({"trackers": rows, "unknown": unknown_switches(settings)})
+    else:
+        for line in _lines(rows):
+            print(line)
+    check_switches(settings)
     return 0
 
 

@@ -8,9 +8,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.analyze.trackers.environment import ENVIRONMENT, TOKENS
+from roar.errors import SettingsError
 
 if TYPE_CHECKING:
     from roar.analyze.trackers.contract import Tracker
+    from roar.config import Settings
 
 GROUP = "roar.trackers"
 PACKAGE = "roar.analyze.trackers"
@@ -49,6 +51,35 @@ class _Candidate(NamedTuple):
 def is_enabled(name: str, enabled: Mapping[str, bool]) -> bool:
     """Whether the settings leave a tracker on: its own entry, else that for `*`, else yes."""
     return enabled.get(name, enabled.get(_ALL, True))
+
+
+def check_switches(settings: "Settings") -> None:
+    """Refuse a switch of a tracker that is not there, such as one with a letter wrong.
+
+    Raises:
+        SettingsError: names file (or variable), line, key and the closest tracker's name.
+    """
+    unknown = unknown_switches(settings)
+    if not unknown:
+        return
+    from difflib import get_close_matches  # noqa: PLC0415  only for an error
+
+    from roar.config import TRACKERS_KEY  # noqa: PLC0415
+
+    key = f"{TRACKERS_KEY}.{unknown[0]}"
+    close = get_close_matches(unknown[0], [candidate.name for candidate in _candidates()], n=1)
+    meant = f" Did you mean {close[0]!r}?" if close else ""
+    raise SettingsError(f"{settings.tracker(unknown[0]).origin}: there is no setting {key!r}, as no tracker of this"
+                        f" name is installed.{meant}", hint="roar trackers")
+
+
+def unknown_switches(settings: "Settings") -> list[str]:
+    """The names that the settings switch although no tracker has them. Plug-ins are looked for only if it matters."""
+    unknown = [name for name in settings.named_trackers() if name not in ENVIRONMENT]
+    if not unknown:
+        return []
+    known = {candidate.name for candidate in _candidates()}
+    return [name for name in unknown if name not in known]
 
 
 def load_trackers(enabled: Mapping[str, bool]) -> Loaded:
