@@ -47,6 +47,22 @@ def test_a_secret_in_the_changes_is_not_in_the_patch(repository):
     assert b"hf_abc" not in read_code(str(repository)).patch
 
 
+def test_a_private_key_in_the_changes_is_gone_and_the_patch_still_applies(repository):
+    body = ["MIIEpAIBAAKCAQEAq83vEjRWeJCrze8S", "NFZ4kKvN7xI0VniQq83vEjRWeJCrze8S"]
+    key = ["-----BEGIN RSA PRIVATE KEY-----", *body, "-----END RSA PRIVATE KEY-----"]
+    (repository / "a.py").write_text("\n".join(["x = 1", *key, "y = 2", ""]))
+    patch = read_code(str(repository)).patch
+    assert not any(line.encode() in patch for line in body)
+    git(repository, "checkout", "-q", "a.py")
+    subprocess.run(["git", "-C", repository, "apply"], input=patch, check=True)
+    assert (repository / "a.py").read_text() == "x = 1\n" + "[redacted]\n" * 4 + "y = 2\n"
+
+
+def test_a_secret_in_a_new_file_is_not_in_its_patch(repository):
+    (repository / "b.py").write_text('os.environ["API_KEY"] = "geheim"\n')
+    assert b'+os.environ["API_KEY"] = "[redacted]"\n' in addition_patch(str(repository), str(repository / "b.py"))
+
+
 def test_before_the_first_commit(tmp_path):
     git(tmp_path, "init", "-q", "-b", "main")
     code = read_code(str(tmp_path))

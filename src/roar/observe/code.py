@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roar.model import Git
-from roar.observe.redaction import redact_text, redact_url
+from roar.observe.redaction import redact_patch, redact_url
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
@@ -141,12 +141,7 @@ def _read_patch(root: str, commit: str | None) -> tuple[bytes | None, str | None
 
 
 def _without_secrets(patch: bytes) -> bytes:
-    text = patch.decode("utf-8", "surrogateescape")
-    return "".join(map(_redact_line, text.splitlines(keepends=True))).encode("utf-8", "surrogateescape")
-
-
-def _redact_line(line: str) -> str:
-    return redact_text(line) if line.startswith(("+", "-", " ")) else line
+    return redact_patch(patch.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def untracked(root: str, paths: Sequence[str]) -> list[str]:
