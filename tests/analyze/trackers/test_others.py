@@ -357,6 +357,17 @@ def test_sacred_run_with_copies_of_its_artifacts(world):
     assert kept(world, analysis) == {"my_runs/2/mine.txt", "other/run.json"}
 
 
+@pytest.mark.parametrize("content", [
+    b"[" * 400_000, b"7", b"\xff", b'{"experiment": 3, "artifacts": 4}', b'{"experiment": {"name": []}}'])
+def test_a_sacred_file_of_nonsense_only_leaves_the_name_open(world, content):
+    world.write("my_runs/2/run.json", content)
+    for name in ("config.json", "cout.txt"):
+        world.write(f"my_runs/2/{name}")
+    analysis = world.analyze()
+    assert (one(analysis).run_id, one(analysis).name) == ("2", None)
+    assert analysis.warnings == ()
+
+
 def test_polyaxon_offline_and_in_a_cluster(world):
     folder = f"plx/runs/{HEX32}"
     content = {"uuid": HEX32, "owner": "acme", "project": "demo", "inputs": {"secret": 1}}

@@ -56,12 +56,17 @@ class Sacred(Tracker):
 
 
 def _known(evidence: Evidence, path: str) -> tuple[str | None, list[str]]:
+    """The experiment's name and the names of the artifacts' copies, as far as the file makes sense."""
     try:
         content = json.loads(evidence.head(path))
-        artifacts = [str(name) for name in content.get("artifacts", ())]
-        return content.get("experiment", {}).get("name"), artifacts
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, RecursionError):
         return None, []
+    if not isinstance(content, dict):
+        return None, []
+    experiment, artifacts = content.get("experiment"), content.get("artifacts")
+    name = experiment.get("name") if isinstance(experiment, dict) else None
+    return (name if isinstance(name, str) else None,
+            [copy for copy in artifacts if isinstance(copy, str)] if isinstance(artifacts, list) else [])
 
 
 TRACKER = Sacred()
