@@ -389,6 +389,38 @@ def test_discard(desk):
     assert not folder.exists()
 
 
+def test_evidence_that_holds_nothing_is_named_and_in_nobody_s_way(desk):
+    desk.roar("run", "true")
+    folder = desk.root / ".roar" / "pending" / ("ab" * 16)
+    folder.mkdir(parents=True)
+    for verb in ("status", "log", "reset"):
+        assert desk.roar(verb).stderr == ""
+    desk.roar("run", "true")
+    done = desk.roar("recover", status=1)
+    assert "holds nothing of the command" in done.stderr
+    assert "try: roar recover --discard abababab" in done.stderr
+    desk.roar("recover", "--discard", "abab")
+    assert not folder.exists()
+    assert desk.roar("recover").stdout == "Every job is recorded.\n"
+
+
+@pytest.mark.parametrize("verb", ["pop", "status", "register", "log"])
+def test_a_broken_record_is_told_once(desk, verb):
+    desk.roar("init")
+    (desk.root / ".roar" / "roar.db").write_text("no database at all" * 100)
+    desk.roar("run", "true")
+    assert desk.roar(verb, status=1).stderr.count("roar.db is broken") == 1
+
+
+@pytest.mark.parametrize("arguments", [("log", "-n", "-1"), ("log", "-n", "many"), ("ui", "--port", "99999"),
+                                       ("ui", "--port", "-1")])
+def test_numbers_that_make_no_sense_are_usage_errors(desk, arguments):
+    desk.roar("run", "true")
+    done = desk.roar(*arguments, status=2)
+    assert f"try: roar {arguments[0]} --help" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_sound(desk, shell):
     script = desk.roar("completion", shell).stdout

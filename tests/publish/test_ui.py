@@ -1,5 +1,6 @@
 import json
 import signal
+import socket
 import subprocess
 import time
 import urllib.request
@@ -51,3 +52,12 @@ def test_without_the_server_part(desk):
     failed = desk.roar("ui", "--no-browser", status=1, env={"PYTHONPATH": str(desk.root)})
     assert "pip install 'roar-lineage[server]'" in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+def test_a_port_that_is_taken_is_named_with_what_to_type(desk):
+    desk.roar("run", "true")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        failed = desk.roar("ui", "--no-browser", "--port", str(port), status=1)
+    assert failed.stderr == (f"roar: roar ui cannot listen on 127.0.0.1 port {port}: Address already in use.\n"
+                             "  try: roar ui\n")

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from argparse import ArgumentTypeError
 
 from roar.commands.arguments import Parser, moment
 from roar.commands.opening import Opened, open_record
@@ -28,7 +29,7 @@ def parser() -> Parser:
     result.add_argument("--label", action="append", default=[], metavar="KEY[=VALUE]",
                         help="only jobs with this label")
     result.add_argument("--all", action="store_true", help="the jobs of every session")
-    result.add_argument("-n", "--number", type=int, metavar="N",
+    result.add_argument("-n", "--number", type=_count, metavar="N",
                         help=f"at most N jobs, 0 for no limit (default: {_SHOWN}; with --json no limit)")
     result.add_json()
     return result
@@ -81,6 +82,12 @@ def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
     if any(letter in path for letter in "*?[") and not os.path.lexists(path):
         return (path,)
     return tuple(recorded_forms(opened.workspace, path))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise ArgumentTypeError(f"{text!r} is no number of jobs")
+    return int(text)
 
 
 def _label(text: str) -> tuple[str, str | None]:

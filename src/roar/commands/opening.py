@@ -23,10 +23,11 @@ def open_record() -> Opened:
         WorkspaceError: nothing has been recorded here, or the record cannot be opened.
     """
     workspace = open_workspace()
+    if not os.path.exists(workspace.database) and not os.access(workspace.folder, os.W_OK):
+        raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
+    database = open_database(workspace.database)  # first: a broken one is told once, not again for each job
     if workspace.pending_uids() and os.access(workspace.folder, os.W_OK):
         from roar.commands.run import finish_abandoned  # noqa: PLC0415  only where a `roar run` did not end well
 
         finish_abandoned(workspace)
-    if not os.path.exists(workspace.database) and not os.access(workspace.folder, os.W_OK):
-        raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
-    return Opened(workspace, open_database(workspace.database))
+    return Opened(workspace, database)

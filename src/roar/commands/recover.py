@@ -1,10 +1,11 @@
 """`roar recover`: finish the record of jobs whose `roar run` did not live to do it."""
 
+import os
 import sys
 
 from roar.commands.arguments import Parser
 from roar.errors import NotFoundError, RoarError
-from roar.observe.pending import Pending, load_pending
+from roar.observe.pending import JOB, Pending, load_pending
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
 from roar.workspace import Workspace, open_workspace
@@ -56,8 +57,12 @@ def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[st
     abandoned: list[Pending] = []
     broken: dict[str, str] = {}
     for uid in workspace.pending_uids():
+        folder = workspace.pending_job(uid)
+        if not os.path.exists(os.path.join(folder, JOB)):
+            broken[uid] = f"its evidence in {folder} holds nothing of the command, as when the disk was full"
+            continue
         try:
-            pending = load_pending(workspace.pending_job(uid))
+            pending = load_pending(folder)
         except RoarError as error:
             broken[uid] = error.message
             continue

@@ -3,11 +3,12 @@
 import os
 import sys
 import threading
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
-from roar.errors import RoarError
+from roar.errors import RoarError, SettingsError
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
 from roar.query.sessions import list_sessions, load_publishable
@@ -16,13 +17,14 @@ from roar.workspace import Workspace
 
 _LOOK_EVERY_S = 2.0
 _FILE = "ui.db"
+_LAST_PORT = 65_535
 
 
 def parser() -> Parser:
     """The command line of `roar ui`."""
     result = Parser("ui", "Serve this workspace's own pages on 127.0.0.1, and open them in the browser. New jobs"
                           " appear while it runs. Nothing leaves this machine.")
-    result.add_argument("--port", type=int, default=0, metavar="N", help="port to listen on (default: a free one)")
+    result.add_argument("--port", type=_port, default=0, metavar="N", help="port to listen on (default: a free one)")
     result.add_argument("--no-browser", action="store_true", help="only print the address")
     return result
 
@@ -38,9 +40,21 @@ def main(argv: list[str]) -> int:
     except ImportError as error:
         raise RoarError(f"The pages need roar's server part, which is not installed ({error.name} is missing).",
                         hint="pip install 'roar-lineage[server]'") from error
-    serve_workspace(os.path.join(workspace.folder, _FILE), arguments.port, _Feed(workspace).registrations,
-                    lambda address: _ready(address, browser=not arguments.no_browser), _complain)
+    try:
+        serve_workspace(os.path.join(workspace.folder, _FILE), arguments.port, _Feed(workspace).registrations,
+                        lambda address: _ready(address, browser=not arguments.no_browser), _complain)
+    except SettingsError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        raise RoarError(f"roar ui cannot listen on 127.0.0.1 port {arguments.port}: {error.__cause__.strerror}.",
+                        hint="roar ui") from error
     return 0
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > _LAST_PORT:
+        raise ArgumentTypeError(f"{text!r} is no port: those go from 1 to {_LAST_PORT}, and 0 is a free one")
+    return int(text)
 
 
 def _ready(address: str, *, browser: bool) -> None:
