@@ -115,6 +115,8 @@ def test_a_literal_behind_a_secret_name_is_replaced(line, stored, secret):
     'if token == "hello":', 'pad_token="[PAD]"', 'next_token = "hello"', "login(password=password, token=tok1)",
     'print("token: ", token, "x")', 'add_argument("--token", "-t", help="the token")', 'columns = ["token", "label"]',
     'password = "$PASSWORD"', 'token="<eos>"', 'password=""', '{"password": password}', 'token_file = "a/token.txt"',
+    "LONGEST_KEY = 600", 'SECRET_WORDS = ("a", "b")', '{"Authorization": f"Basic {credentials}"}',
+    "'w32-hot-key', 'w32-window-exists-p'", r"re.compile(r'https://[^\s@]+/@x')",
     "token: int32", "key: Array = x", 'x["key"] = "name"', 'password = f"{password}"',
 ])
 def test_code_stays(line):

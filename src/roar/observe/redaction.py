@@ -46,7 +46,7 @@ _PASSWORD_NAME = re.compile(r"(?:pass|passwd|password|passphrase|pwd)\d*$", re.I
 _SIGNED_QUERY = frozenset({"sig", "x-amz-signature", "x-goog-signature"})
 
 _OPTION = re.compile(r"(--?[A-Za-z][\w.\-]*+|\+{0,2}[A-Za-z_][\w.\-]*+)=(.*)", re.DOTALL)
-_URL_USER = re.compile(r"://([^/\s?#'\"]*)@")
+_URL_USER = re.compile(r"://(?!\[\^)([^/\s?#'\"]*)@")
 _QUERY = re.compile(r"([?&;#])([\w.\-]++)=([^&;#\s'\"]++)")
 _OPTION_IN_TEXT = re.compile(r"(?<![^\s\"'`(\[])(--?[A-Za-z][\w.\-]*+)(?:[ \t]|\\\r?\n)++(?![-=:])")
 _ARGUMENT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s;|&\"'`)]++", re.DOTALL)
@@ -93,6 +93,7 @@ _TYPE = re.compile(
     r"(?:str|bytes|string|bool|any|object|char|number|u?int\d*|b?float\d*|complex\d*|Optional\b.*|SecretStr|Final)",
     re.IGNORECASE)
 _EXPRESSION = re.compile(r"[A-Za-z_][\w.]*+[(\[]")  # a call or an index
+_NO_SECRET_CONSTANT = re.compile(r"\d{1,5}(?:\.\d*)?$|[(\[{]")
 _NAMES_A_SECRET = re.compile(r"(?:self|cls|config|cfg|args|settings|os|env)\.|.*(?:pass|pwd?$|secret)", re.IGNORECASE)
 _RANDOM = re.compile(r"[A-Za-z0-9_\-./+=~!@#$%^*:]+")
 _PEM_BEGIN = r"-----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----"
@@ -221,7 +222,9 @@ def _literal(text: str, at: int, quote: str) -> tuple[str, int] | None:
 
 def _is_secret_literal(match: re.Match[str], value: str) -> bool:
     name, sign = match["name"], match["sign"].strip()
-    if _is_no_value(value):
+    if _is_no_value(value) or ("{" in value and "f" in (match["open"] or "").lower() and not _looks_random(value)):
+        return False
+    if sign == "," and _is_plain_key(name):
         return False
     said = not _is_plain_key(name) and not _ABOUT_A_SECRET.search(name) and sign not in {"==", "===", "!="}
     if sign == ",":
@@ -245,6 +248,8 @@ def _is_secret_value(match: re.Match[str], value: str, follows: str) -> bool:
         return True
     if sign.strip() not in {"=", ":"} or match["closed"]:
         return False
+    if sign != sign.strip() and _NO_SECRET_CONSTANT.match(value):
+        return False  # `LONGEST_KEY = 600`, `TOKENS = (`
     return name.isupper() or (
         not _is_plain_key(name) and follows not in {",", ")"} and _is_short_secret(name, sign, value))
 
