@@ -28,8 +28,8 @@ def test_every_verb_explains_itself(desk, verb):
 
 
 def test_an_unknown_verb_gets_candidates(desk):
-    done = desk.roar("lgo", status=2)
-    assert done.stderr == "roar: roar has no verb 'lgo'. Did you mean log?\n  try: roar log --help\n"
+    done = desk.roar("statsu", status=2)
+    assert done.stderr == "roar: roar has no verb 'statsu'. Did you mean status?\n  try: roar status --help\n"
     assert done.stdout == ""
     desk.roar("--frobnicate", status=2)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from roar.model import Job
-from roar.observe.redaction import redact_command, redact_text
+from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
 from roar.query.roots import Root, find_roots
@@ -183,7 +183,7 @@ def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:
             places.append("command")
         if job.git is not None and job.git.patch is not None:
             patch = (load_blob(database, job.git.patch) or b"").decode("utf-8", "surrogateescape")
-            if redact_text(patch) != patch:
+            if redact_patch(patch) != patch:
                 places.append("patch of uncommitted changes")
         problems += [f"@{job.step} seems to hold a secret in its {place}" for place in places]
     return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
