@@ -81,10 +81,14 @@ def start_up(base, repeat):
     if other:
         theirs = base / "theirs"
         theirs.mkdir()
-        subprocess.run(["git", "init", "-q"], cwd=theirs, check=True)
-        subprocess.run([other, "init", "-y"], cwd=theirs, check=False, stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
-        commands |= {"roar-cli --help": ([other, "--help"], theirs)}
+        (theirs / ".gitignore").write_text(".roar/\n")  # it refuses a dirty tree
+        for command in (["git", "init", "-q"], ["git", "add", "."],
+                        ["git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "start"],
+                        [other, "init", "-n"], [other, "config", "set", "tracer.default", "preload"],
+                        [other, "run", "true"]):
+            subprocess.run(command, cwd=theirs, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        commands |= {f"roar-cli {' '.join(words)}": ([other, *words], theirs)
+                     for words in (["--help"], ["log"], ["run", "true"])}
     times = medians(commands, repeat)
     bare = times["python3 -c pass"]
     print("| command | seconds | x bare Python | bound |\n|---|--:|--:|--:|")

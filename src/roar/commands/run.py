@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from roar.analyze.trackers.discovery import concerns, environment_names
+from roar.analyze.trackers.discovery import check_switches, concerns, environment_names
 from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.observe.code import find_repository, read_head
@@ -96,6 +96,7 @@ def main(argv: list[str]) -> int:
     request = parse(argv)
     try:
         settings = load_settings(find_workspace())
+        check_switches(settings)
         workspace = open_workspace(create=True)
         if request.command[0].startswith("@"):
             request = _again(workspace, request)

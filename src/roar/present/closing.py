@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from roar.model import FileUse, Job, JobState, Kind, TrackerRun, TrackerRunState
-from roar.present.text import printable
+from roar.present.text import count_text, printable
 
 SHOWN = 4  # names of each direction; the rest is a number
 
@@ -43,7 +43,7 @@ def _tracker(run: TrackerRun) -> str:
 
 
 def _left_out(job: Job, left_out: Mapping[str, int]) -> str:
-    parts = [f"{summary.filtered_files} files of {name}" for name, summary in job.trackers.items()]
+    parts = [f"{count_text(summary.filtered_files, 'file')} of {name}" for name, summary in job.trackers.items()]
     parts += [f"{count} {category}" for category, count in sorted(left_out.items(), key=lambda item: -item[1])]
     return ", ".join(parts)
 

@@ -106,7 +106,7 @@ def _session_tasks(evidence: Evidence) -> Iterator[_Task]:
         try:
             content = json.loads(evidence.head(path))
             entries = [(key, entry) for kind in content.values() for key, entry in kind.items()]
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             continue
         for key, entry in entries:
             server = re.match(r"<([^>]*)>:<", key)

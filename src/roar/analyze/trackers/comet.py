@@ -34,7 +34,7 @@ def key_host(key: str) -> str | None:
     encoded = key.partition("*")[2]
     try:
         return clean_base(str(json.loads(base64.b64decode(encoded + "=" * (-len(encoded) % 4)))["baseUrl"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
@@ -95,7 +95,7 @@ class Comet(Tracker):
         try:
             known = json.loads(evidence.member(path))
             project, workspace = known.get("project_name"), known.get("workspace")
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             project = workspace = None
         run = TrackerRun(
             tracker=self.name, label=self.label, run_id=path.rpartition("/")[2].removesuffix(".zip"),

@@ -42,7 +42,7 @@ def token_host(token: str) -> str | None:
     try:
         decoded = json.loads(base64.b64decode(token + "=" * (-len(token) % 4)))
         return clean_base(str(decoded["api_address"]))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

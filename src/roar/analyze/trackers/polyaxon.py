@@ -62,7 +62,7 @@ class Polyaxon(Tracker):
         try:
             known = json.loads(evidence.head(path))
             owner, project, name = (known.get(key) for key in ("owner", "project", "name"))
-        except (ValueError, AttributeError):
+        except (ValueError, AttributeError, RecursionError):
             owner = project = name = None
         folder = path.removesuffix("/run.plx.json")
         store = folder.rpartition("/")[0].removesuffix("/runs")
