@@ -13,8 +13,9 @@ help: ## this list
 demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopback (CHECK=1: look at it and stop)
 	$(BIN)/python examples/digits/demo.py $(if $(CHECK),--check)
 
+# Tests of real processes and servers race the machine they run on: one that fails is run once more, and the report says so.
 test: $(VENV)/.test ## the whole suite
-	$(BIN)/python -m pytest -m "not heavy" $(ARGS)
+	$(BIN)/python -m pytest -m "not heavy" --reruns 1 $(ARGS)
 
 test-trackers: $(VENV)/.test ## the heavy trackers' own SDKs as well
 	$(BIN)/python -m pytest -m heavy $(ARGS)
