@@ -44,7 +44,8 @@ $(VENV)/.demo: $(VENV)/.roar examples/digits/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r examples/digits/requirements.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo $(wildcard tests/requirements*.txt) tools/install_test_needs.sh
+$(VENV)/.test: $(VENV)/.demo $(wildcard tests/requirements*.txt) tests/glaas/provider/package-lock.json \
+		tools/install_test_needs.sh
 	sh tools/install_test_needs.sh $(BIN)/python
 	@touch $@
 

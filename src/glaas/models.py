@@ -237,6 +237,23 @@ device_login = Table(
     Column("expires_at", String(27), nullable=False),
 )
 
+identity = Table(
+    "identity", metadata,
+    Column("issuer", BYTEWISE, primary_key=True, comment="of the OpenID provider"),
+    Column("subject", BYTEWISE, primary_key=True, comment="what the provider calls the person, for ever"),
+    Column("user_id", ForeignKey("user_account.id"), nullable=False, index=True),
+    Column("linked_at", String(27), nullable=False),
+)
+
+sign_on_attempt = Table(
+    "sign_on_attempt", metadata,
+    Column("state", DIGEST, primary_key=True, comment="digest of what went to the provider and comes back"),
+    Column("browser", DIGEST, nullable=False, comment="digest of what the browser keeps in a cookie"),
+    Column("target", Text, nullable=False, comment="the page to show afterwards"),
+    Column("user_id", ForeignKey("user_account.id"), nullable=True, comment="who wants to be linked; null to sign in"),
+    Column("expires_at", String(27), nullable=False, index=True),
+)
+
 audit = Table(
     "audit", metadata,
     Column("id", SERIAL, primary_key=True),

@@ -1,6 +1,7 @@
 """What every request passes through: allowed hosts, headers that keep a browser in bounds, limits on bodies."""
 
 import math
+import threading
 import time
 import zlib
 from collections import deque
@@ -27,7 +28,6 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 MOST_SENDERS = 10_000
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +84,14 @@ class RateLimit:
 
     Args:
         per_minute: how often; 0 for any number.
+        noun: what is counted, in the plural.
     """
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, noun: str) -> None:
         self._per_minute = per_minute
+        self._noun = noun
         self._times: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
 
     def check(self, who: str) -> None:
         """Count one.
@@ -96,15 +99,17 @@ class RateLimit:
         Raises:
             ProblemError: 429 where it is one too many.
         """
-        if not self._per_minute:
-            return
-        now = time.monotonic()
+        if self._per_minute:
+            with self._lock:
+                self._count(who, time.monotonic())
+
+    def _count(self, who: str, now: float) -> None:
         times = self._times.setdefault(who, deque())
         while times and times[0] < now - 60:
             times.popleft()
         if len(times) >= self._per_minute:
             wait_s = math.ceil(times[0] + 60 - now)
-            raise ProblemError(429, f"Only {self._per_minute} registrations a minute are taken from one sender.",
+            raise ProblemError(429, f"Only {self._per_minute} {self._noun} a minute are taken from one sender.",
                                headers={"Retry-After": str(wait_s)})
         times.append(now)
         if len(self._times) > MOST_SENDERS:

@@ -166,6 +166,18 @@ def test_tokens_expire_and_are_revoked(guarded):
     assert guarded.client.get("/api/v1/jobs", headers={"authorization": "Bearer nonsense"}).status_code == 401
 
 
+@pytest.mark.parametrize("who", ["reader", "alice"])
+def test_a_token_makes_no_other_token(guarded, who):
+    """Else one that may only read, or that expires tomorrow, would be as good as any."""
+    headers = {"origin": "https://testserver", "authorization": f"Bearer {guarded.tokens[who]}"}
+    begun = guarded.client.post("/api/v1/device").json()
+    for path, data in (("/account/tokens", {"name": "x"}), ("/device", {"code": begun["user_code"]}),
+                       ("/account/tokens/1/revoke", {})):
+        assert guarded.client.post(path, data=data, headers=headers).status_code == 403
+    ask = {"device_code": begun["device_code"]}
+    assert guarded.client.post("/api/v1/device/token", json=ask).json() == {"error": "authorization_pending"}
+
+
 def test_a_disabled_user_may_do_nothing(guarded):
     with writing(guarded.engine) as connection:
         accounts.set_active(connection, "bob", active=False)

@@ -1,6 +1,7 @@
 """The pages in a real Chromium: accessible, light, without a shift or a complaint, and usable by keyboard."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -10,6 +11,7 @@ import urllib.request
 from importlib.resources import files
 
 import pytest
+from openid_provider import SECRET, start_provider
 from playwright.sync_api import sync_playwright
 from registrations import WANDB_URL, body, digest, digits, grown, job, uid, use
 
@@ -174,4 +176,68 @@ def test_the_copy_button_copies(browser, glaas, signed_in):
     button.click()
     assert button.text_content() == "Copied"
     assert page.evaluate("navigator.clipboard.readText()").startswith("wandb sync wandb/offline-run-")
+    context.close()
+
+
+@pytest.fixture
+def with_provider(tmp_path):
+    """Address of a server whose people may sign in with a real OpenID provider."""
+    provider, issuer = start_provider()
+    base = ["--database", f"sqlite:///{tmp_path}/glaas.db"]
+    command = [sys.executable, "-m", "glaas.cli"]
+    subprocess.run([*command, "user", "add", "local", "--password-stdin", *base], check=True, text=True,
+                   input=PASSWORD, capture_output=True)
+    server = subprocess.Popen(
+        [*command, "serve", "--port", "0", "--oidc-issuer", issuer, "--oidc-client-id", "glaas",
+         "--oidc-label", "Acme", "--oidc-new-users", *base], text=True, stdout=subprocess.PIPE,
+        env=os.environ | {"GLAAS_OIDC_CLIENT_SECRET": SECRET})
+    yield server.stdout.readline().split()[-1].rstrip("/")
+    for process in (server, provider):
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        process.stdout.close()
+
+
+def agree(page, login=None):
+    """What a person does at the provider."""
+    if login is not None:
+        page.get_by_placeholder("Enter any login").fill(login)
+        page.get_by_placeholder("and password").fill("any")
+        page.get_by_role("button", name="Sign-in").click()
+    page.get_by_role("button", name="Continue").click()
+
+
+def test_single_sign_on_and_off_in_a_browser(browser, with_provider):
+    url = with_provider
+    context = browser.new_context()
+    page = context.new_page()
+    said = []
+    page.on("console", lambda message: said.append(message.text) if url in page.url else None)
+    page.goto(f"{url}/login?next=/account")
+    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
+    found = page.evaluate("axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21aa', 'best-practice']})")
+    assert [violation["id"] for violation in found["violations"]] == []
+    page.get_by_role("link", name="Sign in with Acme").click()
+    agree(page, "sub-ada")
+    page.get_by_role("heading", name="ada").wait_for()
+    assert page.url == f"{url}/account"
+    cookies = {cookie["name"]: cookie for cookie in context.cookies(url)}
+    assert cookies["glaas"]["httpOnly"] is True
+    assert cookies["glaas"]["sameSite"] == "Lax"
+    assert "glaas-sign-on" not in cookies
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="You are signed out").wait_for()
+    assert page.get_by_role("link", name="Sign in").is_visible()
+    page.get_by_role("link", name="Sign out of Acme too").click()
+    page.get_by_role("button", name="Yes, sign me out").click()
+    page.wait_for_url(f"{url}/")
+    page.goto(f"{url}/account")
+    page.get_by_label("Name").fill("local")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Link Acme").click()
+    agree(page, "sub-bob")
+    page.get_by_text("knows you as sub-bob").wait_for()
+    assert page.url == f"{url}/account"
+    assert said == []
     context.close()

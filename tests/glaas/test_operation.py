@@ -9,18 +9,24 @@ import sys
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from registrations import body, digits, uid
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from glaas.app import create_app
-from glaas.db import open_engine
+from glaas.db import open_engine, writing
 from glaas.models import metadata
+from glaas.schema import migrate, schema_versions
 from glaas.settings import Settings
 from roar.errors import SettingsError
+
+JSON = {"content-type": "application/json"}
 
 
 def glaas(*arguments, status=0, **more):
@@ -58,6 +64,36 @@ def test_the_models_are_what_the_migrations_make(database):
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+RELEASED = [script.revision for script in ScriptDirectory(str(files("glaas") / "migrations")).walk_revisions()]
+
+
+@pytest.mark.parametrize("revision", sorted(RELEASED))
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_every_released_schema_is_brought_up_to_date(request, tmp_path, kind, revision):
+    url = f"sqlite:///{tmp_path}/old.db"
+    if kind == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        server.psql(f"CREATE DATABASE old{revision}")
+        url = server.get_uri(f"old{revision}")
+    engine = open_engine(url)
+    migrate(engine, revision)
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO user_account (id, name, admin, active, created_at)"
+                                " VALUES (7, 'ada', :yes, :yes, '2026-11-22T10:00:00.000000Z')"), {"yes": True})
+        connection.execute(text("INSERT INTO session (uid, project_id, registered_at)"
+                                " VALUES (:uid, 1, '2026-11-22T10:00:00.000000Z')"), {"uid": bytes(16)})
+    assert schema_versions(engine)[0] == revision
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert connection.execute(text("SELECT name FROM user_account WHERE id = 7")).scalar() == "ada"
+    engine.dispose()
+    with TestClient(create_app(Settings(database=url))) as client:
+        assert client.post("/api/v1/sessions", content=body(digits()), headers=JSON).status_code == 201
+        assert client.get(f"/jobs/{uid(2)}").status_code == 200
 
 
 def test_two_processes_serve_one_database(database):
