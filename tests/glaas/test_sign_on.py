@@ -297,6 +297,16 @@ def test_a_code_that_another_browser_got_is_worthless(real):
     assert real.who() is None
 
 
+def test_an_attempt_belongs_to_the_browser_that_began_it(real):
+    state = parameters(real.begin())["state"]
+    secret = real.client.cookies["__Host-glaas-sign-on"]
+    with writing(real.engine) as connection:
+        for other in ("", "x", secret[:-1]):
+            assert identities.take(connection, identities.Attempt(state=state, secret=other)) is None
+        assert identities.take(connection, identities.Attempt(state=state, secret=secret)).target == "/"
+        assert identities.take(connection, identities.Attempt(state=state, secret=secret)) is None
+
+
 @pytest.mark.parametrize("change", [{"state": "wrong"}, {"state": None}, {"state": "\0"}, {"code": None},
                                     {"iss": None}, {"iss": "https://other.example"}])
 def test_an_answer_that_was_changed_on_the_way(real, change):
