@@ -378,30 +378,45 @@ def dag_jobs(connection: Connection, viewer: Viewer, digest: str) -> tuple[Job, 
 # -------------------------------------------------------------------------------------------------- artifacts
 
 
-def _is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Some visible job used the artifact, itself or as a member of a dataset."""
+def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Some visible job used the artifact, or it is part of a dataset whose members the viewer may know."""
     use, job, members = models.file_use, models.job, models.dataset_member
     direct = exists().where(use.c.digest == digest, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
-    inside = exists().where(members.c.digest == digest, use.c.digest == members.c.dataset, use.c.job_id == job.c.id,
-                            visible(viewer, job.c.project_id))
+    inside = exists().where(members.c.digest == digest, members_are_seen(viewer, members.c.dataset))
     return direct | inside
 
 
+def members_are_seen(viewer: Viewer, dataset: ColumnElement[Any]) -> ColumnElement[bool]:
+    """A visible project told the members of the dataset: to know its digest, or to say that one used it, opens none.
+    """
+    told = models.dataset_project
+    return exists().where(told.c.dataset == dataset, visible(viewer, told.c.project_id))
+
+
 def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = 50) -> Artifact | None:
-    """The artifact `digest`, with the jobs around it that the viewer may see, newest first."""
+    """The artifact `digest`, with the jobs around it that the viewer may see, newest first.
+
+    What it is comes from those jobs too: what others say of the same digest, such as its size, is theirs.
+    """
     key = bytes.fromhex(digest)
-    table = models.artifact
-    row = connection.execute(select(table).where(table.c.digest == key, _is_seen(viewer, table.c.digest))).first()
-    if row is None:
+    use, members = models.file_use, models.dataset_member
+    facts = connection.execute(
+        select(use.c.kind, use.c.size, use.c.files).join(models.job)
+        .where(use.c.digest == key, visible(viewer, models.job.c.project_id))
+        .order_by(use.c.job_id.desc()).limit(MEMBERS_TRIED)).all()
+    wholes = connection.execute(select(members.c.dataset, members.c.size).where(
+        members.c.digest == key, members_are_seen(viewer, members.c.dataset)).limit(limit)).all()
+    if not facts and not wholes:
         return None
-    uses = [use for role in (Role.OUTPUT, Role.PAYLOAD) for use in artifact_uses(connection, viewer, key, role, limit)]
+    first = facts[0] if facts else None
+    size = next((row.size for row in [*facts, *wholes] if row.size is not None), None)
+    uses = [each for role in (Role.OUTPUT, Role.PAYLOAD)
+            for each in artifact_uses(connection, viewer, key, role, limit)]
     used = artifact_uses(connection, viewer, key, Role.INPUT, limit)
-    members = models.dataset_member
-    datasets = connection.execute(select(members.c.dataset).where(
-        members.c.digest == key, _is_seen(viewer, members.c.dataset)).distinct().limit(limit)).scalars()
-    return Artifact(digest=digest, kind=Kind(row.kind), size=row.size, files=row.files,
-                    names=tuple(dict.fromkeys(use.path for use in [*uses, *used])),
-                    produced_by=tuple(uses), used_by=used, datasets=tuple(d.hex() for d in datasets))
+    return Artifact(digest=digest, kind=Kind(first.kind) if first else Kind.FILE, size=size,
+                    files=first.files if first else None,
+                    names=tuple(dict.fromkeys(each.path for each in [*uses, *used])), produced_by=tuple(uses),
+                    used_by=used, datasets=tuple(dict.fromkeys(row.dataset.hex() for row in wholes)))
 
 
 def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: Role, limit: int
@@ -417,16 +432,17 @@ def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: R
                  for row in rows)
 
 
-def dataset_members(connection: Connection, digest: str, *, after: int = -1, within: str = "", limit: int = PAGE
-                    ) -> tuple[Member, ...]:
-    """Members of a dataset that the caller has checked is visible, by path, behind position `after`.
+def dataset_members(connection: Connection, viewer: Viewer, digest: str, *, after: int = -1, within: str = "",
+                    limit: int = PAGE) -> tuple[Member, ...]:
+    """Members of a dataset that the viewer may know, by path, behind position `after`.
 
-    `within` keeps the members whose path holds that text.
+    `within` keeps the members whose path holds that text, in whatever case.
     """
     table = models.dataset_member
-    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.position > after)
+    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.position > after,
+                  members_are_seen(viewer, table.c.dataset))
     if within:
-        wanted = and_(wanted, table.c.path.contains(within, autoescape=True))
+        wanted = and_(wanted, table.c.path.icontains(within, autoescape=True))
     rows = connection.execute(select(table).where(wanted).order_by(table.c.position).limit(limit))
     return tuple(Member(position=row.position, path=row.path, digest=row.digest.hex(), size=row.size) for row in rows)
 

@@ -157,6 +157,13 @@ dataset_member = Table(
     Index(None, "digest", "dataset"),
 )
 
+dataset_project = Table(
+    "dataset_project", metadata,
+    Column("dataset", DIGEST, primary_key=True),
+    Column("project_id", ForeignKey("project.id"), primary_key=True),
+    comment="projects where the members of a dataset were told; who sees none of them knows its digest at most",
+)
+
 tracker_run = Table(
     "tracker_run", metadata,
     Column("id", SERIAL, primary_key=True),

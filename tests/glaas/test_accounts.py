@@ -153,6 +153,46 @@ def test_a_session_stays_in_its_project(filled):
     assert filled.get(f"/api/v1/jobs/{uid(78)}", "alice").json()["project"] == "hush"
 
 
+def claim(**more):
+    """A session of bob's own that names digests of what only alice has."""
+    taken = job(50, inputs=(dataclasses.replace(use("mine"), **more),))
+    return dataclasses.replace(digits(), session="b0" * 16, jobs=(taken,), datasets=(), payloads=())
+
+
+def test_the_digest_of_a_dataset_opens_none_of_its_members(filled):
+    """Bob was sent a link to a private dataset. He says that he used it, and sees his own words only."""
+    folder = private_registration().datasets[0].digest
+    assert filled.post(claim(digest=folder, size=7, kind="dataset", files=9), "bob", "open").status_code == 201
+    mine = filled.get(f"/api/v1/artifacts/{folder}", "bob").json()
+    assert (mine["size"], mine["files"], mine["names"]) == (7, 9, ["mine"])
+    assert filled.get(f"/api/v1/artifacts/{folder}/members", "bob").json()["members"] == []
+    for path in everything(filled.dag):
+        text = without_echo(path, filled.get(path, "bob").text).replace(folder, "")
+        assert [mark for mark in MARKS if mark in text] == [], path
+    assert len(filled.get(f"/api/v1/artifacts/{folder}/members", "alice").json()["members"]) == 2
+
+
+def test_who_knows_the_members_of_a_dataset_sees_them(filled):
+    folder = private_registration().datasets[0]
+    told = dataclasses.replace(claim(digest=folder.digest, size=1239, kind="dataset", files=2), datasets=(folder,))
+    assert filled.post(told, "bob", "open").status_code == 201
+    assert len(filled.get(f"/api/v1/artifacts/{folder.digest}/members").json()["members"]) == 2
+
+
+@pytest.mark.parametrize("size", [1, 1234, None])
+def test_a_refusal_does_not_tell_that_some_content_is_there(filled, size):
+    """Bob guesses what a private file holds, and says its digest with any size: he is answered as if it were new."""
+    guess = digest("hush.bin")
+    assert filled.post(claim(digest=guess, size=size), "bob", "open").status_code == 201
+    assert filled.get(f"/api/v1/artifacts/{guess}", "bob").json()["size"] == size
+    assert filled.get(f"/api/v1/artifacts/{guess}").json()["size"] == size
+    again = dataclasses.replace(private_registration(), client="roar 2", jobs=(
+        *private_registration().jobs, job(79, inputs=(use("hush.bin"),))))
+    answer = filled.post(again, "alice")
+    assert answer.status_code == 201, answer.text
+    assert filled.get(f"/api/v1/jobs/{uid(77)}", "alice").json()["outputs"][0]["size"] == 1234
+
+
 def test_tokens_expire_and_are_revoked(guarded):
     assert guarded.get("/api/v1/whoami", "alice").json()["user"] == "alice"
     with writing(guarded.engine) as connection:

@@ -181,7 +181,7 @@ def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
         raise not_found(f"artifact {digest}")
     after = cursor_or_422(cursor)
-    members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
+    members = catalog.dataset_members(connection, viewer, digest, after=-1 if after is None else after,
                                       within=_clean(within), limit=limit)
     return answer(request, {"members": [views.member_shape(member) for member in members],
                             "next": str(members[-1].position) if len(members) == limit else None})

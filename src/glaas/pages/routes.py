@@ -92,7 +92,7 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     if artifact is None:
         raise not_found(f"artifact {digest}")
     after = cursor_or_422(cursor)
-    members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
+    members = catalog.dataset_members(connection, viewer, digest, after=-1 if after is None else after,
                                       within=within.replace("\0", ""), limit=FILES_PAGE)
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
     drawing = draw(graph, fold_reruns=False, root=bytes.fromhex(digest)) if graph.jobs else None
