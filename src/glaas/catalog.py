@@ -387,8 +387,7 @@ def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def members_are_seen(viewer: Viewer, dataset: ColumnElement[Any]) -> ColumnElement[bool]:
-    """A visible project told the members of the dataset: to know its digest, or to say that one used it, opens none.
-    """
+    """A visible project told the members of the dataset. To know its digest, or to say one used it, opens none."""
     told = models.dataset_project
     return exists().where(told.c.dataset == dataset, visible(viewer, told.c.project_id))
 

@@ -103,14 +103,16 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
 
 @router.get("/dag/{dag}")
 @reads
-def dag_page(request: Request, dag: str, viewer: ViewerNow, connection: Reading, reruns: Text = "") -> Response:
-    """A registered session, drawn."""
+def dag_page(request: Request, dag: str, *, viewer: ViewerNow, connection: Reading, reruns: Text = "",
+             cursor: Cursor = None) -> Response:
+    """A registered session, drawn, and its jobs page by page."""
     line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
     if line is None:
         raise not_found(f"session {dag}")
     graph = dag_graph(connection, viewer, dag)
     drawing = draw(graph, fold_reruns=reruns != "all")
     return render(request, "dag.html", dag=line, graph=graph, drawing=drawing, unfolded=reruns == "all",
+                  start=cursor_or_422(cursor) or 0, shown=FILES_PAGE,
                   registrations=catalog.session_dags(connection, viewer, line.session))
 
 
