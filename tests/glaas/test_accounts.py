@@ -90,7 +90,8 @@ def everything(dag):
     shared = digest("shared.csv")
     folder = private_registration().datasets[0].digest
     api = ["jobs", f"jobs/{uid(77)}", f"jobs/{uid(77)}/inputs", f"jobs/{uid(77)}/outputs", f"sessions/{dag}",
-           f"sessions/{dag}/export/prov",
+           f"sessions/{dag}/export/prov", "sessions", f"sessions?session={SECRET_SESSION}",
+           f"artifacts/{folder}/members?folder=",
            f"artifacts/{secret}", f"artifacts/{shared}", f"artifacts/{folder}", f"artifacts/{folder}/members",
            f"artifacts/{digest('hush member')}", f"artifacts/{shared}/lineage?depth=9",
            f"artifacts/{secret}/lineage", "tracker-runs", "tracker-runs?project=hush",
@@ -98,6 +99,7 @@ def everything(dag):
     queries = ["hush", "hush.py", "hush=hush", uid(77)[:20], secret[:12], "hush.bin", "shared.csv", "hush0run",
                "https://wandb.ai/x/hush/runs/hush0run", dag[:12], "numpy", "7e7e7e7e", digest("hush member")[:12]]
     pages = ["/", "/tracker-runs", "/tracker-runs?project=x", f"/jobs/{uid(77)}", f"/jobs/{uid(77)}/inputs",
+             f"/artifacts/{folder}?folder=hush", f"/artifacts/{folder}?within=hush",
              f"/dag/{dag}", f"/artifacts/{secret}", f"/artifacts/{shared}", f"/artifacts/{folder}", f"/jobs/{uid(1)}",
              f"/compare?a={uid(77)}&b={uid(1)}"]
     return ([f"/api/v1/{path}" for path in api] + pages + [f"/search?q={q}" for q in queries]

@@ -1,6 +1,7 @@
 """`/api/v1`: registering, and reading what is registered."""
 
 import dataclasses
+import re
 from typing import Annotated, Any
 
 import blake3
@@ -84,6 +85,27 @@ async def register_session(request: Request, viewer: ViewerNow,
     shape = {"dag": done.dag, "url": f"/dag/{done.dag}", "created": done.created,
              "jobs": [{"uid": uid, "url": f"/jobs/{uid}"} for uid in done.jobs]}
     return JSONResponse(shape, 201 if done.created else 200, headers={"Location": f"/api/v1/sessions/{done.dag}"})
+
+
+@router.get("/sessions", responses=NOT_FOUND, summary="Registered DAGs, newest first")
+@reads
+def list_sessions(request: Request, *, viewer: ViewerNow, connection: Reading,
+                  session: Annotated[str | None, Query(max_length=100, description="only DAGs of this session, by uid")
+                                     ] = None, cursor: Cursor = None, limit: Limit = 30) -> Response:
+    """DAGs in the order they were registered, newest first: a session that grows has several."""
+    lines = catalog.registered_dags(connection, viewer, session=None if session is None else uid_or_404(session),
+                                    before=_dag_cursor(cursor), limit=limit)
+    return answer(request, {"sessions": [views.dag_shape(line) for line in lines],
+                            "next": f"{lines[-1].registered_at}~{lines[-1].digest}" if len(lines) == limit else None})
+
+
+def _dag_cursor(cursor: str | None) -> tuple[str, str] | None:
+    if cursor is None:
+        return None
+    time, _, digest = cursor.partition("~")
+    if not re.fullmatch(r"[0-9T:.Z-]{27}", time, re.ASCII) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ProblemError(422, "The cursor is not one that this server gave out.")
+    return time, digest
 
 
 @router.get("/sessions/{dag}", responses=NOT_FOUND, summary="A registered DAG")
@@ -176,13 +198,19 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
 def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
                  cursor: Cursor = None,
                  within: Annotated[str, Query(max_length=1000, description="text that a path holds")] = "",
+                 folder: Annotated[str | None, Query(max_length=4000, description=(
+                     "only what lies directly in this folder, which ends in a slash or is empty for the top; folders"
+                     " in it are told with how many files they have"))] = None,
                  limit: Limit = 100) -> Response:
-    """The members of a dataset, sorted by path."""
+    """The members of a dataset, sorted by path: all of them, or one folder after the other."""
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
         raise not_found(f"artifact {digest}")
     after = cursor_or_422(cursor)
-    members = catalog.dataset_members(connection, viewer, digest, after=-1 if after is None else after,
-                                      within=_clean(within), limit=limit)
+    if folder is not None and not within:
+        entries, onward = catalog.dataset_folder(connection, viewer, digest, _clean(folder), start=after, limit=limit)
+        return answer(request, views.folder_shape(entries) | {"next": None if onward is None else str(onward)})
+    members = catalog.dataset_members(connection, viewer, digest, folder=_clean(folder or ""), within=_clean(within),
+                                      after=-1 if after is None else after, limit=limit)
     return answer(request, {"members": [views.member_shape(member) for member in members],
                             "next": str(members[-1].position) if len(members) == limit else None})
 
