@@ -49,6 +49,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.rate_limit = RateLimit(settings.writes_per_minute, "registrations")
     app.state.sign_in_limit = RateLimit(settings.sign_ins_per_minute, "sign-ins")
     app.state.provider = None
+    app.state.stopping = False
     app.include_router(api_router)
     app.include_router(device_router)
     app.include_router(operation_router)

@@ -6,7 +6,9 @@ import ipaddress
 import os
 import socket
 import sys
+import threading
 from collections.abc import Callable
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -68,7 +70,11 @@ def _add_serve(serve: argparse.ArgumentParser) -> None:
     _add_sign_on(serve.add_argument_group("single sign-on by OpenID Connect", description=(
         f"Each switch has a variable too: $GLAAS_OIDC_ISSUER and so on. The client's secret is only ever read from"
         f" ${CLIENT_SECRET}; without one, the client is public and PKCE protects it.")))
-    serve.add_argument("--access-log", action="store_true", help="write one line of JSON for each request to stderr")
+    serve.add_argument("--access-log", action="store_true",
+                       help="log to stderr as lines of JSON, with one for each request")
+    serve.add_argument("--drain", type=float, default=0.0, metavar="SECONDS",
+                       help="when told to stop, say so at /readyz and go on for this long, until a load balancer has"
+                       " seen it (default: 0)")
     serve.add_argument("--no-metrics", action="store_true", help="do not serve /metrics")
     serve.set_defaults(call=_serve)
 
@@ -152,11 +158,17 @@ def _serve(arguments: argparse.Namespace) -> int:
         secure_cookies=not (arguments.plain_http or loopback), writes_per_minute=arguments.writes_per_minute,
         sign_ins_per_minute=arguments.sign_ins_per_minute, metrics=not arguments.no_metrics, sign_on=sign_on)
     from glaas.app import create_app  # noqa: PLC0415  other verbs need no web framework
-    from glaas.operation import set_up_access_log  # noqa: PLC0415
+    from glaas.operation import set_up_logs  # noqa: PLC0415
 
     if arguments.access_log:
-        set_up_access_log()
-    serve(create_app(settings), arguments.host, arguments.port, trusted_proxy=arguments.trusted_proxy)
+        set_up_logs()
+    app = create_app(settings)
+
+    def say_that_it_stops() -> None:
+        app.state.stopping = True
+
+    serve(app, arguments.host, arguments.port, trusted_proxy=arguments.trusted_proxy, drain_s=arguments.drain,
+          on_stop=say_that_it_stops, json_logs=arguments.access_log)
     return 0
 
 
@@ -191,7 +203,8 @@ def _say_address(address: str) -> None:
 
 
 def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] = _say_address, *,
-          trusted_proxy: str | None = None) -> None:
+          trusted_proxy: str | None = None, drain_s: float = 0.0, on_stop: Callable[[], None] = lambda: None,
+          json_logs: bool = False) -> None:
     """Serve `app` until SIGINT or SIGTERM; requests under way are answered first.
 
     Args:
@@ -200,6 +213,9 @@ def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] 
         port: to listen on, 0 for a free one.
         on_ready: called with the address once it answers.
         trusted_proxy: address or network of a reverse proxy that tells where requests really come from.
+        drain_s: how long to go on after the first signal to stop; a second one stops at once.
+        on_stop: called with the first signal to stop.
+        json_logs: whether the process's own logging is set up, and the web server's must not be.
     """
     import uvicorn  # noqa: PLC0415  other verbs need no web server
 
@@ -207,16 +223,31 @@ def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] 
     real_port = listener.getsockname()[1]
 
     class _Server(uvicorn.Server):
-        """Says where it is as soon as it answers."""
+        """Says where it is as soon as it answers, and when it is about to stop."""
+
+        drained = False
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             name = f"[{host}]" if ":" in host else host
             on_ready(f"http://{name}:{real_port}/")
 
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            """Signals to stop come here; what has begun is answered in any case."""
+            stop = super().handle_exit
+            if drain_s > 0 and not self.drained:
+                self.drained = True
+                on_stop()
+                timer = threading.Timer(drain_s, stop, (sig, frame))
+                timer.daemon = True
+                timer.start()
+                return
+            stop(sig, frame)
+
     config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False,
                             timeout_graceful_shutdown=30, proxy_headers=trusted_proxy is not None,
-                            forwarded_allow_ips=trusted_proxy)
+                            forwarded_allow_ips=trusted_proxy,
+                            log_config=None if json_logs else uvicorn.config.LOGGING_CONFIG)
     with contextlib.suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and raises the signal again
         _Server(config).run(sockets=[listener])
 
