@@ -261,6 +261,17 @@ sign_on_attempt = Table(
     Column("expires_at", String(27), nullable=False, index=True),
 )
 
+upload_part = Table(
+    "upload_part", metadata,
+    Column("owner", SERIAL, primary_key=True, autoincrement=False,
+           comment="the user who sends it; 0 without accounts"),
+    Column("digest", DIGEST, primary_key=True, comment="of the whole upload"),
+    Column("position", BigInteger, primary_key=True, autoincrement=False, comment="of its first byte in the upload"),
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("expires_at", String(27), nullable=False, index=True),
+)
+
 audit = Table(
     "audit", metadata,
     Column("id", SERIAL, primary_key=True),

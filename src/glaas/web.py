@@ -7,6 +7,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -122,13 +123,35 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         ProblemError: 413 above `limit` bytes, 415 for other content, 400 for a broken encoding.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ProblemError(415, "Send the registration as application/json.")
+    require_media_type(request, "application/json")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise ProblemError(415, "The content encoding is gzip or none.", headers={"Accept-Encoding": "gzip"})
-    decoder = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    return await _read(request, limit, zlib.decompressobj(wbits=31) if encoding == "gzip" else None)
+
+
+async def read_part(request: Request, limit: int) -> bytes:
+    """The body of a request that is taken as it is.
+
+    Raises:
+        ProblemError: 413 above `limit` bytes, 415 for other content than bytes.
+    """
+    require_media_type(request, "application/octet-stream")
+    return await _read(request, limit, None)
+
+
+def require_media_type(request: Request, wanted: str) -> None:
+    """Refuse other content. No form of another site can send what is wanted here.
+
+    Raises:
+        ProblemError: 415.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != wanted:
+        raise ProblemError(415, f"Send this as {wanted}.")
+
+
+async def _read(request: Request, limit: int, decoder: Any) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:

@@ -33,7 +33,8 @@ OPERATIONS = ["POST /api/v1/sessions", "GET /api/v1/sessions", "GET /api/v1/sess
               "GET /api/v1/artifacts/{digest}/members", "GET /api/v1/artifacts/{digest}/lineage",
               "GET /api/v1/tracker-runs", "GET /api/v1/compare", "GET /api/v1/whoami", "POST /api/v1/device",
               "GET /api/v1/sessions/{dag}/export/{name}",
-              "POST /api/v1/device/token", "GET /api/v1/search"]
+              "POST /api/v1/device/token", "GET /api/v1/search", "GET /api/v1/uploads/{digest}",
+              "PUT /api/v1/uploads/{digest}"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,7 @@ def test_every_operation_is_tried(operations):
 
 
 ANY_TEXT_FITS = {"POST /api/v1/device", "GET /api/v1/whoami", "GET /api/v1/sessions/{dag}", "GET /api/v1/jobs/{uid}",
-                 "GET /api/v1/artifacts/{digest}"}
+                 "GET /api/v1/artifacts/{digest}", "GET /api/v1/uploads/{digest}"}
 CASES = [(operation, mode) for operation in OPERATIONS for mode in schemathesis.GenerationMode
          if mode.is_positive or operation not in ANY_TEXT_FITS]
 
