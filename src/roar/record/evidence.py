@@ -77,6 +77,14 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
     return Recorded(job=written, analysis=analysis, recording_s=time.monotonic() - began)
 
 
+def running_job(workspace: Workspace, pending: Pending) -> Job:
+    """What is known of a job whose command still runs; its step is 0."""
+    return Job(uid=pending.uid, step=0, name=pending.name, command=pending.command,
+               cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=_rfc3339(pending.started_ns),
+               duration_s=None, exit_code=None, state=JobState.RUNNING, git=_git(pending, None), host=pending.host,
+               tracer=Tracer(mode=pending.mode or "none", gaps=pending.gaps), labels=pending.labels)
+
+
 def _with_end(pending: Pending) -> Pending:
     """Where `roar run` did not live to see the command's end, the tracer has noted it."""
     ended = load_ended(pending.log) if pending.exit_code is None else None
