@@ -1,11 +1,11 @@
 """Files by their folder: what the native program makes of a log and of the file system, beside what Python makes."""
 
 import os
-import struct
 import sys
 from dataclasses import replace
 
 import pytest
+from event_logs import make_log, make_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,28 +27,12 @@ def header(tmp_path_factory):
     return log.read_bytes()[:4096]
 
 
-def record(ticks, kind, path, *, path2=b"", result=3, flags=0, mode=REGULAR, inode=1, existed=True):
-    signature = b"" if mode is None else struct.pack("=QQqqqI4x", 1, inode, 10, 11, 12, mode)
-    text = path + path2
-    size = (32 + len(signature) + len(text) + 7) // 8 * 8
-    bits = (1 if mode is not None else 0) | 2 | (4 if existed else 0)
-    head = struct.pack("=IIQiIHHHH", size << 16 | kind << 8 | 0xA5, 1 + ticks % 3, ticks, result, flags, len(path),
-                       len(path2), bits, 0)
-    return (head + signature + text).ljust(size, b"\0")
+def record(ticks, kind, path, *, inode=1, **more):
+    return make_record(1 + ticks % 3, ticks, path, kind=kind, inode=inode, **more)
 
 
 def write_log(path, header, records):
-    chunks, current = [], b""
-    for one in records:
-        if len(current) + len(one) > 16384 - 16:
-            chunks.append(current)
-            current = b""
-        current += one
-    chunks.append(current)
-    first = bytearray(header)
-    struct.pack_into("=Q", first, 128, len(chunks) + 1)
-    body = b"".join((struct.pack("=II8x", 1, len(chunk)) + chunk).ljust(16384, b"\0") for chunk in chunks)
-    path.write_bytes(bytes(first) + bytes(16384) + body)
+    path.write_bytes(make_log(records, header))
     return path
 
 
