@@ -90,7 +90,9 @@ def everything(dag):
     shared = digest("shared.csv")
     folder = private_registration().datasets[0].digest
     api = ["jobs", f"jobs/{uid(77)}", f"jobs/{uid(77)}/inputs", f"jobs/{uid(77)}/outputs", f"sessions/{dag}",
-           f"sessions/{dag}/export/prov",
+           *(f"{what}/export/{name}" for name in ("cyclonedx", "openlineage", "prov", "ro-crate")
+             for what in (f"sessions/{dag}", f"jobs/{uid(77)}", f"artifacts/{secret}", f"artifacts/{shared}",
+                          f"artifacts/{folder}", f"artifacts/{digest('hush member')}", f"jobs/{uid(1)}")),
            f"artifacts/{secret}", f"artifacts/{shared}", f"artifacts/{folder}", f"artifacts/{folder}/members",
            f"artifacts/{digest('hush member')}", f"artifacts/{shared}/lineage?depth=9",
            f"artifacts/{secret}/lineage", "tracker-runs", "tracker-runs?project=hush",

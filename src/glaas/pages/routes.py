@@ -10,7 +10,7 @@ from glaas import catalog
 from glaas.compare import compare
 from glaas.drawing import draw
 from glaas.errors import not_found
-from glaas.graph import dag_graph, lineage
+from glaas.graph import Graph, dag_graph, lineage
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
@@ -95,10 +95,18 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
                                       within=within.replace("\0", ""), limit=FILES_PAGE)
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
-    drawing = draw(graph, fold_reruns=False, root=bytes.fromhex(digest)) if graph.jobs else None
+    root = bytes.fromhex(digest)
+    drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, drawing=drawing,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role,
+                  made=bool(artifact.size) and _is_made(graph, root),
                   next=members[-1].position if len(members) == FILES_PAGE else None)
+
+
+def _is_made(graph: Graph, root: bytes) -> bool:
+    """Whether a job of the graph wrote the artifact, as it is, in parts, or within a dataset."""
+    same = {root}.union(*({member, dataset} for member, dataset in graph.members if root in {member, dataset}))
+    return any(edge.role is not Role.INPUT and edge.artifact in same for edge in graph.edges)
 
 
 @router.get("/dag/{dag}")
