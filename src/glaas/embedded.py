@@ -1,17 +1,19 @@
-"""glaas inside another program, the client's one door to it.
-
-Its pages of one workspace, on loopback, over a SQLite file that is made anew; and its exports, without any database.
-"""
+"""glaas inside another program: the pages of one workspace, on loopback, over a SQLite file that is made anew."""
 
 import contextlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
+from glaas.access import OWNER
+from glaas.app import create_app
+from glaas.cli import serve
+from glaas.db import open_engine
 from glaas.errors import ProblemError
-from glaas.exports import Document, Format, Noun, Subject, export, make_lineage
-from roar.errors import RoarError
-from roar.wire import dag_digest
+from glaas.ingest import register
+from glaas.schema import prepare_database
+from glaas.settings import Settings
+from glaas.web import LOOPBACK_NAMES
 
 Feed = Callable[[threading.Event], Iterator[bytes]]
 
@@ -27,15 +29,6 @@ def serve_workspace(file: str, port: int, feed: Feed, on_ready: Callable[[str], 
         on_ready: called with the address as soon as it answers.
         on_refused: called with the reason where a registration is refused.
     """
-    from glaas.access import OWNER  # noqa: PLC0415  an export needs no web server, which takes a second to load
-    from glaas.app import create_app  # noqa: PLC0415
-    from glaas.cli import serve  # noqa: PLC0415
-    from glaas.db import open_engine  # noqa: PLC0415
-    from glaas.ingest import register  # noqa: PLC0415
-    from glaas.schema import prepare_database  # noqa: PLC0415
-    from glaas.settings import Settings  # noqa: PLC0415
-    from glaas.web import LOOPBACK_NAMES  # noqa: PLC0415
-
     for ending in ("", "-wal", "-shm"):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(file + ending)
@@ -60,31 +53,3 @@ def serve_workspace(file: str, port: int, feed: Feed, on_ready: Callable[[str], 
         stop.set()
         feeder.join(10)
         engine.dispose()
-
-
-def export_registration(body: bytes, noun: str, name: str | None, format_name: str, *, members: bool = False,
-                        packed: Mapping[str, str] | None = None) -> Document:
-    """What `body` registers as a document of another format: the same as a server gives that it is registered with.
-
-    Args:
-        body: an encoded registration.
-        noun: what it is of: `session`, `job`, `artifact` or `tracker run`.
-        name: of that; None for a session, whose name is its DAG's digest.
-        format_name: a `Format`.
-        members: whether datasets are told with every file.
-        packed: for RO-Crate, the files that lie beside the document: by digest their paths.
-
-    Raises:
-        RoarError: a server would refuse the registration, for example because it holds a secret.
-    """
-    from glaas.ingest import parse_registration  # noqa: PLC0415  the pages have their own way to it
-
-    try:
-        registration = parse_registration(body)
-    except ProblemError as problem:
-        where = f" (at {problem.flaws[0].pointer})" if problem.flaws else ""
-        raise RoarError(f"{problem.detail.rstrip('.')}{where}.") from None
-    subject = Subject(noun=Noun(noun), name=dag_digest(registration) if name is None else name)
-    lineage = make_lineage(subject, registration.session, registration.jobs, registration.datasets,
-                           registration.payloads, members=members)
-    return export(lineage, Format(format_name), packed)

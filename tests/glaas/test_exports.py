@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from prov.model import ProvActivity, ProvEntity, ProvMembership, ProvSpecialization
 from registrations import MLFLOW_URL, WANDB_URL, body, digest, digits, grown, job, mlflow_run, uid, use, wandb_run
 
-from glaas.embedded import export_registration
 from glaas.exports import MEDIA_TYPES, Format, Noun, Subject, export, make_lineage
 from glaas.exports.lineage import repository_url
+from glaas.offline import export_registration
 from roar import model
 from roar.errors import RoarError
 from roar.wire import dag_digest

@@ -1,12 +1,15 @@
-"""`roar export`: what a real job recorded, as documents that the formats' own tools read, and as a server gives them."""
+"""`roar export`: what real jobs recorded, read by the formats' own tools, and the same as a server gives."""
 
 import json
 import re
 import sys
 import urllib.request
+import zipfile
 
+import blake3
 import pytest
-from export_readers import FORMATS, READERS, tasks
+from export_readers import FORMATS, READERS, ro_crate_issues, tasks
+from rocrate.rocrate import ROCrate
 from wandb_server import FakeWandb
 
 from glaas.exports import Format
@@ -94,6 +97,9 @@ def test_a_tracker_runs_address_exports_what_led_to_it(trained):
     url = trained.job("@2")["tracker_runs"][0]["url"]
     crate = READERS["ro-crate"](trained.roar("export", url, "--format", "ro-crate").stdout)
     assert crate.name == f"lineage of tracker run {url}"
+    actions = crate.get_by_type("CreateAction")
+    assert {action["instrument"]["name"] for action in actions} == {"prepare.py", "train.py"}
+    assert {action["instrument"]["codeRepository"] for action in actions} == {"ssh://git@example.com/acme/digits.git"}
     assert url in {run.get("url") for run in crate.root_dataset["mentions"]}
 
 
@@ -139,3 +145,70 @@ def test_without_the_libraries(desk, missing):
     assert "pip install 'roar-lineage[server]'" in failed.stderr
     assert missing in failed.stderr
     assert "Traceback" not in failed.stderr
+
+
+# ------------------------------------------------------------------------------------------- packages
+
+
+@pytest.fixture
+def made(desk, tmp_path):
+    """A dataset, an input from outside, a name with a space, an output written twice, and one that is gone."""
+    (tmp_path / "far.csv").write_text("far")
+    desk.init()
+    desk.python("import os; os.mkdir('data')\nfor n in range(120): open(f'data/{n} \u00fc.txt', 'w').write(str(n))")
+    desk.python(f"""
+text = "".join(open(f"data/{{n}} \u00fc.txt").read() for n in range(120))
+text += open({str(tmp_path / "far.csv")!r}).read()
+for name in ("model 1.pt", "twice.txt", "gone.txt", "ro-crate-metadata.json"):
+    open(name, "w").write(name + text)
+""")
+    desk.python("open('twice.txt', 'a').write('x')")
+    (desk.root / "gone.txt").unlink()
+    return desk
+
+
+def test_a_package_holds_the_files_as_recorded(made, tmp_path):
+    printed = made.roar("export", "--format", "ro-crate", "--files", "--output", "out/crate/")
+    assert printed.stdout == "out/crate/\n"
+    told = dict(re.findall(r"roar: (\S+) is described but not packed: (.*)\.", printed.stderr))
+    assert told == {"gone.txt": "it is gone", "twice.txt": "it has changed"}
+    root = made.root / "out" / "crate"
+    far = str(tmp_path / "far.csv").lstrip("/")
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert files == {"ro-crate-metadata.json", "model 1.pt", "twice.txt", "outside/ro-crate-metadata.json",
+                     f"outside/{far}", *(f"data/{n} \u00fc.txt" for n in range(120))}
+    crate = ROCrate(root)
+    assert crate.root_dataset.id == "./"
+    model, folder, outside = crate.get("model%201.pt"), crate.get("data/"), crate.get(f"outside/{far}")
+    assert (model["@type"], folder["@type"]) == ("File", "Dataset")
+    assert outside["alternateName"] == f"/{far}"
+    assert {digest(path) for path in root.rglob("*.pt")} == {model["identifier"].removeprefix("blake3:")}
+    gone = next(file for file in crate.get_entities() if file.get("localPath") == "gone.txt")
+    assert gone.id.startswith("#")  # described, though not there
+    assert ro_crate_issues(tmp_path, "ro-crate-1.2", rocrate_uri=str(root)) == set()
+
+
+def digest(path):
+    return blake3.blake3(path.read_bytes()).hexdigest()
+
+
+def test_the_same_files_make_the_same_archive(made):
+    bodies = set()
+    for name in ("a.zip", "b.zip"):
+        made.roar("export", "model 1.pt", "--format", "ro-crate", "--files", "--members", "--output", name)
+        bodies.add((made.root / name).read_bytes())
+    assert len(bodies) == 1
+    crate = ROCrate(made.root / "a.zip")
+    assert len(crate.get("data/")["hasPart"]) == 120
+    with zipfile.ZipFile(made.root / "a.zip") as archive:
+        assert archive.read("data/7 \u00fc.txt") == b"7"
+    assert not list(made.root.glob("*.part"))
+
+
+def test_a_package_is_not_put_over_anything(made):
+    made.write("full/mine.txt", "mine")
+    refused = made.roar("export", "--format", "ro-crate", "--files", "--output", "full", status=1)
+    assert "full is there already" in refused.stderr
+    assert [path.name for path in (made.root / "full").iterdir()] == ["mine.txt"]
+    for wrong in (["--format", "prov", "--output", "x"], ["--format", "ro-crate"]):
+        assert "--files --output crate.zip" in made.roar("export", "--files", *wrong, status=2).stderr

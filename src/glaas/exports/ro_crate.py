@@ -19,7 +19,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import unquote
 
 from rocrate.model.contextentity import ContextEntity
 from rocrate.rocrate import ROCrate
@@ -46,6 +46,7 @@ VERSION = "1.2"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 NO_LICENSE = {"name": "No license recorded", "description": "Ask whoever made these files before you use them."}
 MOST_NAMED = 3
+SCRIPT_ENDINGS = (".py", ".sh", ".R", ".r", ".jl", ".pl", ".rb", ".js", ".ipynb")
 _STATUS = "http://schema.org/"
 Reference = dict[str, str]
 
@@ -55,8 +56,8 @@ def ro_crate(lineage: Lineage, packed: Mapping[str, str] | None = None) -> dict[
 
     Args:
         lineage: what it is of.
-        packed: where a package holds files, their paths in it by digest, a dataset's with `/` at its end. None for a
-            document that stands alone.
+        packed: where a package holds files, by digest the URI paths of their places in it, a dataset's with `/` at its
+            end. None for a document that stands alone.
     """
     return _Crate(lineage, packed).document()
 
@@ -111,12 +112,12 @@ class _Crate:
             root["mainEntity"] = {"@id": name}
 
     def _name(self, digest: str) -> str:
-        return quote(self._packed[digest]) if digest in self._packed else f"#artifact-{digest}"
+        return self._packed.get(digest, f"#artifact-{digest}")
 
     def _artifact(self, use: FileUse) -> Reference:
         assert use.digest is not None
         packed = use.digest in self._packed
-        renamed = packed and self._packed[use.digest].rstrip("/") != use.path.rstrip("/")
+        renamed = packed and unquote(self._packed[use.digest]) != use.path
         shared = {"name": use.path, "localPath": None if packed else use.path,
                   "alternateName": use.path if renamed else None, "identifier": f"blake3:{use.digest}"}
         roles = self._roles.get(use.digest, "part of a dataset")
@@ -200,11 +201,16 @@ def _listed(names: list[str]) -> str:
 
 
 def _script(job: Job) -> str:
-    """The first argument of the command that is one of the files it read; where there is none the program."""
+    """The first argument of the command that is one of the files it read; where there is none the program.
+
+    A file whose name says that it is source code is recorded by its commit and not as an input.
+    """
     read = {use.path for use in job.inputs}
     for word in job.command[1:]:
+        if word in {"-c", "-m"}:
+            break
         path = posixpath.normpath(posixpath.join(job.cwd, word))
-        if path in read:
+        if path in read or (job.git is not None and word.endswith(SCRIPT_ENDINGS)):
             return path
     return job.command[0] if job.command else "unknown"
 
