@@ -5,7 +5,7 @@ same path if there is one, as in the client's own record. A dataset that no job 
 that wrote its members, and a file that is only known as part of a dataset from the job that wrote that.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -20,7 +20,8 @@ from glaas.models import Role
 from roar.wire import Dataset, DatasetMember, Job, Kind, Payload
 
 MOST_JOBS = 5000
-MOST_MEMBERS = 200_000
+MOST_USES = 100_000
+MOST_MEMBERS = 100_000
 PART = 1000
 
 
@@ -33,9 +34,8 @@ def dag_lineage(connection: Connection, viewer: Viewer, dag: str, *, members: bo
     line = catalog.find_dag(connection, viewer, dag)
     if line is None:
         raise not_found(f"session {dag}")
-    keys = [job.key for job in catalog.dag_job_lines(connection, viewer, dag)]
-    return _lineage(connection, Subject(noun=Noun.SESSION, name=dag), line.session,
-                    catalog.dag_jobs(connection, viewer, dag), keys, members=members)
+    lines = catalog.dag_job_lines(connection, viewer, dag)
+    return _lineage(connection, viewer, Subject(noun=Noun.SESSION, name=dag), lines, members=members)
 
 
 def job_lineage(connection: Connection, viewer: Viewer, uid: str, *, members: bool = False) -> Lineage:
@@ -71,10 +71,7 @@ def _walked(connection: Connection, viewer: Viewer, subject: Subject, start: set
     keys = _jobs_behind(connection, viewer, start, subject)
     lines = sorted(catalog.find_job_lines(connection, viewer, sorted(keys)).values(),
                    key=lambda line: (line.started_at, line.key))
-    found = [catalog.find_job(connection, viewer, line.uid) for line in lines]
-    stored = [job for job in found if job is not None]
-    return _lineage(connection, subject, stored[-1].session, tuple(job.job for job in stored),
-                    [job.key for job in stored], members=members)
+    return _lineage(connection, viewer, subject, lines, members=members)
 
 
 def _jobs_behind(connection: Connection, viewer: Viewer, start: set[int], subject: Subject) -> set[int]:
@@ -90,11 +87,19 @@ def _jobs_behind(connection: Connection, viewer: Viewer, start: set[int], subjec
     return seen
 
 
-def _lineage(connection: Connection, subject: Subject, session: str, jobs: tuple[Job, ...], keys: list[int], *,
+def _lineage(connection: Connection, viewer: Viewer, subject: Subject, lines: Sequence[catalog.JobLine], *,
              members: bool) -> Lineage:
+    uses = sum(line.inputs + line.outputs for line in lines)
+    if uses > MOST_USES:
+        raise ProblemError(422, f"It names {uses} files, more than the {MOST_USES} of one export here: `roar export`"
+                                " where it was recorded has no such limit.")
+    found = [catalog.find_job(connection, viewer, line.uid) for line in lines]
+    stored = [job for job in found if job is not None]
+    jobs, keys = tuple(job.job for job in stored), [job.key for job in stored]
     digests = {use.digest for job in jobs for use in (*job.inputs, *job.outputs)
                if use.kind is Kind.DATASET and use.digest is not None}
-    return make_lineage(subject, session, jobs, _datasets(connection, sorted(digests), keys, members=members),
+    return make_lineage(subject, stored[-1].session if stored else "", jobs,
+                        _datasets(connection, sorted(digests), keys, members=members),
                         _payloads(connection, jobs, keys), members=members)
 
 

@@ -1,5 +1,6 @@
 """Exports, read by the formats' own libraries and validators."""
 
+import contextlib
 import dataclasses
 import json
 import re
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from prov.model import ProvActivity, ProvEntity, ProvMembership, ProvSpecialization
 from registrations import MLFLOW_URL, WANDB_URL, body, digest, digits, grown, job, mlflow_run, uid, use, wandb_run
 
+from glaas.api.exports import LARGE_AT_ONCE, _turns
 from glaas.exports import MEDIA_TYPES, Format, Noun, Subject, export, make_lineage
 from glaas.exports.lineage import repository_url
 from glaas.offline import export_registration
@@ -103,9 +105,12 @@ def test_openlineage_events_follow_the_jobs(read):
     assert runs[2].howToView == OFFLINE
     assert {tag.key: tag.value for tag in events[3].run.facets["tags"].tags} == {"owner": "alice"}
     assert events[3].job.facets["sourceCodeLocation"].version == digits().jobs[1].git.commit
-    written = {dataset.name for event in events[:2] for dataset in event.outputs}
+    written = {dataset.name for dataset in events[1].outputs}
     assert "data/digits" in written  # what the second job reads: events are joined by such names
-    assert "data/digits" in {dataset.name for dataset in events[2].inputs}
+    assert "data/digits" in {dataset.name for dataset in events[3].inputs}
+    model = next(dataset for dataset in events[3].outputs if dataset.name == "model.pt")
+    assert model.facets["version"].datasetVersion == f"blake3:{digest('model.pt')}"
+    assert model.outputFacets["outputStatistics"].size == 1234
 
 
 def test_openlineage_jobs_of_several_sessions_stay_apart(post, client):
@@ -179,7 +184,8 @@ def test_ro_crate_is_valid_by_its_own_validator(tmp_path):
         tmp_path, "process-run-crate-0.5", "RECOMMENDED", **given)} == {
         "The Action SHOULD have an agent that is a Person or Organization",
         "The Action SHOULD have an endTime in ISO 8601 format",  # the job that was cut short
-        "The Action SHOULD have a result",
+        "The Application SHOULD have a url",  # the job outside of git
+        "The SoftwareSourceCode or ComputationalWorkflow SHOULD have a version",
         "The SoftwareApplication id SHOULD be an absolute URI"}
 
 
@@ -280,6 +286,20 @@ def test_too_much_is_refused_with_a_way_out(fetch, monkeypatch):
     assert "export a session instead" in fetch(f"jobs/{uid(3)}", "prov").json()["detail"]
     monkeypatch.setattr("glaas.origins.MOST_MEMBERS", 4)
     assert "ask for it without them" in fetch(".", "prov", members=True).json()["detail"]
+    monkeypatch.setattr("glaas.origins.MOST_USES", 5)
+    assert "roar export" in fetch(".", "prov").json()["detail"]
+    assert fetch(f"jobs/{uid(3)}", "prov").status_code == 422
+
+
+def test_large_exports_wait_for_each_other(fetch, monkeypatch):
+    monkeypatch.setattr("glaas.api.exports.LARGE", 5)
+    with contextlib.ExitStack() as turns:
+        for _ in range(LARGE_AT_ONCE):
+            turns.enter_context(_turns)
+        busy = fetch(".", "prov")
+        assert (busy.status_code, busy.headers["retry-after"]) == (503, "30")
+        assert fetch(f"artifacts/{digest('member 3')}", "prov").status_code == 503
+    assert fetch(".", "prov").status_code == 200
 
 
 # ------------------------------------------------------------------------------------------- hostile values

@@ -1,7 +1,7 @@
 """OpenLineage run events (spec 2-0-2), built with the OpenLineage client's own models.
 
-Each job has one event that starts it and one that ends it. A job of OpenLineage is a command that recurs and a run of
-it is a job of ours: its name is the job's name, or else its step.
+Each job has one event that starts it and one that ends it, which tells what it read and wrote. A job of OpenLineage is
+a command that recurs and a run of it is a job of ours: its name is the job's name, or else its step.
 """
 
 import shlex
@@ -13,7 +13,6 @@ import attr
 from openlineage.client.event_v2 import InputDataset, OutputDataset, Run, RunEvent, RunState
 from openlineage.client.event_v2 import Job as JobOfEvent
 from openlineage.client.generated.base import DatasetFacet, JobFacet, RunFacet
-from openlineage.client.generated.dataset_type_dataset import DatasetTypeDatasetFacet
 from openlineage.client.generated.dataset_version_dataset import DatasetVersionDatasetFacet
 from openlineage.client.generated.documentation_job import DocumentationJobFacet
 from openlineage.client.generated.error_message_run import ErrorMessageRunFacet
@@ -79,16 +78,18 @@ def _job_names(lineage: Lineage) -> dict[str, str]:
 
 
 def _iter_events(lineage: Lineage, job: Job, name: str, more: list[OutputDataset]) -> Iterator[RunEvent]:
+    end = ended_at(job) if job.state is not JobState.RUNNING else None
     of = JobOfEvent(namespace=f"roar:{lineage.session}", name=name, facets=_job_facets(job))
+    run = Run(runId=str(uuid.UUID(job.uid)), facets=_run_facets(job))
     inputs = [_input(lineage, use) for use in job.inputs if use.digest is not None]
     outputs = [_output(lineage, use) for use in job.outputs if use.digest is not None] + more
-    moments = [(RunState.START, job.started_at)]
-    end = ended_at(job)
-    if end is not None and job.state is not JobState.RUNNING:
-        moments.append((_outcome(job), end))
-    for kind, time in moments:
-        yield RunEvent(eventType=kind, eventTime=time, producer=PRODUCER, job=of, inputs=inputs, outputs=outputs,
-                       run=Run(runId=str(uuid.UUID(job.uid)), facets=_run_facets(job)))
+    if end is None:  # where no end is known the start tells it all
+        yield RunEvent(eventType=RunState.START, eventTime=job.started_at, producer=PRODUCER, job=of, run=run,
+                       inputs=inputs, outputs=outputs)
+        return
+    yield RunEvent(eventType=RunState.START, eventTime=job.started_at, producer=PRODUCER, job=of, run=run)
+    yield RunEvent(eventType=_outcome(job), eventTime=end, producer=PRODUCER, job=of, run=run, inputs=inputs,
+                   outputs=outputs)
 
 
 def _outcome(job: Job) -> RunState:
@@ -103,8 +104,7 @@ def _namespace(lineage: Lineage, path: str) -> str:
 
 
 def _dataset_facets(use: FileUse) -> dict[str, DatasetFacet]:
-    return {"version": DatasetVersionDatasetFacet(datasetVersion=f"blake3:{use.digest}", producer=PRODUCER),
-            "datasetType": DatasetTypeDatasetFacet(datasetType="FILE", subType=str(use.kind), producer=PRODUCER)}
+    return {"version": DatasetVersionDatasetFacet(datasetVersion=f"blake3:{use.digest}", producer=PRODUCER)}
 
 
 def _files(use: FileUse) -> int:
