@@ -23,6 +23,8 @@ MOST_JOBS = 5000
 MOST_USES = 100_000
 MOST_MEMBERS = 100_000
 PART = 1000
+CROWD = 50_000
+"""Writers that are looked at together. Where content has more (a file that holds `1`), each reader asks by itself."""
 
 
 def dag_lineage(connection: Connection, viewer: Viewer, dag: str, *, members: bool = False) -> Lineage:
@@ -196,7 +198,7 @@ class _Makers:
     def _writers(self, uses: list[_Use]) -> dict[bytes, list[_Writer]]:
         use, job = models.file_use, models.job
         query = self._visible(select(use.c.digest.label("wanted"), use.c.path, use.c.job_id, job.c.started_at))
-        return self._by_wanted(query, use.c.digest, uses, lambda row: row.path)
+        return self._by_wanted(query, use.c.digest, uses, lambda row: row.path, use.c.path)
 
     def _of_members(self, uses: list[_Use]) -> set[int]:
         """The last writers of each of the members of datasets."""
@@ -230,13 +232,32 @@ class _Makers:
             use.c.role.in_([int(Role.OUTPUT), int(Role.PAYLOAD)]), use.c.size > 0,
             visible(self._viewer, job.c.project_id))
 
-    def _by_wanted(self, query: Select[Any], column: Any, uses: list[_Use], path_of: Callable[[Row[Any]], str]
-                   ) -> dict[bytes, list[_Writer]]:
+    def _by_wanted(self, query: Select[Any], column: Any, uses: list[_Use], path_of: Callable[[Row[Any]], str],
+                   path_column: Any = None) -> dict[bytes, list[_Writer]]:
         found: dict[bytes, list[_Writer]] = {}
         for part in _parts(sorted({one.digest for one in uses})):
-            for row in self._connection.execute(query.where(column.in_(part))):
+            together = self._connection.execute(query.where(column.in_(part)).limit(CROWD)).all()
+            rows: Iterable[Row[Any]] = together
+            if len(together) == CROWD:
+                wanted = set(part)
+                rows = self._one_by_one(query, column, (one for one in uses if one.digest in wanted), path_column)
+            for row in rows:
                 found.setdefault(row.wanted, []).append(_Writer(row.started_at, row.job_id, path_of(row)))
         return found
+
+    def _one_by_one(self, query: Select[Any], column: Any, uses: Iterable[_Use], path_column: Any
+                    ) -> Iterator[Row[Any]]:
+        """For each use the last writer that can have made it, and the last one at its very path."""
+        job = models.job
+        for one in uses:
+            last = query.where(column == one.digest).order_by(job.c.started_at.desc(), job.c.id.desc()).limit(1)
+            if one.reader is not None:
+                last = last.where(job.c.id != one.reader.key)
+                if one.reader.ended_at is not None:
+                    last = last.where(job.c.started_at <= one.reader.ended_at)
+            yield from self._connection.execute(last)
+            if path_column is not None:
+                yield from self._connection.execute(last.where(path_column == one.path))
 
 
 def _last(writers: Iterable[_Writer], reader: _Reader | None, path: str) -> int | None:

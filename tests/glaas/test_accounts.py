@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import uuid
 
 import pytest
 from registrations import body, dataset_of, digest, digits, job, uid, use, wandb_run
@@ -112,6 +113,22 @@ def without_echo(path, text):
         if len(part) > 3:
             text = text.replace(part, "").replace(part[:64], "")
     return text.replace(digest("hush.bin")[:10], "") if "artifacts" in path and "404" in text else text
+
+
+def test_an_export_holds_only_what_its_viewer_may_see(guarded):
+    """What was made in private is known only as an input of the public job; who may see both gets both."""
+    hidden = job(77, outputs=(use("mid.bin"),), tracker_runs=(wandb_run(run_id="hush0run"),))
+    seen = job(1, started_at="2026-11-22T11:00:00.000000Z", inputs=(use("mid.bin"),), outputs=(use("known.txt"),))
+    for number, (one, who, project) in enumerate(((hidden, "alice", "hush"), (seen, "bob", "open"))):
+        session = dataclasses.replace(digits(), session=f"{number:032x}", jobs=(one,), datasets=(), payloads=())
+        assert guarded.post(session, who, project).status_code == 201
+    path = f"/api/v1/artifacts/{digest('known.txt')}/export"
+    for name in ("cyclonedx", "openlineage", "prov", "ro-crate"):
+        for who, shown in ((None, False), ("bob", False), ("alice", True), ("root", True)):
+            text = guarded.get(f"{path}/{name}", who).text
+            uids = (uid(77), str(uuid.UUID(uid(77))))
+            assert "known.txt" in text
+            assert any(one in text for one in uids) == ("hush0run" in text) == shown, (name, who)
 
 
 @pytest.mark.parametrize("who", [None, "bob"])
