@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 
 from blake3 import blake3
@@ -78,17 +79,13 @@ def workspace(base):
     return base
 
 
-def command_s(base):
-    """What the command of the last job took."""
+def after_command(base, command):
+    """Seconds from the command's end to that of `roar run`, and its peak memory."""
+    _, memory = timed([*ROAR, "run", "-q", *command], base)
+    ended = time.time()
     shown = subprocess.run([*ROAR, "show", "@-1", "--json"], cwd=base, check=True, capture_output=True).stdout
     job = json.loads(shown)
-    return job["duration_s"]
-
-
-def after_command(base, command):
-    """Seconds that `roar run` took beyond the command itself, and its peak memory."""
-    wall, memory = timed([*ROAR, "run", "-q", *command], base)
-    return wall - command_s(base), memory
+    return ended - datetime.fromisoformat(job["started_at"]).timestamp() - job["duration_s"], memory
 
 
 def digest_by_hand(folder):
@@ -106,7 +103,7 @@ def digest_by_hand(folder):
 
 
 def empty_job_s(base):
-    """What a job without files costs beyond its command."""
+    """What a job without files costs after its command."""
     return statistics.median(after_command(base, ["true"])[0] for _ in range(5))
 
 

@@ -5,8 +5,9 @@
 Each load runs once natively and once under each tracer, N times over in turn, so that a busy moment of the machine
 meets all of them. The figure is the median of the time over the median of the native time; a tracer's own start and
 end are included. The processor time is that of the command and its children alone, without the supervisor's.
-`--others` adds strace, roar-cli's tracers alone where ROAR_CLI_TRACERS is the folder of its roar-tracer programs, and
-reprozip where REPROZIP is its program.
+`kernel alone` is benchmarks/floor.c: what any tracer by seccomp user notification must take. `--others` adds strace,
+roar-cli's tracers alone where ROAR_CLI_TRACERS is the folder of its roar-tracer programs, and reprozip where
+REPROZIP is its program.
 """
 
 import argparse
@@ -188,8 +189,19 @@ def run_prefixed(*prefix: str) -> Runner:
     return run
 
 
+def run_floor(program: str) -> Runner:
+    def run(command: list[str], _scratch: Path) -> float:
+        pid = os.posix_spawn(program, [program, *command], os.environ, file_actions=quiet())
+        assert os.waitpid(pid, 0)[1] == 0, command
+        return 0.0
+
+    return run
+
+
 def make_tracers(*, others: bool, scratch: Path) -> dict[str, Runner]:
-    tracers = {"full": run_ours("full"), "seccomp": run_ours("seccomp"), "preload": run_ours("preload")}
+    floor = compile_program(scratch, "floor", (Path(__file__).parent / "floor.c").read_text())
+    tracers = {"full": run_ours("full"), "seccomp": run_ours("seccomp"), "preload": run_ours("preload"),
+               "kernel alone": run_floor(floor)}
     if others:
         if shutil.which("strace"):
             tracers["strace -f"] = run_prefixed(

@@ -14,7 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from roar.analyze.fold import PathUse
+from roar.analyze.fold import PathUse, Uses
 from roar.analyze.trackers import TrackerFacts, analyze_trackers
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
@@ -34,8 +34,8 @@ def job(root: Path, count: int) -> TrackerFacts:
     paths = [f"{root}/{name}" for name in names]
     uses = {path: PathUse(path=path, written=True) for path in paths}
     return TrackerFacts(
-        uses=uses, cwd=str(root), home=f"{root}/home", tmpdir=f"{root}/tmp", started_at=0, ended_at=time.time_ns(),
-        workspace=str(root),
+        uses=Uses(uses), cwd=str(root), home=f"{root}/home", tmpdir=f"{root}/tmp", started_at=0,
+        ended_at=time.time_ns(), workspace=str(root),
     )
 
 

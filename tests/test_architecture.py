@@ -79,10 +79,10 @@ def test_the_server_meets_the_client_only_at_the_wire():
     assert wrong == []
 
 
-def test_the_client_imports_the_server_only_to_start_its_pages():
-    found = {str(path.relative_to(SOURCE)) for path in modules("roar") for module, _, _ in imports(path)
+def test_the_client_imports_the_server_only_through_two_doors():
+    found = {(str(path.relative_to(SOURCE)), module) for path in modules("roar") for module, _, _ in imports(path)
              if module.split(".")[0] == "glaas"}
-    assert found <= {"roar/commands/ui.py"}
+    assert found <= {("roar/commands/ui.py", "glaas.embedded"), ("roar/commands/export.py", "glaas.offline")}
 
 
 def test_present_never_opens_the_database():
@@ -114,10 +114,17 @@ def loaded(*arguments):
 @pytest.mark.parametrize(("arguments", "never"), [
     (["--help"], {"argparse", "dataclasses", "sqlite3", "roar.config", "re", "rich", "blake3"}),
     (["--version"], {"argparse", "dataclasses", "sqlite3", "roar.config", "re", "rich", "blake3"}),
+    (["export", "--help"], {"rich", "blake3", "glaas", "pydantic", "cyclonedx", "importlib.metadata"}),
     (["log", "--help"], {"rich", "blake3", "urllib.request", "importlib.metadata", "roar.analyze.trackers.wandb"}),
 ])
 def test_what_a_verb_must_not_import(arguments, never):
     assert loaded(*arguments) & never == set()
+
+
+def test_a_server_starts_without_the_libraries_of_exports():
+    code = "import sys, glaas.cli, glaas.app; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) & {"cyclonedx", "openlineage.client", "prov", "rocrate", "requests"} == set()
 
 
 def test_the_wheel_holds_what_it_should(tmp_path):
@@ -129,6 +136,6 @@ def test_the_wheel_holds_what_it_should(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {str(path.relative_to(SOURCE)) for package in ("roar", "glaas") for path in (SOURCE / package).rglob("*")
                if path.is_file() and "__pycache__" not in path.parts and "_native" not in path.parts}
-    native = {"roar/_native/roar-tracer", "roar/_native/libroar-preload.so", "roar/_native/roar-canary"}
+    native = {f"roar/_native/{name}" for name in ("roar-tracer", "roar-folders", "libroar-preload.so", "roar-canary")}
     assert {name for name in names if ".dist-info/" not in name} == sources | native
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from glaas.api.device import router as device_router
+from glaas.api.exports import router as exports_router
 from glaas.api.routes import registration_schema
 from glaas.api.routes import router as api_router
 from glaas.db import open_engine
@@ -51,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.provider = None
     app.state.stopping = False
     app.include_router(api_router)
+    app.include_router(exports_router)
     app.include_router(device_router)
     app.include_router(operation_router)
     app.include_router(pages_router)

@@ -391,12 +391,6 @@ def dag_job_lines(connection: Connection, viewer: Viewer, digest: str) -> tuple[
     return _read_job_lines(connection, query)
 
 
-def dag_jobs(connection: Connection, viewer: Viewer, digest: str) -> tuple[Job, ...]:
-    """The jobs of a DAG in their order, in full."""
-    found = (find_job(connection, viewer, line.uid) for line in dag_job_lines(connection, viewer, digest))
-    return tuple(stored.job for stored in found if stored is not None)
-
-
 # -------------------------------------------------------------------------------------------------- artifacts
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from fnmatch import translate
 from pathlib import Path
 
-from roar.analyze.fold import Made, PathUse
+from roar.analyze.fold import Made, PathUse, Uses
 from roar.analyze.trackers.analysis import TrackerAnalysis, analyze_with, environment_of, is_secret
 from roar.analyze.trackers.contract import Tracker
 from roar.analyze.trackers.evidence import TrackerFacts
@@ -114,7 +114,7 @@ class Recording:
     def facts(self, tracker: Tracker) -> TrackerFacts:
         """What a tracker would be told of the job."""
         return TrackerFacts(
-            uses=self.uses, processes=self.processes, console=self.console,
+            uses=Uses(self.uses), processes=self.processes, console=self.console,
             environment=environment_of([tracker], self.environment), cwd=self.cwd, home=self.home, tmpdir=self.tmp,
             started_at=0, ended_at=2**63, workspace=self.cwd,
         )

@@ -2,7 +2,9 @@
 
 import pytest
 
+from roar.analyze.fold import PathUse, Uses
 from roar.analyze.plumbing import KEPT, RULES, Plumbing, environment_roots, is_source
+from roar.observe.folders import FolderFiles
 
 HOME = "/home/ann"
 
@@ -49,7 +51,9 @@ def test_settings_add_and_remove():
 
 
 def test_a_virtual_environment_is_known_by_its_pyvenv_cfg():
-    assert environment_roots(["/a/e/pyvenv.cfg", "/a/e/bin/python"]) == {"/a/e"}
+    closed = FolderFiles(folder="/b/e", names=b"other\0pyvenv.cfg\0", times=b"", signatures=b"")
+    opened = {path: PathUse(path=path) for path in ("/a/e/pyvenv.cfg", "/a/e/bin/python", "/c/no_pyvenv.cfg")}
+    assert environment_roots(Uses(opened, [closed])) == {"/a/e", "/b/e"}
 
 
 def test_sources_by_name():

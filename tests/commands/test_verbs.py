@@ -542,3 +542,29 @@ def test_a_read_only_record_is_read(desk):
     (desk.root / ".roar").chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("@1 ")
+
+
+def test_log_lists_the_jobs_that_run(desk):
+    desk.roar("run", "true")
+    process = desk.start("run", "-q", "--name", "long", "--label", "who=me", "sh", "-c", "read line; echo $line > out",
+                         stdin=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not (jobs := desk.json("log", "--status", "running")["jobs"]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (job,) = jobs
+        assert (job["name"], job["step"], job["state"], job["exit_code"]) == ("long", None, "running", None)
+        assert job["command"][:2] == ["sh", "-c"]
+        assert [job["state"] for job in desk.json("log")["jobs"]] == ["running", "done"]
+        first, second = desk.roar("log").stdout.splitlines()
+        assert "running" in first
+        assert "long: sh -c" in first
+        assert second.startswith("@1")
+        for filters in (["--label", "who=me"], ["long"], ["--since", "1h"]):
+            assert desk.json("log", *filters)["jobs"][0]["name"] == "long"
+        for filters in (["--label", "who=you"], ["--path", "out"], ["--tracker", "wandb"], ["--until", "1h"],
+                        ["short"]):
+            assert desk.json("log", *filters)["jobs"] == []
+    finally:
+        process.communicate("done\n", timeout=30)
+    assert [(job["step"], job["state"]) for job in desk.json("log", "long")["jobs"]] == [(2, "done")]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import uuid
 
 import pytest
 from registrations import body, dataset_of, digest, digits, job, uid, use, wandb_run
@@ -90,8 +91,10 @@ def everything(dag):
     shared = digest("shared.csv")
     folder = private_registration().datasets[0].digest
     api = ["jobs", f"jobs/{uid(77)}", f"jobs/{uid(77)}/inputs", f"jobs/{uid(77)}/outputs", f"sessions/{dag}",
-           f"sessions/{dag}/export/prov", "sessions", f"sessions?session={SECRET_SESSION}",
-           f"artifacts/{folder}/members?folder=",
+           *(f"{what}/export/{name}" for name in ("cyclonedx", "openlineage", "prov", "ro-crate")
+             for what in (f"sessions/{dag}", f"jobs/{uid(77)}", f"artifacts/{secret}", f"artifacts/{shared}",
+                          f"artifacts/{folder}", f"artifacts/{digest('hush member')}", f"jobs/{uid(1)}")),
+           "sessions", f"sessions?session={SECRET_SESSION}", f"artifacts/{folder}/members?folder=",
            f"artifacts/{secret}", f"artifacts/{shared}", f"artifacts/{folder}", f"artifacts/{folder}/members",
            f"artifacts/{digest('hush member')}", f"artifacts/{shared}/lineage?depth=9",
            f"artifacts/{secret}/lineage", "tracker-runs", "tracker-runs?project=hush",
@@ -112,6 +115,22 @@ def without_echo(path, text):
         if len(part) > 3:
             text = text.replace(part, "").replace(part[:64], "")
     return text.replace(digest("hush.bin")[:10], "") if "artifacts" in path and "404" in text else text
+
+
+def test_an_export_holds_only_what_its_viewer_may_see(guarded):
+    """What was made in private is known only as an input of the public job; who may see both gets both."""
+    hidden = job(77, outputs=(use("mid.bin"),), tracker_runs=(wandb_run(run_id="hush0run"),))
+    seen = job(1, started_at="2026-11-22T11:00:00.000000Z", inputs=(use("mid.bin"),), outputs=(use("known.txt"),))
+    for number, (one, who, project) in enumerate(((hidden, "alice", "hush"), (seen, "bob", "open"))):
+        session = dataclasses.replace(digits(), session=f"{number:032x}", jobs=(one,), datasets=(), payloads=())
+        assert guarded.post(session, who, project).status_code == 201
+    path = f"/api/v1/artifacts/{digest('known.txt')}/export"
+    for name in ("cyclonedx", "openlineage", "prov", "ro-crate"):
+        for who, shown in ((None, False), ("bob", False), ("alice", True), ("root", True)):
+            text = guarded.get(f"{path}/{name}", who).text
+            uids = (uid(77), str(uuid.UUID(uid(77))))
+            assert "known.txt" in text
+            assert any(one in text for one in uids) == ("hush0run" in text) == shown, (name, who)
 
 
 @pytest.mark.parametrize("who", [None, "bob"])
@@ -168,7 +187,9 @@ def test_the_digest_of_a_dataset_opens_none_of_its_members(filled):
     mine = filled.get(f"/api/v1/artifacts/{folder}", "bob").json()
     assert (mine["size"], mine["files"], mine["names"]) == (7, 9, ["mine"])
     assert filled.get(f"/api/v1/artifacts/{folder}/members", "bob").json()["members"] == []
-    for path in everything(filled.dag):
+    exports = [f"/api/v1/jobs/{uid(50)}/export/{name}?members=true"
+               for name in ("cyclonedx", "openlineage", "prov", "ro-crate")]
+    for path in [*everything(filled.dag), *exports]:
         text = without_echo(path, filled.get(path, "bob").text).replace(folder, "")
         assert [mark for mark in MARKS if mark in text] == [], path
     assert len(filled.get(f"/api/v1/artifacts/{folder}/members", "alice").json()["members"]) == 2

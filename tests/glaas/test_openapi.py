@@ -32,7 +32,8 @@ OPERATIONS = ["POST /api/v1/sessions", "GET /api/v1/sessions", "GET /api/v1/sess
               "GET /api/v1/jobs/{uid}/{role}", "GET /api/v1/artifacts/{digest}",
               "GET /api/v1/artifacts/{digest}/members", "GET /api/v1/artifacts/{digest}/lineage",
               "GET /api/v1/tracker-runs", "GET /api/v1/compare", "GET /api/v1/whoami", "POST /api/v1/device",
-              "GET /api/v1/sessions/{dag}/export/{name}",
+              "GET /api/v1/sessions/{dag}/export/{name}", "GET /api/v1/jobs/{uid}/export/{name}",
+              "GET /api/v1/artifacts/{digest}/export/{name}",
               "POST /api/v1/device/token", "GET /api/v1/search", "GET /api/v1/uploads/{digest}",
               "PUT /api/v1/uploads/{digest}"]
 

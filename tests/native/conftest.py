@@ -5,11 +5,12 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from roar.analyze.fold import PathUse, Uses, fold
 from roar.observe import log as event_log
 from roar.observe import tracing
 from roar.observe.trace import Trace
@@ -48,9 +49,21 @@ def _run_traced(
     with os.fdopen(reader) as file:
         messages = file.read().splitlines()
     trace = event_log.load_trace(log)
+    assert _uses_by_folder(log) == {path: _seen(use) for path, use in fold(trace.events).items()}
     ended = event_log.load_ended(log)
     log.unlink(missing_ok=True)
     return Outcome(trace, ended.exit_code if ended else -1, done.stdout + done.stderr, trace.mode, messages)
+
+
+def _uses_by_folder(log: Path) -> dict[str, PathUse]:
+    """What the log says when it is taken apart by folder."""
+    apart = event_log.load_trace(log, by_folder=True)
+    return {path: _seen(use) for path, use in Uses(fold(apart.events), apart.folders).items()}
+
+
+def _seen(use: PathUse) -> PathUse:
+    """Without what the file system says now: a daemon may still be at work."""
+    return replace(use, exists=True, status=None)
 
 
 @pytest.fixture(scope="session")

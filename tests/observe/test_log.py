@@ -1,10 +1,10 @@
 """The reader of the event log, on real logs, broken ones and very large ones."""
 
-import struct
 import sys
 import time
 
 import pytest
+from event_logs import make_log, make_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -70,30 +70,6 @@ def test_what_is_no_log_says_so(content, tmp_path):
     trace = event_log.load_trace(path)
     assert (trace.mode, trace.gaps, trace.events) == ("none", ("the event log cannot be read",), [])
     assert event_log.load_ended(path) is None
-
-
-def make_log(records: list[bytes], real_log: bytes) -> bytes:
-    """A log with the header of a real one."""
-    chunks, current = [], b""
-    for record in records:
-        if len(current) + len(record) > 16384 - 16:
-            chunks.append(current)
-            current = b""
-        current += record
-    chunks.append(current)
-    header = bytearray(real_log[:4096])
-    struct.pack_into("=Q", header, 128, len(chunks) + 1)
-    body = b"".join((struct.pack("=II8x", 1, len(chunk)) + chunk).ljust(16384, b"\0") for chunk in chunks)
-    return bytes(header) + bytes(16384) + body
-
-
-def make_record(pid: int, ticks: int, path: bytes, *, kind: int = 1, result: int = 3, flags: int = 0) -> bytes:
-    signature = struct.pack("=QQqqqI4x", 1, ticks, 10, 11, 12, 0o100644)
-    size = (32 + len(signature) + len(path) + 7) // 8 * 8
-    head = struct.pack(
-        "=IIQiIHHHH", size << 16 | kind << 8 | 0xA5, pid, ticks, result, flags, len(path), 0, 0b111, 0
-    )
-    return (head + signature + path).ljust(size, b"\0")
 
 
 def test_a_million_records(real_log, tmp_path):

@@ -4,8 +4,12 @@ import contextlib
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+# importlib mode does not look beside a test module by itself: fake trackers, and what reads exports
+sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("fakes", "glaas")]
 
 
 class Glaas:

@@ -1,5 +1,6 @@
 """Writing jobs: what goes in comes out, once, lean, and with the right edges."""
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
@@ -8,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from recording import GIT, HOST, PYTHON, Recorder, dataset, digest, file, unknown
@@ -16,7 +18,7 @@ from roar.analyze.trackers.contract import RunUpdate
 from roar.errors import WorkspaceError
 from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
-from roar.record.database import open_database
+from roar.record.database import SCHEMA_VERSION, open_database
 from roar.record.writer import pop_job, replace_tracker_run, set_label, start_session, write_job
 
 
@@ -372,6 +374,26 @@ def test_an_empty_file_becomes_a_record(tmp_path):
     database = open_database(str(path))
     assert database.execute("SELECT count(*) FROM job").fetchone() == (0,)
     database.close()
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+def test_a_record_of_an_earlier_version_is_brought_up_to_date(version, tmp_path, recorder):
+    path = tmp_path / "old.db"
+    script = Path(__file__).parent.parent.joinpath("data", f"record-{version}.sql").read_text()
+    with contextlib.closing(sqlite3.connect(path)) as old:
+        old.executescript(f"{script}; PRAGMA user_version = {version}; PRAGMA journal_mode = WAL;"
+                          " INSERT INTO session (uid, started_at) VALUES ('u', 't')")
+    database = open_database(str(path))
+    assert database.execute("SELECT uid FROM session").fetchall() == [("u",)]
+    assert shape(database) == shape(recorder.database)
+    database.close()
+
+
+def shape(database):
+    """Every table and index with its columns."""
+    names = [row[0] for row in database.execute("SELECT name FROM sqlite_schema ORDER BY name")]
+    return {name: [database.execute(f"PRAGMA {what}({name!r})").fetchall()
+                   for what in ("table_xinfo", "index_xinfo", "index_list", "foreign_key_list")] for name in names}
 
 
 def test_a_newer_record_is_refused(recorder):

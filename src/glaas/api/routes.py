@@ -16,7 +16,6 @@ from glaas.api import views
 from glaas.compare import compare
 from glaas.db import writing
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
-from glaas.exports import EXPORTS, Format, Session
 from glaas.graph import Direction, dag_graph, lineage
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
@@ -58,7 +57,11 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
 
 def answer(request: Request, shape: Any) -> Response:
     """`shape` as JSON with an entity tag; 304 where the client has it already."""
-    response = JSONResponse(shape)
+    return tagged(request, JSONResponse(shape))
+
+
+def tagged(request: Request, response: Response) -> Response:
+    """`response` with an entity tag; 304 where the client has it already."""
     tag = f'"{blake3.blake3(response.body).hexdigest()[:32]}"'
     known = {text.strip().removeprefix("W/") for text in request.headers.get("if-none-match", "").split(",")}
     if tag in known or "*" in known:
@@ -175,21 +178,6 @@ def read_session(request: Request, dag: str, viewer: ViewerNow, connection: Read
     if line is None:
         raise not_found(f"session {dag}")
     return answer(request, views.dag_shape(line) | views.graph_shape(dag_graph(connection, viewer, dag)))
-
-
-@router.get("/sessions/{dag}/export/{name}", responses=NOT_FOUND, summary="A registered DAG in another format")
-@reads
-def export_session(request: Request, dag: str, name: Format, viewer: ViewerNow, connection: Reading) -> Response:
-    """CycloneDX 1.6 (JSON), OpenLineage run events (a list), or PROV-JSON."""
-    line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
-    if line is None:
-        raise not_found(f"session {dag}")
-    session = Session(dag=dag, session=line.session, registered_at=line.registered_at,
-                      jobs=catalog.dag_jobs(connection, viewer, dag))
-    response = answer(request, EXPORTS[name](session))
-    response.headers.update({
-        "Content-Disposition": f'attachment; filename="{dag[:12]}.{name}.json"'})
-    return response
 
 
 @router.get("/jobs", responses=NOT_FOUND, summary="Jobs, newest first")

@@ -10,7 +10,7 @@ from glaas import catalog
 from glaas.compare import compare
 from glaas.drawing import draw
 from glaas.errors import not_found
-from glaas.graph import dag_graph, lineage
+from glaas.graph import Graph, dag_graph, lineage
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
@@ -94,11 +94,12 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     within, folder = within.replace("\0", ""), folder.replace("\0", "")
     members, onward = _members(connection, viewer, digest, folder=folder, within=within, cursor=cursor_or_422(cursor))
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
-    drawing = draw(graph, fold_reruns=False, root=bytes.fromhex(digest)) if graph.jobs else None
+    root = bytes.fromhex(digest)
+    drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
                   above=folder_steps(folder), drawing=drawing,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role,
-                  next=onward)
+                  made=bool(artifact.size) and _is_made(graph, root), next=onward)
 
 
 def _members(connection: Reading, viewer: ViewerNow, digest: str, *, folder: str, within: str, cursor: int | None
@@ -115,6 +116,12 @@ def folder_steps(folder: str) -> list[tuple[str, str]]:
     """Name and path of each folder that leads to `folder`, itself included: (`a`, `a/`), (`b`, `a/b/`)."""
     names = folder.rstrip("/").split("/") if folder else []
     return [(name, "/".join(names[:index + 1]) + "/") for index, name in enumerate(names)]
+
+
+def _is_made(graph: Graph, root: bytes) -> bool:
+    """Whether a job of the graph wrote the artifact, as it is, in parts, or within a dataset."""
+    same = {root}.union(*({member, dataset} for member, dataset in graph.members if root in {member, dataset}))
+    return any(edge.role is not Role.INPUT and edge.artifact in same for edge in graph.edges)
 
 
 @router.get("/dag/{dag}")

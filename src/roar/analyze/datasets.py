@@ -6,8 +6,8 @@ the files from inside the folder, so that anyone can recompute it.
 
 import os
 import re
-from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Container, Mapping, Sequence
 
 from roar.model import FileUse, Kind
 from roar.wire import Dataset, DatasetMember, shown
@@ -43,8 +43,7 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
     foldable = [use for use in uses if use.digest is not None and use.kind is Kind.FILE]
     if not threshold or len(foldable) < threshold:
         return _fold_shards(list(uses)) if threshold else (sorted(uses, key=lambda use: use.path), [])
-    tree = _Tree(foldable)
-    folders = tree.datasets(threshold, {*keep, "", "/"})
+    folders = find_roots(Counter(os.path.dirname(use.path) for use in foldable), threshold, keep)
     rest: list[FileUse] = []
     datasets = []
     members = _members(uses, folders, rest)
@@ -55,6 +54,22 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
                             kind=Kind.DATASET, files=len(inside)))
     rest, shards = _fold_shards(rest)
     return rest, datasets + shards
+
+
+def find_roots(files: Mapping[str, int], threshold: int, keep: Collection[str] = ()) -> set[str]:
+    """The folders that are one dataset each.
+
+    Args:
+        files: by folder, how many lie directly in it.
+        threshold: how many below one folder make a dataset.
+        keep: folders that are never one, besides the root.
+    """
+    return _Tree(files).datasets(threshold, {*keep, "", "/"})
+
+
+def nearest(folder: str, roots: Container[str]) -> str | None:
+    """The nearest of `roots` at or above a folder."""
+    return next((ancestor for ancestor in ancestors(folder) if ancestor in roots), None)
 
 
 def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
@@ -82,7 +97,7 @@ def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) ->
     for use in uses:
         parent = os.path.dirname(use.path)
         if parent not in home_of:
-            home_of[parent] = next((a for a in _ancestors(parent) if a in folders), None)
+            home_of[parent] = nearest(parent, folders)
         folder = home_of[parent]
         if folder is None or use.digest is None:
             rest.append(use)
@@ -91,7 +106,8 @@ def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) ->
     return members
 
 
-def _ancestors(folder: str) -> list[str]:
+def ancestors(folder: str) -> list[str]:
+    """A folder and all above it, the nearest first."""
     found = [folder]
     while (parent := os.path.dirname(folder)) != folder:
         found.append(parent)
@@ -109,14 +125,12 @@ def _dataset(folder: str, uses: Sequence[FileUse]) -> Dataset:
 class _Tree:
     """How many files lie directly in, and anywhere below, each folder."""
 
-    def __init__(self, uses: Sequence[FileUse]) -> None:
-        self.direct: dict[str, int] = defaultdict(int)
-        for use in uses:
-            self.direct[os.path.dirname(use.path)] += 1
+    def __init__(self, direct: Mapping[str, int]) -> None:
+        self.direct = direct
         self.total: dict[str, int] = defaultdict(int)
         self.children: dict[str, set[str]] = defaultdict(set)
         for folder, count in self.direct.items():
-            for ancestor in _ancestors(folder):
+            for ancestor in ancestors(folder):
                 self.total[ancestor] += count
                 parent = os.path.dirname(ancestor)
                 if parent != ancestor:

@@ -6,11 +6,12 @@ moved takes its history along; what is deleted before the end is temporary unles
 
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from roar.analyze.digest import signature_of
+from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature
 
 O_ACCMODE = os.O_ACCMODE
@@ -58,6 +59,54 @@ class PathUse:
     moved_ns: int = 0
     first_ns: int = 0
     last_ns: int = 0
+
+
+class Uses(Mapping[str, PathUse]):
+    """All uses of a job by absolute path. Asking for a path opens its folder; iterating opens all.
+
+    Args:
+        opened: the uses that are known one by one.
+        folders: those in which files were only read, each still closed: one entry stands for all files.
+
+    Attributes:
+        opened: the uses that are known one by one so far.
+        closed: by path, the folders whose files nobody has asked for.
+        folders: all folders that were closed at first.
+    """
+
+    def __init__(self, opened: dict[str, PathUse], folders: Iterable[FolderFiles] = ()) -> None:
+        self.opened = opened
+        self.folders = {files.folder: files for files in folders}
+        self.closed = dict(self.folders)
+
+    def __getitem__(self, path: str) -> PathUse:
+        use = self.opened.get(path)
+        if use is not None:
+            return use
+        folder = path.rpartition("/")[0]
+        if folder in self.closed:
+            self.open(folder)
+        return self.opened[path]
+
+    def __iter__(self) -> Iterator[str]:
+        for folder in list(self.closed):
+            self.open(folder)
+        return iter(self.opened)
+
+    def __len__(self) -> int:
+        return len(self.opened) + sum(files.count for files in self.closed.values())
+
+    def open(self, folder: str) -> list[PathUse]:
+        """The uses of the files in a closed folder, looked up in the file system now."""
+        found = []
+        for name, time_ns, signature in self.closed.pop(folder).iter_files():
+            path = f"{folder}/{name}"
+            use = self.opened.get(path)
+            if use is None:
+                use = self.opened[path] = PathUse(path=path, read=True, signature=signature, first_ns=time_ns)
+                look_up(use)
+            found.append(use)
+        return found
 
 
 class _Fold:

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
+from roar.analyze.fold import Uses
 from roar.model import Package, Python
 from roar.observe.trace import Process
 
@@ -12,11 +13,11 @@ _DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist-info|egg-inf
 _INTERPRETER = re.compile(r"python(?:\d(?:\.\d+)?t?)?$")
 
 
-def read_python(paths: Iterable[str], processes: Iterable[Process]) -> Python | None:
+def read_python(uses: Uses, processes: Iterable[Process]) -> Python | None:
     """The interpreter's version and the imported distributions; None when no Python was seen.
 
     Args:
-        paths: every absolute path that the job opened.
+        uses: every path that the job opened.
         processes: the process tree; the first Python in it is the one that counts.
     """
     executable = next((p.executable for p in processes if _INTERPRETER.search(os.path.basename(p.executable))), None)
@@ -25,7 +26,7 @@ def read_python(paths: Iterable[str], processes: Iterable[Process]) -> Python | 
     version = _version(executable)
     if version is None:
         return None
-    return Python(version=version, packages=tuple(_packages(paths)))
+    return Python(version=version, packages=tuple(_packages(_iter_paths(uses))))
 
 
 def _version(executable: str) -> str | None:
@@ -53,6 +54,16 @@ def _version(executable: str) -> str | None:
     return words[1] if len(words) > 1 and words[0] == "Python" else None
 
 
+def _iter_paths(uses: Uses) -> Iterator[str]:
+    """Enough paths to know all packages: of a folder within one, any name stands for all."""
+    yield from uses.opened
+    for folder, files in uses.folders.items():
+        if folder.endswith(("/site-packages", "/dist-packages")):
+            yield from (f"{folder}/{name}" for name in files.list_names())
+        elif "-packages/" in folder:
+            yield f"{folder}/_"
+
+
 def _packages(paths: Iterable[str]) -> list[Package]:
     opened: dict[str, set[str]] = {}
     for path in paths:
@@ -61,7 +72,7 @@ def _packages(paths: Iterable[str]) -> list[Package]:
             continue
         folder, name, inside = match.groups()
         if not inside:
-            name = name.partition(".")[0]
+            name = "" if name.endswith(".pth") else name.partition(".")[0]
         if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:
             opened.setdefault(folder, set()).add(name)
     found = {package.name: package for folder, names in opened.items() for package in _distributions(folder, names)}
@@ -88,10 +99,17 @@ def _distributions(folder: str, names: set[str]) -> list[Package]:
             unknown.add(name)
         else:
             packages.append(_package(*installed[owner]))
-    if unknown:
-        claimed = {_package(*installed[entry]) for entry in installed if unknown & _top_level(folder, entry)}
-        packages += [package for package in claimed if package not in packages]
+    packages += [package for package in _owners(folder, installed, unknown) if package not in packages]
     return packages
+
+
+def _owners(folder: str, installed: Mapping[str, tuple[str, str]], names: set[str]) -> Iterator[Package]:
+    """The distributions that brought importable names of other spelling than their own; several may share one."""
+    wanted = [b"\n" + os.fsencode(name) + end for name in names for end in (b"/", b".", b"\n")]
+    for entry, distribution in installed.items() if wanted else ():
+        listed = _listed(os.path.join(folder, entry))
+        if any(text in listed for text in wanted):
+            yield _package(*distribution)
 
 
 def _package(name: str, version: str) -> Package:
@@ -102,20 +120,12 @@ def _normalised(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _top_level(folder: str, entry: str) -> set[str]:
-    """The importable names that a distribution installed: from top_level.txt, else from RECORD."""
-    try:
-        with open(os.path.join(folder, entry, "top_level.txt"), encoding="utf-8") as file:
-            return {line.strip() for line in file if line.strip()}
-    except (OSError, UnicodeDecodeError):
-        pass
-    names = set()
-    try:
-        with open(os.path.join(folder, entry, "RECORD"), encoding="utf-8", errors="replace") as file:
-            for line in file:
-                first = line.partition(",")[0]
-                top, slash, _ = first.partition("/")
-                names.add(top if slash else top.partition(".")[0])
-    except OSError:
-        pass
-    return names - {"..", "bin", "__pycache__", entry}
+def _listed(entry: str) -> bytes:
+    """What a distribution installed, a line each: its importable names from top_level.txt, else its files."""
+    for name in ("top_level.txt", "RECORD"):
+        try:
+            with open(os.path.join(entry, name), "rb") as file:
+                return b"\n" + file.read() + b"\n"
+        except OSError:
+            continue
+    return b""

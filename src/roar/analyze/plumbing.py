@@ -10,7 +10,10 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import NamedTuple
+
+from roar.analyze.fold import Uses
 
 
 class Rule(NamedTuple):
@@ -79,15 +82,9 @@ class Plumbing:
 
     def __init__(self, *, home: str, roots: Iterable[str] = (), remove: Sequence[str] = (), add: Sequence[str] = (),
                  base: str = "/") -> None:
-        patterns = [f"(?P<g{number}>{rule.pattern.replace('HOME', re.escape(home.rstrip('/')))})"
-                    for number, rule in enumerate(RULES)]
+        self._home = home
         self._categories = [KEPT if rule.category == "data" else rule.category for rule in RULES]
-        self._rules = re.compile("|".join(patterns), re.DOTALL)
         self._base = os.path.join(base, "")
-        below = self._base + "file"
-        inside = [pattern for pattern, rule in zip(patterns, RULES, strict=True)
-                  if rule.category != "libraries" and not re.match(pattern, below, re.DOTALL)]
-        self._rules_inside = re.compile("|".join(inside), re.DOTALL) if base != "/" else self._rules
         self._roots = tuple(os.path.join(root, "") for root in roots)
         self._add = _compile(add, base)
         self._remove = _compile(remove, base)
@@ -98,10 +95,37 @@ class Plumbing:
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
-        match = (self._rules_inside if path.startswith(self._base) else self._rules).match(path)
+        rules = _rules_inside(self._home, self._base) if path.startswith(self._base) else _rules(self._home)
+        match = rules.match(path)
         if match is None or match.lastgroup is None:
             return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]
+
+
+def _patterns(home: str) -> list[str]:
+    return [f"(?P<g{number}>{rule.pattern.replace('HOME', re.escape(home.rstrip('/')))})"
+            for number, rule in enumerate(RULES)]
+
+
+@cache
+def _rules(home: str) -> re.Pattern[str]:
+    return re.compile("|".join(_patterns(home)), re.DOTALL)
+
+
+@cache
+def _rules_inside(home: str, base: str) -> re.Pattern[str]:
+    """The rules that count within the workspace."""
+    if base == "/":
+        return _rules(home)
+    return re.compile("|".join(
+        pattern for pattern, rule in zip(_patterns(home), RULES, strict=True)
+        if rule.category != "libraries" and not re.match(pattern, f"{base}file", re.DOTALL)), re.DOTALL)
+
+
+def prepare(home: str, base: str) -> None:
+    """Compile the rules ahead of their use."""
+    _rules(home)
+    _rules_inside(home, os.path.join(base, ""))
 
 
 def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
@@ -114,9 +138,10 @@ def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
     return re.compile("|".join(f"(?:{expression})" for expression in whole))
 
 
-def environment_roots(paths: Iterable[str]) -> set[str]:
-    """The virtual environments among `paths`: folders whose `pyvenv.cfg` was opened (PEP 405)."""
-    return {os.path.dirname(path) for path in paths if path.endswith("/pyvenv.cfg")}
+def environment_roots(uses: Uses) -> set[str]:
+    """The virtual environments among the paths: folders whose `pyvenv.cfg` was opened (PEP 405)."""
+    opened = {os.path.dirname(path) for path in uses.opened if path.endswith("/pyvenv.cfg")}
+    return opened | {folder for folder, files in uses.closed.items() if files.has(b"pyvenv.cfg")}
 
 
 def is_source(path: str) -> bool:

@@ -21,6 +21,7 @@ VERBS: dict[str, dict[str, str]] = {
     },
     "share": {
         "register": "publish a session, job or artifact's lineage to a glaas server",
+        "export": "a session, job or artifact's lineage as CycloneDX, OpenLineage, PROV or RO-Crate",
         "login": "get a token for a glaas server and keep it",
         "logout": "forget the token for a glaas server",
         "whoami": "who a glaas server takes you for",

@@ -3,13 +3,15 @@
 import os
 import sys
 from argparse import ArgumentTypeError
+from itertools import chain
 
 from roar.commands.arguments import Parser, moment
 from roar.commands.opening import Opened, open_record
+from roar.model import Job
 from roar.present.answer import needs_ascii, print_json
 from roar.present.jobs import render_log
 from roar.present.text import count_text
-from roar.query.history import JobFilter, find_jobs, load_lines
+from roar.query.history import JobFilter, find_jobs, line_of_unrecorded, load_lines, passes_unrecorded
 from roar.query.references import find_current_session, recorded_forms
 
 _SHOWN = 30
@@ -43,14 +45,16 @@ def main(argv: list[str]) -> int:
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
                        until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
                        text=tuple(arguments.text), labels=tuple(_label(text) for text in arguments.label))
+    running = _running(opened, wanted)
     found = find_jobs(opened.database, wanted)
     default = len(found) if arguments.json else _SHOWN
     limit = default if arguments.number is None else arguments.number or len(found)
     if arguments.json:
-        _print_json(opened, found[:limit])
+        _print_json(opened, running, found[:limit])
     else:
-        sys.stdout.write(render_log(load_lines(opened.database, found[:limit])))
-        if not found:
+        lines = [line_of_unrecorded(job) for job in running] + load_lines(opened.database, found[:limit])
+        sys.stdout.write(render_log(lines))
+        if not lines:
             print(_nothing(opened, wanted))
     if len(found) > limit:
         sys.stdout.flush()
@@ -59,19 +63,31 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _print_json(opened: Opened, job_ids: list[int]) -> None:
-    """One job after the other, so that a long history needs little memory."""
+def _running(opened: Opened, wanted: JobFilter) -> list[Job]:
+    """The jobs whose command still runs, the newest first: of them the record knows nothing yet."""
+    if not opened.workspace.pending_uids():
+        return []
+    from roar.observe.pending import find_running  # noqa: PLC0415  only where something runs
+    from roar.record.evidence import running_job  # noqa: PLC0415
+
+    jobs = [running_job(opened.workspace, pending) for pending in find_running(opened.workspace.pending)]
+    return [job for job in reversed(jobs) if passes_unrecorded(wanted, job)]
+
+
+def _print_json(opened: Opened, running: list[Job], job_ids: list[int]) -> None:
+    """One job after the other, so that a long history needs little memory. A job that runs has no step yet."""
     import json  # noqa: PLC0415  only here
 
     from roar.query.jobs import iter_jobs  # noqa: PLC0415
     from roar.wire import to_json  # noqa: PLC0415
 
-    if not job_ids:
+    if not job_ids and not running:
         print_json({"jobs": []})
         return
     between = '{"jobs": [\n'
-    for job in iter_jobs(opened.database, job_ids):
-        sys.stdout.write(between + json.dumps(to_json(job), ensure_ascii=needs_ascii()))
+    for job in chain(running, iter_jobs(opened.database, job_ids)):
+        shape = {**to_json(job), "step": job.step or None}
+        sys.stdout.write(between + json.dumps(shape, ensure_ascii=needs_ascii()))
         between = ",\n"
     sys.stdout.write("\n]}\n")
 

@@ -1,12 +1,11 @@
 """`roar register`: publish a session, or the lineage of a job or artifact, to a glaas server."""
 
-import sqlite3
 import sys
 
 from roar.commands.arguments import Parser
-from roar.commands.opening import Opened, open_record
+from roar.commands.opening import open_record
 from roar.config import load_settings
-from roar.errors import NotFoundError, PublishError
+from roar.errors import PublishError
 from roar.present.answer import print_json
 from roar.present.checklist import render_checklist
 from roar.present.text import command_text, count_text, printable
@@ -15,8 +14,8 @@ from roar.publish.register import Published, encode, register
 from roar.publish.registration import make_registration
 from roar.publish.server import Server, parse_server
 from roar.query.checklist import check_reproducibility
-from roar.query.references import SessionReference, find_current_session, resolve
-from roar.query.sessions import Publishable, load_publishable, session_of
+from roar.query.selection import select
+from roar.query.sessions import Publishable
 from roar.wire import dag_digest, to_json
 from roar.workspace import find_workspace
 
@@ -43,7 +42,7 @@ def main(argv: list[str]) -> int:
     """Publish, or with `--dry-run` say what would be."""
     arguments = parser().parse_args(argv)
     opened = open_record()
-    publishable = _publishable(opened, arguments.ref)
+    _, publishable = select(opened.database, opened.workspace, arguments.ref)
     registration = make_registration(publishable)
     body = encode(registration)
     if arguments.dry_run:
@@ -71,43 +70,6 @@ def main(argv: list[str]) -> int:
     else:
         _say_published(publishable, published)
     return 0
-
-
-def _publishable(opened: Opened, ref: str | None) -> Publishable:
-    """What `ref` names, with all that it came from.
-
-    Raises:
-        NotFoundError: nothing is recorded, or `ref` names nothing.
-    """
-    database = opened.database
-    found = find_current_session(database) if ref is None else resolve(database, opened.workspace, ref)
-    if found is None:
-        raise NotFoundError("No job has been recorded yet.", hint="roar run COMMAND")
-    if isinstance(found, SessionReference):
-        publishable = load_publishable(database, found.row_id)
-    else:
-        job_ids = _job_ids(database, found)
-        if not job_ids:
-            raise NotFoundError(f"No recorded job has to do with {ref}.", hint="roar log --all")
-        publishable = load_publishable(database, session_of(database, max(job_ids)), job_ids)
-    if not publishable.jobs:
-        raise NotFoundError("This session has no jobs yet.", hint="roar run COMMAND, or roar register SESSION")
-    return publishable
-
-
-def _job_ids(database: sqlite3.Connection, found: object) -> list[int]:
-    """The jobs that a job, artifact or tracker run came from, itself included."""
-    from roar.query.lineage import load_lineage  # noqa: PLC0415  a whole session needs no walk
-    from roar.query.references import ArtifactReference, JobReference, TrackerRunReference  # noqa: PLC0415
-
-    if isinstance(found, TrackerRunReference):
-        uids = [database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
-                for job_id in found.job_ids]
-        roots = [JobReference(row_id, uid) for row_id, uid in zip(found.job_ids, uids, strict=True)]
-        return sorted({job_id for root in roots for job_id in _job_ids(database, root)})
-    assert isinstance(found, (ArtifactReference, JobReference))
-    ids = {line.row_id for line in load_lineage(database, found).graph.jobs}
-    return sorted(ids | ({found.row_id} if isinstance(found, JobReference) else set()))
 
 
 def find_server_url(given: str | None) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from roar.analyze.trackers.discovery import check_switches, concerns, environment_names
+from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.observe.code import find_repository, read_head
@@ -115,6 +115,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
                    environment_names=environment_names(switches))
     try:
         pending = _gather(pending, head, switches)
+        _prepare(workspace, pending, switches, traced)
     except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
         _warn(request, f"facts about the code and the machine are missing: {error}")
     ended = traced.wait()
@@ -177,6 +178,18 @@ def _gather(pending: Pending, head: str | None, switches: Mapping[str, bool]) ->
     import roar.record.evidence  # noqa: F401, PLC0415  loaded while the command runs, so that recording starts at once
 
     return pending
+
+
+def _prepare(workspace: Workspace, pending: Pending, switches: Mapping[str, bool], traced: Traced) -> None:
+    """As long as the command runs, load what recording may need: then it has less to do when the command has ended."""
+    from roar.analyze.plumbing import prepare  # noqa: PLC0415  while the command runs
+
+    if traced.is_running():
+        prepare(pending.home, workspace.root)
+    if traced.is_running() and any(switches.values()):
+        import roar.analyze.trackers.analysis  # noqa: F401, PLC0415
+
+        load_trackers(switches)
 
 
 def _code_note(pending: Pending, code: "Code | None") -> str | None:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
+from roar.observe.folders import read_log_folders
 from roar.observe.trace import ConsoleLine, Ended, Event, EventKind, Process, Signature, Trace
 
 _MAGIC: Final = 0x474F4C2D52414F52
@@ -19,6 +20,7 @@ _SHARED_OFFSET: Final = 128
 _SHARED: Final = struct.Struct("=QQ IIII QQ II")
 _CHUNK: Final = struct.Struct("=II8x")
 _RECORD: Final = struct.Struct("=IIQiIHHHH")
+_WORD: Final = struct.Struct("=I")
 _SIGNATURE: Final = struct.Struct("=QQqqqI4x")
 
 _HEADER_SIZE: Final = 4096
@@ -63,20 +65,25 @@ class _Header(NamedTuple):
     supervisor_died: bool
 
 
-def load_trace(log: str | os.PathLike[str]) -> Trace:
+def load_trace(log: str | os.PathLike[str], *, by_folder: bool = False) -> Trace:
     """Read what was observed.
 
     Tolerates a log cut short at any byte, by SIGKILL or by a full disk: what is whole is returned.
 
     Args:
         log: the event log; one that is missing, empty or not a log gives a trace of mode `none` that says so.
+        by_folder: keep files that were only read together in `Trace.folders`, where that can be had.
     """
     with _mapped(log) as data:
         header = _read_header(data)
         if header is None:
             return Trace(mode="none", gaps=("the event log cannot be read",))
-        records = sorted(_iter_records(data, header), key=_ticks_of)
-    return _Assembly(header).assemble(records)
+        apart = read_log_folders(log) if by_folder else None
+        found = _iter_records(data, header) if apart is None else (_record_at(data, at) for at in apart.others)
+        records = sorted((record for record in found if record is not None), key=_ticks_of)
+    trace = _Assembly(header).assemble(records)
+    trace.folders = () if apart is None else apart.folders
+    return trace
 
 
 def load_ended(log: str | os.PathLike[str]) -> Ended | None:
@@ -144,25 +151,28 @@ def _iter_records(data: mmap.mmap | bytes, header: _Header) -> Iterator[_Record]
 
 
 def _iter_chunk(data: mmap.mmap | bytes, at: int, end: int) -> Iterator[_Record]:
-    unpack, least = _RECORD.unpack_from, _RECORD.size
-    while at + least <= end:
-        word, pid, ticks, result, flags, length1, length2, bits, _ = unpack(data, at)
+    while at + _RECORD.size <= end:
+        (word,) = _WORD.unpack_from(data, at)
         size = word >> 16
-        if word & 0xFF != _MARK or size < least or size & 7 or at + size > end:
+        if word & 0xFF != _MARK or size < _RECORD.size or size & 7 or at + size > end:
             at += 8  # room reserved by a writer that was killed before it could say how much
             continue
-        kind = (word >> 8) & 0xFF
-        body = at + least
+        if (record := _record_at(data, at)) is not None:
+            yield record
         at += size
-        signature = None
-        if bits & _HAS_SIGNATURE:
-            signature = Signature._make(_SIGNATURE.unpack_from(data, body))
-            body += _SIGNATURE.size
-        middle = body + length1
-        if kind and middle + length2 <= at:
-            yield _Record(
-                ticks, pid, kind, result, flags, bits, signature, data[body:middle], data[middle : middle + length2]
-            )
+
+
+def _record_at(data: mmap.mmap | bytes, at: int) -> _Record | None:
+    """The record whose whole size lies within the data; None where it was never completed."""
+    word, pid, ticks, result, flags, length1, length2, bits, _ = _RECORD.unpack_from(data, at)
+    kind = (word >> 8) & 0xFF
+    signed = bits & _HAS_SIGNATURE
+    body = at + _RECORD.size + (_SIGNATURE.size if signed else 0)
+    middle = body + length1
+    if not kind or middle + length2 > at + (word >> 16):
+        return None
+    signature = Signature._make(_SIGNATURE.unpack_from(data, body - _SIGNATURE.size)) if signed else None
+    return _Record(ticks, pid, kind, result, flags, bits, signature, data[body:middle], data[middle:middle + length2])
 
 
 def _decode(text: bytes) -> str:

@@ -144,17 +144,24 @@ def is_traced(log: str) -> bool:
 
 def find_abandoned(pending_folder: str) -> list[str]:
     """The folders of abandoned jobs, oldest first."""
+    return [pending.folder for pending in _load_all(pending_folder) if pending.abandoned()]
+
+
+def find_running(pending_folder: str) -> list[Pending]:
+    """The jobs whose command runs, or that are being recorded just now, oldest first."""
+    return [pending for pending in _load_all(pending_folder) if not pending.abandoned()]
+
+
+def _load_all(pending_folder: str) -> list[Pending]:
+    """All evidence that can be read, oldest first."""
     try:
         names = os.listdir(pending_folder)
     except OSError:
         return []
     found = []
     for name in names:
-        folder = os.path.join(pending_folder, name)
         try:
-            pending = load_pending(folder)
+            found.append(load_pending(os.path.join(pending_folder, name)))
         except WorkspaceError:
             continue
-        if pending.abandoned():
-            found.append((pending.started_ns, folder))
-    return [folder for _, folder in sorted(found)]
+    return sorted(found, key=lambda pending: pending.started_ns)

@@ -3,7 +3,10 @@
 import os
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from roar.observe.folders import FolderFiles
 
 
 class EventKind(IntEnum):
@@ -123,10 +126,13 @@ class Trace:
         mode: `full`, `seccomp`, `preload` or `none`.
         gaps: what could have been missed, one short phrase each (`io_uring`, `supervisor was killed`, …).
         events: in order of time.
+        folders: the files that were only read, where their whole folder can stand for them; `events` has no others
+            of these folders.
     """
 
     mode: str
     gaps: tuple[str, ...] = ()
     events: list[Event] = field(default_factory=list)
+    folders: "tuple[FolderFiles, ...]" = ()
     processes: list[Process] = field(default_factory=list)
     console: list[ConsoleLine] = field(default_factory=list)

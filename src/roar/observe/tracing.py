@@ -54,6 +54,12 @@ class Traced:
                 self._restore_signals()
         return self._ended
 
+    def is_running(self) -> bool:
+        """Whether nothing has been heard of the command since it was started; does not wait."""
+        if self._messages is None:
+            return self._ended is None
+        return not select.select([self._messages.descriptor], [], [], 0)[0]
+
     def _take_signals(self) -> None:
         """Python runs a handler between two steps of its own: a signal just before a read would wait for its end.
 

@@ -29,10 +29,10 @@ def render_log(lines: Sequence[JobLine]) -> str:
     narrow = columns is not None and columns < _NARROW
     rows = [_row(line, narrow=narrow) for line in lines]
     texts = table(rows, right=(3,))
-    headings = len({line.session for line in lines}) > 1
+    headings = len({line.session for line in lines if line.session}) > 1
     session, result = "", ""
     for text, line in zip(texts, lines, strict=True):
-        if headings and line.session != session:
+        if headings and line.session and line.session != session:
             session = line.session
             result += paint(f"session {session[:8]}", "dim") + "\n"
         result += f"{_painted(cut(text, columns), line)}\n"
@@ -42,8 +42,9 @@ def render_log(lines: Sequence[JobLine]) -> str:
 def _row(line: JobLine, *, narrow: bool) -> tuple[str, ...]:
     """The columns of one line; without the date and the numbers of files where the command would find no room."""
     started = time_text(line.started_at)
-    files = () if narrow else (f"{line.inputs} in, {line.outputs} out",)
-    return (f"@{line.step}", line.uid[:8], started[5:16] if narrow else started, duration_text(line.duration_s),
+    step, count = (f"@{line.step}", f"{line.inputs} in, {line.outputs} out") if line.step else ("", "")
+    files = () if narrow else (count,)
+    return (step, line.uid[:8], started[5:16] if narrow else started, duration_text(line.duration_s),
             outcome(line.state, line.exit_code), *files, _title(line))
 
 

@@ -3,9 +3,11 @@
 import os
 import sqlite3
 import stat
-import time
+from collections.abc import Iterable
 
+from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
+from roar.observe.folders import FolderFiles, stamp, stat_files
 from roar.record import digests
 from roar.record.database import encoded
 from roar.workspace import Workspace
@@ -51,21 +53,19 @@ def digest_now(database: sqlite3.Connection, absolute: str) -> str:
     Raises:
         OSError: it is not a file or cannot be read.
     """
-    with open(absolute, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "it is not a regular file")
-        key = key_of(status)
-        known = digests.find(database, [key]).get(key)
-        if known is not None:
-            return known
-        from blake3 import blake3  # noqa: PLC0415  only what the cache does not know is read
-
-        read_at_ns = time.time_ns()
-        digest = blake3(max_threads=blake3.AUTO).update_mmap(absolute).hexdigest()
-        if key_of(os.fstat(file.fileno())) == key and not _is_read_only(database):
-            digests.remember(database, [digests.Digested(key, digest, read_at_ns)])
-    return digest
+    status = os.stat(absolute)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(0, "it is not a regular file")
+    key = key_of(status)
+    known = digests.find(database, [key]).get(key)
+    if known is not None:
+        return known
+    done = digest_files({absolute: signature_of(status)}, {})[absolute]
+    if done.digest is None:
+        raise OSError(0, done.note or "it cannot be read")
+    if done.settled and not _is_read_only(database):
+        digests.remember(database, [(key, done.digest)])
+    return done.digest
 
 
 def key_of(status: os.stat_result) -> digests.Key:
@@ -91,6 +91,33 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
 
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
     """Whether every member of a dataset lies in `folder` with the recorded content."""
+    names: bytes | None = database.execute(
+        "SELECT CAST(group_concat(path, char(0)) AS BLOB) FROM dataset_member WHERE dataset_id = ?",
+        (dataset_id,)).fetchone()[0]
+    recorded: bytes = database.execute("SELECT digest FROM artifact WHERE id = ?", (dataset_id,)).fetchone()[0]
+    files = stat_files(folder, names + b"\0") if names else None
+    if names is None or files is None:
+        return _members_are_unchanged(database, folder, dataset_id)
+    now = stamp("", files)
+    known = digests.find_datasets(database, [now]).get(now)
+    if known is not None:
+        return known.digest == recorded.hex()
+    unchanged = _members_are_unchanged(database, folder, dataset_id)
+    if unchanged and not _is_read_only(database) and _are_settled(database, files):
+        after = stat_files(folder, names + b"\0")
+        if after is not None and stamp("", after) == now:
+            digests.remember_datasets(database, [(now, recorded.hex())])
+    return unchanged
+
+
+def _are_settled(database: sqlite3.Connection, folders: Iterable[FolderFiles]) -> bool:
+    """Whether the digest cache knows all these files by their signatures."""
+    keys = {signature[:5] for files in folders for _, _, signature in files.iter_files()}
+    return len(digests.find(database, keys)) == len(keys)
+
+
+def _members_are_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
+    """The same, member by member."""
     members = database.execute(
         "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
         " WHERE dataset_id = ?", (dataset_id,)).fetchall()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from roar.model import TrackerRun
+from roar.model import Job, TrackerRun
 from roar.query.jobs import load_tracker_runs
 from roar.record.database import encoded
 
@@ -53,6 +53,24 @@ class JobLine:
     inputs: int
     outputs: int
     tracker_runs: tuple[TrackerRun, ...]
+
+
+def passes_unrecorded(wanted: JobFilter, job: Job) -> bool:
+    """Whether a job that still runs, and so has no files or tracker runs yet, passes `wanted`; sessions aside."""
+    words = _HoldsWords(wanted.text)
+    labels = " ".join(f"{key}={value}" for key, value in job.labels.items())
+    return (wanted.status in {None, job.state} and wanted.tracker is None and not wanted.paths
+            and (wanted.since is None or job.started_at >= wanted.since)
+            and (wanted.until is None or job.started_at < wanted.until)
+            and all(key in job.labels and value in {None, job.labels[key]} for key, value in wanted.labels)
+            and bool(words(json.dumps(job.command), f"{job.name or ''} {labels}")))
+
+
+def line_of_unrecorded(job: Job) -> JobLine:
+    """What a list shows of a job that still runs; `row_id` and `step` are 0."""
+    return JobLine(row_id=0, uid=job.uid, session="", step=0, name=job.name, command=job.command,
+                   started_at=job.started_at, duration_s=None, exit_code=None, state=job.state, inputs=0, outputs=0,
+                   tracker_runs=())
 
 
 def find_jobs(database: sqlite3.Connection, wanted: JobFilter) -> list[int]:

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 from roar.errors import WorkspaceError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
 _APPLICATION_ID = 0x726F6172  # "roar"
-_MIGRATIONS: tuple[str, ...] = ()  # step N (from 0) upgrades version N+1 to N+2
+_MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
+    "CREATE TABLE dataset_cache (stamp BLOB PRIMARY KEY, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;",
+)
 
 
 def open_database(path: str) -> sqlite3.Connection:

@@ -1,32 +1,14 @@
-"""The digest cache: a file that stat(2) describes as before is not read again."""
+"""The digest cache: a file that stat(2) describes as before is not read again, nor is a folder of such files."""
 
 import json
 import sqlite3
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
 
+from roar.model import FileUse, Kind
 from roar.record.database import transaction
-
-CLOCK_GRANULARITY_NS = 20_000_000
-"""A change may leave mtime and ctime as they were for this long: the kernel stamps files at its own tick (≤ 10 ms)."""
-
-_LOOKUP_BATCH = 30_000  # parameters, below SQLite's 32,766
 
 Key = tuple[int, int, int, int, int]
 """Device, inode, size, mtime_ns, ctime_ns: the first five fields of `roar.observe.trace.Signature`."""
-
-
-class Digested(NamedTuple):
-    """A file's digest and the moment from which its content was read.
-
-    Attributes:
-        digest: 64 hex.
-        read_at_ns: wall clock just before the first byte was read, nanoseconds since the epoch.
-    """
-
-    key: Key
-    digest: str
-    read_at_ns: int
 
 
 def find(database: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, str]:
@@ -46,28 +28,43 @@ def find(database: sqlite3.Connection, keys: Iterable[Key]) -> dict[Key, str]:
     return found
 
 
-def remember(database: sqlite3.Connection, rows: Iterable[Digested]) -> int:
-    """Keep digests, and return how many were kept, in one transaction of its own unless one is open.
+def remember(database: sqlite3.Connection, found: Iterable[tuple[Key, str]]) -> None:
+    """Keep digests (64 hex) by their files' signatures, in one transaction of its own unless one is open.
 
-    A file that changed less than CLOCK_GRANULARITY_NS before it was read is not kept: it could change once more
-    without its times showing it.
+    Only for digests that are settled (roar.analyze.digest): any later change of the file must show in its signature.
     """
-    safe = [row for row in rows
-            if max(row.key[3], row.key[4]) + CLOCK_GRANULARITY_NS <= row.read_at_ns]
-    if not safe:
-        return 0
+    rows = sorted((*map(_signed, key[:5]), bytes.fromhex(digest)) for key, digest in found)
+    _insert(database, "INSERT OR REPLACE INTO digest_cache (device, inode, size, mtime_ns, ctime_ns, digest)"
+                      " VALUES (?,?,?,?,?,?)", rows)
+
+
+def find_datasets(database: sqlite3.Connection, stamps: Iterable[bytes]) -> Mapping[bytes, FileUse]:
+    """The datasets of the record that are known by these stamps (roar.observe.folders); their paths are empty."""
+    found: dict[bytes, FileUse] = {}
+    for stamp in stamps:
+        row = database.execute(
+            "SELECT digest, size, files FROM dataset_cache JOIN artifact USING (digest)"
+            " WHERE stamp = ? AND EXISTS (SELECT 1 FROM dataset_member WHERE dataset_id = artifact.id)",
+            (stamp,)).fetchone()
+        if row is not None:
+            found[stamp] = FileUse(path="", digest=row[0].hex(), size=row[1], kind=Kind.DATASET, files=row[2])
+    return found
+
+
+def remember_datasets(database: sqlite3.Connection, found: Iterable[tuple[bytes, str]]) -> None:
+    """Keep the digests (64 hex) of datasets by the stamp of their files, each of which must be settled."""
+    _insert(database, "INSERT OR REPLACE INTO dataset_cache (stamp, digest) VALUES (?,?)",
+            [(stamp, bytes.fromhex(digest)) for stamp, digest in found])
+
+
+def _insert(database: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if not rows:
+        return
     if database.in_transaction:
-        _insert(database, safe)
-    else:
-        with transaction(database):
-            _insert(database, safe)
-    return len(safe)
-
-
-def _insert(database: sqlite3.Connection, rows: list[Digested]) -> None:
-    database.executemany(
-        "INSERT OR REPLACE INTO digest_cache (device, inode, size, mtime_ns, ctime_ns, digest) VALUES (?,?,?,?,?,?)",
-        sorted((*map(_signed, row.key[:5]), bytes.fromhex(row.digest)) for row in rows))
+        database.executemany(statement, rows)
+        return
+    with transaction(database):
+        database.executemany(statement, rows)
 
 
 def _signed(number: int) -> int:

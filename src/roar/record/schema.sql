@@ -212,3 +212,10 @@ CREATE TABLE digest_cache (
     digest   BLOB NOT NULL,
     PRIMARY KEY (inode, device, size, mtime_ns, ctime_ns)
 ) STRICT, WITHOUT ROWID;
+
+-- Datasets by a hash over the names and signatures of all their files: one that is as it was is known without a look at
+-- each file. May be emptied any time.
+CREATE TABLE dataset_cache (
+    stamp  BLOB PRIMARY KEY,                     -- 16 bytes, see roar.observe.folders
+    digest BLOB NOT NULL                         -- of the dataset in `artifact`
+) STRICT, WITHOUT ROWID;

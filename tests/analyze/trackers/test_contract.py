@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from roar.analyze.fold import PathUse
+from roar.analyze.fold import PathUse, Uses
 from roar.analyze.trackers import Owned, Ownership, analyze_trackers, environment_names, known_trackers
 from roar.analyze.trackers.analysis import analyze_with, is_secret, merge_runs
 from roar.analyze.trackers.contract import Findings, Reads, Tracker
@@ -223,7 +223,7 @@ def test_cost_grows_linearly(world):
         paths = [f"{run}/files/media/images/{number}.png" for number in range(count)]
         paths += [f"{world.cwd}/data/{number}/x.csv" for number in range(count // 10)]
         uses = {path: PathUse(path=path, written=True) for path in (*paths, f"{run}/run-abc12345.wandb")}
-        facts = world.facts(uses=uses)
+        facts = world.facts(uses=Uses(uses))
         times = []
         for _ in range(3):
             start = time.perf_counter()

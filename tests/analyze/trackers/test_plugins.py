@@ -56,7 +56,8 @@ def test_its_files_and_runs_are_found_and_a_broken_one_is_named_once(installed, 
     question = f"""(lambda found: [
         [run.url for run in found.runs], list(found.owned), found.warnings,
     ])(trackers.analyze_trackers(trackers.TrackerFacts(
-        uses={{{str(entry)!r}: __import__('roar.analyze.fold').analyze.fold.PathUse(path={str(entry)!r})}},
+        uses=(fold := __import__('roar.analyze.fold').analyze.fold).Uses(
+            {{{str(entry)!r}: fold.PathUse(path={str(entry)!r})}}),
         environment=trackers.initial_environment({{'LABBOOK_URL': 'https://book.example'}}), cwd='/', home='/',
         tmpdir='/', started_at=0, ended_at=1, workspace='/',
     ), {{}}))"""

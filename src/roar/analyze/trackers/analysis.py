@@ -1,11 +1,11 @@
 """From one job's facts to its trackers' files and runs."""
 
-import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 
+from roar.analyze.fold import Uses
+from roar.analyze.memory import without_collection
 from roar.analyze.trackers.contract import Findings, Owned, Ownership, RunUpdate, Tracker
 from roar.analyze.trackers.discovery import load_trackers
 from roar.analyze.trackers.evidence import Evidence, JobEvidence, TrackerFacts
@@ -41,20 +41,8 @@ def analyze_trackers(facts: TrackerFacts, enabled: Mapping[str, bool]) -> Tracke
         enabled: by tracker name; one that is missing is on, unless `*` says otherwise.
     """
     loaded = load_trackers(enabled)
-    with _without_collection():
+    with without_collection():
         return analyze_with(loaded.trackers, facts, loaded.warnings)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """No garbage collection meanwhile: with a million paths it takes half of the time and finds nothing."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def analyze_with(trackers: Iterable[Tracker], facts: TrackerFacts, warnings: tuple[str, ...] = ()) -> TrackerAnalysis:
@@ -94,7 +82,7 @@ def refresh(
     """
     trackers = load_trackers({"*": False, run.tracker: True}).trackers
     facts = TrackerFacts(
-        uses={}, environment=environment_of(trackers, environ), cwd=workspace, home=home,
+        uses=Uses({}), environment=environment_of(trackers, environ), cwd=workspace, home=home,
         tmpdir=os.path.join(workspace, ".roar"), started_at=0, ended_at=0, workspace=workspace,
     )
     for tracker in trackers:
@@ -168,8 +156,9 @@ def _joined(one: TrackerRun, other: TrackerRun) -> TrackerRun:
 
 def _check(tracker: Tracker, findings: Findings, facts: TrackerFacts) -> None:
     """A tracker that claims what the job never touched has a bug; better to skip it than to believe it."""
-    for path in findings.owned.keys() - facts.uses.keys():
-        raise ValueError(f"it claims {path}, which the job did not use")
+    for path in findings.owned:
+        if path not in facts.uses:
+            raise ValueError(f"it claims {path}, which the job did not use")
     for run in (*findings.runs, *(update.becomes for update in findings.updates)):
         if run.tracker != tracker.name:
             raise ValueError(f"it reports a run of {run.tracker}")

@@ -9,7 +9,7 @@ from fnmatch import translate
 from functools import cached_property
 from typing import NamedTuple
 
-from roar.analyze.fold import Made, PathUse
+from roar.analyze.fold import Made, PathUse, Uses
 from roar.analyze.trackers.console import Console, iter_values
 from roar.analyze.trackers.contract import Owned, Proof, Reads, Tracker
 from roar.analyze.trackers.paths import PathIndex
@@ -31,7 +31,7 @@ class TrackerFacts:
         workspace: root of the workspace, absolute.
     """
 
-    uses: Mapping[str, PathUse]
+    uses: Uses
     processes: Sequence[Process] = ()
     console: Sequence[ConsoleLine] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -60,10 +60,10 @@ class JobEvidence:
     @cached_property
     def paths(self) -> PathIndex:
         """All files and symlinks; folders that were made count as folders."""
-        uses = self.facts.uses
+        uses = self.facts.uses.opened
         folders = [path for path, use in uses.items() if use.made is Made.DIRECTORY]
         files = uses if not folders else [path for path, use in uses.items() if use.made is not Made.DIRECTORY]
-        return PathIndex(files, folders)
+        return PathIndex(files, folders, self.facts.uses.closed.values())
 
     @cached_property
     def console(self) -> Console:

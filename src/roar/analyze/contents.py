@@ -1,0 +1,147 @@
+"""The content of what a job read and wrote: where it can be digested, and what it was."""
+
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from roar.analyze.digest import Digested, digest_files, find_regular, identity
+from roar.analyze.fold import PathUse, Uses
+from roar.analyze.surroundings import Remembered, Surroundings
+from roar.model import FileUse
+from roar.observe.trace import Signature
+
+
+@dataclass(slots=True, kw_only=True)
+class Content:
+    """One use whose digest is to be had: `at` names the place that holds the content now, None when it is gone."""
+
+    use: PathUse
+    at: str | None = None
+    signature: Signature | None = None
+    digest: str | None = None
+    size: int | None = None
+    note: str | None = None
+    drop: bool = False
+
+
+class Contents:
+    """Find where the content of each use can be digested, digest it, remember it."""
+
+    def __init__(self, around: Surroundings, uses: Uses, known: Remembered) -> None:
+        self._around = around
+        self._uses = uses
+        self._look_up = known.digests
+        self._known: Mapping[tuple[int, int, int, int, int], str] = {}
+        self._read: list[Content] = []
+        self._written: list[Content] = []
+        self._done: dict[str, Digested] = {}
+
+    def read(self, use: PathUse) -> Content:
+        """The content as it was when it was read."""
+        content = Content(use=use, signature=use.signature, size=use.signature.size if use.signature else None)
+        self._read.append(content)
+        if use.signature is not None and not stat.S_ISREG(use.signature.mode):
+            content.drop = True
+            return content
+        now = _regular_now(use)
+        if now is None and use.exists and not use.written:
+            content.drop = True  # a folder, a device, a socket: not content
+        elif now is not None and self._unchanged(use, now):
+            content.at, content.signature, content.size = use.path, now, now.size
+        elif use.moved_to is not None:
+            self._follow(content)
+        if content.at is None and content.note is None:
+            content.note = _why_gone(use, now)
+        return content
+
+    def _unchanged(self, use: PathUse, now: Signature) -> bool:
+        if use.signature is not None:
+            return identity(use.signature) == identity(now)
+        return not use.written and max(now.mtime_ns, now.ctime_ns) < self._around.started_ns
+
+    def _follow(self, content: Content) -> None:
+        """The job itself moved or linked the file, perhaps on and on: only its change time may differ."""
+        path, moved_ns = content.use.moved_to or "", content.use.moved_ns
+        target = self._uses.get(path)
+        while target is not None and target.moved_to is not None and target.last_ns == target.moved_ns > moved_ns:
+            path, moved_ns = target.moved_to, target.moved_ns
+            target = self._uses.get(path)
+        there = find_regular(path)
+        if there is None or target is None or target.last_ns != moved_ns:
+            return
+        before = content.signature
+        if there[:4] == before[:4] if before is not None else there.mtime_ns < self._around.started_ns:
+            content.at, content.signature, content.size = path, there, there.size
+
+    def written(self, use: PathUse) -> Content:
+        """The content that the job left."""
+        now = _regular_now(use)
+        content = Content(use=use, at=use.path, signature=now, size=now.size if now else None)
+        same = (now is not None and use.signature is not None and not use.replaced
+                and identity(now) == identity(use.signature))
+        content.drop = now is None or same or (now.size == 0 and use.path.endswith(".lock"))
+        self._written.append(content)
+        return content
+
+    def digest(self, progress: Callable[[int, int], None] | None) -> None:
+        """Fill in digest and note of every content."""
+        live = [content for content in (*self._read, *self._written) if not content.drop]
+        known = self._look_up([content.signature for content in live if content.signature is not None])
+        wanted = {content.at: content.signature for content in live if content.at and content.signature}
+        total = sum(s.size for s in wanted.values() if identity(s) not in known)
+        done = 0
+
+        def report(size: int) -> None:
+            nonlocal done
+            done += size
+            if progress is not None:
+                progress(done, total)
+
+        self._done = digest_files(wanted, known, progress=report)
+        self._known = known
+        for content in live:
+            self._fill(content)
+
+    def _fill(self, content: Content) -> None:
+        if content.at is not None:
+            done = self._done[content.at]
+            content.digest, content.note = done.digest, done.note
+        elif content.signature is not None:
+            content.digest = self._known.get(identity(content.signature))
+            content.note = None if content.digest else content.note
+
+    def by_path(self, shown: Callable[[str], str], *, read: bool) -> dict[str, Content]:
+        """What was read (or what was written), by path as it is recorded."""
+        return {shown(content.use.path): content for content in (self._read if read else self._written)
+                if not content.drop}
+
+    def proves(self, content: Content) -> bool:
+        """Whether the signature of a content stands for its digest from now on."""
+        if content.signature is None or content.digest is None:
+            return False
+        done = self._done.get(content.at) if content.at is not None else None
+        return (done is not None and done.settled) or identity(content.signature) in self._known
+
+    def remembered(self) -> list[tuple[Signature, str]]:
+        """Digests whose signature proves them from now on."""
+        return [(done.signature, done.digest) for done in self._done.values()
+                if done.settled and done.signature is not None and done.digest is not None]
+
+
+def _regular_now(use: PathUse) -> Signature | None:
+    """The signature of the regular file that stands at the path after the command, symlinks already followed."""
+    return use.status if use.status is not None and stat.S_ISREG(use.status.mode) else None
+
+
+def _why_gone(use: PathUse, now: Signature | None) -> str:
+    if use.written:
+        return "was changed by this job after it was read, and its earlier content was not recorded before"
+    if now is None:
+        return "was deleted after it was read, and its content was not recorded before"
+    return "changed after it was read, and its earlier content was not recorded before"
+
+
+def shaped(contents: Iterable[Content], around: Surroundings) -> list[FileUse]:
+    """Contents as they are recorded."""
+    return [FileUse(path=around.shown(c.use.path), digest=c.digest, size=c.size, note=c.note)
+            for c in contents if not c.drop]

@@ -1,0 +1,129 @@
+"""Which of a job's paths may be artifacts: all but plumbing, the trackers' own files, and code."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from roar.analyze.fold import Made, PathUse, Uses, look_up
+from roar.analyze.plumbing import KEPT, Plumbing, is_source
+from roar.analyze.surroundings import Surroundings
+
+
+class Kept:
+    """The uses that may be artifacts, under their real paths, and counts of the others.
+
+    A folder that was only read stays closed where its files may all be artifacts; the others are sorted file by file.
+    """
+
+    def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing
+                 ) -> None:
+        self.left_out: Counter[str] = Counter()
+        self.filtered: Counter[str] = Counter()
+        self.sources: set[str] = set()
+        self.links: dict[str, str] = {}
+        self.payloads: list[PathUse] = []
+        self._around = around
+        self._all = uses
+        self._owned = owned
+        self._real: dict[str, str] = {}
+        self._by_path: dict[str, PathUse] = {}
+        self._plumbing = plumbing
+        self._sort_all(uses.opened.values())
+        for folder in list(uses.closed):
+            self._sort_folder(folder)
+
+    @property
+    def uses(self) -> list[PathUse]:
+        """Those that may be artifacts, one by one."""
+        return list(self._by_path.values())
+
+    def open(self, folder: str) -> None:
+        """Sort the files of a closed folder one by one."""
+        if folder in self._all.closed:
+            self._sort_all(self._all.open(folder))
+
+    def _sort_folder(self, folder: str) -> None:
+        files = self._all.closed.get(folder)
+        if files is None or (self._plumbing.category(f"{folder}/_") == KEPT and self._real_folder(folder) == folder):
+            return
+        categories = Counter(self._plumbing.category(f"{folder}/{name}") for name in files.list_names())
+        if KEPT in categories:
+            self.open(folder)
+        else:
+            self.left_out.update(categories)
+            del self._all.closed[folder]
+
+    def _sort_all(self, uses: Iterable[PathUse]) -> None:
+        self._todo = list(uses)
+        for use in self._todo:  # grows where a link leads into a closed folder
+            if use.made is not Made.DIRECTORY and (use.read or use.written):
+                self._sort(use)
+
+    def _sort(self, use: PathUse) -> None:
+        tracker, payload = self._owned.get(use.path, ("", False))
+        if tracker and not (payload and use.read and not use.written):
+            self.filtered[tracker] += 1
+            if payload and use.written and use.exists:
+                self.payloads.append(use)
+            return
+        category = self._plumbing.category(use.path)
+        if category != KEPT:
+            self.left_out[category] += 1
+        elif use.made is Made.SYMLINK and use.written:
+            self.left_out["links"] += 1
+            self.links[use.path] = use.target or os.path.realpath(use.path)
+        elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
+            self.left_out["temporary"] += 1
+        else:
+            self._resolve(use)
+
+    def _resolve(self, use: PathUse) -> None:
+        path = self._real_path(use)
+        if path != use.path:
+            category = self._plumbing.category(path)
+            if category != KEPT:
+                self.left_out[category] += 1
+                return
+            self.links[use.path] = path
+            folder = os.path.dirname(path)
+            if folder in self._all.closed:
+                self._todo += self._all.open(folder)
+            use = replace(use, path=path)
+            look_up(use)
+        if self._is_code(use):
+            self.sources.add(path)
+            self.left_out["code"] += 1
+            return
+        other = self._by_path.get(path)
+        self._by_path[path] = use if other is None else _merged(other, use)
+
+    def _real_path(self, use: PathUse) -> str:
+        folder, _, name = use.path.rpartition("/")
+        real = self._real_folder(folder or "/")
+        if use.status is not None and stat.S_ISLNK(use.status.mode):
+            return os.path.realpath(use.path)
+        return use.path if real == (folder or "/") else os.path.join(real, name)
+
+    def _real_folder(self, folder: str) -> str:
+        real = self._real.get(folder)
+        if real is None:
+            real = self._real[folder] = os.path.realpath(folder)
+        return real
+
+    def _is_code(self, use: PathUse) -> bool:
+        """Source that a repository holds is recorded with the commit and its patch, not as data."""
+        repository = self._around.repository
+        return (repository is not None and not use.written and is_source(use.path)
+                and use.path.startswith(os.path.join(repository, "")) and not self._around.made(use.path))
+
+
+def _merged(one: PathUse, other: PathUse) -> PathUse:
+    """Two names of one file: what came first decides whether its content was read."""
+    first, second = (one, other) if one.first_ns <= other.first_ns else (other, one)
+    reads = first.read or (second.read and not first.written)
+    return replace(first, read=reads, written=first.written or second.written,
+                   replaced=first.replaced if first.written else second.replaced,
+                   signature=first.signature or (second.signature if not first.written else None),
+                   last_ns=max(first.last_ns, second.last_ns))

@@ -1,0 +1,62 @@
+"""What an analysis must know besides the trace."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from roar.model import FileUse
+from roar.observe.trace import Signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What earlier jobs have left to look up.
+
+    Attributes:
+        digests: by the identity of signatures, the digests of content; those not known are absent.
+        datasets: by stamp (roar.observe.folders), a dataset of the record; its path is empty.
+    """
+
+    digests: Callable[[Iterable[Signature]], Mapping[tuple[int, int, int, int, int], str]]
+    datasets: Callable[[Iterable[bytes]], Mapping[bytes, FileUse]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Where and when the command ran, and what the settings say.
+
+    Attributes:
+        root: the workspace's root folder, symlinks resolved.
+        cwd: the command's working folder.
+        repository: root of the git work tree, or None.
+        environment: what the trackers asked to see of the initial environment; never a secret.
+        started_ns, ended_ns: wall clock, nanoseconds since the epoch.
+        trackers: by name, whether a tracker is analysed; `*` stands for all others.
+        made: whether a recorded job wrote a file at this absolute path.
+        threshold: how many files below one folder make a dataset; 0 for never.
+    """
+
+    root: str
+    cwd: str
+    home: str
+    tmpdir: str
+    repository: str | None
+    environment: Mapping[str, str]
+    started_ns: int
+    ended_ns: int
+    trackers: Mapping[str, bool]
+    made: Callable[[str], bool] = lambda _: False
+    filter_add: Sequence[str] = ()
+    filter_remove: Sequence[str] = ()
+    threshold: int = 0
+
+    def shown(self, path: str) -> str:
+        """A path as it is recorded: relative to the workspace where it lies inside."""
+        length = len(self.root.rstrip("/"))
+        if path.startswith(self.root) and path[length:length + 1] == "/":
+            return path[length + 1:]
+        return "" if path == self.root else path
+
+    def whole(self) -> tuple[str, ...]:
+        """Folders that are never one dataset."""
+        return (self.home, self.tmpdir, "/tmp", "/var/tmp", os.path.dirname(self.home))  # noqa: S108  compared only

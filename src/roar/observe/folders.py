@@ -1,0 +1,190 @@
+"""Many files at once, folder by folder, from the native program `roar-folders` (native/folders.h, version 1).
+
+A job that reads a hundred thousand images opens each of them once and does nothing else with it. What it did with a
+folder of such files is one entry here: a loop over them in Python happens only where somebody asks for a single file.
+"""
+
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from roar.observe.trace import Signature
+
+_PROGRAM: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native", "roar-folders")
+_MAGIC: Final = 0x46524F4C44524F52
+_VERSION: Final = 1
+_HEADER: Final = struct.Struct("=QIIQQ")
+_FOLDER: Final = struct.Struct("=QQQ")
+_TIME: Final = struct.Struct("=Q")
+_SIGNATURE: Final = struct.Struct("=QQqqqI4x")
+_BLOCK: Final = 1 << 20
+_STAMP_SIZE: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderFiles:
+    """Files directly in one folder.
+
+    Attributes:
+        folder: its path; absolute in a trace, else relative to the folder that was asked for.
+        names: of the files, sorted by their bytes, each ended by NUL.
+        times: of the first read, 8 bytes each, as Event.time_ns; zero where nothing was read.
+        signatures: as in native/event_log.h, 48 bytes each.
+    """
+
+    folder: str
+    names: bytes
+    times: bytes
+    signatures: bytes
+
+    @property
+    def count(self) -> int:
+        """How many files."""
+        return len(self.times) // _TIME.size
+
+    def has(self, name: bytes) -> bool:
+        """Whether a file of this name is among them."""
+        ended = name + b"\0"
+        return self.names.startswith(ended) or b"\0" + ended in self.names
+
+    def list_names(self) -> list[str]:
+        """Their names, in order."""
+        return self.names.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+    def iter_files(self) -> Iterator[tuple[str, int, Signature]]:
+        """Name, time of the first read and signature of each."""
+        times = (time for (time,) in _TIME.iter_unpack(self.times))
+        return zip(self.list_names(), times, map(Signature._make, _SIGNATURE.iter_unpack(self.signatures)),
+                   strict=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogFolders:
+    """An event log, taken apart.
+
+    Attributes:
+        others: where in the log the records stand that belong to no folder.
+        folders: those whose files were only read.
+    """
+
+    others: tuple[int, ...]
+    folders: tuple[FolderFiles, ...]
+
+
+def read_log_folders(log: str | os.PathLike[str]) -> LogFolders | None:
+    """Take an event log apart; None where the native program cannot do it."""
+    return _parse(_ask(["read", os.fspath(log)], b""))
+
+
+def stat_files(folder: str, names: bytes) -> tuple[FolderFiles, ...] | None:
+    """What stat(2) says now of files below a folder; symlinks are followed.
+
+    Args:
+        folder: absolute.
+        names: paths relative to it, each ended by NUL.
+
+    Returns:
+        Folder by folder, relative to `folder`; None where one of the files is not there or is not a regular file, and
+        where the native program cannot be had.
+    """
+    answer = _parse(_ask(["stat", folder], names))
+    return None if answer is None else answer.folders
+
+
+def fold_files(files: Iterable[tuple[str, Signature]]) -> list[FolderFiles]:
+    """The same form for paths and signatures at hand, each path once."""
+    by_folder: dict[str, list[tuple[bytes, Signature]]] = {}
+    for path, signature in files:
+        folder, _, name = path.rpartition("/")
+        by_folder.setdefault(folder, []).append((name.encode("utf-8", "surrogateescape"), signature))
+    return [FolderFiles(folder=folder, names=b"".join(name + b"\0" for name, _ in sorted(inside)),
+                        times=bytes(_TIME.size * len(inside)),
+                        signatures=b"".join(_SIGNATURE.pack(*signature) for _, signature in sorted(inside)))
+            for folder, inside in by_folder.items()]
+
+
+def stamp(root: str, folders: Iterable[FolderFiles], context: bytes = b"") -> bytes:
+    """One hash, 16 bytes, over the relative paths and signatures of all files: equal stamps are equal content.
+
+    Args:
+        root: what the paths are taken relative to; every folder lies at or below it.
+        folders: all files.
+        context: what else the stamp is to stand for.
+    """
+    from blake3 import blake3  # noqa: PLC0415  only where there are folders
+
+    start = len(root) + 1 if root else 0
+    hasher = blake3(struct.pack("=Q", len(context)) + context)
+    for files in sorted(folders, key=lambda files: files.folder):
+        folder = os.fsencode(files.folder[start:])
+        hasher.update(struct.pack("=QQQ", len(folder), len(files.names), len(files.signatures)) + folder)
+        hasher.update(files.names)
+        hasher.update(files.signatures)
+    return hasher.digest(length=_STAMP_SIZE)
+
+
+def _parse(answer: bytes | None) -> LogFolders | None:
+    if answer is None or len(answer) < _HEADER.size:
+        return None
+    magic, version, signature_size, others, folders = _HEADER.unpack_from(answer)
+    if magic != _MAGIC or version != _VERSION or signature_size != _SIGNATURE.size:
+        return None
+    at = _HEADER.size
+    places = struct.unpack_from(f"={others}Q", answer, at)
+    at += 8 * others
+    found = []
+    for _ in range(folders):
+        count, path_length, names_length = _FOLDER.unpack_from(answer, at)
+        at += _FOLDER.size
+        path = answer[at:at + path_length].decode("utf-8", "surrogateescape")
+        names = answer[at + path_length:at + path_length + names_length]
+        at += (path_length + names_length + 7) & ~7
+        middle = at + _TIME.size * count
+        end = middle + _SIGNATURE.size * count
+        found.append(FolderFiles(folder=path, names=names, times=answer[at:middle], signatures=answer[middle:end]))
+        at = end
+    return LogFolders(others=places, folders=tuple(found))
+
+
+def _ask(arguments: list[str], given: bytes) -> bytes | None:
+    """What the native program answers; None unless it ended well. It reads all before it writes."""
+    theirs_in, ours_in = os.pipe2(os.O_CLOEXEC)
+    ours_out, theirs_out = os.pipe2(os.O_CLOEXEC)
+    files = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1),
+             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+    try:
+        pid = os.posix_spawn(_PROGRAM, [_PROGRAM, *arguments], os.environ, file_actions=files)
+    except OSError:
+        pid = 0
+    finally:
+        os.close(theirs_in)
+        os.close(theirs_out)
+    try:
+        if pid:
+            _send(ours_in, given)
+    finally:
+        os.close(ours_in)
+    try:
+        answer = _receive(ours_out)
+    finally:
+        os.close(ours_out)
+    ended = os.waitpid(pid, 0)[1] if pid else 1
+    return answer if ended == 0 else None
+
+
+def _send(descriptor: int, text: bytes) -> None:
+    view = memoryview(text)
+    try:
+        while view:
+            view = view[os.write(descriptor, view):]
+    except BrokenPipeError:
+        return  # its exit status says the rest
+
+
+def _receive(descriptor: int) -> bytes:
+    blocks = []
+    while block := os.read(descriptor, _BLOCK):
+        blocks.append(block)
+    return b"".join(blocks)

@@ -1,0 +1,214 @@
+"""`roar export`: what real jobs recorded, read by the formats' own tools, and the same as a server gives."""
+
+import json
+import re
+import sys
+import urllib.request
+import zipfile
+
+import blake3
+import pytest
+from export_readers import FORMATS, READERS, ro_crate_issues, tasks
+from rocrate.rocrate import ROCrate
+from wandb_server import FakeWandb
+
+from glaas.exports import Format
+from roar.commands import export as verb
+
+PREPARE = """
+import os, sys
+os.makedirs("data")
+for n in range(150):
+    open(f"data/{n}.txt", "w").write(f"sample {n}")
+"""
+TRAIN = """
+import os, pathlib, wandb
+run = wandb.init(project="demo", name="first")
+text = "".join(pathlib.Path(f"data/{n}.txt").read_text() for n in range(150))
+run.log({"loss": 0.5})
+pathlib.Path("model.pt").write_text(text)
+run.finish()
+"""
+SECRET = "hunter2-9f3k2j1h4g5"
+
+
+@pytest.fixture(scope="module")
+def wandb_server():
+    with FakeWandb() as server:
+        yield server
+
+
+@pytest.fixture
+def trained(desk, wandb_server):
+    """A dataset, a model made of it with a run in W&B and one kept offline, and a secret in the surroundings."""
+    desk.write("prepare.py", PREPARE)
+    desk.write("train.py", TRAIN)
+    desk.write(".gitignore", "data/\nwandb/\n*.pt\n")
+    desk.init()
+    desk.git("remote", "add", "origin", "git@example.com:acme/digits.git")
+    desk.roar("run", "--name", "prepare", sys.executable, "prepare.py")
+    desk.roar("run", "--label", "owner=alice", sys.executable, "train.py", "--password", SECRET, env={
+        "WANDB_BASE_URL": wandb_server.url, "WANDB_API_KEY": "k" * 40})
+    desk.roar("run", sys.executable, "train.py", env={"WANDB_MODE": "offline"})
+    return desk
+
+
+def fetch(url):
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        return answer.read()
+
+
+def test_the_verb_knows_every_format():
+    assert set(verb.FORMATS) == set(Format) == set(FORMATS)
+
+
+def test_a_real_session_in_every_format(trained, glaas):
+    """What the command line writes is sound, names the tracker runs, and is what a server gives, byte for byte."""
+    trained.roar("register", "--server", glaas.url)
+    answer = json.loads(trained.roar("register", "--server", glaas.url, "--json").stdout)
+    jobs = {job["step"]: job for job in trained.json("log")["jobs"]}
+    online, offline = (jobs[step]["tracker_runs"][0] for step in (2, 3))
+    model = next(output["digest"] for output in jobs[3]["outputs"] if output["path"] == "model.pt")
+    assert online["url"].startswith("http://127.0.0.1:")
+    places = {"@": f"sessions/{answer['dag']}", "@2": f"jobs/{jobs[2]['uid']}", "model.pt": f"artifacts/{model}"}
+    for name in FORMATS:
+        for ref, place in places.items():
+            printed = trained.roar("export", ref, "--format", name, text=False).stdout
+            text = printed.decode()
+            READERS[name](text)
+            assert online["url"] in text or ref == "model.pt"
+            assert (offline["run_id"] in text) == (ref != "@2")
+            assert SECRET not in text
+            assert str(trained.home) not in text
+            assert printed == fetch(f"{glaas.url}/api/v1/{place}/export/{name}"), (name, ref)
+
+
+def test_the_session_is_the_default_and_members_are_told_on_demand(trained):
+    def bom(*arguments):
+        return json.loads(trained.roar("export", "--format", "cyclonedx", *arguments).stdout)
+
+    assert [task["name"] for task in tasks(bom())] == ["prepare", "step 2", "step 3"]
+    assert [task["name"] for task in tasks(bom("@1"))] == ["prepare"]
+    assert [task["name"] for task in tasks(bom("model.pt"))] == ["prepare", "step 3"]
+    assert len(bom("--members")["components"]) >= len(bom()["components"]) + 150
+
+
+def test_a_tracker_runs_address_exports_what_led_to_it(trained):
+    url = trained.job("@2")["tracker_runs"][0]["url"]
+    crate = READERS["ro-crate"](trained.roar("export", url, "--format", "ro-crate").stdout)
+    assert crate.name == f"lineage of tracker run {url}"
+    actions = crate.get_by_type("CreateAction")
+    assert {action["instrument"]["name"] for action in actions} == {"prepare.py", "train.py"}
+    assert {action["instrument"]["codeRepository"] for action in actions} == {"ssh://git@example.com/acme/digits.git"}
+    assert url in {run.get("url") for run in crate.root_dataset["mentions"]}
+
+
+def test_output_goes_where_it_is_told(desk):
+    desk.init()
+    desk.python("open('a.txt', 'w').write('a')")
+    printed = desk.roar("export", "--format", "prov").stdout
+    written = desk.roar("export", "--format", "prov", "--output", "x/y.json")
+    assert written.stdout == "x/y.json\n"
+    assert (desk.root / "x" / "y.json").read_text() == printed
+    named = desk.roar("export", "--format", "ro-crate", "--output", "crates/").stdout.strip()
+    assert re.fullmatch(r"crates/[0-9a-f]{12}-ro-crate-metadata\.json", named)
+    READERS["ro-crate"]((desk.root / named).read_text())
+    refused = desk.roar("export", "--format", "prov", "--output", "a.txt/b", status=1)
+    assert refused.stderr.startswith("roar: a.txt/b cannot be written: ")
+
+
+def test_names_that_are_no_text_and_a_terminal_that_speaks_no_utf_8(desk):
+    desk.init()
+    desk.python("import os; open(b'caf\\xe9-\\xc3\\xbc\\n.txt', 'w').write('x')")
+    for name in FORMATS:
+        printed = desk.roar("export", "--format", name, text=False, env={"LC_ALL": "C", "PYTHONUTF8": "0",
+                                                                         "PYTHONCOERCECLOCALE": "0"}).stdout
+        READERS[name](printed.decode("utf-8"))
+        assert b"caf\\\\xe9-\xc3\xbc\\n.txt" in printed
+
+
+def test_what_cannot_be_exported_is_told(desk):
+    assert "roar run COMMAND" in desk.roar("export", "--format", "prov", status=1).stderr
+    desk.init()
+    desk.python("open('a.txt', 'w').write('a')")
+    assert "roar log" in desk.roar("export", "nothing.bin", "--format", "prov", status=1).stderr
+    assert desk.roar("export", status=2).stderr.endswith("try: roar export --help\n")
+    assert "cyclonedx" in desk.roar("export", "--format", "word", status=2).stderr
+
+
+@pytest.mark.parametrize("missing", ["rocrate", "sqlalchemy"])
+def test_without_the_libraries(desk, missing):
+    desk.init()
+    desk.python("pass")
+    (desk.root / f"{missing}.py").write_text(f"raise ImportError('no {missing} here', name='{missing}')")
+    failed = desk.roar("export", "--format", "ro-crate", status=1, env={"PYTHONPATH": str(desk.root)})
+    assert "pip install 'roar-lineage[server]'" in failed.stderr
+    assert missing in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+# ------------------------------------------------------------------------------------------- packages
+
+
+@pytest.fixture
+def made(desk, tmp_path):
+    """A dataset, an input from outside, a name with a space, an output written twice, and one that is gone."""
+    (tmp_path / "far.csv").write_text("far")
+    desk.init()
+    desk.python("import os; os.mkdir('data')\nfor n in range(120): open(f'data/{n} \u00fc.txt', 'w').write(str(n))")
+    desk.python(f"""
+text = "".join(open(f"data/{{n}} \u00fc.txt").read() for n in range(120))
+text += open({str(tmp_path / "far.csv")!r}).read()
+for name in ("model 1.pt", "twice.txt", "gone.txt", "ro-crate-metadata.json"):
+    open(name, "w").write(name + text)
+""")
+    desk.python("open('twice.txt', 'a').write('x')")
+    (desk.root / "gone.txt").unlink()
+    return desk
+
+
+def test_a_package_holds_the_files_as_recorded(made, tmp_path):
+    printed = made.roar("export", "--format", "ro-crate", "--files", "--output", "out/crate/")
+    assert printed.stdout == "out/crate/\n"
+    told = dict(re.findall(r"roar: (\S+) is described but not packed: (.*)\.", printed.stderr))
+    assert told == {"gone.txt": "it is gone", "twice.txt": "it has changed"}
+    root = made.root / "out" / "crate"
+    far = str(tmp_path / "far.csv").lstrip("/")
+    files = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert files == {"ro-crate-metadata.json", "model 1.pt", "twice.txt", "outside/ro-crate-metadata.json",
+                     f"outside/{far}", *(f"data/{n} \u00fc.txt" for n in range(120))}
+    crate = ROCrate(root)
+    assert crate.root_dataset.id == "./"
+    model, folder, outside = crate.get("model%201.pt"), crate.get("data/"), crate.get(f"outside/{far}")
+    assert (model["@type"], folder["@type"]) == ("File", "Dataset")
+    assert outside["alternateName"] == f"/{far}"
+    assert {digest(path) for path in root.rglob("*.pt")} == {model["identifier"].removeprefix("blake3:")}
+    gone = next(file for file in crate.get_entities() if file.get("localPath") == "gone.txt")
+    assert gone.id.startswith("#")  # described, though not there
+    assert ro_crate_issues(tmp_path, "ro-crate-1.2", rocrate_uri=str(root)) == set()
+
+
+def digest(path):
+    return blake3.blake3(path.read_bytes()).hexdigest()
+
+
+def test_the_same_files_make_the_same_archive(made):
+    bodies = set()
+    for name in ("a.zip", "b.zip"):
+        made.roar("export", "model 1.pt", "--format", "ro-crate", "--files", "--members", "--output", name)
+        bodies.add((made.root / name).read_bytes())
+    assert len(bodies) == 1
+    crate = ROCrate(made.root / "a.zip")
+    assert len(crate.get("data/")["hasPart"]) == 120
+    with zipfile.ZipFile(made.root / "a.zip") as archive:
+        assert archive.read("data/7 \u00fc.txt") == b"7"
+    assert not list(made.root.glob("*.part"))
+
+
+def test_a_package_is_not_put_over_anything(made):
+    made.write("full/mine.txt", "mine")
+    refused = made.roar("export", "--format", "ro-crate", "--files", "--output", "full", status=1)
+    assert "full is there already" in refused.stderr
+    assert [path.name for path in (made.root / "full").iterdir()] == ["mine.txt"]
+    for wrong in (["--format", "prov", "--output", "x"], ["--format", "ro-crate"]):
+        assert "--files --output crate.zip" in made.roar("export", "--files", *wrong, status=2).stderr
