@@ -160,7 +160,11 @@ static void on_new_root(const struct call *call)
 static void on_exit(const struct call *call)
 {
     recover_descriptors(call);
-    log_append(LOG_EXIT, call->group, (int32_t)(call->arguments[0] & 0xff), 0, 0, NULL, no_text, no_text);
+    recover_forget(call->group);
+    process_find_ended(call->group);
+    struct log_use use = process_use(call->group);
+    struct log_text text = {(const char *)&use, sizeof use};
+    log_append(LOG_EXIT, call->group, (int32_t)(call->arguments[0] & 0xff), 0, 0, NULL, text, no_text);
     process_forget(call->group);
 }
 

@@ -374,6 +374,52 @@ def test_process_tree(mode, tmp_path):
         assert 3 in {process.exit_code for process in trace.processes}
 
 
+FAMILY = """
+import os, signal, subprocess, sys, time
+if os.fork() == 0:
+    open("/dev/null").close()
+    os.execv("/bin/sh", ["sh", "-c", "exit 5"])
+if os.fork() == 0:
+    open("child", "w").close()
+    kept = bytearray(80_000_000)
+    while time.process_time() < 0.3:
+        pass
+    os._exit(3)
+if (pid := os.fork()) == 0:
+    open("killed", "w").close()
+    while True:
+        time.sleep(9)
+while not os.path.exists("killed"):
+    time.sleep(0.01)
+os.kill(pid, signal.SIGTERM)
+for _ in range(3):
+    os.wait()
+subprocess.run(["sh", "-c", "kill -KILL $$"])
+sys.exit(6)
+"""
+LINUX = tuple(int(part) for part in os.uname().release.split(".")[:2])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_exit_status_and_resource_use_of_each_process(mode, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, ended, trace = run([sys._base_executable, "-c", FAMILY], tmp_path, mode)
+    assert ended.exit_code == 6
+    by_code = {process.exit_code: process for process in trace.processes}
+    assert {3, 5, 6} <= set(by_code)
+    assert by_code[6] is trace.processes[0]
+    assert by_code[5].argv == ("sh", "-c", "exit 5")
+    worker = by_code[3]
+    assert worker.argv[1] == "-c"
+    assert 80_000_000 < worker.max_rss < 200_000_000
+    assert 0.25 < worker.user_s + worker.system_s < 1
+    assert by_code[6].user_s + by_code[6].system_s < 0.25, "without its children"
+    assert by_code[5].user_s + by_code[5].system_s < 0.1
+    if mode != "preload" and LINUX >= (6, 15):
+        assert {128 + signal.SIGTERM, 128 + signal.SIGKILL} <= set(by_code)
+        assert len(trace.processes) == 5
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_order_across_processes(mode, tmp_path):
     """A file written by one process and read by the next, a hundred times over."""
