@@ -278,7 +278,10 @@ TOOLS = {
     "gdb": ["gdb", "-q", "-batch", "-ex", "run", "-ex", "print 6*7", "--args", "/bin/cat", "in.txt"],
     "strace": ["strace", "-f", "-o", "trace.out", "/bin/cat", "in.txt"],
     "node": ["node", "-e", "require('fs').writeFileSync('out.txt', require('fs').readFileSync('in.txt'))"],
-    "java": ["java", "-version"],
+    "keytool": [
+        "keytool", "-genseckey", "-alias", "a", "-keyalg", "AES", "-keysize", "128", "-storepass", "changeit",
+        "-keystore", "out.txt",
+    ],  # a Java program that comes with every Java
 }
 
 
@@ -294,6 +297,8 @@ def test_tools(tool, mode, story_folder, run_traced):
         assert "in.txt" in paths
     if tool == "node" and mode != "preload":
         assert {"in.txt", "out.txt"} <= paths
+    if tool == "keytool":
+        assert "out.txt" in written(outcome.trace)
     if tool == "gdb":
         assert "$1 = 42" in outcome.output
 

@@ -153,6 +153,41 @@ def test_script(name, mode, story_folder, run_traced):
         assert fulfils(expectation, outcome.trace, folder), expectation
 
 
+OTHER_LIBCS = {"bullseye": (2, 31), "trixie": (2, 41)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("release", OTHER_LIBCS)
+def test_another_glibc_than_that_of_the_build(release, mode, story_folder, run_traced):
+    root = Path(sys.prefix) / "libc" / release
+    if not root.is_dir():
+        pytest.skip("tools/install_test_needs.sh fetches other libcs on Debian only")
+    libraries = next(path.parent for path in root.rglob("libc.so.6"))
+    loader = [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries)]
+    shell, convert = (next(root.rglob(f"bin/{name}")) for name in ("dash", "iconv"))
+    assert OTHER_LIBCS[release] != tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")))
+    folder = story_folder("root")
+    script = f"read x < in.txt; echo $x > out.txt; {' '.join(loader)} {convert} -o made.txt data/in.txt"
+    outcome = run_traced([*loader, str(shell), "-c", script], folder, mode)
+    assert (outcome.exit_code, outcome.output) == (0, "")
+    assert (folder / "made.txt").read_text() == "input\n"
+    for expectation in ("read in.txt", "write out.txt", "read data/in.txt", "write made.txt"):
+        assert fulfils(expectation, outcome.trace, folder), expectation
+    assert [process.exit_code for process in outcome.trace.processes] == [0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rust(mode, story_folder, run_traced):
+    """ruff is a Rust program, and the tests need it anyway."""
+    folder = story_folder("root")
+    (folder / "code.py").write_text("x  =  1\n")
+    ruff = Path(sys.executable).parent / "ruff"
+    outcome = run_traced([str(ruff), "format", "--no-cache", "code.py"], folder, mode)
+    assert (outcome.exit_code, outcome.output) == (0, "1 file reformatted\n")
+    for expectation in ("read code.py", "write code.py"):
+        assert fulfils(expectation, outcome.trace, folder), expectation
+
+
 GO_SOURCE = """
 package main
 
