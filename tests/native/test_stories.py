@@ -127,6 +127,18 @@ def has_long_path(trace: Trace) -> bool:
     return any(event.path.endswith("07") and is_write(event.flags) for event in trace.events)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("user", USERS)
+def test_the_longest_path_is_whole_and_a_longer_one_is_told(mode, user, build, story_folder, run_traced):
+    program = build(Path(__file__).parent / "programs" / "longest_path.c")
+    outcome = run_traced([str(program)], story_folder(user), mode, user=user)
+    assert outcome.exit_code == 0, outcome.output
+    opened = [event for event in outcome.trace.events if event.kind is EventKind.OPEN and event.path.endswith("fff")]
+    assert {len(event.path.encode()) for event in opened} == {4095}
+    assert [is_write(event.flags) for event in opened] == ([True, True] if mode == "preload" else [True, False, True])
+    assert any(gap.endswith("calls could not be read") for gap in outcome.trace.gaps), outcome.trace.gaps
+
+
 SCRIPTS = {
     "python": (
         [sys.executable, "-c", "import pathlib, colorsys; t = open('in.txt').read(); open('out.txt', 'w').write(t)"],
