@@ -289,6 +289,34 @@ def test_observing_nothing_is_said_and_recorded(desk):
     assert job["tracer"]["gaps"]
 
 
+@pytest.mark.parametrize(("mode", "words", "gaps"), [
+    ("full", "full tracing: every file event of the whole process tree; nothing missed", []),
+    ("seccomp", "seccomp tracing: every file event of the whole process tree, by the kernel's filter alone; nothing"
+                " missed", []),
+    ("preload", "preload tracing: what programs do through libc's own functions; may have missed: programs that do not"
+                " load the preload library", ["programs that do not load the preload library"]),
+])
+def test_the_mode_is_shown_in_words_and_gaps_are_in_the_record(desk, mode, words, gaps):
+    desk.roar("run", "cat", "/dev/null", env={"ROAR_TRACER_MODE": mode})
+    assert desk.job()["tracer"] == {"mode": mode, "gaps": gaps}
+    shown = " ".join(desk.roar("show", "@-1").stdout.split())
+    assert f"seen by {words}" in shown
+
+
+def test_a_mode_that_cannot_be_had_gives_way_and_the_record_says_why(desk):
+    """Inside a traced command the kernel takes no second listener."""
+    desk.roar("run", "-q", sys.executable, "-m", "roar", "run", "-q", "true")
+    inner = next(line["uid"] for line in desk.json("log")["jobs"] if line["command"] == ["true"])
+    job = desk.job(inner)
+    assert job["tracer"]["mode"] == "preload"
+    reason = "another program already listens to the system calls made here"
+    assert {f"full: {reason}", f"seccomp: {reason}"} < set(job["tracer"]["gaps"])
+    done = desk.roar("run", "-q", sys.executable, "-m", "roar", "doctor")
+    assert f"tracer mode full: {reason[0].upper()}{reason[1:]}.\n" in done.stdout
+    assert "tracer mode preload: works\n" in done.stdout
+    assert "tracer: preload mode will be used\n" in done.stdout
+
+
 def test_a_broken_setting_stops_before_anything_starts(desk):
     desk.write(".roar/config.toml", "[tracer]\nmood = 'full'\n")
     done = desk.roar("run", "sh", "-c", "echo x > o", status=1)
