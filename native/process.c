@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -128,18 +129,29 @@ void process_find_ended(uint32_t parent)
     pthread_mutex_unlock(&held_lock);
 }
 
+/* Descriptors are needed for other things, too. */
+static unsigned most_held(void)
+{
+    static unsigned most;
+    struct rlimit limit;
+    if (most == 0)
+        most = getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 4 * MOST_HELD ? (unsigned)limit.rlim_cur / 4
+                                                                                      : MOST_HELD;
+    return most;
+}
+
 /* fd: of the group's leader. */
 static void hold(uint32_t group, uint32_t parent, int fd)
 {
     pthread_mutex_lock(&held_lock);
-    if (held_count == MOST_HELD)
+    if (held_count == most_held())
         find_ended(0);
     for (unsigned i = held_count; i-- > 0;)
         if (held[i].group == group) { /* an earlier process of this number */
             has_ended(&held[i]);
             let_go(i);
         }
-    if (held_count < MOST_HELD)
+    if (held_count < most_held())
         held[held_count++] = (struct held){group, parent, fd};
     else
         close(fd);

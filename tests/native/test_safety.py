@@ -177,7 +177,8 @@ def test_a_tracer_that_gets_no_processor_loses_nothing(mode, build, story_folder
     traced = tracing.start([str(build(PROGRAMS / "children.c")), "2000"], log=folder / "event.log", mode=mode)
     supervisor = parent_of(traced.pid)
     for _ in range(4):
-        wait_until(lambda before=len(os.listdir(folder)): len(os.listdir(folder)) > before + 20 or is_gone(traced.pid))
+        before = len(os.listdir(folder))
+        wait_until(lambda before=before: len(os.listdir(folder)) > before + 20 or is_gone(traced.pid))
         if is_gone(traced.pid):
             break
         os.kill(supervisor, signal.SIGSTOP)

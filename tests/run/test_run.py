@@ -289,12 +289,15 @@ def test_observing_nothing_is_said_and_recorded(desk):
     assert job["tracer"]["gaps"]
 
 
+WHOLE = "every file event of the whole process tree"
+NO_LIBRARY = "programs that do not load the preload library"
+
+
 @pytest.mark.parametrize(("mode", "words", "gaps"), [
-    ("full", "full tracing: every file event of the whole process tree; nothing missed", []),
-    ("seccomp", "seccomp tracing: every file event of the whole process tree, by the kernel's filter alone; nothing"
-                " missed", []),
-    ("preload", "preload tracing: what programs do through libc's own functions; may have missed: programs that do not"
-                " load the preload library", ["programs that do not load the preload library"]),
+    ("full", f"full tracing: {WHOLE}; nothing missed", []),
+    ("seccomp", f"seccomp tracing: {WHOLE}, by the kernel's filter alone; nothing missed", []),
+    ("preload", f"preload tracing: what programs do through libc's own functions; may have missed: {NO_LIBRARY}",
+     [NO_LIBRARY]),
 ])
 def test_the_mode_is_shown_in_words_and_gaps_are_in_the_record(desk, mode, words, gaps):
     desk.roar("run", "cat", "/dev/null", env={"ROAR_TRACER_MODE": mode})

@@ -137,7 +137,9 @@ def _observed(job: Job) -> str:
 
 
 def _gaps(job: Job) -> str:
-    return f"; may have missed: {', '.join(map(printable, job.tracer.gaps))}" if job.tracer.gaps else "; nothing missed"
+    if not job.tracer.gaps:
+        return "; nothing missed"
+    return f"; may have missed: {', '.join(map(printable, job.tracer.gaps))}"
 
 
 def tracker_run_lines(run: TrackerRun) -> list[str]:
