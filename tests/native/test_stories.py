@@ -122,6 +122,17 @@ def test_story(source, mode, user, build, story_folder, run_traced):
             assert found, f"{expectation} not in\n{events}\n{outcome.trace.processes}\n{outcome.trace.gaps}"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="runs a program as two users")
+@pytest.mark.parametrize(("mode", "user", "told"), [
+    ("full", "user", False), ("seccomp", "root", False), ("seccomp", "user", True),
+])
+def test_what_cannot_be_read_of_a_program_that_forbids_it_is_told(mode, user, told, build, story_folder, run_traced):
+    """Only root may read a non-dumpable program; through the library it tells by itself."""
+    outcome = run_traced([str(build(Path(__file__).parent / "not_dumpable.c"))], story_folder(user), mode, user=user)
+    assert outcome.exit_code == 0, outcome.output
+    assert any(gap.endswith("calls could not be read") for gap in outcome.trace.gaps) == told
+
+
 def has_long_path(trace: Trace) -> bool:
     """The path has 4,095 bytes in the call; normalised, it keeps its last component of 11 or so."""
     return any(event.path.endswith("07") and is_write(event.flags) for event in trace.events)
@@ -152,14 +163,17 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_script(name, mode, story_folder, run_traced):
+def test_script(name, user, mode, story_folder, run_traced):
     command, expectations = SCRIPTS[name]
-    folder = story_folder("root")
+    if user != "root" and command[0] == sys.executable:
+        command = ["/usr/bin/python3", *command[1:]]  # the tests' own may lie where only root comes
+    folder = story_folder(user)
     script = folder / "script"
     script.write_text("#!/bin/sh\nread x < in.txt\n")
     script.chmod(0o755)
-    outcome = run_traced(command, folder, mode)
+    outcome = run_traced(command, folder, mode, user=user)
     assert outcome.exit_code == 0, outcome.output
     for expectation in expectations:
         assert fulfils(expectation, outcome.trace, folder), expectation
@@ -227,9 +241,10 @@ def go_program(open_folder):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_go_and_its_child(mode, go_program, story_folder, run_traced):
-    folder = story_folder("root")
-    outcome = run_traced([str(go_program)], folder, mode)
+@pytest.mark.parametrize("user", USERS)
+def test_go_and_its_child(mode, user, go_program, story_folder, run_traced):
+    folder = story_folder(user)
+    outcome = run_traced([str(go_program)], folder, mode, user=user)
     assert outcome.exit_code == 0, outcome.output
     child = ["read data/in.txt", "write copied.txt"]
     own = ["read in.txt", "write out.txt", "exec cp data/in.txt copied.txt"]

@@ -376,6 +376,7 @@ def test_console_lines_and_environment_of_children(mode, tmp_path, monkeypatch):
 @pytest.mark.parametrize("mode", MODES)
 def test_secrets_do_not_reach_the_log(mode, tmp_path, monkeypatch):
     monkeypatch.setenv("STORY_URL", "https://me:hunter2@host.example/")
+    monkeypatch.setenv("STORY_NOTE", "hf_hunter2hunter2hunter2")
     log = tmp_path / "log"
     script = "sleep 0 & python3 -c 'print(1)' --password hunter2 API_TOKEN=hunter2 --token=hunter2 >/dev/null; wait"
     traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode)
@@ -383,8 +384,11 @@ def test_secrets_do_not_reach_the_log(mode, tmp_path, monkeypatch):
     log.unlink()
     monkeypatch.setenv("SECRET", "hunter2")
     traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode,
-                           environment_names=["STORY_URL", "SECRET"])  # fmt: skip
+                           environment_names=["STORY_URL", "STORY_NOTE", "SECRET"])  # fmt: skip
     assert traced.wait().exit_code == 0
+    kept = event_log.load_trace(log).processes[0].environment
+    assert set(kept) == {"STORY_URL", "STORY_NOTE"}
+    assert kept["STORY_URL"].endswith("@host.example/")
     assert b"--password" in log.read_bytes()
     assert b"hunter2" not in log.read_bytes()
 
