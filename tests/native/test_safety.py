@@ -258,6 +258,9 @@ def test_awkward_programs(program, mode, build, story_folder, run_traced):
         "closes_all": {"out.txt"},
     }[program]
     assert expected <= written(outcome.trace)
+    if program == "alarms" and mode != "preload":
+        made = [event for event in outcome.trace.events if "/alarm-" in event.path]
+        assert len(made) == 20000, "a call that an alarm interrupts is made, and recorded, once"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to install a set-uid program")
