@@ -25,6 +25,7 @@
 
 #define LOG_MAGIC 0x474f4c2d52414f52ULL /* "ROAR-LOG" */
 #define LOG_VERSION 2u
+#define LOG_OLDEST_VERSION 1u /* that can still be read: the end of a process had no text */
 #define LOG_HEADER_SIZE 4096u
 #define LOG_CHUNK_SIZE 16384u
 #define LOG_RECORD_MARK 0xa5u /* lowest byte of every record header */

@@ -12,7 +12,7 @@ from roar.observe.folders import read_log_folders
 from roar.observe.trace import ConsoleLine, Ended, Event, EventKind, Process, Signature, Trace
 
 _MAGIC: Final = 0x474F4C2D52414F52
-_VERSION: Final = 2
+_VERSIONS: Final = (1, 2)  # in the first, the end of a process had no text
 _MODES: Final = ("none", "full", "seccomp", "preload")
 
 _HEADER: Final = struct.Struct("=QII QII QQQQ Ii Ii QQQQ")  # to filtered
@@ -124,7 +124,7 @@ def _read_header(data: mmap.mmap | bytes) -> _Header | None:
         return None
     (magic, version, chunk_size, _cookie, _options, _clock, first_ticks, first_ns, last_ticks, last_ns, mode, _pid,
      ended, wait_status, rss, user, system, _filtered) = _HEADER.unpack_from(data)  # fmt: skip
-    if magic != _MAGIC or version != _VERSION or chunk_size <= _CHUNK.size or mode >= len(_MODES):
+    if magic != _MAGIC or version not in _VERSIONS or chunk_size <= _CHUNK.size or mode >= len(_MODES):
         return None
     (next_chunk, _limit, _want, _quiet, _closed, _epoch, dropped, unreadable, _canary, died) = _SHARED.unpack_from(
         data, _SHARED_OFFSET
