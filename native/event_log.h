@@ -105,6 +105,11 @@ struct log_header {
  * supervisor be killed with it. */
 #define LOG_IN_FLIGHT_OFFSET 1024u
 
+/* And the most memory that processes say they have held, just before they end: the number of the process << 32 | KiB, in
+ * the slot of its number. Cheaper for the supervisor than to ask; whoever is not found here is asked for. */
+#define LOG_MEMORY_OFFSET 2048u
+#define LOG_MEMORY_SLOTS 128u
+
 struct log_chunk {
     uint32_t pid;
     uint32_t used; /* bytes reserved after this header; may run past the end, by writers that found it full */

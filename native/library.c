@@ -14,6 +14,7 @@
 #define MARGIN_CHUNKS 96u
 #define WAIT_NS 100000000 /* for room in the log, at a time */
 #define WAITS 20
+#define MEMORY_SMALL_KIB 65536u
 #define RECORD_LIMIT (LOG_CHUNK_SIZE - (uint32_t)sizeof(struct log_chunk))
 #define SPINS 200
 #define YIELDS 500 /* without a supervisor to fall back on, a lock's holder is given the processor */
@@ -591,16 +592,34 @@ static void record_end(int status)
     }
 }
 
-static void at_exit(int status, void *unused)
+/* The kernel's count goes on over exec: below what it was at the start, and not small, it may be another program's. */
+static void tell_memory(void)
 {
-    (void)unused;
-    record_end(status);
+    struct rusage use;
+    if (shut || library_log->quiet || PLAIN(__NR_getrusage, RUSAGE_SELF, &use, 0, 0, 0) != 0)
+        return;
+    uint64_t most = (uint64_t)use.ru_maxrss;
+    if (most >> 32 || (use.ru_maxrss <= library_state->memory_at_start && most >= MEMORY_SMALL_KIB))
+        return;
+    uint64_t pid = (uint64_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
+    uint64_t *slots = (uint64_t *)(void *)((char *)library_log + LOG_MEMORY_OFFSET);
+    __atomic_store_n(&slots[pid % LOG_MEMORY_SLOTS], pid << 32 | most, __ATOMIC_RELAXED);
 }
 
 void library_end(int status)
 {
-    if (library_log && (library_log->options & LOG_NO_FILTER))
+    if (!library_state)
+        return;
+    if (library_log->options & LOG_NO_FILTER)
         record_end(status);
+    else
+        tell_memory();
+}
+
+static void at_exit(int status, void *unused)
+{
+    (void)unused;
+    library_end(status);
 }
 
 /* Reads /proc/self/cmdline to `to`. Returns its length; *count: the arguments that fitted. */
@@ -697,9 +716,11 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
     if (!library_state)
         return;
     library_state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
-    if (library_log->options & LOG_NO_FILTER) {
+    if (on_exit)
+        on_exit(at_exit, NULL);
+    struct rusage use;
+    if (library_log->options & LOG_NO_FILTER)
         record_exec(variables);
-        if (on_exit)
-            on_exit(at_exit, NULL);
-    }
+    else if (PLAIN(__NR_getrusage, RUSAGE_SELF, &use, 0, 0, 0) == 0)
+        library_state->memory_at_start = use.ru_maxrss;
 }

@@ -38,6 +38,7 @@ struct library_state {
     uint32_t folder_lock;
     uint32_t own_epoch;       /* raised by the library's own chdir hooks */
     uint32_t current_folder;  /* index + 1 into working_folders, 0 while not known */
+    int64_t memory_at_start;   /* KiB: what the kernel counts from before exec; 0 in a fork */
     uint64_t seen[SEEN_SLOTS]; /* paths read before */
     struct working_folder working_folders[WORKING_FOLDERS];
     char folders[2][PATH_LIMIT]; /* of descriptors, while folder_lock is held */
@@ -65,7 +66,7 @@ int library_ready(void);
 /* From now on this process's calls are only passed on, and the supervisor records them. */
 void library_shut(void);
 
-/* The process is about to end. Records it where no supervisor does. */
+/* The process is about to end. Records it where no supervisor does, else tells the supervisor what it will ask. */
 void library_end(int status);
 
 /* Fills `name`, and takes the folder lock for a path relative to a descriptor. slot: 0, or 1 where the lock is held already, by the

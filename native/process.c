@@ -235,9 +235,14 @@ static uint64_t clock_us(uint32_t group, unsigned which)
     return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_nsec / 1000u;
 }
 
+/* Looking into /proc costs as much as all the rest of a process's end. */
 static uint64_t most_memory_kib(uint32_t group)
 {
     char path[32], text[2048];
+    uint64_t *slots = (uint64_t *)(void *)((char *)log_header + LOG_MEMORY_OFFSET);
+    uint64_t told = __atomic_exchange_n(&slots[group % LOG_MEMORY_SLOTS], 0, __ATOMIC_RELAXED);
+    if (told >> 32 == group)
+        return told & 0xffffffffu;
     snprintf(path, sizeof path, "/proc/%u/status", group);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
