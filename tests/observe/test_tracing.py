@@ -221,7 +221,8 @@ def test_ctrl_c_is_the_commands_business(mode, terminal, roar_command):
 @pytest.mark.parametrize("mode", MODES)
 def test_the_terminal_keeps_its_size_and_its_foreground_job(mode, terminal, roar_command, tmp_path):
     (tmp_path / "look").write_text(
-        "stty -a; tty; stty size; ps -o stat=,tty=,sid= -p $$ | sed 's/^[RS]/S/'; ps -o tpgid= -o pgid= -p $$ | awk '{print $1 == $2}'\n"
+        "stty -a; tty; stty size; ps -o stat=,tty=,sid= -p $$ | sed 's/^[RS]/S/'\n"
+        "ps -o tpgid= -o pgid= -p $$ | awk '{print $1 == $2}'\n"
     )
     terminal.type("stty rows 33 cols 77\n")
     terminal.expect("PROMPT> ")
