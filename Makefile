@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN     = $(VENV)/bin
 SOURCES = $(shell find native src -type f -not -path '*/__pycache__/*' -not -path '*/_native/*') CMakeLists.txt pyproject.toml
 
-.PHONY: help demo test test-trackers bench lint docs clean
+.PHONY: help demo test test-trackers bench lint audit docs clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -27,12 +27,21 @@ lint: $(VENV)/.test ## ruff and mypy
 	$(BIN)/ruff check src tests benchmarks examples tools
 	$(BIN)/mypy
 
+audit: $(VENV)/.test $(VENV)-audit/.made ## look for known vulnerabilities in what the server needs (ARGS=--must-ask: offline is an error)
+	$(BIN)/python tools/audit.py --pip-audit $(VENV)-audit/bin/pip-audit $(ARGS)
+
 docs: $(VENV)/.test ## write the generated pages of docs/ anew
 	for tool in tools/write_*.py; do $(BIN)/python $$tool || exit 1; done
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	@touch $@
+
+# By itself: it would bring forty packages of its own into the environment that it looks at.
+$(VENV)-audit/.made:
+	$(PYTHON) -m venv $(VENV)-audit
+	$(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
 	@touch $@
 
 # Installed, not editable: the hook of an editable install would be loaded by every command that is observed.
@@ -44,9 +53,10 @@ $(VENV)/.demo: $(VENV)/.roar examples/digits/requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r examples/digits/requirements.txt
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.demo $(wildcard tests/requirements*.txt) tools/install_test_needs.sh
+$(VENV)/.test: $(VENV)/.demo $(wildcard tests/requirements*.txt) tests/glaas/provider/package-lock.json \
+		tools/install_test_needs.sh
 	sh tools/install_test_needs.sh $(BIN)/python
 	@touch $@
 
 clean: ## remove what make made
-	rm -rf $(VENV) build examples/digits/work src/roar/_native
+	rm -rf $(VENV) $(VENV)-audit build examples/digits/work src/roar/_native

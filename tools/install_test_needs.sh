@@ -1,6 +1,6 @@
 #!/bin/sh
-# Install what the tests need: Debian's packages (as root, where they are missing) and Python's into the given interpreter's
-# environment. Usage: install_test_needs.sh PYTHON
+# Install what the tests need: Debian's packages (as root, where they are missing), Python's into the given interpreter's
+# environment, and beside them, in its folder node/, an OpenID provider. Usage: install_test_needs.sh PYTHON
 set -eu
 python=$1
 tests=$(dirname "$0")/../tests
@@ -9,6 +9,8 @@ missing=
 for package in $(sed 's/#.*//' "$tests/debian-packages.txt"); do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
 done
+# Node comes from Debian only where there is none: other builds of it do not go together with Debian's npm.
+command -v node >/dev/null && command -v npm >/dev/null || missing="$missing nodejs npm"
 if [ -n "$missing" ]; then
     if [ "$(id -u)" = 0 ]; then
         apt-get update -qq
@@ -47,3 +49,10 @@ done
 for list in "$tests"/requirements.txt "$tests"/requirements-server.txt; do
     "$python" -m pip install --quiet --disable-pip-version-check -r "$list"
 done
+
+node=$("$python" -c 'import sys; print(sys.prefix)')/node
+if command -v npm >/dev/null; then
+    mkdir -p "$node"
+    cp "$tests/glaas/provider/package.json" "$tests/glaas/provider/package-lock.json" "$node"
+    npm ci --prefix "$node" --silent --ignore-scripts --no-audit --no-fund
+fi

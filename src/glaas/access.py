@@ -59,11 +59,7 @@ def project_for_writing(connection: Connection, viewer: Viewer, *, name: str | N
     """
     project = models.project
     wanted = project.c.id == project_id if project_id is not None else project.c.name == (name or DEFAULT_PROJECT)
-    if not viewer.can_write:
-        if viewer.user_id is None:
-            raise ProblemError(401, "Registering needs an API token of this server.",
-                               headers={"WWW-Authenticate": "Bearer"})
-        raise ProblemError(403, "This token may only read.")
+    require_writer(viewer)
     row = connection.execute(select(project.c.id, project.c.visibility).where(
         and_(wanted, visible(viewer, project.c.id)))).first()
     if row is None:
@@ -74,6 +70,19 @@ def project_for_writing(connection: Connection, viewer: Viewer, *, name: str | N
             or _is_writer(connection, viewer, row.id)):
         raise ProblemError(403, "You may see this project but not write to it.")
     return int(row.id)
+
+
+def require_writer(viewer: Viewer) -> None:
+    """Refuse who may write nowhere.
+
+    Raises:
+        ProblemError: 401 for who does not say who they are, 403 for a token that may only read.
+    """
+    if not viewer.can_write:
+        if viewer.user_id is None:
+            raise ProblemError(401, "Registering needs an API token of this server.",
+                               headers={"WWW-Authenticate": "Bearer"})
+        raise ProblemError(403, "This token may only read.")
 
 
 def _is_writer(connection: Connection, viewer: Viewer, project_id: int) -> bool:

@@ -111,6 +111,13 @@ def set_active(connection: Connection, name: str, *, active: bool) -> None:
     note(connection, "user enabled" if active else "user disabled", name)
 
 
+def set_admin(connection: Connection, name: str, *, admin: bool) -> None:
+    """Let a user see and write everything, or no more than others."""
+    user_id = find_user_id(connection, name)
+    connection.execute(update(models.user).where(models.user.c.id == user_id), {"admin": admin})
+    note(connection, "user promoted" if admin else "user demoted", name)
+
+
 def find_user_id(connection: Connection, name: str) -> int:
     """The number of the user `name`.
 

@@ -14,10 +14,11 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from glaas import accounts, models
+from glaas import accounts, identities, models
 from glaas.access import create_project, set_member
 from glaas.db import open_engine, writing
 from glaas.schema import prepare_database, schema_versions
+from glaas.urls import issuer_flaw
 from roar.errors import NotFoundError, RoarError, UsageError
 
 VISIBILITIES = ("public", "internal", "private")
@@ -75,6 +76,20 @@ def _add_user_verbs(parser: argparse.ArgumentParser, database: argparse.Argument
         switch = verbs.add_parser(verb, parents=[database], help=f"{verb} a user and all their tokens")
         switch.add_argument("name")
         switch.set_defaults(call=_user_switch, active=active)
+    for verb, admin in (("promote", True), ("demote", False)):
+        switch = verbs.add_parser(verb, parents=[database], help=(
+            "let a user see and write everything" if admin else "let a user see and write what others may, no more"))
+        switch.add_argument("name")
+        switch.set_defaults(call=_user_rank, admin=admin)
+    link = verbs.add_parser("link", parents=[database], help="let someone sign in as a user by single sign-on")
+    link.add_argument("name")
+    link.add_argument("subject", help="what the provider calls the person (`sub`); a refused sign-in shows it")
+    link.add_argument("--issuer", default=os.environ.get("GLAAS_OIDC_ISSUER"), metavar="URL",
+                      help="of the provider (default: $GLAAS_OIDC_ISSUER)")
+    link.set_defaults(call=_user_link)
+    unlink = verbs.add_parser("unlink", parents=[database], help="let nobody sign in as a user by single sign-on")
+    unlink.add_argument("name")
+    unlink.set_defaults(call=_user_unlink)
     verbs.add_parser("list", parents=[database], help="all users").set_defaults(call=_user_list)
 
 
@@ -107,6 +122,32 @@ def _user_switch(arguments: argparse.Namespace) -> int:
     with _writing(arguments) as connection:
         accounts.set_active(connection, arguments.name, active=arguments.active)
     print(f"{arguments.name} {'may sign in again' if arguments.active else 'may do nothing any more'}.")
+    return 0
+
+
+def _user_rank(arguments: argparse.Namespace) -> int:
+    with _writing(arguments) as connection:
+        accounts.set_admin(connection, arguments.name, admin=arguments.admin)
+    print(f"{arguments.name} is {'an administrator' if arguments.admin else 'no administrator'}.")
+    return 0
+
+
+def _user_link(arguments: argparse.Namespace) -> int:
+    flaw = issuer_flaw(arguments.issuer) if arguments.issuer else "Which provider calls them that?"
+    if flaw is not None:
+        raise UsageError(flaw, hint="glaas user link NAME SUBJECT --issuer URL")
+    with _writing(arguments) as connection:
+        identities.link(connection, accounts.find_user_id(connection, arguments.name), arguments.issuer,
+                        arguments.subject)
+    print(f"{arguments.subject} of {arguments.issuer} signs in as {arguments.name}.")
+    return 0
+
+
+def _user_unlink(arguments: argparse.Namespace) -> int:
+    with _writing(arguments) as connection:
+        if not identities.unlink(connection, accounts.find_user_id(connection, arguments.name)):
+            raise NotFoundError(f"Nobody signs in as {arguments.name} by single sign-on.")
+    print(f"Nobody signs in as {arguments.name} by single sign-on any more.")
     return 0
 
 

@@ -26,7 +26,7 @@ from glaas.operation import router as operation_router
 from glaas.pages import rendering
 from glaas.pages.account import router as account_router
 from glaas.pages.routes import router as pages_router
-from glaas.settings import Settings
+from glaas.settings import Settings, SignOn
 from glaas.web import Gate, RateLimit
 from roar import __version__
 
@@ -47,7 +47,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = engine
     app.state.measures = Measures()
-    app.state.rate_limit = RateLimit(settings.writes_per_minute)
+    app.state.rate_limit = RateLimit(settings.writes_per_minute, "registrations")
+    app.state.sign_in_limit = RateLimit(settings.sign_ins_per_minute, "sign-ins")
+    app.state.provider = None
+    app.state.stopping = False
     app.include_router(api_router)
     app.include_router(exports_router)
     app.include_router(device_router)
@@ -55,6 +58,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(pages_router)
     if settings.accounts:
         app.include_router(account_router)
+        if settings.sign_on is not None:
+            _add_sign_on(app, settings.sign_on)
     app.mount("/static", StaticFiles(directory=rendering.STATIC), name="static")
     app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -67,6 +72,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(Gate, hosts=settings.hosts)
     app.add_middleware(Meter, measures=app.state.measures)
     return app
+
+
+def _add_sign_on(app: FastAPI, settings: SignOn) -> None:
+    from glaas.openid import Provider  # noqa: PLC0415  cryptography takes long to import, and few servers need it
+    from glaas.pages.sign_on import router  # noqa: PLC0415  as above
+
+    app.state.provider = Provider(settings)
+    app.include_router(router)
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
 from glaas import models
 from glaas.access import Viewer, visible
@@ -117,6 +117,14 @@ class Member:
     path: str
     digest: str
     size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberFolder:
+    """A folder inside a dataset; `path` ends in a slash, and `files` are in it and its folders."""
+
+    path: str
+    files: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -346,6 +354,20 @@ def recent_sessions(connection: Connection, viewer: Viewer, *, limit: int = 10) 
     return tuple(latest.values())[:limit]
 
 
+def registered_dags(connection: Connection, viewer: Viewer, *, session: str | None = None,
+                    before: tuple[str, str] | None = None, limit: int = 30) -> tuple[DagLine, ...]:
+    """DAGs, newest first; `before` is time and digest of the last one seen."""
+    dag = models.dag
+    query = _dag_lines(viewer).order_by(dag.c.registered_at.desc(), dag.c.digest.desc()).limit(limit)
+    if session is not None:
+        query = query.where(dag.c.session == bytes.fromhex(session))
+    if before is not None:
+        time, digest = before
+        query = query.where(dag.c.registered_at <= time, or_(
+            dag.c.registered_at < time, dag.c.digest < bytes.fromhex(digest)))
+    return tuple(_dag_line(row) for row in connection.execute(query))
+
+
 def session_dags(connection: Connection, viewer: Viewer, session: str) -> tuple[DagLine, ...]:
     """The DAGs of one session as it grew, newest first."""
     rows = connection.execute(_dag_lines(viewer).where(models.dag.c.session == bytes.fromhex(session))
@@ -372,30 +394,44 @@ def dag_job_lines(connection: Connection, viewer: Viewer, digest: str) -> tuple[
 # -------------------------------------------------------------------------------------------------- artifacts
 
 
-def _is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Some visible job used the artifact, itself or as a member of a dataset."""
+def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
+    """Some visible job used the artifact, or it is part of a dataset whose members the viewer may know."""
     use, job, members = models.file_use, models.job, models.dataset_member
     direct = exists().where(use.c.digest == digest, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
-    inside = exists().where(members.c.digest == digest, use.c.digest == members.c.dataset, use.c.job_id == job.c.id,
-                            visible(viewer, job.c.project_id))
+    inside = exists().where(members.c.digest == digest, members_are_seen(viewer, members.c.dataset))
     return direct | inside
 
 
+def members_are_seen(viewer: Viewer, dataset: ColumnElement[Any]) -> ColumnElement[bool]:
+    """A visible project told the members of the dataset. To know its digest, or to say one used it, opens none."""
+    told = models.dataset_project
+    return exists().where(told.c.dataset == dataset, visible(viewer, told.c.project_id))
+
+
 def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = 50) -> Artifact | None:
-    """The artifact `digest`, with the jobs around it that the viewer may see, newest first."""
+    """The artifact `digest`, with the jobs around it that the viewer may see, newest first.
+
+    What it is comes from those jobs too: what others say of the same digest, such as its size, is theirs.
+    """
     key = bytes.fromhex(digest)
-    table = models.artifact
-    row = connection.execute(select(table).where(table.c.digest == key, _is_seen(viewer, table.c.digest))).first()
-    if row is None:
+    use, members = models.file_use, models.dataset_member
+    facts = connection.execute(
+        select(use.c.kind, use.c.size, use.c.files).join(models.job)
+        .where(use.c.digest == key, visible(viewer, models.job.c.project_id))
+        .order_by(use.c.job_id.desc()).limit(MEMBERS_TRIED)).all()
+    wholes = connection.execute(select(members.c.dataset, members.c.size).where(
+        members.c.digest == key, members_are_seen(viewer, members.c.dataset)).limit(limit)).all()
+    if not facts and not wholes:
         return None
-    uses = [use for role in (Role.OUTPUT, Role.PAYLOAD) for use in artifact_uses(connection, viewer, key, role, limit)]
+    first = facts[0] if facts else None
+    size = next((row.size for row in [*facts, *wholes] if row.size is not None), None)
+    uses = [each for role in (Role.OUTPUT, Role.PAYLOAD)
+            for each in artifact_uses(connection, viewer, key, role, limit)]
     used = artifact_uses(connection, viewer, key, Role.INPUT, limit)
-    members = models.dataset_member
-    datasets = connection.execute(select(members.c.dataset).where(
-        members.c.digest == key, _is_seen(viewer, members.c.dataset)).distinct().limit(limit)).scalars()
-    return Artifact(digest=digest, kind=Kind(row.kind), size=row.size, files=row.files,
-                    names=tuple(dict.fromkeys(use.path for use in [*uses, *used])),
-                    produced_by=tuple(uses), used_by=used, datasets=tuple(d.hex() for d in datasets))
+    return Artifact(digest=digest, kind=Kind(first.kind) if first else Kind.FILE, size=size,
+                    files=first.files if first else None,
+                    names=tuple(dict.fromkeys(each.path for each in [*uses, *used])), produced_by=tuple(uses),
+                    used_by=used, datasets=tuple(dict.fromkeys(row.dataset.hex() for row in wholes)))
 
 
 def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: Role, limit: int
@@ -411,18 +447,112 @@ def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: R
                  for row in rows)
 
 
-def dataset_members(connection: Connection, digest: str, *, after: int = -1, within: str = "", limit: int = PAGE
-                    ) -> tuple[Member, ...]:
-    """Members of a dataset that the caller has checked is visible, by path, behind position `after`.
+def dataset_members(connection: Connection, viewer: Viewer, digest: str, *, after: int = -1, folder: str = "",
+                    within: str = "", limit: int = PAGE) -> tuple[Member, ...]:
+    """Members of a dataset that the viewer may know, by path, behind position `after`, in folders of `folder` too.
 
-    `within` keeps the members whose path holds that text.
+    `within` keeps the members whose path holds that text, in whatever case.
     """
     table = models.dataset_member
-    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.position > after)
+    wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.position > after,
+                  members_are_seen(viewer, table.c.dataset))
+    if folder:
+        start, end = _Members(connection, bytes.fromhex(digest)).range_of(folder)
+        wanted = and_(wanted, table.c.position >= start, table.c.position < end)
     if within:
-        wanted = and_(wanted, table.c.path.contains(within, autoescape=True))
+        wanted = and_(wanted, table.c.path.icontains(within, autoescape=True))
     rows = connection.execute(select(table).where(wanted).order_by(table.c.position).limit(limit))
-    return tuple(Member(position=row.position, path=row.path, digest=row.digest.hex(), size=row.size) for row in rows)
+    return tuple(_member(row) for row in rows)
+
+
+def _member(row: Row[Any]) -> Member:
+    return Member(position=row.position, path=row.path, digest=row.digest.hex(), size=row.size)
+
+
+def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: str = "", *, start: int | None = None,
+                   limit: int = PAGE) -> tuple[tuple[MemberFolder | Member, ...], int | None]:
+    """What lies directly in `folder` (`a/b/`; empty for the top) of a dataset, by path, and where to go on.
+
+    Args:
+        connection: to read with.
+        viewer: who may know no members; then there are none.
+        digest: of the dataset.
+        folder: ends in a slash, or is empty.
+        start: the position to go on at, which a former answer gave.
+        limit: how many entries at most.
+    """
+    key = bytes.fromhex(digest)
+    told = connection.execute(select(models.dataset_project.c.dataset).where(
+        models.dataset_project.c.dataset == key, members_are_seen(viewer, models.dataset_project.c.dataset))).first()
+    if told is None:
+        return (), None
+    members = _Members(connection, key)
+    first, end = members.range_of(folder)
+    position = first if start is None else max(first, start)
+    entries: list[MemberFolder | Member] = []
+    while position < end and len(entries) < limit:
+        row = members.at(position)
+        name, slash, _ = row.path[len(folder):].partition("/")
+        if not slash:
+            entries.append(_member(row))
+            position += 1
+            continue
+        behind = members.behind(f"{folder}{name}/", position, end)
+        entries.append(MemberFolder(path=f"{folder}{name}/", files=behind - position))
+        position = behind
+    return tuple(entries), position if position < end else None
+
+
+class _Members:
+    """The members of one dataset by position. They are sorted by path, so those of a folder lie side by side.
+
+    Where a folder begins and ends is found by halving, so that a folder of a million files costs twenty look-ups.
+    Paths are compared here, by code point as `ingest` sorted them, for databases compare by other rules.
+    """
+
+    def __init__(self, connection: Connection, dataset: bytes) -> None:
+        self._connection = connection
+        table = models.dataset_member
+        self._query = select(table).where(table.c.dataset == dataset)
+        last = connection.execute(select(func.max(table.c.position)).where(table.c.dataset == dataset)).scalar()
+        self._count = 0 if last is None else int(last) + 1
+        self._known: dict[int, Row[Any]] = {}
+
+    def at(self, position: int) -> Row[Any]:
+        """The member at `position`; a hundred at once are read where one after the other is asked for."""
+        if position not in self._known:
+            column = models.dataset_member.c.position
+            ahead = PAGE if position - 1 in self._known or position == 0 else 1
+            for row in self._connection.execute(self._query.where(column >= position, column < position + ahead)):
+                self._known[row.position] = row
+        return self._known[position]
+
+    def range_of(self, folder: str) -> tuple[int, int]:
+        """Positions of the first member in `folder`, and behind the last."""
+        if not folder:
+            return 0, self._count
+        low, high = 0, self._count
+        while low < high:
+            middle = (low + high) // 2
+            if self.at(middle).path < folder:
+                low = middle + 1
+            else:
+                high = middle
+        return low, self.behind(folder, low, self._count)
+
+    def behind(self, folder: str, low: int, high: int) -> int:
+        """The first position from `low` on whose member is not in `folder`; all of its members lie before `high`."""
+        step = 1
+        while low + step < high and self.at(low + step).path.startswith(folder):  # most folders are small
+            low, step = low + step, step * 2
+        high = min(high, low + step)
+        while low < high:
+            middle = (low + high) // 2
+            if self.at(middle).path.startswith(folder):
+                low = middle + 1
+            else:
+                high = middle
+        return low
 
 
 # ----------------------------------------------------------------------------------------------- tracker runs

@@ -6,7 +6,7 @@ The result is plain numbers and texts; a template writes the SVG, so that every 
 import itertools
 import shlex
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import igraph  # type: ignore[import-untyped]
 
@@ -28,6 +28,11 @@ FEW_GROUPS = 60
 ROUNDS = 24
 SWEEPS = 14
 BEND_GAP = 12
+MOST_JOBS = 3000
+MOST_LINES = 20_000
+MANY_BENDS = 3000
+MOST_BENDS = 20_000
+NEAR = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class Box:
     """A job, an artifact, or several artifacts that come from and go to the same jobs.
 
     Attributes:
-        css: `job`, `artifact`, `dataset` or `files`, and for a job its state.
+        css: `job`, `artifact`, `dataset` or `files`, for a job its state, and `again` for what is drawn elsewhere too.
         text, detail: two lines inside the box.
         title: everything, shown on hover and read aloud.
         href: where a click leads; None for several artifacts.
@@ -60,13 +65,24 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drawing:
-    """What a template needs to write the SVG. Sizes in pixels."""
+    """What a template needs to write the SVG. Sizes in pixels.
+
+    Attributes:
+        hidden_reruns: earlier runs of a step, folded into the last one.
+        hidden_jobs: earlier jobs of a session with more than can be drawn.
+    """
 
     width: float
     height: float
     boxes: tuple[Box, ...]
     lines: tuple[Line, ...]
     hidden_reruns: int
+    hidden_jobs: int
+
+    @property
+    def repeats(self) -> bool:
+        """Whether some box is drawn more than once."""
+        return any(box.css.endswith(" again") for box in self.boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +103,27 @@ class _Group:
 
 
 def draw(graph: Graph, *, fold_reruns: bool = True, root: bytes | None = None) -> Drawing:
-    """Lay `graph` out. `root` is an artifact that stays a box of its own, marked."""
+    """Lay `graph` out. `root` is an artifact that stays a box of its own, marked.
+
+    Of a graph that no browser could show the last jobs are drawn.
+    """
     jobs, runs_of = _latest_runs(graph.jobs) if fold_reruns else (list(graph.jobs), {})
+    drawn = jobs[-MOST_JOBS:]
+    boxes, links = _boxes_and_links(graph, drawn, runs_of, root)
+    while len(links) > MOST_LINES and len(drawn) > 1:
+        drawn = drawn[len(drawn) // 2:]
+        boxes, links = _boxes_and_links(graph, drawn, runs_of, root)
+    hidden_reruns, hidden_jobs = len(graph.jobs) - len(jobs), len(jobs) - len(drawn)
+    layers = _layers(len(boxes), links)
+    if _bends(links, layers) > MANY_BENDS:
+        _repeat_far_artifacts(boxes, links, layers)
+        layers = _layers(len(boxes), links)
+    return _lay_out(boxes, links, layers, hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)
+
+
+def _boxes_and_links(graph: Graph, jobs: list[JobLine], runs_of: dict[int, int], root: bytes | None
+                     ) -> tuple[list[Box], list[tuple[int, int]]]:
+    """The boxes of `jobs` and of what they read and wrote, and which leads to which."""
     boxes: list[Box] = [_job_box(job, runs_of.get(job.key, 1)) for job in jobs]
     place = {job.key: index for index, job in enumerate(jobs)}
     links: list[tuple[int, int]] = []
@@ -100,7 +135,29 @@ def draw(graph: Graph, *, fold_reruns: bool = True, root: bytes | None = None) -
             boxes.append(_artifact_box([graph.artifacts[digest] for digest in shown], root))
             links += [(place[maker], node) for maker in group.makers]
             links += [(node, place[user]) for user in group.users]
-    return _lay_out(boxes, links, len(graph.jobs) - len(jobs))
+    return boxes, links
+
+
+def _bends(links: list[tuple[int, int]], layers: list[int]) -> int:
+    """How often all lines together cross a column."""
+    return sum(max(0, layers[target] - layers[source] - 1) for source, target in links)
+
+
+def _repeat_far_artifacts(boxes: list[Box], links: list[tuple[int, int]], layers: list[int]) -> None:
+    """Draw an artifact again near those who read it far from where it was made; `boxes` and `links` are changed.
+
+    Else one file that every step of a long chain reads draws a line from the first step to each of the others.
+    """
+    copies: dict[tuple[int, int], int] = {}
+    for index, (source, target) in enumerate(links):
+        stretch = (layers[target] - layers[source] - 1) // NEAR
+        if stretch <= 0 or boxes[source].css.startswith("job"):
+            continue
+        copy = copies.get((source, stretch))
+        if copy is None:
+            copy = copies[source, stretch] = len(boxes)
+            boxes.append(replace(boxes[source], css=f"{boxes[source].css} again"))
+        links[index] = (copy, target)
 
 
 def _latest_runs(jobs: tuple[JobLine, ...]) -> tuple[list[JobLine], dict[int, int]]:
@@ -199,11 +256,12 @@ def _cut(text: str, length: int) -> str:
 # ----------------------------------------------------------------------------------------------------- layout
 
 
-def _lay_out(boxes: list[Box], links: list[tuple[int, int]], hidden_reruns: int) -> Drawing:
+def _lay_out(boxes: list[Box], links: list[tuple[int, int]], layers: list[int], *, hidden_reruns: int,
+             hidden_jobs: int) -> Drawing:
     if not boxes:
-        return Drawing(width=0, height=0, boxes=(), lines=(), hidden_reruns=hidden_reruns)
-    layers = _layers(len(boxes), links)
-    whole = igraph.Graph(n=len(boxes), edges=links, directed=True)
+        return Drawing(width=0, height=0, boxes=(), lines=(), hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)
+    bent, straight = _longest_apart(links, layers)
+    whole = igraph.Graph(n=len(boxes), edges=bent, directed=True)
     xs, ys = [0.0] * len(boxes), [0.0] * len(boxes)
     lines: list[Line] = []
     top = float(MARGIN)
@@ -215,10 +273,24 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], hidden_reruns: int)
                 xs[node], ys[node] = x, y - low + top
         lines += [Line(path=_curve([(x, y - low + top) for x, y in route])) for route in routes]
         top += max(y for _, y in points.values()) - low + BOX_HEIGHT + 2 * ROW_GAP
-    placed = tuple(Box(css=b.css, text=b.text, detail=b.detail, title=b.title, href=b.href, x=round(x, 1),
-                       y=round(y, 1)) for b, x, y in zip(boxes, xs, ys, strict=True))
+    lines += [Line(path=_curve(_route([(xs[node], ys[node]) for node in link]))) for link in straight]
+    placed = tuple(replace(box, x=round(x, 1), y=round(y, 1)) for box, x, y in zip(boxes, xs, ys, strict=True))
     return Drawing(width=round(max(xs) + BOX_WIDTH + MARGIN), height=round(top - 2 * ROW_GAP + MARGIN), boxes=placed,
-                   lines=tuple(lines), hidden_reruns=hidden_reruns)
+                   lines=tuple(lines), hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)
+
+
+def _longest_apart(links: list[tuple[int, int]], layers: list[int]
+                   ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+    """The links whose lines find a way around boxes, and the longest ones, where that would take too long for all."""
+    if _bends(links, layers) <= MOST_BENDS:
+        return links, []
+    room = MOST_BENDS
+    bent: list[tuple[int, int]] = []
+    straight: list[tuple[int, int]] = []
+    for link in sorted(links, key=lambda link: layers[link[1]] - layers[link[0]]):
+        room -= max(0, layers[link[1]] - layers[link[0]] - 1)
+        (bent if room >= 0 else straight).append(link)
+    return bent, straight
 
 
 def _layers(count: int, links: list[tuple[int, int]]) -> list[int]:

@@ -13,7 +13,7 @@ from glaas.errors import ProblemError
 from glaas.ingest import register
 from glaas.schema import prepare_database
 from glaas.settings import Settings
-from glaas.web import LOOPBACK_NAMES
+from glaas.urls import LOOPBACK_NAMES
 
 Feed = Callable[[threading.Event], Iterator[bytes]]
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from glaas import models
 from glaas.access import Viewer, project_for_writing
+from glaas.catalog import is_seen
 from glaas.db import insert_new, insert_rows, lock, refresh_statistics, writing
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role
@@ -292,8 +293,8 @@ def _write(connection: Connection, registration: Registration, shape: dict[str, 
     answer = Registered(dag=digest.hex(), jobs=tuple(job.uid for job in registration.jobs), created=True)
     if connection.execute(select(models.dag.c.digest).where(models.dag.c.digest == digest)).first() is not None:
         return Registered(dag=answer.dag, jobs=answer.jobs, created=False)
-    _write_artifacts(connection, registration)
-    _write_datasets(connection, registration.datasets)
+    _write_artifacts(connection, registration, viewer)
+    _write_datasets(connection, registration.datasets, project_id)
     ids = _write_jobs(connection, registration, shape["jobs"], session, project_id)
     connection.execute(insert(models.dag), {
         "digest": digest, "session": session, "body": body_digest, "client": registration.client[:200],
@@ -320,7 +321,7 @@ def _chunks(values: list[bytes]) -> Iterator[list[bytes]]:
         yield values[start:start + CHUNK]
 
 
-def _write_artifacts(connection: Connection, registration: Registration) -> None:
+def _write_artifacts(connection: Connection, registration: Registration, viewer: Viewer) -> None:
     rows: dict[bytes, dict[str, Any]] = {}
     for dataset in registration.datasets:
         for member in dataset.members:
@@ -331,16 +332,27 @@ def _write_artifacts(connection: Connection, registration: Registration) -> None
             key = bytes.fromhex(use.digest)
             rows[key] = {"digest": key, "kind": str(use.kind), "size": use.size, "files": use.files}
     table = models.artifact
+    other_size = []
     for chunk in _chunks(sorted(rows)):
         for known in connection.execute(select(table.c.digest, table.c.size).where(table.c.digest.in_(chunk))):
             new = rows.pop(known.digest)
             if None not in (known.size, new["size"]) and known.size != new["size"]:
-                raise ProblemError(422, f"Artifact {known.digest.hex()} is registered with another size.")
+                other_size.append(known.digest)
+    # Who may not see the artifact must not learn from a refusal that it is there.
+    for chunk in _chunks(other_size):
+        seen = connection.execute(select(table.c.digest).where(
+            table.c.digest.in_(chunk), is_seen(viewer, table.c.digest)).limit(1)).scalar()
+        if seen is not None:
+            raise ProblemError(422, f"Artifact {seen.hex()} is registered with another size.")
     insert_rows(connection, table, [rows[key] for key in sorted(rows)], keep_existing=True)
 
 
-def _write_datasets(connection: Connection, datasets: tuple[Dataset, ...]) -> None:
+def _write_datasets(connection: Connection, datasets: tuple[Dataset, ...], project_id: int) -> None:
     members = models.dataset_member
+    insert_rows(connection, models.dataset_project, [
+        {"dataset": key, "project_id": project_id}
+        for key in sorted({bytes.fromhex(dataset.digest) for dataset in datasets if dataset.members})
+    ], keep_existing=True)
     for dataset in sorted(datasets, key=lambda d: d.digest):
         key = bytes.fromhex(dataset.digest)
         if connection.execute(select(members.c.position).where(members.c.dataset == key).limit(1)).first() is None:

@@ -157,6 +157,13 @@ dataset_member = Table(
     Index(None, "digest", "dataset"),
 )
 
+dataset_project = Table(
+    "dataset_project", metadata,
+    Column("dataset", DIGEST, primary_key=True),
+    Column("project_id", ForeignKey("project.id"), primary_key=True),
+    comment="projects where the members of a dataset were told; who sees none of them knows its digest at most",
+)
+
 tracker_run = Table(
     "tracker_run", metadata,
     Column("id", SERIAL, primary_key=True),
@@ -235,6 +242,34 @@ device_login = Table(
     Column("user_code", String(20), nullable=False, unique=True),
     Column("user_id", ForeignKey("user_account.id"), nullable=True),
     Column("expires_at", String(27), nullable=False),
+)
+
+identity = Table(
+    "identity", metadata,
+    Column("issuer", BYTEWISE, primary_key=True, comment="of the OpenID provider"),
+    Column("subject", BYTEWISE, primary_key=True, comment="what the provider calls the person, for ever"),
+    Column("user_id", ForeignKey("user_account.id"), nullable=False, index=True),
+    Column("linked_at", String(27), nullable=False),
+)
+
+sign_on_attempt = Table(
+    "sign_on_attempt", metadata,
+    Column("state", DIGEST, primary_key=True, comment="digest of what went to the provider and comes back"),
+    Column("browser", DIGEST, nullable=False, comment="digest of what the browser keeps in a cookie"),
+    Column("target", Text, nullable=False, comment="the page to show afterwards"),
+    Column("user_id", ForeignKey("user_account.id"), nullable=True, comment="who wants to be linked; null to sign in"),
+    Column("expires_at", String(27), nullable=False, index=True),
+)
+
+upload_part = Table(
+    "upload_part", metadata,
+    Column("owner", SERIAL, primary_key=True, autoincrement=False,
+           comment="the user who sends it; 0 without accounts"),
+    Column("digest", DIGEST, primary_key=True, comment="of the whole upload"),
+    Column("position", BigInteger, primary_key=True, autoincrement=False, comment="of its first byte in the upload"),
+    Column("size", Integer, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("expires_at", String(27), nullable=False, index=True),
 )
 
 audit = Table(

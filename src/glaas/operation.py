@@ -6,6 +6,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import select
@@ -84,9 +85,10 @@ class Meter:
             route = getattr(scope.get("route"), "path", None) or "other"
             self.measures.add(method, route, status, seconds)
             if access_log.isEnabledFor(logging.INFO):
-                access_log.info(json.dumps({
+                viewer = scope.get("state", {}).get("viewer")
+                access_log.info("request", extra={"fields": {
                     "method": method, "path": scope["path"], "status": status, "ms": round(seconds * 1000, 1),
-                    "address": (scope.get("client") or [None])[0]}))
+                    "address": (scope.get("client") or [None])[0], "user": viewer and viewer.name}})
 
 
 @router.get("/healthz")
@@ -97,7 +99,9 @@ def health() -> Response:
 
 @router.get("/readyz")
 def ready(request: Request) -> Response:
-    """The process answers, and reaches its database with the right tables in it."""
+    """The process answers, is not about to stop, and reaches its database with the right tables in it."""
+    if request.app.state.stopping:
+        return JSONResponse({"process": "is stopping"}, 503)
     try:
         with engine_of(request).connect() as connection:
             connection.execute(select(models.project.c.id).limit(1))
@@ -115,10 +119,23 @@ def metrics(request: Request) -> Response:
     return PlainTextResponse(measures.text(), media_type="text/plain; version=0.0.4")
 
 
-def set_up_access_log() -> None:
-    """One line of JSON for each request on stderr."""
+class JsonLines(logging.Formatter):
+    """Each message as one line of JSON, its traceback included, so that nothing that collects logs splits it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        line = {"time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+                "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        line |= getattr(record, "fields", {})
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def set_up_logs() -> None:
+    """Everything that is logged goes to stderr as lines of JSON, and with it a line for each request."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    access_log.addHandler(handler)
+    handler.setFormatter(JsonLines())
+    logging.getLogger().addHandler(handler)
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     access_log.setLevel(logging.INFO)
-    access_log.propagate = False

@@ -101,18 +101,20 @@ def _lineage(connection: Connection, viewer: Viewer, subject: Subject, lines: Se
     digests = {use.digest for job in jobs for use in (*job.inputs, *job.outputs)
                if use.kind is Kind.DATASET and use.digest is not None}
     return make_lineage(subject, stored[-1].session if stored else "", jobs,
-                        _datasets(connection, sorted(digests), keys, members=members),
+                        _datasets(connection, viewer, sorted(digests), keys, members=members),
                         _payloads(connection, jobs, keys), members=members)
 
 
-def _datasets(connection: Connection, digests: list[str], keys: list[int], *, members: bool) -> Iterator[Dataset]:
-    """The datasets with all members, or with those that these jobs used by themselves."""
+def _datasets(connection: Connection, viewer: Viewer, digests: list[str], keys: list[int], *, members: bool
+              ) -> Iterator[Dataset]:
+    """The datasets with all members that the viewer may know, or with those that these jobs used by themselves."""
     table, use = models.dataset_member, models.file_use
     wanted = [bytes.fromhex(digest) for digest in digests]
-    query = select(table.c.dataset, table.c.path, table.c.digest, table.c.size).order_by(
+    known = catalog.members_are_seen(viewer, table.c.dataset)
+    query = select(table.c.dataset, table.c.path, table.c.digest, table.c.size).where(known).order_by(
         table.c.dataset, table.c.position)
     if members:
-        count = sum(connection.execute(select(func.count()).where(table.c.dataset.in_(part))).scalar_one()
+        count = sum(connection.execute(select(func.count()).where(table.c.dataset.in_(part), known)).scalar_one()
                     for part in _parts(wanted))
         if count > MOST_MEMBERS:
             raise ProblemError(422, f"Its datasets have {count} files, more than the {MOST_MEMBERS} that one export"

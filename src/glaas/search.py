@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from glaas import models
 from glaas.access import Viewer, visible
-from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, read_tracker_run_lines
+from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, members_are_seen, read_tracker_run_lines
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from roar.wire import Kind
@@ -148,10 +148,9 @@ def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, li
 
 def _members_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
     """Files that were only ever seen as members of a dataset."""
-    member, use, job = models.dataset_member, models.file_use, models.job
-    seen = exists().where(use.c.digest == member.c.dataset, use.c.job_id == job.c.id,
-                          visible(viewer, job.c.project_id))
-    query = select(member).where(_hex_range(member.c.digest, prefix, 64), seen).limit(limit)
+    member = models.dataset_member
+    query = select(member).where(_hex_range(member.c.digest, prefix, 64),
+                                 members_are_seen(viewer, member.c.dataset)).limit(limit)
     for row in connection.execute(query):
         yield ArtifactHit(digest=row.digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
 

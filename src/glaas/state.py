@@ -32,6 +32,11 @@ def engine_of(request: Request) -> Engine:
     return engine
 
 
+def base_url(request: Request) -> str:
+    """Where people reach this server, without a slash at the end."""
+    return str(settings_of(request).public_url or request.base_url).rstrip("/")
+
+
 def viewer_of(request: Request) -> Viewer:
     """Who asks: by API token, else by the cookie of a browser session, else anyone.
 
@@ -64,6 +69,20 @@ def _viewer_by_cookie(request: Request) -> Viewer | None:
     require_same_origin(request)
     with engine_of(request).connect() as connection:
         return accounts.viewer_by_session(connection, secret)
+
+
+def address_of(request: Request) -> str | None:
+    """Where a request comes from, for the audit log."""
+    return request.client.host if request.client else None
+
+
+def limit_sign_ins(request: Request) -> None:
+    """Count a sign-in.
+
+    Raises:
+        ProblemError: 429 where one address begins too many.
+    """
+    request.app.state.sign_in_limit.check(address_of(request) or "")
 
 
 def cookie_name(settings: Settings) -> str:

@@ -3,6 +3,7 @@
 import re
 from urllib.parse import SplitResult, unquote, urlsplit
 
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 LONGEST_URL = 4000
 LONGEST_KEY = 600  # an index entry of PostgreSQL has room for 2,700 bytes
 _UNSAFE = re.compile(r"[\x00-\x20\x7f-\x9f\\<>\"`]|\s")
@@ -29,6 +30,20 @@ def split_web_url(url: str) -> SplitResult | None:
 def is_web_url(url: str) -> bool:
     """Whether `url` may become a link."""
     return split_web_url(url) is not None
+
+
+def is_https_or_local(url: object) -> bool:
+    """Whether `url` is an https URL, or an http one on this machine."""
+    parts = split_web_url(url) if isinstance(url, str) else None
+    return parts is not None and (parts.scheme == "https" or parts.hostname in LOOPBACK_NAMES)
+
+
+def issuer_flaw(issuer: str) -> str | None:
+    """What is wrong with the identifier of an OpenID issuer, as a sentence; None for a good one."""
+    parts = split_web_url(issuer)
+    if parts is None or not is_https_or_local(issuer):
+        return "An issuer is an https URL (http only on loopback)."
+    return "An issuer's URL has no query and no fragment." if parts.query or parts.fragment else None
 
 
 def url_key(url: str) -> str | None:

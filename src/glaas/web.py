@@ -1,11 +1,13 @@
 """What every request passes through: allowed hosts, headers that keep a browser in bounds, limits on bodies."""
 
 import math
+import threading
 import time
 import zlib
 from collections import deque
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect, Request
@@ -27,7 +29,6 @@ SECURITY_HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 MOST_SENDERS = 10_000
-LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1", "testserver"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +85,14 @@ class RateLimit:
 
     Args:
         per_minute: how often; 0 for any number.
+        noun: what is counted, in the plural.
     """
 
-    def __init__(self, per_minute: int) -> None:
+    def __init__(self, per_minute: int, noun: str) -> None:
         self._per_minute = per_minute
+        self._noun = noun
         self._times: dict[str, deque[float]] = {}
+        self._lock = threading.Lock()
 
     def check(self, who: str) -> None:
         """Count one.
@@ -96,15 +100,17 @@ class RateLimit:
         Raises:
             ProblemError: 429 where it is one too many.
         """
-        if not self._per_minute:
-            return
-        now = time.monotonic()
+        if self._per_minute:
+            with self._lock:
+                self._count(who, time.monotonic())
+
+    def _count(self, who: str, now: float) -> None:
         times = self._times.setdefault(who, deque())
         while times and times[0] < now - 60:
             times.popleft()
         if len(times) >= self._per_minute:
             wait_s = math.ceil(times[0] + 60 - now)
-            raise ProblemError(429, f"Only {self._per_minute} registrations a minute are taken from one sender.",
+            raise ProblemError(429, f"Only {self._per_minute} {self._noun} a minute are taken from one sender.",
                                headers={"Retry-After": str(wait_s)})
         times.append(now)
         if len(self._times) > MOST_SENDERS:
@@ -117,13 +123,35 @@ async def read_body(request: Request, limit: int) -> bytes:
     Raises:
         ProblemError: 413 above `limit` bytes, 415 for other content, 400 for a broken encoding.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json":
-        raise ProblemError(415, "Send the registration as application/json.")
+    require_media_type(request, "application/json")
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
         raise ProblemError(415, "The content encoding is gzip or none.", headers={"Accept-Encoding": "gzip"})
-    decoder = zlib.decompressobj(wbits=31) if encoding == "gzip" else None
+    return await _read(request, limit, zlib.decompressobj(wbits=31) if encoding == "gzip" else None)
+
+
+async def read_part(request: Request, limit: int) -> bytes:
+    """The body of a request that is taken as it is.
+
+    Raises:
+        ProblemError: 413 above `limit` bytes, 415 for other content than bytes.
+    """
+    require_media_type(request, "application/octet-stream")
+    return await _read(request, limit, None)
+
+
+def require_media_type(request: Request, wanted: str) -> None:
+    """Refuse other content. No form of another site can send what is wanted here.
+
+    Raises:
+        ProblemError: 415.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != wanted:
+        raise ProblemError(415, f"Send this as {wanted}.")
+
+
+async def _read(request: Request, limit: int, decoder: Any) -> bytes:
     parts: list[bytes] = []
     size = 0
     try:

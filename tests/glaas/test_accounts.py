@@ -94,6 +94,7 @@ def everything(dag):
            *(f"{what}/export/{name}" for name in ("cyclonedx", "openlineage", "prov", "ro-crate")
              for what in (f"sessions/{dag}", f"jobs/{uid(77)}", f"artifacts/{secret}", f"artifacts/{shared}",
                           f"artifacts/{folder}", f"artifacts/{digest('hush member')}", f"jobs/{uid(1)}")),
+           "sessions", f"sessions?session={SECRET_SESSION}", f"artifacts/{folder}/members?folder=",
            f"artifacts/{secret}", f"artifacts/{shared}", f"artifacts/{folder}", f"artifacts/{folder}/members",
            f"artifacts/{digest('hush member')}", f"artifacts/{shared}/lineage?depth=9",
            f"artifacts/{secret}/lineage", "tracker-runs", "tracker-runs?project=hush",
@@ -101,6 +102,7 @@ def everything(dag):
     queries = ["hush", "hush.py", "hush=hush", uid(77)[:20], secret[:12], "hush.bin", "shared.csv", "hush0run",
                "https://wandb.ai/x/hush/runs/hush0run", dag[:12], "numpy", "7e7e7e7e", digest("hush member")[:12]]
     pages = ["/", "/tracker-runs", "/tracker-runs?project=x", f"/jobs/{uid(77)}", f"/jobs/{uid(77)}/inputs",
+             f"/artifacts/{folder}?folder=hush", f"/artifacts/{folder}?within=hush",
              f"/dag/{dag}", f"/artifacts/{secret}", f"/artifacts/{shared}", f"/artifacts/{folder}", f"/jobs/{uid(1)}",
              f"/compare?a={uid(77)}&b={uid(1)}"]
     return ([f"/api/v1/{path}" for path in api] + pages + [f"/search?q={q}" for q in queries]
@@ -172,6 +174,48 @@ def test_a_session_stays_in_its_project(filled):
     assert filled.get(f"/api/v1/jobs/{uid(78)}", "alice").json()["project"] == "hush"
 
 
+def claim(**more):
+    """A session of bob's own that names digests of what only alice has."""
+    taken = job(50, inputs=(dataclasses.replace(use("mine"), **more),))
+    return dataclasses.replace(digits(), session="b0" * 16, jobs=(taken,), datasets=(), payloads=())
+
+
+def test_the_digest_of_a_dataset_opens_none_of_its_members(filled):
+    """Bob was sent a link to a private dataset. He says that he used it, and sees his own words only."""
+    folder = private_registration().datasets[0].digest
+    assert filled.post(claim(digest=folder, size=7, kind="dataset", files=9), "bob", "open").status_code == 201
+    mine = filled.get(f"/api/v1/artifacts/{folder}", "bob").json()
+    assert (mine["size"], mine["files"], mine["names"]) == (7, 9, ["mine"])
+    assert filled.get(f"/api/v1/artifacts/{folder}/members", "bob").json()["members"] == []
+    exports = [f"/api/v1/jobs/{uid(50)}/export/{name}?members=true"
+               for name in ("cyclonedx", "openlineage", "prov", "ro-crate")]
+    for path in [*everything(filled.dag), *exports]:
+        text = without_echo(path, filled.get(path, "bob").text).replace(folder, "")
+        assert [mark for mark in MARKS if mark in text] == [], path
+    assert len(filled.get(f"/api/v1/artifacts/{folder}/members", "alice").json()["members"]) == 2
+
+
+def test_who_knows_the_members_of_a_dataset_sees_them(filled):
+    folder = private_registration().datasets[0]
+    told = dataclasses.replace(claim(digest=folder.digest, size=1239, kind="dataset", files=2), datasets=(folder,))
+    assert filled.post(told, "bob", "open").status_code == 201
+    assert len(filled.get(f"/api/v1/artifacts/{folder.digest}/members").json()["members"]) == 2
+
+
+@pytest.mark.parametrize("size", [1, 1234, None])
+def test_a_refusal_does_not_tell_that_some_content_is_there(filled, size):
+    """Bob guesses what a private file holds, and says its digest with any size: he is answered as if it were new."""
+    guess = digest("hush.bin")
+    assert filled.post(claim(digest=guess, size=size), "bob", "open").status_code == 201
+    assert filled.get(f"/api/v1/artifacts/{guess}", "bob").json()["size"] == size
+    assert filled.get(f"/api/v1/artifacts/{guess}").json()["size"] == size
+    again = dataclasses.replace(private_registration(), client="roar 2", jobs=(
+        *private_registration().jobs, job(79, inputs=(use("hush.bin"),))))
+    answer = filled.post(again, "alice")
+    assert answer.status_code == 201, answer.text
+    assert filled.get(f"/api/v1/jobs/{uid(77)}", "alice").json()["outputs"][0]["size"] == 1234
+
+
 def test_tokens_expire_and_are_revoked(guarded):
     assert guarded.get("/api/v1/whoami", "alice").json()["user"] == "alice"
     with writing(guarded.engine) as connection:
@@ -183,6 +227,18 @@ def test_tokens_expire_and_are_revoked(guarded):
         connection.execute(update(models.token), {"expires_at": "2020-01-01T00:00:00.000000Z"})
     assert guarded.get("/api/v1/jobs", "bob").status_code == 401
     assert guarded.client.get("/api/v1/jobs", headers={"authorization": "Bearer nonsense"}).status_code == 401
+
+
+@pytest.mark.parametrize("who", ["reader", "alice"])
+def test_a_token_makes_no_other_token(guarded, who):
+    """Else one that may only read, or that expires tomorrow, would be as good as any."""
+    headers = {"origin": "https://testserver", "authorization": f"Bearer {guarded.tokens[who]}"}
+    begun = guarded.client.post("/api/v1/device").json()
+    for path, data in (("/account/tokens", {"name": "x"}), ("/device", {"code": begun["user_code"]}),
+                       ("/account/tokens/1/revoke", {})):
+        assert guarded.client.post(path, data=data, headers=headers).status_code == 403
+    ask = {"device_code": begun["device_code"]}
+    assert guarded.client.post("/api/v1/device/token", json=ask).json() == {"error": "authorization_pending"}
 
 
 def test_a_disabled_user_may_do_nothing(guarded):

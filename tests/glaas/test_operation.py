@@ -1,26 +1,37 @@
 """Running it: the command `glaas`, health, metrics, migrations, two processes over one database."""
 
+import http.client
 import json
+import logging
 import re
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from importlib.resources import files
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from registrations import body, digits, uid
+from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from glaas.app import create_app
-from glaas.db import open_engine
+from glaas.db import open_engine, writing
 from glaas.models import metadata
+from glaas.operation import JsonLines
+from glaas.schema import migrate, schema_versions
 from glaas.settings import Settings
 from roar.errors import SettingsError
+
+JSON = {"content-type": "application/json"}
 
 
 def glaas(*arguments, status=0, **more):
@@ -58,6 +69,36 @@ def test_the_models_are_what_the_migrations_make(database):
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
     engine.dispose()
+
+
+RELEASED = [script.revision for script in ScriptDirectory(str(files("glaas") / "migrations")).walk_revisions()]
+
+
+@pytest.mark.parametrize("revision", sorted(RELEASED))
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_every_released_schema_is_brought_up_to_date(request, tmp_path, kind, revision):
+    url = f"sqlite:///{tmp_path}/old.db"
+    if kind == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        server.psql(f"CREATE DATABASE old{revision}")
+        url = server.get_uri(f"old{revision}")
+    engine = open_engine(url)
+    migrate(engine, revision)
+    with writing(engine) as connection:
+        connection.execute(text("INSERT INTO user_account (id, name, admin, active, created_at)"
+                                " VALUES (7, 'ada', :yes, :yes, '2026-11-22T10:00:00.000000Z')"), {"yes": True})
+        connection.execute(text("INSERT INTO session (uid, project_id, registered_at)"
+                                " VALUES (:uid, 1, '2026-11-22T10:00:00.000000Z')"), {"uid": bytes(16)})
+    assert schema_versions(engine)[0] == revision
+    migrate(engine)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        assert connection.execute(text("SELECT name FROM user_account WHERE id = 7")).scalar() == "ada"
+    engine.dispose()
+    with TestClient(create_app(Settings(database=url))) as client:
+        assert client.post("/api/v1/sessions", content=body(digits()), headers=JSON).status_code == 201
+        assert client.get(f"/jobs/{uid(2)}").status_code == 200
 
 
 def test_two_processes_serve_one_database(database):
@@ -154,8 +195,10 @@ def test_an_administrators_day(tmp_path):
         assert uid(2) not in fetch(url)
     finally:
         log = [json.loads(line) for line in stop(process).splitlines()]
-    assert [(line["method"], line["path"], line["status"]) for line in log] == [
-        ("POST", "/api/v1/sessions", 401), ("POST", "/api/v1/sessions", 201), ("GET", "/", 200)]
+    assert [(line["method"], line["path"], line["status"], line["user"]) for line in log] == [
+        ("POST", "/api/v1/sessions", 401, None), ("POST", "/api/v1/sessions", 201, "bot"), ("GET", "/", 200, None)]
+    assert {line["level"] for line in log} == {"info"}
+    assert all(datetime.fromisoformat(line["time"]).tzinfo for line in log)
     number = glaas("token", "list", "bot", *base).stdout.split()[0]
     glaas("token", "revoke", number, *base)
     assert "revoked" in glaas("token", "list", "bot", *base).stdout
@@ -178,6 +221,92 @@ def test_a_backup_while_it_serves(tmp_path):
     copy.close()
     assert "exists" in glaas("backup", str(tmp_path / "copy.db"), *base, status=2).stderr
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("g.db")) == ["copy.db"]
+
+
+def test_a_stop_answers_what_has_begun(database):
+    """The process is told to stop when half of a registration has arrived."""
+    process, url = start("--database", database)
+    sent = body(digits())
+    connection = http.client.HTTPConnection(url.split("/")[2], timeout=30)
+    connection.putrequest("POST", "/api/v1/sessions")
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", str(len(sent)))
+    connection.endheaders(sent[:len(sent) // 2])
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        fetch(url)
+    connection.send(sent[len(sent) // 2:])
+    answer = connection.getresponse()
+    assert (answer.status, json.load(answer)["created"]) == (201, True)
+    connection.close()
+    process.communicate(timeout=30)
+    process, url = start("--database", database)
+    try:
+        assert len(json.loads(fetch(f"{url}api/v1/jobs"))["jobs"]) == 3
+    finally:
+        stop(process)
+
+
+def test_a_load_balancer_is_told_before_a_process_stops(tmp_path):
+    process, url = start("--database", f"sqlite:///{tmp_path}/g.db", "--drain", "1.5")
+    assert fetch(f"{url}readyz") == "ready\n"
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.4)
+    with pytest.raises(urllib.error.HTTPError, match="503") as stopping:
+        fetch(f"{url}readyz")
+    stopping.value.close()
+    assert json.loads(fetch(f"{url}api/v1/sessions", body(digits())))["created"] is True
+    assert fetch(f"{url}healthz") == "ok\n"
+    process.communicate(timeout=30)
+    with pytest.raises(urllib.error.URLError, match="refused"):
+        fetch(f"{url}healthz")
+
+
+def test_a_bug_is_one_line_of_the_log(tmp_path, capsys):
+    """Whatever is logged is a line of JSON: a traceback too, and what a value holds cannot begin a line of its own."""
+    log = logging.getLogger("glaas.test")
+    handler = logging.StreamHandler()
+    handler.setFormatter(JsonLines())
+    log.addHandler(handler)
+    try:
+        int("two\nlines")
+    except ValueError:
+        log.exception("it failed: %s", 'a "quoted"\nvalue')
+    finally:
+        log.removeHandler(handler)
+    (line,) = capsys.readouterr().err.splitlines()
+    shape = json.loads(line)
+    assert (shape["level"], shape["logger"], shape["message"]) == (
+        "error", "glaas.test", 'it failed: a "quoted"\nvalue')
+    assert "Traceback" in shape["exception"]
+
+
+def test_trouble_with_the_database_is_logged_as_json(tmp_path):
+    database = tmp_path / "g.db"
+    process, url = start("--database", f"sqlite:///{database}", "--access-log")
+    with sqlite3.connect(database) as connection:
+        connection.execute("DROP TABLE term")
+    connection.close()
+    with pytest.raises(urllib.error.HTTPError) as broken:
+        fetch(f"{url}search?q=word")
+    broken.value.close()
+    process.send_signal(signal.SIGTERM)
+    _, errors = process.communicate(timeout=30)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert any(line["level"] == "error" for line in lines)
+    assert any(line.get("path") == "/search" and line["status"] == broken.value.code for line in lines)
+
+
+def test_where_a_request_comes_from_behind_a_proxy(tmp_path):
+    for more, address in ((["--trusted-proxy", "127.0.0.1"], "203.0.113.7"), ([], "127.0.0.1")):
+        process, url = start("--database", f"sqlite:///{tmp_path}/g.db", "--access-log", *more)
+        request = urllib.request.Request(f"{url}healthz", headers={"X-Forwarded-For": "203.0.113.7"})
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            answer.read()
+        (line,) = [json.loads(line) for line in stop(process).splitlines()]
+        assert line["address"] == address
 
 
 def test_a_rush_is_answered(database):

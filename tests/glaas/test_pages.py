@@ -1,7 +1,9 @@
 import dataclasses
+import re
+from importlib.resources import files
 
 import pytest
-from registrations import MLFLOW_URL, PYTHON, WANDB_URL, digest, digits, job, uid, use
+from registrations import MLFLOW_URL, PYTHON, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
 
 from roar import model
 
@@ -92,3 +94,166 @@ def test_two_runs_of_a_step_are_compared(client, post):
                                  {"name": "scikit-learn", "a": "1.7.2", "b": None}]
     assert client.get("/compare").status_code == 200
     assert client.get("/compare?a=zz&b=zz").status_code == 404
+
+
+def links(text, start):
+    return re.findall(rf'href="({start}[^"]*)"', text)
+
+
+def test_home_shows_recent_jobs_sessions_and_the_search_box(client, post, registered):
+    post(dataclasses.replace(digits(), session="11" * 16, jobs=tuple(job(n) for n in range(10, 50)), datasets=(),
+                             payloads=()))
+    text = client.get("/").text
+    assert '<form class="find" action="/search" role="search">' in text
+    assert links(text, "/jobs/") == [f"/jobs/{uid(n)}" for n in range(49, 19, -1)]
+    assert links(text, "/dag/")[1:] == [f"/dag/{registered}"]
+    older = client.get(re.search(r'href="(/\?cursor=\d+)">Older jobs', text)[1]).text
+    assert links(older, "/jobs/") == [f"/jobs/{uid(n)}" for n in [*range(19, 9, -1), 3, 2, 1]]
+    assert "Older jobs" not in older
+
+
+def test_the_artifact_page_tells_where_from_where_to_and_every_name(client, post, registered):
+    other = job(4, inputs=(use("copy/of/it.pt", "model.pt"),), outputs=(use("again.pt", "model.pt"),))
+    post(grown(digits(), other))
+    text = client.get(f"/artifacts/{digest('model.pt')}").text
+    origin, _, rest = text.partition('id="from"')[2].partition('id="into"')
+    into, _, rest = rest.partition('id="names"')
+    assert set(links(origin, "/jobs/")) == {f"/jobs/{uid(2)}", f"/jobs/{uid(4)}"}
+    assert set(links(into, "/jobs/")) == {f"/jobs/{uid(3)}", f"/jobs/{uid(4)}"}
+    names = rest.partition("</section>")[0]
+    assert {"model.pt", "copy/of/it.pt", "again.pt"} == set(re.findall(r'<code class="wrap">([^<]+)</code>', names))
+    member = client.get(f"/artifacts/{digest('member 2')}").text
+    assert f'href="/artifacts/{digits().datasets[0].digest}"' in member.partition("Part of")[2]
+
+
+RUNS = tuple(wandb_run(run_id=f"run{tracker}{project}{entity}{state}".lower(), tracker=tracker, label=tracker.upper(),
+                       project=project, entity=entity, name=None,
+                       url=f"https://{tracker}.example/{entity}/{project}/{state}" if state == "online" else None,
+                       state=model.TrackerRunState(state))
+             for tracker in ("wandb", "comet") for project in ("digits", "faces") for entity in ("acme", "beta")
+             for state in ("online", "offline", "local", "partial"))
+
+
+@pytest.mark.parametrize("wanted", [
+    {}, {"tracker": "comet"}, {"project": "faces"}, {"entity": "beta"}, {"state": "offline"}, {"state": "partial"},
+    {"tracker": "wandb", "project": "digits", "entity": "acme", "state": "local"},
+    {"tracker": "nothing"}, {"project": "Faces"}])
+def test_tracker_runs_are_filtered(client, post, wanted):
+    post(dataclasses.replace(digits(), jobs=(job(1, tracker_runs=RUNS),), datasets=(), payloads=()))
+    right = [run.run_id for run in reversed(RUNS)
+             if all(str(getattr(run, field)) == value for field, value in wanted.items())]
+    text = client.get("/tracker-runs", params=wanted).text
+    assert re.findall(r'<tr><td><code class="wrap">(\w+)</code>', text) == right
+    api = client.get("/api/v1/tracker-runs", params=wanted).json()["tracker_runs"]
+    assert [run["run_id"] for run in api] == right
+    assert re.findall(r'<option value="(\w+)"', text) == ["comet", "wandb"]
+    for field in ("project", "entity"):  # the form keeps what was asked for
+        assert f'name="{field}" value="{wanted.get(field, "")}"' in text
+    if "state" in wanted:
+        assert f"<option selected>{wanted['state']}</option>" in text
+    if not right:
+        assert "No tracker runs like that are registered." in text
+
+
+def test_tracker_runs_page_by_page_keep_the_filter(client, post):
+    runs = tuple(wandb_run(run_id=f"run{n}", url=None, state=model.TrackerRunState.LOCAL, project=f"p&{n % 2}")
+                 for n in range(210))
+    post(dataclasses.replace(digits(), jobs=(job(1, tracker_runs=runs),), datasets=(), payloads=()))
+    seen, path = [], "/tracker-runs?project=p%261&state=local"
+    while path:
+        text = client.get(path).text
+        seen += re.findall(r'<code class="wrap">(run\d+)</code>', text)
+        onward = re.search(r'rel="next" href="([^"]+)"', text)
+        path = onward and onward[1].replace("&amp;", "&")
+    assert seen == [f"run{n}" for n in range(209, 0, -2)]
+
+
+@pytest.mark.parametrize(("query", "found"), [
+    (digest("model.pt")[:10], [("artifacts", digest("model.pt"))]),
+    (digest("member 3")[:12], [("artifacts", digest("member 3"))]),
+    ("data/digits/3.npy", [("artifacts", digest("member 3"))]),
+    ("raw.c", [("artifacts", digest("raw.csv"))]),
+    ("digits/3.npy", [("artifacts", digest("member 3"))]),
+    ("--epochs", [("jobs", uid(2))]),
+    ("TRAIN.PY 3", [("jobs", uid(2))]),
+    ("owner=alice", [("jobs", uid(2))]),
+    ("alice", [("jobs", uid(2))]),
+    ("silver-fox", [("jobs", uid(2))]),
+    ("offl1ne0", [("tracker_runs", uid(2))]),
+    ("prepare", [("jobs", uid(1)), ("artifacts", digest("prepare.py"))]),
+    ("numpy", [("jobs", uid(n)) for n in (3, 2, 1)]),
+    ("numpy==2.1.0", [("jobs", uid(n)) for n in (3, 2, 1)]),
+    ("NumPy==2.1.0", [("jobs", uid(n)) for n in (3, 2, 1)]),
+    ("numpy==2.1", []),
+    ("scikit-learn", [("jobs", uid(n)) for n in (3, 2, 1)]),
+    ("c0ffee", [("jobs", uid(n)) for n in (3, 2, 1)]),
+    (uid(3), [("jobs", uid(3))]),
+    ("no such thing", []),
+])
+def test_one_box_searches_for_everything(client, registered, query, found):
+    shape = client.get("/api/v1/search", params={"q": query}).json()
+    seen = [("tracker_runs", run["job"]["uid"]) for run in shape["tracker_runs"]]
+    seen += [("jobs", one["uid"]) for one in shape["jobs"]]
+    seen += [("artifacts", one["digest"]) for one in shape["artifacts"]]
+    assert seen == found
+    page = client.get("/search", params={"q": query}, follow_redirects=True).text
+    for noun, key in found:
+        assert f"/{'jobs' if noun == 'tracker_runs' else noun}/{key}" in page or key in page
+
+
+@pytest.mark.parametrize(("url", "pasted"), [
+    ("https://www.comet.com/acme/digits/0123456789abcdef0123456789abcdef",
+     "https://www.comet.com/acme/digits/0123456789abcdef0123456789abcdef?experiment-tab=panels&showOutliers=true"),
+    ("https://app.clear.ml/projects/aa11/experiments/bb22/output/log",
+     "https://app.clear.ml/projects/aa11/experiments/bb22/output/log/"),
+    ("http://clearml.lab:8080/projects/*/experiments/bb22cc33/output/log",
+     "http://clearml.lab:8080/projects/*/experiments/bb22cc33/output/log?columns=selected"),
+    ("https://app.neptune.ai/o/acme/org/digits/runs/details?viewId=standard-view&runId=DIG-7",
+     "https://app.neptune.ai/o/acme/org/digits/runs/details?viewId=standard-view&runId=DIG-7"),
+    ("http://127.0.0.1:5000/#/experiments/1/runs/0123456789abcdef0123456789abcdef",
+     "http://127.0.0.1:5000/#/experiments/1/runs/0123456789abcdef0123456789abcdef/model-metrics"),
+    ("https://wandb.ai/acme/digits/runs/k2v9x1qd", "http://wandb.ai/acme/digits/runs/k2v9x1qd/overview?nw=nwuser"),
+])
+def test_a_trackers_address_leads_to_the_job(client, post, url, pasted):
+    run = wandb_run(run_id=re.findall(r"[\w-]{4,}", url.removesuffix("/output/log"))[-1], url=url)
+    post(dataclasses.replace(digits(), jobs=(job(1, tracker_runs=(run,)), job(2)), datasets=(), payloads=()))
+    answer = client.get("/search", params={"q": pasted}, follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/jobs/{uid(1)}")
+
+
+# ------------------------------------------------------------------------------------------------------ colours
+
+
+def colours():
+    """By scheme, the custom properties of the style sheet."""
+    style = (files("glaas") / "static" / "glaas.css").read_text()
+    light, dark = (dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part))
+                   for part in re.findall(r":root \{(.*?)\}", style, re.DOTALL)[:2])
+    return {"light": light, "dark": light | dark}
+
+
+def luminance(colour):
+    """Relative luminance, as WCAG 2.1 defines it."""
+    parts = [int(colour[n:n + 2], 16) / 255 for n in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one, other):
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_colours_of_a_graph_can_be_read(scheme):
+    """axe-core does not look at text and lines inside an SVG; WCAG AA asks for 4.5 for text and 3 for edges."""
+    known = colours()[scheme]
+    for text, grounds in (("text", ("job", "file", "set", "bad-soft", "live-soft")),
+                          ("muted", ("job", "file", "set", "bad-soft", "live-soft", "card", "page")),
+                          ("link", ("page", "card", "code")), ("bad", ("bad-soft",)), ("live", ("live-soft",)),
+                          ("good", ("good-soft",))):
+        for ground in grounds:
+            assert contrast(known[text], known[ground]) >= 4.5, (text, ground)
+    for line in ("job-line", "file-line", "set-line", "bad", "live", "accent"):  # of boxes and of input fields
+        for ground in ("card", "page"):
+            assert contrast(known[line], known[ground]) >= 3, (line, ground)

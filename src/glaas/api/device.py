@@ -9,7 +9,7 @@ from glaas import accounts
 from glaas.api.routes import PROBLEM
 from glaas.db import writing
 from glaas.errors import ProblemError
-from glaas.state import ViewerNow, engine_of, settings_of
+from glaas.state import ViewerNow, base_url, engine_of, limit_sign_ins, settings_of
 
 router = APIRouter(prefix="/api/v1", responses={421: PROBLEM | {"description": "Not this server's name."}})
 NO_ACCOUNTS: dict[int | str, dict[str, Any]] = {
@@ -19,14 +19,16 @@ NO_ACCOUNTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.post("/device", responses=NO_ACCOUNTS, summary="Begin a device login")
+@router.post("/device", summary="Begin a device login",
+             responses=NO_ACCOUNTS | {429: PROBLEM | {"description": "Too many sign-ins."}})
 def begin(request: Request) -> Response:
     """A code for a person to type at `verification_uri`, and one for the client to ask with."""
     if not settings_of(request).accounts:
         raise ProblemError(404, "This server has no accounts; nothing needs a token.")
+    limit_sign_ins(request)
     with writing(engine_of(request)) as connection:
         device, user_code = accounts.start_device_login(connection)
-    base = str(settings_of(request).public_url or request.base_url).rstrip("/")
+    base = base_url(request)
     return JSONResponse({
         "device_code": device, "user_code": user_code, "verification_uri": f"{base}/device",
         "verification_uri_complete": f"{base}/device?code={user_code}", "expires_in": accounts.DEVICE_S,

@@ -1,16 +1,20 @@
 """`/api/v1`: registering, and reading what is registered."""
 
 import dataclasses
+import re
 from typing import Annotated, Any
 
 import blake3
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from sqlalchemy import Engine
 from starlette.responses import JSONResponse
 
-from glaas import catalog
+from glaas import catalog, uploads
+from glaas.access import Viewer, require_writer
 from glaas.api import views
 from glaas.compare import compare
+from glaas.db import writing
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
 from glaas.graph import Direction, dag_graph, lineage
 from glaas.ingest import REGISTRATION, register
@@ -27,7 +31,7 @@ from glaas.state import (
     settings_of,
     uid_or_404,
 )
-from glaas.web import read_body
+from glaas.web import read_body, read_part
 from roar.wire import Job, Registration, to_json
 
 PROBLEM = {"content": {PROBLEM_JSON: {"schema": {
@@ -77,16 +81,93 @@ def tagged(request: Request, response: Response) -> Response:
         "schema": {"$ref": "#/components/schemas/Registration"}}}}},
 )
 async def register_session(request: Request, viewer: ViewerNow,
-                           project: Annotated[str | None, Query(min_length=1, max_length=100)] = None) -> Response:
+                           project: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+                           upload: Annotated[str | None, Query(max_length=100, description=(
+                               "digest of an upload that holds the registration; then the body is empty"))] = None,
+                           ) -> Response:
     """Freeze a session under the digest of its graph. Sending the same thing twice changes nothing."""
     request.app.state.rate_limit.check(str(viewer.user_id or (request.client and request.client.host)))
-    body = await read_body(request, settings_of(request).max_body)
+    limit = settings_of(request).max_body
+    body = await read_body(request, limit)
+    if upload is not None:
+        digest_or_404(upload, "upload")
+        body = await run_in_threadpool(_take_upload, engine_of(request), viewer, upload, limit)
     if project is not None and "\0" in project:
         raise ProblemError(422, "A project's name has no NUL.")
     done = await run_in_threadpool(register, engine_of(request), body, viewer, project)
+    if upload is not None:
+        await run_in_threadpool(_drop_upload, engine_of(request), viewer, upload)
     shape = {"dag": done.dag, "url": f"/dag/{done.dag}", "created": done.created,
              "jobs": [{"uid": uid, "url": f"/jobs/{uid}"} for uid in done.jobs]}
     return JSONResponse(shape, 201 if done.created else 200, headers={"Location": f"/api/v1/sessions/{done.dag}"})
+
+
+def _take_upload(engine: Engine, viewer: Viewer, digest: str, limit: int) -> bytes:
+    require_writer(viewer)
+    try:
+        with engine.connect() as connection:
+            return uploads.take(connection, viewer, digest, limit=limit)
+    except ProblemError:
+        _drop_upload(engine, viewer, digest)  # who says that it is complete can only begin again
+        raise
+
+
+def _drop_upload(engine: Engine, viewer: Viewer, digest: str) -> None:
+    with writing(engine) as connection:
+        uploads.drop(connection, viewer, digest)
+
+
+UPLOAD = _problems(
+    s401="Say who you are.", s403="You may not write here.", s404="This is no digest.",
+    s409="Bytes before this part are missing.", s413="The part or the upload is too large.",
+    s415="The part is not application/octet-stream.", s422="The request is off.")
+
+
+@router.get("/uploads/{digest}", responses=UPLOAD, summary="How much of an upload has arrived")
+@reads
+def read_upload(request: Request, digest: str, viewer: ViewerNow, connection: Reading) -> Response:
+    """`received` bytes of your upload of this BLAKE3 digest are here; the next part begins there."""
+    require_writer(viewer)
+    return answer(request, {"received": uploads.received(connection, viewer, digest_or_404(digest, "upload"))})
+
+
+@router.put("/uploads/{digest}", responses=UPLOAD, summary="Send a part of a large registration", openapi_extra={
+    "requestBody": {"required": True, "content": {"application/octet-stream": {
+        "schema": {"type": "string", "format": "binary"}}}}})
+async def send_part(request: Request, digest: str, viewer: ViewerNow,
+                    offset: Annotated[int, Query(ge=0, le=2**40, description="of its first byte")]) -> Response:
+    """Keep at most 16 MiB of an upload, plain JSON or gzip, for a day. What is here already may be sent again."""
+    require_writer(viewer)
+    digest_or_404(digest, "upload")
+    limit = settings_of(request).max_body
+    part = await read_part(request, min(uploads.LARGEST_PART, limit))
+
+    def add() -> int:
+        with writing(engine_of(request)) as connection:
+            return uploads.add_part(connection, viewer, digest, offset, part, limit=limit)
+
+    return JSONResponse({"received": await run_in_threadpool(add)})
+
+
+@router.get("/sessions", responses=NOT_FOUND, summary="Registered DAGs, newest first")
+@reads
+def list_sessions(request: Request, *, viewer: ViewerNow, connection: Reading,
+                  session: Annotated[str | None, Query(max_length=100, description="only DAGs of this session, by uid")
+                                     ] = None, cursor: Cursor = None, limit: Limit = 30) -> Response:
+    """DAGs in the order they were registered, newest first: a session that grows has several."""
+    lines = catalog.registered_dags(connection, viewer, session=None if session is None else uid_or_404(session),
+                                    before=_dag_cursor(cursor), limit=limit)
+    return answer(request, {"sessions": [views.dag_shape(line) for line in lines],
+                            "next": f"{lines[-1].registered_at}~{lines[-1].digest}" if len(lines) == limit else None})
+
+
+def _dag_cursor(cursor: str | None) -> tuple[str, str] | None:
+    if cursor is None:
+        return None
+    time, _, digest = cursor.partition("~")
+    if not re.fullmatch(r"[0-9T:.Z-]{27}", time, re.ASCII) or not re.fullmatch(r"[0-9a-f]{64}", digest):
+        raise ProblemError(422, "The cursor is not one that this server gave out.")
+    return time, digest
 
 
 @router.get("/sessions/{dag}", responses=NOT_FOUND, summary="A registered DAG")
@@ -164,13 +245,19 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
 def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
                  cursor: Cursor = None,
                  within: Annotated[str, Query(max_length=1000, description="text that a path holds")] = "",
+                 folder: Annotated[str | None, Query(max_length=4000, description=(
+                     "only what lies directly in this folder, which ends in a slash or is empty for the top; folders"
+                     " in it are told with how many files they have"))] = None,
                  limit: Limit = 100) -> Response:
-    """The members of a dataset, sorted by path."""
+    """The members of a dataset, sorted by path: all of them, or one folder after the other."""
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
         raise not_found(f"artifact {digest}")
     after = cursor_or_422(cursor)
-    members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
-                                      within=_clean(within), limit=limit)
+    if folder is not None and not within:
+        entries, onward = catalog.dataset_folder(connection, viewer, digest, _clean(folder), start=after, limit=limit)
+        return answer(request, views.folder_shape(entries) | {"next": None if onward is None else str(onward)})
+    members = catalog.dataset_members(connection, viewer, digest, folder=_clean(folder or ""), within=_clean(within),
+                                      after=-1 if after is None else after, limit=limit)
     return answer(request, {"members": [views.member_shape(member) for member in members],
                             "next": str(members[-1].position) if len(members) == limit else None})
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from glaas.catalog import Artifact, ArtifactUse, DagLine, JobLine, Member, StoredJob, TrackerRunLine
+from glaas.catalog import Artifact, ArtifactUse, DagLine, JobLine, Member, MemberFolder, StoredJob, TrackerRunLine
 from glaas.graph import ArtifactNode, Graph
 from glaas.models import Role
 from glaas.search import ArtifactHit, Found
@@ -45,6 +45,12 @@ def _use_shape(use: ArtifactUse) -> Shape:
 def member_shape(member: Member) -> Shape:
     """A file of a dataset."""
     return {"path": member.path, "digest": member.digest, "size": member.size}
+
+
+def folder_shape(entries: tuple[MemberFolder | Member, ...]) -> Shape:
+    """What lies directly in a folder of a dataset."""
+    return {"folders": [{"path": one.path, "files": one.files} for one in entries if isinstance(one, MemberFolder)],
+            "members": [member_shape(one) for one in entries if isinstance(one, Member)]}
 
 
 def tracker_run_shape(line: TrackerRunLine) -> Shape:

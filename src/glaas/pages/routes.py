@@ -86,21 +86,36 @@ def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Te
 @router.get("/artifacts/{digest}")
 @reads
 def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, within: Text = "",
-                  cursor: Cursor = None) -> Response:
-    """One artifact: where it came from, what it went into, every name it was seen under."""
+                  folder: Text = "", cursor: Cursor = None) -> Response:
+    """One artifact: where it came from, what it went into, every name it was seen under, and a dataset's files."""
     artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
     if artifact is None:
         raise not_found(f"artifact {digest}")
-    after = cursor_or_422(cursor)
-    members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
-                                      within=within.replace("\0", ""), limit=FILES_PAGE)
+    within, folder = within.replace("\0", ""), folder.replace("\0", "")
+    members, onward = _members(connection, viewer, digest, folder=folder, within=within, cursor=cursor_or_422(cursor))
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
     root = bytes.fromhex(digest)
     drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
-    return render(request, "artifact.html", artifact=artifact, members=members, within=within, drawing=drawing,
+    return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
+                  above=folder_steps(folder), drawing=drawing,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role,
-                  made=bool(artifact.size) and _is_made(graph, root),
-                  next=members[-1].position if len(members) == FILES_PAGE else None)
+                  made=bool(artifact.size) and _is_made(graph, root), next=onward)
+
+
+def _members(connection: Reading, viewer: ViewerNow, digest: str, *, folder: str, within: str, cursor: int | None
+             ) -> tuple[tuple[catalog.MemberFolder | catalog.Member, ...], int | None]:
+    """A page of a dataset: one folder of it, or all files below that hold a text in their path; and where to go on."""
+    if not within:
+        return catalog.dataset_folder(connection, viewer, digest, folder, start=cursor, limit=FILES_PAGE)
+    found = catalog.dataset_members(connection, viewer, digest, after=-1 if cursor is None else cursor, folder=folder,
+                                    within=within, limit=FILES_PAGE)
+    return found, found[-1].position if len(found) == FILES_PAGE else None
+
+
+def folder_steps(folder: str) -> list[tuple[str, str]]:
+    """Name and path of each folder that leads to `folder`, itself included: (`a`, `a/`), (`b`, `a/b/`)."""
+    names = folder.rstrip("/").split("/") if folder else []
+    return [(name, "/".join(names[:index + 1]) + "/") for index, name in enumerate(names)]
 
 
 def _is_made(graph: Graph, root: bytes) -> bool:
@@ -111,14 +126,16 @@ def _is_made(graph: Graph, root: bytes) -> bool:
 
 @router.get("/dag/{dag}")
 @reads
-def dag_page(request: Request, dag: str, viewer: ViewerNow, connection: Reading, reruns: Text = "") -> Response:
-    """A registered session, drawn."""
+def dag_page(request: Request, dag: str, *, viewer: ViewerNow, connection: Reading, reruns: Text = "",
+             cursor: Cursor = None) -> Response:
+    """A registered session, drawn, and its jobs page by page."""
     line = catalog.find_dag(connection, viewer, digest_or_404(dag, "session"))
     if line is None:
         raise not_found(f"session {dag}")
     graph = dag_graph(connection, viewer, dag)
     drawing = draw(graph, fold_reruns=reruns != "all")
     return render(request, "dag.html", dag=line, graph=graph, drawing=drawing, unfolded=reruns == "all",
+                  start=cursor_or_422(cursor) or 0, shown=FILES_PAGE,
                   registrations=catalog.session_dags(connection, viewer, line.session))
 
 

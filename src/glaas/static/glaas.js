@@ -39,11 +39,9 @@ function makeMovable(graph) {
   const tall = canvas.offsetHeight;
   const view = { x: 0, y: 0, scale: 1 };
 
+  // A transform of the whole picture is painted anew without being laid out anew: with thousands of boxes that counts.
   function show() {
-    const width = canvas.clientWidth;
-    svg.setAttribute("viewBox", `${view.x} ${view.y} ${width / view.scale} ${tall / view.scale}`);
-    svg.setAttribute("width", width);
-    svg.setAttribute("height", tall);
+    svg.style.transform = `scale(${view.scale}) translate(${-view.x}px, ${-view.y}px)`;
   }
   function fit(least) {
     view.scale = Math.max(Math.min(canvas.clientWidth / whole.width, tall / whole.height, 1), least);
@@ -124,7 +122,7 @@ function makeMovable(graph) {
     else return;
     event.preventDefault();
   });
-  svg.addEventListener("focusin", (event) => {
+  canvas.addEventListener("focusin", (event) => { // on the picture itself, it would make the picture a stop of its own
     const box = event.target.closest("a")?.querySelector("g")?.transform.baseVal.consolidate()?.matrix;
     if (!box || !event.target.matches(":focus-visible")) return;
     const wide = canvas.clientWidth / view.scale;
@@ -133,6 +131,6 @@ function makeMovable(graph) {
     if (box.f < view.y || box.f + 44 > view.y + high) view.y = box.f - high / 2 + 22;
     show();
   });
-  new ResizeObserver(show).observe(canvas);
+  canvas.addEventListener("scroll", () => canvas.scrollTo(0, 0)); // the browser's own way to show what has the focus
   fit(0.55);
 }

@@ -99,21 +99,30 @@ def post(server: Server, path: str, body: bytes, *, also_fine: frozenset[int] = 
     if len(body) >= _WORTH_COMPRESSING:
         body = gzip.compress(body, 1, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    return _send(server, path, body, headers, also_fine)
+    return _send(server, path, body, headers, also_fine=also_fine)
 
 
-def get(server: Server, path: str) -> Any:
-    """The JSON at `path`.
+def put(server: Server, path: str, body: bytes) -> Any:
+    """The JSON that the server answers to some bytes, which may be sent twice.
 
     Raises:
         PublishError: as for `post`.
     """
-    return _send(server, path, None, {})
+    return _send(server, path, body, {"Content-Type": "application/octet-stream"}, method="PUT")
 
 
-def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, str],
-          also_fine: frozenset[int] = frozenset()) -> Any:
-    request = urllib.request.Request(server.url + path, data=body, headers={  # noqa: S310  parse_server let only http(s) pass
+def get(server: Server, path: str, *, also_fine: frozenset[int] = frozenset()) -> Any:
+    """The JSON at `path`; with one of the statuses `also_fine` too.
+
+    Raises:
+        PublishError: as for `post`.
+    """
+    return _send(server, path, None, {}, also_fine=also_fine)
+
+
+def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, str], *,
+          also_fine: frozenset[int] = frozenset(), method: str | None = None) -> Any:
+    request = urllib.request.Request(server.url + path, data=body, method=method, headers={  # noqa: S310  parse_server let only http(s) pass
         **headers, "Accept": "application/json", "User-Agent": f"roar/{__version__}"})
     if server.token:
         request.add_unredirected_header("Authorization", f"Bearer {server.token}")

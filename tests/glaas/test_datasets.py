@@ -1,0 +1,100 @@
+"""Looking into a dataset: folder by folder, by text, whatever its size and its names."""
+
+import dataclasses
+import random
+import re
+
+import pytest
+from registrations import dataset_of, digest, digits, job
+
+from roar import model
+from roar.wire import DatasetMember
+
+NASTY = ["a", "a.txt", "a/b", "a/c/d", "a0", "a b/é", "A/x", "a/b.txt", "a/\U0001f600/y", "a/ z", "%/_", "_",
+         "z" * 300]
+
+
+def members_of(paths):
+    return tuple(DatasetMember(path=path, digest=digest(path), size=len(path)) for path in paths)
+
+
+@pytest.fixture
+def dataset(post):
+    """Registers a dataset of these paths; its digest."""
+    def register(paths):
+        folder = dataset_of(members_of(paths))
+        whole = model.FileUse(path="data", digest=folder.digest, size=9, kind=model.Kind.DATASET, files=len(paths))
+        answer = post(dataclasses.replace(digits(), jobs=(job(1, inputs=(whole,)),), datasets=(folder,), payloads=()))
+        assert answer.status_code == 201, answer.text
+        return folder.digest
+    return register
+
+
+def entries(client, digest, folder, limit=1000):
+    """Everything directly in a folder, page by page."""
+    found, cursor = [], None
+    while True:
+        page = client.get(f"/api/v1/artifacts/{digest}/members", params={
+            "folder": folder, "limit": limit} | ({"cursor": cursor} if cursor else {})).json()
+        found += [(one["path"], one["files"]) for one in page["folders"]]
+        found += [(one["path"], None) for one in page["members"]]
+        cursor = page["next"]
+        if cursor is None:
+            return sorted(found)
+
+
+def expected(paths, folder):
+    counts = {}
+    for path in paths:
+        if path.startswith(folder):
+            name, slash, _ = path[len(folder):].partition("/")
+            counts[folder + name + slash] = counts.get(folder + name + slash, 0) + 1
+    return sorted((path, count if path.endswith("/") else None) for path, count in counts.items())
+
+
+@pytest.mark.parametrize("limit", [1, 3, 1000])
+def test_every_folder_holds_what_it_should(client, dataset, limit):
+    key = dataset(NASTY)
+    for folder in ("", "a/", "a/c/", "a b/", "A/", "a/\U0001f600/", "%/", "nothing/", "a"):
+        assert entries(client, key, folder, limit) == expected(NASTY, folder), folder
+
+
+def test_a_large_tree(client, dataset):
+    dice = random.Random(4)
+    paths = sorted({"/".join(f"{dice.choice('abc')}{dice.randrange(4)}" for _ in range(dice.randrange(1, 7)))
+                    + f"/{n}.npy" for n in range(6000)})
+    key = dataset(paths)
+    for folder in ("", "a1/", "b2/c3/", dice.choice(paths).rpartition("/")[0] + "/"):
+        assert entries(client, key, folder, 7) == expected(paths, folder)
+
+
+def test_a_person_walks_through_the_folders(client, dataset):
+    key = dataset([f"train/{label}/{n:05}.png" for label in ("cat", "dog") for n in range(250)] + ["README.md"])
+    page = client.get(f"/artifacts/{key}").text
+    assert re.findall(r'<a class="wrap" href="([^"]+)">([^<]+)</a>', page) == [
+        (f"/artifacts/{key}?folder=train/#members", "train/")]
+    assert "500 files" in page
+    assert ">README.md<" in page
+    page = client.get(f"/artifacts/{key}?folder=train/cat/").text
+    assert page.count(".png</span>") == 200
+    assert f'href="/artifacts/{key}?folder=train/#members">train</a>' in page
+    onward = re.search(r'rel="next" href="([^"#]+)', page)[1].replace("&amp;", "&")
+    assert client.get(onward).text.count(".png</span>") == 50
+
+
+def test_searching_within(client, dataset):
+    key = dataset([f"train/{label}/{n:05}.PNG" for label in ("cat", "dog") for n in range(30)] + ["100%_sure.txt"])
+    for text, folder, count in (("0001", "", 22), ("0001", "train/dog/", 11), ("dog/00002.png", "", 1), ("%", "", 1),
+                                ("_", "", 1), ("cow", "", 0), ("CAT", "", 30)):
+        found = client.get(f"/api/v1/artifacts/{key}/members", params={"within": text, "folder": folder}).json()
+        assert len(found["members"]) == count, (text, folder)
+        page = client.get(f"/artifacts/{key}", params={"within": text, "folder": folder}).text
+        assert page.count('<td class="path">') == count
+    assert "No files with “cow” in their path are known." in client.get(f"/artifacts/{key}?within=cow").text
+
+
+def test_a_dataset_of_nothing_that_is_known(client, post):
+    whole = model.FileUse(path="data", digest=digest("data"), size=9, kind=model.Kind.DATASET, files=3)
+    post(dataclasses.replace(digits(), jobs=(job(1, inputs=(whole,)),), datasets=(), payloads=()))
+    assert "No files are known." in client.get(f"/artifacts/{digest('data')}").text
+    assert entries(client, digest("data"), "") == []

@@ -1,0 +1,129 @@
+"""What the graph of a session looks like: folded where it can be, and usable with thousands of boxes."""
+
+import dataclasses
+import re
+import time
+
+import pytest
+from registrations import dataset_of, digest, digits, job, uid, use
+
+from roar import model
+from roar.wire import DatasetMember
+
+
+def session(*jobs, **more):
+    return dataclasses.replace(digits(), jobs=jobs, **({"datasets": (), "payloads": ()} | more))
+
+
+@pytest.fixture
+def drawn(client, post):
+    """The SVG of a session, as the page has it, and the whole page."""
+    def draw(registration, query=""):
+        answer = post(registration)
+        assert answer.status_code in {200, 201}, answer.text[:500]
+        page = client.get(f"/dag/{answer.json()['dag']}{query}").text
+        return page[page.index("<svg xmlns"):page.index("</figure>")], page
+    return draw
+
+
+def titles(svg):
+    return re.findall(r"<title>(.*?)</title>", svg, re.DOTALL)
+
+
+def test_the_files_of_a_dataset_are_one_box(drawn):
+    members = tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"m{n}"), size=10) for n in range(400))
+    folder = dataset_of(members)
+    whole = model.FileUse(path="data", digest=folder.digest, size=4000, kind=model.Kind.DATASET, files=400)
+    make = job(1, outputs=tuple(use(f"data/{m.path}", f"m{n}", 10) for n, m in enumerate(members)))
+    svg, _ = drawn(session(make, job(2, inputs=(whole,)), datasets=(folder,)))
+    assert svg.count('<g class="box ') == 3
+    assert ">400 files · " in svg
+    assert len(re.findall("<path d=", svg)) == 3  # two lines, and the arrow's head
+
+
+def test_files_that_the_same_jobs_wrote_and_read_are_one_box(drawn):
+    svg, _ = drawn(session(job(1, outputs=tuple(use(f"{n}.txt") for n in range(50))),
+                           job(2, inputs=tuple(use(f"{n}.txt") for n in range(50)))))
+    assert svg.count('<g class="box ') == 3
+    assert ">50 files<" in svg
+
+
+def test_reruns_are_one_box_until_asked_for(drawn):
+    runs = [job(n, step=1, started_at=f"2026-11-22T10:00:0{n}.000000Z", outputs=(use("out", f"out{n}"),))
+            for n in range(1, 6)]
+    svg, page = drawn(session(*runs))
+    assert svg.count('<g class="box job') == 1
+    assert f'href="/jobs/{uid(5)}"' in svg
+    assert "@1 \N{MULTIPLICATION SIGN}5" in svg
+    assert "4 earlier reruns folded" in page
+    svg, page = drawn(session(*runs), "?reruns=all")
+    assert svg.count('<g class="box job') == 5
+    assert "Every rerun is shown" in page
+
+
+def sweep(count):
+    """One dataset, many trainings with an evaluation each, one report."""
+    jobs = [job(1, outputs=(use("data.npz"),))]
+    for n in range(count):
+        jobs += [job(2 + 2 * n, inputs=(use("train.py"), use("data.npz")), outputs=(use(f"{n}.pt"),)),
+                 job(3 + 2 * n, inputs=(use("eval.py"), use(f"{n}.pt")), outputs=(use(f"{n}.json"),))]
+    return [*jobs, job(2 + 2 * count, inputs=tuple(use(f"{n}.json") for n in range(count)))]
+
+
+def chain(count):
+    """Each step reads what the one before wrote, and all read one more file."""
+    return [job(n + 1, inputs=(use(f"s{n}"), use("settings.toml")), outputs=(use(f"s{n + 1}"),))
+            for n in range(count)]
+
+
+def dense(count):
+    """Each step reads what all before wrote."""
+    return [job(n + 1, inputs=tuple(use(f"s{k}") for k in range(n)), outputs=(use(f"s{n}"),)) for n in range(count)]
+
+
+@pytest.mark.parametrize(("jobs", "boxes"), [(sweep(1000), 4000), (chain(1500), 3000)], ids=["sweep", "chain"])
+def test_thousands_of_boxes_are_drawn_in_seconds(drawn, client, jobs, boxes):
+    svg, page = drawn(session(*jobs))
+    started = time.monotonic()
+    client.get(re.search(r'href="/api/v1/sessions/(\w+)"', page)[1].join(("/dag/", "")))
+    assert time.monotonic() - started < 15  # about one on an idle machine; minutes if lines lead around every box
+    assert boxes <= svg.count('<g class="box ') < 1.3 * boxes
+    assert len(page) < 4_000_000
+    drawn_jobs = set(re.findall(r'<a href="/jobs/(\w+)">\s*<g class="box job', svg))
+    assert drawn_jobs == {one.uid for one in jobs}
+    assert page.count("<tr>") < 300  # the list of jobs is cut into pages
+    assert 'rel="next"' in page
+
+
+def test_a_file_that_far_steps_read_is_drawn_near_them(drawn):
+    svg, page = drawn(session(*chain(150)))
+    again = svg.count('<g class="box artifact again"')
+    assert 5 < again < 40
+    assert titles(svg).count("settings.toml") == again + 1
+    assert "drawn elsewhere too" in page
+    svg, page = drawn(dataclasses.replace(session(*chain(10)), session="11" * 16))
+    assert "again" not in svg
+    assert "drawn elsewhere too" not in page
+
+
+def test_of_what_no_browser_could_show_the_last_jobs_are_drawn(drawn):
+    svg, page = drawn(session(*dense(260)))
+    count = svg.count('<g class="box job')
+    assert 50 < count < 260
+    assert f"The last {count} jobs are drawn" in page
+    assert f'href="/jobs/{uid(260)}"' in svg
+    assert f'href="/jobs/{uid(1)}"' not in svg
+    assert svg.count("<path d=") < 21_000
+
+
+def test_jobs_are_listed_page_by_page(client, drawn):
+    _, page = drawn(session(*chain(450)))
+    seen = []
+    while True:
+        table = page[page.index('<table class="jobs">'):]
+        seen += re.findall(r'<td class="what"><a href="/jobs/(\w+)"', table)
+        more = re.search(r'rel="next" href="([^"]+)#jobs"', page)
+        if more is None:
+            break
+        page = client.get(more[1]).text
+    assert seen == [uid(n + 1) for n in range(450)]
