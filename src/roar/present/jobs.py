@@ -126,6 +126,8 @@ def _code(job: Job) -> str:
 def _observed(job: Job) -> str:
     if job.tracer.mode == "none":
         return paint("nothing: no file could be observed", "red") + _gaps(job)
+    if job.tracer.mode == "transfer":
+        return "roar itself, which moved the files"
     return f"{job.tracer.mode} tracing{_gaps(job)}"
 
 
