@@ -114,6 +114,8 @@ def loaded(*arguments):
 @pytest.mark.parametrize(("arguments", "never"), [
     (["--help"], {"argparse", "dataclasses", "sqlite3", "roar.config", "re", "rich", "blake3"}),
     (["--version"], {"argparse", "dataclasses", "sqlite3", "roar.config", "re", "rich", "blake3"}),
+    (["put", "--help"], {"rich", "obstore", "boto3", "urllib.request", "importlib.metadata"}),
+    (["get", "--help"], {"rich", "obstore", "boto3", "urllib.request", "importlib.metadata"}),
     (["log", "--help"], {"rich", "blake3", "urllib.request", "importlib.metadata", "roar.analyze.trackers.wandb"}),
 ])
 def test_what_a_verb_must_not_import(arguments, never):

@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
     words = ("roar", "get", location.url, *(() if arguments.path is None else (arguments.path,)),
              *(("--digest", arguments.digest) if arguments.digest else ()))
     status = carry_out(words, arguments, opened, move)
-    if before is not None and not arguments.quiet and [one for one in fetched if one.url == location.url
+    if before is not None and not arguments.quiet and [one for one in fetched if one.location.url == location.url
                                                        and one.digest != before.digest]:
         sys.stderr.write(f"roar: {printable(location.url)} no longer holds what was recorded there last"
                          f" ({before.digest[:12]})\n")

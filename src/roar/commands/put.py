@@ -1,6 +1,7 @@
 """`roar put`: send files and folders to object storage, as a job of its own."""
 
 import os
+import re
 from collections.abc import Callable
 
 from roar.analyze.digest import identity
@@ -17,6 +18,8 @@ from roar.transfer.locations import parse_location
 from roar.transfer.moving import Moved, Progress
 from roar.transfer.stores import open_store
 from roar.transfer.upload import Sending, list_files, send, with_digests
+
+_DIGEST = re.compile("[0-9a-f]{6,64}")
 
 
 def parser() -> Parser:
@@ -51,7 +54,7 @@ def main(argv: list[str]) -> int:
         send(store, items, force=arguments.force, progress=progress, done=done)
 
     return carry_out(("roar", "put", *arguments.path, location.url), arguments, opened, move,
-                     lambda moved: place[moved.url])
+                     lambda moved: place[moved.location.url])
 
 
 def _find_paths(opened: Record, words: list[str]) -> tuple[list[str], dict[str, frozenset[str]]]:
@@ -63,7 +66,7 @@ def _find_paths(opened: Record, words: list[str]) -> tuple[list[str], dict[str, 
     paths: list[str] = []
     members: dict[str, frozenset[str]] = {}
     for word in words:
-        if os.path.lexists(word) or opened.database is None:
+        if os.path.lexists(word) or opened.database is None or not _DIGEST.fullmatch(word):
             paths.append(word)
             continue
         found = resolve(opened.database, opened.workspace, word)

@@ -114,6 +114,6 @@ def _say(job: Job | None, moved: Sequence[Moved], workspace: Workspace, argument
                                          there=len(moved) - len(fresh)))
     if arguments.json:
         print_json(transfer_shape(job, [
-            {"path": workspace.relative(one.path), "url": one.url, "digest": one.digest, "size": one.size,
+            {"path": workspace.relative(one.path), "url": one.location.url, "digest": one.digest, "size": one.size,
              "state": str(one.state)} for one in sorted(moved, key=lambda one: one.path)]))
 

@@ -103,6 +103,8 @@ class BucketStore:
             return _found(obstore.get(self._store, key, options={"head": True}), key)
         except FileNotFoundError:
             return None
+        except exceptions.PermissionDeniedError:
+            return self.open(key).found  # an answer about the head alone cannot say what is wrong; this one does
         except (exceptions.BaseError, ValueError) as error:
             raise _translated(error, self._location.at(key)) from error
 

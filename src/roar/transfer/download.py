@@ -125,7 +125,7 @@ def fetch(store: Store, items: Sequence[Fetching], *, force: bool, wanted: str |
 
 
 def _moved(item: Fetching, digest: str, size: int, state: State) -> Moved:
-    return Moved(path=item.path, url=item.source.url, digest=digest, size=size, state=state)
+    return Moved(path=item.path, location=item.source, digest=digest, size=size, state=state)
 
 
 def _compare(store: Store, item: Fetching, wanted: str | None, progress: Progress) -> str | None:

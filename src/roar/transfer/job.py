@@ -9,7 +9,6 @@ from roar.analyze.datasets import fold_datasets
 from roar.model import FileUse, Job, JobState, Tracer
 from roar.observe.machine import read_host
 from roar.record.writer import write_job
-from roar.transfer.locations import file_name, object_name
 from roar.transfer.moving import Moved
 from roar.wire import Dataset
 from roar.workspace import Workspace
@@ -69,11 +68,11 @@ def _files(workspace: Workspace, group: Sequence[Moved]) -> list[FileUse]:
 
 def _fold_objects(group: Sequence[Moved], threshold: int) -> tuple[list[FileUse], list[Dataset]]:
     """A dataset's members are called as the files are, so that it has the same digest on both sides."""
-    urls = {file_name(moved.url): moved for moved in group}
-    uses, datasets = fold_datasets([FileUse(path=path, digest=moved.digest, size=moved.size)
-                                    for path, moved in urls.items()], threshold=threshold)
-    return [replace(use, path=urls[use.path].url if use.path in urls else object_name(use.path))
-            for use in uses], datasets
+    by_name = {moved.location.plain: moved for moved in group}
+    uses, datasets = fold_datasets([FileUse(path=name, digest=moved.digest, size=moved.size)
+                                    for name, moved in by_name.items()], threshold=threshold)
+    return [replace(use, path=by_name[use.path].location.url if use.path in by_name
+                    else group[0].location.of_plain(use.path).url) for use in uses], datasets
 
 
 def _never_whole() -> tuple[str, ...]:

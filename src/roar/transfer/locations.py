@@ -61,6 +61,18 @@ class Location:
         key = unquote_to_bytes(self.key).decode("utf-8", "surrogateescape") if self.scheme in WEB else self.key
         return file_name(key.rstrip("/").rpartition("/")[2]) or self.bucket.partition(":")[0]
 
+    @property
+    def plain(self) -> str:
+        """The URL with every name as the file is called: what the members of a dataset are named by, on both sides."""
+        if self.scheme in WEB:
+            return self.url
+        return f"{self.scheme}://{self.bucket}/{self.key if self.scheme == 'file' else file_name(self.key)}"
+
+    def of_plain(self, plain: str) -> "Location":
+        """The location in the same bucket whose `plain` this is."""
+        name = plain.removeprefix(f"{self.scheme}://{self.bucket}/")
+        return self.at(name if self.scheme == "file" else object_name(name))
+
     def below(self, name: str) -> "Location":
         """The object in this folder that stands for the file `name` (relative, with `/`)."""
         start = f"{self.key.rstrip('/')}/" if self.key else ""

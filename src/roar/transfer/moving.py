@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
+from roar.transfer.locations import Location
+
 TOGETHER = 8
 """Files under way at once."""
 
@@ -27,13 +29,13 @@ class Moved:
 
     Attributes:
         path: absolute.
-        url: of the object, without secrets.
+        location: of the object.
         digest: BLAKE3 of the content of both, 64 hex.
         size: bytes.
     """
 
     path: str
-    url: str
+    location: Location
     digest: str
     size: int
     state: State

@@ -40,7 +40,10 @@ class Part:
         self.size = 0
 
     def __enter__(self) -> Self:
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        try:
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        except FileExistsError as error:
+            raise NotADirectoryError(error.errno, "a part of its path is a file, not a folder") from error
         while True:
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
             self._lock()

@@ -175,7 +175,7 @@ def send(store: Store, items: Sequence[Sending], *, force: bool, progress: Progr
 
 
 def _moved(item: Sending, state: State) -> Moved:
-    return Moved(path=item.path, url=item.target.url, digest=item.digest, size=item.signature.size, state=state)
+    return Moved(path=item.path, location=item.target, digest=item.digest, size=item.signature.size, state=state)
 
 
 def _find_present(store: Store, items: Sequence[Sending], *, force: bool, progress: Progress) -> dict[str, bool]:
