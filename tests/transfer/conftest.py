@@ -112,7 +112,7 @@ class Proxy(http.server.ThreadingHTTPServer):
 
     Attributes:
         requests: method, path with query, and headers of each.
-        refuse: how many of the next requests are answered with 503.
+        refuse: how many of the next requests are answered with `status`; only those with `part` in their path.
         cut: after so many bytes of the next large answer the connection is cut, once.
         slow: bytes a second of every body, either way; None for as fast as it goes.
         moved: bytes of bodies that went through.
@@ -125,6 +125,7 @@ class Proxy(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Passing)
         self.upstream = urllib.parse.urlsplit(address).netloc
         self.requests, self.refuse, self.cut, self.slow, self.moved, self.busy = [], 0, None, None, 0, 0
+        self.status, self.part = 503, ""
         self.address = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.serve_forever)
@@ -173,10 +174,10 @@ class Passing(http.server.BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = pass_on  # noqa: N815  http.server's names
 
     def ask(self, body):
-        if self.server.refuse > 0:
+        if self.server.refuse > 0 and self.server.part in self.path:
             self.server.refuse -= 1
             b"".join(body)
-            self.send_response(503)
+            self.send_response(self.server.status)
             self.send_header("Content-Length", "0")
             self.end_headers()
             return

@@ -370,6 +370,30 @@ def test_a_server_that_is_busy_is_asked_again(desk, proxy, bucket):
     assert proxy.refuse == 0
 
 
+def test_a_put_that_fails_half_way_leaves_no_object(desk, proxy, bucket):
+    large_file(desk, 24 << 20)
+    proxy.refuse, proxy.status, proxy.part = 1000, 403, "partNumber=2"
+    said = desk.roar("put", "large.bin", f"{bucket.url}/large.bin", status=1).stderr
+    assert said.startswith(f"roar: Permission denied for {bucket.url}/large.bin.\n")
+    assert bucket.keys() == set()
+    assert desk.roar("log").stdout.startswith("No job")
+
+
+def test_a_file_that_changes_while_it_is_sent_makes_no_object(desk, proxy, bucket, until):
+    large_file(desk, 48 << 20)
+    proxy.slow = 8_000_000
+    process = desk.start("put", "large.bin", f"{bucket.url}/large.bin", stderr=subprocess.PIPE, text=True)
+    until(lambda: proxy.moved > 2_000_000)
+    with open(desk.root / "large.bin", "r+b") as file:
+        file.seek(-1000, os.SEEK_END)
+        file.write(b"changed")
+    proxy.slow = None
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert "large.bin was changed while it was sent; the object was not made." in said
+    assert bucket.keys() == set()
+
+
 def test_a_connection_that_breaks_is_taken_up(desk, proxy, bucket):
     digest = large_file(desk, 24 << 20)
     desk.roar("put", "large.bin", f"{bucket.url}/large.bin")

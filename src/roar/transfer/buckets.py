@@ -30,6 +30,13 @@ WHOLE = 8 * 1024 * 1024  # bytes up to which an object is sent in one piece
 PARTS = 9_000  # of the 10,000 that S3 allows
 TOGETHER = 4  # parts of one object under way at once
 
+WHERE = {
+    "s3": "aws configure, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; AWS_SKIP_SIGNATURE=true for a public bucket",
+    "gs": "gcloud auth application-default login, or GOOGLE_APPLICATION_CREDENTIALS=FILE",
+    "az": "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or az login and AZURE_USE_AZURE_CLI=true",
+}
+"""What to do where there are no credentials."""
+
 _CLIENT: Any = {"timeout": timedelta(days=1), "read_timeout": timedelta(seconds=60),
                 "connect_timeout": timedelta(seconds=10), "allow_http": True}
 _RETRY: Any = {"max_retries": 6, "retry_timeout": timedelta(minutes=3),
@@ -76,8 +83,7 @@ def _amazon(environ: "os._Environ[str]") -> dict[str, Any]:
     try:
         session = boto3.Session()
         if session.get_credentials() is None:
-            raise TransferError("No credentials for S3 were found.", hint="aws configure, or AWS_ACCESS_KEY_ID and"
-                                " AWS_SECRET_ACCESS_KEY; AWS_SKIP_SIGNATURE=true for a public bucket")
+            raise TransferError("No credentials for S3 were found.", hint=WHERE["s3"])
         found["credential_provider"] = Boto3CredentialProvider(session)
         found["credential_provider"]()  # an expired login is told now, and by the library that knows how
         full, scoped = session._session.full_config, session._session.get_scoped_config()  # noqa: SLF001  no other way
@@ -138,26 +144,13 @@ class BucketStore:
 
     def send(self, key: str, blocks: Iterable[bytes], *, size: int, digest: str) -> None:
         """A small object in one piece, a large one in parts that become an object only when all are there."""
-        raised: list[BaseException] = []
-
-        def watched() -> Iterator[bytes]:
-            try:
-                yield from blocks
-            except BaseException as error:
-                raised.append(error)
-                raise
-
         try:
             if size <= WHOLE:
-                obstore.put(self._store, key, b"".join(watched()), attributes={DIGEST: digest}, use_multipart=False)
+                obstore.put(self._store, key, b"".join(blocks), attributes={DIGEST: digest}, use_multipart=False)
             else:
-                obstore.put(self._store, key, watched(), attributes={DIGEST: digest}, use_multipart=True,
+                obstore.put(self._store, key, iter(blocks), attributes={DIGEST: digest}, use_multipart=True,
                             chunk_size=max(WHOLE, -(-size // PARTS)), max_concurrency=TOGETHER)
-        except Exception as error:
-            if raised:
-                raise raised[0] from None
-            if not isinstance(error, (exceptions.BaseError, FileNotFoundError, ValueError)):
-                raise
+        except (exceptions.BaseError, FileNotFoundError, ValueError) as error:
             raise _translated(error, self._location.at(key)) from error
 
 
@@ -174,7 +167,7 @@ def _version(meta: Any) -> str | None:
 
 _SAYINGS: tuple[tuple[str, str, str | None], ...] = (  # what stores write, the sentence for it, what to do
     (r"NoSuchBucket|ContainerNotFound|specified bucket does not exist",
-     "There is no bucket {bucket}.", "check its name; AWS_ENDPOINT_URL names a server of one's own"),
+     "There is no bucket {bucket}.", "check its name, and the server and account that the credentials are for"),
     (r"InvalidBucketName|InvalidResourceName", "{bucket} is no name of a bucket.", None),
     (r"InvalidAccessKeyId", "{place} does not know the access key.", "check AWS_ACCESS_KEY_ID, or aws configure"),
     (r"SignatureDoesNotMatch|AuthenticationFailed", "{place} does not accept the secret key.",
@@ -185,7 +178,7 @@ _SAYINGS: tuple[tuple[str, str, str | None], ...] = (  # what stores write, the 
      "The bucket {bucket} lies in another region.", "AWS_REGION=REGION"),
     ((r"169\.254\.169\.254|169\.254\.170\.2|metadata\.google|[Mm]etadata server|Account must be specified|"
       r"Missing.*(?:credential|account)|application_default_credentials"),
-     "No credentials for {place} were found.", "docs/storage.md says where they are looked for"),
+     "No credentials for {place} were found.", "{where}"),
 )
 _KINDS: tuple[tuple[tuple[type[Exception], ...], str, str | None], ...] = (  # the same by the library's own classes
     ((exceptions.PermissionDeniedError, exceptions.UnauthenticatedError), "Permission denied for {url}.",
@@ -209,7 +202,8 @@ def _translated(error: Exception, location: Location, *, passing: bool = False) 
     text = str(error).partition("\n\nDebug source")[0]
     for pattern, sentence, hint in _SAYINGS:
         if re.search(pattern, text):
-            return TransferError(sentence.format(bucket=location.bucket, place=_place(location)), hint=hint)
+            return TransferError(sentence.format(bucket=location.bucket, place=_place(location)),
+                                 hint=hint and hint.format(where=WHERE[location.scheme]))
     for kinds, sentence, hint in _KINDS:
         if isinstance(error, kinds):
             return TransferError(sentence.format(url=location.url), hint=hint,

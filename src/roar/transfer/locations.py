@@ -104,7 +104,7 @@ def parse_location(text: str) -> Location:
         raise UsageError(f"roar cannot move files to or from {scheme}:// addresses.", hint=KNOWN)
     if redact_url(text) != text or "@" in rest.partition("/")[0]:
         raise UsageError("The URL seems to hold a secret: credentials do not belong there.",
-                         hint="give them by the environment or the store's own settings: docs/storage.md")
+                         hint="the environment, or the settings of the store's own tools")
     bucket, _, key = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise UsageError(f"{text!r} names no bucket.", hint=f"{scheme}://BUCKET/NAME")
