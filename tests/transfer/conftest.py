@@ -23,6 +23,7 @@ ALICE = {"AWS_ACCESS_KEY_ID": "ALICEKEY", "AWS_SECRET_ACCESS_KEY": "alicesecret"
 ACCOUNTS = {"identities": [
     {"name": "alice", "credentials": [{"accessKey": "ALICEKEY", "secretKey": "alicesecret"}],
      "actions": ["Admin", "Read", "Write", "List", "Tagging"]},
+    {"name": "writer", "credentials": [{"accessKey": "WRITERKEY", "secretKey": "writersecret"}], "actions": ["Write"]},
     {"name": "reader", "credentials": [{"accessKey": "READERKEY", "secretKey": "readersecret"}],
      "actions": ["Read", "List"]}]}
 
@@ -113,7 +114,7 @@ class Proxy(http.server.ThreadingHTTPServer):
     Attributes:
         requests: method, path with query, and headers of each.
         refuse: how many of the next requests are answered with `status`; only those with `part` in their path.
-        cut: after so many bytes of the next large answer the connection is cut, once.
+        cut: after so many bytes of the next large answer but `spared` the connection is cut, once.
         slow: bytes a second of every body, either way; None for as fast as it goes.
         moved: bytes of bodies that went through.
         busy: requests that are being passed on.
@@ -125,7 +126,7 @@ class Proxy(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Passing)
         self.upstream = urllib.parse.urlsplit(address).netloc
         self.requests, self.refuse, self.cut, self.slow, self.moved, self.busy = [], 0, None, None, 0, 0
-        self.status, self.part = 503, ""
+        self.status, self.part, self.spared = 503, "", 0
         self.address = f"http://127.0.0.1:{self.server_port}"
         self.lock = threading.Lock()
         self.thread = threading.Thread(target=self.serve_forever)
@@ -201,6 +202,11 @@ class Passing(http.server.BaseHTTPRequestHandler):
         if self.command == "HEAD":
             return
         for block in self.server.paced(answer, int(answer.getheader("Content-Length") or 0)):
+            if self.server.cut is not None and len(block) > 1000 and self.server.spared:
+                self.server.spared -= 1
+                self.close_connection = True
+                self.wfile.write(block)
+                return
             if self.server.cut is not None and len(block) > 1000:
                 self.wfile.write(block[:self.server.cut])
                 self.server.cut = None
@@ -244,3 +250,9 @@ def glaas(tmp_path):
     process.terminate()
     process.wait(30)
     process.stdout.close()
+
+
+@pytest.fixture
+def at():
+    """Amazon's own client for the server at an address, as a context."""
+    return lambda address: contextlib.closing(client(address))

@@ -394,6 +394,19 @@ def test_a_file_that_changes_while_it_is_sent_makes_no_object(desk, proxy, bucke
     assert bucket.keys() == set()
 
 
+def test_a_web_server_that_is_busy_or_breaks_off(desk, proxy, bucket, at):
+    digest = large_file(desk, 24 << 20)
+    desk.roar("put", "large.bin", f"{bucket.url}/large.bin")
+    proxy.refuse, proxy.cut, proxy.spared = 2, 500_000, 1  # the first look at its head begins with the body, too
+    with at(proxy.address) as through:
+        signed = through.generate_presigned_url("get_object", Params={"Bucket": bucket.name, "Key": "large.bin"})
+    desk.roar("get", signed, "back.bin")
+    assert (proxy.refuse, proxy.cut) == (0, None)
+    assert use(desk.job(), "outputs")["digest"] == digest
+    assert proxy.requests[-1][2]["Range"] == "bytes=500000-"
+    assert "1 file there already" in desk.roar("get", signed, "back.bin").stderr
+
+
 def test_a_connection_that_breaks_is_taken_up(desk, proxy, bucket):
     digest = large_file(desk, 24 << 20)
     desk.roar("put", "large.bin", f"{bucket.url}/large.bin")
@@ -499,6 +512,18 @@ def test_a_reader_may_get(desk, bucket):
     bucket.write("a", b"a")
     desk.roar("get", f"{bucket.url}/a", env=READER)
     assert (desk.root / "a").read_text() == "a"
+
+
+def test_who_may_not_look_sends_with_force(desk, bucket):
+    desk.write("a", "a")
+    desk.write("b", "b")
+    writer = {"AWS_ACCESS_KEY_ID": "WRITERKEY", "AWS_SECRET_ACCESS_KEY": "writersecret"}
+    for paths in (("a",), ("a", "b")):
+        said = desk.roar("put", *paths, f"{bucket.url}/d/", env=writer, status=1).stderr
+        assert "try: the credentials must allow to look, too; --force sends without" in said
+        assert bucket.keys() == set()
+    desk.roar("put", "a", "b", f"{bucket.url}/d/", "--force", env=writer)
+    assert bucket.keys() == {"d/a", "d/b"}
 
 
 def test_without_the_library_it_says_what_to_install(desk):

@@ -180,14 +180,13 @@ _SAYINGS: tuple[tuple[str, str, str | None], ...] = (  # what stores write, the 
       r"Missing.*(?:credential|account)|application_default_credentials"),
      "No credentials for {place} were found.", "{where}"),
 )
-_KINDS: tuple[tuple[tuple[type[Exception], ...], str, str | None], ...] = (  # the same by the library's own classes
-    ((exceptions.PermissionDeniedError, exceptions.UnauthenticatedError), "Permission denied for {url}.",
-     "the credentials must allow to list the bucket, and to read or write its objects"),
-    ((FileNotFoundError,), "There is no object {url}.", None),
-    ((exceptions.PreconditionError,), "{url} has changed while it was fetched.", "once more"),
-    ((exceptions.InvalidPathError,),
+_KINDS: tuple[tuple[type[Exception], str, str | None], ...] = (  # the same by the library's own classes
+    (FileNotFoundError, "There is no object {url}.", None),
+    (exceptions.PreconditionError, "{url} has changed while it was fetched.", "once more"),
+    (exceptions.InvalidPathError,
      "{url} holds an object whose name roar cannot take: it has control characters, or an empty part.", None),
 )
+_DENIED = re.compile(r"status code: 40[13]")  # a list that is refused has no class of its own
 _BUSY = re.compile(r"status code: (5\d\d|429)")
 
 
@@ -204,10 +203,12 @@ def _translated(error: Exception, location: Location, *, passing: bool = False) 
         if re.search(pattern, text):
             return TransferError(sentence.format(bucket=location.bucket, place=_place(location)),
                                  hint=hint and hint.format(where=WHERE[location.scheme]))
-    for kinds, sentence, hint in _KINDS:
-        if isinstance(error, kinds):
-            return TransferError(sentence.format(url=location.url), hint=hint,
-                                 denied=exceptions.PermissionDeniedError in kinds)
+    if isinstance(error, (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError)) or _DENIED.search(text):
+        return TransferError(f"Permission denied for {location.url}.", denied=True,
+                             hint="the credentials must allow to list the bucket, and to read or write its objects")
+    for kind, sentence, hint in _KINDS:
+        if isinstance(error, kind):
+            return TransferError(sentence.format(url=location.url), hint=hint)
     if busy := _BUSY.search(text):
         return TransferError(f"{location.url}: the store is out of order, it answers {busy[1]}.", passing=passing)
     if "HTTP error" in text or "error sending request" in text:

@@ -11,11 +11,8 @@ from roar.errors import NotFoundError, TransferError, UsageError
 from roar.transfer.locations import Location, file_name
 from roar.transfer.moving import Moved, Progress, State, for_each
 from roar.transfer.part import Part, tidy
-from roar.transfer.stores import Found, Store
+from roar.transfer.stores import PAUSES_S, Found, Store
 from roar.transfer.upload import digest_of
-
-PAUSES_S = (0.5, 1.0, 2.0, 4.0)
-"""Before the next attempt at a body that broke off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,8 @@ from roar.transfer.part import Part, is_part
 
 BLOCK = 4 * 1024 * 1024
 """Bytes that are moved at once."""
+PAUSES_S = (0.5, 1.0, 2.0, 4.0)
+"""Before the next attempt at what may pass; what the libraries try again by themselves is not counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,7 @@
 """Web servers: an object is got by its address, which may be a signed one. Nothing is listed there, nor sent."""
 
 import http.client
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -9,12 +10,13 @@ from typing import IO, Any
 from roar import __version__
 from roar.errors import TransferError, UsageError
 from roar.transfer.locations import Location
-from roar.transfer.stores import BLOCK, Found, Opened
+from roar.transfer.stores import BLOCK, PAUSES_S, Found, Opened
 
 TIMEOUT_S = 60
 _DIGESTS = ("x-amz-meta-blake3", "x-goog-meta-blake3", "x-ms-meta-blake3")
 _NOT_FOUND = frozenset({404, 410})
 _DENIED = frozenset({401, 403, 407})
+_BUSY = frozenset({429, 500, 502, 503, 504})
 _PARTIAL = 206
 
 
@@ -57,18 +59,21 @@ class WebStore:
     def _ask(self, headers: dict[str, str]) -> Any:
         request = urllib.request.Request(self._location.address, headers={  # noqa: S310  http and https alone come here
             "User-Agent": f"roar/{__version__}", "Accept-Encoding": "identity", **headers})
-        try:
-            return urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code in _NOT_FOUND:
-                    raise FileNotFoundError from None
-                hint = "a signed address may have expired" if error.code in _DENIED else None
-                raise TransferError(f"{self._location.url} answers {error.code}: {error.reason}.", hint=hint,
-                                    denied=error.code in _DENIED,
-                                    passing=error.code >= 500 or error.code == 429) from None  # noqa: PLR2004  HTTP
-        except (OSError, http.client.HTTPException, ValueError) as error:
-            raise self._broken(error) from None  # its text may hold the address
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
+            except urllib.error.HTTPError as error:
+                with error:
+                    if error.code in _NOT_FOUND:
+                        raise FileNotFoundError from None
+                    if pause_s is None or error.code not in _BUSY:
+                        hint = "a signed address may have expired" if error.code in _DENIED else None
+                        raise TransferError(f"{self._location.url} answers {error.code}: {error.reason}.", hint=hint,
+                                            denied=error.code in _DENIED) from None
+                time.sleep(pause_s)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                raise self._broken(error) from None  # its text may hold the address
+        raise AssertionError("the last attempt returns or raises")
 
     def _blocks(self, answer: IO[bytes]) -> Iterator[bytes]:
         try:
