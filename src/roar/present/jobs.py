@@ -133,6 +133,8 @@ _SEEN = {
 def _observed(job: Job) -> str:
     if job.tracer.mode == "none":
         return paint("nothing: no file could be observed", "red") + _gaps(job)
+    if job.tracer.mode == "transfer":
+        return "roar itself, which moved the files"
     return _SEEN.get(job.tracer.mode, f"{printable(job.tracer.mode)} tracing") + _gaps(job)
 
 
