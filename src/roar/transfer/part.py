@@ -108,11 +108,11 @@ def tidy(targets: Iterable[str]) -> None:
             for name in os.listdir(folder):
                 if (found := _NAME.fullmatch(name)) and found[1] in mine:
                     os.unlink(os.path.join(folder, name))
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _tag(text: str) -> str:
