@@ -1,20 +1,23 @@
 """Connections and bulk writing. The only module that knows which database it talks to."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError
 
 from roar.errors import SettingsError
 
 Row = Mapping[str, Any]
+_T = TypeVar("_T")
 MANY_ROWS = 200
 ANALYSIS_LIMIT = 400
 BUSY_TIMEOUT_MS = 30_000
+MOST_ATTEMPTS = 6
+QUICKER = frozenset({"23505", "40001", "40P01"})  # PostgreSQL: unique violation, serialization failure, deadlock
 
 
 def open_engine(url: str, *, pool_size: int = 8) -> Engine:
@@ -75,6 +78,23 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes: all of it or nothing."""
     with engine.connect().execution_options(glaas_write=True) as connection, connection.begin():
         yield connection
+
+
+def write_at_last(engine: Engine, write: Callable[[Connection], _T]) -> _T:
+    """What `write` returns, called in a transaction that writes; called again where another one was quicker.
+
+    Two transactions that add the same row, or wait for each other, cannot both end well. The one that lost sees what
+    the other wrote when it begins anew, so it must find out everything again: `write` keeps nothing between calls.
+    """
+    for _ in range(MOST_ATTEMPTS - 1):
+        try:
+            with writing(engine) as connection:
+                return write(connection)
+        except (IntegrityError, OperationalError) as error:
+            if getattr(error.orig, "sqlstate", None) not in QUICKER:
+                raise
+    with writing(engine) as connection:
+        return write(connection)
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

@@ -1,6 +1,6 @@
 """What glaas costs: one session with 100,000 file uses, on SQLite and on PostgreSQL, and the pages over it.
 
-usage: glaas.py [--uses N] [--json]
+usage: server.py [--uses N] [--json]
 """
 
 import argparse
