@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select, true
 
 from glaas import models
-from glaas.access import Viewer, visible
+from glaas.access import Viewer, sees_everything, uses_seen_by, visible
+from glaas.db import rows_for_each
 from glaas.models import Role
 from roar.wire import (
     FileUse,
@@ -278,43 +279,48 @@ def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -
                          kind=Kind(row.kind), files=row.files, note=row.note) for row in connection.execute(query))
 
 
-def makers_of(connection: Connection, viewer: Viewer, digests: Iterable[str], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest the newest other job, among those visible, that wrote it."""
-    return _newest_jobs(connection, viewer, digests, (Role.OUTPUT, Role.PAYLOAD), not_job)
+def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
+    """For each digest used the newest other job, among those visible, that wrote it, or a file of the dataset it is."""
+    datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
+    member = models.dataset_member
+    parts = select(member.c.digest).where(member.c.size > 0).limit(MEMBERS_TRIED)
+    related: dict[bytes, list[bytes]] = {}
+    for digest, row in rows_for_each(connection, parts, member.c.dataset, sorted(datasets)):
+        related.setdefault(digest, []).append(row.digest)
+    return _newest_jobs(connection, viewer, uses, related, roles=(Role.OUTPUT, Role.PAYLOAD), not_job=not_job)
 
 
-def users_of(connection: Connection, viewer: Viewer, digests: Iterable[str], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest the newest other job, among those visible, that read it."""
-    return _newest_jobs(connection, viewer, digests, (Role.INPUT,), not_job)
+def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
+    """For each digest used the newest other job, among those visible, that read it, or a dataset that it is part of."""
+    member = models.dataset_member
+    wholes = select(member.c.dataset).where(member.c.size > 0).limit(MEMBERS_TRIED)
+    related: dict[bytes, list[bytes]] = {}
+    for digest, row in rows_for_each(connection, wholes, member.c.digest, _digests(uses)):
+        related.setdefault(digest, []).append(row.dataset)
+    return _newest_jobs(connection, viewer, uses, related, roles=(Role.INPUT,), not_job=not_job)
 
 
-def _newest_jobs(connection: Connection, viewer: Viewer, digests: Iterable[str], roles: tuple[Role, ...],
-                 not_job: int) -> dict[str, JobLine]:
+def _digests(uses: Iterable[FileUse]) -> list[bytes]:
+    return sorted({bytes.fromhex(use.digest) for use in uses if use.digest})
+
+
+def _newest_jobs(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], related: dict[bytes, list[bytes]], *,
+                 roles: tuple[Role, ...], not_job: int) -> dict[str, JobLine]:
     """An empty file is the same everywhere and says nothing, so it is left out."""
     use = models.file_use
-    query = (select(use.c.digest, func.max(use.c.job_id).label("job_id")).join(models.job)
-             .where(use.c.role.in_([int(role) for role in roles]), use.c.size > 0, use.c.job_id != not_job,
-                    visible(viewer, models.job.c.project_id)).group_by(use.c.digest))
-    wanted = [bytes.fromhex(digest) for digest in sorted(set(digests))]
-    related = _across_datasets(connection, wanted, from_members=Role.INPUT in roles)
-    everything = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
-    found = {row.digest: row.job_id for row in _in_parts(connection, query, use.c.digest, everything)}
-    newest = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found), default=0)
-              for digest in wanted}
-    lines = find_job_lines(connection, viewer, sorted(set(newest.values()) - {0}))
-    return {digest.hex(): lines[job_id] for digest, job_id in newest.items() if job_id in lines}
-
-
-def _across_datasets(connection: Connection, digests: list[bytes], *, from_members: bool) -> dict[bytes, list[bytes]]:
-    """By digest the datasets that it is part of (`from_members`), or else some of the files that it is made of."""
-    table = models.dataset_member
-    column, other = (table.c.digest, table.c.dataset) if from_members else (table.c.dataset, table.c.digest)
-    related: dict[bytes, list[bytes]] = {}
-    for digest in digests:
-        query = select(other).where(column == digest, table.c.size > 0).limit(MEMBERS_TRIED)
-        if found := list(connection.execute(query).scalars()):
-            related[digest] = found
-    return related
+    wanted = _digests(uses)
+    asked = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
+    found: dict[bytes, int] = {}
+    for role in roles:
+        newest = uses_seen_by(viewer, select(use.c.job_id).where(
+            use.c.role == int(role), use.c.size > 0, use.c.job_id != not_job)).order_by(
+            use.c.job_id.desc()).limit(1)
+        for digest, row in rows_for_each(connection, newest, use.c.digest, asked):
+            found[digest] = max(row.job_id, found.get(digest, 0))
+    newest_of = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found),
+                             default=0) for digest in wanted}
+    lines = find_job_lines(connection, viewer, sorted(set(newest_of.values()) - {0}))
+    return {digest.hex(): lines[job_id] for digest, job_id in newest_of.items() if job_id in lines}
 
 
 # ------------------------------------------------------------------------------------------------------- DAGs
@@ -380,6 +386,8 @@ def dag_jobs(connection: Connection, viewer: Viewer, digest: str) -> tuple[Job, 
 
 def _is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
     """Some visible job used the artifact, itself or as a member of a dataset."""
+    if sees_everything(viewer):
+        return true()
     use, job, members = models.file_use, models.job, models.dataset_member
     direct = exists().where(use.c.digest == digest, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
     inside = exists().where(members.c.digest == digest, use.c.digest == members.c.dataset, use.c.job_id == job.c.id,
@@ -408,9 +416,8 @@ def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: R
                   ) -> tuple[ArtifactUse, ...]:
     """The newest `limit` uses of an artifact in one role."""
     use = models.file_use
-    query = (select(use.c.job_id, use.c.position, use.c.path).join(models.job)
-             .where(use.c.digest == digest, use.c.role == int(role), visible(viewer, models.job.c.project_id))
-             .order_by(use.c.job_id.desc()).limit(limit))
+    query = uses_seen_by(viewer, select(use.c.job_id, use.c.position, use.c.path).where(
+        use.c.digest == digest, use.c.role == int(role))).order_by(use.c.job_id.desc()).limit(limit)
     rows = connection.execute(query).all()
     lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
     return tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)

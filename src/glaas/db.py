@@ -4,7 +4,24 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Select,
+    Table,
+    create_engine,
+    event,
+    func,
+    literal,
+    select,
+    text,
+    true,
+)
+from sqlalchemy import Row as SqlRow
+from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError
@@ -71,6 +88,29 @@ def reading(engine: Engine) -> Iterator[Connection]:
             connection = connection.execution_options(isolation_level="REPEATABLE READ")  # noqa: PLW2901  same object
         with connection.begin():
             yield connection
+
+
+def rows_for_each(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
+                  ) -> Iterator[tuple[Any, SqlRow[Any]]]:
+    """Each of the `values` with the rows of `query` where `column` has it; the query's LIMIT counts for each by itself.
+
+    That is what keeps a question about many files quick when one of them is in a million jobs: asked with IN and one
+    LIMIT, PostgreSQL has to guess how often each is there, and reads whole tables when it guesses wrong. It is one
+    query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process, is
+    asked once for each.
+    """
+    if not values:
+        return
+    if connection.dialect.name != "postgresql":
+        for value in values:
+            for row in connection.execute(query.where(column == value)):
+                yield value, row
+        return
+    array = literal(list(values), ARRAY(column.type))
+    wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
+    part = query.where(column == wanted.c.value).lateral("part")
+    for row in connection.execute(select(part, wanted.c.value).select_from(wanted.join(part, true()))):
+        yield row[-1], row
 
 
 @contextlib.contextmanager

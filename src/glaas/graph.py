@@ -8,12 +8,15 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 
 from glaas import models
-from glaas.access import Viewer, visible
+from glaas.access import Viewer, uses_seen_by
 from glaas.catalog import JobLine, dag_job_lines, find_job_lines
+from glaas.db import rows_for_each
 from glaas.models import Role
 from roar.wire import Kind
 
-MOST_NODES = 5000
+MOST_JOBS = 250
+MOST_MEMBERS = 1000
+FILES_PER_JOB = 20
 PART = 1000
 _T = TypeVar("_T")
 
@@ -115,13 +118,15 @@ def _parts(values: list[_T]) -> Iterable[list[_T]]:
 
 
 def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: Direction | None = None,
-            depth: int = 5) -> Graph:
+            depth: int = 5, most_jobs: int = MOST_JOBS) -> Graph:
     """What made an artifact and what it went into, walking at most `depth` jobs far each way.
 
-    An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one.
+    An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one. Of an
+    artifact that very many jobs read the newest are walked, and no more than `most_jobs` in each direction; the graph
+    says then that it is cut short.
     """
     root = bytes.fromhex(digest)
-    walk = _Walk(connection, viewer)
+    walk = _Walk(connection, viewer, most_jobs)
     for way in [direction] if direction is not None else list(Direction):
         walk.run(root, way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
@@ -135,9 +140,10 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
 class _Walk:
     """One breadth-first walk: artifacts → jobs → artifacts, a whole level in each query."""
 
-    def __init__(self, connection: Connection, viewer: Viewer) -> None:
+    def __init__(self, connection: Connection, viewer: Viewer, most_jobs: int) -> None:
         self.connection = connection
         self.viewer = viewer
+        self.most_jobs = most_jobs
         self.jobs: set[int] = set()
         self.artifacts: dict[bytes, ArtifactNode] = {}
         self.edges: dict[Edge, None] = {}
@@ -151,6 +157,10 @@ class _Walk:
         for _ in range(depth):
             level |= self._across_datasets(level, way)
             jobs = self._jobs(level, way) - seen_jobs
+            room = self.most_jobs - len(seen_jobs)
+            if len(jobs) > room:
+                self.truncated = True
+                jobs = set(sorted(jobs, reverse=True)[:room])
             if not jobs:
                 return
             seen_jobs |= jobs
@@ -167,30 +177,26 @@ class _Walk:
         if way is Direction.DOWN:
             known, other = other, known
         found = set()
-        query = select(table).where(table.c.size > 0).limit(MOST_NODES)
+        query = select(table.c.digest, table.c.dataset).where(table.c.size > 0).limit(MOST_MEMBERS)
         if way is Direction.UP:  # only members that some job wrote by themselves
             written = select(models.file_use.c.job_id).where(
                 models.file_use.c.digest == other, models.file_use.c.role != int(Role.INPUT)).exists()
             query = query.where(written)
         for part in _parts(sorted(level)):
-            for row in self.connection.execute(query.where(known.in_(part))):
+            for _, row in rows_for_each(self.connection, query, known, part):
                 self.members[row.digest, row.dataset] = None
                 found.add(row.digest if way is Direction.UP else row.dataset)
         return found
 
     def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
+        """Jobs that wrote (`up`) or read (`down`) what is on this level; of each artifact no more than may be walked."""
         use = models.file_use
-        roles = [int(Role.OUTPUT), int(Role.PAYLOAD)] if way is Direction.UP else [int(Role.INPUT)]
-        room = MOST_NODES - len(self.jobs)
         found: set[int] = set()
-        query = (select(use.c.job_id).join(models.job)
-                 .where(use.c.role.in_(roles), visible(self.viewer, models.job.c.project_id))
-                 .distinct().limit(room + 1))
-        for part in _parts(sorted(level)):
-            found |= set(self.connection.execute(query.where(use.c.digest.in_(part))).scalars())
-        if len(found) > room:
-            self.truncated = True
-            return set(sorted(found)[:max(room, 0)])
+        for role in (Role.OUTPUT, Role.PAYLOAD) if way is Direction.UP else (Role.INPUT,):
+            query = uses_seen_by(self.viewer, select(use.c.job_id).where(use.c.role == int(role))).order_by(
+                use.c.job_id.desc()).limit(self.most_jobs + 1)
+            for part in _parts(sorted(level)):
+                found.update(row.job_id for _, row in rows_for_each(self.connection, query, use.c.digest, part))
         return found
 
     def _artifacts_of(self, jobs: set[int], way: Direction) -> set[bytes]:
@@ -198,7 +204,7 @@ class _Walk:
         use = models.file_use
         onward: set[bytes] = set()
         leading = {Role.INPUT} if way is Direction.UP else {Role.OUTPUT, Role.PAYLOAD}
-        room = 10 * MOST_NODES
+        room = FILES_PER_JOB * self.most_jobs
         columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files)
         for part in _parts(sorted(jobs)):
             query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)

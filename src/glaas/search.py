@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, select
+from sqlalchemy import ColumnElement, Connection, Select, select
 
 from glaas import models
-from glaas.access import Viewer, visible
+from glaas.access import Viewer, sees_everything, uses_seen_by, visible
 from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, read_tracker_run_lines
+from glaas.db import rows_for_each
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from roar.wire import Kind
@@ -136,24 +137,19 @@ def _dags_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: 
 
 
 def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
-    use = models.file_use
-    query = (select(use.c.digest, use.c.kind, use.c.size, use.c.path).join(models.job)
-             .where(_hex_range(use.c.digest, prefix, 64), visible(viewer, models.job.c.project_id))
-             .order_by(use.c.digest).limit(limit * 5))
-    found = {row.digest: _hit(row) for row in connection.execute(query)}
-    yield from found.values()
-    if not found:
-        yield from _members_by_digest(connection, viewer, prefix, limit)
-
-
-def _members_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
-    """Files that were only ever seen as members of a dataset."""
-    member, use, job = models.dataset_member, models.file_use, models.job
-    seen = exists().where(use.c.digest == member.c.dataset, use.c.job_id == job.c.id,
-                          visible(viewer, job.c.project_id))
-    query = select(member).where(_hex_range(member.c.digest, prefix, 64), seen).limit(limit)
-    for row in connection.execute(query):
-        yield ArtifactHit(digest=row.digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
+    """Artifacts in the order of their digests, each with the path of its newest use, or its path in a dataset."""
+    table, use, member = models.artifact, models.file_use, models.dataset_member
+    digests = connection.execute(select(table.c.digest).where(_hex_range(table.c.digest, prefix, 64))
+                                 .order_by(table.c.digest).limit(limit * 5)).scalars().all()
+    newest = uses_seen_by(viewer, select(use.c.digest, use.c.kind, use.c.size, use.c.path)).order_by(
+        use.c.role.desc(), use.c.job_id.desc()).limit(1)
+    found = {digest: _hit(row) for digest, row in rows_for_each(connection, newest, use.c.digest, digests)}
+    inside = uses_seen_by(viewer, select(use.c.job_id)).where(use.c.digest == member.c.dataset).exists()
+    parts = select(member.c.digest, member.c.size, member.c.path).where(inside).limit(1)
+    only_inside = [digest for digest in digests if digest not in found]
+    for digest, row in rows_for_each(connection, parts, member.c.digest, only_inside):
+        found[digest] = ArtifactHit(digest=digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
+    yield from [found[digest] for digest in digests if digest in found][:limit]
 
 
 def _hit(row: Any) -> ArtifactHit:
@@ -173,21 +169,23 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     name = path.rstrip("/").rpartition("/")[2][:LONGEST_NAME]
     if not name:
         return
-    seen = (select(use.c.digest, use.c.kind, use.c.size, use.c.path, use.c.job_id).join(models.job)
-            .where(use.c.digest.is_not(None), visible(viewer, models.job.c.project_id))
-            .order_by(use.c.job_id.desc()))
-    keys = [path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")]
-    for row in connection.execute(seen.where(use.c.path_key.in_(keys)).limit(limit)):
-        yield _hit(row)
+    seen = uses_seen_by(viewer, select(use.c.digest, use.c.kind, use.c.size, use.c.path, use.c.job_id).where(
+        use.c.digest.is_not(None))).order_by(use.c.job_id.desc())
+    keys = sorted({path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")})
+    rows = [row for _, row in rows_for_each(connection, seen.limit(limit), use.c.path_key, keys)]
+    yield from map(_hit, _newest_first(rows))
     if name == path:
         names = _completions(connection, use.c.file_name, name)
-        rows = connection.execute(seen.where(use.c.file_name.in_(names)).limit(limit * 5))
+        rows = [row for _, row in rows_for_each(connection, seen.limit(limit), use.c.file_name, names)]
     else:
         newest = seen.where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
         ending = newest.c.path.endswith("/" + path.lstrip("/"), autoescape=True)
-        rows = connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit))
-    for row in rows:
-        yield _hit(row)
+        rows = list(connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit)))
+    yield from map(_hit, _newest_first(rows))
+
+
+def _newest_first(rows: list[Any]) -> list[Any]:
+    return sorted(rows, key=lambda row: row.job_id, reverse=True)
 
 
 def _completions(connection: Connection, column: ColumnElement[str], prefix: str) -> list[str]:
@@ -228,7 +226,7 @@ def _jobs_with_words(viewer: Viewer, words: list[str]) -> Select[Any]:
     for word in words[1:]:
         other = models.term.alias()
         query = query.join(other, other.c.job_id == first.c.job_id).where(other.c.term == word)
-    if not (viewer.everything or viewer.admin):
+    if not sees_everything(viewer):
         job = models.job
         query = query.join(job, job.c.id == first.c.job_id).where(visible(viewer, job.c.project_id))
     return query
