@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import psycopg
 
 TIMEOUT_S = 30
+IDLE_S = 3
 ROWS_SAMPLED = 20_000
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -101,12 +102,11 @@ class _Server:
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.host, self.port = parts.hostname or "", parts.port or 80
-        self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        self.idle: list[tuple[float, asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def get(self, path: str) -> tuple[int, int]:
         """Status, and bytes of head and body on the wire."""
-        reader, writer = self.idle.pop() if self.idle else await asyncio.open_connection(
-            self.host, self.port, limit=2**20)
+        reader, writer = self._fresh() or await asyncio.open_connection(self.host, self.port, limit=2**20)
         request = f"GET {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\nAccept-Encoding: gzip\r\n\r\n"
         writer.write(request.encode())
         head = await reader.readuntil(b"\r\n\r\n")
@@ -118,12 +118,21 @@ class _Server:
             while length := int(await reader.readline(), 16):
                 size += len(await reader.readexactly(length + 2))
             await reader.readline()
-        self.idle.append((reader, writer))
+        self.idle.append((time.monotonic(), reader, writer))
         return int(head.split(b" ", 2)[1]), size
+
+    def _fresh(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A connection that was in use a moment ago; the server closes those that are idle for some seconds."""
+        while self.idle:
+            since, reader, writer = self.idle.pop()
+            if time.monotonic() - since < IDLE_S and not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return None
 
     def close(self) -> None:
         """Close what is idle; the rest has timed out."""
-        for _, writer in self.idle:
+        for _, _, writer in self.idle:
             writer.close()
 
 

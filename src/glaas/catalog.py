@@ -143,9 +143,9 @@ def _job_lines(viewer: Viewer) -> Select[Any]:
         visible(viewer, models.job.c.project_id))
 
 
-def _read_job_lines(connection: Connection, query: Select[Any]) -> tuple[JobLine, ...]:
+def _read_job_lines(connection: Connection, query: Select[Any], *, brief: bool = False) -> tuple[JobLine, ...]:
     rows = connection.execute(query).all()
-    ids = [row.id for row in rows]
+    ids = [] if brief else [row.id for row in rows]
     runs = tracker_runs_of(connection, ids)
     labels = labels_of(connection, ids)
     return tuple(JobLine(
@@ -156,12 +156,14 @@ def _read_job_lines(connection: Connection, query: Select[Any]) -> tuple[JobLine
     ) for row in rows)
 
 
-def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int]) -> dict[int, JobLine]:
-    """The jobs with these row numbers that the viewer may see."""
+def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int], *, brief: bool = False
+                   ) -> dict[int, JobLine]:
+    """The jobs with these row numbers that the viewer may see; `brief` leaves out tracker runs and labels."""
     lines = {}
     for start in range(0, len(ids), 1000):
         part = ids[start:start + 1000]
-        for line in _read_job_lines(connection, _job_lines(viewer).where(models.job.c.id.in_(part))):
+        query = _job_lines(viewer).where(models.job.c.id.in_(part))
+        for line in _read_job_lines(connection, query, brief=brief):
             lines[line.key] = line
     return lines
 
@@ -319,7 +321,7 @@ def _newest_jobs(connection: Connection, viewer: Viewer, uses: Iterable[FileUse]
             found[digest] = max(row.job_id, found.get(digest, 0))
     newest_of = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found),
                              default=0) for digest in wanted}
-    lines = find_job_lines(connection, viewer, sorted(set(newest_of.values()) - {0}))
+    lines = find_job_lines(connection, viewer, sorted(set(newest_of.values()) - {0}), brief=True)
     return {digest.hex(): lines[job_id] for digest, job_id in newest_of.items() if job_id in lines}
 
 
@@ -417,8 +419,8 @@ def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: R
     """The newest `limit` uses of an artifact in one role."""
     use = models.file_use
     query = uses_seen_by(viewer, select(use.c.job_id, use.c.position, use.c.path).where(
-        use.c.digest == digest, use.c.role == int(role))).order_by(use.c.job_id.desc()).limit(limit)
-    rows = connection.execute(query).all()
+        use.c.role == int(role))).order_by(use.c.job_id.desc()).limit(limit)
+    rows = [row for _, row in rows_for_each(connection, query, use.c.digest, [digest])]
     lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
     return tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
                  for row in rows)

@@ -18,6 +18,8 @@ MOST_JOBS = 250
 MOST_MEMBERS = 1000
 FILES_PER_JOB = 20
 PART = 1000
+_ROLES = {int(role): role for role in Role}  # a look-up is much quicker than Role(…), for thousands of rows
+_KINDS = {str(kind): kind for kind in Kind}
 _T = TypeVar("_T")
 
 
@@ -87,10 +89,9 @@ def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, A
     query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files).where(
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
     for part in _parts(ids):
-        for row in connection.execute(query.where(use.c.job_id.in_(part))):
-            artifacts[row.digest] = ArtifactNode(digest=row.digest, path=row.path, kind=Kind(row.kind), size=row.size,
-                                                 files=row.files)
-            edges[Edge(row.job_id, row.digest, Role(row.role))] = None
+        for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
+            artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
+            edges[Edge(job_id, digest, _ROLES[role])] = None
     return artifacts, tuple(edges)
 
 
@@ -176,11 +177,13 @@ class _Walk:
         known, other = table.c.dataset, table.c.digest
         if way is Direction.DOWN:
             known, other = other, known
+        else:  # an artifact that no node was made of is the root
+            level = {key for key in level if key not in self.artifacts or self.artifacts[key].kind is Kind.DATASET}
         found = set()
         query = select(table.c.digest, table.c.dataset).where(table.c.size > 0).limit(MOST_MEMBERS)
         if way is Direction.UP:  # only members that some job wrote by themselves
             written = select(models.file_use.c.job_id).where(
-                models.file_use.c.digest == other, models.file_use.c.role != int(Role.INPUT)).exists()
+                models.file_use.c.digest == other, models.file_use.c.role > int(Role.INPUT)).exists()
             query = query.where(written)
         for part in _parts(sorted(level)):
             for _, row in rows_for_each(self.connection, query, known, part):
@@ -191,12 +194,12 @@ class _Walk:
     def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
         """Jobs that wrote (`up`) or read (`down`) what is on this level; of each artifact no more than may be walked."""
         use = models.file_use
+        role = use.c.role > int(Role.INPUT) if way is Direction.UP else use.c.role == int(Role.INPUT)
+        query = uses_seen_by(self.viewer, select(use.c.job_id).where(role)).order_by(
+            use.c.role.desc(), use.c.job_id.desc()).limit(self.most_jobs + 1)
         found: set[int] = set()
-        for role in (Role.OUTPUT, Role.PAYLOAD) if way is Direction.UP else (Role.INPUT,):
-            query = uses_seen_by(self.viewer, select(use.c.job_id).where(use.c.role == int(role))).order_by(
-                use.c.job_id.desc()).limit(self.most_jobs + 1)
-            for part in _parts(sorted(level)):
-                found.update(row.job_id for _, row in rows_for_each(self.connection, query, use.c.digest, part))
+        for part in _parts(sorted(level)):
+            found.update(row.job_id for _, row in rows_for_each(self.connection, query, use.c.digest, part))
         return found
 
     def _artifacts_of(self, jobs: set[int], way: Direction) -> set[bytes]:
@@ -210,10 +213,11 @@ class _Walk:
             query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)
             rows = self.connection.execute(query).all()
             self.truncated |= len(rows) == room
-            for row in rows:
-                self.artifacts[row.digest] = ArtifactNode(digest=row.digest, path=row.path, kind=Kind(row.kind),
-                                                          size=row.size, files=row.files)
-                self.edges[Edge(row.job_id, row.digest, Role(row.role))] = None
-                if Role(row.role) in leading and row.size != 0:
-                    onward.add(row.digest)
+            for job_id, role_number, path, digest, size, kind, files in rows:
+                role = _ROLES[role_number]
+                self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size,
+                                                      files=files)
+                self.edges[Edge(job_id, digest, role)] = None
+                if role in leading and size != 0:
+                    onward.add(digest)
         return onward

@@ -19,10 +19,10 @@ def _config(connection: Connection | None, folder: str) -> Config:
     return config
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema to this version of glaas, in one transaction."""
+def migrate(engine: Engine, version: str = "head") -> None:
+    """Bring the schema up to a version, by default that of this glaas, in one transaction."""
     with as_file(files("glaas") / "migrations") as folder, writing(engine) as connection:
-        command.upgrade(_config(connection, str(folder)), "head")
+        command.upgrade(_config(connection, str(folder)), version)
 
 
 def schema_versions(engine: Engine) -> tuple[str | None, str | None]:
