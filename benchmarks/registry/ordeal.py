@@ -17,6 +17,7 @@ import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import blake3
 from sqlalchemy import func, select
@@ -121,7 +122,7 @@ class Balanced:
         self._servers: list[subprocess.Popen[bytes]] = []
         self._balancer: subprocess.Popen[bytes] | None = None
 
-    def __enter__(self) -> "Balanced":
+    def __enter__(self) -> Self:
         self._servers = [self._start(port) for port in self._ports]
         for address in self.addresses:
             _wait_until_ready(address)

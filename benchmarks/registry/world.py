@@ -32,7 +32,8 @@ MOST_JOBS = 60  # in one session
 JOBS_PER_SESSION = 20.2  # on average, as measured, a little less
 _NAMES = ("baseline", "ablation", "long context", "distill", "lora", "rerun", "final", "no dropout")
 _PEOPLE = ("ada", "grace", "emmy", "alan", "edsger", "barbara", "donald", "margaret", "linus", "frances")
-_LIBRARIES = ("numpy", "pandas", "torch", "scikit-learn", "transformers", "pyarrow", "scipy", "pillow", "tqdm", "pyyaml")
+_LIBRARIES = ("numpy", "pandas", "torch", "scikit-learn", "transformers", "pyarrow", "scipy", "pillow", "tqdm",
+              "pyyaml")
 
 
 @functools.lru_cache(maxsize=100_000)

@@ -52,7 +52,7 @@ def visible(viewer: Viewer, project_id: ColumnElement[int]) -> ColumnElement[boo
 
 
 def sees_everything(viewer: Viewer) -> bool:
-    """Whether no row of any project is hidden from `viewer`, so that a query need not ask which project a row is of."""
+    """Whether no row of any project is hidden from `viewer`, so that queries need not ask for projects."""
     return viewer.everything or viewer.admin
 
 

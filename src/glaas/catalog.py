@@ -282,7 +282,7 @@ def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -
 
 
 def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest used the newest other job, among those visible, that wrote it, or a file of the dataset it is."""
+    """For each digest used the newest other job among those visible that wrote it, or wrote a part of the dataset."""
     datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
     member = models.dataset_member
     parts = select(member.c.digest).where(member.c.size > 0).limit(MEMBERS_TRIED)
@@ -293,7 +293,7 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *
 
 
 def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest used the newest other job, among those visible, that read it, or a dataset that it is part of."""
+    """For each digest used the newest other job among those visible that read it, or a dataset that it is part of."""
     member = models.dataset_member
     wholes = select(member.c.dataset).where(member.c.size > 0).limit(MEMBERS_TRIED)
     related: dict[bytes, list[bytes]] = {}

@@ -92,12 +92,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def rows_for_each(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
                   ) -> Iterator[tuple[Any, SqlRow[Any]]]:
-    """Each of the `values` with the rows of `query` where `column` has it; the query's LIMIT counts for each by itself.
+    """Each of the `values` with the rows of `query` where `column` has it; a LIMIT counts for each value by itself.
 
     That is what keeps a question about many files quick when one of them is in a million jobs: asked with IN and one
     LIMIT, PostgreSQL has to guess how often each is there, and reads whole tables when it guesses wrong. It is one
-    query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process, is
-    asked once for each.
+    query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process,
+    is asked once for each.
     """
     if not values:
         return

@@ -192,7 +192,7 @@ class _Walk:
         return found
 
     def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
-        """Jobs that wrote (`up`) or read (`down`) what is on this level; of each artifact no more than may be walked."""
+        """Jobs that wrote (`up`) or read (`down`) what is on this level, of each artifact as many as may be walked."""
         use = models.file_use
         role = use.c.role > int(Role.INPUT) if way is Direction.UP else use.c.role == int(Role.INPUT)
         query = uses_seen_by(self.viewer, select(use.c.job_id).where(role)).order_by(

@@ -1,4 +1,4 @@
-"""The measurements' short cut: rows loaded in bulk are those that registering writes, in the schema of the migrations."""
+"""The measurements' short cut: rows loaded in bulk are those that registering writes, in the migrations' schema."""
 
 import itertools
 import sys
@@ -6,10 +6,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import run_sql
 from registrations import body
 from starlette.testclient import TestClient
 
+from conftest import run_sql
 from glaas.app import create_app
 from glaas.settings import Settings
 
@@ -17,9 +17,9 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 from registry import fill, world
 
 SESSIONS = 6
-SCHEMA = ("SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
-          "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-          " WHERE connamespace = 'public'::regnamespace")
+INDEXES = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'"
+CONSTRAINTS = ("SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+               " WHERE connamespace = 'public'::regnamespace")
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +48,8 @@ def rows(connection, table):
     left_out = {"registered_at", "body"} if table in {"session", "dag"} else set()
     if table in {"job", "tracker_run"}:
         left_out = {"id"}
-    return sorted(str([(name, uids[value] if name == "job_id" else value) for name, value in zip(names, row, strict=True)
-                       if name not in left_out]) for row in found)
+    return sorted(str([(name, uids[value] if name == "job_id" else value)
+                       for name, value in zip(names, row, strict=True) if name not in left_out]) for row in found)
 
 
 @pytest.mark.parametrize("table", fill.FILLED)
@@ -63,7 +63,7 @@ def test_a_table_holds_what_registering_writes(both, table):
 
 
 def test_the_schema_is_as_it_was(both):
-    for query in SCHEMA:
+    for query in (INDEXES, CONSTRAINTS):
         bulk, registered = (sorted(connection.execute(query).fetchall()) for connection in both)
         assert bulk == registered
 

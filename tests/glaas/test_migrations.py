@@ -5,11 +5,11 @@ from importlib.resources import files
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from conftest import run_sql
 from registrations import WANDB_URL, body, digest, digits, uid
 from sqlalchemy import MetaData, insert, select
 from starlette.testclient import TestClient
 
+from conftest import run_sql
 from glaas.app import create_app
 from glaas.db import open_engine
 from glaas.models import metadata
