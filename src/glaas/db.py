@@ -46,7 +46,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise SettingsError(f"The database URL {url!r} is not a URL.", hint="glaas serve --database sqlite:///glaas.db"
+        raise SettingsError("What was given as the database's URL is not a URL.", hint="glaas serve --database sqlite:///glaas.db"
                             ) from error
     if parsed.drivername in {"postgres", "postgresql"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -63,6 +63,11 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
             raise SettingsError(f"{error}") from error
     raise SettingsError(f"glaas keeps its data in SQLite or PostgreSQL, not in {backend!r}.",
                         hint="glaas serve --database postgresql://USER@HOST/DATABASE")
+
+
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown and logged."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
