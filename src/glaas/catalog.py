@@ -1,15 +1,16 @@
 """Questions to the tables, answered in the nouns of `roar.wire` and views of them. Every answer is access-checked."""
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, select, true
+from sqlalchemy import BigInteger, ColumnElement, Connection, Row, Select, and_, bindparam, exists, func, select, true
 
 from glaas import models
 from glaas.access import Viewer, sees_everything, uses_seen_by, visible
-from glaas.db import rows_for_each
+from glaas.db import QUERIES_KEPT, ForEach
 from glaas.models import Role
 from roar.wire import (
     FileUse,
@@ -281,23 +282,32 @@ def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -
                          kind=Kind(row.kind), files=row.files, note=row.note) for row in connection.execute(query))
 
 
+_MEMBER = models.dataset_member.c
+_PARTS = ForEach(select(_MEMBER.digest).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.dataset)
+_WHOLES = ForEach(select(_MEMBER.dataset).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.digest)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_use(viewer: Viewer, role: Role) -> ForEach:
+    use = models.file_use.c
+    other = use.job_id != bindparam("not_job", 0, BigInteger)
+    query = select(use.job_id).where(use.role == int(role), use.size > 0, other)
+    return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(1), use.digest)
+
+
 def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
     """For each digest used the newest other job among those visible that wrote it, or wrote a part of the dataset."""
     datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
-    member = models.dataset_member
-    parts = select(member.c.digest).where(member.c.size > 0).limit(MEMBERS_TRIED)
     related: dict[bytes, list[bytes]] = {}
-    for digest, row in rows_for_each(connection, parts, member.c.dataset, sorted(datasets)):
+    for digest, row in _PARTS.rows(connection, sorted(datasets)):
         related.setdefault(digest, []).append(row.digest)
     return _newest_jobs(connection, viewer, uses, related, roles=(Role.OUTPUT, Role.PAYLOAD), not_job=not_job)
 
 
 def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
     """For each digest used the newest other job among those visible that read it, or a dataset that it is part of."""
-    member = models.dataset_member
-    wholes = select(member.c.dataset).where(member.c.size > 0).limit(MEMBERS_TRIED)
     related: dict[bytes, list[bytes]] = {}
-    for digest, row in rows_for_each(connection, wholes, member.c.digest, _digests(uses)):
+    for digest, row in _WHOLES.rows(connection, _digests(uses)):
         related.setdefault(digest, []).append(row.dataset)
     return _newest_jobs(connection, viewer, uses, related, roles=(Role.INPUT,), not_job=not_job)
 
@@ -309,15 +319,11 @@ def _digests(uses: Iterable[FileUse]) -> list[bytes]:
 def _newest_jobs(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], related: dict[bytes, list[bytes]], *,
                  roles: tuple[Role, ...], not_job: int) -> dict[str, JobLine]:
     """An empty file is the same everywhere and says nothing, so it is left out."""
-    use = models.file_use
     wanted = _digests(uses)
     asked = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
     found: dict[bytes, int] = {}
     for role in roles:
-        newest = uses_seen_by(viewer, select(use.c.job_id).where(
-            use.c.role == int(role), use.c.size > 0, use.c.job_id != not_job)).order_by(
-            use.c.job_id.desc()).limit(1)
-        for digest, row in rows_for_each(connection, newest, use.c.digest, asked):
+        for digest, row in _newest_use(viewer, role).rows(connection, asked, not_job=not_job):
             found[digest] = max(row.job_id, found.get(digest, 0))
     newest_of = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found),
                              default=0) for digest in wanted}
@@ -404,26 +410,25 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     row = connection.execute(select(table).where(table.c.digest == key, _is_seen(viewer, table.c.digest))).first()
     if row is None:
         return None
-    uses = [use for role in (Role.OUTPUT, Role.PAYLOAD) for use in artifact_uses(connection, viewer, key, role, limit)]
-    used = artifact_uses(connection, viewer, key, Role.INPUT, limit)
+    rows = {role: [row for _, row in _newest_uses(viewer, role, limit).rows(connection, [key])] for role in Role}
+    lines = find_job_lines(connection, viewer, sorted({use.job_id for found in rows.values() for use in found}))
+    by_role = {role: tuple(ArtifactUse(key=(use.job_id, use.position), job=lines[use.job_id], path=use.path, role=role)
+                           for use in found) for role, found in rows.items()}
+    uses, used = by_role[Role.OUTPUT] + by_role[Role.PAYLOAD], by_role[Role.INPUT]
     members = models.dataset_member
     datasets = connection.execute(select(members.c.dataset).where(
         members.c.digest == key, _is_seen(viewer, members.c.dataset)).distinct().limit(limit)).scalars()
     return Artifact(digest=digest, kind=Kind(row.kind), size=row.size, files=row.files,
                     names=tuple(dict.fromkeys(use.path for use in [*uses, *used])),
-                    produced_by=tuple(uses), used_by=used, datasets=tuple(d.hex() for d in datasets))
+                    produced_by=uses, used_by=used, datasets=tuple(d.hex() for d in datasets))
 
 
-def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: Role, limit: int
-                  ) -> tuple[ArtifactUse, ...]:
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_uses(viewer: Viewer, role: Role, limit: int) -> ForEach:
     """The newest `limit` uses of an artifact in one role."""
-    use = models.file_use
-    query = uses_seen_by(viewer, select(use.c.job_id, use.c.position, use.c.path).where(
-        use.c.role == int(role))).order_by(use.c.job_id.desc()).limit(limit)
-    rows = [row for _, row in rows_for_each(connection, query, use.c.digest, [digest])]
-    lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
-    return tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
-                 for row in rows)
+    use = models.file_use.c
+    query = select(use.job_id, use.position, use.path).where(use.role == int(role))
+    return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(limit), use.digest)
 
 
 def dataset_members(connection: Connection, digest: str, *, after: int = -1, within: str = "", limit: int = PAGE

@@ -16,14 +16,13 @@ from sqlalchemy import (
     create_engine,
     event,
     func,
-    literal,
     select,
     text,
     true,
 )
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url, result_tuple
+from sqlalchemy.engine import Compiled, make_url, result_tuple
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError
 
 from roar.errors import SettingsError
@@ -33,6 +32,7 @@ _T = TypeVar("_T")
 MANY_ROWS = 200
 ANALYSIS_LIMIT = 400
 BUSY_TIMEOUT_MS = 30_000
+QUERIES_KEPT = 512  # of each kind; they differ by who asks
 MOST_ATTEMPTS = 6
 QUICKER = frozenset({"23505", "40001", "40P01"})  # PostgreSQL: unique violation, serialization failure, deadlock
 
@@ -95,42 +95,55 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
-def rows_for_each(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
-                  ) -> Iterator[tuple[Any, Any]]:
-    """Each of the `values` with the rows of `query` where `column` has it; a LIMIT counts for each value by itself.
+class ForEach:
+    """A query that is asked for many values of one column at a time; its LIMIT counts for each value by itself.
 
     That is what keeps a question about many files quick when one of them is in a million jobs: asked with IN and one
     LIMIT, PostgreSQL has to guess how often each is there, and reads whole tables when it guesses wrong. It is one
     query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process,
     is asked once for each, past SQLAlchemy, which takes ten times as long as the look-up.
+
+    Making one takes longer than asking it, so callers keep them (`functools.lru_cache`).
+
+    Args:
+        query: with a LIMIT, and with a bind parameter that has a default for whatever differs between calls.
+        column: of the query's tables; the values that are asked for are of its type.
     """
-    if not values:
-        return
-    if connection.dialect.name != "postgresql":
-        yield from _rows_for_each_in_sqlite(connection, query.where(column == bindparam("wanted", None)),
-                                           values)
-        return
-    array = literal(list(values), ARRAY(column.type))
-    wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
-    part = query.where(column == wanted.c.value).lateral("part")
-    for row in connection.execute(select(part, wanted.c.value).select_from(wanted.join(part, true()))):
-        yield row[-1], row
 
+    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        self._one = query.where(column == bindparam("wanted", None))
+        self._compiled: Compiled | None = None
+        self._names = [column.name for column in query.selected_columns]
+        array = bindparam("wanted", type_=ARRAY(column.type))
+        wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
+        part = query.where(column == wanted.c.value).lateral("part")
+        self._all = select(part, wanted.c.value).select_from(wanted.join(part, true()))
 
-def _rows_for_each_in_sqlite(connection: Connection, query: Select[Any], values: Sequence[Any]
-                             ) -> Iterator[tuple[Any, Any]]:
-    compiled = query.compile(dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-    parameters = compiled.construct_params()
-    order = compiled.positiontup or []
-    driver_connection = connection.connection.driver_connection
-    assert driver_connection is not None
-    cursor = driver_connection.cursor()
-    statement = str(compiled)
-    make = result_tuple([column.name for column in query.selected_columns])
-    for value in values:
-        parameters["wanted"] = value
-        for row in cursor.execute(statement, [parameters[name] for name in order]).fetchall():
-            yield value, make(row)
+    def rows(self, connection: Connection, values: Sequence[Any], **parameters: Any) -> Iterator[tuple[Any, Any]]:
+        """Each of the `values` with each of its rows."""
+        if not values:
+            return
+        if connection.dialect.name != "postgresql":
+            yield from self._rows_in_sqlite(connection, values, parameters)
+            return
+        for row in connection.execute(self._all, {"wanted": list(values), **parameters}):
+            yield row[-1], row
+
+    def _rows_in_sqlite(self, connection: Connection, values: Sequence[Any], more: dict[str, Any]
+                        ) -> Iterator[tuple[Any, Any]]:
+        compiled = self._compiled = self._compiled or self._one.compile(
+            dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        parameters = {**compiled.params, **more}
+        order = getattr(compiled, "positiontup", None) or []
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        cursor = driver_connection.cursor()
+        statement = str(compiled)
+        make = result_tuple(self._names)
+        for value in values:
+            parameters["wanted"] = value
+            for row in cursor.execute(statement, [parameters[name] for name in order]).fetchall():
+                yield value, make(row)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The graph between jobs and artifacts: a whole DAG, or what lies around one artifact."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, select
 from glaas import models
 from glaas.access import Viewer, uses_seen_by
 from glaas.catalog import JobLine, dag_job_lines, find_job_lines
-from glaas.db import rows_for_each
+from glaas.db import QUERIES_KEPT, ForEach
 from glaas.models import Role
 from roar.wire import Kind
 
@@ -138,6 +139,26 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
                  members=members, truncated=walk.truncated)
 
 
+@functools.cache
+def _across_datasets(way: Direction) -> ForEach:
+    """The members of datasets (`up`), as far as some job wrote them by themselves, or the datasets of members."""
+    table, use = models.dataset_member, models.file_use
+    query = select(table.c.digest, table.c.dataset).where(table.c.size > 0).limit(MOST_MEMBERS)
+    if way is Direction.DOWN:
+        return ForEach(query, table.c.digest)
+    written = select(use.c.job_id).where(use.c.digest == table.c.digest, use.c.role > int(Role.INPUT)).exists()
+    return ForEach(query.where(written), table.c.dataset)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _jobs_around(viewer: Viewer, way: Direction, limit: int) -> ForEach:
+    """The newest jobs that wrote an artifact (`up`) or read it (`down`)."""
+    use = models.file_use.c
+    role = use.role > int(Role.INPUT) if way is Direction.UP else use.role == int(Role.INPUT)
+    query = uses_seen_by(viewer, select(use.job_id).where(role))
+    return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
+
+
 class _Walk:
     """One breadth-first walk: artifacts → jobs → artifacts, a whole level in each query."""
 
@@ -173,33 +194,21 @@ class _Walk:
 
     def _across_datasets(self, level: set[bytes], way: Direction) -> set[bytes]:
         """Up: a dataset was made by who made its members. Down: a member was used by who used its dataset."""
-        table = models.dataset_member
-        known, other = table.c.dataset, table.c.digest
-        if way is Direction.DOWN:
-            known, other = other, known
-        else:  # an artifact that no node was made of is the root
+        if way is Direction.UP:  # an artifact that no node was made of is the root
             level = {key for key in level if key not in self.artifacts or self.artifacts[key].kind is Kind.DATASET}
         found = set()
-        query = select(table.c.digest, table.c.dataset).where(table.c.size > 0).limit(MOST_MEMBERS)
-        if way is Direction.UP:  # only members that some job wrote by themselves
-            written = select(models.file_use.c.job_id).where(
-                models.file_use.c.digest == other, models.file_use.c.role > int(Role.INPUT)).exists()
-            query = query.where(written)
         for part in _parts(sorted(level)):
-            for _, row in rows_for_each(self.connection, query, known, part):
+            for _, row in _across_datasets(way).rows(self.connection, part):
                 self.members[row.digest, row.dataset] = None
                 found.add(row.digest if way is Direction.UP else row.dataset)
         return found
 
     def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
         """Jobs that wrote (`up`) or read (`down`) what is on this level, of each artifact as many as may be walked."""
-        use = models.file_use
-        role = use.c.role > int(Role.INPUT) if way is Direction.UP else use.c.role == int(Role.INPUT)
-        query = uses_seen_by(self.viewer, select(use.c.job_id).where(role)).order_by(
-            use.c.role.desc(), use.c.job_id.desc()).limit(self.most_jobs + 1)
+        query = _jobs_around(self.viewer, way, self.most_jobs + 1)
         found: set[int] = set()
         for part in _parts(sorted(level)):
-            found.update(row.job_id for _, row in rows_for_each(self.connection, query, use.c.digest, part))
+            found.update(row.job_id for _, row in query.rows(self.connection, part))
         return found
 
     def _artifacts_of(self, jobs: set[int], way: Direction) -> set[bytes]:

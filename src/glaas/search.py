@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from glaas import models
 from glaas.access import Viewer, sees_everything, uses_seen_by, visible
 from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, read_tracker_run_lines
-from glaas.db import rows_for_each
+from glaas.db import ForEach
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from roar.wire import Kind
@@ -143,11 +143,11 @@ def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, li
                                  .order_by(table.c.digest).limit(limit * 5)).scalars().all()
     newest = uses_seen_by(viewer, select(use.c.digest, use.c.kind, use.c.size, use.c.path)).order_by(
         use.c.role.desc(), use.c.job_id.desc()).limit(1)
-    found = {digest: _hit(row) for digest, row in rows_for_each(connection, newest, use.c.digest, digests)}
+    found = {digest: _hit(row) for digest, row in ForEach(newest, use.c.digest).rows(connection, digests)}
     inside = uses_seen_by(viewer, select(use.c.job_id)).where(use.c.digest == member.c.dataset).exists()
     parts = select(member.c.digest, member.c.size, member.c.path).where(inside).limit(1)
     only_inside = [digest for digest in digests if digest not in found]
-    for digest, row in rows_for_each(connection, parts, member.c.digest, only_inside):
+    for digest, row in ForEach(parts, member.c.digest).rows(connection, only_inside):
         found[digest] = ArtifactHit(digest=digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
     yield from [found[digest] for digest in digests if digest in found][:limit]
 
@@ -172,11 +172,11 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     seen = uses_seen_by(viewer, select(use.c.digest, use.c.kind, use.c.size, use.c.path, use.c.job_id).where(
         use.c.digest.is_not(None))).order_by(use.c.job_id.desc())
     keys = sorted({path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")})
-    rows = [row for _, row in rows_for_each(connection, seen.limit(limit), use.c.path_key, keys)]
+    rows = [row for _, row in ForEach(seen.limit(limit), use.c.path_key).rows(connection, keys)]
     yield from map(_hit, _newest_first(rows))
     if name == path:
         names = _completions(connection, use.c.file_name, name)
-        rows = [row for _, row in rows_for_each(connection, seen.limit(limit), use.c.file_name, names)]
+        rows = [row for _, row in ForEach(seen.limit(limit), use.c.file_name).rows(connection, names)]
     else:
         newest = seen.where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
         ending = newest.c.path.endswith("/" + path.lstrip("/"), autoescape=True)

@@ -8,7 +8,7 @@ from registrations import body, digest, digits, job, uid, use
 from sqlalchemy import event, select
 
 from glaas import models
-from glaas.db import open_engine, reading, rows_for_each
+from glaas.db import ForEach, open_engine, reading
 from glaas.graph import MOST_JOBS
 from glaas.pages.routes import JOBS_DRAWN
 
@@ -67,8 +67,8 @@ def test_the_limit_counts_for_each_value(database, client, popular):
     wanted = [bytes.fromhex(digest(text)) for text in ("base.pt", "data.csv", "unknown")]
     query = select(table.c.job_id, table.c.path).where(table.c.role == 0).order_by(table.c.job_id.desc()).limit(3)
     with reading(engine) as connection:
-        rows = [(value, row.path) for value, row in rows_for_each(connection, query, table.c.digest, wanted)]
-        assert list(rows_for_each(connection, query, table.c.digest, [])) == []
+        rows = [(value, row.path) for value, row in ForEach(query, table.c.digest).rows(connection, wanted)]
+        assert list(ForEach(query, table.c.digest).rows(connection, [])) == []
     engine.dispose()
     assert sorted(rows) == sorted([(wanted[0], "base.pt")] * 3 + [(wanted[1], "data.csv")])
 

@@ -15,7 +15,7 @@ from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
 from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, job_by_prefix, reads, uid_or_404
-from roar.wire import TrackerRunState
+from roar.wire import Kind, TrackerRunState
 
 FILES_SHOWN = 50
 FILES_PAGE = 200
@@ -92,7 +92,8 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
         raise not_found(f"artifact {digest}")
     after = cursor_or_422(cursor)
     members = catalog.dataset_members(connection, digest, after=-1 if after is None else after,
-                                      within=within.replace("\0", ""), limit=FILES_PAGE)
+                                      within=within.replace("\0", ""), limit=FILES_PAGE
+                                      ) if artifact.kind is Kind.DATASET else ()
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
     drawing = draw(graph, fold_reruns=False, root=bytes.fromhex(digest)) if graph.jobs else None
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, drawing=drawing,
