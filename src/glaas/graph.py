@@ -15,7 +15,7 @@ from glaas.db import QUERIES_KEPT, ForEach
 from glaas.models import Role
 from roar.wire import Kind
 
-MOST_JOBS = 250
+MOST_JOBS = 100
 MOST_MEMBERS = 1000
 FILES_PER_JOB = 20
 PART = 1000

@@ -1,5 +1,6 @@
 """Search: one box for digests, uids, paths, words of a command, labels, packages and addresses of tracker runs."""
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 from glaas import models
 from glaas.access import Viewer, sees_everything, uses_seen_by, visible
 from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, read_tracker_run_lines
-from glaas.db import ForEach
+from glaas.db import QUERIES_KEPT, ForEach
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from roar.wire import Kind
@@ -136,18 +137,28 @@ def _dags_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: 
     return tuple(digest.hex() for digest in connection.execute(query).scalars())
 
 
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_use(viewer: Viewer) -> ForEach:
+    use = models.file_use.c
+    query = uses_seen_by(viewer, select(use.digest, use.kind, use.size, use.path))
+    return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(1), use.digest)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _part_of_dataset(viewer: Viewer) -> ForEach:
+    member, use = models.dataset_member.c, models.file_use.c
+    seen = uses_seen_by(viewer, select(use.job_id)).where(use.digest == member.dataset).exists()
+    return ForEach(select(member.digest, member.size, member.path).where(seen).limit(1), member.digest)
+
+
 def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
     """Artifacts in the order of their digests, each with the path of its newest use, or its path in a dataset."""
-    table, use, member = models.artifact, models.file_use, models.dataset_member
-    digests = connection.execute(select(table.c.digest).where(_hex_range(table.c.digest, prefix, 64))
-                                 .order_by(table.c.digest).limit(limit * 5)).scalars().all()
-    newest = uses_seen_by(viewer, select(use.c.digest, use.c.kind, use.c.size, use.c.path)).order_by(
-        use.c.role.desc(), use.c.job_id.desc()).limit(1)
-    found = {digest: _hit(row) for digest, row in ForEach(newest, use.c.digest).rows(connection, digests)}
-    inside = uses_seen_by(viewer, select(use.c.job_id)).where(use.c.digest == member.c.dataset).exists()
-    parts = select(member.c.digest, member.c.size, member.c.path).where(inside).limit(1)
+    column = models.artifact.c.digest
+    digests = connection.execute(select(column).where(_hex_range(column, prefix, 64)).order_by(column)
+                                 .limit(limit * 5)).scalars().all()
+    found = {digest: _hit(row) for digest, row in _newest_use(viewer).rows(connection, digests)}
     only_inside = [digest for digest in digests if digest not in found]
-    for digest, row in ForEach(parts, member.c.digest).rows(connection, only_inside):
+    for digest, row in _part_of_dataset(viewer).rows(connection, only_inside):
         found[digest] = ArtifactHit(digest=digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
     yield from [found[digest] for digest in digests if digest in found][:limit]
 
@@ -169,19 +180,28 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     name = path.rstrip("/").rpartition("/")[2][:LONGEST_NAME]
     if not name:
         return
-    seen = uses_seen_by(viewer, select(use.c.digest, use.c.kind, use.c.size, use.c.path, use.c.job_id).where(
-        use.c.digest.is_not(None))).order_by(use.c.job_id.desc())
     keys = sorted({path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")})
-    rows = [row for _, row in ForEach(seen.limit(limit), use.c.path_key).rows(connection, keys)]
+    rows = [row for _, row in _newest_with(viewer, "path_key", limit).rows(connection, keys)]
     yield from map(_hit, _newest_first(rows))
     if name == path:
         names = _completions(connection, use.c.file_name, name)
-        rows = [row for _, row in ForEach(seen.limit(limit), use.c.file_name).rows(connection, names)]
+        rows = [row for _, row in _newest_with(viewer, "file_name", limit).rows(connection, names)]
     else:
-        newest = seen.where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
+        newest = _seen_uses(viewer).where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
         ending = newest.c.path.endswith("/" + path.lstrip("/"), autoescape=True)
         rows = list(connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit)))
     yield from map(_hit, _newest_first(rows))
+
+
+def _seen_uses(viewer: Viewer) -> Select[Any]:
+    use = models.file_use.c
+    query = select(use.digest, use.kind, use.size, use.path, use.job_id).where(use.digest.is_not(None))
+    return uses_seen_by(viewer, query).order_by(use.job_id.desc())
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_with(viewer: Viewer, column: str, limit: int) -> ForEach:
+    return ForEach(_seen_uses(viewer).limit(limit), models.file_use.c[column])
 
 
 def _newest_first(rows: list[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from roar.wire import Kind, TrackerRunState
 FILES_SHOWN = 50
 FILES_PAGE = 200
 LINEAGE_DEPTH = 4
-JOBS_DRAWN = 30  # in each direction
+JOBS_DRAWN = 20  # in each direction
 
 router = APIRouter(include_in_schema=False)
 Cursor = Annotated[str | None, Query(max_length=200)]
