@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-import blake3
-
 from roar.errors import PublishError
 from roar.publish.server import Server, get, post, put
 from roar.wire import Registration, canonical_json
@@ -63,6 +61,8 @@ def _upload(server: Server, packed: bytes) -> str | None:
 
     None for an older server, which takes it in one piece only.
     """
+    import blake3  # noqa: PLC0415  exports share this module and need it not
+
     digest = blake3.blake3(packed).hexdigest()
     address = f"{UPLOADS}/{digest}"
     answer = get(server, address, also_fine=frozenset({_NOT_FOUND}))
