@@ -1,9 +1,10 @@
 """Run all benchmarks, or those named: every figure is a ratio of commands timed in turn within one run.
 
-usage: run.py [--write] [NAME...]      a NAME is a file of this folder without `.py`; --list prints them
+usage: run.py [--write] [--full] [NAME...]      a NAME is a file of this folder without `.py`; --list prints them
 
---write makes docs/benchmarks.md of what they print. Peers stand beside roar where ROAR_CLI and REPROZIP name their
-programs, each installed in an environment of its own.
+--write makes docs/benchmarks.md of what they print; with names, only their parts of it. --full lets `scale` fill a
+PostgreSQL with a million jobs (about 7 GB and a quarter of an hour) instead of fifty thousand. Peers stand beside roar
+where ROAR_CLI and REPROZIP name their programs, each installed in an environment of its own.
 """
 
 import ast
@@ -15,6 +16,9 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
+HEADING = "\n## `benchmarks/"
+FLAGS = {"--write", "--full"}
+WITH_FULL = {"scale"}
 INTRODUCTION = """# What it costs
 
 Written by `make bench ARGS=--write`. Every figure is a ratio of commands that were timed in turn within one run on one
@@ -35,10 +39,10 @@ def processor() -> str:
     return platform.machine()
 
 
-def run(name: str) -> tuple[int, str]:
+def run(name: str, *flags: str) -> tuple[int, str]:
     """Exit status and output of one benchmark, shown while it comes."""
     lines = []
-    with subprocess.Popen([sys.executable, HERE / f"{name}.py"], stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([sys.executable, HERE / f"{name}.py", *flags], stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout:
             print(line, end="", flush=True)
             lines.append(line)
@@ -50,7 +54,13 @@ def section(name: str, output: str) -> str:
     about = (ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or name).partition("\n\n")[0]
     table = any(line.startswith("|") for line in output.splitlines())
     body = output.strip() if table else f"```text\n{output.rstrip()}\n```"
-    return f"\n## `benchmarks/{name}.py`\n\n{about}\n\n{body}\n"
+    return f"{HEADING}{name}.py`\n\n{about}\n\n{body}\n"
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """The parts of a page that was written before, by name."""
+    return {part[0]: part[1] for part in (
+        (text.partition(".py`")[0], f"{HEADING}{text}") for text in page.split(HEADING)[1:])}
 
 
 def main() -> int:
@@ -59,21 +69,22 @@ def main() -> int:
     if "--list" in sys.argv[1:]:
         print(*names, sep="\n")
         return 0
-    chosen = [word for word in sys.argv[1:] if word != "--write"] or names
+    chosen = [word for word in sys.argv[1:] if word not in FLAGS] or names
     unknown = [name for name in chosen if name not in names]
     if unknown:
         print(f"there is no benchmark {unknown[0]!r}; there are: {', '.join(names)}", file=sys.stderr)
         return 2
-    page = INTRODUCTION.format(cpu=processor(), cpus=os.cpu_count(), kernel=platform.release(),
-                               python=platform.python_version())
+    sections = sections_of(PAGE.read_text()) if chosen != names else {}
     failed = 0
     for name in chosen:
         print(f"\n## {name}\n", flush=True)
-        status, output = run(name)
+        status, output = run(name, *(["--full"] if name in WITH_FULL and "--full" in sys.argv[1:] else []))
         failed += status != 0
-        page += section(name, output)
+        sections[name] = section(name, output)
     if "--write" in sys.argv[1:] and not failed:
-        PAGE.write_text(page)
+        page = INTRODUCTION.format(cpu=processor(), cpus=os.cpu_count(), kernel=platform.release(),
+                                   python=platform.python_version())
+        PAGE.write_text(page + "".join(sections[name] for name in sorted(sections)))
     return int(failed > 0)
 
 

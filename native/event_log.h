@@ -24,7 +24,8 @@
 #include <stdint.h>
 
 #define LOG_MAGIC 0x474f4c2d52414f52ULL /* "ROAR-LOG" */
-#define LOG_VERSION 1u
+#define LOG_VERSION 2u
+#define LOG_OLDEST_VERSION 1u /* that can still be read: the end of a process had no text */
 #define LOG_HEADER_SIZE 4096u
 #define LOG_CHUNK_SIZE 16384u
 #define LOG_RECORD_MARK 0xa5u /* lowest byte of every record header */
@@ -44,7 +45,7 @@ enum log_kind {
     LOG_EXEC = 32,    /* result: parent pid; flags: number of arguments; text 1: executable; text 2: working folder,
                          arguments, then NAME=VALUE of the environment, each ended by NUL */
     LOG_FORK = 33,    /* first sign of a process that has not called exec; result: parent pid */
-    LOG_EXIT = 34,    /* result: exit code */
+    LOG_EXIT = 34,    /* result: exit code, 128 + N for signal N; text 1: struct log_use, or nothing where not known */
     LOG_CONSOLE = 35, /* flags: descriptor; text 1: the line without its end */
     LOG_GAP = 36,     /* text 1: what could have been missed, in words */
 };
@@ -85,10 +86,11 @@ struct log_header {
     int32_t wait_status;
     uint64_t max_rss_kib, user_us, system_us; /* of the command and its waited-for children */
     uint64_t filtered;                        /* calls the supervisor handled */
-    uint32_t padding0[4];
+    uint32_t stuck; /* mode `preload`: the log cannot grow now, so that no writer need wait for it */
+    uint32_t padding0[3];
     /* offset 128: shared by all writers */
     uint64_t next;  /* next chunk to claim */
-    uint64_t limit; /* chunks that have disk blocks */
+    uint64_t limit; /* chunks that have disk blocks; in mode `preload` its lower half is a futex, woken when raised */
     uint32_t want;  /* futex: raised by a writer that nears the limit (mode `preload`) */
     uint32_t quiet; /* the library must make no call of its own: a sandbox or chroot is in play */
     uint32_t closed; /* nothing more is to be recorded */
@@ -102,6 +104,11 @@ struct log_header {
 /* Also in the first page, after the header: the notification being handled, for the guard to finish should the
  * supervisor be killed with it. */
 #define LOG_IN_FLIGHT_OFFSET 1024u
+
+/* And the most memory that processes say they have held, just before they end: the number of the process << 32 | KiB, in
+ * the slot of its number. Cheaper for the supervisor than to ask; whoever is not found here is asked for. */
+#define LOG_MEMORY_OFFSET 2048u
+#define LOG_MEMORY_SLOTS 128u
 
 struct log_chunk {
     uint32_t pid;
@@ -120,6 +127,10 @@ struct log_record {
     uint16_t padding;
 };
 
+struct log_use {
+    uint64_t max_rss_kib, user_us, system_us;
+};
+
 struct log_signature {
     uint64_t device, inode;
     int64_t size, mtime_ns, ctime_ns;
@@ -132,5 +143,6 @@ _Static_assert(sizeof(struct log_chunk) == 16, "log.py skips it");
 _Static_assert(sizeof(struct log_record) == 32, "log.py unpacks it");
 _Static_assert(offsetof(struct log_record, length1) == 24, "log.py unpacks it");
 _Static_assert(sizeof(struct log_signature) == 48, "log.py unpacks it");
+_Static_assert(sizeof(struct log_use) == 24, "log.py unpacks it");
 
 #endif

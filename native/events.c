@@ -13,7 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <sched.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 static struct path first, second;
@@ -157,10 +160,55 @@ static void on_new_root(const struct call *call)
     __atomic_store_n(&log_header->quiet, 1, __ATOMIC_SEQ_CST);
 }
 
+/* Two processes with the same mounts, ours and the calling one. */
+static int has_our_mounts(const struct call *call)
+{
+    char name[64];
+    struct stat own, its;
+    snprintf(name, sizeof name, "/proc/%u/ns/mnt", call->tid);
+    return stat("/proc/self/ns/mnt", &own) == 0 && stat(name, &its) == 0 && own.st_ino == its.st_ino;
+}
+
+static void mounts_differ(const struct call *call)
+{
+    if (has_our_mounts(call))
+        return;
+    path_namespaces_differ();
+    log_gap("mounts of the command's own: some paths may lead elsewhere outside it");
+}
+
+static void on_mount(const struct call *call)
+{
+    static const char *const without_files[] = {"proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"};
+    const uint64_t changes_only = MS_REMOUNT | MS_PRIVATE | MS_SLAVE | MS_SHARED | MS_UNBINDABLE;
+    char type[16] = "";
+    if (call->arguments[3] & changes_only)
+        return;
+    if (!(call->arguments[3] & (MS_BIND | MS_MOVE)) && call->arguments[2])
+        memory_read_string(call->arguments[2], type, sizeof type);
+    for (size_t i = 0; i < sizeof without_files / sizeof without_files[0]; i++)
+        if (strcmp(type, without_files[i]) == 0)
+            return;
+    mounts_differ(call);
+}
+
+/* The namespace is another after the call only; asked for by kind, or by a descriptor of any kind (0). */
+static void on_setns(const struct call *call)
+{
+    if (call->arguments[1] != 0 && !(call->arguments[1] & CLONE_NEWNS))
+        return;
+    path_namespaces_differ();
+    log_gap("mounts of the command's own: some paths may lead elsewhere outside it");
+}
+
 static void on_exit(const struct call *call)
 {
     recover_descriptors(call);
-    log_append(LOG_EXIT, call->group, (int32_t)(call->arguments[0] & 0xff), 0, 0, NULL, no_text, no_text);
+    recover_forget(call->group);
+    process_find_ended(call->group);
+    struct log_use use = process_use(call->group);
+    struct log_text text = {(const char *)&use, sizeof use};
+    log_append(LOG_EXIT, call->group, (int32_t)(call->arguments[0] & 0xff), 0, 0, NULL, text, no_text);
     process_forget(call->group);
 }
 
@@ -251,6 +299,9 @@ void events_record(const struct call *call)
     case CALL_fchdir: path_working_folder_changes(call); break;
     case CALL_chroot:
     case CALL_pivot_root: on_new_root(call); break;
+    case CALL_mount: on_mount(call); break;
+    case CALL_move_mount: mounts_differ(call); break;
+    case CALL_setns: on_setns(call); break;
     case CALL_execve: exec_record(call, AT_FDCWD, a[0], a[1], a[2], 0); break;
     case CALL_execveat: exec_record(call, (int)a[0], a[1], a[2], a[3], (int)a[4]); break;
     case CALL_exit_group: on_exit(call); break;

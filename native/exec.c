@@ -8,6 +8,7 @@
 #include "secrets.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,6 +58,43 @@ static uint32_t add_arguments(const struct call *call, struct body *body, uint64
         }
     }
     return MOST_POINTERS;
+}
+
+static const char *library;
+
+void exec_preloads(const char *path)
+{
+    library = path;
+}
+
+/* The position behind our library's path in the value of LD_PRELOAD, 0 where it is not in it. */
+static size_t find_library(const char *text, size_t size)
+{
+    const char *found = strncmp(text, "LD_PRELOAD=", 11) == 0 ? strstr(text, library) : NULL;
+    return found ? (size_t)(found - text) + size : 0;
+}
+
+/* A program with another root or other mounts, in which our library is not to be found: its loader would say so on the
+ * user's terminal. Our part of LD_PRELOAD, which we put there, becomes separators, or nothing at the end. */
+static void withdraw_library(const struct call *call, uint64_t array)
+{
+    static char text[PATH_MAX];
+    if (!library || path_reaches(call, library))
+        return;
+    size_t size = strlen(library);
+    for (unsigned i = 0; i < MOST_POINTERS; i++) {
+        uint64_t address = pointer_at(call, array, i);
+        if (!address || memory_read_string(address, text, sizeof text) + 1 >= (int)sizeof text)
+            return;
+        size_t end = find_library(text, size);
+        if (end == 0)
+            continue;
+        memset(text + end - size, text[end] ? ':' : 0, size);
+        if (!text[end] && text[end - size - 1] == ':')
+            text[end - size - 1] = 0;
+        memory_write(address + end - size - 1, text + end - size - 1, size + 1);
+        return;
+    }
 }
 
 static void add_environment(const struct call *call, struct body *body, uint64_t array)
@@ -116,6 +154,7 @@ void exec_record(const struct call *call, int folder, uint64_t path, uint64_t ar
     uint32_t count = add_arguments(call, &body, arguments);
     secrets_hide_arguments(body.text + start, body.length - start);
     add_environment(call, &body, environment);
+    withdraw_library(call, environment);
     struct log_signature signature = path_signature(&status);
     struct log_text text2 = {body.text, body.length};
     log_append(LOG_EXEC, call->group, (int32_t)process_parent_of(call->group), count, body.cut ? LOG_CUT : 0,

@@ -8,4 +8,7 @@
 void exec_record(const struct call *call, int folder, uint64_t path, uint64_t arguments, uint64_t environment,
                  int flags);
 
+/* The library that all programs are made to load. */
+void exec_preloads(const char *path);
+
 #endif

@@ -47,7 +47,8 @@ static bool open_log(const char *path, struct log *log)
     uint64_t ticks = log->header->last_ticks - log->header->first_ticks;
     bool forward = log->header->last_ticks > log->header->first_ticks;
     log->scale = forward ? (double)(int64_t)(log->header->last_ns - log->header->first_ns) / (double)ticks : 1.0;
-    return log->header->magic == LOG_MAGIC && log->header->version == LOG_VERSION
+    return log->header->magic == LOG_MAGIC && log->header->version >= LOG_OLDEST_VERSION
+           && log->header->version <= LOG_VERSION
            && log->header->chunk_size > sizeof(struct log_chunk);
 }
 

@@ -15,6 +15,7 @@
 #define _GNU_SOURCE
 #include "arch.h"
 #include "events.h"
+#include "exec.h"
 #include "filter.h"
 #include "log.h"
 #include "supervisor.h"
@@ -56,7 +57,14 @@ static char reasons[512];
 static sigset_t signals_before;
 static struct sigaction child_signal_before;
 static pid_t process_group_before;
-static struct rlimit file_size_before;
+
+/* Limits that are meant for the command, not for guard and supervisor. */
+static struct limit {
+    __rlimit_resource_t what;
+    struct rlimit before;
+} limits[] = {{.what = RLIMIT_FSIZE}, {.what = RLIMIT_CPU}, {.what = RLIMIT_NOFILE}};
+#define LIMIT_COUNT (sizeof limits / sizeof limits[0])
+#define LEAST_CPU_SECONDS 600u /* below this, guard and supervisor could be killed before the command ends */
 
 /* State of guard and supervisor, filled before the guard has to act. In shared memory: descriptors and the command. */
 struct shared {
@@ -141,7 +149,8 @@ static int set_environment(void)
 static void restore_process(void)
 {
     setpgid(0, process_group_before);
-    setrlimit(RLIMIT_FSIZE, &file_size_before);
+    for (size_t i = 0; i < LIMIT_COUNT; i++)
+        setrlimit(limits[i].what, &limits[i].before);
     sigaction(SIGCHLD, &child_signal_before, NULL);
     sigprocmask(SIG_SETMASK, &signals_before, NULL);
 }
@@ -323,6 +332,15 @@ static const char *library_problem(void)
     return NULL;
 }
 
+/* What would leave the command without a supervisor. */
+static const char *filter_problem(void)
+{
+    struct rlimit cpu;
+    if (getrlimit(RLIMIT_CPU, &cpu) == 0 && cpu.rlim_max < LEAST_CPU_SECONDS)
+        return "the limit on processor time (ulimit -t) could end the tracer before the command";
+    return NULL;
+}
+
 /* Tries one mode. Returns 0 with the command waiting. */
 static int try_mode(enum log_mode mode, int *socket)
 {
@@ -331,10 +349,13 @@ static int try_mode(enum log_mode mode, int *socket)
     log_header->options = mode == LOG_MODE_PRELOAD ? LOG_NO_FILTER : 0;
     if (!problem && mode == LOG_MODE_PRELOAD && !library_sees())
         problem = "a call that should have been seen was not";
+    if (!problem && (mode == LOG_MODE_FULL || mode == LOG_MODE_SECCOMP))
+        problem = filter_problem();
     if (problem) {
         because(mode, problem);
         return -1;
     }
+    exec_preloads(mode == LOG_MODE_FULL ? options.library : NULL);
     log_header->mode = (uint32_t)mode;
     int error = prepare(mode, socket);
     if (error)
@@ -394,15 +415,23 @@ static void leave_terminal_signals(void)
 {
     sigset_t all;
     struct sigaction plain = {.sa_handler = SIG_DFL};
-    struct rlimit most;
     process_group_before = getpgrp();
     setpgid(0, 0);
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &signals_before);
     sigaction(SIGCHLD, &plain, &child_signal_before);
-    getrlimit(RLIMIT_FSIZE, &file_size_before); /* the command's files are limited, not our log */
-    most = (struct rlimit){file_size_before.rlim_max, file_size_before.rlim_max};
-    setrlimit(RLIMIT_FSIZE, &most);
+}
+
+/* As far as is allowed: root may go beyond the hard limits. */
+static void raise_limits(void)
+{
+    for (size_t i = 0; i < LIMIT_COUNT; i++) {
+        getrlimit(limits[i].what, &limits[i].before);
+        rlim_t hard = limits[i].before.rlim_max;
+        struct rlimit none = {RLIM_INFINITY, RLIM_INFINITY}, most = {hard, hard};
+        if (limits[i].what == RLIMIT_NOFILE || setrlimit(limits[i].what, &none) < 0)
+            setrlimit(limits[i].what, &most);
+    }
 }
 
 static void guard(pid_t supervisor)
@@ -447,6 +476,7 @@ int main(int argc, char **argv)
     }
     fcntl(options.status, F_SETFD, FD_CLOEXEC);
     leave_terminal_signals();
+    raise_limits();
     int error = log_create(options.log, options.names, options.name_count);
     if (error) {
         dprintf(options.status, "L %d\n", -error);

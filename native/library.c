@@ -4,15 +4,21 @@
 #include "secrets.h"
 
 #include <linux/mman.h>
+#include <asm/errno.h>
 #include <asm/stat.h>
 #include <linux/futex.h>
+#include <linux/resource.h>
 #include <linux/time.h>
 
 #define WINDOW_CHUNKS 512u /* 8 MiB of the log are mapped at a time: a small share of any address space limit */
 #define MARGIN_CHUNKS 96u
+#define WAIT_NS 100000000 /* for room in the log, at a time */
+#define WAITS 20
+#define MEMORY_SMALL_KIB 65536u
 #define RECORD_LIMIT (LOG_CHUNK_SIZE - (uint32_t)sizeof(struct log_chunk))
 #define SPINS 200
-#define YIELDS 2000 /* without a supervisor to fall back on, a lock's holder is given the processor */
+#define YIELDS 500 /* without a supervisor to fall back on, a lock's holder is given the processor */
+#define NAPS 200   /* and time */
 
 struct library_state *library_state;
 struct log_header *library_log;
@@ -25,6 +31,7 @@ static uint64_t window_first;
 static int shut; /* set in this process image by library_shut, inherited by fork */
 
 extern char **environ __attribute__((weak));
+extern int on_exit(void (*function)(int status, void *argument), void *argument) __attribute__((weak)); /* not in musl */
 
 /* The compiler may call these; hidden, so that nothing outside sees them. */
 void *memcpy(void *to, const void *from, size_t size);
@@ -61,18 +68,53 @@ static uint64_t now(void)
     return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
 }
 
-/* Waits a little for another thread. Returns 0 when it is time to give up: the holder may be the very thread that a
- * signal handler has interrupted. */
-static int wait_a_little(int spin)
+/* Counts an event that the supervisor does not record in our place. */
+static void lost(uint64_t *counter)
 {
+    if (library_log->options & LOG_NO_FILTER)
+        __atomic_fetch_add(counter, 1, __ATOMIC_RELAXED);
+}
+
+static uint32_t lock_holder(void)
+{
+    return library_log->options & LOG_NO_FILTER ? (uint32_t)PLAIN(__NR_gettid, 0, 0, 0, 0, 0) : 1;
+}
+
+/* Returns 0 where it is held already. */
+static int try_lock(uint32_t *lock)
+{
+    uint32_t expected = 0;
+    return __atomic_compare_exchange_n(lock, &expected, lock_holder(), 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void unlock(uint32_t *lock)
+{
+    __atomic_store_n(lock, 0, __ATOMIC_RELEASE);
+}
+
+/* Waits a little for another thread to release the lock. Returns 0 when it is time to give up: the supervisor then
+ * records, and the holder may be the very thread that a signal handler has interrupted. Without a supervisor the
+ * patience is longer, since giving up loses the event: the holder may just not have a processor. */
+static int wait_a_little(uint32_t *lock, int spin)
+{
+    struct __kernel_timespec moment = {0, 1000000};
     if (spin < SPINS) {
         arch_pause();
         return 1;
     }
-    if (!(library_log->options & LOG_NO_FILTER) || spin >= SPINS + YIELDS)
+    uint32_t holder = __atomic_load_n(lock, __ATOMIC_RELAXED);
+    if (!(library_log->options & LOG_NO_FILTER) || library_state->impatient || holder == lock_holder())
         return 0;
-    PLAIN(__NR_sched_yield, 0, 0, 0, 0, 0);
-    return 1;
+    if (spin < SPINS + YIELDS) {
+        PLAIN(__NR_sched_yield, 0, 0, 0, 0, 0);
+        return 1;
+    }
+    if (spin < SPINS + YIELDS + NAPS) {
+        PLAIN(__NR_nanosleep, &moment, 0, 0, 0, 0);
+        return 1;
+    }
+    library_state->impatient = 1;
+    return 0;
 }
 
 /* ---- room in the log ---- */
@@ -94,28 +136,57 @@ static int map_window(uint64_t index)
     return 1;
 }
 
+static int is_stuck(void)
+{
+    return (int)__atomic_load_n(&library_log->stuck, __ATOMIC_ACQUIRE);
+}
+
 static void want_more(uint64_t index)
 {
-    if ((library_log->options & LOG_NO_FILTER) &&
+    if ((library_log->options & LOG_NO_FILTER) && !is_stuck() &&
         index + MARGIN_CHUNKS > __atomic_load_n(&library_log->limit, __ATOMIC_RELAXED)) {
         __atomic_fetch_add(&library_log->want, 1, __ATOMIC_RELEASE);
         PLAIN(__NR_futex, &library_log->want, FUTEX_WAKE, 1, 0, 0);
     }
 }
 
-static struct log_chunk *claim_chunk(void)
+/* Without a supervisor to fall back on, an event that finds no room waits until the log has grown: on a busy machine
+ * the processes that write may be many and quick, and the one that makes room not yet on a processor. Returns 0 where
+ * there is nothing to wait for: the disk is full, or nobody answers, which then nobody waits for again.
+ * limit: what has been found too small. */
+static int wait_for_room(uint64_t limit)
+{
+    struct __kernel_timespec moment = {0, WAIT_NS};
+    if (limit == 0 || !(library_log->options & LOG_NO_FILTER))
+        return 0;
+    for (int i = 0; i < WAITS && !is_stuck(); i++) {
+        if (__atomic_load_n(&library_log->limit, __ATOMIC_ACQUIRE) != limit)
+            return 1;
+        want_more(limit);
+        arch_call6(__NR_futex, (long)&library_log->limit, FUTEX_WAIT, (uint32_t)limit, (long)&moment, 0, 0);
+    }
+    __atomic_store_n(&library_log->stuck, 1, __ATOMIC_RELEASE);
+    return 0;
+}
+
+/* Returns NULL, with the limit where that is the reason in *limit. The window is mapped before the chunk is claimed: a
+ * process that cannot map it (`ulimit -v`, `ulimit -n`, another user) must not use the log up. */
+static struct log_chunk *claim_chunk(uint64_t *limit)
 {
     uint64_t index = __atomic_load_n(&library_log->next, __ATOMIC_RELAXED);
+    *limit = 0;
     do {
-        if (index >= __atomic_load_n(&library_log->limit, __ATOMIC_ACQUIRE)) {
+        uint64_t end = __atomic_load_n(&library_log->limit, __ATOMIC_ACQUIRE);
+        if (index >= end) {
             want_more(index);
+            *limit = end;
             return NULL;
         }
+        if ((!window || index - window_first >= WINDOW_CHUNKS) && !map_window(index))
+            return NULL;
     } while (!__atomic_compare_exchange_n(&library_log->next, &index, index + 1, 0, __ATOMIC_RELAXED,
                                           __ATOMIC_RELAXED));
     want_more(index);
-    if ((!window || index - window_first >= WINDOW_CHUNKS) && !map_window(index))
-        return NULL;
     char *at = window + (index - window_first) * LOG_CHUNK_SIZE;
     struct log_chunk *chunk = (struct log_chunk *)(void *)at;
     chunk->pid = library_state->pid;
@@ -138,21 +209,21 @@ static char *take_room(struct log_chunk *chunk, uint32_t size)
 static struct log_record *reserve(uint32_t size)
 {
     struct library_state *state = library_state;
-    for (int spin = 0; spin == 0 || wait_a_little(spin); spin++) {
+    for (int spin = 0; spin == 0 || wait_a_little(&state->chunk_lock, spin); spin++) {
         char *room = take_room(__atomic_load_n(&state->chunk, __ATOMIC_ACQUIRE), size);
         if (LIKELY(room != NULL))
             return (struct log_record *)(void *)room;
-        if (__atomic_exchange_n(&state->chunk_lock, 1, __ATOMIC_ACQUIRE) == 0) {
-            struct log_chunk *chunk = claim_chunk();
+        if (try_lock(&state->chunk_lock)) {
+            uint64_t limit;
+            struct log_chunk *chunk = claim_chunk(&limit);
             if (chunk)
                 __atomic_store_n(&state->chunk, chunk, __ATOMIC_RELEASE);
-            __atomic_store_n(&state->chunk_lock, 0, __ATOMIC_RELEASE);
-            if (!chunk)
+            unlock(&state->chunk_lock);
+            if (!chunk && !wait_for_room(limit))
                 break;
         }
     }
-    if (library_log->options & LOG_NO_FILTER)
-        __atomic_fetch_add(&library_log->dropped, 1, __ATOMIC_RELAXED);
+    lost(&library_log->dropped);
     return NULL; /* the supervisor records it */
 }
 
@@ -219,15 +290,17 @@ void library_forget_working_folder(void)
 
 static int lock_folders(void)
 {
-    for (int spin = 0; __atomic_exchange_n(&library_state->folder_lock, 1, __ATOMIC_ACQUIRE) != 0; spin++)
-        if (!wait_a_little(spin))
+    for (int spin = 0; !try_lock(&library_state->folder_lock); spin++)
+        if (!wait_a_little(&library_state->folder_lock, spin)) {
+            lost(&library_log->dropped);
             return 0;
+        }
     return 1;
 }
 
 static void unlock_folders(void)
 {
-    __atomic_store_n(&library_state->folder_lock, 0, __ATOMIC_RELEASE);
+    unlock(&library_state->folder_lock);
 }
 
 static struct working_folder *known_working_folder(void)
@@ -253,6 +326,8 @@ static struct working_folder *ask_working_folder(void)
     if ((uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0) != state->pid)
         return NULL;
     long got = PLAIN(__NR_getcwd, next->text, PATH_LIMIT, 0, 0, 0);
+    if (got == -ERANGE || got == -ENAMETOOLONG)
+        lost(&library_log->unreadable);
     if (library_failed(got) || next->text[0] != '/')
         return NULL;
     next->length = (uint32_t)got - 1;
@@ -305,6 +380,8 @@ static int find_folder(struct name *name, int folder, unsigned slot)
         return 0;
     write_descriptor_name(link, folder);
     long got = PLAIN(__NR_readlink, link, to, PATH_LIMIT, 0, 0);
+    if (got == -ENAMETOOLONG || got >= (long)PATH_LIMIT)
+        lost(&library_log->unreadable);
     if (library_failed(got) || got >= (long)PATH_LIMIT || to[0] != '/')
         return 0;
     name->folder = to;
@@ -480,12 +557,69 @@ static int32_t parent(void)
 
 static const struct name no_name = {NULL, 0, 0, "", 0};
 
+/* The supervisor notes a process when it sees one of its calls; a fork that only ever takes the library's way shows it
+ * one that does nothing. */
+static void show_to_supervisor(void)
+{
+    PLAIN(__NR_execve, 0, 0, 0, 0, 0); /* EFAULT */
+}
+
 static void first_sign(void)
 {
     library_state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
     struct log_record *record = library_append(LOG_FORK, 0, 0, NULL, &no_name, NULL);
     if (record)
         record->result = parent();
+    if (!(library_log->options & LOG_NO_FILTER))
+        show_to_supervisor();
+}
+
+/* An end that no supervisor sees. A vfork child has an end of its own, but its parent's memory. */
+static void record_end(int status)
+{
+    struct rusage use;
+    struct log_use used = {0, 0, 0};
+    struct name text = {NULL, 0, sizeof used, (const char *)&used, 0};
+    if (!library_ready() || PLAIN(__NR_getrusage, RUSAGE_SELF, &use, 0, 0, 0) != 0)
+        return;
+    used.max_rss_kib = (uint64_t)use.ru_maxrss;
+    used.user_us = (uint64_t)use.ru_utime.tv_sec * 1000000u + (uint64_t)use.ru_utime.tv_usec;
+    used.system_us = (uint64_t)use.ru_stime.tv_sec * 1000000u + (uint64_t)use.ru_stime.tv_usec;
+    struct log_record *record = library_append(LOG_EXIT, 0, 0, NULL, &text, NULL);
+    if (record) {
+        record->result = status & 0xff;
+        record->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
+    }
+}
+
+/* The kernel's count goes on over exec: below what it was at the start, and not small, it may be another program's. */
+static void tell_memory(void)
+{
+    struct rusage use;
+    if (shut || library_log->quiet || PLAIN(__NR_getrusage, RUSAGE_SELF, &use, 0, 0, 0) != 0)
+        return;
+    uint64_t most = (uint64_t)use.ru_maxrss;
+    if (most >> 32 || (use.ru_maxrss <= library_state->memory_at_start && most >= MEMORY_SMALL_KIB))
+        return;
+    uint64_t pid = (uint64_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
+    uint64_t *slots = (uint64_t *)(void *)((char *)library_log + LOG_MEMORY_OFFSET);
+    __atomic_store_n(&slots[pid % LOG_MEMORY_SLOTS], pid << 32 | most, __ATOMIC_RELAXED);
+}
+
+void library_end(int status)
+{
+    if (!library_state)
+        return;
+    if (library_log->options & LOG_NO_FILTER)
+        record_end(status);
+    else
+        tell_memory();
+}
+
+static void at_exit(int status, void *unused)
+{
+    (void)unused;
+    library_end(status);
 }
 
 /* Reads /proc/self/cmdline to `to`. Returns its length; *count: the arguments that fitted. */
@@ -532,7 +666,6 @@ static void record_exec(char **environment)
     char *body = (char *)state->folders;
     size_t room = sizeof state->folders, used;
     uint32_t count;
-    state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
     long length = PLAIN(__NR_readlink, "/proc/self/exe", state->working_folders[0].text, PATH_LIMIT, 0, 0);
     struct name executable = {NULL, 0, library_failed(length) ? 0 : (uint32_t)length, state->working_folders[0].text, 0};
     long folder = PLAIN(__NR_getcwd, body, PATH_LIMIT, 0, 0, 0);
@@ -580,6 +713,14 @@ __attribute__((constructor)) static void start(int count, char **arguments, char
     library_log = map_header();
     if (library_log)
         library_state = map_state();
-    if (library_state && (library_log->options & LOG_NO_FILTER))
+    if (!library_state)
+        return;
+    library_state->pid = (uint32_t)PLAIN(__NR_getpid, 0, 0, 0, 0, 0);
+    if (on_exit)
+        on_exit(at_exit, NULL);
+    struct rusage use;
+    if (library_log->options & LOG_NO_FILTER)
         record_exec(variables);
+    else if (PLAIN(__NR_getrusage, RUSAGE_SELF, &use, 0, 0, 0) == 0)
+        library_state->memory_at_start = use.ru_maxrss;
 }

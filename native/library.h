@@ -33,14 +33,16 @@ struct working_folder {
 /* One process's state, in a mapping that a fork child gets zeroed (MADV_WIPEONFORK). */
 struct library_state {
     uint32_t pid; /* 0: not yet used in this process */
-    uint32_t chunk_lock;
+    uint32_t chunk_lock; /* locks: 0, or the holder: its thread id in mode `preload`, else 1 */
     struct log_chunk *chunk;
     uint32_t folder_lock;
     uint32_t own_epoch;       /* raised by the library's own chdir hooks */
     uint32_t current_folder;  /* index + 1 into working_folders, 0 while not known */
+    int64_t memory_at_start;   /* KiB: what the kernel counts from before exec; 0 in a fork */
     uint64_t seen[SEEN_SLOTS]; /* paths read before */
     struct working_folder working_folders[WORKING_FOLDERS];
     char folders[2][PATH_LIMIT]; /* of descriptors, while folder_lock is held */
+    uint32_t impatient; /* a lock was waited for in vain: not for long again */
     uint32_t console_lock;
     struct console consoles[2];
 };
@@ -63,6 +65,9 @@ int library_ready(void);
 
 /* From now on this process's calls are only passed on, and the supervisor records them. */
 void library_shut(void);
+
+/* The process is about to end. Records it where no supervisor does, else tells the supervisor what it will ask. */
+void library_end(int status);
 
 /* Fills `name`, and takes the folder lock for a path relative to a descriptor. slot: 0, or 1 where the lock is held already, by the
  * first name of the same call. Returns 0 where the supervisor must resolve the path; then nothing new is locked. */

@@ -6,18 +6,22 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #define FIRST_CHUNKS 64u   /* 1 MiB */
 #define MORE_CHUNKS 256u   /* 4 MiB at a time */
 #define MARGIN_CHUNKS 48u  /* grow when fewer are left */
+#define MARGIN_WITHOUT_FILTER 96u /* the library's own: it wakes us when fewer are left */
 #define KEEP_FREE_BYTES (64ull << 20) /* of the user's disk */
 #define RECORD_LIMIT (LOG_CHUNK_SIZE - sizeof(struct log_chunk))
 
@@ -124,21 +128,35 @@ int log_create(const char *path, const char *const *names, size_t count)
     return 0;
 }
 
-void log_extend(void)
+/* Returns 0 where the log has grown, or has room enough; -1 where it cannot grow now. */
+static int extend(uint64_t limit)
 {
-    uint64_t limit = __atomic_load_n(&log_header->limit, __ATOMIC_RELAXED);
-    if (__atomic_load_n(&log_header->next, __ATOMIC_RELAXED) + MARGIN_CHUNKS < limit)
-        return;
     struct stat log;
     if (fstat(log_fd, &log) == 0 && log.st_nlink == 0) { /* nobody will read what is added */
         log_header->closed = 1;
-        return;
+        return -1;
     }
     struct statvfs disk;
     if (fstatvfs(log_fd, &disk) == 0 && (uint64_t)disk.f_bavail * disk.f_frsize < KEEP_FREE_BYTES)
+        return -1;
+    if (back(chunk_offset(limit), chunk_offset(limit + MORE_CHUNKS)) != 0)
+        return -1;
+    __atomic_store_n(&log_header->limit, limit + MORE_CHUNKS, __ATOMIC_RELEASE);
+    return 0;
+}
+
+void log_extend(void)
+{
+    int without_filter = (log_header->options & LOG_NO_FILTER) != 0;
+    uint64_t margin = without_filter ? MARGIN_WITHOUT_FILTER : MARGIN_CHUNKS;
+    uint64_t limit = __atomic_load_n(&log_header->limit, __ATOMIC_RELAXED);
+    if (__atomic_load_n(&log_header->next, __ATOMIC_RELAXED) + margin < limit)
         return;
-    if (back(chunk_offset(limit), chunk_offset(limit + MORE_CHUNKS)) == 0)
-        __atomic_store_n(&log_header->limit, limit + MORE_CHUNKS, __ATOMIC_RELEASE);
+    int failed = extend(limit);
+    if (!without_filter)
+        return;
+    __atomic_store_n(&log_header->stuck, failed != 0, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &log_header->limit, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
 void log_reset(void)

@@ -105,3 +105,12 @@ int memory_read_string(uint64_t address, char *to, size_t capacity)
     to[length] = 0;
     return (int)length;
 }
+
+int memory_write(uint64_t address, const void *from, size_t size)
+{
+    struct iovec local = {(void *)(uintptr_t)from, size};
+    struct iovec remote = {(void *)(uintptr_t)address, size};
+    for (unsigned i = 0; i < SLOTS; i++)
+        slots[i].address = 0;
+    return process_vm_writev(process, &local, 1, &remote, 1, 0) == (ssize_t)size ? 0 : -errno;
+}

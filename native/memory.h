@@ -18,4 +18,7 @@ int memory_read_string(uint64_t address, char *to, size_t capacity);
 /* The same, at less cost for a single short string. */
 int memory_read_path(uint64_t address, char *to, size_t capacity);
 
+/* Returns 0 or -errno. Nothing is written to memory that the process itself may only read. */
+int memory_write(uint64_t address, const void *from, size_t size);
+
 #endif

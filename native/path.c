@@ -16,6 +16,21 @@ void path_roots_differ(void)
     roots_differ = 1;
 }
 
+static int namespaces_differ;
+
+void path_namespaces_differ(void)
+{
+    namespaces_differ = 1;
+}
+
+/* Where a process's root, or its mounts, are not ours: its own way to the path. Returns 0 where there is none. */
+static int own_way(const struct path *path, char *to, size_t capacity)
+{
+    if (!namespaces_differ || path->text[0] != '/')
+        return 0;
+    return snprintf(to, capacity, "/proc/%u/root%s", path->tid, path->text) < (int)capacity;
+}
+
 /* Reads a link of /proc/TID into path->text. Returns 0 or -errno; -ENOENT where it leads to no path. */
 static int read_link(struct path *path, const char *name)
 {
@@ -36,6 +51,15 @@ struct working_folder {
 };
 #define WORKING_FOLDERS 256u
 static struct working_folder working_folders[WORKING_FOLDERS];
+
+int path_reaches(const struct call *call, const char *file)
+{
+    char name[PATH_MAX];
+    if (!roots_differ && !namespaces_differ)
+        return 1;
+    return snprintf(name, sizeof name, "/proc/%u/root%s", call->tid, file) >= (int)sizeof name ||
+           faccessat(AT_FDCWD, name, R_OK, AT_EACCESS) == 0;
+}
 
 void path_working_folder_changes(const struct call *call)
 {
@@ -195,6 +219,9 @@ static int open_folder(const struct path *path)
 int path_stat(const struct path *path, int follow, struct stat *to)
 {
     int flags = follow ? 0 : AT_SYMLINK_NOFOLLOW;
+    char own[PATH_MAX];
+    if (own_way(path, own, sizeof own) && fstatat(AT_FDCWD, own, to, flags) == 0)
+        return 0;
     if (fstatat(AT_FDCWD, path->text, to, flags) == 0)
         return 0;
     if (errno != ENAMETOOLONG || !path->given[0])
@@ -212,6 +239,9 @@ int path_stat(const struct path *path, int follow, struct stat *to)
 
 int path_allows(const struct path *path, int access_mode)
 {
+    char own[PATH_MAX];
+    if (own_way(path, own, sizeof own) && faccessat(AT_FDCWD, own, access_mode, AT_EACCESS) == 0)
+        return 1;
     return faccessat(AT_FDCWD, path->text, access_mode, AT_EACCESS) == 0 || errno == ENAMETOOLONG;
 }
 

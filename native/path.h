@@ -20,6 +20,12 @@ struct path {
 /* Tells that a process has its own root folder: from now on roots are looked at. */
 void path_roots_differ(void);
 
+/* From now on a process may have mounts of its own. */
+void path_namespaces_differ(void);
+
+/* Whether the calling process can read `file`, an absolute path of ours, as its own. */
+int path_reaches(const struct call *call, const char *file);
+
 /* The calling thread is about to change its process's working folder. */
 void path_working_folder_changes(const struct call *call);
 

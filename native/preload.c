@@ -5,6 +5,7 @@
 #include "library.h"
 
 #include <asm/errno.h>
+#include <linux/openat2.h>
 #include <linux/prctl.h>
 #include <linux/uio.h>
 #include <stdarg.h>
@@ -73,6 +74,15 @@ static long open_to_write(int number, int folder, const char *path, int flags, u
     return result;
 }
 
+/* A call that shows the supervisor an open which has been made already, and itself fails: its size is none. Opening the
+ * file anew would not do: it may be gone, and closing a descriptor gives up the process's locks on its file. */
+static void tell_supervisor(int folder, const char *path, int flags)
+{
+    struct open_how how = {.flags = (unsigned)flags};
+    if (!(library_log->options & LOG_NO_FILTER))
+        PLAIN(CALL_openat2, folder, path, &how, 0, 0);
+}
+
 static long open_to_read(int folder, const char *path, int flags, unsigned mode, struct name *name)
 {
     uint64_t hash;
@@ -91,9 +101,9 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
         record = library_append(LOG_OPEN, (uint32_t)flags, LOG_EXISTED_KNOWN | LOG_EXISTED, &signature, name, NULL);
         library_unlock_names(name, NULL);
     }
-    if (UNLIKELY(!record)) { /* once more, seen by the supervisor */
-        PLAIN(__NR_close, result, 0, 0, 0, 0);
-        return PLAIN(CALL_openat, folder, path, flags, mode, 0);
+    if (UNLIKELY(!record)) {
+        tell_supervisor(folder, path, flags);
+        return result;
     }
     record->result = (int32_t)result;
     library_remember(hash);
@@ -407,6 +417,26 @@ EXPORT int fchdir(int fd)
     return (int)finish(result);
 }
 
+/* ---- the end ---- */
+
+/* exit() of glibc ends in neither of these: see on_exit in library.c. */
+static __attribute__((noreturn)) void end(int status)
+{
+    library_end(status);
+    for (;;)
+        PLAIN(CALL_exit_group, status, 0, 0, 0, 0);
+}
+
+EXPORT __attribute__((noreturn)) void _exit(int status)
+{
+    end(status);
+}
+
+EXPORT __attribute__((noreturn)) void _Exit(int status)
+{
+    end(status);
+}
+
 /* ---- sandboxes ---- */
 
 /* What the program forbids itself would hit the library, too: system calls, or reading the processor's counter. */
@@ -432,7 +462,8 @@ static void give_line(void *context, const char *line, size_t length)
     if (library_append(LOG_CONSOLE, (uint32_t)*fd, 0, NULL, &text, NULL) || (library_log->options & LOG_NO_FILTER))
         return;
     PLAIN(CALL_fchdir, -1, 0, 0, 0, 0); /* fails, but is seen by the supervisor, which makes room in the log */
-    library_append(LOG_CONSOLE, (uint32_t)*fd, 0, NULL, &text, NULL);
+    if (!library_append(LOG_CONSOLE, (uint32_t)*fd, 0, NULL, &text, NULL))
+        __atomic_fetch_add(&library_log->dropped, 1, __ATOMIC_RELAXED);
 }
 
 static void look_at(int fd, const char *text, size_t size)

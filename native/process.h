@@ -2,6 +2,8 @@
 #ifndef ROAR_PROCESS_H
 #define ROAR_PROCESS_H
 
+#include "event_log.h"
+
 #include <stdint.h>
 
 /* The thread group of `tid`. The first call for a group appends its LOG_FORK record. */
@@ -12,6 +14,13 @@ uint32_t process_parent_of(uint32_t group);
 
 /* Forgets a group that is about to end, so that its number can be used again. */
 void process_forget(uint32_t group);
+
+/* What the group has used so far, its children not counted. */
+struct log_use process_use(uint32_t group);
+
+/* Appends the ends of those children of `parent` (0: of all processes) that a signal has ended and that have been waited
+ * for. Needs Linux 6.15; does nothing before it. For any thread. */
+void process_find_ended(uint32_t parent);
 
 /* Whether this process has opened this path for reading before; remembers that it has. */
 int process_has_read(uint32_t group, const char *path, uint64_t length);

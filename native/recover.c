@@ -68,6 +68,13 @@ void recover_watch(const struct call *call)
         watched[watched_count++] = call->group;
 }
 
+void recover_forget(uint32_t group)
+{
+    for (unsigned i = watched_count; i-- > 0;)
+        if (watched[i] == group)
+            watched[i] = watched[--watched_count];
+}
+
 static uint32_t flags_of_descriptor(uint32_t group, const char *descriptor)
 {
     char name[320], text[256];

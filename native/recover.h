@@ -14,7 +14,10 @@ void recover_watch(const struct call *call);
 /* Records what a watched process has open; to be called at its exit. Cheap for all others. */
 void recover_descriptors(const struct call *call);
 
-/* The same at any other call, a hundred times a second at most. */
+/* The process is about to end. */
+void recover_forget(uint32_t group);
+
+/* The same as recover_descriptors at any other call, a hundred times a second at most. */
 void recover_now_and_then(const struct call *call);
 
 #endif

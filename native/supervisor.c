@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "process.h"
 #include "recover.h"
+#include "watch.h"
 
 #include <errno.h>
 #include <linux/audit.h>
@@ -29,17 +30,12 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
-/* The kernel may know a larger notification than this program's headers. */
-union notification {
-    struct seccomp_notif it;
-    char room[256];
-};
 union answer {
     struct seccomp_notif_resp it;
     char room[128];
 };
 
-static void go_on(int listener, uint64_t id)
+void supervisor_go_on(int listener, uint64_t id)
 {
     union answer answer;
     memset(&answer, 0, sizeof answer);
@@ -94,8 +90,10 @@ int supervisor_answer_one(int listener)
     memset(from, 0, sizeof *from);
     if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, from) < 0)
         return -errno;
+    watch_begin(from->it.id);
     record(&from->it);
-    go_on(listener, from->it.id);
+    watch_end();
+    supervisor_go_on(listener, from->it.id);
     return 0;
 }
 
@@ -144,11 +142,14 @@ static uint64_t microseconds(struct timeval time)
     return (uint64_t)time.tv_sec * 1000000u + (uint64_t)time.tv_usec;
 }
 
-static void note_death(pid_t pid, int wait_status)
+/* use: with that of the children it has waited for. */
+static void note_death(pid_t pid, int wait_status, const struct rusage *use)
 {
     struct log_text none = {NULL, 0};
+    struct log_use used = {(uint64_t)use->ru_maxrss, microseconds(use->ru_utime), microseconds(use->ru_stime)};
+    struct log_text text = {(const char *)&used, sizeof used};
     if (WIFSIGNALED(wait_status))
-        log_append(LOG_EXIT, (uint32_t)pid, 128 + WTERMSIG(wait_status), 0, 0, NULL, none, none);
+        log_append(LOG_EXIT, (uint32_t)pid, 128 + WTERMSIG(wait_status), 0, 0, NULL, text, none);
 }
 
 /* Orphans come to the supervisor, their subreaper: whoever is left when the command has ended, and does not end in the
@@ -158,9 +159,10 @@ static int is_outlived(void)
     const struct timespec moment = {0, 5000000};
     for (int i = 0; i < 10; i++) {
         int wait_status;
+        struct rusage use;
         pid_t pid;
-        while ((pid = wait4(-1, &wait_status, __WALL | WNOHANG, NULL)) > 0)
-            note_death(pid, wait_status);
+        while ((pid = wait4(-1, &wait_status, __WALL | WNOHANG, &use)) > 0)
+            note_death(pid, wait_status, &use);
         if (pid < 0)
             return 0;
         nanosleep(&moment, NULL);
@@ -174,6 +176,7 @@ static void command_ended(int status, int wait_status, const struct rusage *use)
     struct log_header *h = log_header;
     if (is_outlived())
         log_gap("a process outlived the command");
+    process_find_ended(0);
     h->wait_status = wait_status;
     h->max_rss_kib = (uint64_t)use->ru_maxrss;
     h->user_us = microseconds(use->ru_utime);
@@ -201,7 +204,7 @@ static void wait_for_all(pid_t command, int status)
                 say(status, "T\n");
             continue;
         }
-        note_death(pid, wait_status);
+        note_death(pid, wait_status, &use);
         if (pid == command)
             command_ended(status, wait_status, &use);
     }
@@ -212,12 +215,14 @@ void supervisor_take_over(int listener)
     __atomic_store_n(&log_header->supervisor_died, 1, __ATOMIC_SEQ_CST);
     uint64_t id = in_flight()->it.id;
     if (listener >= 0 && id)
-        go_on(listener, id); /* fails harmlessly if it has been answered */
+        supervisor_go_on(listener, id);
 }
 
 void supervisor_run(int listener, pid_t command, int status)
 {
     pthread_t answers, extends;
+    if (listener >= 0)
+        watch_start(listener);
     int have_answers = listener >= 0 && pthread_create(&answers, NULL, answer_all, &listener) == 0;
     if (listener < 0)
         pthread_create(&extends, NULL, extend_when_wanted, NULL);

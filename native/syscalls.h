@@ -9,7 +9,7 @@
  *
  * Known and deliberately not handled:
  *   chmod, chown, utime*, *xattr      change no content
- *   mkdir below is kept (an output folder); bind(2) of Unix sockets and mount(2), move_mount(2) are not
+ *   mkdir below is kept (an output folder); bind(2) of Unix sockets is not
  *   ftruncate, fallocate, write, mmap act on a descriptor whose open was seen
  *   memfd_create, pipe, socket        have no path
  *   name_to_handle_at                 opens nothing (open_by_handle_at does and is seen)
@@ -48,6 +48,9 @@ enum syscall_rule { RULE_OPEN, RULE_PLAIN, RULE_PRCTL, RULE_CONSOLE };
     X(fchdir,                 81,  133, RULE_PLAIN,    0,  0) \
     X(chroot,                161,   61, RULE_PLAIN,    0, -1) \
     X(pivot_root,            155,  217, RULE_PLAIN,    0, -1) \
+    X(mount,                 165,   21, RULE_PLAIN,    0, -1) \
+    X(move_mount,            429,  429, RULE_PLAIN,    0, -1) \
+    X(setns,                 308,  346, RULE_PLAIN,    0, -1) \
     X(execve,                 59,   11, RULE_PLAIN,    0, -1) \
     X(execveat,              322,  358, RULE_PLAIN,    0, -1) \
     X(exit_group,            231,  252, RULE_PLAIN,    0, -1) \

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
 ORDER = ("errors", "model", "wire", "workspace", "config", "observe", "analyze", "record", "query", "present",
-         "publish", "commands", "cli")
+         "publish", "transfer", "commands", "cli")
 FREE = {"testing", "__main__", "__init__"}  # for authors of plug-ins, and entry points
 
 
@@ -115,6 +115,8 @@ def loaded(*arguments):
     (["--help"], {"argparse", "dataclasses", "sqlite3", "roar.config", "re", "rich", "blake3"}),
     (["--version"], {"argparse", "dataclasses", "sqlite3", "roar.config", "re", "rich", "blake3"}),
     (["export", "--help"], {"rich", "blake3", "glaas", "pydantic", "cyclonedx", "importlib.metadata"}),
+    (["put", "--help"], {"rich", "obstore", "boto3", "urllib.request", "importlib.metadata"}),
+    (["get", "--help"], {"rich", "obstore", "boto3", "urllib.request", "importlib.metadata"}),
     (["log", "--help"], {"rich", "blake3", "urllib.request", "importlib.metadata", "roar.analyze.trackers.wandb"}),
 ])
 def test_what_a_verb_must_not_import(arguments, never):

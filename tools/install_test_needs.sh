@@ -21,6 +21,31 @@ if [ -n "$missing" ]; then
     fi
 fi
 
+# An older and a newer libc than the build's, each with a program or two, unpacked beside the environment.
+repository=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null | grep '/debian/*$' | head -n 1) || true
+for release in bullseye trixie; do
+    target=$(dirname "$python")/../libc/$release
+    if [ -z "$repository" ] || [ -d "$target" ]; then
+        continue
+    fi
+    work=$(mktemp -d)
+    mkdir -p "$work/lists/partial" "$work/archives/partial"
+    echo "deb $repository $release main" >"$work/sources.list"
+    get() {
+        apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+            -o "Dir::State::Lists=$work/lists" -o Dir::State::Status=/dev/null -o "Dir::Cache=$work" \
+            -o APT::Sandbox::User= "$@"
+    }
+    get update
+    (cd "$work" && get download libc6 libc-bin dash)
+    for package in "$work"/*.deb; do
+        dpkg-deb -x "$package" "$work/root"
+    done
+    mkdir -p "$(dirname "$target")"
+    mv "$work/root" "$target"
+    rm -rf "$work"
+done
+
 for list in "$tests"/requirements.txt "$tests"/requirements-server.txt; do
     "$python" -m pip install --quiet --disable-pip-version-check -r "$list"
 done

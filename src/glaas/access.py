@@ -5,8 +5,9 @@ it, and write where they may).
 """
 
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, or_, select, true
 
 from glaas import models
 from glaas.errors import ProblemError
@@ -40,7 +41,7 @@ OWNER = Viewer(can_write=True, everything=True)
 
 def visible(viewer: Viewer, project_id: ColumnElement[int]) -> ColumnElement[bool]:
     """The predicate that a row of the project `project_id` may be seen by `viewer`."""
-    if viewer.everything or viewer.admin:
+    if sees_everything(viewer):
         return true()
     project = models.project
     allowed = project.c.visibility == "public"
@@ -48,6 +49,19 @@ def visible(viewer: Viewer, project_id: ColumnElement[int]) -> ColumnElement[boo
         mine = select(models.member.c.project_id).where(models.member.c.user_id == viewer.user_id)
         allowed = or_(project.c.visibility.in_(["public", "internal"]), project.c.id.in_(mine))
     return project_id.in_(select(project.c.id).where(allowed))
+
+
+def sees_everything(viewer: Viewer) -> bool:
+    """Whether no row of any project is hidden from `viewer`, so that queries need not ask for projects."""
+    return viewer.everything or viewer.admin
+
+
+def uses_seen_by(viewer: Viewer, query: Select[Any]) -> Select[Any]:
+    """`query` over file uses, without those of jobs that `viewer` may not see."""
+    if sees_everything(viewer):
+        return query
+    return query.join(models.job, models.job.c.id == models.file_use.c.job_id).where(
+        visible(viewer, models.job.c.project_id))
 
 
 def project_for_writing(connection: Connection, viewer: Viewer, *, name: str | None = None,

@@ -1,14 +1,29 @@
 """Questions to the tables, answered in the nouns of `roar.wire` and views of them. Every answer is access-checked."""
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+)
 
 from glaas import models
-from glaas.access import Viewer, visible
+from glaas.access import Viewer, sees_everything, uses_seen_by, visible
+from glaas.db import QUERIES_KEPT, ForEach
 from glaas.models import Role
 from roar.wire import (
     FileUse,
@@ -150,9 +165,9 @@ def _job_lines(viewer: Viewer) -> Select[Any]:
         visible(viewer, models.job.c.project_id))
 
 
-def _read_job_lines(connection: Connection, query: Select[Any]) -> tuple[JobLine, ...]:
+def _read_job_lines(connection: Connection, query: Select[Any], *, brief: bool = False) -> tuple[JobLine, ...]:
     rows = connection.execute(query).all()
-    ids = [row.id for row in rows]
+    ids = [] if brief else [row.id for row in rows]
     runs = tracker_runs_of(connection, ids)
     labels = labels_of(connection, ids)
     return tuple(JobLine(
@@ -163,12 +178,14 @@ def _read_job_lines(connection: Connection, query: Select[Any]) -> tuple[JobLine
     ) for row in rows)
 
 
-def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int]) -> dict[int, JobLine]:
-    """The jobs with these row numbers that the viewer may see."""
+def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int], *, brief: bool = False
+                   ) -> dict[int, JobLine]:
+    """The jobs with these row numbers that the viewer may see; `brief` leaves out tracker runs and labels."""
     lines = {}
     for start in range(0, len(ids), 1000):
         part = ids[start:start + 1000]
-        for line in _read_job_lines(connection, _job_lines(viewer).where(models.job.c.id.in_(part))):
+        query = _job_lines(viewer).where(models.job.c.id.in_(part))
+        for line in _read_job_lines(connection, query, brief=brief):
             lines[line.key] = line
     return lines
 
@@ -286,43 +303,53 @@ def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -
                          kind=Kind(row.kind), files=row.files, note=row.note) for row in connection.execute(query))
 
 
-def makers_of(connection: Connection, viewer: Viewer, digests: Iterable[str], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest the newest other job, among those visible, that wrote it."""
-    return _newest_jobs(connection, viewer, digests, (Role.OUTPUT, Role.PAYLOAD), not_job)
+_MEMBER = models.dataset_member.c
+_PARTS = ForEach(select(_MEMBER.digest).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.dataset)
+_WHOLES = ForEach(select(_MEMBER.dataset).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.digest)
 
 
-def users_of(connection: Connection, viewer: Viewer, digests: Iterable[str], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest the newest other job, among those visible, that read it."""
-    return _newest_jobs(connection, viewer, digests, (Role.INPUT,), not_job)
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_use(viewer: Viewer, role: Role) -> ForEach:
+    use = models.file_use.c
+    other = use.job_id != bindparam("not_job", 0, BigInteger)
+    query = select(use.job_id).where(use.role == int(role), use.size > 0, other)
+    return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(1), use.digest)
 
 
-def _newest_jobs(connection: Connection, viewer: Viewer, digests: Iterable[str], roles: tuple[Role, ...],
-                 not_job: int) -> dict[str, JobLine]:
-    """An empty file is the same everywhere and says nothing, so it is left out."""
-    use = models.file_use
-    query = (select(use.c.digest, func.max(use.c.job_id).label("job_id")).join(models.job)
-             .where(use.c.role.in_([int(role) for role in roles]), use.c.size > 0, use.c.job_id != not_job,
-                    visible(viewer, models.job.c.project_id)).group_by(use.c.digest))
-    wanted = [bytes.fromhex(digest) for digest in sorted(set(digests))]
-    related = _across_datasets(connection, wanted, from_members=Role.INPUT in roles)
-    everything = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
-    found = {row.digest: row.job_id for row in _in_parts(connection, query, use.c.digest, everything)}
-    newest = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found), default=0)
-              for digest in wanted}
-    lines = find_job_lines(connection, viewer, sorted(set(newest.values()) - {0}))
-    return {digest.hex(): lines[job_id] for digest, job_id in newest.items() if job_id in lines}
-
-
-def _across_datasets(connection: Connection, digests: list[bytes], *, from_members: bool) -> dict[bytes, list[bytes]]:
-    """By digest the datasets that it is part of (`from_members`), or else some of the files that it is made of."""
-    table = models.dataset_member
-    column, other = (table.c.digest, table.c.dataset) if from_members else (table.c.dataset, table.c.digest)
+def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
+    """For each digest used the newest other job among those visible that wrote it, or wrote a part of the dataset."""
+    datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
     related: dict[bytes, list[bytes]] = {}
-    for digest in digests:
-        query = select(other).where(column == digest, table.c.size > 0).limit(MEMBERS_TRIED)
-        if found := list(connection.execute(query).scalars()):
-            related[digest] = found
-    return related
+    for digest, row in _PARTS.rows(connection, sorted(datasets)):
+        related.setdefault(digest, []).append(row.digest)
+    return _newest_jobs(connection, viewer, uses, related, roles=(Role.OUTPUT, Role.PAYLOAD), not_job=not_job)
+
+
+def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
+    """For each digest used the newest other job among those visible that read it, or a dataset that it is part of."""
+    related: dict[bytes, list[bytes]] = {}
+    for digest, row in _WHOLES.rows(connection, _digests(uses)):
+        related.setdefault(digest, []).append(row.dataset)
+    return _newest_jobs(connection, viewer, uses, related, roles=(Role.INPUT,), not_job=not_job)
+
+
+def _digests(uses: Iterable[FileUse]) -> list[bytes]:
+    return sorted({bytes.fromhex(use.digest) for use in uses if use.digest})
+
+
+def _newest_jobs(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], related: dict[bytes, list[bytes]], *,
+                 roles: tuple[Role, ...], not_job: int) -> dict[str, JobLine]:
+    """An empty file is the same everywhere and says nothing, so it is left out."""
+    wanted = _digests(uses)
+    asked = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
+    found: dict[bytes, int] = {}
+    for role in roles:
+        for digest, row in _newest_use(viewer, role).rows(connection, asked, not_job=not_job):
+            found[digest] = max(row.job_id, found.get(digest, 0))
+    newest_of = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found),
+                             default=0) for digest in wanted}
+    lines = find_job_lines(connection, viewer, sorted(set(newest_of.values()) - {0}), brief=True)
+    return {digest.hex(): lines[job_id] for digest, job_id in newest_of.items() if job_id in lines}
 
 
 # ------------------------------------------------------------------------------------------------------- DAGs
@@ -396,6 +423,8 @@ def dag_job_lines(connection: Connection, viewer: Viewer, digest: str) -> tuple[
 
 def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
     """Some visible job used the artifact, or it is part of a dataset whose members the viewer may know."""
+    if sees_everything(viewer):
+        return true()
     use, job, members = models.file_use, models.job, models.dataset_member
     direct = exists().where(use.c.digest == digest, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
     inside = exists().where(members.c.digest == digest, members_are_seen(viewer, members.c.dataset))
@@ -416,8 +445,7 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     key = bytes.fromhex(digest)
     use, members = models.file_use, models.dataset_member
     facts = connection.execute(
-        select(use.c.kind, use.c.size, use.c.files).join(models.job)
-        .where(use.c.digest == key, visible(viewer, models.job.c.project_id))
+        uses_seen_by(viewer, select(use.c.kind, use.c.size, use.c.files)).where(use.c.digest == key)
         .order_by(use.c.job_id.desc()).limit(MEMBERS_TRIED)).all()
     wholes = connection.execute(select(members.c.dataset, members.c.size).where(
         members.c.digest == key, members_are_seen(viewer, members.c.dataset)).limit(limit)).all()
@@ -425,26 +453,23 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
         return None
     first = facts[0] if facts else None
     size = next((row.size for row in [*facts, *wholes] if row.size is not None), None)
-    uses = [each for role in (Role.OUTPUT, Role.PAYLOAD)
-            for each in artifact_uses(connection, viewer, key, role, limit)]
-    used = artifact_uses(connection, viewer, key, Role.INPUT, limit)
+    rows = {role: [row for _, row in _newest_uses(viewer, role, limit).rows(connection, [key])] for role in Role}
+    lines = find_job_lines(connection, viewer, sorted({use.job_id for found in rows.values() for use in found}))
+    by_role = {role: tuple(ArtifactUse(key=(use.job_id, use.position), job=lines[use.job_id], path=use.path, role=role)
+                           for use in found) for role, found in rows.items()}
+    uses, used = by_role[Role.OUTPUT] + by_role[Role.PAYLOAD], by_role[Role.INPUT]
     return Artifact(digest=digest, kind=Kind(first.kind) if first else Kind.FILE, size=size,
                     files=first.files if first else None,
-                    names=tuple(dict.fromkeys(each.path for each in [*uses, *used])), produced_by=tuple(uses),
-                    used_by=used, datasets=tuple(dict.fromkeys(row.dataset.hex() for row in wholes)))
+                    names=tuple(dict.fromkeys(each.path for each in [*uses, *used])), produced_by=uses, used_by=used,
+                    datasets=tuple(dict.fromkeys(row.dataset.hex() for row in wholes)))
 
 
-def artifact_uses(connection: Connection, viewer: Viewer, digest: bytes, role: Role, limit: int
-                  ) -> tuple[ArtifactUse, ...]:
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_uses(viewer: Viewer, role: Role, limit: int) -> ForEach:
     """The newest `limit` uses of an artifact in one role."""
-    use = models.file_use
-    query = (select(use.c.job_id, use.c.position, use.c.path).join(models.job)
-             .where(use.c.digest == digest, use.c.role == int(role), visible(viewer, models.job.c.project_id))
-             .order_by(use.c.job_id.desc()).limit(limit))
-    rows = connection.execute(query).all()
-    lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
-    return tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
-                 for row in rows)
+    use = models.file_use.c
+    query = select(use.job_id, use.position, use.path).where(use.role == int(role))
+    return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(limit), use.digest)
 
 
 def dataset_members(connection: Connection, viewer: Viewer, digest: str, *, after: int = -1, folder: str = "",

@@ -12,9 +12,11 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from sqlalchemy.exc import OperationalError
+
 from glaas import administration
 from glaas.accounts import count_users
-from glaas.db import open_engine
+from glaas.db import open_engine, without_password
 from glaas.schema import migrate, prepare_database, schema_versions
 from glaas.settings import CLIENT_SECRET, Settings, SignOn, database_from_environment
 from glaas.urls import LOOPBACK_NAMES, issuer_flaw
@@ -35,6 +37,11 @@ def main(argv: list[str] | None = None) -> int:
         if error.hint:
             print(f"  try: {error.hint}", file=sys.stderr)
         return error.exit_status
+    except OperationalError as error:  # that of SQLAlchemy: the database cannot be reached, opened or written
+        reason = " ".join(str(error.orig).split())
+        print(f"glaas: The database {without_password(arguments.database)} cannot be used: {reason}\n"
+              "  try: glaas doctor --database URL", file=sys.stderr)
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -186,7 +193,8 @@ def _require_users(arguments: argparse.Namespace) -> None:
         raise UsageError(
             f"There are no accounts yet, and without them all who can reach {arguments.host} could see and register"
             " everything.",
-            hint=f"glaas user add NAME --admin --database {arguments.database}, or glaas serve --no-accounts")
+            hint=f"glaas user add NAME --admin --database {without_password(arguments.database)}, or glaas serve"
+                 " --no-accounts")
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,20 +1,40 @@
 """Connections and bulk writing. The only module that knows which database it talks to."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, text
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Connection,
+    Engine,
+    Insert,
+    Select,
+    Table,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+    true,
+)
+from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.engine import Compiled, make_url, result_tuple
+from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError
 
 from roar.errors import SettingsError
 
 Row = Mapping[str, Any]
+_T = TypeVar("_T")
 MANY_ROWS = 200
 ANALYSIS_LIMIT = 400
 BUSY_TIMEOUT_MS = 30_000
+QUERIES_KEPT = 512  # of each kind; they differ by who asks
+MOST_ATTEMPTS = 6
+QUICKER = frozenset({"23505", "40001", "40P01"})  # PostgreSQL: unique violation, serialization failure, deadlock
 
 
 def open_engine(url: str, *, pool_size: int = 8) -> Engine:
@@ -26,7 +46,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
     try:
         parsed = make_url(url)
     except ArgumentError as error:
-        raise SettingsError(f"The database URL {url!r} is not a URL.", hint="glaas serve --database sqlite:///glaas.db"
+        raise SettingsError("What was given as the database's URL is not a URL.", hint="glaas serve --database sqlite:///glaas.db"
                             ) from error
     if parsed.drivername in {"postgres", "postgresql"}:
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -43,6 +63,11 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
             raise SettingsError(f"{error}") from error
     raise SettingsError(f"glaas keeps its data in SQLite or PostgreSQL, not in {backend!r}.",
                         hint="glaas serve --database postgresql://USER@HOST/DATABASE")
+
+
+def without_password(url: str) -> str:
+    """A database's URL as it may be shown and logged."""
+    return make_url(url).render_as_string(hide_password=True)
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -70,11 +95,79 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+class ForEach:
+    """A query that is asked for many values of one column at a time; its LIMIT counts for each value by itself.
+
+    That is what keeps a question about many files quick when one of them is in a million jobs: asked with IN and one
+    LIMIT, PostgreSQL has to guess how often each is there, and reads whole tables when it guesses wrong. It is one
+    query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process,
+    is asked once for each, past SQLAlchemy, which takes ten times as long as the look-up.
+
+    Making one takes longer than asking it, so callers keep them (`functools.lru_cache`).
+
+    Args:
+        query: with a LIMIT, and with a bind parameter that has a default for whatever differs between calls.
+        column: of the query's tables; the values that are asked for are of its type.
+    """
+
+    def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        self._one = query.where(column == bindparam("wanted", None))
+        self._compiled: Compiled | None = None
+        self._names = [column.name for column in query.selected_columns]
+        array = bindparam("wanted", type_=ARRAY(column.type))
+        wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
+        part = query.where(column == wanted.c.value).lateral("part")
+        self._all = select(part, wanted.c.value).select_from(wanted.join(part, true()))
+
+    def rows(self, connection: Connection, values: Sequence[Any], **parameters: Any) -> Iterator[tuple[Any, Any]]:
+        """Each of the `values` with each of its rows."""
+        if not values:
+            return
+        if connection.dialect.name != "postgresql":
+            yield from self._rows_in_sqlite(connection, values, parameters)
+            return
+        for row in connection.execute(self._all, {"wanted": list(values), **parameters}):
+            yield row[-1], row
+
+    def _rows_in_sqlite(self, connection: Connection, values: Sequence[Any], more: dict[str, Any]
+                        ) -> Iterator[tuple[Any, Any]]:
+        compiled = self._compiled = self._compiled or self._one.compile(
+            dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
+        parameters = {**compiled.params, **more}
+        order = getattr(compiled, "positiontup", None) or []
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        cursor = driver_connection.cursor()
+        statement = str(compiled)
+        make = result_tuple(self._names)
+        for value in values:
+            parameters["wanted"] = value
+            for row in cursor.execute(statement, [parameters[name] for name in order]).fetchall():
+                yield value, make(row)
+
+
 @contextlib.contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
     """One transaction that writes: all of it or nothing."""
     with engine.connect().execution_options(glaas_write=True) as connection, connection.begin():
         yield connection
+
+
+def write_at_last(engine: Engine, write: Callable[[Connection], _T]) -> _T:
+    """What `write` returns, called in a transaction that writes; called again where another one was quicker.
+
+    Two transactions that add the same row, or wait for each other, cannot both end well. The one that lost sees what
+    the other wrote when it begins anew, so it must find out everything again: `write` keeps nothing between calls.
+    """
+    for _ in range(MOST_ATTEMPTS - 1):
+        try:
+            with writing(engine) as connection:
+                return write(connection)
+        except (IntegrityError, OperationalError) as error:
+            if getattr(error.orig, "sqlstate", None) not in QUICKER:
+                raise
+    with writing(engine) as connection:
+        return write(connection)
 
 
 def insert_new(connection: Connection, table: Table) -> Insert:

@@ -345,10 +345,13 @@ def _settle(columns: list[list[int]], steps: list[tuple[int, int]], boxes: int) 
     """Upper edges of boxes (nodes below `boxes`) and bends: near their neighbours, in order, not overlapping."""
     count = sum(map(len, columns))
     near: list[list[tuple[int, float]]] = [[] for _ in range(count)]
+    total = [0.0] * count
     for source, target in steps:
         weight = 1.0 + 3.0 * (source >= boxes) + 3.0 * (target >= boxes)  # long lines want to be straight
         near[source].append((target, weight))
         near[target].append((source, weight))
+        total[source] += weight
+        total[target] += weight
     places = [0.0] * count
     offsets = [_offsets(column, boxes) for column in columns]
     for column, offset in zip(columns, offsets, strict=True):
@@ -357,9 +360,12 @@ def _settle(columns: list[list[int]], steps: list[tuple[int, int]], boxes: int) 
     for sweep in range(SWEEPS):
         turn = range(len(columns)) if sweep % 2 == 0 else range(len(columns) - 1, -1, -1)
         for level in turn:
-            wanted = [(sum(places[other] * weight for other, weight in near[node])
-                       / sum(weight for _, weight in near[node])) if near[node] else places[node]
-                      for node in columns[level]]
+            wanted = []
+            for node in columns[level]:
+                pull = 0.0
+                for other, weight in near[node]:
+                    pull += places[other] * weight
+                wanted.append(pull / total[node] if total[node] else places[node])
             for node, place in zip(columns[level], _nearest_in_order(wanted, offsets[level]), strict=True):
                 places[node] = place
     return places

@@ -1,5 +1,6 @@
 """The graph between jobs and artifacts: a whole DAG, or what lies around one artifact."""
 
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,13 +9,18 @@ from typing import TypeVar
 from sqlalchemy import Connection, select
 
 from glaas import models
-from glaas.access import Viewer, visible
+from glaas.access import Viewer, uses_seen_by
 from glaas.catalog import JobLine, dag_job_lines, find_job_lines
+from glaas.db import QUERIES_KEPT, ForEach
 from glaas.models import Role
 from roar.wire import Kind
 
-MOST_NODES = 5000
+MOST_JOBS = 100
+MOST_MEMBERS = 1000
+FILES_PER_JOB = 20
 PART = 1000
+_ROLES = {int(role): role for role in Role}  # a look-up is much quicker than Role(…), for thousands of rows
+_KINDS = {str(kind): kind for kind in Kind}
 _T = TypeVar("_T")
 
 
@@ -84,10 +90,9 @@ def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, A
     query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files).where(
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
     for part in _parts(ids):
-        for row in connection.execute(query.where(use.c.job_id.in_(part))):
-            artifacts[row.digest] = ArtifactNode(digest=row.digest, path=row.path, kind=Kind(row.kind), size=row.size,
-                                                 files=row.files)
-            edges[Edge(row.job_id, row.digest, Role(row.role))] = None
+        for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
+            artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
+            edges[Edge(job_id, digest, _ROLES[role])] = None
     return artifacts, tuple(edges)
 
 
@@ -115,13 +120,15 @@ def _parts(values: list[_T]) -> Iterable[list[_T]]:
 
 
 def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: Direction | None = None,
-            depth: int = 5) -> Graph:
+            depth: int = 5, most_jobs: int = MOST_JOBS) -> Graph:
     """What made an artifact and what it went into, walking at most `depth` jobs far each way.
 
-    An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one.
+    An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one. Of an
+    artifact that very many jobs read the newest are walked, and no more than `most_jobs` in each direction; the graph
+    says then that it is cut short.
     """
     root = bytes.fromhex(digest)
-    walk = _Walk(connection, viewer)
+    walk = _Walk(connection, viewer, most_jobs)
     for way in [direction] if direction is not None else list(Direction):
         walk.run(root, way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
@@ -132,12 +139,33 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
                  members=members, truncated=walk.truncated)
 
 
+@functools.cache
+def _across_datasets(way: Direction) -> ForEach:
+    """The members of datasets (`up`), as far as some job wrote them by themselves, or the datasets of members."""
+    table, use = models.dataset_member, models.file_use
+    query = select(table.c.digest, table.c.dataset).where(table.c.size > 0).limit(MOST_MEMBERS)
+    if way is Direction.DOWN:
+        return ForEach(query, table.c.digest)
+    written = select(use.c.job_id).where(use.c.digest == table.c.digest, use.c.role > int(Role.INPUT)).exists()
+    return ForEach(query.where(written), table.c.dataset)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _jobs_around(viewer: Viewer, way: Direction, limit: int) -> ForEach:
+    """The newest jobs that wrote an artifact (`up`) or read it (`down`)."""
+    use = models.file_use.c
+    role = use.role > int(Role.INPUT) if way is Direction.UP else use.role == int(Role.INPUT)
+    query = uses_seen_by(viewer, select(use.job_id).where(role))
+    return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
+
+
 class _Walk:
     """One breadth-first walk: artifacts → jobs → artifacts, a whole level in each query."""
 
-    def __init__(self, connection: Connection, viewer: Viewer) -> None:
+    def __init__(self, connection: Connection, viewer: Viewer, most_jobs: int) -> None:
         self.connection = connection
         self.viewer = viewer
+        self.most_jobs = most_jobs
         self.jobs: set[int] = set()
         self.artifacts: dict[bytes, ArtifactNode] = {}
         self.edges: dict[Edge, None] = {}
@@ -151,6 +179,10 @@ class _Walk:
         for _ in range(depth):
             level |= self._across_datasets(level, way)
             jobs = self._jobs(level, way) - seen_jobs
+            room = self.most_jobs - len(seen_jobs)
+            if len(jobs) > room:
+                self.truncated = True
+                jobs = set(sorted(jobs, reverse=True)[:room])
             if not jobs:
                 return
             seen_jobs |= jobs
@@ -162,35 +194,21 @@ class _Walk:
 
     def _across_datasets(self, level: set[bytes], way: Direction) -> set[bytes]:
         """Up: a dataset was made by who made its members. Down: a member was used by who used its dataset."""
-        table = models.dataset_member
-        known, other = table.c.dataset, table.c.digest
-        if way is Direction.DOWN:
-            known, other = other, known
+        if way is Direction.UP:  # an artifact that no node was made of is the root
+            level = {key for key in level if key not in self.artifacts or self.artifacts[key].kind is Kind.DATASET}
         found = set()
-        query = select(table).where(table.c.size > 0).limit(MOST_NODES)
-        if way is Direction.UP:  # only members that some job wrote by themselves
-            written = select(models.file_use.c.job_id).where(
-                models.file_use.c.digest == other, models.file_use.c.role != int(Role.INPUT)).exists()
-            query = query.where(written)
         for part in _parts(sorted(level)):
-            for row in self.connection.execute(query.where(known.in_(part))):
+            for _, row in _across_datasets(way).rows(self.connection, part):
                 self.members[row.digest, row.dataset] = None
                 found.add(row.digest if way is Direction.UP else row.dataset)
         return found
 
     def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
-        use = models.file_use
-        roles = [int(Role.OUTPUT), int(Role.PAYLOAD)] if way is Direction.UP else [int(Role.INPUT)]
-        room = MOST_NODES - len(self.jobs)
+        """Jobs that wrote (`up`) or read (`down`) what is on this level, of each artifact as many as may be walked."""
+        query = _jobs_around(self.viewer, way, self.most_jobs + 1)
         found: set[int] = set()
-        query = (select(use.c.job_id).join(models.job)
-                 .where(use.c.role.in_(roles), visible(self.viewer, models.job.c.project_id))
-                 .distinct().limit(room + 1))
         for part in _parts(sorted(level)):
-            found |= set(self.connection.execute(query.where(use.c.digest.in_(part))).scalars())
-        if len(found) > room:
-            self.truncated = True
-            return set(sorted(found)[:max(room, 0)])
+            found.update(row.job_id for _, row in query.rows(self.connection, part))
         return found
 
     def _artifacts_of(self, jobs: set[int], way: Direction) -> set[bytes]:
@@ -198,16 +216,17 @@ class _Walk:
         use = models.file_use
         onward: set[bytes] = set()
         leading = {Role.INPUT} if way is Direction.UP else {Role.OUTPUT, Role.PAYLOAD}
-        room = 10 * MOST_NODES
+        room = FILES_PER_JOB * self.most_jobs
         columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files)
         for part in _parts(sorted(jobs)):
             query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)
             rows = self.connection.execute(query).all()
             self.truncated |= len(rows) == room
-            for row in rows:
-                self.artifacts[row.digest] = ArtifactNode(digest=row.digest, path=row.path, kind=Kind(row.kind),
-                                                          size=row.size, files=row.files)
-                self.edges[Edge(row.job_id, row.digest, Role(row.role))] = None
-                if Role(row.role) in leading and row.size != 0:
-                    onward.add(row.digest)
+            for job_id, role_number, path, digest, size, kind, files in rows:
+                role = _ROLES[role_number]
+                self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size,
+                                                      files=files)
+                self.edges[Edge(job_id, digest, role)] = None
+                if role in leading and size != 0:
+                    onward.add(digest)
         return onward

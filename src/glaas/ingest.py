@@ -4,6 +4,7 @@ A registration becomes a frozen DAG under its own digest. Its jobs are stored on
 a job that is over never changes again, only its labels and the places of its tracker runs may be learned later.
 """
 
+import functools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -18,13 +19,13 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 from glaas import models
 from glaas.access import Viewer, project_for_writing
 from glaas.catalog import is_seen
-from glaas.db import insert_new, insert_rows, lock, refresh_statistics, writing
+from glaas.db import insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role
 from glaas.secrets import find_secret
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
-from roar.wire import Dataset, FileUse, Job, JobState, Registration, TrackerRun, canonical_json, to_json
+from roar.wire import Dataset, FileUse, Host, Job, JobState, Python, Registration, TrackerRun, to_json
 
 MOST_FLAWS = 20
 CHUNK = 5000
@@ -69,11 +70,14 @@ def register(engine: Engine, body: bytes, viewer: Viewer, project: str | None = 
     registration = parse_registration(body)
     shape = to_json(registration)
     shape.pop("client"), shape.pop("version")
-    digest = blake3.blake3(canonical_json(shape)).digest()
-    with writing(engine) as connection:
+    digest = _shape_digest(shape)
+
+    def write(connection: Connection) -> Registered:
         lock(connection, int.from_bytes(bytes.fromhex(registration.session)[:8], signed=True))
-        answer = _write(connection, registration, shape, digest=digest, body_digest=body_digest, viewer=viewer,
-                        project=project)
+        return _write(connection, registration, shape, digest=digest, body_digest=body_digest, viewer=viewer,
+                      project=project)
+
+    answer = write_at_last(engine, write)
     if answer.created and len(body) >= LARGE_BODY:
         refresh_statistics(engine, models.file_use, models.artifact, models.dataset_member, models.job)
     return answer
@@ -386,24 +390,33 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
 
 
 def _content_digest(shape: dict[str, Any]) -> bytes:
-    kept = {key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}}
-    return blake3.blake3(json.dumps(kept, sort_keys=True, separators=(",", ":")).encode()).digest()
+    return _shape_digest({key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}})
+
+
+def _shape_digest(shape: Any) -> bytes:
+    """BLAKE3 over the canonical JSON of what `to_json` made, which `canonical_json` would make a second time."""
+    text = json.dumps(shape, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return blake3.blake3(text.encode()).digest()
 
 
 def _known_jobs(connection: Connection, uids: list[bytes]) -> dict[str, Any]:
+    """Rows of the jobs that are there. No other registration learns anything about them before this one ends."""
     table = models.job
-    columns = select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.project_id)
-    return {row.uid.hex(): row for chunk in _chunks(uids)
+    columns = select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.project_id).order_by(
+        table.c.uid).with_for_update()  # SQLite has one writer at a time anyway, and no such words
+    return {row.uid.hex(): row for chunk in _chunks(sorted(uids))
             for row in connection.execute(columns.where(table.c.uid.in_(chunk)))}
 
 
-def _environment(job: Job) -> tuple[bytes, dict[str, Any]]:
-    body = {"host": to_json(job.host), "python": to_json(job.python)}
-    return blake3.blake3(canonical_json(body)).digest(), body
+@functools.lru_cache(maxsize=64)
+def _environment(host: Host | None, python: Python | None) -> tuple[bytes, dict[str, Any]]:
+    """Digest and body. The jobs of a session mostly share one, with hundreds of packages."""
+    body = {"host": to_json(host), "python": to_json(python)}
+    return _shape_digest(body), body
 
 
 def _write_environments(connection: Connection, jobs: list[Job]) -> None:
-    bodies = dict(_environment(job) for job in jobs)
+    bodies = dict(_environment(job.host, job.python) for job in jobs)
     packages: set[tuple[str, str, bytes]] = set()
     for digest in sorted(bodies):
         connection.execute(insert_new(connection, models.environment), {"digest": digest, "body": bodies[digest]})
@@ -419,7 +432,7 @@ def _job_row(job: Job, content: bytes, session: bytes, project_id: int) -> dict[
         "uid": bytes.fromhex(job.uid), "session": session, "project_id": project_id, "step": job.step,
         "kind": job.kind, "name": job.name, "command": list(job.command), "cwd": job.cwd,
         "started_at": job.started_at, "duration_s": job.duration_s, "exit_code": job.exit_code,
-        "state": str(job.state), "git": to_json(job.git), "environment": _environment(job)[0],
+        "state": str(job.state), "git": to_json(job.git), "environment": _environment(job.host, job.python)[0],
         "tracer": to_json(job.tracer), "trackers": to_json(job.trackers), "content": content,
         "inputs": len(job.inputs), "outputs": len(job.outputs),
     }

@@ -1,5 +1,6 @@
 """Search: one box for digests, uids, paths, words of a command, labels, packages and addresses of tracker runs."""
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from glaas import models
-from glaas.access import Viewer, visible
+from glaas.access import Viewer, sees_everything, uses_seen_by, visible
 from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, members_are_seen, read_tracker_run_lines
+from glaas.db import QUERIES_KEPT, ForEach
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from roar.wire import Kind
@@ -135,24 +137,30 @@ def _dags_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: 
     return tuple(digest.hex() for digest in connection.execute(query).scalars())
 
 
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_use(viewer: Viewer) -> ForEach:
+    use = models.file_use.c
+    query = uses_seen_by(viewer, select(use.digest, use.kind, use.size, use.path))
+    return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(1), use.digest)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _part_of_dataset(viewer: Viewer) -> ForEach:
+    member = models.dataset_member.c
+    return ForEach(select(member.digest, member.size, member.path).where(members_are_seen(viewer, member.dataset))
+                   .limit(1), member.digest)
+
+
 def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
-    use = models.file_use
-    query = (select(use.c.digest, use.c.kind, use.c.size, use.c.path).join(models.job)
-             .where(_hex_range(use.c.digest, prefix, 64), visible(viewer, models.job.c.project_id))
-             .order_by(use.c.digest).limit(limit * 5))
-    found = {row.digest: _hit(row) for row in connection.execute(query)}
-    yield from found.values()
-    if not found:
-        yield from _members_by_digest(connection, viewer, prefix, limit)
-
-
-def _members_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
-    """Files that were only ever seen as members of a dataset."""
-    member = models.dataset_member
-    query = select(member).where(_hex_range(member.c.digest, prefix, 64),
-                                 members_are_seen(viewer, member.c.dataset)).limit(limit)
-    for row in connection.execute(query):
-        yield ArtifactHit(digest=row.digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
+    """Artifacts in the order of their digests, each with the path of its newest use, or its path in a dataset."""
+    column = models.artifact.c.digest
+    digests = connection.execute(select(column).where(_hex_range(column, prefix, 64)).order_by(column)
+                                 .limit(limit * 5)).scalars().all()
+    found = {digest: _hit(row) for digest, row in _newest_use(viewer).rows(connection, digests)}
+    only_inside = [digest for digest in digests if digest not in found]
+    for digest, row in _part_of_dataset(viewer).rows(connection, only_inside):
+        found[digest] = ArtifactHit(digest=digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
+    yield from [found[digest] for digest in digests if digest in found][:limit]
 
 
 def _hit(row: Any) -> ArtifactHit:
@@ -172,21 +180,32 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     name = path.rstrip("/").rpartition("/")[2][:LONGEST_NAME]
     if not name:
         return
-    seen = (select(use.c.digest, use.c.kind, use.c.size, use.c.path, use.c.job_id).join(models.job)
-            .where(use.c.digest.is_not(None), visible(viewer, models.job.c.project_id))
-            .order_by(use.c.job_id.desc()))
-    keys = [path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")]
-    for row in connection.execute(seen.where(use.c.path_key.in_(keys)).limit(limit)):
-        yield _hit(row)
+    keys = sorted({path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")})
+    rows = [row for _, row in _newest_with(viewer, "path_key", limit).rows(connection, keys)]
+    yield from map(_hit, _newest_first(rows))
     if name == path:
         names = _completions(connection, use.c.file_name, name)
-        rows = connection.execute(seen.where(use.c.file_name.in_(names)).limit(limit * 5))
+        rows = [row for _, row in _newest_with(viewer, "file_name", limit).rows(connection, names)]
     else:
-        newest = seen.where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
+        newest = _seen_uses(viewer).where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
         ending = newest.c.path.endswith("/" + path.lstrip("/"), autoescape=True)
-        rows = connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit))
-    for row in rows:
-        yield _hit(row)
+        rows = list(connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit)))
+    yield from map(_hit, _newest_first(rows))
+
+
+def _seen_uses(viewer: Viewer) -> Select[Any]:
+    use = models.file_use.c
+    query = select(use.digest, use.kind, use.size, use.path, use.job_id).where(use.digest.is_not(None))
+    return uses_seen_by(viewer, query).order_by(use.job_id.desc())
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _newest_with(viewer: Viewer, column: str, limit: int) -> ForEach:
+    return ForEach(_seen_uses(viewer).limit(limit), models.file_use.c[column])
+
+
+def _newest_first(rows: list[Any]) -> list[Any]:
+    return sorted(rows, key=lambda row: row.job_id, reverse=True)
 
 
 def _completions(connection: Connection, column: ColumnElement[str], prefix: str) -> list[str]:
@@ -227,7 +246,7 @@ def _jobs_with_words(viewer: Viewer, words: list[str]) -> Select[Any]:
     for word in words[1:]:
         other = models.term.alias()
         query = query.join(other, other.c.job_id == first.c.job_id).where(other.c.term == word)
-    if not (viewer.everything or viewer.admin):
+    if not sees_everything(viewer):
         job = models.job
         query = query.join(job, job.c.id == first.c.job_id).where(visible(viewer, job.c.project_id))
     return query

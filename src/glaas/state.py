@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, Engine
 
 from glaas import accounts, catalog
@@ -37,15 +38,17 @@ def base_url(request: Request) -> str:
     return str(settings_of(request).public_url or request.base_url).rstrip("/")
 
 
-def viewer_of(request: Request) -> Viewer:
+async def viewer_of(request: Request) -> Viewer:
     """Who asks: by API token, else by the cookie of a browser session, else anyone.
+
+    Only what must look into the database waits for a thread.
 
     Raises:
         ProblemError: 401 for a token that is no good; 403 for a form that another site sent.
     """
     if not settings_of(request).accounts:
         return OWNER
-    viewer = _viewer_by_token(request) or _viewer_by_cookie(request) or ANYONE
+    viewer = await run_in_threadpool(lambda: _viewer_by_token(request) or _viewer_by_cookie(request)) or ANYONE
     request.state.viewer = viewer
     return viewer
 

@@ -13,7 +13,8 @@ from roar.errors import NotFoundError, RoarError, UsageError
 
 _REFERENCES = """\
 REF is @N (step N of the session; @-1 the last job), a job's uid or the start of it (4 or more), an artifact's digest
-or the start of it (6 or more), a path (the artifact now at that path), or a tracker run's URL.
+or the start of it (6 or more), a path (the artifact now at that path), a tracker run's URL, or an object's (the
+artifact that was last recorded there).
 """
 
 

@@ -6,7 +6,8 @@
     ├── NotFoundError          no such job, artifact or path; carries candidates
     ├── WorkspaceError         `.roar/` cannot be made, read or upgraded
     ├── ObservationError       the command could not be observed
-    └── PublishError           a glaas server could not be reached or refused
+    ├── PublishError           a glaas server could not be reached or refused
+    └── TransferError          an object could not be moved, or is not what it should be
 
 Errors of libraries are translated into these at the boundary that knows the file or URL, and caught once, in
 `roar.cli.main` (and `glaas.cli.main`). Anything else that reaches the top is a bug and keeps its traceback.
@@ -61,3 +62,17 @@ class ObservationError(RoarError):
 
 class PublishError(RoarError):
     """A glaas server could not be reached or refused what was sent."""
+
+
+class TransferError(RoarError):
+    """An object store could not be reached or refused, or what came is not what it should be.
+
+    Args:
+        passing: whether the same may go well a moment later.
+        denied: whether it was refused for want of a right.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, passing: bool = False, denied: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.passing = passing
+        self.denied = denied

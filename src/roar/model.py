@@ -37,12 +37,18 @@ class Kind(StrEnum):
     DATASET = "dataset"
 
 
+def is_location(path: str) -> bool:
+    """Whether a recorded path is the URL of an object elsewhere; a path of the file system is normal, without `//`."""
+    return "://" in path
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileUse:
     """One artifact as one job read or wrote it.
 
     Attributes:
-        path: relative to the workspace root with `/`, or absolute where it lies outside.
+        path: relative to the workspace root with `/`, or absolute where it lies outside; for an object in a store its
+            URL without anything secret.
         digest: BLAKE3 of the bytes as used, 64 lower-case hex; None where it could not be had (`note` says why).
         size: bytes; for a dataset the sum over its members.
         files: the number of members of a dataset, None for a file.
@@ -146,7 +152,8 @@ class Tracer:
     """How the job was observed.
 
     Attributes:
-        mode: `full`, `seccomp`, `preload`, or `none` when nothing could be observed.
+        mode: `full`, `seccomp`, `preload`, or `none` when nothing could be observed; `transfer` where roar itself
+            moved the files.
         gaps: what could have been missed, one short phrase each.
     """
 
@@ -160,6 +167,7 @@ class Job:
 
     Attributes:
         uid: 32 lower-case hex.
+        kind: `run`, `get` or `put`.
         step: number of this command in its folder within the session; a rerun has the same.
         cwd: relative to the workspace root (`.` for the root itself), absolute outside it.
         started_at: UTC, RFC 3339 with microseconds and `Z`.

@@ -37,7 +37,10 @@ JSON = {"content-type": "application/json"}
 def glaas(*arguments, status=0, **more):
     done = subprocess.run([sys.executable, "-m", "glaas.cli", *arguments], capture_output=True, text=True, timeout=60,
                           check=False, **more)
-    assert done.returncode == status, (done.stdout, done.stderr)
+    if status is None:
+        assert done.returncode != 0
+    else:
+        assert done.returncode == status, (done.stdout, done.stderr)
     assert "Traceback" not in done.stderr
     return done
 
@@ -161,6 +164,18 @@ def test_other_addresses_need_accounts(tmp_path):
     refused = glaas("serve", "--host", "0.0.0.0", "--port", "0", "--database", database, status=2)
     assert "--no-accounts" in refused.stderr
     assert "glaas user add" in refused.stderr
+
+
+def test_a_databases_password_is_never_shown(postgresql):
+    postgresql.psql("CREATE DATABASE shown TEMPLATE template")
+    url = postgresql.get_uri("shown").replace("postgres:@", "postgres:hunter22@")
+    assert "hunter22" in url
+    refused = glaas("serve", "--host", "0.0.0.0", "--port", "0", "--database", url, status=2)
+    assert "glaas user add" in refused.stderr
+    wrong = [glaas("serve", "--port", "0", "--database", other, status=None) for other in (
+        url.replace("/shown", "/nowhere"), "postgresql//ada:hunter22@db", url.replace("postgresql:", "mysql:"))]
+    for done in (refused, *wrong):
+        assert "hunter22" not in done.stdout + done.stderr
 
 
 def test_a_port_that_is_taken(tmp_path):

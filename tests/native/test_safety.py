@@ -85,12 +85,13 @@ def test_sigkill_amid_opens_leaves_the_command_whole(mode, victim, build, story_
     assert event_log.load_ended(folder / "event.log").exit_code == 7
     assert ("supervisor was killed" in trace.gaps) == (victim == "supervisor")
     assert {f"done-{p}" for p in range(8)} <= written(trace)
-    if victim != "supervisor" and mode != "preload":
-        opened = [event for event in trace.events if event.flags & 3 and "/p" in event.path]
-        assert len(opened) == 8 * 6250
+    opened = [event for event in trace.events if event.flags & 3 and "/p" in event.path]
+    most = 8 * 6250 // (2 if mode == "preload" else 1)
+    at_that_instant = 2 if victim == "supervisor" and mode != "preload" else 0
+    assert most - at_that_instant <= len(opened) <= most
 
 
-@pytest.mark.parametrize("mode", FILTER_MODES)
+@pytest.mark.parametrize("mode", MODES)
 def test_a_daemon_works_on_after_the_command_has_ended(mode, build, story_folder):
     folder = story_folder("root")
     log = folder / "event.log"
@@ -138,7 +139,8 @@ def test_a_disk_that_fills_up_costs_events_not_the_command(mode, small_disk, bui
     folder = story_folder("root")
     log = small_disk / "event.log"
     monkeypatch.chdir(folder)
-    traced = tracing.start([str(build(PROGRAMS / "many_opens.c")), "4", "25000"], log=log, mode=mode)
+    count = "100000" if mode == "preload" else "25000"
+    traced = tracing.start([str(build(PROGRAMS / "many_opens.c")), "4", count], log=log, mode=mode)
     (small_disk / "ballast").write_bytes(bytes(66 << 20))
     assert traced.wait().exit_code == 7
     trace = event_log.load_trace(log)
@@ -165,6 +167,55 @@ def test_short_lived_children(mode, build, story_folder, run_traced):
     missed = {f"child-{i}" for i in range(5000)} - written(outcome.trace)
     assert missed == set(), outcome.trace.gaps
     assert len({process.pid for process in outcome.trace.processes}) == 5001
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_tracer_that_gets_no_processor_loses_nothing(mode, build, story_folder, monkeypatch):
+    """A busy machine, or a slow disk under the log: what must be written waits for it."""
+    folder = story_folder("root")
+    monkeypatch.chdir(folder)
+    traced = tracing.start([str(build(PROGRAMS / "children.c")), "2000"], log=folder / "event.log", mode=mode)
+    supervisor = parent_of(traced.pid)
+    for _ in range(4):
+        before = len(os.listdir(folder))
+        wait_until(lambda before=before: len(os.listdir(folder)) > before + 20 or is_gone(traced.pid))
+        if is_gone(traced.pid):
+            break
+        os.kill(supervisor, signal.SIGSTOP)
+        time.sleep(0.3)
+        os.kill(supervisor, signal.SIGCONT)
+    assert traced.wait().exit_code == 0
+    trace = event_log.load_trace(folder / "event.log")
+    assert {f"child-{i}" for i in range(2000)} - written(trace) == set(), trace.gaps
+    assert trace.gaps == (("programs that do not load the preload library",) if mode == "preload" else ())
+
+
+def test_without_any_tracer_left_the_command_goes_on_in_preload_mode(build, story_folder, monkeypatch):
+    folder = story_folder("root")
+    monkeypatch.chdir(folder)
+    log = folder / "event.log"
+    traced = tracing.start([str(build(PROGRAMS / "many_opens.c")), "8", "20000"], log=log, mode="preload")
+    supervisor = parent_of(traced.pid)
+    guard = parent_of(supervisor)
+    os.kill(guard, signal.SIGKILL)
+    os.kill(supervisor, signal.SIGKILL)
+    traced.wait()
+    assert "tracer was killed" in traced.gaps
+    assert all((folder / f"done-{p}").exists() for p in range(8))
+    trace = event_log.load_trace(log)
+    assert any(gap.endswith("the event log could not grow") for gap in trace.gaps)
+    assert "the end of the command was not seen" in trace.gaps
+
+
+@pytest.mark.parametrize("mode", FILTER_MODES)
+def test_a_call_that_cannot_be_looked_at_does_not_hold_up_the_command(mode, build, story_folder, run_traced):
+    """Looking at its path waits for a thread whose own call waits to be looked at."""
+    outcome = run_traced([str(build(PROGRAMS / "fills_memory.c"))], story_folder("root"), mode, timeout=30)
+    if outcome.exit_code == 77:
+        pytest.skip("userfaultfd is switched off on this machine")
+    assert outcome.exit_code == 0, outcome.output
+    assert {"out.txt", "after.txt"} <= written(outcome.trace)
+    assert [gap.partition(" ")[2] for gap in outcome.trace.gaps] == ["calls could not be read"]
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -207,6 +258,9 @@ def test_awkward_programs(program, mode, build, story_folder, run_traced):
         "closes_all": {"out.txt"},
     }[program]
     assert expected <= written(outcome.trace)
+    if program == "alarms" and mode != "preload":
+        made = [event for event in outcome.trace.events if "/alarm-" in event.path]
+        assert len(made) == 20000, "a call that an alarm interrupts is made, and recorded, once"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to install a set-uid program")
@@ -228,7 +282,10 @@ TOOLS = {
     "gdb": ["gdb", "-q", "-batch", "-ex", "run", "-ex", "print 6*7", "--args", "/bin/cat", "in.txt"],
     "strace": ["strace", "-f", "-o", "trace.out", "/bin/cat", "in.txt"],
     "node": ["node", "-e", "require('fs').writeFileSync('out.txt', require('fs').readFileSync('in.txt'))"],
-    "java": ["java", "-version"],
+    "keytool": [
+        "keytool", "-genseckey", "-alias", "a", "-keyalg", "AES", "-keysize", "128", "-storepass", "changeit",
+        "-keystore", "out.txt",
+    ],  # a Java program that comes with every Java
 }
 
 
@@ -244,6 +301,8 @@ def test_tools(tool, mode, story_folder, run_traced):
         assert "in.txt" in paths
     if tool == "node" and mode != "preload":
         assert {"in.txt", "out.txt"} <= paths
+    if tool == "keytool":
+        assert "out.txt" in written(outcome.trace)
     if tool == "gdb":
         assert "$1 = 42" in outcome.output
 

@@ -9,7 +9,8 @@ from roar.observe import tracing
 
 HERE = Path(__file__).parent
 NATIVE = HERE.parent.parent / "native"
-UNITS = ("launcher", "supervisor", "events", "exec", "recover", "process", "path", "memory", "log", "filter")
+UNITS = ("launcher", "supervisor", "events", "exec", "recover", "process", "path", "memory", "log", "filter",
+         "watch")
 PLAIN = [path for path in sorted(HERE.glob("*.c")) if not {"compiler", "build"} & set(path.read_text().split())]
 PROGRAMS = [HERE / "programs" / f"{name}.c" for name in ("many_threads", "alarms", "vfork_threads")]
 

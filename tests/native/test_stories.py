@@ -122,9 +122,32 @@ def test_story(source, mode, user, build, story_folder, run_traced):
             assert found, f"{expectation} not in\n{events}\n{outcome.trace.processes}\n{outcome.trace.gaps}"
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="runs a program as two users")
+@pytest.mark.parametrize(("mode", "user", "told"), [
+    ("full", "user", False), ("seccomp", "root", False), ("seccomp", "user", True),
+])
+def test_what_cannot_be_read_of_a_program_that_forbids_it_is_told(mode, user, told, build, story_folder, run_traced):
+    """Only root may read a non-dumpable program; through the library it tells by itself."""
+    outcome = run_traced([str(build(Path(__file__).parent / "not_dumpable.c"))], story_folder(user), mode, user=user)
+    assert outcome.exit_code == 0, outcome.output
+    assert any(gap.endswith("calls could not be read") for gap in outcome.trace.gaps) == told
+
+
 def has_long_path(trace: Trace) -> bool:
     """The path has 4,095 bytes in the call; normalised, it keeps its last component of 11 or so."""
     return any(event.path.endswith("07") and is_write(event.flags) for event in trace.events)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("user", USERS)
+def test_the_longest_path_is_whole_and_a_longer_one_is_told(mode, user, build, story_folder, run_traced):
+    program = build(Path(__file__).parent / "programs" / "longest_path.c")
+    outcome = run_traced([str(program)], story_folder(user), mode, user=user)
+    assert outcome.exit_code == 0, outcome.output
+    opened = [event for event in outcome.trace.events if event.kind is EventKind.OPEN and event.path.endswith("fff")]
+    assert {len(event.path.encode()) for event in opened} == {4095}
+    assert [is_write(event.flags) for event in opened] == ([True, True] if mode == "preload" else [True, False, True])
+    assert any(gap.endswith("calls could not be read") for gap in outcome.trace.gaps), outcome.trace.gaps
 
 
 SCRIPTS = {
@@ -140,16 +163,54 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("name", SCRIPTS)
-def test_script(name, mode, story_folder, run_traced):
+def test_script(name, user, mode, story_folder, run_traced):
     command, expectations = SCRIPTS[name]
-    folder = story_folder("root")
+    if user != "root" and command[0] == sys.executable:
+        command = ["/usr/bin/python3", *command[1:]]  # the tests' own may lie where only root comes
+    folder = story_folder(user)
     script = folder / "script"
     script.write_text("#!/bin/sh\nread x < in.txt\n")
     script.chmod(0o755)
-    outcome = run_traced(command, folder, mode)
+    outcome = run_traced(command, folder, mode, user=user)
     assert outcome.exit_code == 0, outcome.output
     for expectation in expectations:
+        assert fulfils(expectation, outcome.trace, folder), expectation
+
+
+OTHER_LIBCS = {"bullseye": (2, 31), "trixie": (2, 41)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("release", OTHER_LIBCS)
+def test_another_glibc_than_that_of_the_build(release, mode, story_folder, run_traced):
+    root = Path(sys.prefix) / "libc" / release
+    if not root.is_dir():
+        pytest.skip("tools/install_test_needs.sh fetches other libcs on Debian only")
+    libraries = next(path.parent for path in root.rglob("libc.so.6"))
+    loader = [str(libraries / "ld-linux-x86-64.so.2"), "--library-path", str(libraries)]
+    shell, convert = (next(root.rglob(f"bin/{name}")) for name in ("dash", "iconv"))
+    assert OTHER_LIBCS[release] != tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")))
+    folder = story_folder("root")
+    script = f"read x < in.txt; echo $x > out.txt; {' '.join(loader)} {convert} -o made.txt data/in.txt"
+    outcome = run_traced([*loader, str(shell), "-c", script], folder, mode)
+    assert (outcome.exit_code, outcome.output) == (0, "")
+    assert (folder / "made.txt").read_text() == "input\n"
+    for expectation in ("read in.txt", "write out.txt", "read data/in.txt", "write made.txt"):
+        assert fulfils(expectation, outcome.trace, folder), expectation
+    assert [process.exit_code for process in outcome.trace.processes] == [0, 0]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_rust(mode, story_folder, run_traced):
+    """ruff is a Rust program, and the tests need it anyway."""
+    folder = story_folder("root")
+    (folder / "code.py").write_text("x  =  1\n")
+    ruff = Path(sys.executable).parent / "ruff"
+    outcome = run_traced([str(ruff), "format", "--no-cache", "code.py"], folder, mode)
+    assert (outcome.exit_code, outcome.output) == (0, "1 file reformatted\n")
+    for expectation in ("read code.py", "write code.py"):
         assert fulfils(expectation, outcome.trace, folder), expectation
 
 
@@ -180,9 +241,10 @@ def go_program(open_folder):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_go_and_its_child(mode, go_program, story_folder, run_traced):
-    folder = story_folder("root")
-    outcome = run_traced([str(go_program)], folder, mode)
+@pytest.mark.parametrize("user", USERS)
+def test_go_and_its_child(mode, user, go_program, story_folder, run_traced):
+    folder = story_folder(user)
+    outcome = run_traced([str(go_program)], folder, mode, user=user)
     assert outcome.exit_code == 0, outcome.output
     child = ["read data/in.txt", "write copied.txt"]
     own = ["read in.txt", "write out.txt", "exec cp data/in.txt copied.txt"]

@@ -1,5 +1,6 @@
 """The reader of the event log, on real logs, broken ones and very large ones."""
 
+import struct
 import sys
 import time
 
@@ -70,6 +71,16 @@ def test_what_is_no_log_says_so(content, tmp_path):
     trace = event_log.load_trace(path)
     assert (trace.mode, trace.gaps, trace.events) == ("none", ("the event log cannot be read",), [])
     assert event_log.load_ended(path) is None
+
+
+def test_a_log_that_an_earlier_tracer_left_can_still_be_read(real_log, tmp_path):
+    old, new = tmp_path / "old.log", tmp_path / "new.log"
+    new.write_bytes(real_log)
+    old.write_bytes(real_log[:8] + struct.pack("=I", 1) + real_log[12:])
+    assert event_log.load_trace(old) == event_log.load_trace(new)
+    assert event_log.load_trace(old, by_folder=True).folders == event_log.load_trace(new, by_folder=True).folders != ()
+    old.write_bytes(real_log[:8] + struct.pack("=I", 3) + real_log[12:])
+    assert event_log.load_trace(old).gaps == ("the event log cannot be read",)
 
 
 def test_a_million_records(real_log, tmp_path):

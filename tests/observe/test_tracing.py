@@ -123,6 +123,9 @@ def test_environment_gains_two_variables_at_most(mode, tmp_path, monkeypatch):
     found = dict(entry.split("=", 1) for entry in target.read_text().split("\0") if entry)
     gained = set(found) - set(os.environ) - {"_", "SHLVL", "OLDPWD", "PWD"}
     assert gained == (set() if mode == "seccomp" else {"ROAR_TRACE"})
+    same = {name for name in found if name not in {"_", "LD_PRELOAD", *gained}}
+    assert {name: found[name] for name in same} == {name: os.environ.get(name, found[name]) for name in same}
+    assert set(os.environ) - set(found) <= {"_", "OLDPWD"}
     assert found["LD_PRELOAD"].split(":") == ["libm.so.6", tracing._LIBRARY][: 1 if mode == "seccomp" else 2]
 
 
@@ -215,13 +218,67 @@ def test_ctrl_c_is_the_commands_business(mode, terminal, roar_command):
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def test_the_terminal_keeps_its_size_and_its_foreground_job(terminal, roar_command):
+@pytest.mark.parametrize("mode", MODES)
+def test_the_terminal_keeps_its_size_and_its_foreground_job(mode, terminal, roar_command, tmp_path):
+    (tmp_path / "look").write_text(
+        "stty -a; tty; stty size; ps -o stat=,tty=,sid= -p $$ | sed 's/^[RS]/S/'\n"
+        "ps -o tpgid= -o pgid= -p $$ | awk '{print $1 == $2}'\n"
+    )
     terminal.type("stty rows 33 cols 77\n")
     terminal.expect("PROMPT> ")
-    terminal.type(f"{roar_command} full sh -c 'stty size; ps -o stat= -p $$'\n")
-    terminal.expect("33 77")
-    terminal.expect(r"S\+")
-    terminal.expect("ended 0")
+    terminal.type(f"sh {tmp_path}/look > {tmp_path}/native; {roar_command} {mode} sh {tmp_path}/look\n")
+    terminal.expect(r"started \d+\r\n")
+    traced = terminal.expect("ended 0").replace("\r", "").removesuffix("ended 0")
+    native = (tmp_path / "native").read_text()
+    assert "33 77\nS+ " in native
+    assert native.endswith("\n1\n")
+    assert traced == native
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("mode", MODES)
+def test_job_control_of_roar_run(mode, terminal, tmp_path, monkeypatch):
+    """What a person does: Ctrl-Z, `jobs`, `bg`, `fg`, Ctrl-Z again, `kill %1`."""
+    terminal.type(f"cd {tmp_path}; export ROAR_TRACER_MODE={mode} HOME={tmp_path}\n")
+    steps = "for i in $(seq 400); do echo step-$i; sleep 0.05; done"
+    terminal.type(f"{sys.executable} -m roar run -q bash -c '{steps}'\n")
+    terminal.expect("step-3\r")
+    terminal.type("\x1a")
+    terminal.expect("Stopped")
+    terminal.type("jobs\n")
+    terminal.expect(r"\[1\]\+ +Stopped .* run -q bash")
+    terminal.type("bg\n")
+    terminal.expect("step-1[0-9]\r")
+    terminal.type("fg\n")
+    terminal.expect("step-2[0-9]\r")
+    terminal.type("\x1a")
+    terminal.expect("Stopped")
+    time.sleep(0.3)
+    terminal.type("echo quiet $((40+2))\n")
+    terminal.expect("quiet 42")
+    terminal.type("kill %1; fg\n")
+    terminal.expect("Terminated|step-")
+    terminal.type("echo status $?\n")
+    terminal.expect(r"status 143")
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_file_is_left_and_none_is_in_the_commands_way(mode, tmp_path, monkeypatch):
+    places = [tmp_path / name for name in ("work", "home", "tmp", "log")]
+    for place in places:
+        place.mkdir()
+    monkeypatch.chdir(places[0])
+    monkeypatch.setenv("HOME", str(places[1]))
+    monkeypatch.setenv("TMPDIR", str(places[2]))
+    shared = {folder: set(os.listdir(folder)) for folder in ("/tmp", "/dev/shm", "/run", "/var/tmp")}
+    seen = f"ls -A . {places[1]} {places[2]} /dev/shm > {places[0]}/seen"
+    _, ended, trace = run(["sh", "-c", seen], places[3], mode)
+    assert (ended.exit_code, trace.mode) == (0, mode)
+    assert (places[0] / "seen").read_text().split()[:2] == [".:", "seen"]
+    assert [os.listdir(place) for place in places] == [["seen"], [], [], []]
+    tell_tale = {name for folder, before in shared.items() for name in set(os.listdir(folder)) - before
+                 if "roar" in name.lower() and "roar-story" not in name and "roar-test" not in name}
+    assert tell_tale == set()
 
 
 @pytest.mark.parametrize("tracer", ["/no/such/tracer", "/bin/false", "/etc/hostname"])
@@ -320,6 +377,7 @@ def test_console_lines_and_environment_of_children(mode, tmp_path, monkeypatch):
 @pytest.mark.parametrize("mode", MODES)
 def test_secrets_do_not_reach_the_log(mode, tmp_path, monkeypatch):
     monkeypatch.setenv("STORY_URL", "https://me:hunter2@host.example/")
+    monkeypatch.setenv("STORY_NOTE", "hf_hunter2hunter2hunter2")
     log = tmp_path / "log"
     script = "sleep 0 & python3 -c 'print(1)' --password hunter2 API_TOKEN=hunter2 --token=hunter2 >/dev/null; wait"
     traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode)
@@ -327,8 +385,11 @@ def test_secrets_do_not_reach_the_log(mode, tmp_path, monkeypatch):
     log.unlink()
     monkeypatch.setenv("SECRET", "hunter2")
     traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode,
-                           environment_names=["STORY_URL", "SECRET"])  # fmt: skip
+                           environment_names=["STORY_URL", "STORY_NOTE", "SECRET"])  # fmt: skip
     assert traced.wait().exit_code == 0
+    kept = event_log.load_trace(log).processes[0].environment
+    assert set(kept) == {"STORY_URL", "STORY_NOTE"}
+    assert kept["STORY_URL"].endswith("@host.example/")
     assert b"--password" in log.read_bytes()
     assert b"hunter2" not in log.read_bytes()
 
@@ -372,6 +433,52 @@ def test_process_tree(mode, tmp_path):
         pids = {process.pid for process in trace.processes}
         assert all(process.pid == shell.pid or process.ppid in pids for process in trace.processes)
         assert 3 in {process.exit_code for process in trace.processes}
+
+
+FAMILY = """
+import os, signal, subprocess, sys, time
+if os.fork() == 0:
+    open("/dev/null").close()
+    os.execv("/bin/sh", ["sh", "-c", "exit 5"])
+if os.fork() == 0:
+    open("child", "w").close()
+    kept = bytearray(80_000_000)
+    while time.process_time() < 0.3:
+        pass
+    os._exit(3)
+if (pid := os.fork()) == 0:
+    open("killed", "w").close()
+    while True:
+        time.sleep(9)
+while not os.path.exists("killed"):
+    time.sleep(0.01)
+os.kill(pid, signal.SIGTERM)
+for _ in range(3):
+    os.wait()
+subprocess.run(["sh", "-c", "kill -KILL $$"])
+sys.exit(6)
+"""
+LINUX = tuple(int(part) for part in os.uname().release.split(".")[:2])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_exit_status_and_resource_use_of_each_process(mode, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, ended, trace = run([sys._base_executable, "-c", FAMILY], tmp_path, mode)
+    assert ended.exit_code == 6
+    by_code = {process.exit_code: process for process in trace.processes}
+    assert {3, 5, 6} <= set(by_code)
+    assert by_code[6] is trace.processes[0]
+    assert by_code[5].argv == ("sh", "-c", "exit 5")
+    worker = by_code[3]
+    assert worker.argv[1] == "-c"
+    assert 80_000_000 < worker.max_rss < 200_000_000
+    assert 0.25 < worker.user_s + worker.system_s < 1
+    assert by_code[6].user_s + by_code[6].system_s < 0.25, "without its children"
+    assert by_code[5].user_s + by_code[5].system_s < 0.1
+    if mode != "preload" and LINUX >= (6, 15):
+        assert {128 + signal.SIGTERM, 128 + signal.SIGKILL} <= set(by_code)
+        assert len(trace.processes) == 5
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -9,6 +9,7 @@ import pytest
 
 from roar.errors import PublishError
 from roar.model import Job, JobState, Tracer, TrackerRun, TrackerRunState
+from roar.publish import server
 from roar.publish.registration import make_registration
 from roar.publish.server import parse_server
 from roar.query.sessions import Publishable
@@ -154,6 +155,18 @@ def test_a_server_that_is_no_glaas_or_refuses(recorded, odd_server, answer, word
     assert "Traceback" not in failed.stderr
     assert "the-token" not in failed.stderr
     assert odd_server.seen == [("/api/v1/sessions", "Bearer the-token")]
+
+
+def test_an_answer_that_is_cut_short_is_asked_for_again(odd_server, monkeypatch):
+    odd_server.answer = (200, {"content-length": "100"}, b'{"dag": "half')
+    monkeypatch.setattr(server, "PAUSES_S", (0.0, 0.0))
+    here = server.parse_server(f"127.0.0.1:{odd_server.server_port}")
+    with pytest.raises(PublishError, match="cannot be reached"):
+        server.post(here, "/api/v1/sessions", b"{}")
+    assert len(odd_server.seen) == 3
+    whole = b'{"dag": "whole"}'
+    odd_server.answer = (200, {"content-length": str(len(whole))}, whole)
+    assert server.post(here, "/api/v1/sessions", b"{}") == {"dag": "whole"}
 
 
 @pytest.mark.parametrize(("text", "url"), [

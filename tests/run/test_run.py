@@ -211,7 +211,8 @@ def test_killing_roar_leaves_the_command_alone_and_the_next_call_finishes_the_re
     run.kill()
     run.wait()
     desk.roar("recover")
-    assert desk.json("log")["jobs"] == [], "a job whose command still runs is not finished"
+    jobs = desk.json("log")["jobs"]
+    assert [(job["state"], job["step"]) for job in jobs] == [("running", None)], "it is not finished while it runs"
     while not (desk.root / "finished").exists() and time.monotonic() < deadline:
         time.sleep(0.1)
     assert (desk.root / "finished").exists(), "the command must go on"
@@ -287,6 +288,37 @@ def test_observing_nothing_is_said_and_recorded(desk):
     job = desk.job()
     assert job["tracer"]["mode"] == "none"
     assert job["tracer"]["gaps"]
+
+
+WHOLE = "every file event of the whole process tree"
+NO_LIBRARY = "programs that do not load the preload library"
+
+
+@pytest.mark.parametrize(("mode", "words", "gaps"), [
+    ("full", f"full tracing: {WHOLE}; nothing missed", []),
+    ("seccomp", f"seccomp tracing: {WHOLE}, by the kernel's filter alone; nothing missed", []),
+    ("preload", f"preload tracing: what programs do through libc's own functions; may have missed: {NO_LIBRARY}",
+     [NO_LIBRARY]),
+])
+def test_the_mode_is_shown_in_words_and_gaps_are_in_the_record(desk, mode, words, gaps):
+    desk.roar("run", "cat", "/dev/null", env={"ROAR_TRACER_MODE": mode})
+    assert desk.job()["tracer"] == {"mode": mode, "gaps": gaps}
+    shown = " ".join(desk.roar("show", "@-1").stdout.split())
+    assert f"seen by {words}" in shown
+
+
+def test_a_mode_that_cannot_be_had_gives_way_and_the_record_says_why(desk):
+    """Inside a traced command the kernel takes no second listener."""
+    desk.roar("run", "-q", sys.executable, "-m", "roar", "run", "-q", "true")
+    inner = next(line["uid"] for line in desk.json("log")["jobs"] if line["command"] == ["true"])
+    job = desk.job(inner)
+    assert job["tracer"]["mode"] == "preload"
+    reason = "another program already listens to the system calls made here"
+    assert {f"full: {reason}", f"seccomp: {reason}"} < set(job["tracer"]["gaps"])
+    done = desk.roar("run", "-q", sys.executable, "-m", "roar", "doctor")
+    assert f"tracer mode full: {reason[0].upper()}{reason[1:]}.\n" in done.stdout
+    assert "tracer mode preload: works\n" in done.stdout
+    assert "tracer: preload mode will be used\n" in done.stdout
 
 
 def test_a_broken_setting_stops_before_anything_starts(desk):

@@ -16,7 +16,7 @@ from glaas.api import views
 from glaas.compare import compare
 from glaas.db import writing
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
-from glaas.graph import Direction, dag_graph, lineage
+from glaas.graph import MOST_JOBS, Direction, dag_graph, lineage
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
 from glaas.search import LONGEST_QUERY, search
@@ -271,11 +271,13 @@ def _clean(text: str) -> str:
 @router.get("/artifacts/{digest}/lineage", responses=NOT_FOUND, summary="The graph around an artifact")
 @reads
 def read_lineage(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
-                 direction: Direction | None = None, depth: Annotated[int, Query(ge=1, le=100)] = 5) -> Response:
-    """What made the artifact (`up`), what it went into (`down`), or both."""
+                 direction: Direction | None = None, depth: Annotated[int, Query(ge=1, le=100)] = 5,
+                 jobs: Annotated[int, Query(ge=1, le=5000, description="in each direction at most")] = MOST_JOBS,
+                 ) -> Response:
+    """What made the artifact (`up`), what it went into (`down`), or both; `truncated` tells whether there is more."""
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
         raise not_found(f"artifact {digest}")
-    graph = lineage(connection, viewer, digest, direction=direction, depth=depth)
+    graph = lineage(connection, viewer, digest, direction=direction, depth=depth, most_jobs=jobs)
     return answer(request, {"root": digest} | views.graph_shape(graph))
 
 

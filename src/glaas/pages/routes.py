@@ -20,6 +20,7 @@ from roar.wire import TrackerRunState
 FILES_SHOWN = 50
 FILES_PAGE = 200
 LINEAGE_DEPTH = 4
+JOBS_DRAWN = 20  # in each direction
 
 router = APIRouter(include_in_schema=False)
 Cursor = Annotated[str | None, Query(max_length=200)]
@@ -43,10 +44,8 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=FILES_SHOWN)
     if stored is None:
         raise not_found(f"job {uid}")
-    makers = catalog.makers_of(connection, viewer, [use.digest for use in stored.job.inputs if use.digest],
-                               not_job=stored.key)
-    users = catalog.users_of(connection, viewer, [use.digest for use in stored.job.outputs if use.digest],
-                             not_job=stored.key)
+    makers = catalog.makers_of(connection, viewer, stored.job.inputs, not_job=stored.key)
+    users = catalog.users_of(connection, viewer, stored.job.outputs, not_job=stored.key)
     order = list(TrackerRunState)
     return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
                   before=catalog.find_run_before(connection, viewer, stored),
@@ -67,7 +66,7 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     uses = catalog.file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=start,
                              limit=FILES_PAGE)
     find_others = catalog.makers_of if reading else catalog.users_of
-    others = find_others(connection, viewer, [use.digest for use in uses if use.digest], not_job=stored.key)
+    others = find_others(connection, viewer, uses, not_job=stored.key)
     total = stored.inputs if reading else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
                   others=others, next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
@@ -93,7 +92,7 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
         raise not_found(f"artifact {digest}")
     within, folder = within.replace("\0", ""), folder.replace("\0", "")
     members, onward = _members(connection, viewer, digest, folder=folder, within=within, cursor=cursor_or_422(cursor))
-    graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH)
+    graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
     root = bytes.fromhex(digest)
     drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,

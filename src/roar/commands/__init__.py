@@ -20,6 +20,8 @@ VERBS: dict[str, dict[str, str]] = {
         "reproduce": "what it takes to make something again; --run does it and compares",
     },
     "share": {
+        "put": "send files to object storage, recorded as a job",
+        "get": "fetch files from object storage, recorded as a job",
         "register": "publish a session, job or artifact's lineage to a glaas server",
         "export": "a session, job or artifact's lineage as CycloneDX, OpenLineage, PROV or RO-Crate",
         "login": "get a token for a glaas server and keep it",

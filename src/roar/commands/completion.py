@@ -36,7 +36,7 @@ function __roar_words
     roar completion words -- $typed[2..-1] 2>/dev/null
 end
 complete -c roar -f -a '(__roar_words)'
-complete -c roar -n '__fish_seen_subcommand_from run show lineage label log diff' -F
+complete -c roar -n '__fish_seen_subcommand_from run show lineage label log diff put get' -F
 """
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
-from roar.model import FileUse
+from roar.model import FileUse, is_location
 from roar.present.answer import print_json
 from roar.present.jobs import use_lines
 from roar.present.text import count_text, paint
@@ -32,8 +32,11 @@ def main(argv: list[str]) -> int:
         print_json({"inputs": roots})
         return 0
     made = [root for root in roots if root.made_by is not None]
-    unknown = [root for root in roots if root.made_by is None]
+    stored = [root for root in roots if root.made_by is None and is_location(root.path)]
+    unknown = [root for root in roots if root.made_by is None and not is_location(root.path)]
     _print(f"{count_text(len(unknown), 'root input')} that nothing recorded produced", unknown)
+    if stored:
+        _print(f"{count_text(len(stored), 'root input')} fetched from where they are stored", stored)
     if made:
         _print(f"{count_text(len(made), 'root input')} made by recorded jobs outside this graph", made)
     return 0

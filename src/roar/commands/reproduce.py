@@ -8,7 +8,7 @@ import sys
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import RoarError, WorkspaceError
-from roar.model import Job, Kind
+from roar.model import Job, Kind, is_location
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.query.files_now import dataset_is_unchanged, digest_now
@@ -73,7 +73,8 @@ def _carry_out(opened: Opened, plan: Plan, folder: str) -> list[Compared]:
     else:
         os.makedirs(folder)
     os.makedirs(os.path.join(folder, ".roar"), exist_ok=True)
-    uses = [(job, root) for job in plan.jobs for root in plan.roots if job.uid in root.used_by]
+    uses = [(job, root) for job in plan.jobs for root in plan.roots
+            if job.uid in root.used_by and not is_location(root.path)]
     for job, root in uses:
         source = os.path.join(opened.workspace.root, root.path)
         if not (_is_recorded(opened, root, source) or _is_tracked(job, root, folder)):
@@ -163,11 +164,14 @@ def _is_recorded(opened: Opened, root: Root, place: str) -> bool:
 
 
 def _run(job: Job, folder: str) -> None:
-    """Under `roar run`, so that the reproduction has a record of its own; its output goes to stderr."""
+    """Under `roar run`, so that the reproduction has a record of its own; its output goes to stderr.
+
+    A `roar get` records itself.
+    """
     cwd = os.path.normpath(os.path.join(folder, job.cwd))
     os.makedirs(cwd, exist_ok=True)
-    done = subprocess.run([sys.executable, "-m", "roar", "run", "--quiet", "--", *job.command], cwd=cwd,
-                          check=False, stdout=sys.stderr)
+    words = ["run", "--quiet", "--", *job.command] if job.kind == "run" else [*job.command[1:], "--quiet"]
+    done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdout=sys.stderr)
     if done.returncode != job.exit_code:
         name = f"@{job.step} {job.uid[:8]}"
         raise RoarError(f"{name} ended with {done.returncode} instead of {job.exit_code}, in {cwd}.",

@@ -98,12 +98,25 @@ def main(argv: list[str]) -> int:
         settings = load_settings(find_workspace())
         check_switches(settings)
         workspace = open_workspace(create=True)
-        if request.command[0].startswith("@"):
+        again = request.command[0].startswith("@")
+        if again:
             request = _again(workspace, request)
-        pending = _begin(workspace, request)
+        pending = None if again and tuple(request.command[:2]) in _TRANSFERS else _begin(workspace, request)
     except (WorkspaceError, OSError) as error:
         return _run_unrecorded(request, error)
-    return _run(workspace, settings, request, pending)
+    return _move(request) if pending is None else _run(workspace, settings, request, pending)
+
+
+_TRANSFERS = frozenset({("roar", "get"), ("roar", "put")})
+
+
+def _move(request: Request) -> int:
+    """`roar run @N` of a step that roar itself carried out."""
+    from importlib import import_module  # noqa: PLC0415  only for a rerun
+
+    status: int = import_module(f"roar.commands.{request.command[1]}").main(
+        [*request.command[2:], *(["--quiet"] if request.quiet else [])])
+    return status
 
 
 def _run(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> int:

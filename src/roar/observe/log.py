@@ -1,4 +1,4 @@
-"""Read the event log that the native tracer wrote (native/event_log.h is the format, version 1)."""
+"""Read the event log that the native tracer wrote (native/event_log.h is the format, version 2)."""
 
 import contextlib
 import mmap
@@ -12,7 +12,7 @@ from roar.observe.folders import read_log_folders
 from roar.observe.trace import ConsoleLine, Ended, Event, EventKind, Process, Signature, Trace
 
 _MAGIC: Final = 0x474F4C2D52414F52
-_VERSION: Final = 1
+_VERSIONS: Final = (1, 2)  # in the first, the end of a process had no text
 _MODES: Final = ("none", "full", "seccomp", "preload")
 
 _HEADER: Final = struct.Struct("=QII QII QQQQ Ii Ii QQQQ")  # to filtered
@@ -22,6 +22,8 @@ _CHUNK: Final = struct.Struct("=II8x")
 _RECORD: Final = struct.Struct("=IIQiIHHHH")
 _WORD: Final = struct.Struct("=I")
 _SIGNATURE: Final = struct.Struct("=QQqqqI4x")
+
+_USE: Final = struct.Struct("=QQQ")
 
 _HEADER_SIZE: Final = 4096
 _SETTINGS_CHUNKS: Final = 1
@@ -122,7 +124,7 @@ def _read_header(data: mmap.mmap | bytes) -> _Header | None:
         return None
     (magic, version, chunk_size, _cookie, _options, _clock, first_ticks, first_ns, last_ticks, last_ns, mode, _pid,
      ended, wait_status, rss, user, system, _filtered) = _HEADER.unpack_from(data)  # fmt: skip
-    if magic != _MAGIC or version != _VERSION or chunk_size <= _CHUNK.size or mode >= len(_MODES):
+    if magic != _MAGIC or version not in _VERSIONS or chunk_size <= _CHUNK.size or mode >= len(_MODES):
         return None
     (next_chunk, _limit, _want, _quiet, _closed, _epoch, dropped, unreadable, _canary, died) = _SHARED.unpack_from(
         data, _SHARED_OFFSET
@@ -188,6 +190,13 @@ def _decode_path(text: bytes) -> str:
     return path
 
 
+def _note_end(process: Process, record: _Record) -> None:
+    process.exit_code = record.result
+    if len(record.text1) == _USE.size:
+        max_rss_kib, user_us, system_us = _USE.unpack(record.text1)
+        process.max_rss, process.user_s, process.system_s = max_rss_kib * 1024, user_us / 1e6, system_us / 1e6
+
+
 class _Assembly:
     """Records in order of time, put together to a trace."""
 
@@ -212,7 +221,7 @@ class _Assembly:
             elif record.kind == _FORK:
                 self._add_fork(record)
             elif record.kind == _EXIT and record.pid in self.alive:
-                self.alive.pop(record.pid).exit_code = record.result
+                _note_end(self.alive.pop(record.pid), record)
             elif record.kind == _CONSOLE:
                 self.trace.console.append(
                     ConsoleLine(self._time_ns(record.ticks), record.pid, record.flags, _decode(record.text1))

@@ -64,7 +64,16 @@ class Event(NamedTuple):
 
 @dataclass(slots=True, kw_only=True)
 class Process:
-    """One process image of the job's tree: a new one for each exec. Times as in Event."""
+    """One process image of the job's tree: a new one for each exec. Times as in Event.
+
+    Attributes:
+        environment: only the names that were asked for, never a secret.
+        exit_code: the shell's: 128 + N for signal N. Of the last image of a process; None where its end was not seen.
+        max_rss: bytes, at most at one time; None where not known. As are the times, of the process itself, in all its
+            images, without its children.
+        user_s: seconds of processor time.
+        system_s: seconds of processor time.
+    """
 
     pid: int
     ppid: int
@@ -72,8 +81,11 @@ class Process:
     executable: str
     cwd: str
     started_ns: int
-    environment: dict[str, str] = field(default_factory=dict)  # only the names that were asked for
+    environment: dict[str, str] = field(default_factory=dict)
     exit_code: int | None = None
+    max_rss: int | None = None
+    user_s: float | None = None
+    system_s: float | None = None
 
 
 class ConsoleLine(NamedTuple):

@@ -123,14 +123,25 @@ def _code(job: Job) -> str:
     return f"{commit}{branch}, with uncommitted changes{patch}"
 
 
+_SEEN = {
+    "full": "full tracing: every file event of the whole process tree",
+    "seccomp": "seccomp tracing: every file event of the whole process tree, by the kernel's filter alone",
+    "preload": "preload tracing: what programs do through libc's own functions",
+}
+
+
 def _observed(job: Job) -> str:
     if job.tracer.mode == "none":
         return paint("nothing: no file could be observed", "red") + _gaps(job)
-    return f"{job.tracer.mode} tracing{_gaps(job)}"
+    if job.tracer.mode == "transfer":
+        return "roar itself, which moved the files"
+    return _SEEN.get(job.tracer.mode, f"{printable(job.tracer.mode)} tracing") + _gaps(job)
 
 
 def _gaps(job: Job) -> str:
-    return f"; may have missed: {', '.join(map(printable, job.tracer.gaps))}" if job.tracer.gaps else ""
+    if not job.tracer.gaps:
+        return "; nothing missed"
+    return f"; may have missed: {', '.join(map(printable, job.tracer.gaps))}"
 
 
 def tracker_run_lines(run: TrackerRun) -> list[str]:

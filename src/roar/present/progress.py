@@ -1,4 +1,4 @@
-"""A progress bar on stderr while large files are digested; nothing for small ones, and nothing but on a terminal."""
+"""Progress bars on stderr, on a terminal only: for what takes long."""
 
 import contextlib
 import sys
@@ -8,16 +8,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-LARGE = 512 * 1024 * 1024  # bytes; less is done before a person wonders
+LARGE = 512 * 1024 * 1024  # bytes to digest; less is done before a person wonders
 
 
 @contextlib.contextmanager
 def digesting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """A callback for (bytes done, bytes in all), or None where no bar is wanted."""
+    """A callback for (bytes done, bytes in all) while files are digested, or None where no bar is wanted."""
+    with _bar("roar: digesting", quiet=quiet, least=LARGE) as show:
+        yield show
+
+
+@contextlib.contextmanager
+def moving(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """The same while files go over the network, which makes a few bytes take long."""
+    with _bar(f"roar: {title}", quiet=quiet, least=1) as show:
+        yield show
+
+
+@contextlib.contextmanager
+def _bar(title: str, *, quiet: bool, least: int) -> Iterator[Callable[[int, int], None] | None]:
     if quiet or not sys.stderr.isatty():
         yield None
         return
-    bar = _Bar()
+    bar = _Bar(title, least)
     try:
         yield bar.show
     finally:
@@ -27,21 +40,23 @@ def digesting(*, quiet: bool) -> Iterator[Callable[[int, int], None] | None]:
 class _Bar:
     """A bar that appears at the first call with enough to do."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str, least: int) -> None:
+        self._title = title
+        self._least = least
         self._progress: Progress | None = None
         self._task: TaskID | None = None
 
     def show(self, done: int, total: int) -> None:
         """Move the bar."""
-        if total < LARGE:
+        if total < self._least:
             return
         if self._progress is None:
             from rich.console import Console  # noqa: PLC0415  44 ms, only where it draws
-            from rich.progress import DownloadColumn, Progress  # noqa: PLC0415
+            from rich.progress import DownloadColumn, Progress, TransferSpeedColumn  # noqa: PLC0415
 
-            self._progress = Progress(*Progress.get_default_columns(), DownloadColumn(),
+            self._progress = Progress(*Progress.get_default_columns(), DownloadColumn(), TransferSpeedColumn(),
                                       console=Console(stderr=True), transient=True)
-            self._task = self._progress.add_task("roar: digesting", total=total)
+            self._task = self._progress.add_task(self._title, total=total)
             self._progress.start()
         if self._task is not None:
             self._progress.update(self._task, completed=done)

@@ -61,7 +61,7 @@ def _upload(server: Server, packed: bytes) -> str | None:
 
     None for an older server, which takes it in one piece only.
     """
-    import blake3  # noqa: PLC0415  most sessions are small
+    import blake3  # noqa: PLC0415  exports share this module and need it not
 
     digest = blake3.blake3(packed).hexdigest()
     address = f"{UPLOADS}/{digest}"

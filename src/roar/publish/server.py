@@ -127,6 +127,7 @@ def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, s
     if server.token:
         request.add_unredirected_header("Authorization", f"Bearer {server.token}")
     opener = _opener(server)
+    was_there = False
     for pause_s in (*PAUSES_S, None):
         try:
             with opener.open(request, timeout=TIMEOUT_S) as answer:
@@ -137,18 +138,25 @@ def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, s
                     return _read_json(server, error)
                 if pause_s is None or error.code not in _BUSY | {_TOO_MANY}:
                     _refused(server, error)
+            was_there = True
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
-            if pause_s is None or not _was_cut_short(error):
+            if pause_s is None or not (_was_cut_short(error) or (was_there and _was_refused(error))):
                 raise PublishError(f"{server.url} cannot be reached: {_reason(error)}.") from error
+            was_there = True
         time.sleep(pause_s)
     raise AssertionError("the last attempt returns or raises")
 
 
 def _was_cut_short(error: Exception) -> bool:
-    """Whether the server was there and went away; nothing that it takes twice changes anything."""
+    """Whether the server was there and went away, so may come back; nothing that it takes twice changes anything."""
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     return isinstance(reason, (ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected,
                                http.client.IncompleteRead))
+
+
+def _was_refused(error: Exception) -> bool:
+    """Whether nobody listens; from a server that was there a moment ago it means that it is being started again."""
+    return isinstance(error.reason if isinstance(error, urllib.error.URLError) else error, ConnectionRefusedError)
 
 
 def _reason(error: Exception) -> str:
@@ -163,8 +171,12 @@ def _reason(error: Exception) -> str:
 
 
 def _read_json(server: Server, answer: IO[bytes]) -> Any:
+    text = answer.read(_LONGEST_ANSWER)
+    missing = getattr(answer, "length", None)  # what was announced and did not come; reading up to a limit hides it
+    if missing and len(text) < _LONGEST_ANSWER:
+        raise http.client.IncompleteRead(text, missing)
     try:
-        return json.loads(answer.read(_LONGEST_ANSWER))
+        return json.loads(text)
     except ValueError as error:
         raise PublishError(f"{server.url} answered, but not as a glaas server does.",
                            hint="is this the right address?") from error

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from roar.model import Job
+from roar.model import Job, is_location
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
@@ -81,6 +81,8 @@ def _observed(job: Job) -> str | None:
 
 
 def _committed(job: Job) -> str | None:
+    if job.kind != "run":
+        return None  # roar's own code moved the files
     if job.git is None:
         return "ran outside any git repository"
     if job.git.commit is None:
@@ -129,9 +131,12 @@ def _remote_branches(folder: str, commit: str) -> str | None:
 
 
 def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root]) -> Item:
-    """A root input is sourced if a recorded job made it, git tracks it as it was, or a label says where it is from."""
-    open_roots = [root for root in roots if root.made_by is None and not _has_source(database, root)
-                  and not _is_in_git(workspace, root)]
+    """A root input is sourced if a recorded job made it, git tracks it as it was, or it is known where it can be had.
+
+    That is known of an object that `roar get` fetched, and where a label says so.
+    """
+    open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
+                  and not _has_source(database, root) and not _is_in_git(workspace, root)]
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
     path = open_roots[0].path if open_roots else ""
     return Item(title="every root input has a source", passed=not problems, problems=problems,

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from roar.model import is_location
 from roar.query.files_now import dataset_is_unchanged, digest_now, key_of
 from roar.query.graph import Step, load_steps, spread
 from roar.record import digests
@@ -54,7 +55,10 @@ class _Use:
 
 
 def load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
-    """Compare the last job of each step with the files as they are now. Files are read only where stat(2) differs."""
+    """Compare the last job of each step with the files as they are now. Files are read only where stat(2) differs.
+
+    Objects in a store are not asked for: they count neither as changed nor as up to date.
+    """
     steps = load_steps(database, session)
     uses = [use for step in steps for use in _uses(database, step)]
     files = _FilesNow(database, workspace, uses)
@@ -94,7 +98,7 @@ def _uses(database: sqlite3.Connection, step: Step) -> list[_Use]:
         " JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
         " WHERE job_id = ? AND role < 3 ORDER BY role, ordinal", (step.job.row_id,))
     return [_Use(step.number, role, path, artifact_id, digest.hex(), bool(is_dataset))
-            for role, path, artifact_id, digest, is_dataset in rows]
+            for role, path, artifact_id, digest, is_dataset in rows if not is_location(path)]
 
 
 def _last_writes(uses: Iterable[_Use]) -> list[_Use]:

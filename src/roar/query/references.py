@@ -1,8 +1,8 @@
 """What a REF on the command line names.
 
 `@N` (step N of the current session), `@-N` (the Nth job from the end), a job's uid or its start (4 or more), an
-artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL, a session's
-uid or its start (4 or more), `@` for the current session.
+artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL, an object's
+URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current session.
 """
 
 import os
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from roar.errors import NotFoundError, RoarError
+from roar.model import is_location
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
@@ -141,8 +142,24 @@ def _job_reference(database: sqlite3.Connection, job_id: int) -> JobReference:
     return JobReference(job_id, database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0])
 
 
-def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference:
+def find_at_location(database: sqlite3.Connection, url: str) -> ArtifactReference | None:
+    """The artifact that was last recorded at an object's URL, or at that of a folder of objects."""
+    forms = [encoded(url), encoded(url.rstrip("/") + "/")]
+    row = database.execute(
+        "WITH here AS MATERIALIZED (SELECT id FROM path WHERE path IN (CAST(? AS TEXT), CAST(? AS TEXT)))"
+        " SELECT artifact.id, digest, path.path FROM ("
+        " SELECT job_id, artifact_id, path_id FROM here CROSS JOIN file_written ON path_id = id UNION ALL"
+        " SELECT job_id, artifact_id, path_id FROM here CROSS JOIN file_read ON path_id = id"
+        ") JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
+        " ORDER BY job_id DESC LIMIT 1", forms).fetchone()
+    return None if row is None else ArtifactReference(row[0], row[1].hex(), row[2])
+
+
+def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference | ArtifactReference:
     """Trackers give one run several addresses (`…/runs/ID`, `…/runs/ID/overview`, `…?workspace=…`)."""
+    at_location = find_at_location(database, ref)
+    if at_location is not None:
+        return at_location
     known = [row[0] for row in database.execute("SELECT DISTINCT url FROM tracker_run WHERE url IS NOT NULL")]
     exact = [url for url in known if url.rstrip("/") == ref.rstrip("/")]
     bare = _without_query(ref)
@@ -154,7 +171,8 @@ def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference:
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
     close = get_close_matches(ref, sorted(known), n=_CANDIDATES, cutoff=0.7)
-    raise NotFoundError(f"No recorded job wrote to the tracker run {ref}.", hint="roar log", candidates=tuple(close))
+    raise NotFoundError(f"No recorded job wrote to a tracker run or an object at {ref}.", hint="roar log",
+                        candidates=tuple(close))
 
 
 def _without_query(url: str) -> str:
@@ -197,6 +215,8 @@ def _is_path(database: sqlite3.Connection, workspace: Workspace, ref: str) -> bo
 
 def recorded_forms(workspace: Workspace, ref: str) -> list[str]:
     """How the path `ref`, as a user types it, may stand in the record: itself and with symlinks resolved."""
+    if is_location(ref):
+        return [ref, ref.rstrip("/") + "/"]
     absolute = os.path.abspath(ref)
     real = os.path.realpath(ref)
     forms = [workspace.relative(real), workspace.relative(absolute)]

@@ -31,10 +31,14 @@ class Plan:
 
 
 def load_plan(database: sqlite3.Connection, found: Reference) -> Plan:
-    """The plan for an artifact, a job, a session or the job of a tracker run."""
+    """The plan for an artifact, a job, a session or the job of a tracker run.
+
+    What was sent to a store is not sent again: such a job makes nothing here.
+    """
     rows = sorted(jobs_behind(database, found))
-    jobs = tuple(sorted(iter_jobs(database, rows), key=lambda job: job.started_at))
-    roots = tuple(find_roots(database, rows))
+    again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
+    jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
+    roots = tuple(find_roots(database, list(again)))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 obstacles=tuple(_obstacles(jobs, roots)), doubts=tuple(_doubts(jobs)))

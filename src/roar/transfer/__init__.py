@@ -1,0 +1,1 @@
+"""Stage 7: move artifacts in and out of object storage."""

@@ -1,0 +1,73 @@
+"""Every schema that was ever released comes up to date with what is in it, on both databases."""
+
+from importlib.resources import files
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from registrations import WANDB_URL, body, digest, digits, uid
+from sqlalchemy import MetaData, insert, select
+from starlette.testclient import TestClient
+
+from conftest import run_sql
+from glaas.app import create_app
+from glaas.db import open_engine
+from glaas.models import metadata
+from glaas.schema import migrate, schema_versions
+from glaas.settings import Settings
+
+VERSIONS = sorted(path.name[:4] for path in (files("glaas") / "migrations" / "versions").iterdir()
+                  if path.name[0].isdigit())
+
+
+def test_versions_follow_each_other():
+    assert VERSIONS[0] == "0001"
+    assert len(set(VERSIONS)) == len(VERSIONS)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old(request, tmp_path):
+    """The URL of a database without tables."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/old.db"
+    server = request.getfixturevalue("postgresql")
+    name = f"old{abs(hash(request.node.name))}"
+    run_sql(server, f"CREATE DATABASE {name} TEMPLATE template0")
+    return server.get_uri(name)
+
+
+def copy_rows(source, target):
+    """All rows of `source` into the tables that `target` has, as far as it has their columns."""
+    tables = MetaData()
+    with source.connect() as read, target.begin() as write:
+        tables.reflect(write)
+        for table in tables.sorted_tables:
+            if table.name == "alembic_version":
+                continue
+            now = metadata.tables[table.name]
+            write.execute(table.delete())
+            names = [column.name for column in table.columns if column.name in now.c]
+            rows = [row._asdict() for row in read.execute(select(*[now.c[name] for name in names]))]
+            if rows:
+                write.execute(insert(metadata.tables[table.name]), rows)
+
+
+@pytest.mark.parametrize("version", VERSIONS[:-1])
+def test_a_filled_database_comes_up_to_date(client, registered, old, version):
+    engine = open_engine(old)
+    migrate(engine, version)
+    assert schema_versions(engine)[0] == version
+    copy_rows(client.app.state.engine, engine)
+    migrate(engine)
+    assert schema_versions(engine) == (VERSIONS[-1], VERSIONS[-1])
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), metadata) == []
+    engine.dispose()
+    with TestClient(create_app(Settings(database=old))) as migrated:
+        for path in (f"/api/v1/jobs/{uid(2)}", f"/api/v1/sessions/{registered}", "/api/v1/tracker-runs?state=online",
+                     f"/api/v1/artifacts/{digest('model.pt')}/lineage?depth=3", f"/api/v1/search?q={WANDB_URL}"):
+            assert migrated.get(path).status_code == 200
+            assert migrated.get(path).json() == client.get(path).json()
+        answer = migrated.post("/api/v1/sessions", content=body(digits()),
+                               headers={"content-type": "application/json"})
+        assert answer.json()["created"] is False
