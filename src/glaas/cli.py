@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import gc
 import ipaddress
 import os
 import socket
@@ -237,6 +238,8 @@ def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] 
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
+            gc.collect()
+            gc.freeze()  # what is there now stays; looking through it for garbage stops all requests for 0.1 s
             name = f"[{host}]" if ":" in host else host
             on_ready(f"http://{name}:{real_port}/")
 
