@@ -507,9 +507,9 @@ def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: 
         limit: how many entries at most.
     """
     key = bytes.fromhex(digest)
-    told = connection.execute(select(models.dataset_project.c.dataset).where(
-        models.dataset_project.c.dataset == key, members_are_seen(viewer, models.dataset_project.c.dataset))).first()
-    if told is None:
+    told = models.dataset_project
+    if connection.execute(select(told.c.dataset).where(
+            told.c.dataset == key, visible(viewer, told.c.project_id)).limit(1)).first() is None:
         return (), None
     members = _Members(connection, key)
     first, end = members.range_of(folder)
