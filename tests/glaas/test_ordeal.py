@@ -41,5 +41,5 @@ def test_eight_clients_register_while_servers_are_killed(database, tmp_path, sec
     outcome = ordeal.endure(database, tmp_path, seconds=seconds, every_s=every_s)
     assert outcome.troubles == []
     assert ordeal.lost_or_doubled(database, outcome) == []
-    assert outcome.killed > seconds / 10
+    assert outcome.killed >= max(1, seconds / 20)
     assert outcome.answered > 2 * ordeal.CLIENTS
