@@ -154,7 +154,7 @@ def make_loads(folder: Path, *, long: bool, opened: int) -> list[Load]:
     if subprocess.run([own, "-c", "import numpy, pandas"], check=False, capture_output=True).returncode == 0:
         loads.append(Load("import numpy, pandas", [own, "-c", "import numpy, pandas"], 1.05))
     if long and subprocess.run([own, "-c", "import sklearn"], check=False, capture_output=True).returncode == 0:
-        loads.append(Load("training, scikit-learn", [own, "-c", TRAIN.replace("EPOCHS", "60")], 1.01))
+        loads.append(Load("training, scikit-learn", [own, "-c", TRAIN.replace("EPOCHS", "1800")], 1.01))
     return loads
 
 
