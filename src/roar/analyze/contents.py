@@ -88,16 +88,7 @@ class Contents:
         live = [content for content in (*self._read, *self._written) if not content.drop]
         known = self._look_up([content.signature for content in live if content.signature is not None])
         wanted = {content.at: content.signature for content in live if content.at and content.signature}
-        total = sum(s.size for s in wanted.values() if identity(s) not in known)
-        done = 0
-
-        def report(size: int) -> None:
-            nonlocal done
-            done += size
-            if progress is not None:
-                progress(done, total)
-
-        self._done = digest_files(wanted, known, progress=report)
+        self._done = digest_files(wanted, known, progress=progress)
         self._known = known
         for content in live:
             self._fill(content)

@@ -70,13 +70,13 @@ def settle(signatures: Sequence[Signature]) -> None:
 
 
 def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int, int, int, int], str], *,
-                 progress: Callable[[int], None] | None = None) -> dict[str, Digested]:
+                 progress: Callable[[int, int], None] | None = None) -> dict[str, Digested]:
     """Hash files, skipping what is known.
 
     Args:
         wanted: by path, the signature that the content must have.
         known: digests of earlier content by signature identity.
-        progress: called with the number of bytes done since the last call, from any thread.
+        progress: told (bytes done, bytes in all), from any thread.
 
     Returns:
         By path; every path of `wanted` is there.
@@ -92,12 +92,25 @@ def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int,
             (large if signature.size >= LARGE else small).append(path)
     if small or large:
         settle([wanted[path] for path in (*small, *large)])
-    report = progress or (lambda _: None)
+    report = _counted(sum(wanted[path].size for path in (*small, *large)), progress)
     _digest_small(small, wanted, results, report)
     for path in large:
         results[path] = _digest_large(path, wanted[path])
         report(wanted[path].size)
     return results
+
+
+def _counted(total: int, progress: Callable[[int, int], None] | None) -> Callable[[int], None]:
+    """Takes the bytes done since the last call, and tells those done in all."""
+    done = 0
+
+    def report(size: int) -> None:
+        nonlocal done
+        done += size
+        if progress is not None:
+            progress(done, total)
+
+    return report
 
 
 def _digest_small(paths: Sequence[str], wanted: Mapping[str, Signature], results: dict[str, Digested],

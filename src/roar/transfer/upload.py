@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from blake3 import blake3
 
-from roar.analyze.digest import Digested, digest_files, identity, signature_of
+from roar.analyze.digest import Digested, digest_files, signature_of
 from roar.errors import NotFoundError, TransferError, UsageError
 from roar.observe.trace import Signature
 from roar.transfer.locations import WEB, Location
@@ -129,16 +129,7 @@ def with_digests(groups: Sequence[Sequence[Sending]], known: Mapping[tuple[int, 
         TransferError: a file cannot be read, or is being written.
     """
     wanted = {item.path: item.signature for group in groups for item in group}
-    total = sum(signature.size for signature in wanted.values() if identity(signature) not in known)
-    done = 0
-
-    def report(size: int) -> None:
-        nonlocal done
-        done += size
-        if progress is not None:
-            progress(done, total)
-
-    digested = digest_files(wanted, known, progress=report)
+    digested = digest_files(wanted, known, progress=progress)
     for path, result in digested.items():
         if result.digest is None:
             raise TransferError(f"{path} {result.note}.")
