@@ -6,7 +6,7 @@ import time
 import pytest
 from blake3 import blake3
 
-from roar.analyze.digest import LARGE, clock_tick, digest_files, find_regular, identity
+from roar.analyze.digest import BATCH, LARGE, MANY, clock_tick, digest_files, find_regular, identity
 
 
 def signatures(*paths):
@@ -21,6 +21,29 @@ def test_digests_are_those_of_blake3(tmp_path):
     done = digest_files(signatures(*content), {})
     assert {p: d.digest for p, d in done.items()} == {str(p): blake3(d).hexdigest() for p, d in content.items()}
     assert all(d.settled for d in done.values()), "files made before the call must be fit to be remembered"
+
+
+@pytest.mark.parametrize("processors", [1, 4])
+def test_many_small_files_whatever_the_number_of_processors(tmp_path, monkeypatch, processors):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)))
+    content = {tmp_path / f"f{n}": b"%d" % n * (n % 50) for n in range(BATCH * MANY + 100)}
+    for path, data in content.items():
+        path.write_bytes(data)
+    wanted = signatures(*content)
+    gone, changed = tmp_path / "f500", tmp_path / "f1500"
+    gone.unlink()
+    changed.write_bytes(b"longer than it was" * 100)
+    told = []
+    done = digest_files(wanted, {}, progress=lambda *both: told.append(both))
+    assert list(done[str(gone)]) == [None, None, None, "could not be read: No such file or directory", False]
+    assert (done[str(changed)].digest, done[str(changed)].note) == (None, "changed while it was digested")
+    for path in content.keys() - {gone, changed}:
+        found = done[str(path)]
+        assert (found.digest, found.signature, found.settled) == (blake3(content[path]).hexdigest(),
+                                                                  wanted[str(path)], True)
+    total = sum(signature.size for signature in wanted.values())
+    assert {of for _, of in told} == {total}
+    assert told[-1][0] == total
 
 
 def test_what_is_known_is_not_read(tmp_path):

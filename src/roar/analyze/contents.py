@@ -13,9 +13,16 @@ from roar.observe.trace import Signature
 
 @dataclass(slots=True, kw_only=True)
 class Content:
-    """One use whose digest is to be had: `at` names the place that holds the content now, None when it is gone."""
+    """One use whose digest is to be had.
+
+    Attributes:
+        path: as it is recorded.
+        at: the place that holds the content now, None when it is gone.
+        drop: it is no content, or none of this job's.
+    """
 
     use: PathUse
+    path: str
     at: str | None = None
     signature: Signature | None = None
     digest: str | None = None
@@ -38,7 +45,8 @@ class Contents:
 
     def read(self, use: PathUse) -> Content:
         """The content as it was when it was read."""
-        content = Content(use=use, signature=use.signature, size=use.signature.size if use.signature else None)
+        content = Content(use=use, path=self._around.shown(use.path), signature=use.signature,
+                          size=use.signature.size if use.signature else None)
         self._read.append(content)
         if use.signature is not None and not stat.S_ISREG(use.signature.mode):
             content.drop = True
@@ -76,7 +84,8 @@ class Contents:
     def written(self, use: PathUse) -> Content:
         """The content that the job left."""
         now = _regular_now(use)
-        content = Content(use=use, at=use.path, signature=now, size=now.size if now else None)
+        content = Content(use=use, path=self._around.shown(use.path), at=use.path, signature=now,
+                          size=now.size if now else None)
         same = (now is not None and use.signature is not None and not use.replaced
                 and identity(now) == identity(use.signature))
         content.drop = now is None or same or (now.size == 0 and use.path.endswith(".lock"))
@@ -101,9 +110,9 @@ class Contents:
             content.digest = self._known.get(identity(content.signature))
             content.note = None if content.digest else content.note
 
-    def by_path(self, shown: Callable[[str], str], *, read: bool) -> dict[str, Content]:
+    def by_path(self, *, read: bool) -> dict[str, Content]:
         """What was read (or what was written), by path as it is recorded."""
-        return {shown(content.use.path): content for content in (self._read if read else self._written)
+        return {content.path: content for content in (self._read if read else self._written)
                 if not content.drop}
 
     def proves(self, content: Content) -> bool:
@@ -132,7 +141,7 @@ def _why_gone(use: PathUse, now: Signature | None) -> str:
     return "changed after it was read, and its earlier content was not recorded before"
 
 
-def shaped(contents: Iterable[Content], around: Surroundings) -> list[FileUse]:
+def shaped(contents: Iterable[Content]) -> list[FileUse]:
     """Contents as they are recorded."""
-    return [FileUse(path=around.shown(c.use.path), digest=c.digest, size=c.size, note=c.note)
+    return [FileUse(path=c.path, digest=c.digest, size=c.size, note=c.note)
             for c in contents if not c.drop]

@@ -1,16 +1,22 @@
 """Content digests: BLAKE3 of many files at once, near the speed of reading them.
 
-Small files are read one after the other, or by a thread pool where the storage makes them wait; a large file is mapped
-and hashed by all cores. A digest counts only when the file's signature is the same before and after hashing.
+Small files are shared out among the processors, or read by a thread pool where the storage makes them wait; a large
+file is mapped and hashed by all cores. A digest counts only when the file's signature is the same before and after
+hashing.
 """
 
 import os
 import stat
+import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
+from roar.analyze.processes import share_out
 from roar.observe.trace import Signature
+
+if TYPE_CHECKING:
+    from blake3 import blake3
 
 LARGE = 1024 * 1024  # bytes; from here on one file keeps all cores busy
 BLOCK = 4 * 1024 * 1024  # bytes read at once
@@ -18,6 +24,10 @@ COARSE_NS = 2_000_000_000  # file systems that keep whole seconds, or pairs of t
 SECOND_NS = 1_000_000_000
 CLOCK_REALTIME_COARSE = 5  # linux/time.h; Python does not name it
 BATCH = 64  # files a task, so that handing out work costs little
+MANY = 32  # batches from which on more processes are worth their start
+
+_PACKED = struct.Struct("=B32s")  # one of the next two, or 0 where there is no digest, and the digest
+_NOT_SETTLED, _SETTLED = 1, 2
 WAITING = 4  # a batch that takes so many times its computing waits for storage
 POOL = 8  # reads under way at once, where they wait
 
@@ -115,36 +125,70 @@ def _counted(total: int, progress: Callable[[int, int], None] | None) -> Callabl
 
 def _digest_small(paths: Sequence[str], wanted: Mapping[str, Signature], results: dict[str, Digested],
                   report: Callable[[int], None]) -> None:
-    """One thread while the files come from memory: taking turns at the interpreter costs more than a small file does.
+    """By all processors while the files come from memory.
 
-    From the first batch on that waits for its storage, the rest goes to a pool.
+    From the first batch on that waits for its storage, by threads that wait at the same time.
     """
     batches = [paths[start:start + BATCH] for start in range(0, len(paths), BATCH)]
 
-    def work(batch: Sequence[str]) -> None:
-        for path in batch:
-            results[path] = _digest_one(path, wanted[path])
+    def work(batch: Sequence[str]) -> bool:
+        """Digest a batch, and tell whether that was computing more than waiting."""
+        done, computing = _digest_batch(batch, wanted)
+        results.update(done)
         report(sum(wanted[path].size for path in batch))
+        return computing
 
-    while batches:
-        batch = batches.pop()
-        began = time.monotonic_ns(), time.thread_time_ns()
-        work(batch)
-        took, computed = time.monotonic_ns() - began[0], time.thread_time_ns() - began[1]
-        if took > WAITING * computed:
-            break
+    if len(batches) >= MANY and work(batches.pop()):
+        batches = _digest_apart(batches, wanted, results, report)
+    while batches and work(batches.pop()):
+        pass
     if not batches:
         return
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415  only where storage is slow
 
     with ThreadPoolExecutor(POOL) as pool:
-        for done in [pool.submit(work, batch) for batch in batches]:
-            done.result()
+        for task in [pool.submit(work, batch) for batch in batches]:
+            task.result()
 
 
-def _digest_one(path: str, signature: Signature) -> Digested:
+def _digest_apart(batches: Sequence[Sequence[str]], wanted: Mapping[str, Signature], results: dict[str, Digested],
+                  report: Callable[[int], None]) -> list[Sequence[str]]:
+    """Digest batches in several processes; returns those that are left, also for a file that gave no digest."""
+    def work(batch: Sequence[str]) -> tuple[bytes, bool]:
+        done, computing = _digest_batch(batch, wanted)
+        return b"".join(map(_pack, done.values())), computing
+
+    sizes = [sum(wanted[path].size for path in batch) for batch in batches]
+    answers = share_out(batches, work, BATCH * _PACKED.size, lambda place: report(sizes[place]))
+    left = []
+    for batch, size, answer in zip(batches, sizes, answers, strict=True):
+        packed = [] if answer is None else [*_PACKED.iter_unpack(answer)][:len(batch)]
+        if packed and all(kind for kind, _ in packed):
+            results.update((path, Digested(digest.hex(), wanted[path].size, wanted[path], None, kind == _SETTLED))
+                           for path, (kind, digest) in zip(batch, packed, strict=True))
+        else:
+            left.append(batch)
+            report(0 if answer is None else -size)
+    return left
+
+
+def _digest_batch(batch: Sequence[str], wanted: Mapping[str, Signature]) -> tuple[dict[str, Digested], bool]:
+    """Digest some files, and tell whether that was computing more than waiting."""
     from blake3 import blake3  # noqa: PLC0415  not needed where all is known
 
+    began = time.monotonic_ns(), time.thread_time_ns()
+    done = {path: _digest_one(path, wanted[path], blake3) for path in batch}
+    took, computed = time.monotonic_ns() - began[0], time.thread_time_ns() - began[1]
+    return done, took <= WAITING * computed
+
+
+def _pack(done: Digested) -> bytes:
+    if done.digest is None:
+        return bytes(_PACKED.size)
+    return _PACKED.pack(_SETTLED if done.settled else _NOT_SETTLED, bytes.fromhex(done.digest))
+
+
+def _digest_one(path: str, signature: Signature, blake3: "type[blake3]") -> Digested:
     tick = clock_tick()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOATIME | os.O_NONBLOCK)
@@ -156,14 +200,23 @@ def _digest_one(path: str, signature: Signature) -> Digested:
     except OSError as error:
         return _failed(error)
     try:
-        hasher = blake3()
-        while block := os.read(descriptor, BLOCK):
-            hasher.update(block)
+        hasher = blake3(_read_whole(descriptor, signature.size))
         return _checked(hasher.hexdigest(), os.fstat(descriptor), signature, tick)
     except OSError as error:
         return _failed(error)
     finally:
         os.close(descriptor)
+
+
+def _read_whole(descriptor: int, size: int) -> bytes:
+    """All of a file, in one call where it has the size that it should have."""
+    content = os.read(descriptor, size + 1)
+    if len(content) == size:
+        return content
+    blocks = [content]
+    while block := os.read(descriptor, BLOCK):
+        blocks.append(block)
+    return b"".join(blocks)
 
 
 def _digest_large(path: str, signature: Signature) -> Digested:
@@ -179,8 +232,8 @@ def _digest_large(path: str, signature: Signature) -> Digested:
 
 
 def _checked(digest: str, status: os.stat_result, expected: Signature, tick: int) -> Digested:
-    found = signature_of(status)
-    if identity(found) != identity(expected):
+    if (status.st_ctime_ns, status.st_mtime_ns, status.st_size, status.st_ino, status.st_dev) != (
+            expected.ctime_ns, expected.mtime_ns, expected.size, expected.inode, expected.device):
         return Digested(None, None, None, "changed while it was digested")
     return Digested(digest, expected.size, expected, None, _is_settled(expected, tick))
 

@@ -132,10 +132,10 @@ class _Fold:
         use = self.uses.get(path)
         if use is None:
             use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns)
-            folder = os.path.dirname(path)
+            folder = path.rpartition("/")[0]
             while folder not in self.folders:
                 self.folders.add(folder)
-                folder = os.path.dirname(folder)
+                folder = folder.rpartition("/")[0]
         return use
 
     def open(self, event: Event) -> None:

@@ -79,12 +79,12 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     contents.digest(progress)
     result.digests = contents.remembered()
     above = {folder for root in unchanged.found for folder in ancestors(root)}
-    uses_in, sets_in = fold_datasets(shaped(inputs, around), threshold=around.threshold,
+    uses_in, sets_in = fold_datasets(shaped(inputs), threshold=around.threshold,
                                      keep=(*around.whole(), *above))
-    uses_out, sets_out = fold_datasets(shaped(outputs, around), threshold=around.threshold, keep=around.whole())
+    uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, keep=around.whole())
     result.inputs = tuple(sorted((*uses_in, *unchanged.found.values()), key=lambda use: use.path))
     result.outputs = tuple(uses_out)
-    result.payloads = tuple(shaped(payloads, around))
+    result.payloads = tuple(shaped(payloads))
     result.datasets = tuple({dataset.digest: dataset for dataset in (*sets_in, *sets_out)}.values())
     result.stamps = list(unchanged.stamps(_by_folder(uses_in, sets_in), _by_folder(uses_out, sets_out), contents))
     result.python = read_python(uses, trace.processes)

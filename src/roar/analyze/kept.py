@@ -25,6 +25,7 @@ class Kept:
         self.links: dict[str, str] = {}
         self.payloads: list[PathUse] = []
         self._around = around
+        self._repository = None if around.repository is None else os.path.join(around.repository, "")
         self._all = uses
         self._owned = owned
         self._real: dict[str, str] = {}
@@ -114,9 +115,8 @@ class Kept:
 
     def _is_code(self, use: PathUse) -> bool:
         """Source that a repository holds is recorded with the commit and its patch, not as data."""
-        repository = self._around.repository
-        return (repository is not None and not use.written and is_source(use.path)
-                and use.path.startswith(os.path.join(repository, "")) and not self._around.made(use.path))
+        return (self._repository is not None and not use.written and is_source(use.path)
+                and use.path.startswith(self._repository) and not self._around.made(use.path))
 
 
 def _merged(one: PathUse, other: PathUse) -> PathUse:

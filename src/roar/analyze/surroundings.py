@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roar.model import FileUse
 from roar.observe.trace import Signature
@@ -49,12 +49,15 @@ class Surroundings:
     filter_add: Sequence[str] = ()
     filter_remove: Sequence[str] = ()
     threshold: int = 0
+    _below: str = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_below", os.path.join(self.root, ""))
 
     def shown(self, path: str) -> str:
         """A path as it is recorded: relative to the workspace where it lies inside."""
-        length = len(self.root.rstrip("/"))
-        if path.startswith(self.root) and path[length:length + 1] == "/":
-            return path[length + 1:]
+        if path.startswith(self._below):
+            return path[len(self._below):]
         return "" if path == self.root else path
 
     def whole(self) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class UnchangedDatasets:
         """
         closed = self._by_root(inputs)
         for datasets, read in ((inputs, True), (outputs, False)):
-            by_path = contents.by_path(self._around.shown, read=read) if datasets else {}
+            by_path = contents.by_path(read=read) if datasets else {}
             for root, dataset in datasets.items():
                 files = _members(root, dataset, by_path, contents)
                 if files is None:

@@ -99,9 +99,11 @@ def fold_files(files: Iterable[tuple[str, Signature]]) -> list[FolderFiles]:
     for path, signature in files:
         folder, _, name = path.rpartition("/")
         by_folder.setdefault(folder, []).append((name.encode("utf-8", "surrogateescape"), signature))
-    return [FolderFiles(folder=folder, names=b"".join(name + b"\0" for name, _ in sorted(inside)),
+    for inside in by_folder.values():
+        inside.sort()
+    return [FolderFiles(folder=folder, names=b"".join(name + b"\0" for name, _ in inside),
                         times=bytes(_TIME.size * len(inside)),
-                        signatures=b"".join(_SIGNATURE.pack(*signature) for _, signature in sorted(inside)))
+                        signatures=b"".join(_SIGNATURE.pack(*signature) for _, signature in inside))
             for folder, inside in by_folder.items()]
 
 

@@ -33,8 +33,9 @@ def remember(database: sqlite3.Connection, found: Iterable[tuple[Key, str]]) -> 
 
     Only for digests that are settled (roar.analyze.digest): any later change of the file must show in its signature.
     """
-    rows = sorted((*map(_signed, key[:5]), bytes.fromhex(digest)) for key, digest in found)
-    _insert(database, "INSERT OR REPLACE INTO digest_cache (device, inode, size, mtime_ns, ctime_ns, digest)"
+    rows = sorted((_signed(inode), _signed(device), size, mtime_ns, ctime_ns, bytes.fromhex(digest))
+                  for (device, inode, size, mtime_ns, ctime_ns), digest in found)
+    _insert(database, "INSERT OR REPLACE INTO digest_cache (inode, device, size, mtime_ns, ctime_ns, digest)"
                       " VALUES (?,?,?,?,?,?)", rows)
 
 

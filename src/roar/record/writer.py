@@ -271,15 +271,16 @@ def _intern_artifacts(database: sqlite3.Connection, uses: Iterable[FileUse]) -> 
 
 def _intern_digests(database: sqlite3.Connection, contents: Mapping[str, tuple[int, int | None]]) -> dict[str, int]:
     """The row ids of artifacts by digest; those that are new are inserted with size and number of files."""
-    raw: dict[str | bytes, str] = {bytes.fromhex(digest): digest for digest in contents}
-    ids = _select_ids(database, "artifact", "digest", list(raw))
-    fresh = [key for key in raw if key not in ids]
+    digests = sorted(contents)  # in the order of the index
     first = _next_id(database, "artifact")
-    numbered = {key: first + place for place, key in enumerate(fresh)}
-    database.executemany("INSERT INTO artifact (id, digest, size, files) VALUES (?,?,?,?)",
-                         ((number, key, *contents[raw[key]]) for key, number in numbered.items()))
-    ids.update(numbered)
-    return {digest: ids[key] for key, digest in raw.items()}
+    rows = [(number, bytes.fromhex(digest), *contents[digest]) for number, digest in enumerate(digests, first)]
+    before = database.total_changes
+    database.executemany("INSERT INTO artifact (id, digest, size, files) VALUES (?,?,?,?)"
+                         " ON CONFLICT (digest) DO NOTHING", rows)
+    if database.total_changes - before == len(rows):  # a search for each first would cost as much as to insert it
+        return dict(zip(digests, range(first, first + len(rows)), strict=True))
+    ids = _select_ids(database, "artifact", "digest", [row[1] for row in rows])
+    return {digest: ids[row[1]] for digest, row in zip(digests, rows, strict=True)}
 
 
 def _intern_paths(database: sqlite3.Connection, paths: Iterable[str]) -> dict[str, int]:

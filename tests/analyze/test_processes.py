@@ -1,0 +1,130 @@
+"""Tasks shared out among processes: each done once, whatever becomes of a process."""
+
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from roar.analyze.processes import share_out
+
+TASKS = list(range(1000))
+
+
+@pytest.fixture(autouse=True)
+def three_processors(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2})
+
+
+@pytest.fixture
+def finished():
+    return []
+
+
+def name_of(task):
+    return f"{task}:{os.getpid()}".encode(), True
+
+
+def split(answers):
+    """By process, the tasks it did."""
+    found = {}
+    for place, answer in enumerate(answers):
+        if answer is not None:
+            task, _, pid = answer.rstrip(b"\0").decode().partition(":")
+            assert int(task) == place
+            found.setdefault(int(pid), []).append(place)
+    return found
+
+
+def test_each_processor_does_its_share(finished):
+    shares = split(share_out(TASKS, name_of, 30, finished.append))
+    assert len(shares) == 3
+    assert sorted(place for share in shares.values() for place in share) == TASKS
+    assert sorted(finished) == TASKS, "each is told once"
+
+
+def test_nobody_is_left_behind(finished):
+    share_out(TASKS, name_of, 30, finished.append)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_process_that_is_killed_leaves_its_tasks_undone(finished):
+    parent = os.getpid()
+
+    def die_at_200(task):
+        if task >= 200 and os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return name_of(task)
+
+    answers = share_out(TASKS, die_at_200, 30, finished.append)
+    shares = split(answers)
+    assert all(len(shares[pid]) < 100 for pid in shares if pid != parent)
+    assert len(shares[parent]) == 334
+    assert sorted(finished) == [place for place, answer in enumerate(answers) if answer is not None]
+
+
+def test_an_error_in_a_copy_is_no_error_here(finished):
+    parent = os.getpid()
+
+    def fail(task):
+        if os.getpid() != parent:
+            raise RuntimeError(task)
+        return name_of(task)
+
+    assert list(split(share_out(TASKS, fail, 30, finished.append))) == [parent]
+
+
+def test_an_error_here_waits_for_the_copies(finished):
+    parent = os.getpid()
+
+    def fail(task):
+        if os.getpid() == parent:
+            raise RuntimeError(task)
+        time.sleep(0.001)
+        return name_of(task)
+
+    with pytest.raises(RuntimeError):
+        share_out(TASKS[:30], fail, 30, finished.append)
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_process_stops_where_it_is_told_to(finished):
+    shares = split(share_out(TASKS, lambda task: (name_of(task)[0], task < 300), 30, finished.append))
+    assert all(max(share) in range(300, 303) for share in shares.values())
+
+
+def test_no_process_can_be_started(finished, monkeypatch):
+    def no_fork():
+        raise BlockingIOError
+
+    monkeypatch.setattr(os, "fork", no_fork)
+    assert list(split(share_out(TASKS, name_of, 30, finished.append))) == [os.getpid()]
+
+
+def test_one_processor_or_other_threads_leave_all_undone(finished, monkeypatch):
+    waiting = threading.Event()
+    thread = threading.Thread(target=waiting.wait)
+    thread.start()
+    try:
+        assert share_out(TASKS, name_of, 30, finished.append) == [None] * len(TASKS)
+    finally:
+        waiting.set()
+        thread.join()
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+    assert share_out(TASKS, name_of, 30, finished.append) == [None] * len(TASKS)
+    assert finished == []
+
+
+def test_an_interrupt_ends_a_copy_at_once(finished):
+    """Ctrl-C reaches every process of the terminal's foreground: the copies say nothing and leave the rest."""
+    parent = os.getpid()
+
+    def interrupt(task):
+        if os.getpid() != parent:
+            os.kill(os.getpid(), signal.SIGINT)
+        return name_of(task)
+
+    assert list(split(share_out(TASKS, interrupt, 30, finished.append))) == [parent]
