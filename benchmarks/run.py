@@ -3,8 +3,9 @@
 usage: run.py [--write] [--full] [NAME...]      a NAME is a file of this folder without `.py`; --list prints them
 
 --write makes docs/benchmarks.md of what they print; with names, only their parts of it. --full lets `scale` fill a
-PostgreSQL with a million jobs (about 7 GB and a quarter of an hour) instead of fifty thousand. Peers stand beside roar
-where ROAR_CLI and REPROZIP name their programs, each installed in an environment of its own.
+PostgreSQL with a million jobs (about 7 GB and a quarter of an hour) instead of fifty thousand, `recording` read and
+write 100,000 files, and `tracer` train for a minute. Peers stand beside roar where ROAR_CLI and REPROZIP name their
+programs and ROAR_CLI_TRACERS the folder of roar-cli's tracers, each installed in an environment of its own.
 """
 
 import ast
@@ -18,14 +19,14 @@ HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "docs" / "benchmarks.md"
 HEADING = "\n## `benchmarks/"
 FLAGS = {"--write", "--full"}
-WITH_FULL = {"scale"}
+WITH_FULL = {"scale": "--full", "recording": "--long", "tracer": "--long"}
+BESIDE_OTHERS = "REPROZIP", "ROAR_CLI_TRACERS"
 INTRODUCTION = """# What it costs
 
 Written by `make bench ARGS=--write`. Every figure is a ratio of commands that were timed in turn within one run on one
 machine, or a time taken beside another; absolute times say little on another machine.
 
-What the tracer costs beside strace and others, and why some of its bounds are missed, is in
-[benchmarks-tracer.md](benchmarks-tracer.md).
+Why some of the tracer's bounds are missed is in [benchmarks-tracer.md](benchmarks-tracer.md).
 
 Measured on {cpu}, {cpus} processors, Linux {kernel}, Python {python}.
 """
@@ -78,8 +79,12 @@ def main() -> int:
     failed = 0
     for name in chosen:
         print(f"\n## {name}\n", flush=True)
-        status, output = run(name, *(["--full"] if name in WITH_FULL and "--full" in sys.argv[1:] else []))
+        status, output = run(name, *([WITH_FULL[name]] if name in WITH_FULL and "--full" in sys.argv[1:] else []))
         failed += status != 0
+        if name == "tracer" and any(os.environ.get(peer) for peer in BESIDE_OTHERS):
+            status, beside = run(name, "--others", "--repeat", "2")
+            failed += status != 0
+            output += f"\nBeside others, the first loads with fewer opens:\n\n{beside}"
         sections[name] = section(name, output)
     if "--write" in sys.argv[1:] and not failed:
         page = INTRODUCTION.format(cpu=processor(), cpus=os.cpu_count(), kernel=platform.release(),

@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 
 from roar.analyze.fold import Uses
@@ -31,12 +32,8 @@ def read_python(uses: Uses, processes: Iterable[Process]) -> Python | None:
 
 def _version(executable: str) -> str | None:
     """Full version of an interpreter: of this one without asking, else from pyvenv.cfg, else by running `-V`."""
-    import platform  # noqa: PLC0415  only when a Python was seen
-    import subprocess  # noqa: PLC0415
-    import sys  # noqa: PLC0415
-
     if os.path.realpath(executable) == os.path.realpath(sys.executable):
-        return platform.python_version()
+        return sys.version.split()[0]
     try:
         with open(os.path.join(os.path.dirname(os.path.dirname(executable)), "pyvenv.cfg"), encoding="utf-8") as file:
             for line in file:
@@ -45,6 +42,8 @@ def _version(executable: str) -> str | None:
                     return ".".join(value.strip().split(".")[:3])
     except (OSError, UnicodeDecodeError):
         pass
+    import subprocess  # noqa: PLC0415  only for an interpreter that is not this one
+
     try:
         done = subprocess.run([executable, "-V"], capture_output=True, text=True, timeout=5, check=False,
                               stdin=subprocess.DEVNULL, start_new_session=True)
@@ -56,7 +55,7 @@ def _version(executable: str) -> str | None:
 
 def _iter_paths(uses: Uses) -> Iterator[str]:
     """Enough paths to know all packages: of a folder within one, any name stands for all."""
-    yield from uses.opened
+    yield from (path for path in uses.opened if "-packages/" in path)
     for folder, files in uses.folders.items():
         if folder.endswith(("/site-packages", "/dist-packages")):
             yield from (f"{folder}/{name}" for name in files.list_names())
