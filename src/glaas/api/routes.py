@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from http import HTTPStatus
 from typing import Annotated, Any, Literal
 
 import blake3
@@ -35,7 +36,7 @@ from glaas.state import (
     uid_or_404,
 )
 from glaas.web import read_body, read_part
-from roar.wire import Job, Registration
+from roar.wire import Job, Registration, find_secret
 
 PROBLEM = {"content": {PROBLEM_JSON: {"schema": {
     "type": "object", "required": ["type", "title", "status", "detail"],
@@ -98,9 +99,14 @@ async def register_session(request: Request, viewer: ViewerNow,
     if upload is not None:
         digest_or_404(upload, "upload")
         body = await run_in_threadpool(_take_upload, engine_of(request), viewer, upload, limit)
-    if project is not None and "\0" in project:
-        raise ProblemError(422, "A project's name has no NUL.")
-    done = await run_in_threadpool(register, engine_of(request), body, viewer, project)
+    if project is not None and ("\0" in project or find_secret(project)):
+        raise ProblemError(422, "A project's name has no NUL, and holds no secret.")
+    try:
+        done = await run_in_threadpool(register, engine_of(request), body, viewer, project)
+    except ProblemError as problem:
+        if upload is not None and problem.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            await run_in_threadpool(_drop_upload, engine_of(request), viewer, upload)  # it may hold a secret
+        raise
     if upload is not None:
         await run_in_threadpool(_drop_upload, engine_of(request), viewer, upload)
     shape = {"dag": done.dag, "url": f"/dag/{done.dag}", "created": done.created,
