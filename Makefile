@@ -27,8 +27,8 @@ lint: $(VENV)/.test ## ruff and mypy
 	$(BIN)/ruff check src tests benchmarks examples tools
 	$(BIN)/mypy
 
-audit: $(VENV)/.test $(VENV)-audit/.made ## look for known vulnerabilities in what the server needs (ARGS=--must-ask: offline is an error)
-	$(BIN)/python tools/audit.py --pip-audit $(VENV)-audit/bin/pip-audit $(ARGS)
+audit: $(VENV)/.test $(VENV)-audit/.made ## look for known vulnerabilities and withdrawn releases in what the server needs (ARGS=--must-ask: offline is an error)
+	$(BIN)/python tools/audit.py --index --pip-audit $(VENV)-audit/bin/pip-audit $(ARGS)
 
 docs: $(VENV)/.test ## write the generated pages of docs/ anew
 	for tool in tools/write_*.py; do $(BIN)/python $$tool || exit 1; done

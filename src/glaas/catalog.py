@@ -41,6 +41,7 @@ from roar.wire import (
 )
 
 PAGE = 100
+USES_SHOWN = 50  # of an artifact, in each role
 MEMBERS_TRIED = 20
 RUNS_LOOKED_AT = 2000
 
@@ -437,7 +438,7 @@ def members_are_seen(viewer: Viewer, dataset: ColumnElement[Any]) -> ColumnEleme
     return exists().where(told.c.dataset == dataset, visible(viewer, told.c.project_id))
 
 
-def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = 50) -> Artifact | None:
+def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = USES_SHOWN) -> Artifact | None:
     """The artifact `digest`, with the jobs around it that the viewer may see, newest first.
 
     What it is comes from those jobs too: what others say of the same digest, such as its size, is theirs.
@@ -470,6 +471,22 @@ def _newest_uses(viewer: Viewer, role: Role, limit: int) -> ForEach:
     use = models.file_use.c
     query = select(use.job_id, use.position, use.path).where(use.role == int(role))
     return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(limit), use.digest)
+
+
+def artifact_uses(connection: Connection, viewer: Viewer, digest: str, role: Role, *,
+                  before: tuple[int, int] | None = None, limit: int = PAGE) -> tuple[ArtifactUse, ...]:
+    """The jobs that used an artifact in one role, newest first; `before` is the key of the last one seen."""
+    use = models.file_use.c
+    query = (uses_seen_by(viewer, select(use.job_id, use.position, use.path))
+             .where(use.digest == bytes.fromhex(digest), use.role == int(role))
+             .order_by(use.job_id.desc(), use.position.desc()).limit(limit))
+    if before is not None:
+        job_id, position = before
+        query = query.where(use.job_id <= job_id, or_(use.job_id < job_id, use.position < position))
+    rows = connection.execute(query).all()
+    lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
+    return tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
+                 for row in rows)
 
 
 def dataset_members(connection: Connection, viewer: Viewer, digest: str, *, after: int = -1, folder: str = "",

@@ -5,6 +5,7 @@ a job that is over never changes again, only its labels and the places of its tr
 """
 
 import functools
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -22,10 +23,21 @@ from glaas.catalog import is_seen
 from glaas.db import insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role
-from glaas.secrets import find_secret
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
-from roar.wire import Dataset, FileUse, Host, Job, JobState, Python, Registration, TrackerRun, to_json
+from roar.wire import (
+    Dataset,
+    FileUse,
+    Host,
+    Job,
+    JobState,
+    Python,
+    Registration,
+    TrackerRun,
+    find_secret,
+    iter_secrets,
+    to_json,
+)
 
 MOST_FLAWS = 20
 CHUNK = 5000
@@ -95,7 +107,8 @@ def parse_registration(body: bytes) -> Registration:
         flaws = tuple(Flaw(_pointer(entry["loc"]), entry["msg"]) for entry in error.errors(
             include_url=False, include_input=False, include_context=False)[:MOST_FLAWS])
         raise ProblemError(422, "The registration does not have the shape of a session.", flaws=flaws) from None
-    flaws = tuple(flaw for flaw, _ in zip(iter_flaws(registration), range(MOST_FLAWS), strict=False))
+    secret = tuple(itertools.islice(_secret_flaws(registration), MOST_FLAWS))
+    flaws = secret or tuple(itertools.islice(iter_flaws(registration), MOST_FLAWS))
     if not flaws and b"\\u0000" in body:
         flaws = _nul_flaws(to_json(registration))
     if flaws:
@@ -104,7 +117,8 @@ def parse_registration(body: bytes) -> Registration:
 
 
 def _pointer(location: Iterable[Any]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+    texts = ("…" if find_secret(str(part)) else str(part) for part in location)
+    return "".join("/" + text.replace("~", "~0").replace("/", "~1") for text in texts)
 
 
 def _nul_flaws(value: Any, pointer: str = "") -> tuple[Flaw, ...]:
@@ -138,6 +152,12 @@ def iter_flaws(registration: Registration) -> Iterator[Flaw]:
     for index, dataset in enumerate(registration.datasets):
         yield from _dataset_flaws(dataset, f"/datasets/{index}")
     yield from _size_flaws(registration)
+
+
+def _secret_flaws(registration: Registration) -> Iterator[Flaw]:
+    """Texts that hold what looks like a secret: the client should have redacted it, and we do not keep it."""
+    for pointer, kind in iter_secrets(registration):
+        yield Flaw(pointer, f"the text holds what looks like {kind}; redact it before it is sent")
 
 
 def _job_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
@@ -183,9 +203,8 @@ def _is_time(text: str) -> bool:
 
 
 def _text_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
-    """Texts that hold what looks like a secret: the client should have redacted it, and we do not keep it."""
     texts = [("command", " ".join(job.command)), ("name", job.name or ""), ("cwd", job.cwd)]
-    texts += [(f"labels/{key}", f"{key}={value}") for key, value in job.labels.items()]
+    texts += [(f"labels/{key}", value) for key, value in job.labels.items()]
     if job.git is not None and job.git.remote:
         texts.append(("git/remote", job.git.remote))
     for index, run in enumerate(job.tracker_runs):
@@ -195,8 +214,6 @@ def _text_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
     for field, text in texts:
         if len(text) > LONGEST_TEXT:
             yield Flaw(f"{pointer}/{field}", "the text is too long")
-        elif (kind := find_secret(text)) is not None:
-            yield Flaw(f"{pointer}/{field}", f"the text holds what looks like {kind}; redact it before it is sent")
 
 
 def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:

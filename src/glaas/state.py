@@ -19,6 +19,8 @@ from glaas.settings import Settings
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-f]{32}")
+LARGEST_KEY = 2**63 - 1
+LARGEST_POSITION = 2**31 - 1
 
 
 def settings_of(request: Request) -> Settings:
@@ -162,13 +164,18 @@ def job_by_prefix(connection: Connection, viewer: Viewer, prefix: str) -> catalo
     return stored
 
 
-def cursor_or_422(cursor: str | None) -> int | None:
-    """The key in a cursor that a former page gave out."""
+def cursor_or_422(cursor: str | None, *, largest: int = LARGEST_KEY) -> int | None:
+    """The key in a cursor that a former page gave out; none is larger than `largest`."""
     if cursor is None:
         return None
-    if not re.fullmatch(r"\d{1,18}", cursor, re.ASCII):
+    if not re.fullmatch(r"\d{1,18}", cursor, re.ASCII) or int(cursor) > largest:
         raise ProblemError(422, "The cursor is not one that this server gave out.")
     return int(cursor)
+
+
+def position_or_422(cursor: str | None) -> int | None:
+    """The position in a cursor: a database would fail over a number that its columns of positions cannot hold."""
+    return cursor_or_422(cursor, largest=LARGEST_POSITION)
 
 
 def _short(text: str) -> str:

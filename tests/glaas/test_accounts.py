@@ -98,6 +98,9 @@ def everything(dag):
            f"artifacts/{secret}", f"artifacts/{shared}", f"artifacts/{folder}", f"artifacts/{folder}/members",
            f"artifacts/{digest('hush member')}", f"artifacts/{shared}/lineage?depth=9",
            f"artifacts/{secret}/lineage", "tracker-runs", "tracker-runs?project=hush",
+           "trackers", f"jobs/{uid(1)}", f"jobs/{uid(1)}/inputs", f"jobs/{uid(1)}/outputs",
+           *(f"artifacts/{one}/uses?role={role}" for one in (secret, shared, folder)
+             for role in ("input", "output", "payload")),
            f"compare?a={uid(77)}&b={uid(1)}"]
     queries = ["hush", "hush.py", "hush=hush", uid(77)[:20], secret[:12], "hush.bin", "shared.csv", "hush0run",
                "https://wandb.ai/x/hush/runs/hush0run", dag[:12], "numpy", "7e7e7e7e", digest("hush member")[:12]]

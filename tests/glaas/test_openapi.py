@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
-from registrations import SESSION, body, digest, digits, grown, job, uid, wandb_run
+from registrations import SESSION, body, digest, digits, grown, job, uid, use, wandb_run
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, status_code_conformance
 from starlette.testclient import TestClient
@@ -31,6 +31,7 @@ OPERATIONS = ["POST /api/v1/sessions", "GET /api/v1/sessions", "GET /api/v1/sess
               "GET /api/v1/jobs", "GET /api/v1/jobs/{uid}",
               "GET /api/v1/jobs/{uid}/{role}", "GET /api/v1/artifacts/{digest}",
               "GET /api/v1/artifacts/{digest}/members", "GET /api/v1/artifacts/{digest}/lineage",
+              "GET /api/v1/artifacts/{digest}/uses", "GET /api/v1/trackers", "GET /api/v1/account",
               "GET /api/v1/tracker-runs", "GET /api/v1/compare", "GET /api/v1/whoami", "POST /api/v1/device",
               "GET /api/v1/sessions/{dag}/export/{name}", "GET /api/v1/jobs/{uid}/export/{name}",
               "GET /api/v1/artifacts/{digest}/export/{name}",
@@ -48,7 +49,8 @@ def test_every_operation_is_tried(operations):
     assert sorted(operations) == sorted(OPERATIONS)
 
 
-ANY_TEXT_FITS = {"POST /api/v1/device", "GET /api/v1/whoami", "GET /api/v1/sessions/{dag}", "GET /api/v1/jobs/{uid}",
+ANY_TEXT_FITS = {"POST /api/v1/device", "GET /api/v1/whoami", "GET /api/v1/account", "GET /api/v1/trackers",
+                 "GET /api/v1/sessions/{dag}", "GET /api/v1/jobs/{uid}",
                  "GET /api/v1/artifacts/{digest}", "GET /api/v1/uploads/{digest}"}
 CASES = [(operation, mode) for operation in OPERATIONS for mode in schemathesis.GenerationMode
          if mode.is_positive or operation not in ANY_TEXT_FITS]
@@ -74,7 +76,8 @@ def test_the_description_names_every_noun(application):
 
 
 FOLDER = digits().datasets[0].digest
-GETS = ["jobs", "sessions", f"jobs/{uid(2)}", f"jobs/{uid(2)}/inputs", f"artifacts/{digest('model.pt')}",
+GETS = ["jobs", "sessions", "trackers", f"artifacts/{digest('model.pt')}/uses?role=input",
+        f"jobs/{uid(2)}", f"jobs/{uid(2)}/inputs", f"artifacts/{digest('model.pt')}",
         f"artifacts/{FOLDER}/members", f"artifacts/{FOLDER}/members?folder=", "tracker-runs", "search?q=train",
         f"artifacts/{digest('model.pt')}/lineage", f"compare?a={uid(1)}&b={uid(2)}", "sessions/DAG",
         "sessions/DAG/export/prov"]
@@ -107,10 +110,12 @@ def test_an_entity_tag_changes_with_what_it_names(client, post):
     ("jobs", "jobs"), ("sessions", "sessions"), (f"jobs/{uid(2)}/inputs", "inputs"),
     (f"jobs/{uid(1)}/outputs", "outputs"), (f"artifacts/{FOLDER}/members", "members"),
     (f"artifacts/{FOLDER}/members?folder=", "members"), (f"artifacts/{FOLDER}/members?within=npy", "members"),
+    (f"artifacts/{digest('raw.csv')}/uses?role=input", "uses"),
     ("tracker-runs", "tracker_runs"), ("tracker-runs?tracker=wandb", "tracker_runs"),
     (f"sessions?session={SESSION}", "sessions")])
 def test_every_list_page_by_page(client, post, path, name):
-    for registration in (digits(), grown(digits(), job(4)), grown(digits(), job(4), job(5))):
+    more = job(4, inputs=(use("raw.csv"), use("again.csv", "raw.csv")))
+    for registration in (digits(), grown(digits(), more), grown(digits(), more, job(5))):
         post(registration)
     parts = urlsplit(f"/api/v1/{path}")
     given = dict(parse_qsl(parts.query, keep_blank_values=True))

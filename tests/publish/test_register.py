@@ -197,3 +197,27 @@ def test_an_address_that_is_none_is_not_sent(url):
     made = make_registration(Publishable(session="1" * 32, jobs=(job,), datasets=(), payloads=()))
     assert (made.jobs[0].tracker_runs[0].url, made.jobs[0].tracker_runs[0].state) == (None, "partial")
     assert dag_digest(made)
+
+
+def test_a_path_with_a_secret_is_published_without_it(desk, glaas, tmp_path):
+    """The record here still leads to the file; the server takes the rest, and the secret reaches no part of it."""
+    desk.init()
+    token, key = "ghp_" + "Zq7" * 12, "Zq7Zq7Zq7"
+    desk.python(f"import os; os.makedirs('data'); os.makedirs('many')\n"
+                f"open('data/?token={key}', 'w').write('a'); open('{token}.csv', 'w').write('b')\n"
+                f"for n in range(150): open(f'many/{{n}}?token={key}', 'w').write(str(n))")
+    desk.python(f"open('data/?token={key}').read(); open('{token}.csv').read()\n"
+                f"import os\nfor name in os.listdir('many'): open('many/' + name).read()")
+    desk.roar("register", "--server", glaas.url)
+    there = json.loads(fetch(f"{glaas.url}/api/v1/jobs/{desk.job()['uid']}"))
+    inputs = {use["path"]: use for use in there["inputs"]}
+    assert {"data/?token=[redacted]", "[redacted].csv"} <= set(inputs)
+    here = {use["digest"]: use["path"] for use in desk.job()["inputs"]}
+    assert here[inputs["[redacted].csv"]["digest"]] == f"{token}.csv"
+    assert set(here) == {use["digest"] for use in there["inputs"]}
+    fetch(f"{glaas.url}/jobs/{desk.job()['uid']}")
+    glaas.stop()
+    kept = b"".join(file.read_bytes() for file in tmp_path.glob("glaas.db*"))
+    assert b"token=[redacted]" in kept
+    assert token.encode() not in kept
+    assert key.encode() not in kept

@@ -2,7 +2,8 @@
 
 import dataclasses
 import re
-from typing import Annotated, Any
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
 
 import blake3
 from fastapi import APIRouter, Query, Request, Response
@@ -12,11 +13,13 @@ from starlette.responses import JSONResponse
 
 from glaas import catalog, uploads
 from glaas.access import Viewer, require_writer
+from glaas.accounts import tokens_of
 from glaas.api import views
 from glaas.compare import compare
 from glaas.db import writing
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
 from glaas.graph import MOST_JOBS, Direction, dag_graph, lineage
+from glaas.identities import identities_of
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
 from glaas.search import LONGEST_QUERY, search
@@ -27,12 +30,13 @@ from glaas.state import (
     digest_or_404,
     engine_of,
     job_by_prefix,
+    position_or_422,
     reads,
     settings_of,
     uid_or_404,
 )
 from glaas.web import read_body, read_part
-from roar.wire import Job, Registration, to_json
+from roar.wire import Job, Registration, find_secret
 
 PROBLEM = {"content": {PROBLEM_JSON: {"schema": {
     "type": "object", "required": ["type", "title", "status", "detail"],
@@ -53,6 +57,9 @@ NOT_FOUND = _problems(s404="There is no such thing, or you may not see it.", s42
 router = APIRouter(prefix="/api/v1", responses=_problems(s421="Not this server's name."))
 Cursor = Annotated[str | None, Query(description="`next` of the page before", max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=1000, description="how many at most")]
+UseRole = Annotated[Literal["input", "output", "payload"], Query(description=(
+    "`input` for those that read it, `output` for those that wrote it, `payload` for those that wrote it into a"
+    " tracker's store"))]
 
 
 def answer(request: Request, shape: Any) -> Response:
@@ -92,9 +99,14 @@ async def register_session(request: Request, viewer: ViewerNow,
     if upload is not None:
         digest_or_404(upload, "upload")
         body = await run_in_threadpool(_take_upload, engine_of(request), viewer, upload, limit)
-    if project is not None and "\0" in project:
-        raise ProblemError(422, "A project's name has no NUL.")
-    done = await run_in_threadpool(register, engine_of(request), body, viewer, project)
+    if project is not None and ("\0" in project or find_secret(project)):
+        raise ProblemError(422, "A project's name has no NUL, and holds no secret.")
+    try:
+        done = await run_in_threadpool(register, engine_of(request), body, viewer, project)
+    except ProblemError as problem:
+        if upload is not None and problem.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            await run_in_threadpool(_drop_upload, engine_of(request), viewer, upload)  # it may hold a secret
+        raise
     if upload is not None:
         await run_in_threadpool(_drop_upload, engine_of(request), viewer, upload)
     shape = {"dag": done.dag, "url": f"/dag/{done.dag}", "created": done.created,
@@ -194,22 +206,31 @@ def list_jobs(request: Request, *, viewer: ViewerNow, connection: Reading, curso
 @reads
 def read_job(request: Request, uid: str, viewer: ViewerNow, connection: Reading) -> Response:
     """The job with everything it read and wrote."""
-    return answer(request, views.job_shape(_job_or_404(connection, viewer, uid)))
+    stored = _job_or_404(connection, viewer, uid)
+    return answer(request, views.job_shape(stored, catalog.find_run_before(connection, viewer, stored)))
 
 
 @router.get("/jobs/{uid}/{role}", responses=NOT_FOUND, summary="A job's inputs or outputs, page by page")
 @reads
 def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
               limit: Limit = 100) -> Response:
-    """What a job read (`inputs`) or wrote (`outputs`), in order."""
+    """What a job read (`inputs`) or wrote (`outputs`), in order.
+
+    Each with the newest other job that you may see which wrote what was read (`written_by`), or read what was written
+    (`read_by`).
+    """
     if role not in {"inputs", "outputs"}:
         raise not_found(f"list of jobs' {role[:20]!a}")
     stored = _job_or_404(connection, viewer, uid, files=0)
-    after = cursor_or_422(cursor)
+    after = position_or_422(cursor)
     start = -1 if after is None else after
-    uses = catalog.file_uses(connection, stored.key, Role.INPUT if role == "inputs" else Role.OUTPUT, after=start,
-                             limit=limit)
-    return answer(request, {role: to_json(uses), "next": str(start + limit) if len(uses) == limit else None})
+    reading = role == "inputs"
+    uses = catalog.file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=start, limit=limit)
+    find_others, relation = (catalog.makers_of, "written_by") if reading else (catalog.users_of, "read_by")
+    others = find_others(connection, viewer, uses, not_job=stored.key)
+    return answer(request, {
+        role: [views.file_use_shape(use, relation, others.get(use.digest or "")) for use in uses],
+        "next": str(start + limit) if len(uses) == limit else None})
 
 
 def _job_or_404(connection: Reading, viewer: ViewerNow, uid: str, files: int | None = None) -> catalog.StoredJob:
@@ -227,17 +248,44 @@ def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
     """Command, code, environment, packages and files that differ."""
     one, other = (job_by_prefix(connection, viewer, prefix) for prefix in (a, b))
     shape = dataclasses.asdict(compare(one.job, other.job))
-    return answer(request, {"a": one.job.uid, "b": other.job.uid} | shape)
+    jobs = [views.stored_job_line_shape(stored) for stored in (one, other)]
+    return answer(request, {"a": one.job.uid, "b": other.job.uid, "jobs": jobs} | shape)
 
 
 @router.get("/artifacts/{digest}", responses=NOT_FOUND, summary="An artifact")
 @reads
 def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: Reading) -> Response:
-    """Some content: the names it was seen under, the jobs that wrote it and those that read it."""
+    """Some content: the names it was seen under, the jobs that wrote it and those that read it.
+
+    Of many jobs the newest are named; `/uses` lists them all.
+    """
     artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
     if artifact is None:
         raise not_found(f"artifact {digest}")
     return answer(request, views.artifact_shape(artifact))
+
+
+@router.get("/artifacts/{digest}/uses", responses=NOT_FOUND, summary="All jobs that read or wrote an artifact")
+@reads
+def list_artifact_uses(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, role: UseRole,
+                       cursor: Cursor = None, limit: Limit = 100) -> Response:
+    """The jobs with the path that each knew the artifact under, newest first."""
+    if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
+        raise not_found(f"artifact {digest}")
+    uses = catalog.artifact_uses(connection, viewer, digest, Role[role.upper()], before=_use_cursor(cursor),
+                                 limit=limit)
+    return answer(request, {"uses": [views.use_shape(use) for use in uses],
+                            "next": "{}~{}".format(*uses[-1].key) if len(uses) == limit else None})
+
+
+def _use_cursor(cursor: str | None) -> tuple[int, int] | None:
+    if cursor is None:
+        return None
+    job, _, position = cursor.partition("~")
+    key = cursor_or_422(job), position_or_422(position)
+    assert key[0] is not None
+    assert key[1] is not None
+    return key[0], key[1]
 
 
 @router.get("/artifacts/{digest}/members", responses=NOT_FOUND, summary="The files of a dataset")
@@ -252,7 +300,7 @@ def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection
     """The members of a dataset, sorted by path: all of them, or one folder after the other."""
     if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
         raise not_found(f"artifact {digest}")
-    after = cursor_or_422(cursor)
+    after = position_or_422(cursor)
     if folder is not None and not within:
         entries, onward = catalog.dataset_folder(connection, viewer, digest, _clean(folder), start=after, limit=limit)
         return answer(request, views.folder_shape(entries) | {"next": None if onward is None else str(onward)})
@@ -296,6 +344,28 @@ def list_tracker_runs(request: Request, *, viewer: ViewerNow, connection: Readin
     lines = catalog.tracker_run_lines(connection, viewer, wanted, before=cursor_or_422(cursor), limit=limit)
     return answer(request, {"tracker_runs": [views.tracker_run_shape(line) for line in lines],
                             "next": str(lines[-1].key) if len(lines) == limit else None})
+
+
+@router.get("/trackers", responses=NOT_FOUND, summary="Which trackers have runs here")
+@reads
+def list_trackers(request: Request, viewer: ViewerNow, connection: Reading) -> Response:
+    """Name and label of the trackers of the newest runs; `tracker` of the list of runs takes the name."""
+    choices = catalog.tracker_choices(connection, viewer)
+    return answer(request, {"trackers": [{"tracker": name, "label": label} for name, label in choices]})
+
+
+@router.get("/account", summary="Your own account",
+            responses=_problems(s401="Say who you are.", s404="This server has no accounts."))
+@reads
+def read_account(request: Request, viewer: ViewerNow, connection: Reading) -> Response:
+    """Your API tokens, without their secrets, and who you are to single sign-on."""
+    if not settings_of(request).accounts:
+        raise ProblemError(404, "This server has no accounts.")
+    if viewer.user_id is None:
+        raise ProblemError(401, "Say who you are, with an API token.", headers={"WWW-Authenticate": "Bearer"})
+    return answer(request, views.account_shape(
+        viewer.name, admin=viewer.admin, tokens=tokens_of(connection, viewer.user_id),
+        identities=identities_of(connection, viewer.user_id)))
 
 
 @router.get("/search", responses=NOT_FOUND, summary="Search")

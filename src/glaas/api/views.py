@@ -2,19 +2,39 @@
 
 from typing import Any
 
+from glaas.accounts import Token
 from glaas.catalog import Artifact, ArtifactUse, DagLine, JobLine, Member, MemberFolder, StoredJob, TrackerRunLine
 from glaas.graph import ArtifactNode, Graph
+from glaas.identities import Identity
 from glaas.models import Role
 from glaas.search import ArtifactHit, Found
-from roar.wire import to_json
+from roar.wire import FileUse, to_json
 
 Shape = dict[str, Any]
 
 
-def job_shape(stored: StoredJob) -> Shape:
-    """A job in the contract's shape, and where it is registered."""
+def job_shape(stored: StoredJob, run_before: str | None) -> Shape:
+    """A job in the contract's shape, where it is registered, and which job ran the same step before it."""
     shape: Shape = to_json(stored.job)
-    return shape | {"session": stored.session, "project": stored.project, "dags": [dag.digest for dag in stored.dags]}
+    return shape | {"session": stored.session, "project": stored.project, "dags": [dag.digest for dag in stored.dags],
+                    "registrations": [dag_shape(dag) for dag in stored.dags], "inputs_count": stored.inputs,
+                    "outputs_count": stored.outputs, "run_before": run_before}
+
+
+def stored_job_line_shape(stored: StoredJob) -> Shape:
+    """A job as it stands in a list."""
+    job = stored.job
+    return {"uid": job.uid, "step": job.step, "name": job.name, "command": list(job.command),
+            "started_at": job.started_at, "duration_s": job.duration_s, "exit_code": job.exit_code,
+            "state": str(job.state), "inputs_count": stored.inputs, "outputs_count": stored.outputs,
+            "project": stored.project, "tracker_runs": to_json(job.tracker_runs), "labels": job.labels}
+
+
+def file_use_shape(use: FileUse, relation: str, other: JobLine | None) -> Shape:
+    """What a job read or wrote, and under `relation` the newest other job that wrote or read the same, or None."""
+    shape: Shape = to_json(use)
+    return shape | {relation: None if other is None else {
+        "uid": other.uid, "step": other.step, "name": other.name, "command": list(other.command)}}
 
 
 def job_line_shape(line: JobLine) -> Shape:
@@ -34,11 +54,12 @@ def dag_shape(line: DagLine) -> Shape:
 def artifact_shape(artifact: Artifact) -> Shape:
     """An artifact and the jobs around it."""
     return {"digest": artifact.digest, "kind": str(artifact.kind), "size": artifact.size, "files": artifact.files,
-            "names": list(artifact.names), "produced_by": [_use_shape(use) for use in artifact.produced_by],
-            "used_by": [_use_shape(use) for use in artifact.used_by], "datasets": list(artifact.datasets)}
+            "names": list(artifact.names), "produced_by": [use_shape(use) for use in artifact.produced_by],
+            "used_by": [use_shape(use) for use in artifact.used_by], "datasets": list(artifact.datasets)}
 
 
-def _use_shape(use: ArtifactUse) -> Shape:
+def use_shape(use: ArtifactUse) -> Shape:
+    """A job that read or wrote an artifact, and the path it knew it under."""
     return {"path": use.path, "role": use.role.name.lower(), "job": job_line_shape(use.job)}
 
 
@@ -88,3 +109,13 @@ def found_shape(found: Found) -> Shape:
 
 def _hit_shape(hit: ArtifactHit) -> Shape:
     return {"digest": hit.digest, "kind": str(hit.kind), "size": hit.size, "path": hit.path}
+
+
+def account_shape(name: str | None, *, admin: bool, tokens: tuple[Token, ...], identities: tuple[Identity, ...]
+                  ) -> Shape:
+    """What a user's own page shows. No secret is kept, so none can be shown."""
+    return {"user": name, "admin": admin,
+            "tokens": [{"id": token.id, "name": token.name, "scope": token.scope, "created_at": token.created_at,
+                        "expires_at": token.expires_at, "revoked_at": token.revoked_at} for token in tokens],
+            "identities": [{"issuer": one.issuer, "subject": one.subject, "linked_at": one.linked_at}
+                           for one in identities]}

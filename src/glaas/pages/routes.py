@@ -14,7 +14,16 @@ from glaas.graph import Graph, dag_graph, lineage
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search
-from glaas.state import Reading, ViewerNow, cursor_or_422, digest_or_404, job_by_prefix, reads, uid_or_404
+from glaas.state import (
+    Reading,
+    ViewerNow,
+    cursor_or_422,
+    digest_or_404,
+    job_by_prefix,
+    position_or_422,
+    reads,
+    uid_or_404,
+)
 from roar.wire import TrackerRunState
 
 FILES_SHOWN = 50
@@ -60,7 +69,7 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=0)
     if stored is None or role not in {"inputs", "outputs"}:
         raise not_found(f"such page of job {uid}")
-    after = cursor_or_422(cursor)
+    after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
     uses = catalog.file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=start,
@@ -91,13 +100,14 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     if artifact is None:
         raise not_found(f"artifact {digest}")
     within, folder = within.replace("\0", ""), folder.replace("\0", "")
-    members, onward = _members(connection, viewer, digest, folder=folder, within=within, cursor=cursor_or_422(cursor))
+    members, onward = _members(connection, viewer, digest, folder=folder, within=within,
+                               cursor=position_or_422(cursor))
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
     root = bytes.fromhex(digest)
     drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
                   above=folder_steps(folder), drawing=drawing,
-                  truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role,
+                  truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role, most=catalog.USES_SHOWN,
                   made=bool(artifact.size) and _is_made(graph, root), next=onward)
 
 
@@ -134,7 +144,7 @@ def dag_page(request: Request, dag: str, *, viewer: ViewerNow, connection: Readi
     graph = dag_graph(connection, viewer, dag)
     drawing = draw(graph, fold_reruns=reruns != "all")
     return render(request, "dag.html", dag=line, graph=graph, drawing=drawing, unfolded=reruns == "all",
-                  start=cursor_or_422(cursor) or 0, shown=FILES_PAGE,
+                  start=position_or_422(cursor) or 0, shown=FILES_PAGE,
                   registrations=catalog.session_dags(connection, viewer, line.session))
 
 

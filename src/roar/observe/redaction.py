@@ -6,7 +6,8 @@ credentials. The shapes follow the issuers' own documentation (GitHub, GitLab, H
 Anthropic, Google, Stripe, npm, PyPI; JSON Web Tokens: RFC 7519).
 
 The paths of files are not looked through: a path says which file it was, and a record with another path would be
-wrong. A file that is *named* like a credential is recorded, and published, under that name.
+wrong. A file that is *named* like a credential is recorded under that name; `roar.wire.without_secrets` takes the
+secret out of it, and out of everything else, before anything is published or exported.
 
 Every rule takes time in proportion to the length of the text, whatever the text is: arguments and patches come from
 anywhere, and arguments are looked through before the command starts. Runs of characters are therefore matched

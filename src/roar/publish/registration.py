@@ -6,15 +6,19 @@ from urllib.parse import urlsplit
 from roar import __version__
 from roar.model import Job, TrackerRun, TrackerRunState
 from roar.query.sessions import Publishable
-from roar.wire import WIRE_VERSION, Registration
+from roar.wire import WIRE_VERSION, Registration, without_secrets
 
 
 def make_registration(publishable: Publishable) -> Registration:
-    """The registration of these jobs, as a glaas server accepts it."""
-    return Registration(
+    """The registration of these jobs, as a glaas server accepts it: with no text that looks like a secret to it.
+
+    Commands, names and labels were redacted when they were recorded. Paths are recorded as they are, for a record with
+    others would not lead back to the files; a secret in one goes no further than this machine.
+    """
+    return without_secrets(Registration(
         version=WIRE_VERSION, client=f"roar {__version__}", session=publishable.session,
         jobs=tuple(_with_web_links(job) for job in publishable.jobs), datasets=publishable.datasets,
-        payloads=publishable.payloads)
+        payloads=publishable.payloads))
 
 
 def _with_web_links(job: Job) -> Job:
