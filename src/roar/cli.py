@@ -6,6 +6,7 @@ Nothing heavy is imported here: `roar --help` and `roar --version` answer withou
 import io
 import os
 import sys
+from errno import EDQUOT, EFBIG, EIO, ENOSPC
 
 from roar import __version__
 from roar.commands import VERBS
@@ -20,6 +21,8 @@ artifact that was last recorded there).
 
 def main(argv: list[str] | None = None) -> int:
     """Run `roar` with `argv` (without the program's name) and return its exit status."""
+    if argv is None and sys.getfilesystemencoding() != "utf-8":
+        _begin_again_in_utf8()
     arguments = sys.argv[1:] if argv is None else argv
     _replace_closed_streams()
     _print_anything()
@@ -36,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
         _forget_stdout()
         return 141
     except Exception as error:
-        told = _about_the_record(error)
+        told = _about_the_record(error) or _about_the_answer(error)
         if told is None:
             raise
         _flush_answer()
@@ -45,11 +48,26 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
+_TERMINAL = "roar-terminal"  # an option of ours among the interpreter's; those that it does not know it only keeps
+
+
+def _begin_again_in_utf8() -> None:
+    """In a locale such as de_DE.ISO-8859-1 Python takes file names for Latin-1, and finds none that it knows as UTF-8.
+
+    The mode can only be chosen at the start (PEP 540), and not by a variable, which the command would inherit. Words
+    of the command line are passed on byte for byte.
+    """
+    if sys.executable:
+        options = ["-X", "utf8", "-X", f"{_TERMINAL}={sys.stdout.encoding if sys.stdout else 'ascii'}"]
+        os.execv(sys.executable, [sys.executable, *options, *sys.orig_argv[1:]])  # noqa: S606  ourselves
+
+
 def _print_anything() -> None:
     """A terminal that does not speak UTF-8 shows other letters as escapes; nothing fails for it."""
+    terminal = sys._xoptions.get(_TERMINAL)  # noqa: SLF001  documented in sys under this name
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.encoding != "utf-8":
-            stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper) and (terminal or stream.encoding != "utf-8"):
+            stream.reconfigure(encoding=str(terminal) if terminal else None, errors="backslashreplace")
 
 
 def _dispatch(arguments: list[str]) -> int:
@@ -100,6 +118,14 @@ def _about_the_record(error: Exception) -> RoarError | None:
     from roar.workspace import find_workspace  # noqa: PLC0415
 
     return translated(error, find_workspace().database) if is_about_the_file(error) else None
+
+
+def _about_the_answer(error: Exception) -> RoarError | None:
+    """A full disk behind `roar log > FILE`; None for every other error. Only a stream's error names no file."""
+    if not isinstance(error, OSError) or error.filename or error.errno not in {ENOSPC, EDQUOT, EFBIG, EIO}:
+        return None
+    _forget_stdout()
+    return RoarError(f"The answer could not be written: {error.strerror}.")
 
 
 def _complain(error: RoarError) -> None:

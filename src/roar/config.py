@@ -119,9 +119,10 @@ def load_settings(workspace: Workspace, environ: Mapping[str, str] | None = None
     """
     environ = os.environ if environ is None else environ
     entries: dict[str, Entry] = {}
-    for path, table in ((user_config(environ), ()), (os.path.join(workspace.root, "pyproject.toml"), ("tool", "roar")),
+    own = user_config(environ)
+    for path, table in ((own, ()), (os.path.join(workspace.root, "pyproject.toml"), ("tool", "roar")),
                         (workspace.config_file, ())):
-        _overlay(entries, _read_file(path, table))
+        _overlay(entries, _read_file(path, table, may_be_closed=path == own))
     _overlay(entries, _read_environment(environ))
     return Settings(entries)
 
@@ -166,13 +167,16 @@ def _find_declared(key: str) -> Setting | None:
     return _DECLARED.get(key)
 
 
-def _read_file(path: str, table: tuple[str, ...]) -> dict[str, Entry]:
+def _read_file(path: str, table: tuple[str, ...], *, may_be_closed: bool = False) -> dict[str, Entry]:
+    """may_be_closed: under `sudo -u` and the like HOME is often another user's; as for git, that is no error."""
     try:
         with open(path, "rb") as file:
             raw = file.read()
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
+        if may_be_closed and isinstance(error, PermissionError):
+            return {}
         raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
     if table and ".".join(table).encode() not in raw:
         return {}  # another tool's pyproject.toml, right or wrong, is not ours to judge

@@ -133,3 +133,12 @@ def test_what_a_verb_imports(desk, arguments, forbidden):
     assert done.returncode == 0, done.stderr
     assert "roar.cli" in done.stderr.split()
     assert not forbidden.intersection(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [["log"], ["show"], ["show", "--json"], ["export", "@1", "--format", "prov"]])
+def test_a_full_disk_behind_stdout_is_said_in_a_sentence(desk, arguments):
+    desk.python("print(1)")
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([*desk.program, *arguments], cwd=desk.root, env=desk.env, stdout=full,
+                              stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "roar: The answer could not be written: No space left on device.\n")

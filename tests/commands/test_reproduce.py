@@ -126,3 +126,9 @@ def test_without_outputs_the_exit_status_is_what_is_compared(desk, tmp_path):
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
     assert "ended with exit status 3 again" in done.stdout
     assert "0 of 0" not in done.stdout
+
+
+def test_a_folder_that_cannot_be_made_is_named(desk):
+    desk.roar("run", "sh", "-c", "echo a > a")
+    done = desk.roar("reproduce", "@1", "--run", "--into", "/proc/roar", status=1)
+    assert done.stderr.startswith("roar: /proc/roar cannot be made: ")

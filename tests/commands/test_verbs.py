@@ -96,6 +96,8 @@ def test_log_filters_by_what_a_user_types(pipeline, desk):
     assert steps("--until", "1h") == []
     assert steps("--since", "2099-01-01") == []
     assert steps("--status", "failed") == []
+    for long_ago in ("99999999999d", "9999999999999h", "0001-01-01T00:00+14:00"):
+        assert f"'{long_ago}' lies before all time" in desk.roar("log", "--until", long_ago, status=2).stderr
     assert desk.roar("log", "--since", "yesterdayish", status=2).stderr.startswith("roar: Argument --since: ")
 
 

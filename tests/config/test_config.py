@@ -127,3 +127,19 @@ def test_variables_of_each_type(place):
                                  "[::1]:80", "http://[::1]", "https://x?y=a@b://c"])
 def test_addresses_of_servers(place, url):
     assert place.load(ROAR_GLAAS_URL=url).text("glaas.url") == url
+
+
+def test_settings_of_another_user_are_no_obstacle(place, monkeypatch):
+    """As under `sudo -u`, which may keep HOME. Root may read everything, so the kernel's refusal is played."""
+    ours = open
+
+    def refuse(path, *arguments, **options):
+        if path == str(place.user):
+            raise PermissionError(13, "Permission denied", path)
+        return ours(path, *arguments, **options)
+
+    place.user.write_text('[glaas]\nurl = "http://user"\n')
+    place.own.write_text("[datasets]\nthreshold = 7\n")
+    monkeypatch.setattr("builtins.open", refuse)
+    settings = place.load()
+    assert (settings.text("glaas.url"), settings.entry("datasets.threshold").value) == ("", 7)

@@ -50,6 +50,17 @@ from roar.observe.redaction import (
     (["sh", "-c", 'curl -H "X-Api-Key: S3CRETsh4" h'], ["sh", "-c", f'curl -H "X-Api-Key: {REDACTED}" h']),
     (["sh", "-c", "x --token 'a b' y"], ["sh", "-c", f"x --token {REDACTED} y"]),
     (["postgresql://ann:p@ss@db/x"], ["postgresql://db/x"]),
+    (["mysql", "-uroot", "-pgeheim", "db"], ["mysql", "-uroot", f"-p{REDACTED}", "db"]),
+    (["sshpass", "-p", "geheim", "ssh", "h"], ["sshpass", "-p", REDACTED, "ssh", "h"]),
+    (["/usr/bin/docker", "login", "-u", "ann", "-p", "geheim", "h"],
+     ["/usr/bin/docker", "login", "-u", "ann", "-p", REDACTED, "h"]),
+    (["sudo", "redis-cli", "-a", "geheim", "get", "k"], ["sudo", "redis-cli", "-a", REDACTED, "get", "k"]),
+    (["openssl", "rsa", "-passin", "pass:geheim"], ["openssl", "rsa", "-passin", f"pass:{REDACTED}"]),
+    (["sh", "-c", "mysqldump -u root -p'ge heim' db | gzip; sshpass -pgeheim scp a b && mongo -p geheim"],
+     ["sh", "-c", f"mysqldump -u root -p{REDACTED} db | gzip; sshpass -p{REDACTED} scp a b && mongo -p {REDACTED}"]),
+    (["sh", "-c", "openssl enc -k geheim -in a\nunzip -P geheim a.zip"],
+     ["sh", "-c", f"openssl enc -k {REDACTED} -in a\nunzip -P {REDACTED} a.zip"]),
+    (['{"db": {"pass": "S3CRETarg"}}'], [f'{{"db": {{"pass": "{REDACTED}"}}}}']),
     (["K=-----BEGIN RSA PRIVATE KEY-----\nabc"], [f"K={REDACTED}"]),
 ])
 def test_secrets_are_replaced(given, stored):
@@ -63,6 +74,9 @@ def test_secrets_are_replaced(given, stored):
     ["docker", "run", "-u", "1000:1000", "x"], ["python", "-u", "a.py"], ["rsync", "-u", "host:/a", "b"],
     ["--author", "ann"], ["--passes", "2"], ["MONKEY=1", "turkey=2", "max_tokens=3", "tokenizer=bert4"],
     ["sh", "-c", "train --token $HF_TOKEN; x password=$PW"], ["echo", "basic training of token embeddings"],
+    ["docker", "run", "-p", "8080:80", "mysql", "--verbose"], ["python", "train.py", "-p", "mysql", "-a", "b"],
+    ["sh", "-c", 'mysql -p$PW -u root; sshpass -p "$PW" ssh h; ssh -p 22 h; mkdir -p x/y'],
+    ["mysql", "-p", "db"], ['{"pass": "green"}'], ["mkdir", "-p", "a", "b"],
     ["https://host:8080/a@b"], ["ghp_" + "a1" * 4 + "/weights.bin"],
 ])
 def test_what_is_no_secret_stays(command):

@@ -300,6 +300,16 @@ def test_a_log_that_cannot_be_made_is_no_reason_to_fail(tmp_path):
     assert traced.gaps == ("nothing was observed: the event log cannot be made (No such file or directory)",)
 
 
+def test_without_a_log_the_command_still_hears_signals(tmp_path):
+    """It has the mask of its parent, not that of the moment in which it is started."""
+    seen = f"grep SigBlk /proc/self/status > {tmp_path}/mask"
+    traced = tracing.start(["sh", "-c", seen], log=tmp_path / "no" / "folder")
+    traced.wait()
+    assert traced.mode == "none"
+    blocked = int((tmp_path / "mask").read_text().split()[1], 16)
+    assert blocked == sum(1 << (number - 1) for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
 def test_without_the_library_auto_takes_seccomp(tmp_path, monkeypatch):
     monkeypatch.setattr(tracing, "_LIBRARY", "/no/such/library.so")
     traced, ended, _ = run(["true"], tmp_path, "auto")

@@ -395,7 +395,23 @@ def test_secrets_are_not_even_in_the_evidence_while_the_command_runs(desk):
 
 
 def test_a_sweep_that_prints_thousands_of_links_keeps_them_all(desk):
-    code = ("for i in range(2000):\n    print(f'🏃 View run r{i} at: http://127.0.0.1:5/#/experiments/1/runs/{i:032x}')\n"
+    desk.write("mlflow/__init__.py", "")
+    code = ("import mlflow\nfor i in range(2000):\n    print(f'🏃 View run r{i} at: http://127.0.0.1:5/#/experiments/1/runs/{i:032x}')\n"
             "    print('epoch', i)")
     desk.python(code, env={"PYTHONUTF8": "1"})
     assert len(desk.job()["tracker_runs"]) == 2000
+
+
+def test_files_are_found_by_their_bytes_whatever_the_locale(desk):
+    """Python takes file names for ASCII here, as it takes them for Latin-1 in de_DE.ISO-8859-1."""
+    locale = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    script = r"""for name in 'm\303\251.pt' 'x\360\237\230\200.pt' 'l\351.pt'; do
+        printf %s "$1" > "$(printf "$name")"; done"""
+    desk.roar("run", "--name", "tête", "sh", "-c", script, "sh", "é", env=locale)
+    assert [use["path"] for use in desk.job()["outputs"]] == ["l\\xe9.pt", "mé.pt", "x😀.pt"]
+    assert desk.job()["command"][-1] == "é"
+    assert (desk.root / "mé.pt").read_text() == "é"
+    status = desk.roar("status", env=locale).stdout
+    assert "3 outputs up to date" in status
+    assert r"m\xe9.pt" in desk.roar("show", env=locale).stdout
+    assert desk.job()["name"] == "tête"

@@ -55,13 +55,15 @@ def _columns() -> int:
 def moment(text: str) -> str:
     """A time on the command line as the record writes it: an ISO date or time, or an age such as `2h` or `3 days`."""
     age = re.fullmatch(r"(\d+)\s*(s|m|min|h|d|w)\w*(?:\s+ago)?", text.strip())
-    if age:
-        unit = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}[age[2]]
-        when = datetime.now(UTC) - timedelta(seconds=int(age[1]) * unit)
-    else:
-        try:
+    try:
+        if age:
+            unit = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}[age[2]]
+            when = datetime.now(UTC) - timedelta(seconds=int(age[1]) * unit)
+        else:
             when = datetime.fromisoformat(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is neither a time (2026-11-22, 2026-11-22T10:00) nor an age (2h, 3d)") from None
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    except OverflowError:
+        raise argparse.ArgumentTypeError(f"{text!r} lies before all time") from None
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is neither a time (2026-11-22, 2026-11-22T10:00) nor an age (2h, 3d)") from None

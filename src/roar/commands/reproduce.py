@@ -64,14 +64,17 @@ def _new_folder(workspace: Workspace, wanted: str | None) -> str:
     if os.path.exists(folder):
         raise WorkspaceError(f"{folder} is there already; a reproduction starts in a new folder.",
                              hint="roar reproduce REF --run --into NEW_FOLDER")
+    try:
+        os.makedirs(folder)
+    except OSError as error:
+        raise WorkspaceError(f"{folder} cannot be made: {error.strerror}.",
+                             hint="roar reproduce REF --run --into NEW_FOLDER") from error
     return folder
 
 
 def _carry_out(opened: Opened, plan: Plan, folder: str) -> list[Compared]:
     if any(job.git is not None for job in plan.jobs):
         _git(None, "clone", "--quiet", "--no-checkout", opened.workspace.root, folder)
-    else:
-        os.makedirs(folder)
     os.makedirs(os.path.join(folder, ".roar"), exist_ok=True)
     uses = [(job, root) for job in plan.jobs for root in plan.roots
             if job.uid in root.used_by and not is_location(root.path)]

@@ -1,7 +1,8 @@
 """Take secrets out of text before it is stored anywhere.
 
 What counts as a secret: the value of a name that says so (`--api-key X`, `TOKEN=X`, `?write_token=X`,
-`{"password": "X"}`), user info in a URL, `-u user:password`, and strings in the published shapes of well-known
+`{"password": "X"}`), user info in a URL, `-u user:password`, the options by which well-known programs take a password
+(`mysql -pX`, `sshpass -p X`, `docker login -p X`), and strings in the published shapes of well-known
 credentials. The shapes follow the issuers' own documentation (GitHub, GitLab, Hugging Face, AWS, Slack, OpenAI,
 Anthropic, Google, Stripe, npm, PyPI; JSON Web Tokens: RFC 7519).
 
@@ -55,6 +56,24 @@ _VARIABLE = re.compile(r"\"?\$(?:\w+|\{\w+\})\"?")
 _USER_AND_PASSWORD = re.compile(r"[\"']?(?!\d+:\d+(?!\S))[\w.@+%\-]++:(?![/~.$])[^\s\"';|&]++[\"']?")
 _USER_OPTIONS = frozenset({"-u", "-U", "--user", "--proxy-user"})
 _HEADER_OPTIONS = frozenset({"-H", "--header", "--proxy-header"})
+_MYSQL = (frozenset({"-p"}), frozenset[str]())
+_SHORT = (frozenset({"-p"}), frozenset({"-p"}))
+_PASSWORD_OPTIONS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {  # joined with the value; before the value
+    **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlshow", "mariadb", "mariadb-dump",
+                     "mariadb-admin", "7z", "7za", "7zz", "rar", "unrar"), _MYSQL),
+    **dict.fromkeys(("sshpass", "login", "mongo", "mongosh", "mongodump", "mongorestore", "mongoexport",
+                     "mongoimport"), _SHORT),  # `login` of docker, podman, az, helm
+    "redis-cli": (frozenset(), frozenset({"-a"})),
+    "openssl": (frozenset({"pass:"}), frozenset({"-k", "-K"})),
+    "zip": (frozenset({"-P"}), frozenset({"-P"})),
+    "unzip": (frozenset({"-P"}), frozenset({"-P"})),
+    "sqlcmd": (frozenset({"-P"}), frozenset({"-P"})),
+    "bcp": (frozenset({"-P"}), frozenset({"-P"})),
+    "ldapsearch": (frozenset({"-w"}), frozenset({"-w"})),
+    "ldapmodify": (frozenset({"-w"}), frozenset({"-w"})),
+}
+_CALL = re.compile(rf"(?<![\w.\-])(?P<program>{'|'.join(map(re.escape, _PASSWORD_OPTIONS))})(?=[ \t])[^;|&\n\r]*+")
+_WORD = re.compile(r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s\"'`)])++")
 _BEARER = re.compile(r"\b(Bearer|Basic|Token)([ \t]{1,8})([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
 _HEADER = re.compile(r"([\w\-]++)(\s*+:\s*+(?:(?:Bearer|Basic|Token|Digest)\s++)?)(\S.*)", re.IGNORECASE | re.DOTALL)
 
@@ -142,6 +161,8 @@ def redact_text(text: str) -> str:
         text = redact_url(text)
     if "-" in text:
         text = _replace(text, _OPTION_IN_TEXT, _argument)
+        if any(program in text for program in _PASSWORD_OPTIONS):
+            text = _CALL.sub(_without_password, text)
     text = _BEARER.sub(_without_bearer, text)
     if "=" in text or ":" in text or "," in text:
         text = _replace(text, _ASSIGNED, _assigned)
@@ -179,6 +200,29 @@ def _without_bearer(match: re.Match[str]) -> str:
     return f"{scheme}{space}{REDACTED}"
 
 
+def _without_password(call: re.Match[str]) -> str:
+    """A call of a well-known program in a text, without the password among its words."""
+    program, before = call["program"], ""
+
+    def replaced(word: re.Match[str]) -> str:
+        nonlocal before
+        one, before = _password_word(word[0], before, program), word[0]
+        return one
+
+    return program + _WORD.sub(replaced, call[0][len(program):])
+
+
+def _password_word(word: str, before: str, program: str) -> str:
+    """A word behind a program of _PASSWORD_OPTIONS, without what is a password there."""
+    joined, apart = _PASSWORD_OPTIONS[program]
+    if before in apart and not word.startswith("-") and not _VARIABLE.fullmatch(word):
+        return REDACTED
+    for option in joined:
+        if word.startswith(option) and len(word) > len(option) and not _VARIABLE.fullmatch(word, len(option)):
+            return f"{option}{REDACTED}"
+    return word
+
+
 def _is_secret_option(option: str) -> bool:
     name = option.lstrip("-+")
     return is_secret_name(name) or (option.startswith("-") and name.lower() in _SECRET_OPTIONS)
@@ -199,7 +243,7 @@ def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
     """Where the value of an assignment lies, and whether it is a secret."""
     text, at, name = match.string, match.end(), match["name"]
     if not is_secret_name(name):
-        return at, at, False
+        return _short_name(match) or (at, at, False)
     if match["open"]:
         literal = _literal(text, at, match["open"].lstrip("bBrRuUfF"))
         if literal is not None:
@@ -213,6 +257,14 @@ def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
     if value is None or "," in match["sign"]:
         return at, at, False
     return at, value.end(), _is_secret_value(match, value[0], text[value.end():value.end() + 1])
+
+
+def _short_name(match: re.Match[str]) -> tuple[int, int, bool] | None:
+    """`{"pass": "X"}`, where X looks like a password: `{"pass": "green"}` is a result."""
+    if match["name"] != "pass" or not (match["closed"] and match["open"]):
+        return None
+    literal = _literal(match.string, match.end(), match["open"].lstrip("bBrRuUfF"))
+    return (match.end(), literal[1], True) if literal and _looks_random(literal[0], _SHORT_SECRET) else None
 
 
 def _literal(text: str, at: int, quote: str) -> tuple[str, int] | None:
@@ -277,13 +329,16 @@ def _looks_random(value: str, length: int = _LONG_SECRET) -> bool:
 def redact_command(command: Sequence[str]) -> tuple[str, ...]:
     """The arguments of a command with secrets replaced, one for one."""
     redacted: list[str] = []
-    before, secret_follows = "", False
+    before, program, secret_follows = "", "", False
     for word in command:
         if secret_follows and not word.startswith("--"):
             redacted.append(REDACTED)
             before, secret_follows = "", False
             continue
-        redacted.append(_redact_word(word, before))
+        known = _password_word(word, before, program) if program else word
+        redacted.append(_redact_word(word, before) if known == word else known)
+        name = word.rpartition("/")[2]
+        program = name if name in _PASSWORD_OPTIONS and before not in {"-p", "-a", "-P", "-w"} else program
         before, secret_follows = word, word.startswith("-") and "=" not in word and _is_secret_option(word)
     return tuple(redacted)
 

@@ -222,12 +222,12 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
     try:
         os.close(writer)
         traced = _first_message(_Messages(reader, tracer))
-        if isinstance(traced, str):
-            return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",))
-        traced._take_signals()  # noqa: SLF001  its own module
-        return traced
+        if isinstance(traced, Traced):
+            traced._take_signals()  # noqa: SLF001  its own module
+            return traced
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",))  # gives the command the mask that is in force
 
 
 def _first_message(messages: _Messages) -> Traced | str:

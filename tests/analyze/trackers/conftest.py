@@ -26,7 +26,12 @@ END = START + 60_000_000_000
 
 
 class World(Recording):
-    """A job's surroundings, and its facts as they pile up; all trackers may see them."""
+    """A job's surroundings, and its facts as they pile up; all trackers may see them.
+
+    What is printed counts as a client's own, unless `clients` is off.
+    """
+
+    clients = True
 
     def touch(self, path, **given):
         use = self._use(str(path))
@@ -34,12 +39,19 @@ class World(Recording):
             setattr(use, name, value)
         return use.path
 
+    def load(self, *packages):
+        """Import Python packages: a client that prints has been loaded."""
+        for package in packages:
+            self.touch(f"/venv/lib/python3.11/site-packages/{package}/__pycache__/__init__.cpython-311.pyc", read=True)
+
     def process(self, executable="/usr/bin/python3", *, pid=1, argv=(), **environment):
         self.start(executable, environment, pid=pid)
         self.processes[-1].argv = tuple(argv) or (executable,)
 
     def facts(self, tracker=WANDB, **changes):
         environment = initial_environment(self.environment)
+        if self.console and self.clients:
+            self.load("mlflow", "neptune", "clearml", "comet_ml", "pluto", "trackio")
         return replace(super().facts(tracker), environment=environment, started_at=START, ended_at=END, **changes)
 
     def analyze(self, enabled=None, **changes):

@@ -410,9 +410,11 @@ def test_visualdl_goodseed_and_pluto(world):
     world.write(f"{world.home}/.goodseed/projects/acme/demo/runs/vivid-mantis.sqlite")
     world.write(".pluto/demo/n1/pluto.log")
     world.write(".pluto/demo/n1/model.pt")
+    world.clients = False
+    client = world.touch("/opt/pluto/__init__.py", read=True)
     world.say("pluto: 🚀 23:53:56 | Operation: View run DEM-1 at http://pluto.example/o/acme/projects/demo/42")
     analysis = world.analyze()
     assert {(run.tracker, run.run_id) for run in analysis.runs} == {
         ("visualdl", "log"), ("goodseed", "vivid-mantis"), ("pluto", "42"),
     }
-    assert kept(world, analysis) == {".pluto/demo/n1/model.pt"}
+    assert kept(world, analysis) == {".pluto/demo/n1/model.pt", client}

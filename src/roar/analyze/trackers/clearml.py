@@ -50,6 +50,7 @@ class ClearMl(Tracker):
     name = "clearml"
     label = "ClearML"
     environment = ENVIRONMENT["clearml"]
+    packages = ("clearml", "trains")
     reads = (
         Reads(pattern="*/.session.json", limit=1_000_000, part="of each task: API server, project, name, id, time"),
         Reads(pattern="*/clearml.conf", limit=65536, part="`api_server`, `web_server`; only when the job opened it"),

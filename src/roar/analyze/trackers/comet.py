@@ -44,6 +44,7 @@ class Comet(Tracker):
     name = "comet"
     label = "Comet"
     environment = ENVIRONMENT["comet"]
+    packages = ("comet_ml",)
     token_hosts = (TokenHost("COMET_API_KEY", "COMET_BASE_ADDRESS", key_host),)
     reads = (
         Reads(pattern="*.zip", member="experiment.json", limit=65536,

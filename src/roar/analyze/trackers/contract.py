@@ -145,6 +145,15 @@ class Tracker(Protocol):
         return ()
 
     @property
+    def packages(self) -> tuple[str, ...]:
+        """Its client's Python packages. Where given, printed lines count only if the job loaded one of them.
+
+        A script that prints an old log again is so told from one that trains. What a launcher (`docker`, `srun`, …)
+        prints for a program elsewhere counts all the same.
+        """
+        return ()
+
+    @property
     def last(self) -> bool:
         """True for a format that other trackers write too: analysed when they have claimed what is theirs."""
         return False

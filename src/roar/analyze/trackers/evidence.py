@@ -18,6 +18,8 @@ from roar.analyze.trackers.urls import without_user_info
 from roar.observe.trace import ConsoleLine, Process
 
 _SECOND_NS = 1_000_000_000
+_RELAYS = ("asyncssh", "distributed", "docker", "fabric", "kubernetes", "modal", "paramiko", "ray", "sagemaker", "sky")
+"""Python packages that print the lines of programs on other machines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,24 @@ class JobEvidence:
         """What was printed."""
         return Console(self.facts.console, self.facts.processes)
 
+    def console_of(self, packages: Collection[str]) -> Console:
+        """What was printed, as far as a client in one of these Python packages can have printed it; all for none."""
+        if not packages or not self.console.lines or self._loaded(packages) or self._loaded(_RELAYS):
+            return self.console
+        return self.console.from_elsewhere()
+
+    def _loaded(self, packages: Collection[str]) -> bool:
+        """Whether one of these packages was imported; `wandb.docker` is no `docker`."""
+        return any(
+            self._is_package(folder) and not self._is_package(os.path.dirname(folder))
+            for package in packages for folder in self.paths.folders_named(package)
+        )
+
+    def _is_package(self, folder: str) -> bool:
+        """Whether a process read the folder's `__init__`, as source or compiled (PEP 3147)."""
+        return any(name.startswith("__init__.") for place in (folder, f"{folder}/__pycache__")
+                   for name in self.paths.files_in(place))
+
 
 class Evidence:
     """One tracker's view of a job. Opens what the tracker declared, and nothing else.
@@ -85,7 +105,7 @@ class Evidence:
         self._reads = [(re.compile(translate(reads.pattern)), reads) for reads in tracker.reads]
         self._tables: dict[str, frozenset[str]] = {}
         self.paths = job.paths
-        self.console = job.console
+        self.console = job.console_of(getattr(tracker, "packages", ()))
         self.home, self.cwd, self.tmpdir = job.facts.home, job.facts.cwd, job.facts.tmpdir
         self.workspace = job.facts.workspace
 

@@ -55,6 +55,7 @@ class Mlflow(Tracker):
     name = "mlflow"
     label = "MLflow"
     environment = ENVIRONMENT["mlflow"]
+    packages = ("mlflow",)
     reads = (
         Reads(pattern="*/meta.yaml",
               part="`run_id`, `run_name`, `experiment_id`, `lifecycle_stage`, `model_id`, `name`"),

@@ -64,6 +64,7 @@ class Neptune(Tracker):
     name = "neptune"
     label = "Neptune"
     environment = ENVIRONMENT["neptune"]
+    packages = ("neptune", "neptune_scale")
     token_hosts = (TokenHost("NEPTUNE_API_TOKEN", "NEPTUNE_API_ADDRESS", token_host),)
     reads = (
         Reads(

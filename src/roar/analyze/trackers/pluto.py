@@ -26,6 +26,7 @@ class Pluto(Tracker):
     name = "pluto"
     label = "Pluto"
     environment = ENVIRONMENT["pluto"]
+    packages = ("pluto",)
 
     def analyze(self, evidence: Evidence) -> Findings:
         """The run folders' own files, and the addresses that were printed."""

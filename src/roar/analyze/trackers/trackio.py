@@ -37,6 +37,7 @@ class Trackio(Tracker):
     name = "trackio"
     label = "Trackio"
     environment = ENVIRONMENT["trackio"]
+    packages = ("trackio",)
     reads = (
         Reads(
             pattern="*.db", limit=16, part="ids and names of the runs (not their configurations)",
