@@ -6,6 +6,7 @@ import getpass
 import os
 import sqlite3
 import sys
+import warnings
 import tempfile
 from collections.abc import Iterator
 from typing import Any
@@ -96,8 +97,14 @@ def _add_user_verbs(parser: argparse.ArgumentParser, database: argparse.Argument
 def _ask_password(arguments: argparse.Namespace) -> str:
     if arguments.password_stdin:
         return sys.stdin.readline().rstrip("\n")
-    first = getpass.getpass("Password: ")
-    if getpass.getpass("Again: ") != first:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", getpass.GetPassWarning)  # without a terminal it would be shown as it is typed
+        try:
+            first = getpass.getpass("Password: ")
+            again = getpass.getpass("Again: ")
+        except (getpass.GetPassWarning, EOFError) as error:
+            raise UsageError("There is no terminal to ask for the password on.", hint="--password-stdin") from error
+    if again != first:
         raise UsageError("The two passwords differ.")
     return first
 

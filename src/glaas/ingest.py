@@ -73,10 +73,11 @@ def register(engine: Engine, body: bytes, viewer: Viewer, project: str | None = 
         project: name of the project that a new session joins; None for the viewer's default.
 
     Raises:
-        ProblemError: 422 with every flaw found, 409 where a known job has other content, 403 without permission.
+        ProblemError: 422 with every flaw found, 409 where a known job has other content or the session is in another
+            project than the one named, 403 without permission.
     """
     body_digest = blake3.blake3(body).digest()
-    known = _find_known(engine, body_digest, viewer)
+    known = _find_known(engine, body_digest, viewer, project)
     if known is not None:
         return known
     registration = parse_registration(body)
@@ -292,7 +293,7 @@ def _size_flaws(registration: Registration) -> Iterator[Flaw]:
 # ----------------------------------------------------------------------------------------------------- writing
 
 
-def _find_known(engine: Engine, body_digest: bytes, viewer: Viewer) -> Registered | None:
+def _find_known(engine: Engine, body_digest: bytes, viewer: Viewer, project: str | None) -> Registered | None:
     """The answer to a request that was answered before, without reading it again."""
     query = (select(models.dag.c.digest, models.session.c.project_id).select_from(models.dag).join(models.session)
              .where(models.dag.c.body == body_digest))
@@ -300,7 +301,7 @@ def _find_known(engine: Engine, body_digest: bytes, viewer: Viewer) -> Registere
         row = connection.execute(query).first()
         if row is None:
             return None
-        project_for_writing(connection, viewer, project_id=row.project_id)
+        _known_project(connection, viewer, row.project_id, project)
         uids = connection.execute(
             select(models.job.c.uid).join(models.dag_job).where(models.dag_job.c.dag == row.digest)
             .order_by(models.dag_job.c.position)).scalars()
@@ -331,9 +332,18 @@ def _session_project(connection: Connection, session: bytes, viewer: Viewer, pro
     project_id = connection.execute(
         select(models.session.c.project_id).where(models.session.c.uid == session)).scalar()
     if project_id is not None:
-        return project_for_writing(connection, viewer, project_id=project_id)
+        return _known_project(connection, viewer, project_id, project)
     project_id = project_for_writing(connection, viewer, name=project)
     connection.execute(insert(models.session), {"uid": session, "project_id": project_id, "registered_at": now()})
+    return project_id
+
+
+def _known_project(connection: Connection, viewer: Viewer, project_id: int, named: str | None) -> int:
+    """The project that a session is in already. Whoever names another one must not believe that it went there."""
+    project_for_writing(connection, viewer, project_id=project_id)
+    name = connection.execute(select(models.project.c.name).where(models.project.c.id == project_id)).scalar_one()
+    if named is not None and named != name:
+        raise ProblemError(409, f"This session is in the project {name} already and stays there.")
     return project_id
 
 

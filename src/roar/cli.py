@@ -14,8 +14,8 @@ from roar.errors import NotFoundError, RoarError, UsageError
 
 _REFERENCES = """\
 REF is @N (step N of the session; @-1 the last job), a job's uid or the start of it (4 or more), an artifact's digest
-or the start of it (6 or more), a path (the artifact now at that path), a tracker run's URL, or an object's (the
-artifact that was last recorded there).
+or the start of it (6 or more), a path (the artifact now at that path), a tracker run's URL or id, or an object's
+URL (the artifact that was last recorded there).
 """
 
 
@@ -105,6 +105,7 @@ def _unknown_verb(verb: str) -> UsageError:
 
     known = [name for group in VERBS.values() for name in group]
     close = get_close_matches(verb, known, n=3, cutoff=0.5)
+    close.sort(key=lambda name: sorted(name) != sorted(verb))  # letters in another order, then by likeness
     meant = f" Did you mean {' or '.join(close)}?" if close else ""
     return UsageError(f"roar has no verb {verb!r}.{meant}", hint=f"roar {close[0]} --help" if close else "roar --help")
 

@@ -61,7 +61,15 @@ class ObservationError(RoarError):
 
 
 class PublishError(RoarError):
-    """A glaas server could not be reached or refused what was sent."""
+    """A glaas server could not be reached or refused what was sent.
+
+    Args:
+        passing: whether the same may go well a moment later.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None, passing: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.passing = passing
 
 
 class TransferError(RoarError):

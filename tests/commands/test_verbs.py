@@ -146,6 +146,20 @@ def test_lineage(pipeline, desk):
     desk.roar("lineage", "scores", "--depth", "0", status=2)
 
 
+def test_a_copy_is_not_what_a_file_was_made_by(pipeline, copy, desk):
+    copied = copy("scores", "copy")
+    assert copied["outputs"][0]["digest"] == pipeline[2]["outputs"][0]["digest"]
+    found = desk.json("lineage", "scores")
+    assert [job["uid"] for job in found["jobs"]] == [job["uid"] for job in reversed(pipeline)]
+    assert found["same_content"] == [copied["uid"]]
+    assert found["artifacts"][0]["path"] == "scores"
+    assert [job["uid"] for job in desk.json("lineage", "copy")["jobs"]][:2] == [copied["uid"], pipeline[2]["uid"]]
+    assert desk.json("lineage", found["root"])["jobs"][0]["uid"] == copied["uid"], "no path: the last one"
+    assert (desk.json("diff", "scores", "copy")["a"], desk.json("diff", "scores", "copy")["b"]) == (
+        pipeline[2]["uid"], copied["uid"])
+    assert "that is one job" in desk.roar("diff", "scores", "@3").stdout
+
+
 def test_dag_text_json_and_drawing(pipeline, copy, desk):
     copy("raw", "data", "1")
     graph = desk.json("dag")
@@ -250,6 +264,8 @@ def test_pop_deletes_only_what_is_surely_the_job_s(desk):
     desk.roar("run", sys.executable, "-c", script + "; open('shared', 'w').write('same')")
     desk.write("edited", "by hand")
     assert desk.json("pop", "--delete-outputs")["deleted"] == ["own"]
+    desk.write("shared", "by hand")
+    assert "1 output left in place; only what is surely this job's" in desk.roar("pop", "--delete-outputs").stdout
     left = {path.name for path in desk.root.iterdir()}
     assert left >= {"edited", "tracked", "appended", "shared"}
     assert "own" not in left

@@ -172,7 +172,13 @@ def test_who_may_register_where(guarded, who, project, status):
 def test_a_session_stays_in_its_project(filled):
     more = dataclasses.replace(private_registration(), jobs=(*private_registration().jobs, job(78)))
     assert filled.post(more, "bob", "open").status_code == 404
-    assert filled.post(more, "alice", "open").status_code == 201
+    for known in (more, private_registration()):
+        refused = filled.post(known, "alice", "open")
+        assert refused.status_code == 409
+        assert refused.json()["detail"] == "This session is in the project hush already and stays there."
+    assert filled.get(f"/api/v1/jobs/{uid(78)}", "alice").status_code == 404
+    assert filled.post(more, "alice").status_code == 201
+    assert filled.post(more, "alice", "hush").json()["created"] is False
     assert filled.get(f"/api/v1/jobs/{uid(78)}").status_code == 404
     assert filled.get(f"/api/v1/jobs/{uid(78)}", "alice").json()["project"] == "hush"
 

@@ -191,6 +191,8 @@ def test_a_port_that_is_taken(tmp_path):
 def test_an_administrators_day(tmp_path):
     base = ("--database", f"sqlite:///{tmp_path}/g.db")
     glaas("user", "add", "ada", "--admin", "--password-stdin", *base, input="correct horse battery\n")
+    asked = glaas("user", "add", "eve", *base, status=2, input="", start_new_session=True)  # no terminal at all
+    assert asked.stderr == "glaas: There is no terminal to ask for the password on.\n  try: --password-stdin\n"
     glaas("user", "add", "bot", "--no-password", *base)
     assert "There is a user ada already" in glaas("user", "add", "ada", "--no-password", *base, status=2).stderr
     assert glaas("user", "list", *base).stdout.splitlines() == ["ada  admin", "bot"]

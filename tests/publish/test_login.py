@@ -61,7 +61,7 @@ def approve(url, code):
 def test_the_whole_way(desk, guarded):
     desk.init()
     desk.python("open('a.txt', 'w').write('a')")
-    assert "roar login" in desk.roar("register", "--server", guarded.url, status=1).stderr
+    assert f"try: roar login --server {guarded.url}\n" in desk.roar("register", "--server", guarded.url, status=1).stderr
     assert "nobody" in run(desk, "whoami", "--server", guarded.url, status=1)
     login = verb(desk, "login", "--server", guarded.url, "--no-browser")
     address = login.stdout.readline().split()[-1]
@@ -76,6 +76,9 @@ def test_the_whole_way(desk, guarded):
     token = json.loads(kept.read_text())[guarded.url]
     assert token not in out
     assert "ada on" in run(desk, "whoami", "--server", guarded.url)
+    refused = desk.roar("register", "--server", guarded.url, "--project", "nowhere", status=1).stderr
+    assert "There is no such project on this server." in refused
+    assert "try:" not in refused, "the same again would not help"
     desk.roar("register", "--server", guarded.url)
     assert "forgotten" in run(desk, "logout", "--server", guarded.url)
     assert "roar login" in desk.roar("register", "--server", guarded.url, status=1).stderr

@@ -137,6 +137,25 @@ def test_a_tracker_run_s_url(recorder, ask, address):
     assert ask(address) == TrackerRunReference(URL, (2, 3))
 
 
+def test_a_tracker_run_s_id(recorder, ask):
+    run = TrackerRun(tracker="wandb", label="W&B", run_id="abc123xy", state=TrackerRunState.OFFLINE)
+    recorder.job("train", tracker_runs=[run])
+    recorder.job("other")
+    assert ask("abc123xy") == TrackerRunReference(None, (1,))
+    with pytest.raises(NotFoundError):
+        ask("abc123x")
+    with pytest.raises(NotFoundError, match="has the same id") as caught:
+        ask("https://wandb.ai/team/proj/runs/abc123xy?workspace=user")
+    assert caught.value.hint.startswith("roar show abc123xy")
+
+
+def test_code_that_lies_there_is_not_said_to_be_a_misspelt_path(recorder, ask):
+    _real(recorder, "train.py", "print()")
+    with pytest.raises(NotFoundError, match="code is recorded with its commit") as caught:
+        ask("train.py")
+    assert caught.value.hint == "roar log train.py"
+
+
 def test_a_url_that_only_starts_like_a_run_s_is_unknown(recorder, ask):
     run = TrackerRun(tracker="wandb", label="W&B", run_id="abc123", url=URL, state=TrackerRunState.ONLINE)
     recorder.job("train", tracker_runs=[run])

@@ -14,6 +14,7 @@ from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
 from roar.query.differences import Change, Difference, compare
 from roar.query.jobs import load_blob, load_job
+from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
 
 _SHOWN = 20
@@ -54,18 +55,19 @@ def _load(opened: Opened, ref: str) -> Job:
     root = as_root(opened, ref, resolve(opened.database, opened.workspace, ref))
     if isinstance(root, JobReference):
         return load_job(opened.database, root.row_id)
-    row = opened.database.execute("SELECT max(job_id) FROM file_written WHERE artifact_id = ?",
-                                  (root.row_id,)).fetchone()
-    if row[0] is None:
+    maker = find_maker(opened.database, root)
+    if maker is None:
         raise NotFoundError(f"{ref!r} was made by no recorded job.", hint="roar log")
-    return load_job(opened.database, row[0])
+    return load_job(opened.database, maker)
 
 
 def _print(before: Job, after: Job, difference: Difference, most: int | None) -> None:
     for mark, job in (("a", before), ("b", after)):
         print(f"{mark}  @{job.step} {job.uid[:8]}  {command_text(job.command)}")
     causes = difference.causes()
-    if not difference.outputs:
+    if before.uid == after.uid:
+        print("that is one job")
+    elif not difference.outputs:
         print(paint("the outputs are the same", "green"))
     elif causes:
         print(f"likely {'cause' if len(causes) == 1 else 'causes'}: {paint(', '.join(causes), 'bold')}")

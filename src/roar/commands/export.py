@@ -24,7 +24,7 @@ def parser() -> Parser:
                               " ML-BOM, OpenLineage events, W3C PROV-JSON or an RO-Crate 1.2 (a Process Run Crate)."
                               " Tracker runs are in each as references. Nothing leaves this machine.")
     result.add_argument("ref", nargs="?", metavar="REF",
-                        help="a session, job, artifact or tracker run's URL (default: the current session)")
+                        help="a session, job, artifact or tracker run's URL or id (default: the current session)")
     result.add_argument("--format", required=True, choices=FORMATS, help="what to write")
     result.add_argument("--output", metavar="PATH",
                         help="write to a file, or into a folder under the name that the format's tools expect"
@@ -47,8 +47,8 @@ def main(argv: list[str]) -> int:
     found, publishable = select(opened.database, opened.workspace, arguments.ref)
     registration = make_registration(publishable)
     if arguments.files:
-        return _pack(opened, registration, _subject(found), arguments.output, members=arguments.members)
-    body, name = _document(registration, _subject(found), arguments.format, members=arguments.members)
+        return _pack(opened, registration, _subject(found, arguments.ref), arguments.output, members=arguments.members)
+    body, name = _document(registration, _subject(found, arguments.ref), arguments.format, members=arguments.members)
     if arguments.output is None:
         _print(body)
     else:
@@ -85,7 +85,7 @@ def _pack(opened: Opened, registration: Registration, subject: tuple[str, str | 
     return 0
 
 
-def _subject(found: Reference) -> tuple[str, str | None]:
+def _subject(found: Reference, ref: str | None) -> tuple[str, str | None]:
     """What is exported, as a noun and its name."""
     if isinstance(found, SessionReference):
         return "session", None
@@ -93,7 +93,7 @@ def _subject(found: Reference) -> tuple[str, str | None]:
         return "job", found.uid
     if isinstance(found, ArtifactReference):
         return "artifact", found.digest
-    return "tracker run", found.url
+    return "tracker run", found.url or ref
 
 
 def _print(body: bytes) -> None:

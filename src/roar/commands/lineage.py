@@ -23,7 +23,7 @@ from roar.query.references import (
 def parser() -> Parser:
     """The command line of `roar lineage`."""
     result = Parser("lineage", "Show what an artifact or job was made from (up), what was made of it (down), or both.")
-    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL")
+    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL or id")
     result.add_argument("--direction", choices=tuple(Direction), default=Direction.UP, type=Direction,
                         help="which way to walk (default: up)")
     result.add_argument("--up", dest="direction", action="store_const", const=Direction.UP, help="--direction up")

@@ -43,7 +43,8 @@ def main(argv: list[str]) -> int:
         print(f"deleted {printable(opened.workspace.relative(path))}")
     kept = sum(use.files or 1 for use in job.outputs) - len(deleted)
     if kept:
-        print(f"{count_text(kept, 'output')} left in place.")
+        why = "; only what is surely this job's alone is deleted: roar pop --help" if arguments.delete_outputs else ""
+        print(f"{count_text(kept, 'output')} left in place{why}.")
     return 0
 
 

@@ -63,7 +63,7 @@ def main(argv: list[str]) -> int:
                  *(["--server", arguments.server] if arguments.server else []),
                  *(["--project", arguments.project] if arguments.project else [])]
         raise PublishError(f"{error.message}\n  Not published: {what}. The record here is complete; nothing is lost.",
-                           hint=error.hint or command_text(words)) from error
+                           hint=error.hint or (command_text(words) if error.passing else None)) from error
     if arguments.json:
         print_json({"dag": published.dag, "url": published.url, "created": published.created,
                     "jobs": [{"uid": uid, "url": url} for uid, url in published.job_urls.items()]})
@@ -80,7 +80,8 @@ def find_server_url(given: str | None) -> str:
     """
     url = given or load_settings(find_workspace()).text("glaas.url")
     if not url:
-        raise PublishError("No glaas server is set.", hint="--server URL, or look at your own pages: roar ui")
+        raise PublishError("No glaas server is set.", hint="--server URL, or roar config glaas.url URL; your own pages"
+                           " need none: roar ui")
     return url
 
 

@@ -24,7 +24,7 @@ def parser() -> Parser:
     """The command line of `roar reproduce`."""
     result = Parser("reproduce", "Print the plan that makes an artifact, job or session again: its code, its inputs,"
                     " its commands. With --run carry it out in a new folder and compare the digests that come out.")
-    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL")
+    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL or id")
     result.add_argument("--run", action="store_true", help="carry the plan out")
     result.add_argument("--into", metavar="FOLDER", help="where to (default: a new folder beside the workspace)")
     result.add_json()

@@ -20,9 +20,9 @@ from roar.query.references import (
 
 def parser() -> Parser:
     """The command line of `roar show`."""
-    result = Parser("show", "Show all about a job, an artifact or dataset, a session, or a tracker run (by its URL).")
+    result = Parser("show", "Show all about a job, an artifact or dataset, a session, or a tracker run (by its URL or id).")
     result.add_argument("ref", metavar="REF", nargs="?", default="@-1",
-                        help="@N, a uid, a digest, a path, a tracker run's URL, or @ for this session"
+                        help="@N, a uid, a digest, a path, a tracker run's URL or id, or @ for this session"
                              " (default: the last job)")
     result.add_argument("--all", action="store_true", help="cut no list, and tell what was left out and why")
     result.add_json()
@@ -102,6 +102,7 @@ def _show_tracker_run(opened: Opened, found: TrackerRunReference, as_json: bool,
     if as_json:
         print_json({"url": found.url, "jobs": jobs})
         return
-    print(f"tracker run {printable(found.url)}")
+    if found.url is not None:
+        print(f"tracker run {printable(found.url)}")
     for job in jobs:
         sys.stdout.write(render_job(job, left_out=load_left_out(opened.database, job.uid), every_file=everything))

@@ -20,6 +20,7 @@ TIMEOUT_S = 120
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _BUSY = frozenset({502, 503, 504})
 _TOO_MANY = 429
+_WHO = 401
 _WORTH_COMPRESSING = 1000
 _LONGEST_ANSWER = 64 * 1024 * 1024
 
@@ -141,7 +142,7 @@ def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, s
             was_there = True
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             if pause_s is None or not (_was_cut_short(error) or (was_there and _was_refused(error))):
-                raise PublishError(f"{server.url} cannot be reached: {_reason(error)}.") from error
+                raise PublishError(f"{server.url} cannot be reached: {_reason(error)}.", passing=True) from error
             was_there = True
         time.sleep(pause_s)
     raise AssertionError("the last attempt returns or raises")
@@ -191,5 +192,6 @@ def _refused(server: Server, error: urllib.error.HTTPError) -> NoReturn:
     except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         raise PublishError(f"{server.url} answered {error.code} {error.reason}, not as a glaas server does.",
                            hint="is this the right address?") from None
-    hint = "roar login" if error.code in {401, 403} else None
-    raise PublishError("\n    ".join([f"{server.url} refused: {detail}", *flaws]), hint=hint) from None
+    hint = f"roar login --server {server.url}" if error.code == _WHO else None
+    raise PublishError("\n    ".join([f"{server.url} refused: {detail}", *flaws]), hint=hint,
+                       passing=error.code in _BUSY | {_TOO_MANY}) from None

@@ -9,6 +9,7 @@ from roar.model import Kind
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, iter_graph_uses
 from roar.query.history import JobLine, load_lines
 from roar.query.references import ArtifactReference, JobReference
+from roar.record.database import encoded
 from roar.record.roles import INPUT
 
 
@@ -71,11 +72,11 @@ def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobRefe
         ups, downs = [root.row_id], [root.row_id]
         walk.root_name = root.uid
     else:
-        ups, others = _makers(database, root.row_id)
+        ups, others = _makers(database, root.row_id, root.path)
         same_content = tuple(walk.uid(job) for job in others)
         downs = _readers(database, root.row_id)
         walk.root_name = root.digest
-        walk.add_root(root.row_id)
+        walk.add_root(root.row_id, root.path)
     if direction is not Direction.DOWN:
         walk.up(ups)
     if direction is not Direction.UP:
@@ -100,14 +101,14 @@ class _Walk:
         self.taken: dict[int, set[tuple[int, int, int]]] = {}  # consumer → (artifact, producer, produced)
         self.cut = False
 
-    def add_root(self, artifact_id: int) -> None:
+    def add_root(self, artifact_id: int, path: str | None) -> None:
         self._root_id = artifact_id
         row = self._database.execute(
             "SELECT digest, size, files, (SELECT path.path FROM path WHERE path.id = coalesce("
             " (SELECT path_id FROM file_written WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1),"
             " (SELECT path_id FROM file_read WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1)))"
             " FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
-        self._root = _artifact(*row)
+        self._root = _artifact(*row[:3], path or row[3])
 
     def uid(self, job_id: int) -> str:
         if job_id not in self._uids:
@@ -203,10 +204,25 @@ def _artifact(digest: bytes, size: int, files: int | None, path: str | None) -> 
                          kind=Kind.FILE if files is None else Kind.DATASET)
 
 
-def _makers(database: sqlite3.Connection, artifact_id: int) -> tuple[list[int], list[int]]:
+def find_maker(database: sqlite3.Connection, artifact: ArtifactReference) -> int | None:
+    """The row of the last job that wrote the artifact: under the path that it was named by, if one did."""
+    return next(iter(_writers(database, artifact.row_id, artifact.path)), None)
+
+
+def _writers(database: sqlite3.Connection, artifact_id: int, path: str | None) -> list[int]:
+    """The jobs that wrote the very content, the last one first, but those that wrote it to `path` before all others.
+
+    A copy of a file is not what the file was made by.
+    """
+    return [row[0] for row in database.execute(
+        "SELECT job_id FROM file_written JOIN path ON path.id = path_id WHERE artifact_id = ?"
+        " GROUP BY job_id ORDER BY max(path IS CAST(? AS TEXT)) DESC, job_id DESC",
+        (artifact_id, None if path is None else encoded(path)))]
+
+
+def _makers(database: sqlite3.Connection, artifact_id: int, path: str | None) -> tuple[list[int], list[int]]:
     """The jobs to walk up from, and those besides that wrote the very same content."""
-    direct = [row[0] for row in database.execute(
-        "SELECT DISTINCT job_id FROM file_written WHERE artifact_id = ? ORDER BY job_id DESC", (artifact_id,))]
+    direct = _writers(database, artifact_id, path)
     if direct:
         return direct[:1], direct[1:]
     writers = database.execute(

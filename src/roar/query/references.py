@@ -1,8 +1,8 @@
 """What a REF on the command line names.
 
 `@N` (step N of the current session), `@-N` (the Nth job from the end), a job's uid or its start (4 or more), an
-artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL, an object's
-URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current session.
+artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL or id, an
+object's URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current session.
 """
 
 import os
@@ -49,9 +49,12 @@ class SessionReference:
 
 @dataclass(frozen=True, slots=True)
 class TrackerRunReference:
-    """A tracker run by its URL, and the rows of the jobs that wrote to it, the first one first."""
+    """A tracker run and the rows of the jobs that wrote to it, the first one first.
 
-    url: str
+    `url` is what it was named by, None where that was its id: many runs have no address yet.
+    """
+
+    url: str | None
     job_ids: tuple[int, ...]
 
 
@@ -75,6 +78,9 @@ def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ref
     if len(found) == 1:
         return found[0]
     if not found:
+        by_id = _jobs_of_run(database, ref)
+        if by_id:
+            return TrackerRunReference(None, by_id)
         raise _unknown(database, ref)
     raise NotFoundError(f"{ref!r} names more than one thing.", hint="more characters, or ./NAME for a path",
                         candidates=tuple(_candidate(database, match) for match in found[:_CANDIDATES]))
@@ -170,9 +176,20 @@ def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference 
         return TrackerRunReference(url, tuple(job_id for (job_id,) in jobs))
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
+    same_id = [run_id for (run_id,) in database.execute("SELECT DISTINCT run_id FROM tracker_run WHERE url IS NULL")
+               if run_id in re.split("[/?#&=]", ref)]
+    if same_id:
+        raise NotFoundError(f"No recorded run is known to be at {ref}. One without an address has the same id.",
+                            hint=f"roar show {same_id[0]}, and after an upload: roar trackers refresh")
     close = get_close_matches(ref, sorted(known), n=_CANDIDATES, cutoff=0.7)
     raise NotFoundError(f"No recorded job wrote to a tracker run or an object at {ref}.", hint="roar log",
                         candidates=tuple(close))
+
+
+def _jobs_of_run(database: sqlite3.Connection, run_id: str) -> tuple[int, ...]:
+    """The rows of the jobs that wrote to the run with this id, in any tracker."""
+    rows = database.execute("SELECT DISTINCT job_id FROM tracker_run WHERE run_id = ? ORDER BY job_id", (run_id,))
+    return tuple(job_id for (job_id,) in rows)
 
 
 def _without_query(url: str) -> str:
@@ -262,7 +279,7 @@ def _candidate(database: sqlite3.Connection, match: Reference) -> str:
             " (SELECT path_id FROM file_read WHERE artifact_id = :artifact LIMIT 1))",
             {"artifact": match.row_id}).fetchone()
         return f"artifact {match.digest[:12]}  {row[0] if row else ''}".rstrip()
-    return match.url
+    return match.url or ""
 
 
 def _words(command: str) -> str:
@@ -281,6 +298,9 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
         return NotFoundError(f"No job, session or artifact has a name that starts with {ref!r}.",
                              hint="roar log --all", candidates=_names_like(database, ref))
     name = os.path.basename(ref.rstrip("/"))
+    if name and os.path.lexists(ref):
+        return NotFoundError(f"No recorded job read or wrote {ref!r} as data: code is recorded with its commit, and a"
+                             " tracker's own files are left out.", hint=f"roar log {name}")
     close = [row[0] for row in database.execute(
         "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(:name) - 1) = '/' || :name LIMIT :most",
         {"name": name, "most": _CANDIDATES})] if name.isascii() else []
