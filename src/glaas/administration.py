@@ -6,8 +6,8 @@ import getpass
 import os
 import sqlite3
 import sys
-import warnings
 import tempfile
+import warnings
 from collections.abc import Iterator
 from typing import Any
 

@@ -20,7 +20,8 @@ from roar.query.references import (
 
 def parser() -> Parser:
     """The command line of `roar show`."""
-    result = Parser("show", "Show all about a job, an artifact or dataset, a session, or a tracker run (by its URL or id).")
+    result = Parser("show", "Show all about a job, an artifact or dataset, a session, or a tracker run (by its URL or"
+                    " id).")
     result.add_argument("ref", metavar="REF", nargs="?", default="@-1",
                         help="@N, a uid, a digest, a path, a tracker run's URL or id, or @ for this session"
                              " (default: the last job)")

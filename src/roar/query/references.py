@@ -2,7 +2,8 @@
 
 `@N` (step N of the current session), `@-N` (the Nth job from the end), a job's uid or its start (4 or more), an
 artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL or id, an
-object's URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current session.
+object's URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current
+session.
 """
 
 import os
