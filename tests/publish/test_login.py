@@ -61,7 +61,8 @@ def approve(url, code):
 def test_the_whole_way(desk, guarded):
     desk.init()
     desk.python("open('a.txt', 'w').write('a')")
-    assert f"try: roar login --server {guarded.url}\n" in desk.roar("register", "--server", guarded.url, status=1).stderr
+    refused = desk.roar("register", "--server", guarded.url, status=1).stderr
+    assert f"try: roar login --server {guarded.url}\n" in refused
     assert "nobody" in run(desk, "whoami", "--server", guarded.url, status=1)
     login = verb(desk, "login", "--server", guarded.url, "--no-browser")
     address = login.stdout.readline().split()[-1]
