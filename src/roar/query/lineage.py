@@ -103,12 +103,12 @@ class _Walk:
 
     def add_root(self, artifact_id: int, path: str | None) -> None:
         self._root_id = artifact_id
-        row = self._database.execute(
+        digest, size, files, last_path = self._database.execute(
             "SELECT digest, size, files, (SELECT path.path FROM path WHERE path.id = coalesce("
             " (SELECT path_id FROM file_written WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1),"
             " (SELECT path_id FROM file_read WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1)))"
             " FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
-        self._root = _artifact(*row[:3], path or row[3])
+        self._root = _artifact(digest, size, files, path or last_path)
 
     def uid(self, job_id: int) -> str:
         if job_id not in self._uids:
