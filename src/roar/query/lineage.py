@@ -224,7 +224,7 @@ def _makers(database: sqlite3.Connection, artifact_id: int, path: str | None) ->
     """The jobs to walk up from, and those besides that wrote the very same content."""
     direct = _writers(database, artifact_id, path)
     if direct:
-        return direct[:1], direct[1:]
+        return direct[:1], sorted(direct[1:], reverse=True)
     writers = database.execute(
         "SELECT max(job_id) FROM file_written WHERE artifact_id IN"
         " (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact"
