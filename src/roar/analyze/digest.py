@@ -25,11 +25,11 @@ SECOND_NS = 1_000_000_000
 CLOCK_REALTIME_COARSE = 5  # linux/time.h; Python does not name it
 BATCH = 64  # files a task, so that handing out work costs little
 MANY = 32  # batches from which on more processes are worth their start
+WAITING = 4  # a batch that takes so many times its computing waits for storage
+POOL = 8  # reads under way at once, where they wait
 
 _PACKED = struct.Struct("=B32s")  # one of the next two, or 0 where there is no digest, and the digest
 _NOT_SETTLED, _SETTLED = 1, 2
-WAITING = 4  # a batch that takes so many times its computing waits for storage
-POOL = 8  # reads under way at once, where they wait
 
 
 class Digested(NamedTuple):
@@ -102,12 +102,16 @@ def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int,
             (large if signature.size >= LARGE else small).append(path)
     if small or large:
         settle([wanted[path] for path in (*small, *large)])
-    report = _counted(sum(wanted[path].size for path in (*small, *large)), progress)
+    report = _counted(_bytes_in((*small, *large), wanted), progress)
     _digest_small(small, wanted, results, report)
     for path in large:
         results[path] = _digest_large(path, wanted[path])
         report(wanted[path].size)
     return results
+
+
+def _bytes_in(paths: Sequence[str], wanted: Mapping[str, Signature]) -> int:
+    return sum(wanted[path].size for path in paths)
 
 
 def _counted(total: int, progress: Callable[[int, int], None] | None) -> Callable[[int], None]:
@@ -135,7 +139,7 @@ def _digest_small(paths: Sequence[str], wanted: Mapping[str, Signature], results
         """Digest a batch, and tell whether that was computing more than waiting."""
         done, computing = _digest_batch(batch, wanted)
         results.update(done)
-        report(sum(wanted[path].size for path in batch))
+        report(_bytes_in(batch, wanted))
         return computing
 
     if len(batches) >= MANY and work(batches.pop()):
@@ -158,7 +162,7 @@ def _digest_apart(batches: Sequence[Sequence[str]], wanted: Mapping[str, Signatu
         done, computing = _digest_batch(batch, wanted)
         return b"".join(map(_pack, done.values())), computing
 
-    sizes = [sum(wanted[path].size for path in batch) for batch in batches]
+    sizes = [_bytes_in(batch, wanted) for batch in batches]
     answers = share_out(batches, work, BATCH * _PACKED.size, lambda place: report(sizes[place]))
     left = []
     for batch, size, answer in zip(batches, sizes, answers, strict=True):

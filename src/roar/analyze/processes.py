@@ -5,7 +5,9 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NoReturn, TypeVar
+from typing import TypeVar
+
+from roar.observe.machine import usable_cpus
 
 Task = TypeVar("Task")
 
@@ -29,13 +31,24 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
     Returns:
         In the order of the tasks; None where one was not done. Bytes that `work` did not give are 0.
     """
-    count = min(len(os.sched_getaffinity(0)), MOST, len(tasks))
+    count = min(usable_cpus(), MOST, len(tasks))
     if count < FEWEST or threading.active_count() > 1:  # a fork would copy the locks that other threads hold
         return [None] * len(tasks)
     slot = size + 1
     with mmap.mmap(-1, slot * len(tasks)) as shared:
+        def take(share: range) -> Iterator[int]:
+            """Do these tasks; yields the place of each that is done."""
+            for place in share:
+                answer, go_on = work(tasks[place])
+                at = place * slot
+                shared[at + 1:at + 1 + len(answer)] = answer
+                shared[at] = 1
+                yield place
+                if not go_on:
+                    return
+
         shares = [range(first, len(tasks), count) for first in range(count)]
-        children = [pid for share in shares[1:] if (pid := _fork(tasks, work, share, shared, slot))]
+        children = [pid for share in shares[1:] if (pid := _fork(take(share)))]
         untold = set(range(len(tasks)))
 
         def tell(places: Iterable[int]) -> None:
@@ -45,7 +58,7 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
                     finished(place)
 
         try:
-            for place in _work_at(tasks, work, shares[0], shared, slot):
+            for place in take(shares[0]):
                 tell(range(place - count, place + count))
         finally:
             for pid in children:
@@ -54,38 +67,18 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
         return [shared[at + 1:at + slot] if shared[at] else None for at in range(0, slot * len(tasks), slot)]
 
 
-def _work_at(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]], places: range, shared: mmap.mmap,
-             slot: int) -> Iterator[int]:
-    """Do the tasks at `places`; yields the place of each that is done."""
-    for place in places:
-        answer, go_on = work(tasks[place])
-        at = place * slot
-        shared[at + 1:at + 1 + len(answer)] = answer
-        shared[at] = 1
-        yield place
-        if not go_on:
-            return
-
-
-def _fork(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]], places: range, shared: mmap.mmap,
-          slot: int) -> int:
-    """The new process, or 0 where there can be none now."""
+def _fork(steps: Iterator[object]) -> int:
+    """A copy of this process that takes these steps and ends, whatever happens; 0 where there can be none now."""
     try:
         pid = os.fork()
     except OSError:
         return 0
-    if pid == 0:
-        _be_child(tasks, work, places, shared, slot)
-    return pid
-
-
-def _be_child(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]], places: range, shared: mmap.mmap,
-              slot: int) -> NoReturn:
-    """Whatever happens, this copy of the program ends here."""
+    if pid:
+        return pid
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
-        for _ in _work_at(tasks, work, places, shared, slot):
+        for _ in steps:
             pass
     finally:
         os._exit(0)

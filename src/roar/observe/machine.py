@@ -7,7 +7,7 @@ from roar.model import Host
 
 def read_host() -> Host:
     """The operating system, processor, memory and accelerators of this machine."""
-    return Host(os=_system(), machine=os.uname().machine, cpu=_cpu(), cpus=_usable_cpus(), memory=_memory(),
+    return Host(os=_system(), machine=os.uname().machine, cpu=_cpu(), cpus=usable_cpus(), memory=_memory(),
                 gpus=_gpus())
 
 
@@ -37,7 +37,8 @@ def _cpu() -> str | None:
     return None
 
 
-def _usable_cpus() -> int:
+def usable_cpus() -> int:
+    """How many processors this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
