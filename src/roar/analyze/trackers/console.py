@@ -62,7 +62,6 @@ class Console:
     """
 
     def __init__(self, lines: Sequence[ConsoleLine], processes: Sequence[Process]) -> None:
-        self._given, self._processes = lines, processes
         self._images: dict[int, list[Process]] = {}
         for process in sorted(processes, key=lambda process: process.started_ns):
             self._images.setdefault(process.pid, []).append(process)
@@ -92,12 +91,7 @@ class Console:
         for stream in self.streams:
             yield from pattern.finditer(stream)
 
-    def from_elsewhere(self) -> "Console":
-        """Only what launchers printed."""
-        return Console([line for line in self._given if self._program(line.pid, line.time_ns) in _LAUNCHERS],
-                       self._processes)
-
-    def is_from_elsewhere(self, line: Line) -> bool:
+    def is_from_elsewhere(self, line: Line | ConsoleLine) -> bool:
         """Whether a launcher (`docker`, `ssh`, `srun`, …) wrote this line for a program that could not be observed."""
         return self._program(line.pid, line.time_ns) in _LAUNCHERS
 

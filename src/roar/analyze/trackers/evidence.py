@@ -74,9 +74,17 @@ class JobEvidence:
 
     def console_of(self, packages: Collection[str]) -> Console:
         """What was printed, as far as a client in one of these Python packages can have printed it; all for none."""
-        if not packages or not self.console.lines or self._loaded(packages) or self._loaded(_RELAYS):
+        if not packages or not self.console.lines or self._loaded(packages):
             return self.console
-        return self.console.from_elsewhere()
+        return self._console_from_elsewhere
+
+    @cached_property
+    def _console_from_elsewhere(self) -> Console:
+        """What launchers printed; all where the job loaded a package that prints the lines of other machines."""
+        if self._loaded(_RELAYS):
+            return self.console
+        return Console([line for line in self.facts.console if self.console.is_from_elsewhere(line)],
+                       self.facts.processes)
 
     def _loaded(self, packages: Collection[str]) -> bool:
         """Whether one of these packages was imported; `wandb.docker` is no `docker`."""
