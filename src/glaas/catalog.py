@@ -334,6 +334,14 @@ def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *,
     return _newest_jobs(connection, viewer, uses, related, roles=(Role.INPUT,), not_job=not_job)
 
 
+def uses_and_others(connection: Connection, viewer: Viewer, job_id: int, *, reading: bool, after: int, limit: int
+                    ) -> tuple[tuple[FileUse, ...], dict[str, JobLine]]:
+    """What a job read, or wrote, and by digest the newest other job that wrote it, or read it; as each alone."""
+    uses = file_uses(connection, job_id, Role.INPUT if reading else Role.OUTPUT, after=after, limit=limit)
+    find_others = makers_of if reading else users_of
+    return uses, find_others(connection, viewer, uses, not_job=job_id)
+
+
 def _digests(uses: Iterable[FileUse]) -> list[bytes]:
     return sorted({bytes.fromhex(use.digest) for use in uses if use.digest})
 

@@ -164,18 +164,21 @@ def job_by_prefix(connection: Connection, viewer: Viewer, prefix: str) -> catalo
     return stored
 
 
-def cursor_or_422(cursor: str | None, *, largest: int = LARGEST_KEY) -> int | None:
-    """The key in a cursor that a former page gave out; none is larger than `largest`."""
-    if cursor is None:
-        return None
-    if not re.fullmatch(r"\d{1,18}", cursor, re.ASCII) or int(cursor) > largest:
+def number_or_422(text: str, *, largest: int = LARGEST_KEY) -> int:
+    """A number in a cursor that a former page gave out; a column of a database holds none above `largest`."""
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII) or int(text) > largest:
         raise ProblemError(422, "The cursor is not one that this server gave out.")
-    return int(cursor)
+    return int(text)
+
+
+def cursor_or_422(cursor: str | None) -> int | None:
+    """The key in a cursor."""
+    return None if cursor is None else number_or_422(cursor)
 
 
 def position_or_422(cursor: str | None) -> int | None:
-    """The position in a cursor: a database would fail over a number that its columns of positions cannot hold."""
-    return cursor_or_422(cursor, largest=LARGEST_POSITION)
+    """The position in a cursor."""
+    return None if cursor is None else number_or_422(cursor, largest=LARGEST_POSITION)
 
 
 def _short(text: str) -> str:

@@ -24,12 +24,14 @@ from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
 from glaas.search import LONGEST_QUERY, search
 from glaas.state import (
+    LARGEST_POSITION,
     Reading,
     ViewerNow,
     cursor_or_422,
     digest_or_404,
     engine_of,
     job_by_prefix,
+    number_or_422,
     position_or_422,
     reads,
     settings_of,
@@ -225,9 +227,8 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses = catalog.file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=start, limit=limit)
-    find_others, relation = (catalog.makers_of, "written_by") if reading else (catalog.users_of, "read_by")
-    others = find_others(connection, viewer, uses, not_job=stored.key)
+    uses, others = catalog.uses_and_others(connection, viewer, stored.key, reading=reading, after=start, limit=limit)
+    relation = "written_by" if reading else "read_by"
     return answer(request, {
         role: [views.file_use_shape(use, relation, others.get(use.digest or "")) for use in uses],
         "next": str(start + limit) if len(uses) == limit else None})
@@ -282,10 +283,7 @@ def _use_cursor(cursor: str | None) -> tuple[int, int] | None:
     if cursor is None:
         return None
     job, _, position = cursor.partition("~")
-    key = cursor_or_422(job), position_or_422(position)
-    assert key[0] is not None
-    assert key[1] is not None
-    return key[0], key[1]
+    return number_or_422(job), number_or_422(position, largest=LARGEST_POSITION)
 
 
 @router.get("/artifacts/{digest}/members", responses=NOT_FOUND, summary="The files of a dataset")

@@ -72,10 +72,8 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses = catalog.file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=start,
-                             limit=FILES_PAGE)
-    find_others = catalog.makers_of if reading else catalog.users_of
-    others = find_others(connection, viewer, uses, not_job=stored.key)
+    uses, others = catalog.uses_and_others(connection, viewer, stored.key, reading=reading, after=start,
+                                           limit=FILES_PAGE)
     total = stored.inputs if reading else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
                   others=others, next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
