@@ -8,6 +8,9 @@ inside the client, and are shown and sent as ``\xNN``.
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+REDACTED = "[redacted]"
+"""What stands in a recorded text in place of a secret."""
+
 
 class JobState(StrEnum):
     """How far a job has come."""

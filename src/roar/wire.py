@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 from roar.model import (
+    REDACTED,
     FileUse,
     Git,
     Host,
@@ -52,7 +53,6 @@ __all__ = [
 ]
 
 WIRE_VERSION = 1
-REDACTED = "[redacted]"
 _REACH = 300  # characters before a word that it can be a secret with
 _T = TypeVar("_T")
 

@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import RoarError, UsageError, WorkspaceError
+from roar.model import REDACTED
 from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
-from roar.observe.redaction import REDACTED, redact_command, redact_labels, redact_text
+from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.tracing import Ended, Traced, start
 from roar.workspace import Workspace, find_workspace, open_workspace
 

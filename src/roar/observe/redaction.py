@@ -19,7 +19,7 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-REDACTED = "[redacted]"
+from roar.model import REDACTED
 
 _NAMES = (
     r"api[_-]?key|apikey|access[_-]?key|secret[_-]?key|private[_-]?key|signing[_-]?key|encryption[_-]?key|"

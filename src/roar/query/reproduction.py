@@ -4,8 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from roar.model import FileUse, Job
-from roar.observe.redaction import REDACTED
+from roar.model import REDACTED, FileUse, Job
 from roar.query.jobs import iter_jobs, load_blob
 from roar.query.references import Reference
 from roar.query.roots import Root, find_roots, jobs_behind
