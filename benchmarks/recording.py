@@ -199,11 +199,11 @@ def beside_roar_cli(base, other, count, bounds, rows, *, ask=True):
         theirs, their_memory = timed([cli, "run", sys.executable, "-c", READ_WRITE, "in", "out1"], other)
         rows.append(("the same: roar run / roar-cli run", ours / theirs, bounds[0]))
         rows.append(("the same: peak memory of roar-cli, MB", their_memory / 1e6, ""))
-    for verb in (["status"], ["dag"], ["lineage", "out1/"]):
-        one = timed([*ROAR, *verb], base)[0]
-        rows.append((f"the same: seconds of roar {verb[0]}", one, "0.3"))
-        if cli and ask and verb != ["lineage", "out1/"]:  # it has no lineage of a folder
-            rows.append((f"the same: roar {verb[0]} / roar-cli {verb[0]}", one / timed([cli, *verb], other)[0], ""))
+    for verb, *words in (["status"], ["dag"], ["lineage", "out1/"]):
+        one = timed([*ROAR, verb, *words], base)[0]
+        rows.append((f"the same: seconds of roar {verb}", one, "0.3"))
+        if cli and ask and not words:  # it has no lineage of a folder
+            rows.append((f"the same: roar {verb} / roar-cli {verb}", one / timed([cli, verb], other)[0], ""))
     shutil.rmtree(base / "in")
 
 
