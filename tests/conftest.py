@@ -70,9 +70,10 @@ def desk(tmp_path):
     return Desk(tmp_path)
 
 
-@pytest.fixture
-def hang_up_is_heard():
-    """nohup(1) leaves SIGHUP ignored, in every command too."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
+@pytest.fixture(autouse=True, scope="session")
+def signals_are_heard():
+    """nohup(1) and `&` in a script leave signals ignored, and so would every command that a test starts."""
+    for number, heard in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGQUIT, signal.SIG_DFL),
+                          (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, heard)

@@ -131,7 +131,6 @@ def test_environment_gains_two_variables_at_most(mode, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
-@pytest.mark.usefixtures("hang_up_is_heard")
 def test_signals_to_roar_reach_the_command(number, mode, tmp_path):
     script = "trap 'echo got it; exit 5' TERM HUP USR1; echo ready; while :; do sleep 0.05; done"
     command = [sys.executable, "-c", ROAR, str(tmp_path / "log"), mode, "bash", "-c", script]

@@ -164,7 +164,6 @@ def test_static_programs_and_grandchildren_are_seen(desk):
     assert names(desk.job()["outputs"]) == ["deep"]
 
 
-@pytest.mark.usefixtures("hang_up_is_heard")
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_to_roar_reaches_the_command(desk, number, status):
     run = desk.start("run", "sh", "-c", "echo before > out; echo ready; exec sleep 60", stdout=subprocess.PIPE)
