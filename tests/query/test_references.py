@@ -172,3 +172,12 @@ def test_a_misspelt_path_gets_candidates(recorder, ask):
     with pytest.raises(NotFoundError) as caught:
         ask("train.csv")
     assert caught.value.candidates == ("data/train.csv",)
+
+
+@pytest.mark.parametrize("name", ["nofile\udcff", "there\udcff"])
+def test_a_name_that_is_not_utf_8_is_unknown_as_any_other(recorder, ask, name):
+    recorder.job("python a.py")
+    if name.startswith("there"):
+        _real(recorder, name, "")
+    with pytest.raises(NotFoundError):
+        ask(name)

@@ -189,7 +189,8 @@ def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference 
 
 def _jobs_of_run(database: sqlite3.Connection, run_id: str) -> tuple[int, ...]:
     """The rows of the jobs that wrote to the run with this id, in any tracker."""
-    rows = database.execute("SELECT DISTINCT job_id FROM tracker_run WHERE run_id = ? ORDER BY job_id", (run_id,))
+    rows = database.execute("SELECT DISTINCT job_id FROM tracker_run WHERE run_id = CAST(? AS TEXT) ORDER BY job_id",
+                            (encoded(run_id),))
     return tuple(job_id for (job_id,) in rows)
 
 
