@@ -76,13 +76,13 @@ def test_an_error_in_a_copy_is_no_error_here(finished):
     assert list(split(share_out(TASKS, fail, 30, finished.append))) == [parent]
 
 
-def test_an_error_here_waits_for_the_copies(finished):
+def test_an_error_here_ends_the_copies(finished):
     parent = os.getpid()
 
     def fail(task):
         if os.getpid() == parent:
             raise RuntimeError(task)
-        time.sleep(0.001)
+        time.sleep(60)
         return name_of(task)
 
     with pytest.raises(RuntimeError):
@@ -128,3 +128,39 @@ def test_an_interrupt_ends_a_copy_at_once(finished):
         return name_of(task)
 
     assert list(split(share_out(TASKS, interrupt, 30, finished.append))) == [parent]
+
+
+def test_a_copy_does_not_outlive_the_process_by_more_than_a_task(tmp_path):
+    def slow(task):
+        time.sleep(0.02)
+        with open(tmp_path / str(os.getpid()), "a") as file:
+            file.write(f"{task}\n")
+        return name_of(task)
+
+    middle = os.fork()
+    if middle == 0:
+        try:
+            share_out(TASKS, slow, 30, lambda _: None)
+        finally:
+            os._exit(0)
+    wait_for(lambda: len(os.listdir(tmp_path)) == 3)
+    os.kill(middle, signal.SIGKILL)
+    os.waitpid(middle, 0)
+    copies = [int(name) for name in os.listdir(tmp_path) if int(name) != middle]
+    wait_for(lambda: not any(is_running(pid) for pid in copies))
+    assert all(len((tmp_path / str(pid)).read_text().split()) < 300 for pid in copies), "a share is 333 tasks"
+
+
+def wait_for(condition):
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(") ")[2][0] not in "ZX"
+    except FileNotFoundError:
+        return False

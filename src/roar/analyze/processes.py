@@ -34,41 +34,72 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
     count = min(usable_cpus(), MOST, len(tasks))
     if count < FEWEST or threading.active_count() > 1:  # a fork would copy the locks that other threads hold
         return [None] * len(tasks)
-    slot = size + 1
-    with mmap.mmap(-1, slot * len(tasks)) as shared:
-        def take(share: range) -> Iterator[int]:
-            """Do these tasks; yields the place of each that is done."""
-            for place in share:
-                answer, go_on = work(tasks[place])
-                at = place * slot
-                shared[at + 1:at + 1 + len(answer)] = answer
-                shared[at] = 1
-                yield place
-                if not go_on:
-                    return
+    answers = _Answers(len(tasks), size)
 
-        shares = [range(first, len(tasks), count) for first in range(count)]
-        children = [pid for share in shares[1:] if (pid := _fork(take(share)))]
-        untold = set(range(len(tasks)))
+    def take(share: range) -> Iterator[int]:
+        """Do these tasks; yields the place of each that is done."""
+        for place in share:
+            answer, go_on = work(tasks[place])
+            answers.put(place, answer)
+            yield place
+            if not go_on:
+                return
 
-        def tell(places: Iterable[int]) -> None:
-            for place in untold.intersection(places):
-                if shared[place * slot]:
-                    untold.remove(place)
-                    finished(place)
+    shares = [range(first, len(tasks), count) for first in range(count)]
+    children = [pid for share in shares[1:] if (pid := _fork(take(share)))]
+    untold = set(range(len(tasks)))
 
-        try:
-            for place in take(shares[0]):
-                tell(range(place - count, place + count))
-        finally:
-            for pid in children:
-                os.waitpid(pid, 0)
-        tell(range(len(tasks)))
-        return [shared[at + 1:at + slot] if shared[at] else None for at in range(0, slot * len(tasks), slot)]
+    def tell(places: Iterable[int]) -> None:
+        for place in untold.intersection(places):
+            if answers.get(place) is not None:
+                untold.remove(place)
+                finished(place)
+
+    try:
+        for place in take(shares[0]):
+            tell(range(place - count, place + count))
+    except BaseException:
+        _end(children)
+        raise
+    _wait(children)
+    tell(range(len(tasks)))
+    return [answers.get(place) for place in range(len(tasks))]
+
+
+class _Answers:
+    """Answers of one size each, in memory that is shared with copies of this process."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self._slot = size + 1  # the first byte says whether there is one
+        self._memory = mmap.mmap(-1, self._slot * count)
+
+    def put(self, place: int, answer: bytes) -> None:
+        at = place * self._slot
+        self._memory[at + 1:at + 1 + len(answer)] = answer
+        self._memory[at] = 1
+
+    def get(self, place: int) -> bytes | None:
+        at = place * self._slot
+        return self._memory[at + 1:at + self._slot] if self._memory[at] else None
+
+
+def _end(children: Sequence[int]) -> None:
+    for pid in children:
+        os.kill(pid, signal.SIGTERM)
+    _wait(children)
+
+
+def _wait(children: Sequence[int]) -> None:
+    for pid in children:
+        os.waitpid(pid, 0)
 
 
 def _fork(steps: Iterator[object]) -> int:
-    """A copy of this process that takes these steps and ends, whatever happens; 0 where there can be none now."""
+    """A copy of this process that takes these steps and ends, whatever happens; 0 where there can be none now.
+
+    It takes no further step once this process is gone.
+    """
+    parent = os.getpid()
     try:
         pid = os.fork()
     except OSError:
@@ -79,6 +110,7 @@ def _fork(steps: Iterator[object]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         for _ in steps:
-            pass
+            if os.getppid() != parent:
+                break
     finally:
         os._exit(0)
