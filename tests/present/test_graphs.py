@@ -1,10 +1,12 @@
 """The DAG as a tree and as a drawing."""
 
+import re
 import xml.etree.ElementTree as ET
 
 import pytest
 from recording import file
 
+from roar.present import drawing
 from roar.present.drawing import draw_dag
 from roar.present.graphs import ranges, render_dag
 from roar.query.graph import load_steps
@@ -31,7 +33,7 @@ def test_a_sweep_of_200_jobs_fits_a_screen(sweep):
     assert lines[0] == "● @1 python fetch.py → raw"
     assert lines[1] == "↳ @2 python prepare.py --seed 1 → train, test"
     assert lines[2] == "↳ @3, @5, @7, @9 … @181 python train.py …  90 steps: 89 ok, 1 exit 1"
-    assert lines[3] == "↳ @4, @6, @8, @10 … @182 python eval.py …  90 steps: 90 ok"
+    assert lines[3] == "↳ @4, @6, @8, @10 … @182 python eval.py …  90 steps: 90 ok  (also from @2)"
     assert lines[4].startswith("↳ @183 x6 python collect.py → table  (also from @4, @6, @8, @10")
     assert lines[5:] == ["Like steps are folded; each by itself: roar dag --all"]
 
@@ -50,6 +52,73 @@ def test_followers_of_one_step_branch_and_chains_stay_narrow(recorder):
     recorder.job("lone", [], [file("lone")])
     assert render_dag(load_steps(recorder.database, 1)).splitlines() == [
         "● @1 a → a", "├─● @2 b → b", "│ ↳ @4 d → d", "↳ @3 c → c", "● @5 lone → lone"]
+
+
+def test_no_step_stands_beside_a_group_that_it_took_from(recorder):
+    recorder.job("python fetch.py", [], [file("raw")])
+    recorder.job("python prepare.py", [file("raw")], [file("train")])
+    recorder.job("python train.py --lr 0", [file("train")], [file("model0")])
+    recorder.job("python choose.py", [file("train"), file("model0")], [file("best")])
+    for number in range(1, 6):
+        recorder.job(f"python train.py --lr {number}", [file("train")], [file(f"model{number}")])
+    recorder.job("python choose.py", [file("train"), *(file(f"model{number}") for number in range(1, 6))],
+                 [file("best", "other")])
+    assert render_dag(load_steps(recorder.database, 1)).splitlines() == [
+        "● @1 python fetch.py → raw", "↳ @2 python prepare.py → train",
+        "↳ @3, @5..@9 python train.py …  6 steps: 6 ok",
+        "↳ @4 x2 python choose.py → best  (also from @2, @5..@8)",
+        "Like steps are folded; each by itself: roar dag --all"]
+
+
+def test_steps_that_took_from_each_other_in_turns(recorder):
+    recorder.job("seed", [], [file("state")])
+    recorder.job("step a", [file("state")], [file("half")])
+    recorder.job("step b", [file("half")], [file("state", "second")])
+    recorder.job("step a", [file("state", "second")], [file("half", "second")])
+    steps = load_steps(recorder.database, 1)
+    assert {step.number: step.sources for step in steps} == {1: (), 2: (3,), 3: (2,)}
+    assert len(render_dag(steps).splitlines()) == 5  # two of them say what is stale
+    assert len(ET.fromstring(draw_dag(steps)).findall(f".//{SVG}rect")) == 3
+
+
+def points(path):
+    """Points along a line of the drawing: `M x y C …` or `M x y H x`."""
+    first, second = re.fullmatch(r"M(\S+ \S+) [CH](.+)", path).groups()
+    numbers = [float(number) for number in f"{first} {second}".split()]
+    if len(numbers) == 3:
+        numbers = [numbers[0], numbers[1], numbers[0], numbers[1], numbers[2], numbers[1], numbers[2], numbers[1]]
+    for part in (step / 40 for step in range(1, 40)):
+        weights = (1 - part) ** 3, 3 * part * (1 - part) ** 2, 3 * part ** 2 * (1 - part), part ** 3
+        yield tuple(sum(weight * number for weight, number in zip(weights, numbers[axis::2], strict=True))
+                    for axis in (0, 1))
+
+
+def test_no_line_of_the_drawing_crosses_a_box(recorder):
+    recorder.job("python prepare.py", [], [file("train"), file("test")])
+    recorder.job("python train.py", [file("train")], [file("model")])
+    recorder.job("python calibrate.py", [file("model"), file("train")], [file("calibrated")])
+    recorder.job("python evaluate.py", [file("test"), file("model"), file("calibrated")], [file("score")])
+    recorder.job("python report.py", [file("train"), file("score")], [file("report")])
+    picture = ET.fromstring(draw_dag(load_steps(recorder.database, 1)))
+    boxes = [[float(box.get(name)) for name in ("x", "y", "width", "height")] for box in picture.iter(f"{SVG}rect")]
+    lines = [path.get("d") for path in picture.iter(f"{SVG}path")]
+    assert len(boxes) == 5
+    assert len(lines) == 12 + 4  # between columns, and across a column at each bend
+    crossed = [(line, box) for line in lines for px, py in points(line) for box in [
+        next(((x, y) for x, y, w, h in boxes if x < px < x + w and y < py < y + h), None)] if box]
+    assert crossed == []
+    inside = [0 <= px <= float(picture.get("width")) and 0 <= py <= float(picture.get("height"))
+              for line in lines for px, py in points(line)]
+    assert all(inside)
+
+
+def test_what_is_too_far_apart_for_bends_is_drawn_all_the_same(recorder, monkeypatch):
+    monkeypatch.setattr(drawing, "_MOST_BENDS", 3)
+    for number in range(6):
+        recorder.job(f"step {number}", [file(f"f{past}") for past in range(number)], [file(f"f{number}")])
+    picture = ET.fromstring(draw_dag(load_steps(recorder.database, 1), unfold=True))
+    assert len(picture.findall(f".//{SVG}rect")) == 6
+    assert 15 <= len(picture.findall(f".//{SVG}path")) <= 15 + 2 * 3
 
 
 def test_a_chain_of_thousands(recorder):

@@ -1,18 +1,23 @@
 """A session's graph as an SVG: a box for each step or group of like steps, from left to right, without any script.
 
 Columns by longest path, order within a column by the mean place of the neighbours (Sugiyama's second and third phase).
+What leads past a column has a place of its own in it, so that no line crosses a box.
 """
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from roar.present.graphs import FOLD, likeness, ranges
 from roar.present.jobs import outcome
+from roar.present.order import sources_in_order
 from roar.present.text import command_text, count_text, cut, printable, short_command
 from roar.query.graph import Step
 
 _WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 230, 52, 70, 18, 20
+_BEND = 12  # what a line takes of the height of a column that it passes
+_MOST_BENDS = 20_000  # of what is further apart the lines are drawn straight, behind the boxes
 _SWEEPS = 8
 _TEXT = 34  # letters in a box
 _STYLE = """
@@ -35,80 +40,138 @@ class _Box:
     sources: tuple[int, ...]
 
 
+@dataclass(slots=True)
+class _Layout:
+    """Boxes and bends in columns. A place below the number of boxes is a box, any other a bend of a line.
+
+    Attributes:
+        columns: places by column, in the order in which they are drawn.
+        links: from each place to places of the next column.
+        straight: links of boxes that are further apart.
+    """
+
+    columns: list[list[int]]
+    links: list[tuple[int, int]]
+    straight: list[tuple[int, int]]
+
+
 def draw_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
     """The SVG of these steps, with a tooltip for each box; like steps share one unless `unfold`."""
     boxes = _boxes(steps, unfold=unfold)
-    columns = _columns(boxes)
-    tallest = max((len(column) for column in columns), default=1)
-    wide = 2 * _EDGE + max(len(columns), 1) * (_WIDE + _GAP_X) - _GAP_X
-    high = 2 * _EDGE + tallest * (_HIGH + _GAP_Y) - _GAP_Y
-    corners = {}
-    for x, column in enumerate(columns):
-        top = _EDGE + (tallest - len(column)) * (_HIGH + _GAP_Y) // 2
-        for y, place in enumerate(column):
-            corners[place] = (_EDGE + x * (_WIDE + _GAP_X), top + y * (_HIGH + _GAP_Y))
-    edges = [_edge(corners[source], corners[place]) for place, box in enumerate(boxes) for source in box.sources]
-    drawn = [_draw_box(box, *corners[place]) for place, box in enumerate(boxes)]
+    layout = _lay_out(boxes)
+    count = len(boxes)
+    heights = [sum(_BEND if place >= count else _HIGH + _GAP_Y for place in column) for column in layout.columns]
+    tallest = max(heights, default=_HIGH + _GAP_Y)
+    wide = 2 * _EDGE + max(len(layout.columns), 1) * (_WIDE + _GAP_X) - _GAP_X
+    high = 2 * _EDGE + tallest - _GAP_Y
+    middles: dict[int, tuple[int, int]] = {}
+    for x, (column, height) in enumerate(zip(layout.columns, heights, strict=True)):
+        top = _EDGE + (tallest - height) // 2
+        for place in column:
+            bend = place >= count
+            middles[place] = (_EDGE + x * (_WIDE + _GAP_X), top + (_BEND - _GAP_Y if bend else _HIGH) // 2)
+            top += _BEND if bend else _HIGH + _GAP_Y
+    edges = [_edge(middles[source], middles[target]) for source, target in (*layout.links, *layout.straight)]
+    across = [f'<path d="M{x} {y} H{x + _WIDE}"/>' for place, (x, y) in middles.items() if place >= count]
+    drawn = [_draw_box(box, middles[place][0], middles[place][1] - _HIGH // 2) for place, box in enumerate(boxes)]
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
             f' role="img"><title>{count_text(len(steps), "step")}</title><style>{_STYLE}</style>\n'
-            + "\n".join([*edges, *drawn]) + "\n</svg>\n")
+            + "\n".join([*edges, *across, *drawn]) + "\n</svg>\n")
 
 
 def _boxes(steps: Sequence[Step], *, unfold: bool) -> list[_Box]:
     """Steps are alike when their program is, and that of the steps that they took inputs from, back to the roots."""
+    by_number = {step.number: step for step in steps}
+    sources = sources_in_order(steps)
     kinds: dict[object, int] = {}
     kind_of: dict[int, int] = {}
-    for step in steps:
-        sources = frozenset(kind_of[source] for source in step.sources if source in kind_of)
-        key = (likeness(step), sources) if not unfold else step.number
-        kind_of[step.number] = kinds.setdefault(key, len(kinds))
+    for number, before in sources.items():
+        key = number if unfold else (likeness(by_number[number]), frozenset(kind_of[source] for source in before))
+        kind_of[number] = kinds.setdefault(key, len(kinds))
     members: dict[object, list[Step]] = {}
     for step in steps:
         members.setdefault(kind_of[step.number], []).append(step)
-    grouped = [group for found in members.values() for group in ([found] if len(found) > FOLD else
-                                                                 [[step] for step in found])]
-    grouped.sort(key=lambda group: group[0].number)
-    place = {step.number: index for index, group in enumerate(grouped) for step in group}
-    return [_Box(tuple(group), tuple(sorted({place[source] for step in group for source in step.sources
-                                             if place.get(source, index) < index})))
-            for index, group in enumerate(grouped)]
+    groups = [group for found in members.values() for group in ([found] if len(found) > FOLD else
+                                                                [[step] for step in found])]
+    group_of = {step.number: index for index, group in enumerate(groups) for step in group}
+    before_group = [{group_of[source] for step in group for source in sources[step.number]} for group in groups]
+    order = _in_order([group[0].number for group in groups], before_group)
+    place = {index: position for position, index in enumerate(order)}
+    return [_Box(tuple(groups[index]), tuple(sorted(place[source] for source in before_group[index])))
+            for index in order]
 
 
-def _columns(boxes: Sequence[_Box]) -> list[list[int]]:
-    """The places of the boxes by column, in the order in which each column is drawn."""
-    column: list[int] = []
+def _in_order(numbers: Sequence[int], before: Sequence[set[int]]) -> list[int]:
+    """Places in `numbers`, each behind those `before` it, and else by number."""
+    after: list[list[int]] = [[] for _ in numbers]
+    for place, earlier in enumerate(before):
+        for source in earlier:
+            after[source].append(place)
+    waiting = [len(earlier) for earlier in before]
+    ready = [(number, place) for place, number in enumerate(numbers) if not waiting[place]]
+    heapq.heapify(ready)
+    order = []
+    while ready:
+        _, place = heapq.heappop(ready)
+        order.append(place)
+        for target in after[place]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                heapq.heappush(ready, (numbers[target], target))
+    return order
+
+
+def _lay_out(boxes: Sequence[_Box]) -> _Layout:
+    """Boxes in columns, each behind all that it took inputs from, with bends where a line passes a column.
+
+    All lines of one box to boxes further on share their bends.
+    """
+    column_of: list[int] = []
     for box in boxes:
-        column.append(1 + max((column[source] for source in box.sources), default=-1))
-    columns: list[list[int]] = [[] for _ in range(1 + max(column, default=-1))]
-    for place, x in enumerate(column):
+        column_of.append(1 + max((column_of[source] for source in box.sources), default=-1))
+    columns: list[list[int]] = [[] for _ in range(1 + max(column_of, default=-1))]
+    for place, x in enumerate(column_of):
         columns[x].append(place)
-    readers: list[list[int]] = [[] for _ in boxes]
+    layout = _Layout(columns, [], [])
+    bends: list[list[int]] = [[] for _ in boxes]  # of the lines of each box, column by column
+    places = len(boxes)
     for place, box in enumerate(boxes):
         for source in box.sources:
-            readers[source].append(place)
-    sources = [box.sources for box in boxes]
+            between = column_of[place] - column_of[source] - 1
+            if places - len(boxes) + between - len(bends[source]) > _MOST_BENDS:
+                layout.straight.append((source, place))
+                continue
+            while len(bends[source]) < between:
+                layout.links.append((bends[source][-1] if bends[source] else source, places))
+                columns[column_of[source] + len(bends[source]) + 1].append(places)
+                bends[source].append(places)
+                places += 1
+            layout.links.append((bends[source][between - 1] if between else source, place))
+    _sort_columns(layout, places)
+    return layout
+
+
+def _sort_columns(layout: _Layout, places: int) -> None:
+    """Put each place near the mean of its neighbours in the column before it, and in the one behind it, in turns."""
+    before: list[list[int]] = [[] for _ in range(places)]
+    after: list[list[int]] = [[] for _ in range(places)]
+    for source, target in layout.links:
+        before[target].append(source)
+        after[source].append(target)
+    height = {place: float(y) for column in layout.columns for y, place in enumerate(column)}
     for sweep in range(_SWEEPS):
-        forward = sweep % 2 == 0
-        for places in columns if forward else reversed(columns):
-            _sort_by_neighbours(places, sources if forward else readers, columns)
-    return columns
-
-
-def _sort_by_neighbours(places: list[int], neighbours: Sequence[Sequence[int]], columns: list[list[int]]) -> None:
-    height = {place: y for column in columns for y, place in enumerate(column)}
-
-    def mean(place: int) -> float:
-        near = [height[other] for other in neighbours[place]]
-        return sum(near) / len(near) if near else height[place]
-
-    places.sort(key=mean)
+        neighbours = after if sweep % 2 else before
+        for column in reversed(layout.columns) if sweep % 2 else layout.columns:
+            means = {place: sum(height[other] for other in neighbours[place]) / len(neighbours[place])
+                     if neighbours[place] else height[place] for place in column}
+            column.sort(key=means.__getitem__)
+            height.update((place, float(y)) for y, place in enumerate(column))
 
 
 def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
-    x1, y1 = start[0] + _WIDE, start[1] + _HIGH // 2
-    x2, y2 = end[0], end[1] + _HIGH // 2
+    x1, x2 = start[0] + _WIDE, end[0]
     bend = max((x2 - x1) // 2, 20)
-    return f'<path d="M{x1} {y1} C{x1 + bend} {y1} {x2 - bend} {y2} {x2} {y2}"/>'
+    return f'<path d="M{x1} {start[1]} C{x1 + bend} {start[1]} {x2 - bend} {end[1]} {x2} {end[1]}"/>'
 
 
 def _draw_box(box: _Box, x: int, y: int) -> str:

@@ -1,13 +1,15 @@
 """Graphs as text: a session's steps as a tree, and the jobs around one artifact.
 
-A tree puts each step below the latest of the steps that it took inputs from. The last follower of a step continues it
-straight below (`↳`), so that a long chain stays narrow; like followers of one step are folded into one line.
+A tree puts each step below the last of the steps that it took inputs from: the one with the longest way to it. The last
+follower of a step continues it straight below (`↳`), so that a long chain stays narrow; like followers of one step are
+folded into one line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from roar.present.jobs import SHORT, outcome, outcome_colour
+from roar.present.order import depths, sources_in_order
 from roar.present.text import count_text, cut, paint, printable, short_command, size_text, table, time_text, width
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
@@ -22,50 +24,54 @@ _SHOWN = 12
 
 @dataclass(slots=True)
 class _Node:
-    """One line of the tree: like steps, and what follows them."""
+    """One line of the tree: like steps, and what follows them.
+
+    Attributes:
+        others: numbers of the steps that these took inputs from and do not stand below.
+    """
 
     steps: list[Step]
+    others: list[int]
     children: "list[_Node]"
 
 
 def render_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
     """The steps of a session as a tree; `unfold` gives every step its own line."""
-    below: dict[int, list[Step]] = {}
-    tops = []
-    for step in steps:
-        parent = _parent(step)
-        if parent is None:
-            tops.append(step)
-        else:
-            below.setdefault(parent, []).append(step)
-    nodes, folded = _nodes(tops, below, unfold=unfold)
+    parents = _parents(steps)
+    roots, folded = _nodes(steps, parents, unfold=unfold)
     columns = width()
-    lines = [cut(prefix + text, columns) for node in nodes for prefix, text in _iter_lines(node, "")]
+    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "")]
     if folded:
         lines.append(paint("Like steps are folded; each by itself: roar dag --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _parent(step: Step) -> int | None:
-    """The latest of the earlier steps that it took inputs from: a later one is a rerun's doing."""
-    return max((number for number in step.sources if number < step.number), default=None)
+def _parents(steps: Sequence[Step]) -> dict[int, int]:
+    """By step the one that it stands below, so that nothing stands beside or above what it took inputs from."""
+    sources = sources_in_order(steps)
+    depth = depths(sources)
+    return {number: max(before, key=lambda source: (depth[source], source))
+            for number, before in sources.items() if before}
 
 
-def _nodes(tops: Sequence[Step], below: dict[int, list[Step]], *, unfold: bool) -> tuple[list[_Node], bool]:
+def _nodes(steps: Sequence[Step], parents: dict[int, int], *, unfold: bool) -> tuple[list[_Node], bool]:
     """The tree, and whether any of it is folded; iterative, for a chain may be as long as the session."""
-    roots = _grouped(tops, unfold=unfold)
+    below: dict[int, list[Step]] = {}
+    for step in steps:
+        below.setdefault(parents.get(step.number, 0), []).append(step)
+    roots = _grouped(below.get(0, ()), parents, unfold=unfold)
     waiting = list(roots)
     folded = False
     while waiting:
         node = waiting.pop()
         folded = folded or len(node.steps) > 1
         followers = [child for step in node.steps for child in below.get(step.number, ())]
-        node.children = _grouped(followers, unfold=unfold)
+        node.children = _grouped(followers, parents, unfold=unfold)
         waiting += node.children
     return roots, folded
 
 
-def _grouped(steps: Iterable[Step], *, unfold: bool) -> list[_Node]:
+def _grouped(steps: Iterable[Step], parents: dict[int, int], *, unfold: bool) -> list[_Node]:
     """Nodes for followers of the same step or steps: one for all that are alike where these are many."""
     alike: dict[tuple[str, ...], list[Step]] = {}
     for step in steps:
@@ -74,7 +80,12 @@ def _grouped(steps: Iterable[Step], *, unfold: bool) -> list[_Node]:
     for members in alike.values():
         groups += [members] if len(members) > FOLD else [[step] for step in members]
     groups.sort(key=lambda members: members[0].number)
-    return [_Node(members, []) for members in groups]
+    return [_Node(members, _others(members, parents), []) for members in groups]
+
+
+def _others(steps: Sequence[Step], parents: dict[int, int]) -> list[int]:
+    above = {parents.get(step.number) for step in steps}
+    return sorted({source for step in steps for source in step.sources} - above)
 
 
 def likeness(step: Step) -> tuple[str, ...]:
@@ -89,7 +100,7 @@ def _iter_lines(node: _Node, prefix: str) -> Iterator[tuple[str, str]]:
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
-        yield first, _step_text(mark, current.steps)
+        yield first, _node_text(mark, current)
         stale = _stale_text(current.steps)
         more = bool(current.children)
         if stale:
@@ -99,23 +110,23 @@ def _iter_lines(node: _Node, prefix: str) -> Iterator[tuple[str, str]]:
         stack += [(f"{rest}├─", f"{rest}│ ", "●", child) for child in reversed(current.children[:-1])]
 
 
-def _step_text(mark: str, steps: Sequence[Step]) -> str:
-    if len(steps) > 1:
-        return _folded_text(mark, steps)
-    step = steps[0]
+def _node_text(mark: str, node: _Node) -> str:
+    taken = f"  (also from {ranges(node.others)})" if node.others else ""
+    return (_step_text(mark, node.steps[0]) if len(node.steps) == 1 else _folded_text(mark, node.steps)) + taken
+
+
+def _step_text(mark: str, step: Step) -> str:
     word = outcome(step.job.state, step.job.exit_code)
     state = "" if word == "ok" else f" {paint(word, outcome_colour(step.job.state, step.job.exit_code))}"
     runs = f" x{len(step.earlier) + 1}" if step.earlier else ""
     name = f"{printable(step.job.name)}: " if step.job.name else ""
-    others = [number for number in step.sources if number != _parent(step)]
-    taken = f"  (also from {ranges(others)})" if others else ""
     foreign = f"  (also from {count_text(len(step.foreign), 'job')} of earlier sessions)" if step.foreign else ""
     made = _outputs_text(step)
     trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
     tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
     mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
     return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{short_command(step.job.command)}"
-            f"{made}{tracked}{taken}{foreign}")
+            f"{made}{tracked}{foreign}")
 
 
 def _folded_text(mark: str, steps: Sequence[Step]) -> str:
