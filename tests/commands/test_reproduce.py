@@ -1,5 +1,6 @@
 """Making recorded things again, for real."""
 
+import re
 import sys
 
 import pytest
@@ -31,6 +32,39 @@ def test_the_plan_names_code_inputs_and_commands(trained):
     plan = trained.json("reproduce", "model.txt")
     assert [job["command"][1] for job in plan["jobs"]] == ["prepare.py", "train.py"]
     assert [root["path"] for root in plan["roots"]] == ["raw.txt"]
+
+
+def test_the_plan_asks_only_for_inputs_that_git_does_not_bring(desk):
+    desk.write("join.py", "print(*(open(f).read() for f in ('a.csv', 'b.csv', 'c.csv', 'parts/x', 'parts/y')),"
+                          " file=open('all.out', 'w'))\n")
+    for name in ("a.csv", "b.csv", "parts/x", "parts/y"):
+        desk.write(name, name)
+    desk.write(".gitignore", "c.csv\n*.out\n")
+    desk.init()
+    desk.write("b.csv", "changed, and not committed")
+    desk.write("c.csv", "not in git")
+    desk.roar("run", "python", "join.py")
+    before, _, brought = desk.roar("reproduce", "all.out").stdout.partition("git brings these inputs\n")
+    assert re.findall(r"\S+$", before.partition("in place\n")[2], re.MULTILINE) == ["b.csv", "c.csv"]
+    assert re.findall(r"[0-9a-f]{12} .* (\S+)$", brought, re.MULTILINE) == ["a.csv", "parts/x", "parts/y"]
+    assert desk.json("reproduce", "all.out")["from_commits"] == ["a.csv", "parts/x", "parts/y"]
+    desk.write("a.csv", "changed since: the commit still has it")
+    assert "a.csv" in desk.json("reproduce", "all.out")["from_commits"]
+
+
+def test_a_dataset_in_git_is_brought_by_the_checkout(desk):
+    desk.write("count.py", "import os\nprint(sum(len(open(f'data/{n}').read()) for n in os.listdir('data')),"
+                           " file=open('n.out', 'w'))\n")
+    for number in range(150):
+        desk.write(f"data/{number}", str(number))
+    desk.write(".gitignore", "*.out\n")
+    desk.init()
+    desk.roar("run", "python", "count.py")
+    assert [root["kind"] for root in desk.json("reproduce", "@1")["roots"]] == ["dataset"]
+    assert desk.json("reproduce", "@1")["from_commits"] == ["data/"]
+    desk.write("data/more", "more")
+    desk.roar("run", "python", "count.py")
+    assert desk.json("reproduce", "@1")["from_commits"] == []
 
 
 def test_carrying_it_out_gives_the_same_digests(trained, tmp_path):

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -70,6 +72,10 @@ def test_log_cuts_and_says_so(desk):
     done = desk.roar("log")
     assert len(done.stdout.splitlines()) == 30
     assert done.stderr == "… and 5 earlier jobs: roar log -n 0\n"
+    cut = desk.roar("log", "-n", "2", "--status", "ok", "--since", "2020-01-01", "--all", "--", "job").stderr
+    assert cut.startswith("… and 33 earlier jobs: roar log -n 0 --status=ok --since=2020-01-01T")
+    assert cut.endswith("Z --all -- job\n")
+    assert len(desk.roar(*shlex.split(cut.partition(": roar ")[2])).stdout.splitlines()) == 35
     assert len(desk.roar("log", "-n", "0").stdout.splitlines()) == 35
     assert len(desk.json("log")["jobs"]) == 35, "JSON is for programs: nothing is cut unless asked"
     assert len(desk.json("log", "-n", "3")["jobs"]) == 3
@@ -503,14 +509,15 @@ def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     found = items(1)
     assert found["the code is in a commit"]["passed"] is True
     assert found["the commits are on a remote"]["passed"] is False
-    assert found["the commits are on a remote"]["hint"] == "git push"
+    assert found["the commits are on a remote"]["hint"] == "git remote add origin URL && git push -u origin main"
     assert found["every root input has a source"]["problems"] == ["raw has no known source"]
     assert found["the environment is known"]["passed"] is True
     desk.roar("label", "raw", "source=https://example.org/raw")
     remote = desk.root.parent / "remote.git"
     subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
     desk.git("remote", "add", "origin", str(remote))
-    desk.git("push", "-q", "origin", "main")
+    assert items(1)["the commits are on a remote"]["hint"] == "git push -u origin main"
+    desk.git("push", "-q", "-u", "origin", "main")
     assert all(item["passed"] for item in items(0).values())
     assert "[ ]" not in desk.roar("status", "--checklist").stdout
     desk.write("append.py", COPY + "\n# changed\n")
@@ -528,6 +535,32 @@ def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     set_label(database, ("job", database.execute("SELECT max(id) FROM job").fetchone()[0]), "key", secret)
     database.close()
     assert items(1)["no secrets that the rules of redaction know"]["passed"] is False
+
+
+def test_the_checklist_says_how_each_commit_gets_to_a_remote(desk):
+    def hint():
+        done = desk.roar("status", "--checklist", "--json", status=1)
+        (item,) = (item for item in json.loads(done.stdout)["checklist"] if "on a remote" in item["title"])
+        return item["hint"]
+
+    desk.init()
+    remote = desk.root.parent / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    desk.git("remote", "add", "upstream", str(remote))
+    desk.git("push", "-q", "-u", "upstream", "main")
+    desk.write("more", "x")
+    desk.git("add", "more")
+    desk.git("commit", "-q", "-m", "more")
+    desk.roar("run", "true")
+    assert hint() == "git push"
+    commit = desk.git("rev-parse", "HEAD")[:12]
+    desk.git("checkout", "-q", "--detach")
+    assert hint() == f"git push -u upstream {commit}:refs/heads/run-{commit}"
+    desk.git("checkout", "-q", "main")
+    desk.git("reset", "-q", "--hard", "HEAD~1")
+    assert hint() == f"git push -u upstream {commit}:refs/heads/run-{commit}"
+    desk.git(*shlex.split(hint())[1:])
+    assert json.loads(desk.roar("status", "--checklist", "--json").stdout)
 
 
 def test_an_input_that_git_tracks_has_its_source_there(desk):
@@ -560,6 +593,28 @@ def test_a_read_only_record_is_read(desk):
     (desk.root / ".roar").chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("@1 ")
+
+
+def test_log_knows_no_tracker_of_that_name(desk):
+    desk.roar("run", "true")
+    done = desk.roar("log", "--tracker", "wandbb", status=1)
+    assert done.stderr.startswith("roar: There is no tracker 'wandbb'.")
+    assert "wandb" in done.stderr.splitlines()[1]
+    assert "No job of this session passes" in desk.roar("log", "--tracker", "wandb").stdout
+
+
+def test_steps_of_another_session_have_no_number_here(desk):
+    desk.roar("run", "sh", "-c", "echo > made")
+    assert f"@1  {desk.job('@1')['uid'][:8]}  as made" in desk.roar("show", "made").stdout
+    uid = desk.job("@1")["uid"]
+    desk.roar("reset")
+    desk.roar("run", "cp", "made", "copy")
+    said = desk.roar("show", "made").stdout
+    assert re.search(rf"(?m)^ +{uid[:8]}  as made$", said)
+    assert "@1  " + desk.job("@1")["uid"][:8] in said
+    uses = desk.json("show", "made")["produced_by"]
+    assert [desk.json("show", use["session"])["jobs"][0]["uid"] for use in uses] == [use["job"] for use in uses]
+    assert [use["job"] for use in uses] == [desk.job("@1")["uid"], uid]
 
 
 def test_log_lists_the_jobs_that_run(desk):

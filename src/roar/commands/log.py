@@ -2,16 +2,24 @@
 
 import os
 import sys
-from argparse import ArgumentTypeError
+from argparse import ArgumentTypeError, Namespace
 from itertools import chain
 
 from roar.commands.arguments import Parser, moment
 from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError
 from roar.model import Job
 from roar.present.answer import needs_ascii, print_json
 from roar.present.jobs import render_log
-from roar.present.text import count_text
-from roar.query.history import JobFilter, find_jobs, line_of_unrecorded, load_lines, passes_unrecorded
+from roar.present.text import command_text, count_text
+from roar.query.history import (
+    JobFilter,
+    find_jobs,
+    is_recorded_tracker,
+    line_of_unrecorded,
+    load_lines,
+    passes_unrecorded,
+)
 from roar.query.references import find_current_session, recorded_forms
 
 _SHOWN = 30
@@ -41,6 +49,7 @@ def main(argv: list[str]) -> int:
     """Print the jobs that pass the filters, and say where the list is cut."""
     arguments = parser().parse_args(argv)
     opened = open_record()
+    _check_tracker(opened, arguments.tracker)
     session = None if arguments.all else find_current_session(opened.database)
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
                        until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
@@ -58,9 +67,33 @@ def main(argv: list[str]) -> int:
             print(_nothing(opened, wanted))
     if len(found) > limit:
         sys.stdout.flush()
-        sys.stderr.write(f"… and {count_text(len(found) - limit, 'earlier job')}: roar log -n 0"
-                         f"{' --all' if arguments.all else ''}\n")
+        sys.stderr.write(f"… and {count_text(len(found) - limit, 'earlier job')}: {_without_limit(arguments)}\n")
     return 0
+
+
+def _without_limit(arguments: Namespace) -> str:
+    """The command that lists the same jobs, however many."""
+    words = ["roar", "log", "-n", "0"]
+    for option in ("status", "since", "until", "tracker", "path"):
+        value = getattr(arguments, option)
+        words += [] if value is None else [f"--{option}={value}"]
+    words += [f"--label={label}" for label in arguments.label]
+    words += [f"--{option}" for option in ("all", "json") if getattr(arguments, option)]
+    return command_text([*words, *(["--", *arguments.text] if arguments.text else [])])
+
+
+def _check_tracker(opened: Opened, name: str | None) -> None:
+    """Refuse a name that no recorded run and no installed tracker has."""
+    if name is None or is_recorded_tracker(opened.database, name):
+        return
+    from difflib import get_close_matches  # noqa: PLC0415  only where nothing can be found
+
+    from roar.analyze.trackers import known_trackers  # noqa: PLC0415
+
+    known = [tracker.name for tracker in known_trackers()]
+    if name not in known:
+        raise NotFoundError(f"There is no tracker {name!r}.", hint="roar trackers",
+                            candidates=tuple(get_close_matches(name, known)))
 
 
 def _running(opened: Opened, wanted: JobFilter) -> list[Job]:

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     """Print the plan; with --run the exit status is 0 only when every output came out the same."""
     arguments = parser().parse_args(argv)
     opened = open_record()
-    plan = load_plan(opened.database, resolve(opened.database, opened.workspace, arguments.ref))
+    plan = load_plan(opened.database, opened.workspace, resolve(opened.database, opened.workspace, arguments.ref))
     if not arguments.run:
         if arguments.json:
             print_json(plan)

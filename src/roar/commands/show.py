@@ -14,6 +14,7 @@ from roar.query.references import (
     JobReference,
     SessionReference,
     TrackerRunReference,
+    find_current_session,
     resolve,
 )
 
@@ -77,7 +78,8 @@ def _show_artifact(opened: Opened, found: ArtifactReference, as_json: bool, ever
     if as_json:
         print_json(artifact)
     else:
-        sys.stdout.write(render_artifact(artifact, everything=everything))
+        current = find_current_session(opened.database)
+        sys.stdout.write(render_artifact(artifact, session=current.uid if current else None, everything=everything))
 
 
 def _show_session(opened: Opened, found: SessionReference, as_json: bool, everything: bool) -> None:

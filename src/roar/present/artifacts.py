@@ -1,45 +1,65 @@
 """Artifacts, sessions and the state of outputs as text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TypeVar
 
-from roar.model import Kind
 from roar.present.jobs import SHORT, outcome, outcome_colour
 from roar.present.text import count_text, paint, printable, short_command, size_text, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
 from roar.query.freshness import Freshness, Output, Status
+from roar.query.graph import Step
 from roar.query.sessions import Session
+from roar.wire import DatasetMember
 
+_Item = TypeVar("_Item")
 _SHOWN = 20
 _COLOURS = {Freshness.STALE: "yellow", Freshness.CHANGED: "yellow", Freshness.GONE: "red", Freshness.FRESH: "green"}
 
 
-def render_artifact(artifact: Artifact, *, everything: bool = False) -> str:
-    """An artifact: names, who made it, who used it, and the members of a dataset; `everything` cuts no list."""
+def render_artifact(artifact: Artifact, *, session: str | None, everything: bool = False) -> str:
+    """An artifact: names, who made it, who used it, and the members of a dataset.
+
+    Args:
+        artifact: as loaded.
+        session: uid of the current session: the steps of another are not called @N, as that would name another job.
+        everything: cut no list.
+    """
     most = None if everything else _SHOWN
     members = f", {count_text(artifact.files, 'file')}" if artifact.files is not None else ""
     lines = [f"{artifact.kind} {artifact.digest}  {size_text(artifact.size)}{members}"]
-    lines += _section("names", [printable(name) for name in artifact.names], most)
-    lines += _section("made by", _use_lines(artifact.produced_by), most) or ["  made by: nothing that is recorded"]
-    lines += _section("used by", _use_lines(artifact.used_by), most)
-    lines += _section("part of", [f"dataset {digest[:SHORT]}" for digest in artifact.datasets], most)
-    labels = [f"{printable(key)}={printable(value)}" for key, value in artifact.labels.items()]
-    lines += _section("labels", labels, None)
-    if artifact.kind is Kind.DATASET:
-        rows = [(member.digest[:SHORT], size_text(member.size), printable(member.path)) for member in artifact.members]
-        lines += _section("members", table(rows, right=(1,)), most)
+    lines += _section("names", artifact.names, lambda names: list(map(printable, names)), most)
+    use_lines = partial(_use_lines, session=session)
+    lines += _section("made by", artifact.produced_by, use_lines, most) or ["  made by: nothing that is recorded"]
+    lines += _section("used by", artifact.used_by, use_lines, most)
+    lines += _section("part of", artifact.datasets,
+                      lambda digests: [f"dataset {digest[:SHORT]}" for digest in digests], most)
+    lines += _section("labels", tuple(artifact.labels.items()), _label_lines, None)
+    lines += _section("members", artifact.members, _member_lines, most)
     return "\n".join(lines) + "\n"
 
 
-def _section(title: str, lines: Sequence[str], most: int | None) -> list[str]:
-    if not lines:
+def _section(title: str, items: Sequence[_Item], render: Callable[[Sequence[_Item]], list[str]], most: int | None
+             ) -> list[str]:
+    """A titled list, cut after `most` items: only what is shown is rendered, for there may be a million."""
+    if not items:
         return []
-    listed = lines if most is None else lines[:most]
-    more = [f"    … and {len(lines) - len(listed):,} more: --all"] if len(listed) < len(lines) else []
-    return [f"  {paint(title, 'dim')}", *(f"    {line}" for line in listed), *more]
+    listed = items if most is None else items[:most]
+    more = [f"    … and {len(items) - len(listed):,} more: --all"] if len(listed) < len(items) else []
+    return [f"  {paint(title, 'dim')}", *(f"    {line}" for line in render(listed)), *more]
 
 
-def _use_lines(uses: Sequence[ArtifactUse]) -> list[str]:
-    return table([(f"@{use.step}", use.job[:8], "as " + printable(use.path)
+def _label_lines(labels: Sequence[tuple[str, str]]) -> list[str]:
+    return [f"{printable(key)}={printable(value)}" for key, value in labels]
+
+
+def _member_lines(members: Sequence[DatasetMember]) -> list[str]:
+    return table([(member.digest[:SHORT], size_text(member.size), printable(member.path)) for member in members],
+                 right=(1,))
+
+
+def _use_lines(uses: Sequence[ArtifactUse], session: str | None) -> list[str]:
+    return table([(f"@{use.step}" if use.session == session else "", use.job[:8], "as " + printable(use.path)
                    + (" (in a tracker's store)" if use.role == "payload" else "")) for use in uses])
 
 
@@ -58,18 +78,22 @@ def render_status(session: Session, status: Status, pending: int, *, everything:
     if pending:
         lines.append(f"{count_text(pending, 'job')} running or not recorded yet: roar recover")
     failed = [step for step in status.steps if step.job.state != "done" or step.job.exit_code != 0]
-    rows = [(f"@{step.number}", paint(outcome(step.job.state, step.job.exit_code),
-                                      outcome_colour(step.job.state, step.job.exit_code)),
-             short_command(step.job.command)) for step in failed]
-    lines += _section("last attempt did not end well", table(rows), None if everything else _SHOWN)
+    most = None if everything else _SHOWN
+    lines += _section("last attempt did not end well", failed, _failed_lines, most)
     for state, title in ((Freshness.STALE, "stale"), (Freshness.CHANGED, "changed"), (Freshness.GONE, "gone")):
-        lines += _section(title, _output_lines(status, state), None if everything else _SHOWN)
+        found = [output for output in status.outputs if output.freshness is state]
+        lines += _section(title, found, _output_lines, most)
     fresh = sum(output.freshness is Freshness.FRESH for output in status.outputs)
     lines.append(f"{count_text(fresh, 'output')} up to date")
     return "\n".join(lines) + "\n"
 
 
-def _output_lines(status: Status, state: Freshness) -> list[str]:
-    outputs: list[Output] = [output for output in status.outputs if output.freshness is state]
-    return table([(paint(printable(output.path), _COLOURS[state]), f"@{output.step}", printable(output.reason or ""))
-                  for output in outputs])
+def _failed_lines(steps: Sequence[Step]) -> list[str]:
+    return table([(f"@{step.number}", paint(outcome(step.job.state, step.job.exit_code),
+                                            outcome_colour(step.job.state, step.job.exit_code)),
+                   short_command(step.job.command)) for step in steps])
+
+
+def _output_lines(outputs: Sequence[Output]) -> list[str]:
+    return table([(paint(printable(output.path), _COLOURS[output.freshness]), f"@{output.step}",
+                   printable(output.reason or "")) for output in outputs])

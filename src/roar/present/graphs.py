@@ -1,8 +1,8 @@
 """Graphs as text: a session's steps as a tree, and the jobs around one artifact.
 
-A tree puts each step below the last of the steps that it took inputs from: the one with the longest way to it. The last
-follower of a step continues it straight below (`↳`), so that a long chain stays narrow; like followers of one step are
-folded into one line.
+A tree puts each step below the last of the steps that it took inputs from: the one with the longest way to it. The
+last follower of a step continues it straight below (`↳`), so that a long chain stays narrow; like followers of one
+step are folded into one line.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from roar.model import Job
 from roar.present.text import command_text, count_text, paint, printable, size_text
 from roar.query.reproduction import Plan
+from roar.query.roots import Root
 
 SHOWN = 20
 
@@ -22,12 +23,10 @@ class Compared(NamedTuple):
 def render_plan(plan: Plan) -> str:
     """The steps to take, in order, for a person to read or to follow by hand."""
     lines = [paint(f"{count_text(len(plan.jobs), 'job')} to run again", "bold")]
-    if plan.roots:
-        lines.append("before: have these inputs in place")
-        lines += [f"  {(root.digest or 'unknown')[:12]}  {size_text(root.size):>9}  {printable(root.path)}"
-                  for root in plan.roots[:SHOWN]]
-        if len(plan.roots) > SHOWN:
-            lines.append(f"  … and {len(plan.roots) - SHOWN} more: roar reproduce --json")
+    brought = set(plan.from_commits)
+    lines += _root_lines("before: have these inputs in place",
+                         [root for root in plan.roots if root.path not in brought])
+    lines += _root_lines("git brings these inputs", [root for root in plan.roots if root.path in brought])
     for job in plan.jobs:
         lines.append(f"@{job.step} {job.uid[:8]}")
         if job.git is not None and job.git.commit is not None:
@@ -37,6 +36,14 @@ def render_plan(plan: Plan) -> str:
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
     lines += [f"note: {sentence}" for sentence in plan.doubts]
     return "\n".join(lines) + "\n"
+
+
+def _root_lines(title: str, roots: Sequence[Root]) -> list[str]:
+    if not roots:
+        return []
+    more = [f"  … and {len(roots) - SHOWN} more: roar reproduce --json"] if len(roots) > SHOWN else []
+    return [title, *(f"  {(root.digest or 'unknown')[:12]}  {size_text(root.size):>9}  {printable(root.path)}"
+                     for root in roots[:SHOWN]), *more]
 
 
 def render_compared(results: Sequence[Compared], jobs: Sequence[Job]) -> str:

@@ -13,9 +13,17 @@ _ROLES = {1: "input", 2: "output", 3: "payload"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactUse:
-    """One use of an artifact: by which job (uid and step), how (`input`, `output`, `payload`) and at which path."""
+    """One use of an artifact.
+
+    Attributes:
+        job, session: uids of the job and of its session.
+        step: of the job, in its session.
+        role: `input`, `output` or `payload`.
+        path: where the job saw it.
+    """
 
     job: str
+    session: str
     step: int
     role: str
     path: str
@@ -64,12 +72,13 @@ def load_artifact(database: sqlite3.Connection, row_id: int) -> Artifact:
 
 def _load_uses(database: sqlite3.Connection, row_id: int) -> list[ArtifactUse]:
     rows = database.execute(
-        "SELECT uid, number, role, path.path FROM"
+        "SELECT job.uid, session.uid, number, role, path.path FROM"
         " (SELECT job_id, role, path_id FROM file_read WHERE artifact_id = :artifact"
         "  UNION ALL SELECT job_id, role, path_id FROM file_written WHERE artifact_id = :artifact) AS used"
-        " JOIN job ON job.id = job_id JOIN step ON step.id = step_id JOIN path ON path.id = path_id"
-        " ORDER BY job_id DESC, role", {"artifact": row_id})
-    return [ArtifactUse(job=uid, step=step, role=_ROLES[role], path=path) for uid, step, role, path in rows]
+        " JOIN job ON job.id = job_id JOIN step ON step.id = step_id JOIN session ON session.id = session_id"
+        " JOIN path ON path.id = path_id ORDER BY job_id DESC, role", {"artifact": row_id})
+    return [ArtifactUse(job=uid, session=session, step=step, role=_ROLES[role], path=path)
+            for uid, session, step, role, path in rows]
 
 
 def _names(database: sqlite3.Connection, row_id: int, uses: Sequence[ArtifactUse]) -> tuple[str, ...]:

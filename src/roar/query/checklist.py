@@ -2,7 +2,6 @@
 
 import os
 import sqlite3
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from roar.model import Job, is_location
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
+from roar.query.repository import run_git
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -107,27 +107,37 @@ def _pushed(workspace: Workspace, jobs: Iterable[Job]) -> Item:
         return Item(title=title, passed=None, problems=("there is no commit",), hint=f"git init && {_COMMIT}")
     problems: list[str] = []
     unknown: list[str] = []
+    hint = None
     for commit, job in commits.items():
         branches = _remote_branches(workspace.absolute(job.cwd), commit)
         if branches is None:
             unknown.append(f"{commit[:12]} of @{job.step} is not in the repository here")
         elif not branches:
             problems.append(f"{commit[:12]} of @{job.step} is in no branch of a remote")
+            hint = hint or _push(workspace.absolute(job.cwd), commit)
     passed = False if problems else None if unknown else True
     return Item(title=title, passed=passed, problems=(*problems, *unknown),
-                hint="git push" if problems else "git fetch --all" if unknown else None)
+                hint=hint or ("git fetch --all" if unknown else None))
 
 
 def _remote_branches(folder: str, commit: str) -> str | None:
     """The remote branches that hold a commit; None where git does not know it."""
-    if not os.path.isdir(folder):
-        return None
-    try:
-        done = subprocess.run(["git", "branch", "--remotes", "--contains", commit], cwd=folder, capture_output=True,
-                              text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return run_git(folder, "branch", "--remotes", "--contains", commit)
+
+
+def _push(folder: str, commit: str) -> str:
+    """The command that brings a commit to a remote: by the branch that is checked out, if that has it."""
+    remotes = (run_git(folder, "remote") or "").splitlines()
+    branch = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    if branch is None or run_git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is None:
+        source = f"{commit[:12]}:refs/heads/run-{commit[:12]}"
+    elif run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None:
+        return "git push"
+    else:
+        source = branch
+    if not remotes:
+        return f"git remote add origin URL && git push -u origin {source}"
+    return f"git push -u {'origin' if 'origin' in remotes else remotes[0]} {source}"
 
 
 def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root]) -> Item:
@@ -136,7 +146,7 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     That is known of an object that `roar get` fetched, and where a label says so.
     """
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
-                  and not _has_source(database, root) and not _is_in_git(workspace, root)]
+                  and not _has_source(database, root) and not _is_inrun_git(workspace, root)]
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
     path = open_roots[0].path if open_roots else ""
     return Item(title="every root input has a source", passed=not problems, problems=problems,
@@ -151,20 +161,12 @@ def _has_source(database: sqlite3.Connection, root: Root) -> bool:
         (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
 
 
-def _is_in_git(workspace: Workspace, root: Root) -> bool:
+def _is_inrun_git(workspace: Workspace, root: Root) -> bool:
     """Whether git tracks the path, and its content is that of the last commit."""
     path = workspace.absolute(root.path)
     folder = path if root.path.endswith("/") else os.path.dirname(path)
-    if not os.path.isdir(folder):
-        return False
-    try:
-        tracked = subprocess.run(["git", "ls-files", "--error-unmatch", "--", path], cwd=folder, capture_output=True,
-                                 check=False)
-        clean = subprocess.run(["git", "status", "--porcelain", "--ignored", "--", path], cwd=folder,
-                               capture_output=True, check=False)
-    except OSError:
-        return False
-    return tracked.returncode == 0 and clean.returncode == 0 and not clean.stdout.strip()
+    return (run_git(folder, "ls-files", "--error-unmatch", "--", path) is not None
+            and run_git(folder, "status", "--porcelain", "--ignored", "--", path) == "")
 
 
 def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence[int]) -> Item:

@@ -83,6 +83,12 @@ def find_jobs(database: sqlite3.Connection, wanted: JobFilter) -> list[int]:
     return [row[0] for row in rows]
 
 
+def is_recorded_tracker(database: sqlite3.Connection, name: str) -> bool:
+    """Whether a recorded run belongs to the tracker with this settings key."""
+    return database.execute("SELECT 1 FROM tracker_run WHERE tracker = CAST(? AS TEXT) LIMIT 1",
+                            (encoded(name),)).fetchone() is not None
+
+
 def load_lines(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[JobLine]:
     """What a list shows of these jobs, in this order."""
     runs = load_tracker_runs(database, job_ids)

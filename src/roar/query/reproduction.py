@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from roar.model import REDACTED, FileUse, Job
 from roar.query.jobs import iter_jobs, load_blob
 from roar.query.references import Reference
+from roar.query.repository import roots_from_commits
 from roar.query.roots import Root, find_roots, jobs_behind
+from roar.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +20,7 @@ class Plan:
         jobs: in the order in which they ran.
         roots: what has to be there before the first of them.
         wanted: the outputs that a reproduction is compared with, the last version of each path.
+        from_commits: paths of the roots that the checkouts bring as they were read.
         obstacles: why it cannot be carried out, one full sentence each; none when it can.
         doubts: what may make a difference, one full sentence each.
     """
@@ -25,11 +28,12 @@ class Plan:
     jobs: tuple[Job, ...]
     roots: tuple[Root, ...]
     wanted: tuple[FileUse, ...]
+    from_commits: tuple[str, ...]
     obstacles: tuple[str, ...]
     doubts: tuple[str, ...]
 
 
-def load_plan(database: sqlite3.Connection, found: Reference) -> Plan:
+def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Reference) -> Plan:
     """The plan for an artifact, a job, a session or the job of a tracker run.
 
     What was sent to a store is not sent again: such a job makes nothing here.
@@ -40,6 +44,7 @@ def load_plan(database: sqlite3.Connection, found: Reference) -> Plan:
     roots = tuple(find_roots(database, list(again)))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
+                from_commits=roots_from_commits(database, workspace, roots, jobs),
                 obstacles=tuple(_obstacles(jobs, roots)), doubts=tuple(_doubts(jobs)))
 
 
