@@ -3,15 +3,8 @@
 import sqlite3
 
 from roar.errors import NotFoundError
-from roar.query.references import (
-    ArtifactReference,
-    JobReference,
-    Reference,
-    SessionReference,
-    TrackerRunReference,
-    find_current_session,
-    resolve,
-)
+from roar.query.references import Reference, SessionReference, find_current_session, resolve
+from roar.query.roots import jobs_behind
 from roar.query.sessions import Publishable, load_publishable, session_of
 from roar.workspace import Workspace
 
@@ -28,23 +21,10 @@ def select(database: sqlite3.Connection, workspace: Workspace, ref: str | None) 
     if isinstance(found, SessionReference):
         publishable = load_publishable(database, found.row_id)
     else:
-        job_ids = _job_ids(database, found)
+        job_ids = jobs_behind(database, found)
         if not job_ids:
             raise NotFoundError(f"No recorded job has to do with {ref}.", hint="roar log --all")
         publishable = load_publishable(database, session_of(database, max(job_ids)), job_ids)
     if not publishable.jobs:
         raise NotFoundError("This session has no jobs yet.", hint="roar run COMMAND, or name another session")
     return found, publishable
-
-
-def _job_ids(database: sqlite3.Connection, found: JobReference | ArtifactReference | TrackerRunReference) -> list[int]:
-    """The jobs that a job, artifact or tracker run came from, itself included."""
-    from roar.query.lineage import load_lineage  # noqa: PLC0415  a whole session needs no walk
-
-    if isinstance(found, TrackerRunReference):
-        uids = [database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
-                for job_id in found.job_ids]
-        roots = [JobReference(row_id, uid) for row_id, uid in zip(found.job_ids, uids, strict=True)]
-        return sorted({job_id for root in roots for job_id in _job_ids(database, root)})
-    ids = {line.row_id for line in load_lineage(database, found).graph.jobs}
-    return sorted(ids | ({found.row_id} if isinstance(found, JobReference) else set()))
