@@ -218,8 +218,9 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
               limit: Limit = 100) -> Response:
     """What a job read (`inputs`) or wrote (`outputs`), in order.
 
-    Each with the newest other job that you may see which wrote what was read (`written_by`), or read what was written
-    (`read_by`).
+    Each input with the job that you may see which wrote it (`written_by`): of all others that wrote this content, the
+    one that started last before this job. Where none did, `written_later_by` names one that wrote the same content
+    later: this job read another copy. Each output with the other job that read it last (`read_by`).
     """
     if role not in {"inputs", "outputs"}:
         raise not_found(f"list of jobs' {role[:20]!a}")
@@ -227,10 +228,10 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses, others = catalog.uses_and_others(connection, viewer, stored.key, reading=reading, after=start, limit=limit)
-    relation = "written_by" if reading else "read_by"
+    uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start, limit=limit)
+    shape_of = views.input_shape if reading else views.output_shape
     return answer(request, {
-        role: [views.file_use_shape(use, relation, others.get(use.digest or "")) for use in uses],
+        role: [shape_of(use, others.get(use.digest or "")) for use in uses],
         "next": str(start + limit) if len(uses) == limit else None})
 
 

@@ -53,8 +53,8 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=FILES_SHOWN)
     if stored is None:
         raise not_found(f"job {uid}")
-    makers = catalog.makers_of(connection, viewer, stored.job.inputs, not_job=stored.key)
-    users = catalog.users_of(connection, viewer, stored.job.outputs, not_job=stored.key)
+    makers = catalog.makers_of(connection, viewer, stored.job.inputs, stored)
+    users = catalog.users_of(connection, viewer, stored.job.outputs, stored)
     order = list(TrackerRunState)
     return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
                   before=catalog.find_run_before(connection, viewer, stored),
@@ -72,7 +72,7 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses, others = catalog.uses_and_others(connection, viewer, stored.key, reading=reading, after=start,
+    uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start,
                                            limit=FILES_PAGE)
     total = stored.inputs if reading else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
