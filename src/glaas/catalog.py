@@ -103,6 +103,11 @@ class StoredJob:
     inputs: int
     outputs: int
 
+    @property
+    def whole_dag(self) -> DagLine | None:
+        """Of the DAGs that hold the job the one that has the most of its session."""
+        return whole(self.dags)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtherJob:
@@ -447,13 +452,27 @@ def find_dag(connection: Connection, viewer: Viewer, digest: str) -> DagLine | N
     return None if row is None else _dag_line(row)
 
 
+def whole(dags: Iterable[DagLine]) -> DagLine | None:
+    """The registration of a session that has the most of it, the newest of several.
+
+    A part that is registered later, for one artifact or job, does not stand for the session.
+    """
+    return max(dags, key=lambda dag: (dag.jobs, dag.registered_at), default=None)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _whole_dag(viewer: Viewer) -> ForEach:
+    dag = models.dag.c
+    return ForEach(_dag_lines(viewer).order_by(dag.jobs.desc(), dag.registered_at.desc()).limit(1), dag.session)
+
+
 def recent_sessions(connection: Connection, viewer: Viewer, *, limit: int = 10) -> tuple[DagLine, ...]:
-    """The sessions registered last, each by its last DAG."""
-    rows = connection.execute(_dag_lines(viewer).order_by(models.dag.c.registered_at.desc()).limit(limit * 20))
-    latest: dict[str, DagLine] = {}
-    for row in rows:
-        latest.setdefault(row.session.hex(), _dag_line(row))
-    return tuple(latest.values())[:limit]
+    """The sessions registered last, each by the DAG that has the most of it (see `whole`)."""
+    dag = models.dag.c
+    latest = _dag_lines(viewer).with_only_columns(dag.session).order_by(dag.registered_at.desc()).limit(limit * 20)
+    sessions = list(dict.fromkeys(connection.execute(latest).scalars()))[:limit]
+    found = {session: _dag_line(row) for session, row in _whole_dag(viewer).rows(connection, sessions)}
+    return tuple(found[session] for session in sessions if session in found)
 
 
 def registered_dags(connection: Connection, viewer: Viewer, *, session: str | None = None,

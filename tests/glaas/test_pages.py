@@ -112,6 +112,27 @@ def test_home_shows_recent_jobs_sessions_and_the_search_box(client, post, regist
     assert "Older jobs" not in older
 
 
+def test_a_part_of_a_session_registered_later_does_not_hide_the_whole(client, post):
+    """As `roar register model.pkl` does; a session that has grown is shown by its newest registration."""
+    dags = {}
+    for name, registration in (("first", dataclasses.replace(digits(), jobs=digits().jobs[:1], payloads=())),
+                               ("whole", digits()),
+                               ("part", dataclasses.replace(digits(), jobs=digits().jobs[1:2]))):
+        dags[name] = post(registration).json()["dag"]
+    assert links(client.get("/").text, "/dag/") == [f"/dag/{dags['whole']}"]
+    for path in (f"/jobs/{uid(2)}", f"/jobs/{uid(2)}/inputs"):
+        crumbs = client.get(path).text.partition('class="crumbs"')[2].partition("</nav>")[0]
+        assert links(crumbs, "/dag/") == [f"/dag/{dags['whole']}"], path
+    notes = {name: re.findall(r'<p class="note block">(.*?)</p>', client.get(f"/dag/{dag}").text)
+             for name, dag in dags.items()}
+    assert notes["whole"] == []
+    assert "as it was then" in notes["first"][0]
+    assert "a part of the session" in notes["part"][0]
+    assert links(notes["first"][0], "/dag/") == links(notes["part"][0], "/dag/") == [f"/dag/{dags['whole']}"]
+    post(grown(digits(), job(4)))
+    assert f"/dag/{dags['whole']}" not in client.get("/").text
+
+
 def test_the_artifact_page_tells_where_from_where_to_and_every_name(client, post, registered):
     other = job(4, inputs=(use("copy/of/it.pt", "model.pt"),), outputs=(use("again.pt", "model.pt"),))
     post(grown(digits(), other))

@@ -141,9 +141,10 @@ def dag_page(request: Request, dag: str, *, viewer: ViewerNow, connection: Readi
         raise not_found(f"session {dag}")
     graph = dag_graph(connection, viewer, dag)
     drawing = draw(graph, fold_reruns=reruns != "all")
+    registrations = catalog.session_dags(connection, viewer, line.session)
     return render(request, "dag.html", dag=line, graph=graph, drawing=drawing, unfolded=reruns == "all",
-                  start=position_or_422(cursor) or 0, shown=FILES_PAGE,
-                  registrations=catalog.session_dags(connection, viewer, line.session))
+                  start=position_or_422(cursor) or 0, shown=FILES_PAGE, registrations=registrations,
+                  whole=catalog.whole(registrations))
 
 
 @router.get("/tracker-runs")
