@@ -3,7 +3,7 @@ import re
 from importlib.resources import files
 
 import pytest
-from registrations import MLFLOW_URL, PYTHON, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
+from registrations import MLFLOW_URL, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
 
 from roar import model
 
@@ -74,26 +74,6 @@ def test_the_same_run_id_elsewhere_is_no_proof(client, registered):
     text = client.get("/search", params={"q": "https://elsewhere.example/x/y/runs/abc123xy"}).text
     assert "not proven" in text
     assert f"/jobs/{uid(2)}" in text
-
-
-def test_two_runs_of_a_step_are_compared(client, post):
-    first = job(1, inputs=(use("a"), use("same")), outputs=(use("out", "old"),))
-    later = job(2, step=1, started_at="2026-11-22T12:00:00.000000Z", command=("python", "step1.py", "--lr", "0.2"),
-                inputs=(use("a", "changed"), use("same")), outputs=(use("out", "new"), use("more")),
-                python=dataclasses.replace(PYTHON, packages=(model.Package(name="numpy", version="2.2.0"),)))
-    post(dataclasses.replace(digits(), jobs=(first, later), datasets=(), payloads=()))
-    page = client.get(f"/jobs/{uid(2)}").text
-    assert f'href="/compare?a={uid(1)}&amp;b={uid(2)}"' in page
-    text = client.get(f"/compare?a={uid(1)}&b={uid(2)}").text
-    assert "python step1.py --lr 0.2" in text
-    assert "2 differ, 0 the same" in text
-    found = client.get(f"/api/v1/compare?a={uid(1)}&b={uid(2)}").json()
-    assert [d["name"] for d in found["inputs"]] == ["a"]
-    assert (found["same_inputs"], found["same_outputs"]) == (1, 0)
-    assert found["packages"] == [{"name": "numpy", "a": "2.1.0", "b": "2.2.0"},
-                                 {"name": "scikit-learn", "a": "1.7.2", "b": None}]
-    assert client.get("/compare").status_code == 200
-    assert client.get("/compare?a=zz&b=zz").status_code == 404
 
 
 def links(text, start):
