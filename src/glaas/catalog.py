@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Connection,
     Row,
     Select,
+    String,
     and_,
     bindparam,
     exists,
@@ -44,6 +45,8 @@ PAGE = 100
 USES_SHOWN = 50  # of an artifact, in each role
 MEMBERS_TRIED = 20
 RUNS_LOOKED_AT = 2000
+MAKERS_LOOKED_AT = 20
+REGISTERED_LATER = 2000  # jobs; what started before a job is mostly registered before it, or soon after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +102,23 @@ class StoredJob:
     dags: tuple[DagLine, ...]
     inputs: int
     outputs: int
+
+    @property
+    def whole_dag(self) -> DagLine | None:
+        """Of the DAGs that hold the job the one that has the most of its session."""
+        return whole(self.dags)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherJob:
+    """The job that wrote what another one read, or that read last what another one wrote.
+
+    Attributes:
+        later: it wrote the content only after the reading job had started, so what that job read was another copy.
+    """
+
+    job: JobLine
+    later: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,55 +330,106 @@ _WHOLES = ForEach(select(_MEMBER.dataset).where(_MEMBER.size > 0).limit(MEMBERS_
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _newest_use(viewer: Viewer, role: Role) -> ForEach:
-    use = models.file_use.c
-    other = use.job_id != bindparam("not_job", 0, BigInteger)
-    query = select(use.job_id).where(use.role == int(role), use.size > 0, other)
-    return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(1), use.digest)
+def _newest_uses_of_others(viewer: Viewer, role: Role) -> ForEach:
+    """The uses registered last, with when their jobs started."""
+    return _uses_of_others(viewer, role)
 
 
-def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest used the newest other job among those visible that wrote it, or wrote a part of the dataset."""
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _uses_before(viewer: Viewer, role: Role) -> ForEach:
+    """The uses registered last whose jobs started before a time, and were registered before a place."""
+    return _uses_of_others(viewer, role, models.job.c.started_at < bindparam("started", "", String),
+                           models.file_use.c.job_id < bindparam("registered", 0, BigInteger))
+
+
+def _uses_of_others(viewer: Viewer, role: Role, *more: ColumnElement[bool]) -> ForEach:
+    use, job = models.file_use, models.job
+    query = select(use.c.job_id, job.c.started_at).join(job, job.c.id == use.c.job_id).where(
+        use.c.role == int(role), use.c.size > 0, use.c.job_id != bindparam("not_job", 0, BigInteger), *more,
+        visible(viewer, job.c.project_id))
+    return ForEach(query.order_by(use.c.job_id.desc()).limit(MAKERS_LOOKED_AT), use.c.digest)
+
+
+def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], reader: StoredJob
+              ) -> dict[str, OtherJob]:
+    """For each digest that `reader` read, the other job among those visible that wrote it, or a part of the dataset.
+
+    That is the one that started last before `reader`. Where none did, it is one that wrote the same content later.
+    """
     datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
     related: dict[bytes, list[bytes]] = {}
     for digest, row in _PARTS.rows(connection, sorted(datasets)):
         related.setdefault(digest, []).append(row.digest)
-    return _newest_jobs(connection, viewer, uses, related, roles=(Role.OUTPUT, Role.PAYLOAD), not_job=not_job)
+    wanted = _digests(uses)
+    started = reader.job.started_at
+    makers = _found_for(wanted, related, _starts(connection, viewer, _uses_before, wanted, related, not_job=reader.key,
+                                                 started=started, registered=reader.key + REGISTERED_LATER))
+    unmade = [digest for digest in wanted if digest not in makers]
+    starts = _starts(connection, viewer, _newest_uses_of_others, unmade, related, not_job=reader.key)
+    later = _found_for(unmade, related, starts)
+    chosen = {digest: max(found) for digest, found in makers.items()}
+    for digest, found in later.items():
+        chosen[digest] = max((start for start in found if start[0] < started), default=min(found))
+    return _other_jobs(connection, viewer, chosen, before=started)
 
 
-def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], *, not_job: int) -> dict[str, JobLine]:
-    """For each digest used the newest other job among those visible that read it, or a dataset that it is part of."""
+def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], writer: StoredJob
+             ) -> dict[str, OtherJob]:
+    """For each digest that `writer` wrote, the other visible job that read it, or a dataset with it, last."""
     related: dict[bytes, list[bytes]] = {}
-    for digest, row in _WHOLES.rows(connection, _digests(uses)):
+    wanted = _digests(uses)
+    for digest, row in _WHOLES.rows(connection, wanted):
         related.setdefault(digest, []).append(row.dataset)
-    return _newest_jobs(connection, viewer, uses, related, roles=(Role.INPUT,), not_job=not_job)
+    starts = _starts(connection, viewer, _newest_uses_of_others, wanted, related, roles=(Role.INPUT,),
+                     not_job=writer.key)
+    chosen = {digest: max(found) for digest, found in _found_for(wanted, related, starts).items()}
+    return _other_jobs(connection, viewer, chosen)
 
 
-def uses_and_others(connection: Connection, viewer: Viewer, job_id: int, *, reading: bool, after: int, limit: int
-                    ) -> tuple[tuple[FileUse, ...], dict[str, JobLine]]:
-    """What a job read, or wrote, and by digest the newest other job that wrote it, or read it; as each alone."""
-    uses = file_uses(connection, job_id, Role.INPUT if reading else Role.OUTPUT, after=after, limit=limit)
+def uses_and_others(connection: Connection, viewer: Viewer, stored: StoredJob, *, reading: bool, after: int, limit: int
+                    ) -> tuple[tuple[FileUse, ...], dict[str, OtherJob]]:
+    """What a job read with who wrote that, or what it wrote with who read that last; by digest, as each alone."""
+    uses = file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=after, limit=limit)
     find_others = makers_of if reading else users_of
-    return uses, find_others(connection, viewer, uses, not_job=job_id)
+    return uses, find_others(connection, viewer, uses, stored)
 
 
 def _digests(uses: Iterable[FileUse]) -> list[bytes]:
     return sorted({bytes.fromhex(use.digest) for use in uses if use.digest})
 
 
-def _newest_jobs(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], related: dict[bytes, list[bytes]], *,
-                 roles: tuple[Role, ...], not_job: int) -> dict[str, JobLine]:
-    """An empty file is the same everywhere and says nothing, so it is left out."""
-    wanted = _digests(uses)
-    asked = sorted({*wanted, *itertools.chain.from_iterable(related.values())})
-    found: dict[bytes, int] = {}
+_Start = tuple[str, int]  # when a job started, and its key
+
+
+def _starts(connection: Connection, viewer: Viewer, query_for: Callable[[Viewer, Role], ForEach],
+            wanted: Sequence[bytes], related: dict[bytes, list[bytes]], *,
+            roles: tuple[Role, ...] = (Role.OUTPUT, Role.PAYLOAD), **parameters: Any) -> dict[bytes, list[_Start]]:
+    """The jobs that used each digest wanted or related to one.
+
+    An empty file is the same everywhere and says nothing, so it is left out.
+    """
+    asked = sorted({*wanted, *itertools.chain.from_iterable(related.get(digest, ()) for digest in wanted)})
+    found: dict[bytes, list[_Start]] = {}
     for role in roles:
-        for digest, row in _newest_use(viewer, role).rows(connection, asked, not_job=not_job):
-            found[digest] = max(row.job_id, found.get(digest, 0))
-    newest_of = {digest: max((found[other] for other in (digest, *related.get(digest, ())) if other in found),
-                             default=0) for digest in wanted}
-    lines = find_job_lines(connection, viewer, sorted(set(newest_of.values()) - {0}), brief=True)
-    return {digest.hex(): lines[job_id] for digest, job_id in newest_of.items() if job_id in lines}
+        for digest, row in query_for(viewer, role).rows(connection, asked, **parameters):
+            found.setdefault(digest, []).append((row.started_at, row.job_id))
+    return found
+
+
+def _found_for(wanted: Sequence[bytes], related: dict[bytes, list[bytes]], starts: dict[bytes, list[_Start]]
+               ) -> dict[bytes, list[_Start]]:
+    """By digest wanted the jobs that used it or what it is related to, where there are any."""
+    found = {digest: [start for other in (digest, *related.get(digest, ())) for start in starts.get(other, ())]
+             for digest in wanted}
+    return {digest: jobs for digest, jobs in found.items() if jobs}
+
+
+def _other_jobs(connection: Connection, viewer: Viewer, chosen: dict[bytes, _Start], *, before: str | None = None
+                ) -> dict[str, OtherJob]:
+    """By digest the job chosen; one that did not start `before` that time is a later one."""
+    lines = find_job_lines(connection, viewer, sorted({key for _, key in chosen.values()}), brief=True)
+    return {digest.hex(): OtherJob(job=lines[key], later=before is not None and started >= before)
+            for digest, (started, key) in chosen.items() if key in lines}
 
 
 # ------------------------------------------------------------------------------------------------------- DAGs
@@ -381,13 +452,27 @@ def find_dag(connection: Connection, viewer: Viewer, digest: str) -> DagLine | N
     return None if row is None else _dag_line(row)
 
 
+def whole(dags: Iterable[DagLine]) -> DagLine | None:
+    """The registration of a session that has the most of it, the newest of several.
+
+    A part that is registered later, for one artifact or job, does not stand for the session.
+    """
+    return max(dags, key=lambda dag: (dag.jobs, dag.registered_at), default=None)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _whole_dag(viewer: Viewer) -> ForEach:
+    dag = models.dag.c
+    return ForEach(_dag_lines(viewer).order_by(dag.jobs.desc(), dag.registered_at.desc()).limit(1), dag.session)
+
+
 def recent_sessions(connection: Connection, viewer: Viewer, *, limit: int = 10) -> tuple[DagLine, ...]:
-    """The sessions registered last, each by its last DAG."""
-    rows = connection.execute(_dag_lines(viewer).order_by(models.dag.c.registered_at.desc()).limit(limit * 20))
-    latest: dict[str, DagLine] = {}
-    for row in rows:
-        latest.setdefault(row.session.hex(), _dag_line(row))
-    return tuple(latest.values())[:limit]
+    """The sessions registered last, each by the DAG that has the most of it (see `whole`)."""
+    dag = models.dag.c
+    latest = _dag_lines(viewer).with_only_columns(dag.session).order_by(dag.registered_at.desc()).limit(limit * 20)
+    sessions = list(dict.fromkeys(connection.execute(latest).scalars()))[:limit]
+    found = {session: _dag_line(row) for session, row in _whole_dag(viewer).rows(connection, sessions)}
+    return tuple(found[session] for session in sessions if session in found)
 
 
 def registered_dags(connection: Connection, viewer: Viewer, *, session: str | None = None,

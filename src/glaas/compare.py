@@ -1,10 +1,10 @@
-"""What differs between two jobs: the command, the code, the environment, the files."""
+"""What differs between two jobs: parameters, files, code, environment. The likely cause comes first."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from glaas.words import command_text, duration_text
-from roar.wire import FileUse, Job
+from roar.wire import FileUse, Git, Host, Job, parameters_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,19 +18,27 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Two jobs side by side.
+    """Two jobs side by side. What can have made the outputs differ has the names that `roar diff` gives it.
 
     Attributes:
-        facts: command, code, machine, outcome.
-        packages: by name, with their versions.
+        likely_causes: which of `parameters`, `inputs`, `code`, `packages` and `host` differ, the likely cause first.
+        parameters: the words of the commands, options by name, and the folder.
         inputs, outputs: by path, with their digests.
+        code: commit, branch, and the patch of uncommitted changes.
+        packages: the interpreter as `python`, and distributions by name, with their versions.
+        host: facts about the machine.
+        facts: the whole command, how it ended, how it was observed, labels.
         same_inputs, same_outputs: how many files are the same in both.
     """
 
-    facts: tuple[Difference, ...]
-    packages: tuple[Difference, ...]
+    likely_causes: tuple[str, ...]
+    parameters: tuple[Difference, ...]
     inputs: tuple[Difference, ...]
+    code: tuple[Difference, ...]
+    packages: tuple[Difference, ...]
+    host: tuple[Difference, ...]
     outputs: tuple[Difference, ...]
+    facts: tuple[Difference, ...]
     same_inputs: int
     same_outputs: int
 
@@ -38,9 +46,13 @@ class Comparison:
 def compare(a: Job, b: Job) -> Comparison:
     """What differs between `a` and `b`."""
     inputs, outputs = (_digests(a.inputs), _digests(b.inputs)), (_digests(a.outputs), _digests(b.outputs))
+    causes = {
+        "parameters": _differences(_parameters(a), _parameters(b)), "inputs": _differences(*inputs),
+        "code": _differences(_code(a.git), _code(b.git)), "packages": _differences(_packages(a), _packages(b)),
+        "host": _differences(_host(a.host), _host(b.host))}
     return Comparison(
-        facts=_differences(dict(_facts(a)), dict(_facts(b))), packages=_differences(_packages(a), _packages(b)),
-        inputs=_differences(*inputs), outputs=_differences(*outputs),
+        likely_causes=tuple(name for name, differences in causes.items() if differences), **causes,
+        outputs=_differences(*outputs), facts=_differences(dict(_facts(a)), dict(_facts(b))),
         same_inputs=_same(*inputs), same_outputs=_same(*outputs))
 
 
@@ -58,25 +70,38 @@ def _digests(uses: Iterable[FileUse]) -> dict[str, str | None]:
     return {use.path: use.digest for use in uses}
 
 
+def _known(facts: Mapping[str, str | None]) -> dict[str, str | None]:
+    return {name: value for name, value in facts.items() if value is not None}
+
+
+def _parameters(job: Job) -> dict[str, str | None]:
+    return _known({**parameters_of(job.command), "folder": None if job.cwd == "." else job.cwd})
+
+
+def _code(git: Git | None) -> dict[str, str | None]:
+    if git is None:
+        return {}
+    return _known({"commit": git.commit, "branch": git.branch,
+                   "patch": git.patch or ("not kept" if git.dirty else None)})
+
+
 def _packages(job: Job) -> dict[str, str | None]:
-    return {package.name: package.version for package in (job.python.packages if job.python else ())}
+    if job.python is None:
+        return {}
+    return {"python": job.python.version, **{package.name: package.version for package in job.python.packages}}
+
+
+def _host(host: Host | None) -> dict[str, str | None]:
+    if host is None:
+        return {}
+    return _known({"os": host.os, "machine": host.machine, "cpu": host.cpu, "cpus": str(host.cpus),
+                   "memory": None if host.memory is None else str(host.memory), "gpus": ", ".join(host.gpus) or None})
 
 
 def _facts(job: Job) -> Iterator[tuple[str, str | None]]:
     yield "Command", command_text(job.command)
-    yield "Folder", job.cwd
     yield "Ended", str(job.state) if job.exit_code is None else f"exit code {job.exit_code}"
     yield "Took", duration_text(job.duration_s)
-    if job.git is not None:
-        yield "Commit", job.git.commit
-        yield "Branch", job.git.branch
-        yield "Uncommitted changes", (job.git.patch or "yes") if job.git.dirty else "none"
-    if job.host is not None:
-        yield "System", f"{job.host.os}, {job.host.machine}"
-        yield "Processor", f"{job.host.cpu or 'unknown'}, {job.host.cpus} CPUs"
-        yield "GPUs", ", ".join(job.host.gpus) or None
-    if job.python is not None:
-        yield "Python", job.python.version
     yield "Observed", ", ".join([job.tracer.mode, *job.tracer.gaps])
     for key, value in sorted(job.labels.items()):
         yield f"Label {key}", value

@@ -10,10 +10,19 @@ from sqlalchemy import ColumnElement, Connection, Select, select
 
 from glaas import models
 from glaas.access import Viewer, sees_everything, uses_seen_by, visible
-from glaas.catalog import JobLine, TrackerRunLine, find_job_lines, members_are_seen, read_tracker_run_lines
+from glaas.catalog import (
+    JobLine,
+    StoredJob,
+    TrackerRunLine,
+    find_job_lines,
+    find_run_before,
+    members_are_seen,
+    read_tracker_run_lines,
+)
 from glaas.db import QUERIES_KEPT, ForEach
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
+from glaas.words import file_name, script_place
 from roar.wire import Kind
 
 LONGEST_QUERY = 4000
@@ -81,6 +90,25 @@ def search(connection: Connection, viewer: Viewer, text: str, *, limit: int = 20
         artifacts=tuple(artifacts.values())[:limit],
         dags=_dags_by_digest(connection, viewer, prefix, limit) if by_prefix else (),
     )
+
+
+def similar_jobs(connection: Connection, viewer: Viewer, stored: StoredJob, *, limit: int = 20) -> tuple[JobLine, ...]:
+    """Jobs that one would compare a job with: the run before, those that name the same script, those of its session.
+
+    Of each kind the newest, and in that order.
+    """
+    job = models.job.c
+    command = stored.job.command
+    script = file_name(command[script_place(command)]).lower()
+    seen = visible(viewer, job.project_id)
+    before = find_run_before(connection, viewer, stored)
+    queries = [select(job.id).where(job.uid == bytes.fromhex(before or ""), seen),
+               _jobs_with_words(viewer, [script]).limit(limit + 1),
+               select(job.id).where(job.session == bytes.fromhex(stored.session), seen)
+               .order_by(job.id.desc()).limit(limit + 1)]
+    ids = dict.fromkeys(key for query in queries for key in connection.execute(query).scalars() if key != stored.key)
+    lines = find_job_lines(connection, viewer, list(ids)[:limit])
+    return tuple(lines[key] for key in ids if key in lines)
 
 
 # ------------------------------------------------------------------------------------------------ tracker runs

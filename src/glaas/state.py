@@ -150,17 +150,22 @@ def uid_or_404(uid: str) -> str:
     return uid
 
 
+def find_job_by_prefix(connection: Connection, viewer: Viewer, prefix: str) -> catalog.StoredJob | None:
+    """The one job whose uid begins with `prefix` (4 or more digits), if there is just one."""
+    text = prefix.strip().lower()
+    uid = catalog.find_uid(connection, viewer, text) if re.fullmatch(r"[0-9a-f]{4,32}", text) else None
+    return None if uid is None else catalog.find_job(connection, viewer, uid)
+
+
 def job_by_prefix(connection: Connection, viewer: Viewer, prefix: str) -> catalog.StoredJob:
     """The one job whose uid begins with `prefix` (4 or more digits).
 
     Raises:
         ProblemError: 404 where there is none, or more than one.
     """
-    text = prefix.strip().lower()
-    uid = catalog.find_uid(connection, viewer, text) if re.fullmatch(r"[0-9a-f]{4,32}", text) else None
-    stored = None if uid is None else catalog.find_job(connection, viewer, uid)
+    stored = find_job_by_prefix(connection, viewer, prefix)
     if stored is None:
-        raise not_found(f"one job {_short(text)}")
+        raise not_found(f"one job {_short(prefix.strip().lower())}")
     return stored
 
 

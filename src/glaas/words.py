@@ -3,6 +3,10 @@
 import shlex
 from datetime import datetime
 
+LAUNCHERS = frozenset({
+    "accelerate", "bash", "deepspeed", "env", "julia", "mpirun", "nice", "node", "nohup", "perl", "poetry", "Rscript",
+    "ruby", "sh", "srun", "time", "torchrun", "uv", "zsh"})
+SCRIPTS = (".ipynb", ".jl", ".js", ".pl", ".py", ".R", ".r", ".rb", ".sh")
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
 
 
@@ -55,3 +59,16 @@ def file_name(path: str) -> str:
 def command_text(command: tuple[str, ...]) -> str:
     """A command as one would type it into a shell."""
     return shlex.join(command)
+
+
+def script_place(command: tuple[str, ...]) -> int:
+    """Which word of a command says what it runs: behind an interpreter or launcher the script or module."""
+    program = file_name(command[0])
+    python = program.startswith("python")
+    if python or program in LAUNCHERS:
+        for place, word in enumerate(command[1:], 1):
+            if python and word == "-m" and place + 1 < len(command):
+                return place + 1
+            if word.endswith(SCRIPTS):
+                return place
+    return 0

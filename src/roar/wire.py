@@ -7,7 +7,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -48,6 +48,7 @@ __all__ = [
     "dag_digest",
     "find_secret",
     "iter_secrets",
+    "parameters_of",
     "to_json",
     "without_secrets",
 ]
@@ -153,6 +154,47 @@ def dag_digest(registration: Registration) -> str:
     body.pop("client")
     body.pop("version")
     return blake3.blake3(canonical_json(body)).hexdigest()
+
+
+# ------------------------------------------------------------------------------ what both sides read alike
+
+_OPTION = re.compile(r"(--?[A-Za-z][^=\s]*|\+{0,2}[A-Za-z_][\w.@/]*)=(.*)", re.DOTALL)
+_SWITCH = re.compile(r"--?[A-Za-z]")
+
+
+def parameters_of(command: Sequence[str]) -> dict[str, str]:
+    """A command's words by option name (`--lr`, `data.lr`), or by their place (`program`, `word 1`).
+
+    An option without a value is `given`; one that comes again is `--lr (2)`.
+    """
+    parameters: dict[str, str] = {}
+    seen: dict[str, int] = {}
+    for name, value in _parameter_pairs(command):
+        key = name
+        while key in parameters:
+            seen[name] = seen.get(name, 1) + 1
+            key = f"{name} ({seen[name]})"
+        parameters[key] = value
+    return parameters
+
+
+def _parameter_pairs(command: Sequence[str]) -> Iterator[tuple[str, str]]:
+    place, at = 0, 0
+    while at < len(command):
+        word, onward = command[at], command[at + 1] if at + 1 < len(command) else None
+        at += 1
+        option = _OPTION.fullmatch(word)
+        if option and place:
+            yield option[1], option[2]
+        elif _SWITCH.match(word):
+            if onward is None or _SWITCH.match(onward) or _OPTION.fullmatch(onward):
+                yield word, "given"
+            else:
+                yield word, onward
+                at += 1
+        else:
+            yield f"word {place}" if place else "program", word
+        place += 1
 
 
 # --------------------------------------------------------------------------------- what must not travel

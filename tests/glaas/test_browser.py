@@ -86,7 +86,8 @@ def signed_in(browser, glaas):
 def paths(dag):
     return ["/", f"/jobs/{uid(2)}", f"/jobs/{uid(3)}", f"/jobs/{uid(9)}/inputs", f"/dag/{dag}", "/search",
             f"/artifacts/{digest('model.pt')}", f"/artifacts/{digits().datasets[0].digest}", "/tracker-runs",
-            "/search?q=python", f"/compare?a={uid(2)}&b={uid(3)}", "/account", "/device", "/nowhere"]
+            "/search?q=python", f"/compare?a={uid(2)}&b={uid(3)}", f"/compare?a={uid(2)}", "/account", "/device",
+            "/nowhere"]
 
 
 @pytest.mark.parametrize("look", ["light", "dark", "narrow"])

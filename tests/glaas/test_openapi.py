@@ -28,7 +28,7 @@ def application(tmp_path_factory):
 
 
 OPERATIONS = ["POST /api/v1/sessions", "GET /api/v1/sessions", "GET /api/v1/sessions/{dag}",
-              "GET /api/v1/jobs", "GET /api/v1/jobs/{uid}",
+              "GET /api/v1/jobs", "GET /api/v1/jobs/{uid}", "GET /api/v1/jobs/{uid}/similar",
               "GET /api/v1/jobs/{uid}/{role}", "GET /api/v1/artifacts/{digest}",
               "GET /api/v1/artifacts/{digest}/members", "GET /api/v1/artifacts/{digest}/lineage",
               "GET /api/v1/artifacts/{digest}/uses", "GET /api/v1/trackers", "GET /api/v1/account",

@@ -3,7 +3,7 @@ import re
 from importlib.resources import files
 
 import pytest
-from registrations import MLFLOW_URL, PYTHON, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
+from registrations import MLFLOW_URL, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
 
 from roar import model
 
@@ -76,26 +76,6 @@ def test_the_same_run_id_elsewhere_is_no_proof(client, registered):
     assert f"/jobs/{uid(2)}" in text
 
 
-def test_two_runs_of_a_step_are_compared(client, post):
-    first = job(1, inputs=(use("a"), use("same")), outputs=(use("out", "old"),))
-    later = job(2, step=1, started_at="2026-11-22T12:00:00.000000Z", command=("python", "step1.py", "--lr", "0.2"),
-                inputs=(use("a", "changed"), use("same")), outputs=(use("out", "new"), use("more")),
-                python=dataclasses.replace(PYTHON, packages=(model.Package(name="numpy", version="2.2.0"),)))
-    post(dataclasses.replace(digits(), jobs=(first, later), datasets=(), payloads=()))
-    page = client.get(f"/jobs/{uid(2)}").text
-    assert f'href="/compare?a={uid(1)}&amp;b={uid(2)}"' in page
-    text = client.get(f"/compare?a={uid(1)}&b={uid(2)}").text
-    assert "python step1.py --lr 0.2" in text
-    assert "2 differ, 0 the same" in text
-    found = client.get(f"/api/v1/compare?a={uid(1)}&b={uid(2)}").json()
-    assert [d["name"] for d in found["inputs"]] == ["a"]
-    assert (found["same_inputs"], found["same_outputs"]) == (1, 0)
-    assert found["packages"] == [{"name": "numpy", "a": "2.1.0", "b": "2.2.0"},
-                                 {"name": "scikit-learn", "a": "1.7.2", "b": None}]
-    assert client.get("/compare").status_code == 200
-    assert client.get("/compare?a=zz&b=zz").status_code == 404
-
-
 def links(text, start):
     return re.findall(rf'href="({start}[^"]*)"', text)
 
@@ -110,6 +90,27 @@ def test_home_shows_recent_jobs_sessions_and_the_search_box(client, post, regist
     older = client.get(re.search(r'href="(/\?cursor=\d+)">Older jobs', text)[1]).text
     assert links(older, "/jobs/") == [f"/jobs/{uid(n)}" for n in [*range(19, 9, -1), 3, 2, 1]]
     assert "Older jobs" not in older
+
+
+def test_a_part_of_a_session_registered_later_does_not_hide_the_whole(client, post):
+    """As `roar register model.pkl` does; a session that has grown is shown by its newest registration."""
+    dags = {}
+    for name, registration in (("first", dataclasses.replace(digits(), jobs=digits().jobs[:1], payloads=())),
+                               ("whole", digits()),
+                               ("part", dataclasses.replace(digits(), jobs=digits().jobs[1:2]))):
+        dags[name] = post(registration).json()["dag"]
+    assert links(client.get("/").text, "/dag/") == [f"/dag/{dags['whole']}"]
+    for path in (f"/jobs/{uid(2)}", f"/jobs/{uid(2)}/inputs"):
+        crumbs = client.get(path).text.partition('class="crumbs"')[2].partition("</nav>")[0]
+        assert links(crumbs, "/dag/") == [f"/dag/{dags['whole']}"], path
+    notes = {name: re.findall(r'<p class="note block">(.*?)</p>', client.get(f"/dag/{dag}").text)
+             for name, dag in dags.items()}
+    assert notes["whole"] == []
+    assert "as it was then" in notes["first"][0]
+    assert "a part of the session" in notes["part"][0]
+    assert links(notes["first"][0], "/dag/") == links(notes["part"][0], "/dag/") == [f"/dag/{dags['whole']}"]
+    post(grown(digits(), job(4)))
+    assert f"/dag/{dags['whole']}" not in client.get("/").text
 
 
 def test_the_artifact_page_tells_where_from_where_to_and_every_name(client, post, registered):

@@ -224,8 +224,11 @@ CASES = {
     "search a digest": (f"/search?q={SUBJECT[:4]}", [f"search?q={SUBJECT[:4]}&limit=50"]),
     "search a session": ("/search?q={first:.9}", ["search?q={first:.9}&limit=50", "sessions/{first}"]),
     "compare": (f"/compare?a={uid(12)}&b={uid(14)}", [f"compare?a={uid(12)}&b={uid(14)}"]),
+    "compare reruns": (f"/compare?a={uid(12)}&b={uid(13)}", [f"compare?a={uid(12)}&b={uid(13)}"]),
+    "compare one": (f"/compare?a={uid(13)}", [f"jobs/{uid(13)}", f"jobs/{uid(13)}/similar"]),
+    "compare by words": (f"/compare?a={uid(13)}&b=qvalue", [f"jobs/{uid(13)}", "search?q=qvalue"]),
 }
-ECHOED = {"READ", "qnothing", "https", "elsewhere.example", "abc123xy"}  # what was searched for
+ECHOED = {"READ", "qvalue", "qnothing", "https", "elsewhere.example", "abc123xy"}  # what was searched for
 
 
 @pytest.fixture
@@ -267,7 +270,8 @@ SAID_ONCE = {  # what a page shows of which only this field of the answer tells
     "session": ["registered_at", "artifacts", "session"],
     "home": ["sessions", "labels", "duration_s"],
     "tracker runs": ["project", "entity", "run_id", "url", "command"],
-    "compare": ["jobs", "inputs", "outputs"],
+    "compare": ["jobs", "inputs", "outputs", "parameters"],
+    "compare one": ["jobs"],
     "search qmodel": ["artifacts"],
 }
 

@@ -22,7 +22,7 @@ from glaas.graph import MOST_JOBS, Direction, dag_graph, lineage
 from glaas.identities import identities_of
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
-from glaas.search import LONGEST_QUERY, search
+from glaas.search import LONGEST_QUERY, search, similar_jobs
 from glaas.state import (
     LARGEST_POSITION,
     Reading,
@@ -212,14 +212,25 @@ def read_job(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
     return answer(request, views.job_shape(stored, catalog.find_run_before(connection, viewer, stored)))
 
 
+@router.get("/jobs/{uid}/similar", responses=NOT_FOUND, summary="Jobs to compare a job with")
+@reads
+def list_similar(request: Request, uid: str, viewer: ViewerNow, connection: Reading,
+                 limit: Annotated[int, Query(ge=1, le=100, description="how many at most")] = 20) -> Response:
+    """The run before, then the newest jobs that name the same script, then the newest of its session."""
+    stored = _job_or_404(connection, viewer, uid, files=0)
+    lines = similar_jobs(connection, viewer, stored, limit=limit)
+    return answer(request, {"jobs": [views.job_line_shape(line) for line in lines]})
+
+
 @router.get("/jobs/{uid}/{role}", responses=NOT_FOUND, summary="A job's inputs or outputs, page by page")
 @reads
 def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, connection: Reading, cursor: Cursor = None,
               limit: Limit = 100) -> Response:
     """What a job read (`inputs`) or wrote (`outputs`), in order.
 
-    Each with the newest other job that you may see which wrote what was read (`written_by`), or read what was written
-    (`read_by`).
+    Each input with the job that you may see which wrote it (`written_by`): of all others that wrote this content, the
+    one that started last before this job. Where none did, `written_later_by` names one that wrote the same content
+    later: this job read another copy. Each output with the other job that read it last (`read_by`).
     """
     if role not in {"inputs", "outputs"}:
         raise not_found(f"list of jobs' {role[:20]!a}")
@@ -227,10 +238,10 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses, others = catalog.uses_and_others(connection, viewer, stored.key, reading=reading, after=start, limit=limit)
-    relation = "written_by" if reading else "read_by"
+    uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start, limit=limit)
+    shape_of = views.input_shape if reading else views.output_shape
     return answer(request, {
-        role: [views.file_use_shape(use, relation, others.get(use.digest or "")) for use in uses],
+        role: [shape_of(use, others.get(use.digest or "")) for use in uses],
         "next": str(start + limit) if len(uses) == limit else None})
 
 
@@ -246,7 +257,11 @@ def _job_or_404(connection: Reading, viewer: ViewerNow, uid: str, files: int | N
 def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
                     a: Annotated[str, Query(description="uid, or its first digits", max_length=100)],
                     b: Annotated[str, Query(description="uid, or its first digits", max_length=100)]) -> Response:
-    """Command, code, environment, packages and files that differ."""
+    """What differs, as `roar diff` tells it.
+
+    `likely_causes` names which of `parameters`, `inputs`, `code`, `packages` and `host` differ, the likely cause
+    first.
+    """
     one, other = (job_by_prefix(connection, viewer, prefix) for prefix in (a, b))
     shape = dataclasses.asdict(compare(one.job, other.job))
     jobs = [views.stored_job_line_shape(stored) for stored in (one, other)]

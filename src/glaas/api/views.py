@@ -3,7 +3,17 @@
 from typing import Any
 
 from glaas.accounts import Token
-from glaas.catalog import Artifact, ArtifactUse, DagLine, JobLine, Member, MemberFolder, StoredJob, TrackerRunLine
+from glaas.catalog import (
+    Artifact,
+    ArtifactUse,
+    DagLine,
+    JobLine,
+    Member,
+    MemberFolder,
+    OtherJob,
+    StoredJob,
+    TrackerRunLine,
+)
 from glaas.graph import ArtifactNode, Graph
 from glaas.identities import Identity
 from glaas.models import Role
@@ -30,11 +40,21 @@ def stored_job_line_shape(stored: StoredJob) -> Shape:
             "project": stored.project, "tracker_runs": to_json(job.tracker_runs), "labels": job.labels}
 
 
-def file_use_shape(use: FileUse, relation: str, other: JobLine | None) -> Shape:
-    """What a job read or wrote, and under `relation` the newest other job that wrote or read the same, or None."""
+def input_shape(use: FileUse, other: OtherJob | None) -> Shape:
+    """What a job read, with the job that wrote it before, or one that wrote the same content later."""
     shape: Shape = to_json(use)
-    return shape | {relation: None if other is None else {
-        "uid": other.uid, "step": other.step, "name": other.name, "command": list(other.command)}}
+    return shape | {"written_by": None if other is None or other.later else _brief_shape(other.job),
+                    "written_later_by": _brief_shape(other.job) if other is not None and other.later else None}
+
+
+def output_shape(use: FileUse, other: OtherJob | None) -> Shape:
+    """What a job wrote, with the other job that read it last."""
+    shape: Shape = to_json(use)
+    return shape | {"read_by": None if other is None else _brief_shape(other.job)}
+
+
+def _brief_shape(line: JobLine) -> Shape:
+    return {"uid": line.uid, "step": line.step, "name": line.name, "command": list(line.command)}
 
 
 def job_line_shape(line: JobLine) -> Shape:

@@ -13,12 +13,13 @@ from glaas.errors import not_found
 from glaas.graph import Graph, dag_graph, lineage
 from glaas.models import Role
 from glaas.pages.rendering import render
-from glaas.search import Found, search
+from glaas.search import Found, search, similar_jobs
 from glaas.state import (
     Reading,
     ViewerNow,
     cursor_or_422,
     digest_or_404,
+    find_job_by_prefix,
     job_by_prefix,
     position_or_422,
     reads,
@@ -28,6 +29,7 @@ from roar.wire import TrackerRunState
 
 FILES_SHOWN = 50
 FILES_PAGE = 200
+CHOICES = 20
 LINEAGE_DEPTH = 4
 JOBS_DRAWN = 20  # in each direction
 
@@ -53,8 +55,8 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=FILES_SHOWN)
     if stored is None:
         raise not_found(f"job {uid}")
-    makers = catalog.makers_of(connection, viewer, stored.job.inputs, not_job=stored.key)
-    users = catalog.users_of(connection, viewer, stored.job.outputs, not_job=stored.key)
+    makers = catalog.makers_of(connection, viewer, stored.job.inputs, stored)
+    users = catalog.users_of(connection, viewer, stored.job.outputs, stored)
     order = list(TrackerRunState)
     return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
                   before=catalog.find_run_before(connection, viewer, stored),
@@ -72,7 +74,7 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses, others = catalog.uses_and_others(connection, viewer, stored.key, reading=reading, after=start,
+    uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start,
                                            limit=FILES_PAGE)
     total = stored.inputs if reading else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
@@ -82,11 +84,16 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
 @router.get("/compare")
 @reads
 def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Text = "", b: Text = "") -> Response:
-    """Two jobs side by side."""
-    if not a or not b:
-        return render(request, "compare.html", a=None, b=None, found=None, shown=FILES_PAGE)
-    one, other = (job_by_prefix(connection, viewer, prefix) for prefix in (a, b))
-    return render(request, "compare.html", a=one, b=other, found=compare(one.job, other.job), shown=FILES_PAGE)
+    """Two jobs side by side; of one alone, or with words instead of the other, jobs to choose the other from."""
+    one = job_by_prefix(connection, viewer, a) if a.strip() else None
+    other = find_job_by_prefix(connection, viewer, b)
+    found = compare(one.job, other.job) if one and other else None
+    choices: tuple[catalog.JobLine, ...] = ()
+    if one and not other:
+        choices = (tuple(line for line in search(connection, viewer, b, limit=CHOICES).jobs if line.key != one.key)
+                   if b.strip() else similar_jobs(connection, viewer, one, limit=CHOICES))
+    return render(request, "compare.html", a=one, b=other, found=found, choices=choices, shown=FILES_PAGE,
+                  wanted=b.strip().replace("\0", ""))
 
 
 @router.get("/artifacts/{digest}")
@@ -141,9 +148,10 @@ def dag_page(request: Request, dag: str, *, viewer: ViewerNow, connection: Readi
         raise not_found(f"session {dag}")
     graph = dag_graph(connection, viewer, dag)
     drawing = draw(graph, fold_reruns=reruns != "all")
+    registrations = catalog.session_dags(connection, viewer, line.session)
     return render(request, "dag.html", dag=line, graph=graph, drawing=drawing, unfolded=reruns == "all",
-                  start=position_or_422(cursor) or 0, shown=FILES_PAGE,
-                  registrations=catalog.session_dags(connection, viewer, line.session))
+                  start=position_or_422(cursor) or 0, shown=FILES_PAGE, registrations=registrations,
+                  whole=catalog.whole(registrations))
 
 
 @router.get("/tracker-runs")

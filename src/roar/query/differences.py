@@ -1,10 +1,10 @@
 """What differs between two jobs, the likely causes apart from the effects."""
 
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roar.model import FileUse, Host, Job, Package, TrackerRun
+from roar.wire import parameters_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,36 +63,11 @@ def _changes(before: dict[str, str], after: dict[str, str]) -> tuple[Change, ...
                  if before.get(name) != after.get(name))
 
 
-_OPTION = re.compile(r"(--?[A-Za-z][^=\s]*|\+{0,2}[A-Za-z_][\w.@/]*)=(.*)", re.DOTALL)
-
-
 def _parameters(job: Job) -> dict[str, str]:
-    """The command's words by option name, or by their place among the words that are no option."""
-    parameters: dict[str, str] = {}
-    for name, value in _pairs(job.command):
-        key, number = name, 2
-        while key in parameters:
-            key, number = f"{name} ({number})", number + 1
-        parameters[key] = value
+    parameters = parameters_of(job.command)
     if job.cwd != ".":
         parameters["folder"] = job.cwd
     return parameters
-
-
-def _pairs(command: Sequence[str]) -> Iterator[tuple[str, str]]:
-    words = list(command)
-    place = 0
-    while words:
-        word = words.pop(0)
-        option = _OPTION.fullmatch(word)
-        if option and place:
-            yield option[1], option[2]
-        elif re.match(r"--?[A-Za-z]", word):
-            takes_value = bool(words) and not re.match(r"--?[A-Za-z]", words[0]) and not _OPTION.fullmatch(words[0])
-            yield word, words.pop(0) if takes_value else "given"
-        else:
-            yield f"word {place}" if place else "program", word
-        place += 1
 
 
 def _digests(uses: Sequence[FileUse]) -> dict[str, str]:
