@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from roar.analyze.digest import Digested, digest_files, find_regular, identity
-from roar.analyze.fold import PathUse, Uses
+from roar.analyze.fold import PathUse, Uses, find_content
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import FileUse
 from roar.observe.trace import Signature
@@ -69,17 +69,13 @@ class Contents:
 
     def _follow(self, content: Content) -> None:
         """The job itself moved or linked the file, perhaps on and on: only its change time may differ."""
-        path, moved_ns = content.use.moved_to or "", content.use.moved_ns
-        target = self._uses.get(path)
-        while target is not None and target.moved_to is not None and target.last_ns == target.moved_ns > moved_ns:
-            path, moved_ns = target.moved_to, target.moved_ns
-            target = self._uses.get(path)
-        there = find_regular(path)
-        if there is None or target is None or target.last_ns != moved_ns:
+        target = find_content(self._uses, content.use)
+        there = find_regular(target.path) if target is not None else None
+        if target is None or there is None:
             return
         before = content.signature
         if there[:4] == before[:4] if before is not None else there.mtime_ns < self._around.started_ns:
-            content.at, content.signature, content.size = path, there, there.size
+            content.at, content.signature, content.size = target.path, there, there.size
 
     def written(self, use: PathUse) -> Content:
         """The content that the job left."""

@@ -272,6 +272,19 @@ def fold(events: Iterable[Event]) -> dict[str, PathUse]:
     return state.uses
 
 
+def find_content(uses: Mapping[str, PathUse], use: PathUse) -> PathUse | None:
+    """The use of the name that has the content of one that was moved or linked, perhaps on and on.
+
+    None where something else was written there since.
+    """
+    moved_ns = use.moved_ns
+    target = uses.get(use.moved_to or "")
+    while target is not None and target.moved_to is not None and target.last_ns == target.moved_ns > moved_ns:
+        moved_ns = target.moved_ns
+        target = uses.get(target.moved_to)
+    return target if target is not None and target.last_ns == moved_ns else None
+
+
 def look_up(use: PathUse) -> None:
     """Set `exists` and `status` to what is there now."""
     try:

@@ -65,7 +65,7 @@ class Kept:
     def _sort(self, use: PathUse) -> None:
         tracker, payload = self._owned.get(use.path, ("", False))
         if tracker and not (payload and use.read and not use.written):
-            self.filtered[tracker] += 1
+            self.filtered[tracker] += use.exists or use.moved_to is None
             if payload and use.written and use.exists:
                 self.payloads.append(use)
             return

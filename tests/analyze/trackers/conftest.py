@@ -39,6 +39,37 @@ class World(Recording):
             setattr(use, name, value)
         return use.path
 
+    def move(self, old, new):
+        """The job renames a file or a folder."""
+        old, new = os.path.join(self.cwd, old), os.path.join(self.cwd, new)
+        os.makedirs(os.path.dirname(new), exist_ok=True)
+        os.rename(old, new)
+        moving = [path for path, use in self.uses.items()
+                  if use.exists and (path == old or path.startswith(old + "/"))]
+        self.clock += 1
+        moved_ns = self.clock
+        for path in moving:
+            there = new + path[len(old):]
+            use = self.touch(path, exists=False, moved_to=there, moved_ns=moved_ns)
+            before = self.uses[use]
+            self.touch(there, written=True, made=before.made, target=before.target, last_ns=moved_ns)
+            before.last_ns = moved_ns if before.written else 0
+
+    def copy_away(self, old, new, **given):
+        """The job copies a folder and removes the original."""
+        old, new = os.path.join(self.cwd, old), os.path.join(self.cwd, new)
+        shutil.copytree(old, new, **given)
+        inside = [path for path, use in self.uses.items() if use.exists and path.startswith(old + "/")]
+        for folder, folders, names in os.walk(new):
+            for name in (*names, *(name for name in folders if os.path.islink(f"{folder}/{name}"))):
+                path = self.touch(f"{folder}/{name}", written=True)
+                if os.path.islink(path):
+                    self.touch(path, made=Made.SYMLINK, target=os.readlink(path))
+        shutil.rmtree(old)
+        for path in inside:
+            self.touch(path, exists=False)
+            self.uses[path].last_ns = self.clock
+
     def load(self, *packages):
         """Import Python packages: a client that prints has been loaded."""
         for package in packages:

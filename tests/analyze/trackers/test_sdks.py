@@ -61,6 +61,24 @@ def test_wandb_offline(train):
 
 
 @needs("wandb")
+@pytest.mark.parametrize(("move", "place"), [
+    ("os.makedirs('archive'); os.rename(folder, 'archive/run1')", "archive/run1"),
+    ("os.makedirs('archive'); shutil.move('wandb', 'archive/w')", "archive/w/RUN"),
+    ("shutil.copytree('wandb', 'old/wandb', symlinks=True); shutil.rmtree('wandb')", "old/wandb/RUN"),
+    ("shutil.copytree('wandb', 'archive/w'); shutil.rmtree('wandb')", "archive/w/RUN"),
+], ids=["run renamed", "all renamed", "copied with links", "copied"])
+def test_wandb_offline_run_that_the_script_moves(train, move, place):
+    script = f"import glob, shutil\n{WANDB}run.finish()\n[folder] = glob.glob('wandb/offline-run-*')\n{move}\n"
+    job = train(script, WANDB_MODE="offline")
+    run = only(job)
+    folder = run["how_to_view"].removeprefix("wandb sync ")
+    assert (run["state"], run["project"], run["name"]) == ("offline", "demo", "first")
+    assert os.path.exists(f"{folder}/run-{run['run_id']}.wandb")
+    assert folder.endswith(place.replace("RUN", os.path.basename(folder)))
+    assert {path.rpartition("/")[2] for path in outputs(job)} == {"model.txt", "mine.txt"}
+
+
+@needs("wandb")
 @pytest.mark.parametrize(("start", "end", "evidence"), [
     ("", "run.finish()", "console"), ("", "", "console"), ("", "raise SystemExit(3)", "console"),
     ("import os; os.environ |= {'WANDB_BASE_URL': '@', 'WANDB_SILENT': 'true'}", "run.finish()", "child environment"),

@@ -9,6 +9,7 @@ from roar.analyze.memory import without_collection
 from roar.analyze.trackers.contract import Findings, Owned, Ownership, RunUpdate, Tracker
 from roar.analyze.trackers.discovery import load_trackers
 from roar.analyze.trackers.evidence import Evidence, JobEvidence, TrackerFacts
+from roar.analyze.trackers.moves import relocated
 from roar.analyze.trackers.urls import clean_base, clean_url, without_user_info
 from roar.model import TrackerRun, TrackerRunState
 
@@ -54,8 +55,7 @@ def analyze_with(trackers: Iterable[Tracker], facts: TrackerFacts, warnings: tup
     problems = list(warnings)
     for tracker in sorted(trackers, key=lambda tracker: tracker.last):
         try:
-            findings = tracker.analyze(Evidence(job, tracker))
-            _check(tracker, findings, facts)
+            findings = _ask(tracker, job)
         except Exception as error:  # noqa: BLE001  a plugin may raise anything; it is named and skipped
             problems.append(f"The tracker {tracker.name} failed and was skipped: {type(error).__name__}: {error}.")
             continue
@@ -152,6 +152,22 @@ def _joined(one: TrackerRun, other: TrackerRun) -> TrackerRun:
         if getattr(better, item.name) is None and item.name not in {"how_to_view", "note", "url"}
     }
     return replace(better, **missing)
+
+
+def _ask(tracker: Tracker, job: JobEvidence) -> Findings:
+    """What a tracker finds, with its files where they are now: the job may have moved them."""
+    evidence = Evidence(job, tracker)
+    findings = tracker.analyze(evidence)
+    _check(tracker, findings, job.facts)
+    if job.moves.find_copies(findings.owned, evidence.is_anchor, job.paths.named):
+        evidence = Evidence(job, tracker)
+        findings = tracker.analyze(evidence)
+        _check(tracker, findings, job.facts)
+    carried = job.moves.carried(findings.owned, evidence.is_anchor)
+    for path, place in carried.items():
+        findings.owned.setdefault(place, findings.owned[path])
+    findings.runs = [relocated(run, carried, evidence.is_anchor, job.facts.workspace) for run in findings.runs]
+    return findings
 
 
 def _check(tracker: Tracker, findings: Findings, facts: TrackerFacts) -> None:

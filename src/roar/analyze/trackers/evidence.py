@@ -12,6 +12,7 @@ from typing import NamedTuple
 from roar.analyze.fold import Made, PathUse, Uses
 from roar.analyze.trackers.console import Console, iter_values
 from roar.analyze.trackers.contract import Owned, Proof, Reads, Tracker
+from roar.analyze.trackers.moves import Moves
 from roar.analyze.trackers.paths import PathIndex
 from roar.analyze.trackers.tables import is_regular, select, table_names
 from roar.analyze.trackers.urls import without_user_info
@@ -53,11 +54,17 @@ class Setting(NamedTuple):
 
 
 class JobEvidence:
-    """The facts of one job with their indexes, shared by all trackers."""
+    """The facts of one job with their indexes, shared by all trackers.
+
+    Attributes:
+        claimed: by path, what trackers that were asked before own.
+        moves: where files went that the job moved.
+    """
 
     def __init__(self, facts: TrackerFacts, claimed: Mapping[str, Owned]) -> None:
         self.facts = facts
         self.claimed = claimed
+        self.moves = Moves(facts.uses.opened)
 
     @cached_property
     def paths(self) -> PathIndex:
@@ -102,6 +109,8 @@ class JobEvidence:
 class Evidence:
     """One tracker's view of a job. Opens what the tracker declared, and nothing else.
 
+    A file that the job moved is opened where it is now, under the path at which it was written.
+
     Attributes:
         paths: the index over all paths.
         console: the lines that were printed.
@@ -131,9 +140,10 @@ class Evidence:
         return path in self._job.facts.uses
 
     def was_written(self, path: str) -> bool:
-        """Whether the job created or changed it."""
+        """Whether the job created or changed it; moving alone is neither."""
         use = self.use(path)
-        return use is not None and use.written
+        before = self._job.moves.came_from(path)
+        return use is not None and use.written and (before is None or before.written)
 
     def was_read(self, path: str) -> bool:
         """Whether the job read content there that it had not written itself."""
@@ -142,8 +152,11 @@ class Evidence:
 
     def was_made(self, path: str) -> bool:
         """Whether the job wrote it and nothing that the job read had been there before."""
-        use = self.use(path)
-        return use is not None and use.written and not use.read
+        return self.was_written(path) and not (self.was_read(path) or self._was_read_before(path))
+
+    def _was_read_before(self, path: str) -> bool:
+        before = self._job.moves.came_from(path)
+        return before is not None and before.read
 
     def is_symlink(self, path: str) -> bool:
         """Whether the job made a symlink here."""
@@ -205,15 +218,22 @@ class Evidence:
 
     # Files
 
+    def is_anchor(self, path: str) -> bool:
+        """Whether a path is one of those that the tracker knows its folders by: a kind of file that it reads."""
+        return any(pattern.match(path) for pattern, reads in self._reads if reads.pattern != "*")
+
+    def _now(self, path: str) -> str:
+        return self._job.moves.place(path) or path
+
     def head(self, path: str, size: int | None = None) -> bytes:
         """The first bytes of a declared file, at most its declared limit; empty where there is none."""
-        return _read(path, 0, self._declared(path, size))
+        return _read(self._now(path), 0, self._declared(path, size))
 
     def tail(self, path: str, size: int | None = None) -> bytes:
         """The last bytes of a declared file."""
-        limit = self._declared(path, size)
+        limit, place = self._declared(path, size), self._now(path)
         try:
-            return _read(path, max(0, os.lstat(path).st_size - limit), limit)
+            return _read(place, max(0, os.lstat(place).st_size - limit), limit)
         except OSError:
             return b""
 
@@ -225,7 +245,7 @@ class Evidence:
         """The tables of a declared database."""
         if path not in self._tables:
             self._require(path)
-            self._tables[path] = table_names(path)
+            self._tables[path] = table_names(self._now(path))
         return self._tables[path]
 
     def rows(
@@ -233,16 +253,17 @@ class Evidence:
     ) -> list[tuple[object, ...]]:
         """Rows of a declared database, declared columns only; empty where there are none."""
         reads = [reads for reads in self._require(path) if table in reads.tables]
-        return select(path, table, columns, reads[0].tables if reads else {}, where=where, values=values)
+        return select(self._now(path), table, columns, reads[0].tables if reads else {}, where=where, values=values)
 
     def member(self, path: str) -> bytes:
         """The declared member of a declared zip archive; empty where there is none."""
         import zipfile  # noqa: PLC0415  8 ms that few jobs need
 
+        place = self._now(path)
         for reads in self._require(path):
-            if reads.member and is_regular(path):
+            if reads.member and is_regular(place):
                 try:
-                    with zipfile.ZipFile(path) as archive, archive.open(reads.member) as member:
+                    with zipfile.ZipFile(place) as archive, archive.open(reads.member) as member:
                         return member.read(reads.limit)
                 except (OSError, KeyError, ValueError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
                     return b""

@@ -2,7 +2,7 @@
 
 Recognised: a folder `run-…`, `offline-run-…` or `dryrun-…` below `wandb/` or `.wandb/` whose name and whose log
     `run-<id>.wandb` agree (a log that is not empty must start with `:W&B`); where no log was opened,
-    `logs/debug.log` in such a folder.
+    `logs/debug.log` in such a folder. A run that you moved: any folder whose `run-<id>.wandb` names the same run.
 Filtered: the log, `logs/`, `tmp/`, the client's own files in `files/` (`config.yaml`, `output.log`, `media/`,
     `code/`, …), every symlink there, what lies beside the runs (`latest-run`, `debug.log`, sweep configurations),
     W&B's caches and settings in the home folder, its temporary files. Staged copies of artifacts are payloads.
@@ -46,6 +46,12 @@ _WRITTEN_BY_WANDB = re.compile(
     r"|wandb-(history|events)\.jsonl|(media|code)/.*)",
     re.DOTALL,
 )
+_WRITTEN_WHEREVER = re.compile(
+    r"run-[^/]+\.wandb(\.synced|\.syncstate)?|logs/debug(-internal|-core)?\.log"
+    r"|files/(config\.yaml|wandb-[a-z]+\.jsonl?|requirements\.txt|output\.log|conda-environment\.yaml|media/.*)",
+    re.DOTALL,
+)
+_MOVED = "moved"
 _BESIDE_RUNS = re.compile(
     r"(latest-run|debug\.log|debug-internal\.log)(\.\d+)?|debug-cli\..+\.log|wandb-resume\.json",
 )
@@ -83,7 +89,7 @@ class _Said(NamedTuple):
 
 @dataclass(slots=True)
 class _Folder:
-    """One run folder: `path` below `store` (the `wandb` folder)."""
+    """One run folder: `path` below `store` (the `wandb` folder). `moved` is the mode of one with another name."""
 
     path: str
     store: str
@@ -113,7 +119,7 @@ class Wandb(Tracker):
         folders = list(_run_folders(evidence))
         for folder in folders:
             self._claim_folder(evidence, folder, findings)
-        for store in {folder.store for folder in folders} | set(_sweep_stores(evidence)):
+        for store in {folder.store for folder in folders if folder.mode != _MOVED} | set(_sweep_stores(evidence)):
             _claim_store(evidence, store, findings)
         _claim_user_folders(evidence, findings)
         _claim_temporary(evidence, findings)
@@ -122,7 +128,7 @@ class Wandb(Tracker):
         synced = _synced(evidence)
         for folder in sorted(folders, key=lambda folder: evidence.first_seen([folder.log])):
             known = [*links.get(folder.run_id, []), *synced.get(folder.run_id, [])]
-            if evidence.was_made(folder.log):
+            if evidence.was_made(folder.log) and folder.mode != _MOVED:
                 findings.runs += self._runs(evidence, folder, known)
             elif _was_synced_here(evidence, folder):
                 findings.updates += [
@@ -159,9 +165,10 @@ class Wandb(Tracker):
 
     def _claim_folder(self, evidence: Evidence, folder: _Folder, findings: Findings) -> None:
         start = len(folder.path) + 1
+        written = _WRITTEN_WHEREVER if folder.mode == _MOVED else _WRITTEN_BY_WANDB
         for path in evidence.paths.below(folder.path):
             tail = path[start:]
-            if _WRITTEN_BY_WANDB.fullmatch(tail) or (tail.startswith("files/") and evidence.is_symlink(path)):
+            if written.fullmatch(tail) or (tail.startswith("files/") and evidence.is_symlink(path)):
                 findings.noise(path)
 
     def _runs(self, evidence: Evidence, folder: _Folder, links: list[_Link]) -> list[TrackerRun]:
@@ -232,7 +239,10 @@ def _run_folders(evidence: Evidence) -> Iterator[_Folder]:
                 continue
             with_log.add(folder)
             log = f"{folder}/run-{match['id']}.wandb"
-            if (here := _named_run_folder(folder, match["id"], log)) and _is_log(evidence, log):
+            here = _named_run_folder(folder, match["id"], log)
+            if here is None and _run_record(evidence, log).get("run_id") == match["id"]:
+                here = _Folder(folder, folder.rpartition("/")[0], _MOVED, match["id"], log)
+            if here is not None and _is_log(evidence, log):
                 found[folder] = here
     for path in evidence.paths.named("debug.log"):
         folder = path.removesuffix("/logs/debug.log")

@@ -1,0 +1,183 @@
+"""Where a tracker's files went that the job itself moved: renamed, alone or with a folder, or copied and then deleted.
+
+A tracker recognises its files where it wrote them. Here it is decided which of them are still the tracker's at their
+new place. A part that somebody takes out of a tracker's folder (the plots, a model) is theirs: files stay the
+tracker's only where what makes them recognisable went along, or all that there was of it.
+"""
+
+import os
+import shlex
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import NamedTuple
+from urllib.parse import quote, unquote
+
+from roar.analyze.fold import Made, PathUse, find_content
+from roar.analyze.trackers.contract import Ownership
+from roar.model import TrackerRun
+
+_DATABASE = "sqlite:///"
+
+
+class Copy(NamedTuple):
+    """A folder that was copied as a whole and is gone."""
+
+    source: str
+    target: str
+
+
+class Moves:
+    """The moves of one job.
+
+    Args:
+        uses: by path, those that are known one by one: only they can have moved.
+    """
+
+    def __init__(self, uses: Mapping[str, PathUse]) -> None:
+        self._uses = uses
+        self._copies: list[Copy] = []
+        self._arrived: dict[str, PathUse] | None = None
+
+    def place(self, path: str) -> str | None:
+        """Where the content of a file is that is no longer at `path`; None where it never left, or is gone."""
+        use = self._uses.get(path)
+        if use is None or use.exists:
+            return None
+        if use.moved_to is not None:
+            there = find_content(self._uses, use)
+            return there.path if there is not None and there.exists else None
+        return next(self._counterparts(path), None) if self._copies else None
+
+    def came_from(self, path: str) -> PathUse | None:
+        """The use whose content a rename brought to `path`, where nothing was written there since."""
+        if self._arrived is None:
+            self._arrived = {there.path: use for use in list(self._uses.values()) if use.moved_to is not None
+                             and not use.exists and (there := find_content(self._uses, use)) is not None}
+        return self._arrived.get(path)
+
+    def _counterparts(self, path: str) -> Iterator[str]:
+        for copy in self._copies:
+            if path.startswith(copy.source + "/"):
+                target = copy.target + path[len(copy.source):]
+                if self._is_copy(path, target):
+                    yield target
+
+    def _is_copy(self, path: str, target: str) -> bool:
+        use, there = self._uses[path], self._uses.get(target)
+        return there is not None and there.written and there.exists and there.first_ns > use.first_ns
+
+    # Folders that were copied
+
+    def find_copies(self, owned: Mapping[str, Ownership], is_anchor: Callable[[str], bool],
+                    named: Callable[[str], Collection[str]]) -> bool:
+        """Look for whole copies of a tracker's folders that are gone, to be known from now on; whether there are new.
+
+        Args:
+            owned: the tracker's files.
+            is_anchor: whether a path is one of those that make the folder recognisable.
+            named: all paths whose last part is this.
+        """
+        known = len(self._copies)
+        anchors = set(filter(is_anchor, owned))
+        gone = [path for path, ownership in owned.items()
+                if self._was_deleted(path) and (ownership is Ownership.NOISE or path in anchors)]
+        seeds = [path for path in gone if path in anchors] if anchors else gone
+        for seed in {path.rpartition("/")[0]: path for path in seeds}.values():
+            for candidate in named(seed.rpartition("/")[2]):
+                if self._is_copy(seed, candidate):
+                    copy = _folders(seed, candidate)
+                    if copy not in self._copies and self._is_whole(copy, gone, owned):
+                        self._copies.append(copy)
+        self._copies.sort(key=lambda copy: len(copy.source))  # the highest first: `latest-run` holds a copy too
+        return len(self._copies) > known
+
+    def _was_deleted(self, path: str) -> bool:
+        use = self._uses.get(path)
+        return (use is not None and use.written and not use.exists and use.moved_to is None
+                and use.made is Made.FILE)
+
+    def _is_whole(self, copy: Copy, gone: Iterable[str], owned: Mapping[str, Ownership]) -> bool:
+        """Whether every file that the tracker still had below the folder when the copying began was copied.
+
+        One file alone is no folder, unless the tracker has recognised the copy as well.
+        """
+        pairs = [(path, copy.target + path[len(copy.source):]) for path in gone if path.startswith(copy.source + "/")]
+        began = min(self._uses[target].first_ns for path, target in pairs if self._is_copy(path, target))
+        alive = [(path, target) for path, target in pairs if self._uses[path].last_ns > began]
+        known = any(target in owned for _, target in alive)
+        return (len(alive) > 1 or known) and all(self._is_copy(path, target) for path, target in alive)
+
+    # What stays the tracker's
+
+    def carried(self, owned: Mapping[str, Ownership], is_anchor: Callable[[str], bool]) -> dict[str, str]:
+        """By the path at which a tracker knows its file, where it is now, as far as it is still the tracker's."""
+        found = {path: place for path in owned if (place := self.place(path)) is not None}
+        by_move: defaultdict[int, list[str]] = defaultdict(list)
+        for path in found:
+            if self._uses[path].moved_to is not None:
+                by_move[self._uses[path].moved_ns].append(path)
+        for moved_ns, paths in by_move.items():
+            if not any(map(is_anchor, paths)) and self._leaves_some(owned, found, moved_ns):
+                for path in paths:
+                    del found[path]
+        return {path: place for path, place in found.items() if self._is_still_its_own(path, place, owned)}
+
+    def _leaves_some(self, owned: Mapping[str, Ownership], found: Mapping[str, str], moved_ns: int) -> bool:
+        """Whether a tracker's own file was neither moved nor gone when a move happened."""
+        places = set(found.values())
+        for path, ownership in owned.items():
+            use = self._uses.get(path)
+            if use is None or ownership is not Ownership.NOISE or path in found or path in places:
+                continue
+            if use.first_ns < moved_ns and (use.exists or use.last_ns > moved_ns):
+                return True
+        return False
+
+    def _is_still_its_own(self, path: str, place: str, owned: Mapping[str, Ownership]) -> bool:
+        """A symlink that was followed when it was copied became a copy of what it led to."""
+        use = self._uses[path]
+        if use.made is not Made.SYMLINK or self._uses[place].made is Made.SYMLINK:
+            return True
+        return os.path.normpath(os.path.join(os.path.dirname(path), use.target or "")) in owned
+
+
+def _folders(path: str, other: str) -> Copy:
+    """The folders that remain of two paths without the end that is the same in both."""
+    while path and path.rpartition("/")[2] == other.rpartition("/")[2]:
+        path, other = path.rpartition("/")[0], other.rpartition("/")[0]
+    return Copy(path, other)
+
+
+def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[str], bool], workspace: str
+              ) -> TrackerRun:
+    """The reference with the places where the run is now, in its command and in an id that is a path.
+
+    Args:
+        run: as the tracker gave it.
+        carried: where the tracker's files went.
+        is_anchor: whether a path is one of those that make a folder recognisable.
+        workspace: absolute; an id may be relative to it.
+    """
+    if run.how_to_view is None or not carried:
+        return run
+    for word in shlex.split(run.how_to_view):
+        path = unquote(word.removeprefix(_DATABASE)) if word.startswith(_DATABASE) else word
+        inside = [old for old in carried if old == path or old.startswith(path + "/")]
+        if not path.startswith("/") or not inside:
+            continue
+        telling = [old for old in inside if is_anchor(old)] or inside
+        places = {_root(carried[old], old[len(path):]) for old in telling}
+        place = places.pop() if len(places) == 1 else None
+        if place is None:
+            return replace(run, note=run.note or f"The job moved its files; one of them is {carried[telling[0]]} now.")
+        written = _DATABASE + quote(place) if word.startswith(_DATABASE) else place
+        run = replace(run, how_to_view=run.how_to_view.replace(shlex.quote(word), shlex.quote(written)))
+        if run.run_id in {path, path.removeprefix(workspace + "/")}:
+            run = replace(run, run_id=place.removeprefix(workspace + "/"))
+    return run
+
+
+def _root(place: str, tail: str) -> str | None:
+    """The folder above `tail` in a path that ends with it."""
+    return place[:len(place) - len(tail)] if place.endswith(tail) else None

@@ -1,0 +1,229 @@
+"""A tracker's run that the job moved: its files stay the tracker's, and the reference names where it is now."""
+
+import shlex
+import sqlite3
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
+from wandb_files import OFFLINE, log, run_folder
+
+SERVER = "http://wandb.example:8080"
+EVENTS = bytes(21) + b"\x1a\x0dbrain.Event:2" + bytes(8)
+
+
+def only(analysis):
+    [run] = analysis.runs
+    return run
+
+
+def outputs(world, analysis):
+    """What remains of the written files, relative to the job's folder."""
+    return {path.removeprefix(world.cwd + "/") for path, use in world.uses.items()
+            if use.written and use.exists and path not in analysis.owned}
+
+
+def whole_run(world):
+    run_folder(world, OFFLINE, name="calm")
+    world.write(f"{OFFLINE}/files/requirements.txt", b"numpy\n")
+    world.write(f"{OFFLINE}/files/mine.txt", b"mine")
+    world.write("model.txt", b"model")
+    world.symlink(f"{OFFLINE}/files/model.txt", f"{world.cwd}/model.txt")
+    world.symlink("wandb/latest-run", OFFLINE.removeprefix("wandb/"))
+    world.symlink("wandb/debug.log", f"{OFFLINE.removeprefix('wandb/')}/logs/debug.log")
+
+
+@pytest.mark.parametrize(("old", "new", "place"), [
+    (OFFLINE, "archive/run1", "archive/run1"),
+    (OFFLINE, "a b/run 1", "a b/run 1"),
+    ("wandb", "archive/w", f"archive/w/{OFFLINE.removeprefix('wandb/')}"),
+    ("wandb", "old/wandb", f"old/{OFFLINE}"),
+])
+def test_renamed_run_of_wandb(world, old, new, place):
+    whole_run(world)
+    world.move(old, new)
+    found = world.analyze()
+    run = only(found)
+    assert (run.state, run.project, run.name) == ("offline", "demo", "calm")
+    assert shlex.split(run.how_to_view) == ["wandb", "sync", f"{world.cwd}/{place}"]
+    assert outputs(world, found) == {"model.txt", f"{place}/files/mine.txt"}
+
+
+def test_run_that_is_renamed_on_and_on(world):
+    whole_run(world)
+    world.move(OFFLINE, "staging/x")
+    world.move("staging", "archive")
+    found = world.analyze()
+    assert only(found).how_to_view == f"wandb sync {world.cwd}/archive/x"
+    assert outputs(world, found) == {"model.txt", "archive/x/files/mine.txt"}
+
+
+@pytest.mark.parametrize("symlinks", [False, True])
+@pytest.mark.parametrize(("new", "place"), [
+    ("archive/w", f"archive/w/{OFFLINE.removeprefix('wandb/')}"), ("old/wandb", f"old/{OFFLINE}"),
+])
+def test_run_of_wandb_that_is_copied_and_removed(world, new, place, symlinks):
+    whole_run(world)
+    world.copy_away("wandb", new, symlinks=symlinks)
+    found = world.analyze()
+    run = only(found)
+    assert (run.state, run.project, run.name) == ("offline", "demo", "calm")
+    assert run.how_to_view == f"wandb sync {world.cwd}/{place}"
+    left = outputs(world, found)
+    assert {"model.txt", f"{place}/files/mine.txt"} <= left
+    assert {path.rpartition("/")[2] for path in left} == {"model.txt", "mine.txt"}
+
+
+def test_one_of_two_runs_is_moved(world):
+    whole_run(world)
+    other = "wandb/offline-run-20261122_231800-def67890"
+    run_folder(world, other, "def67890")
+    world.move(OFFLINE, "archive/run1")
+    found = world.analyze()
+    assert {run.run_id: run.how_to_view for run in found.runs} == {
+        "abc12345": f"wandb sync {world.cwd}/archive/run1", "def67890": f"wandb sync {world.cwd}/{other}",
+    }
+
+
+@pytest.mark.parametrize("take", ["move", "copy_away"])
+def test_part_that_is_taken_out_of_a_run_is_the_users(world, take):
+    whole_run(world)
+    world.write(f"{OFFLINE}/files/media/images/a.png", b"a")
+    world.write(f"{OFFLINE}/files/media/images/b.png", b"b")
+    getattr(world, take)(f"{OFFLINE}/files/media", "plots")
+    found = world.analyze()
+    assert {"plots/images/a.png", "plots/images/b.png"} <= outputs(world, found)
+    assert only(found).how_to_view == f"wandb sync {world.cwd}/{OFFLINE}"
+
+
+def test_part_that_is_saved_before_the_rest_is_removed_is_the_users(world):
+    whole_run(world)
+    world.write(f"{OFFLINE}/files/media/images/a.png", b"a")
+    world.move(f"{OFFLINE}/files/media", "plots")
+    world.copy_away("wandb", "trash")
+    for path in list(world.uses):
+        if "/trash/" in path:
+            world.touch(path, exists=False)
+    assert "plots/images/a.png" in outputs(world, world.analyze())
+
+
+def test_file_that_takes_the_place_of_a_moved_one_is_the_users(world):
+    folder = "swanlog/run-20261122_231729-abc12345"
+    world.write(f"{folder}/run-abc12345.swanlab", b":SWL")
+    world.write(f"{folder}/files/config.yaml", b"x")
+    world.move(folder, "archive/run1")
+    world.touch(f"{world.cwd}/archive/run1/files/config.yaml", last_ns=world.clock + 1)
+    assert outputs(world, world.analyze()) == {"archive/run1/files/config.yaml"}
+
+
+def test_folder_of_the_users_beside_the_log_is_not_lost(world):
+    whole_run(world)
+    world.move(f"{OFFLINE}/run-abc12345.wandb", "results/run-abc12345.wandb")
+    for path in ("results/logs/train.log", "results/code/net.py", "results/files/best.pt", "results/model.pt"):
+        world.write(path, b"x")
+    assert outputs(world, world.analyze()) >= {
+        "results/logs/train.log", "results/code/net.py", "results/files/best.pt", "results/model.pt"}
+
+
+def test_upload_of_a_moved_run_in_a_later_job(world):
+    world.read("archive/run1/run-abc12345.wandb", log())
+    world.write("archive/run1/run-abc12345.wandb.synced")
+    world.say(f"wandb: [demo/abc12345] View run calm at {SERVER}/t/demo/runs/abc12345")
+    found = world.analyze()
+    assert found.runs == ()
+    [update] = found.updates
+    assert (update.run_id, update.becomes.url) == ("abc12345", f"{SERVER}/t/demo/runs/abc12345")
+    assert outputs(world, found) == set()
+
+
+def test_log_of_another_format_proves_no_run(world):
+    world.write("archive/run1/run-abc12345.wandb", b"WAND, an adventure")
+    world.write("archive/run1/logs/debug.log", b"mine")
+    assert outputs(world, world.analyze()) == {"archive/run1/run-abc12345.wandb", "archive/run1/logs/debug.log"}
+
+
+def test_runs_of_earlier_jobs_that_are_moved_are_not_this_jobs(world):
+    run_id = "a" * 32
+    world.read(f"mlruns/0/{run_id}/meta.yaml", f"run_id: {run_id}\nrun_name: calm\n".encode())
+    world.move("mlruns", "archive/mlruns")
+    assert world.analyze().runs == ()
+
+
+@pytest.mark.parametrize("take", ["move", "copy_away"])
+def test_mlflow_file_store(world, take):
+    run_id = "a" * 32
+    world.write("mlruns/0/meta.yaml", b"experiment_id: '0'\nname: Default\n")
+    world.write(f"mlruns/0/{run_id}/meta.yaml", f"run_id: {run_id}\nrun_name: calm\nexperiment_id: '0'\n".encode())
+    world.write(f"mlruns/0/{run_id}/metrics/loss", b"1 0.5 0\n")
+    world.write(f"mlruns/0/{run_id}/checkpoints/best.ckpt", b"best")
+    getattr(world, take)("mlruns", "archive/store")
+    found = world.analyze()
+    run = only(found)
+    assert (run.run_id, run.name) == (run_id, "calm")
+    assert f"{world.cwd}/archive/store" in run.how_to_view
+    assert outputs(world, found) == {f"archive/store/0/{run_id}/checkpoints/best.ckpt"}
+
+
+def test_mlflow_database(world):
+    path = world.write("mlflow.db")
+    connection = sqlite3.connect(path)
+    connection.executescript("""
+        CREATE TABLE alembic_version (v); CREATE TABLE latest_metrics (v);
+        CREATE TABLE experiments (experiment_id, name); CREATE TABLE tags (run_uuid, key, value);
+        CREATE TABLE runs (run_uuid, name, experiment_id, start_time, end_time);
+        INSERT INTO runs VALUES ('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa', 'calm', 1, 1, 2)""")
+    connection.close()
+    world.move("mlflow.db", "archive/old runs.db")
+    found = world.analyze()
+    assert only(found).how_to_view.endswith(f"sqlite:///{world.cwd}/archive/old%20runs.db")
+    assert outputs(world, found) == set()
+
+
+@pytest.mark.parametrize("take", ["move", "copy_away"])
+@pytest.mark.parametrize("new", ["archive/.neptune", "archive/n1"])
+def test_neptune_offline(world, take, new):
+    folder = ".neptune/offline/run__12345678-1234-1234-1234-123456789abc"
+    world.write(f"{folder}/data-1.log", b"x")
+    world.write(f"{folder}/last_put_version", b"1")
+    world.write("model.txt", b"model")
+    getattr(world, take)(".neptune", new)
+    found = world.analyze()
+    run = only(found)
+    assert outputs(world, found) == {"model.txt"}
+    if new.endswith(".neptune"):
+        assert f"--path {world.cwd}/archive " in run.how_to_view
+    else:
+        assert f"{world.cwd}/archive/n1/" in run.note
+
+
+@pytest.mark.parametrize("take", ["move", "copy_away"])
+def test_swanlab_folder(world, take):
+    folder = "swanlog/run-20261122_231729-abc12345"
+    world.write(f"{folder}/run-abc12345.swanlab", b":SWL")
+    world.write(f"{folder}/files/config.yaml", b"x")
+    getattr(world, take)(folder, "archive/run1")
+    found = world.analyze()
+    assert only(found).how_to_view == f"swanlab sync {world.cwd}/archive/run1"
+    assert outputs(world, found) == set()
+
+
+def test_comet_archive(world):
+    key = "ab" * 16
+    world.write(f".cometml-runs/{key}.zip", b"PK")
+    world.move(f".cometml-runs/{key}.zip", f"archive/{key}.zip")
+    found = world.analyze()
+    assert only(found).how_to_view == f"comet upload {world.cwd}/archive/{key}.zip"
+    assert outputs(world, found) == set()
+
+
+@pytest.mark.parametrize("take", ["move", "copy_away"])
+def test_tensorboard_folder_is_referenced_once(world, take):
+    world.write("runs/one/events.out.tfevents.1800000000.host.1.0", EVENTS)
+    world.write("runs/one/notes.txt", b"mine")
+    getattr(world, take)("runs/one", "archive/one")
+    found = world.analyze()
+    run = only(found)
+    assert (run.run_id, run.how_to_view) == ("archive/one", f"tensorboard --logdir {world.cwd}/archive/one")
+    assert outputs(world, found) == {"archive/one/notes.txt"}
