@@ -1,4 +1,4 @@
-"""Look for known vulnerabilities in what `pip install roar-lineage[server]` installs.
+"""Look for known vulnerabilities in what `pip install '.[server]'` installs.
 
 Usage: python tools/audit.py [--pip-audit PROGRAM] [--index] [--must-ask]
 

@@ -30,6 +30,11 @@ class RoarError(Exception):
         self.hint = hint
 
 
+def install_hint(part: str = "") -> str:
+    """The command that installs roar anew, with `server` or `storage` as one of its parts. It is on no index."""
+    return "in a clone of roar: pip install " + (f"'.[{part}]'" if part else ".")
+
+
 class UsageError(RoarError):
     """The command line is off."""
 

@@ -142,7 +142,7 @@ def test_without_the_libraries(desk, missing):
     desk.python("pass")
     (desk.root / f"{missing}.py").write_text(f"raise ImportError('no {missing} here', name='{missing}')")
     failed = desk.roar("export", "--format", "ro-crate", status=1, env={"PYTHONPATH": str(desk.root)})
-    assert "pip install 'roar-lineage[server]'" in failed.stderr
+    assert "in a clone of roar: pip install '.[server]'" in failed.stderr
     assert missing in failed.stderr
     assert "Traceback" not in failed.stderr
 

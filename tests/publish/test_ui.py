@@ -50,7 +50,7 @@ def test_without_the_server_part(desk):
     desk.python("pass")
     (desk.root / "fastapi.py").write_text("raise ImportError('no fastapi here', name='fastapi')")
     failed = desk.roar("ui", "--no-browser", status=1, env={"PYTHONPATH": str(desk.root)})
-    assert "pip install 'roar-lineage[server]'" in failed.stderr
+    assert "in a clone of roar: pip install '.[server]'" in failed.stderr
     assert "Traceback" not in failed.stderr
 
 

@@ -533,7 +533,7 @@ def test_without_the_library_it_says_what_to_install(desk):
                           capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr == ("roar: Buckets need a library that is not installed.\n"
-                           "  try: pip install 'roar-lineage[storage]'\n")
+                           "  try: in a clone of roar: pip install '.[storage]'\n")
     done = subprocess.run([sys.executable, "-c", code, "put", "a", f"file://{desk.tmp}/store/a"], cwd=desk.root,
                           env=desk.env, capture_output=True, text=True, check=True)
     assert (desk.tmp / "store/a").read_text() == "a"

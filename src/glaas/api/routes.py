@@ -83,7 +83,8 @@ def tagged(request: Request, response: Response) -> Response:
     "/sessions", status_code=201, summary="Register a session",
     responses=_EVERYTHING_KNOWN | _problems(
         s400="The body cannot be read.", s401="Say who you are.", s403="You may not write here.",
-        s404="There is no such project.", s409="A job is registered with other content.",
+        s404="There is no such project.",
+        s409="A job is registered with other content or in another project, or the session is in another project.",
         s413="The body is too large.", s415="The body is not JSON.", s422="The registration is not sound.",
         s429="Too many registrations."),
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": {

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from roar import __version__
 from roar.commands.arguments import Parser
 from roar.config import load_settings
-from roar.errors import RoarError
+from roar.errors import RoarError, install_hint
 from roar.present.answer import print_json
 from roar.present.text import paint, printable, size_text
 from roar.workspace import Workspace, find_workspace
@@ -66,7 +66,7 @@ def _tracer(_workspace: Workspace) -> Iterator[Check]:
 
         modes = available_modes()
     except (ImportError, OSError, RoarError) as error:
-        yield Check("tracer", False, f"cannot be started: {error}", "pip install --force-reinstall roar-lineage")
+        yield Check("tracer", False, f"cannot be started: {error}", install_hint())
         return
     works = [mode for mode, reason in modes.items() if reason is None]
     yield Check("tracer", bool(works), f"{works[0]} mode will be used" if works else

@@ -6,7 +6,7 @@ import sys
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
-from roar.errors import RoarError, UsageError, WorkspaceError
+from roar.errors import RoarError, UsageError, WorkspaceError, install_hint
 from roar.present.text import count_text, printable
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
@@ -65,7 +65,7 @@ def _document(registration: Registration, subject: tuple[str, str | None], name:
         document = export_registration(encode(registration), *subject, name, members=members, packed=packed)
     except ImportError as error:
         raise RoarError("Exports need the formats' libraries, which come with roar's server part and are not installed"
-                        f" ({error.name} is missing).", hint="pip install 'roar-lineage[server]'") from error
+                        f" ({error.name} is missing).", hint=install_hint("server")) from error
     return document.body, document.file_name
 
 

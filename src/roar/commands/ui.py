@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
-from roar.errors import RoarError, SettingsError
+from roar.errors import RoarError, SettingsError, install_hint
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
 from roar.query.sessions import list_sessions, load_publishable
@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
         from glaas.embedded import serve_workspace  # noqa: PLC0415  the one door from the client to the server
     except ImportError as error:
         raise RoarError(f"The pages need roar's server part, which is not installed ({error.name} is missing).",
-                        hint="pip install 'roar-lineage[server]'") from error
+                        hint=install_hint("server")) from error
     try:
         serve_workspace(os.path.join(workspace.folder, _FILE), arguments.port, _Feed(workspace).registrations,
                         lambda address: _ready(address, browser=not arguments.no_browser), _complain)

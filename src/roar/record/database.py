@@ -9,7 +9,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
-from roar.errors import WorkspaceError
+from roar.errors import WorkspaceError, install_hint
 
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
@@ -95,7 +95,7 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
     version = _version(connection)
     if version > SCHEMA_VERSION:
         raise WorkspaceError(f"{path} was written by a newer roar (record version {version}, this one knows"
-                             f" {SCHEMA_VERSION}).", hint="pip install --upgrade roar-lineage")
+                             f" {SCHEMA_VERSION}).", hint=install_hint())
     if version == SCHEMA_VERSION:
         return
     if version == 0:

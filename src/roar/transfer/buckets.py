@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
-from roar.errors import TransferError
+from roar.errors import TransferError, install_hint
 from roar.observe.redaction import redact_text
 from roar.transfer.locations import Location
 from roar.transfer.stores import BLOCK, Found, Opened
@@ -22,7 +22,7 @@ try:
     from obstore.store import AzureStore, GCSStore, S3Store
 except ModuleNotFoundError as missing:
     raise TransferError("Buckets need a library that is not installed.",
-                        hint="pip install 'roar-lineage[storage]'") from missing
+                        hint=install_hint("storage")) from missing
 
 DIGEST = "blake3"
 """The metadata's name. Azure allows no hyphen in one, and headers with underscores are dropped by some proxies."""
