@@ -5,6 +5,7 @@ The result is plain numbers and texts; a template writes the SVG, so that every 
 
 import itertools
 import shlex
+import unicodedata
 from collections import defaultdict
 from dataclasses import dataclass, replace
 
@@ -13,15 +14,16 @@ import igraph  # type: ignore[import-untyped]
 from glaas.catalog import JobLine
 from glaas.graph import ArtifactNode, Graph
 from glaas.models import Role
-from glaas.words import file_name, plural, size_text
+from glaas.words import file_name, plural, script_place, size_text
+from roar.wire import parameters_of
 
 BOX_WIDTH = 196
 BOX_HEIGHT = 44
 COLUMN_GAP = 56
 ROW_GAP = 14
 MARGIN = 12
-TEXT_LENGTH = 24
-DETAIL_LENGTH = 31
+TEXT_LENGTH = 22
+DETAIL_LENGTH = 28
 LISTED = 12
 FEW_FILES = 3
 FEW_GROUPS = 60
@@ -124,7 +126,8 @@ def draw(graph: Graph, *, fold_reruns: bool = True, root: bytes | None = None) -
 def _boxes_and_links(graph: Graph, jobs: list[JobLine], runs_of: dict[int, int], root: bytes | None
                      ) -> tuple[list[Box], list[tuple[int, int]]]:
     """The boxes of `jobs` and of what they read and wrote, and which leads to which."""
-    boxes: list[Box] = [_job_box(job, runs_of.get(job.key, 1)) for job in jobs]
+    boxes: list[Box] = [_job_box(job, text, runs_of.get(job.key, 1))
+                        for job, text in zip(jobs, _job_texts(jobs), strict=True)]
     place = {job.key: index for index, job in enumerate(jobs)}
     links: list[tuple[int, int]] = []
     groups = _groups(graph, jobs, root)
@@ -211,7 +214,30 @@ def _users_of_versions(graph: Graph, order: list[int]) -> dict[_Version, list[in
 # ------------------------------------------------------------------------------------------------------ boxes
 
 
-def _job_box(job: JobLine, runs: int) -> Box:
+def _job_texts(jobs: list[JobLine]) -> list[str]:
+    """What tells each job apart: its name or script, and the parameters in which it differs from others like it."""
+    alike: dict[str, list[int]] = defaultdict(list)
+    for index, job in enumerate(jobs):
+        alike[job.name or file_name(job.command[script_place(job.command)])].append(index)
+    texts = [""] * len(jobs)
+    for stem, places in alike.items():
+        parameters = [parameters_of(jobs[index].command) for index in places]
+        names = dict.fromkeys(name for given in parameters for name in given)
+        apart = [name for name in names if len({given.get(name) for given in parameters}) > 1]
+        for index, given in zip(places, parameters, strict=True):
+            words = [_parameter_text(name, given[name]) for name in apart if name in given]
+            job = jobs[index]
+            texts[index] = " ".join([stem, *words]) if words or job.name else _brief(job.command)
+    return texts
+
+
+def _parameter_text(name: str, value: str) -> str:
+    if name.startswith("-"):
+        return name if value == "given" else f"{name} {value}"
+    return file_name(value) if name == "program" or name.startswith("word ") else f"{name}={value}"
+
+
+def _job_box(job: JobLine, text: str, runs: int) -> Box:
     command = shlex.join(job.command)
     failed = job.state == "done" and job.exit_code not in {0, None}
     times = f" \N{MULTIPLICATION SIGN}{runs}" if runs > 1 else ""
@@ -222,14 +248,13 @@ def _job_box(job: JobLine, runs: int) -> Box:
         detail += f" · {job.state}"
     if job.tracker_runs:
         detail += " · " + ", ".join(dict.fromkeys(run.label for run in job.tracker_runs))
-    return Box(css=f"job {'failed' if failed else job.state}", text=_cut(job.name or _brief(job.command), TEXT_LENGTH),
+    return Box(css=f"job {'failed' if failed else job.state}", text=_cut(text, TEXT_LENGTH),
                detail=_cut(detail, DETAIL_LENGTH), title=f"Step {job.step}: {command[:400]}", href=f"/jobs/{job.uid}")
 
 
 def _brief(command: tuple[str, ...]) -> str:
-    """The words of a command that tell it apart: the program's name, and a script's name rather than its folder."""
-    words = [file_name(command[0])] + [file_name(word) if "/" in word else word for word in command[1:]]
-    return " ".join(words)
+    """A command from its script on, which is a name here rather than a path, as are all its words."""
+    return " ".join(file_name(word) if "/" in word else word for word in command[script_place(command):])
 
 
 def _artifact_box(nodes: list[ArtifactNode], root: bytes | None) -> Box:
@@ -249,8 +274,21 @@ def _artifact_box(nodes: list[ArtifactNode], root: bytes | None) -> Box:
 
 
 def _cut(text: str, length: int) -> str:
+    """`text` on one line, cut to the room of `length` letters of common width."""
     text = " ".join(text.split())
-    return text if len(text) <= length else text[:length - 1] + "…"
+    room = float(length)
+    for place, letter in enumerate(text):
+        room -= _room_of(letter)
+        if room < 0:
+            return text[:max(place - 1, 0)] + "…"
+    return text
+
+
+def _room_of(letter: str) -> float:
+    """The width of a letter, in letters of common width, in any font that has no serifs."""
+    if unicodedata.east_asian_width(letter) in "WF":
+        return 2
+    return 1.6 if letter in "MWmw@%—…" else 1.25 if letter.isupper() or not letter.isascii() else 1
 
 
 # ----------------------------------------------------------------------------------------------------- layout

@@ -173,6 +173,35 @@ def test_a_graph_by_mouse_and_keyboard(browser, glaas, signed_in):
     context.close()
 
 
+def test_the_text_of_a_graph_is_readable_and_stays_in_its_box(browser, glaas, signed_in):
+    names = ["WWWWMMMM@@@@" * 3, "\N{CJK UNIFIED IDEOGRAPH-6A21}" * 40, "ordinary_" * 9, "SHOUTING_" * 9]
+    jobs = []
+    for n in range(24):  # a chain that is wider than any screen
+        name = names[n % 4]
+        jobs.append(job(3000 + n, command=("python", f"{name}{n}.py"), inputs=(use(f"{name}{n - 1}"),) if n else (),
+                        outputs=(use(f"{name}{n}"),)))
+    chain = dataclasses.replace(digits(), session="b2" * 16, jobs=tuple(jobs), datasets=(), payloads=())
+    dag = send(glaas[0], chain, glaas[2])
+    context = browser.new_context(storage_state=signed_in, viewport={"width": 1280, "height": 800})
+    page = context.new_page()
+    page.goto(f"{glaas[0]}/dag/{dag}")
+    smallest, over = page.evaluate("""() => {
+      const texts = [...document.querySelectorAll("svg .box text")];
+      const scale = document.querySelector(".canvas svg").getBoundingClientRect().width
+        / document.querySelector(".canvas svg").width.baseVal.value;
+      const over = texts.filter((text) => {
+        const rect = text.parentNode.querySelector("rect").getBoundingClientRect();
+        const own = text.getBoundingClientRect();
+        return own.left < rect.left || own.right > rect.right || own.top < rect.top || own.bottom > rect.bottom;
+      });
+      return [Math.min(...texts.map((text) => parseFloat(getComputedStyle(text).fontSize) * scale)),
+        over.map((text) => text.textContent)];
+    }""")
+    assert smallest >= 11
+    assert over == []
+    context.close()
+
+
 def test_a_graph_of_thousands_of_boxes_moves(browser, glaas, signed_in):
     """Measured on two shared cores without a graphics card: 70 to 100 ms for a step in 5,000 boxes; here with room."""
     jobs = [job(1000, outputs=(use("data.npz"),))]

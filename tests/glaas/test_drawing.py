@@ -48,6 +48,17 @@ def test_files_that_the_same_jobs_wrote_and_read_are_one_box(drawn):
     assert ">50 files<" in svg
 
 
+def test_the_boxes_of_a_sweep_say_what_differs(drawn):
+    jobs = [job(1, outputs=(use("data"),))]
+    for n, rate in enumerate(("0.1", "0.01", "0.001")):
+        command = ("python", "src/train.py", "--epochs", "40", "--data", "data/train.csv", "--lr", rate)
+        jobs.append(job(2 + n, command=command, inputs=(use("data"),), outputs=(use(f"{n}.pt"),)))
+    jobs += [job(9, name="final", command=("python", "src/train.py", "--lr", "1"), inputs=(use("data"),))]
+    svg, _ = drawn(session(*jobs))
+    for text in ("train.py --lr 0.1", "train.py --lr 0.01", "train.py --lr 0.001", "step1.py --lr 0.1", "final"):
+        assert f'y="19">{text}</text>' in svg, text
+
+
 def test_reruns_are_one_box_until_asked_for(drawn):
     runs = [job(n, step=1, started_at=f"2026-11-22T10:00:0{n}.000000Z", outputs=(use("out", f"out{n}"),))
             for n in range(1, 6)]

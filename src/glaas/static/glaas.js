@@ -132,5 +132,5 @@ function makeMovable(graph) {
     show();
   });
   canvas.addEventListener("scroll", () => canvas.scrollTo(0, 0)); // the browser's own way to show what has the focus
-  fit(0.55);
+  fit(1); // text at its own size; the rest is a drag away, and the button shows the whole
 }
