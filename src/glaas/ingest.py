@@ -229,7 +229,7 @@ def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
 
 
 def _tracker_run_flaws(run: TrackerRun, pointer: str) -> Iterator[Flaw]:
-    for field, text in (("run_id", run.run_id), ("project", run.project)):
+    for field, text in (("run_id", run.run_id), ("project", run.project), ("entity", run.entity)):
         if text is not None and len(text) > LONGEST_NAME:
             yield Flaw(f"{pointer}/{field}", f"the text is longer than {LONGEST_NAME} characters")
     if not run.run_id or not run.tracker or len(run.tracker) > 50:  # noqa: PLR2004  width of the column

@@ -184,6 +184,7 @@ tracker_run = Table(
     Column("note", Text, nullable=True),
     Index(None, "tracker", "id"),
     Index(None, "project", "id"),
+    Index(None, "entity", "id"),
     Index(None, "state", "id"),
 )
 

@@ -1,5 +1,7 @@
 """Every schema that was ever released comes up to date with what is in it, on both databases."""
 
+import random
+import string
 from importlib.resources import files
 
 import pytest
@@ -50,6 +52,40 @@ def copy_rows(source, target):
             rows = [row._asdict() for row in read.execute(select(*[now.c[name] for name in names]))]
             if rows:
                 write.execute(insert(metadata.tables[table.name]), rows)
+
+
+def test_an_entity_that_no_index_could_hold_is_cut(client, registered, old):
+    engine = open_engine(old)
+    migrate(engine, "0005")
+    copy_rows(client.app.state.engine, engine)
+    runs = metadata.tables["tracker_run"]
+    noise = "".join(random.Random(1).choices(string.ascii_letters, k=20_000))  # compression must not save it
+    with engine.begin() as connection:
+        connection.execute(runs.update().values(entity=noise))
+    migrate(engine)
+    with engine.connect() as connection:
+        assert set(connection.execute(select(runs.c.entity)).scalars()) == {noise[:255]}
+    engine.dispose()
+
+
+@pytest.mark.parametrize("field", ["tracker", "project", "entity", "state"])
+def test_tracker_runs_are_found_by_index_whatever_they_are_filtered_by(database, field):
+    """Rows in the order of the index are the newest first: nothing has to be sorted, and the list stops at its end."""
+    engine = open_engine(database)
+    runs = metadata.tables["tracker_run"]
+    query = (select(runs.c.id).where(runs.c[field] == "x").order_by(runs.c.id.desc()).limit(10)
+             .compile(engine, compile_kwargs={"literal_binds": True}))
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all())
+        else:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            connection.exec_driver_sql("SET enable_bitmapscan = off")
+            plan = str(connection.exec_driver_sql(f"EXPLAIN {query}").all())
+    engine.dispose()
+    assert f"ix_tracker_run_{field}_id" in plan
+    assert "sort" not in plan.lower()
+    assert "temp b-tree" not in plan.lower()
 
 
 @pytest.mark.parametrize("version", VERSIONS[:-1])
