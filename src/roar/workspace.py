@@ -92,6 +92,12 @@ def open_workspace(start: str | None = None, *, create: bool = False) -> Workspa
         WorkspaceError: there is none and `create` is off, or it cannot be made.
     """
     workspace = find_workspace(start)
+    if os.path.islink(workspace.folder) and not os.path.exists(workspace.folder):
+        import shlex  # noqa: PLC0415  brings `re`, which a start should not have to pay for
+
+        target = os.path.join(workspace.root, os.readlink(workspace.folder))
+        raise WorkspaceError(f"{workspace.folder} is a link to {target}, which is not there.",
+                             hint=f"mkdir -p {shlex.quote(target)}")
     if create:
         _make(workspace)
     elif not os.path.isdir(workspace.folder):

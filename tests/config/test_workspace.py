@@ -92,3 +92,14 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / ".roar").write_text("a file in the way")
     with pytest.raises(WorkspaceError, match=r"\.roar cannot be made"):
         open_workspace(str(tmp_path), create=True)
+
+
+@pytest.mark.parametrize("create", [False, True])
+def test_a_link_to_nowhere_is_named_with_the_command_that_mends_it(tmp_path, create):
+    (tmp_path / ".roar").symlink_to("on a disk/that is away")
+    with pytest.raises(WorkspaceError) as caught:
+        open_workspace(str(tmp_path), create=create)
+    target = tmp_path / "on a disk" / "that is away"
+    assert caught.value.message == f"{tmp_path}/.roar is a link to {target}, which is not there."
+    subprocess.run(["sh", "-c", caught.value.hint], check=True)
+    assert open_workspace(str(tmp_path), create=True).root == str(tmp_path)
