@@ -52,6 +52,20 @@ def test_the_plan_asks_only_for_inputs_that_git_does_not_bring(desk):
     assert "a.csv" in desk.json("reproduce", "all.out")["from_commits"]
 
 
+def test_a_file_that_was_read_with_two_contents_is_brought_only_if_both_are(desk):
+    desk.write("use.py", "import sys\nopen(sys.argv[1], 'w').write(open(' data.csv').read())\n")
+    desk.write(" data.csv", "first")
+    desk.write(".gitignore", "*.out\n")
+    desk.init()
+    desk.roar("run", "python", "use.py", "1.out")
+    assert desk.json("reproduce", "@")["from_commits"] == [" data.csv"]
+    desk.write(" data.csv", "second, and not committed")
+    desk.roar("run", "python", "use.py", "2.out")
+    assert len(desk.json("reproduce", "@")["roots"]) == 2
+    assert desk.json("reproduce", "@")["from_commits"] == []
+    assert "git brings" not in desk.roar("reproduce", "@").stdout
+
+
 def test_a_dataset_in_git_is_brought_by_the_checkout(desk):
     desk.write("count.py", "import os\nprint(sum(len(open(f'data/{n}').read()) for n in os.listdir('data')),"
                            " file=open('n.out', 'w'))\n")

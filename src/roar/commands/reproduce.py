@@ -14,6 +14,7 @@ from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.query.files_now import dataset_is_unchanged, digest_now
 from roar.query.jobs import iter_members, load_job
 from roar.query.references import resolve, resolve_job
+from roar.query.repository import run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
 from roar.query.roots import Root
 from roar.record.database import open_database
@@ -144,9 +145,7 @@ def _is_tracked(job: Job, root: Root, folder: str) -> bool:
     """Whether the job's commit brings something at the path of a root input."""
     if job.git is None or job.git.commit is None or os.path.isabs(root.path):
         return False
-    asked = subprocess.run(["git", "-C", folder, "cat-file", "-e", f"{job.git.commit}:{root.path.rstrip('/')}"],
-                           capture_output=True, check=False)
-    return asked.returncode == 0
+    return run_git(folder, "cat-file", "-e", f"{job.git.commit}:{root.path.rstrip('/')}") is not None
 
 
 def _artifact(opened: Opened, root: Root) -> int:

@@ -146,7 +146,7 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     That is known of an object that `roar get` fetched, and where a label says so.
     """
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
-                  and not _has_source(database, root) and not _is_inrun_git(workspace, root)]
+                  and not _has_source(database, root) and not _is_in_git(workspace, root)]
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
     path = open_roots[0].path if open_roots else ""
     return Item(title="every root input has a source", passed=not problems, problems=problems,
@@ -161,7 +161,7 @@ def _has_source(database: sqlite3.Connection, root: Root) -> bool:
         (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
 
 
-def _is_inrun_git(workspace: Workspace, root: Root) -> bool:
+def _is_in_git(workspace: Workspace, root: Root) -> bool:
     """Whether git tracks the path, and its content is that of the last commit."""
     path = workspace.absolute(root.path)
     folder = path if root.path.endswith("/") else os.path.dirname(path)

@@ -15,28 +15,30 @@ _CHUNK = 1 << 20
 
 
 def run_git(folder: str, *arguments: str) -> str | None:
-    """What git says in `folder`, without white space around it; None where there is no such folder or git fails."""
+    """What git says in `folder`, without the end of its last line; None where there is no such folder or git fails."""
     if not os.path.isdir(folder):
         return None
     try:
         done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
     except OSError:
         return None
-    return os.fsdecode(done.stdout).strip() if done.returncode == 0 else None
+    return os.fsdecode(done.stdout).rstrip("\n") if done.returncode == 0 else None
 
 
 def roots_from_commits(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Iterable[Job]
                        ) -> tuple[str, ...]:
-    """Paths of the root inputs that a checkout of the commit of each job that reads them brings as they were read."""
+    """Paths of the root inputs that a checkout of the commit of each job that reads them brings as they were read.
+
+    A path that was read with more than one content is among them where each of these comes so.
+    """
     commits = {job.uid: job.git.commit if job.git is not None else None for job in jobs}
     tracked = {commit: _tracked(workspace.root, commit) for commit in set(commits.values()) if commit is not None}
-    found = []
+    brought: dict[str, bool] = {}
     for root in roots:
         wanted = {commits.get(uid) for uid in root.used_by}
-        if all(commit is not None and _brings(database, workspace, root, commit, tracked[commit])
-               for commit in wanted):
-            found.append(root.path)
-    return tuple(found)
+        brought[root.path] = brought.get(root.path, True) and all(
+            commit is not None and _brings(database, workspace, root, commit, tracked[commit]) for commit in wanted)
+    return tuple(path for path, comes in brought.items() if comes)
 
 
 def _tracked(folder: str, commit: str) -> frozenset[str]:
