@@ -66,6 +66,12 @@ def test_a_file_that_was_read_with_two_contents_is_brought_only_if_both_are(desk
     assert "git brings" not in desk.roar("reproduce", "@").stdout
 
 
+def test_without_git_nothing_is_made_again(trained, tmp_path):
+    done = trained.roar("reproduce", "model.txt", "--run", "--into", str(tmp_path / "again"), status=1,
+                        env={"PATH": "/nonexistent"})
+    assert done.stderr == "roar: git cannot be started: No such file or directory.\n  try: git --version\n"
+
+
 def test_a_dataset_in_git_is_brought_by_the_checkout(desk):
     desk.write("count.py", "import os\nprint(sum(len(open(f'data/{n}').read()) for n in os.listdir('data')),"
                            " file=open('n.out', 'w'))\n")

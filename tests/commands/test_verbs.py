@@ -574,6 +574,30 @@ def test_an_input_that_git_tracks_has_its_source_there(desk):
     assert found["the commits are on a remote"] is False
 
 
+def test_a_source_in_git_is_one_that_brings_what_was_read(desk):
+    def sources():
+        done = desk.roar("status", "--checklist", "--json", status=None)
+        items = json.loads(done.stdout)["checklist"]
+        return next((item["problems"], item["hint"]) for item in items if item["title"].endswith("has a source"))
+
+    desk.write("append.py", COPY)
+    for name in ("-raw $x", "*.txt", "plain.txt"):
+        desk.write(name, name)
+    desk.init()
+    desk.write("-raw $x", "read, and never committed")
+    desk.write("more.txt", "no business of *.txt")
+    desk.roar("run", sys.executable, "append.py", "./-raw $x", "1.out", "")
+    desk.roar("run", sys.executable, "append.py", "*.txt", "2.out", "")
+    desk.roar("run", sys.executable, "append.py", "plain.txt", "3.out", "")
+    desk.git("checkout", "-q", "--", "-raw $x")
+    os.unlink(desk.root / "plain.txt")
+    problems, hint = sources()
+    assert problems == ["-raw $x has no known source"]
+    desk.write("-raw $x", "read, and never committed")
+    desk.roar(*shlex.split(hint.replace("URL", "https://example.org/raw"))[1:])
+    assert sources() == ([], None)
+
+
 def test_commands_that_run_at_the_same_time_are_all_recorded(desk):
     running = [desk.start("run", "-q", "sh", "-c", f"echo {number} > f{number}") for number in range(8)]
     assert [process.wait(60) for process in running] == [0] * 8

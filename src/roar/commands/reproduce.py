@@ -104,7 +104,10 @@ def _place_code(opened: Opened, job: Job, folder: str) -> None:
 
 def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> None:
     place = [] if folder is None else ["-C", folder]
-    done = subprocess.run(["git", *place, *arguments], input=content, capture_output=True, check=False)
+    try:
+        done = subprocess.run(["git", *place, *arguments], input=content, capture_output=True, check=False)
+    except OSError as error:
+        raise WorkspaceError(f"git cannot be started: {error.strerror}.", hint="git --version") from error
     if done.returncode:
         said = os.fsdecode(done.stderr).strip().splitlines()
         raise WorkspaceError(f"git {arguments[0]} failed: {said[-1] if said else 'no reason given'}.")

@@ -1,6 +1,7 @@
 """Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
 
 import os
+import shlex
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from roar.model import Job, is_location
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
-from roar.query.repository import run_git
+from roar.query.repository import roots_from_commits, run_git
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -46,7 +47,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
         _check("the code is in a commit", latest, _committed, lambda job: f"{_COMMIT} && roar run @{job.step}"),
         _pushed(workspace, latest),
-        _sourced(database, workspace, find_roots(database, row_ids)),
+        _sourced(database, workspace, find_roots(database, row_ids), jobs),
         _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
         _fresh(database, workspace, row_ids),
         _without_secrets(database, jobs),
@@ -128,27 +129,29 @@ def _remote_branches(folder: str, commit: str) -> str | None:
 def _push(folder: str, commit: str) -> str:
     """The command that brings a commit to a remote: by the branch that is checked out, if that has it."""
     remotes = (run_git(folder, "remote") or "").splitlines()
+    name = shlex.quote("origin" if "origin" in remotes or not remotes else remotes[0])
     branch = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
     if branch is None or run_git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is None:
         source = f"{commit[:12]}:refs/heads/run-{commit[:12]}"
     elif run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None:
         return "git push"
     else:
-        source = branch
-    if not remotes:
-        return f"git remote add origin URL && git push -u origin {source}"
-    return f"git push -u {'origin' if 'origin' in remotes else remotes[0]} {source}"
+        source = shlex.quote(branch)
+    return f"{'' if remotes else 'git remote add origin URL && '}git push -u {name} {source}"
 
 
-def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root]) -> Item:
-    """A root input is sourced if a recorded job made it, git tracks it as it was, or it is known where it can be had.
+def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Sequence[Job]) -> Item:
+    """A root input is sourced if a recorded job made it, its readers' commits bring it, or its place is known.
 
     That is known of an object that `roar get` fetched, and where a label says so.
     """
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
-                  and not _has_source(database, root) and not _is_in_git(workspace, root)]
+                  and not _has_source(database, root)]
+    brought = set(roots_from_commits(database, workspace, open_roots, jobs))
+    open_roots = [root for root in open_roots if root.path not in brought]
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
     path = open_roots[0].path if open_roots else ""
+    path = shlex.quote(f"./{path}" if path.startswith("-") else path)
     return Item(title="every root input has a source", passed=not problems, problems=problems,
                 hint=f"roar label {path} {SOURCE_LABEL}=URL" if problems else None)
 
@@ -159,14 +162,6 @@ def _has_source(database: sqlite3.Connection, root: Root) -> bool:
     return database.execute(
         "SELECT 1 FROM label JOIN artifact ON artifact.id = artifact_id WHERE digest = ? AND key = CAST(? AS TEXT)",
         (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
-
-
-def _is_in_git(workspace: Workspace, root: Root) -> bool:
-    """Whether git tracks the path, and its content is that of the last commit."""
-    path = workspace.absolute(root.path)
-    folder = path if root.path.endswith("/") else os.path.dirname(path)
-    return (run_git(folder, "ls-files", "--error-unmatch", "--", path) is not None
-            and run_git(folder, "status", "--porcelain", "--ignored", "--", path) == "")
 
 
 def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence[int]) -> Item:

@@ -56,8 +56,9 @@ def _brings(database: sqlite3.Connection, workspace: Workspace, root: Root, comm
     row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest),)).fetchone()
     folder = os.path.dirname(root.path)
     below = f"{folder}/" if folder else ""
+    difference = ("--literal-pathspecs", "diff", "--quiet", commit, "--", folder or ".")
     return (all(below + member.path in tracked for member in iter_members(database, row[0]))
-            and run_git(workspace.root, "diff", "--quiet", commit, "--", folder or ".") is not None
+            and run_git(workspace.root, *difference) is not None
             and dataset_is_unchanged(database, workspace.absolute(folder), row[0]))
 
 
