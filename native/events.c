@@ -75,13 +75,19 @@ static void record_open(const struct call *call, const struct path *path, uint32
         __atomic_fetch_or(&log_header->canary, LOG_CANARY_SUPERVISOR, __ATOMIC_SEQ_CST);
         return;
     }
-    if (!is_write(flags) && process_has_read(call->group, path->text, path->length))
-        return;
+    uint64_t hash;
     struct stat status;
-    int missing = path_stat(path, !(flags & O_NOFOLLOW), &status);
-    if (is_moot(path, flags, &status, missing)) {
-        process_forget_read(call->group, path->text, path->length);
+    struct seen *seen = process_seen(call->group, path->text, path->length, &hash);
+    if (!is_write(flags) && seen_just_now(seen, hash))
         return;
+    int missing = path_stat(path, !(flags & O_NOFOLLOW), &status);
+    if (is_moot(path, flags, &status, missing))
+        return;
+    if (!is_write(flags) && !missing) {
+        struct log_signature signature = path_signature(&status);
+        if (seen_before(seen, hash, &signature))
+            return;
+        seen_remember(seen, hash, &signature);
     }
     append(call, LOG_OPEN, flags, missing ? NULL : &status, path_as_text(path), no_text);
 }

@@ -127,6 +127,7 @@ static void sort_into_folders(struct folders *folders)
     }
     free(folders->files);
     folders->files = sorted;
+    folders->file_room = folders->file_count;
 }
 
 static int compare(const void *one, const void *other)
@@ -160,6 +161,13 @@ static void set_keys(struct file *files, uint64_t count)
         }
 }
 
+/* Whether two reads found one content, whatever became of its name and its rights. */
+static bool is_same_content(const struct log_signature *one, const struct log_signature *other)
+{
+    return one->device == other->device && one->inode == other->inode && one->size == other->size
+           && one->mtime_ns == other->mtime_ns;
+}
+
 /* Sort a folder's files by name and keep the earliest read of each. */
 static void sort_folder(struct folders *folders, struct folder *folder)
 {
@@ -173,6 +181,8 @@ static void sort_folder(struct folders *folders, struct folder *folder)
         const struct file *last = &files[kept - 1];
         if (last->length != files[i].length || memcmp(last->name, files[i].name, last->length) != 0)
             files[kept++] = files[i];
+        else if (!is_same_content(&last->signature, &files[i].signature))
+            folder->changed = true;
     }
     folder->count = kept;
 }
@@ -197,16 +207,31 @@ static void write_folder(const struct folders *folders, const struct folder *fol
         fwrite(&files[i].signature, sizeof files[i].signature, 1, out);
 }
 
-bool folders_write(struct folders *folders, FILE *out)
+bool folders_sort(struct folders *folders)
 {
-    struct folders_header header = {.magic = FOLDERS_MAGIC, .version = FOLDERS_VERSION,
-                                    .signature_size = sizeof(struct log_signature), .others = folders->other_count};
+    bool steady = true;
     sort_into_folders(folders);
     for (size_t i = 0; i < folders->used; i++)
         if (folders->list[i].count > 0) {
             sort_folder(folders, &folders->list[i]);
-            header.folders++;
+            steady = steady && !folders->list[i].changed;
         }
+    return steady;
+}
+
+void folders_clear(struct folders *folders)
+{
+    folders->file_count = folders->other_count = 0;
+    for (size_t i = 0; i < folders->used; i++)
+        folders->list[i].count = 0;
+}
+
+bool folders_write(const struct folders *folders, FILE *out)
+{
+    struct folders_header header = {.magic = FOLDERS_MAGIC, .version = FOLDERS_VERSION,
+                                    .signature_size = sizeof(struct log_signature), .others = folders->other_count};
+    for (size_t i = 0; i < folders->used; i++)
+        header.folders += folders->list[i].count > 0;
     fwrite(&header, sizeof header, 1, out);
     if (folders->other_count > 0)
         fwrite(folders->others, sizeof *folders->others, folders->other_count, out);

@@ -35,7 +35,7 @@ struct folders_folder {
 struct folder {
     const char *path;
     uint32_t length;
-    bool changed; /* something other than a read happened to a file in it */
+    bool changed; /* a file in it was found with two contents, or something other than a read happened to one */
     bool named;   /* something happened to the path itself, as to a folder that is moved or made */
     uint64_t count;
     uint64_t first; /* place of its first file, once they are sorted */
@@ -68,8 +68,15 @@ struct file *folders_add_file(struct folders *folders, const char *path, size_t 
 void folders_add_other(struct folders *folders, uint64_t offset);
 size_t folder_length(const char *path, size_t length);
 
-/* Sort the files, each path once with its earliest read, and write all. Returns whether that went well. */
-bool folders_write(struct folders *folders, FILE *out);
+/* Sort the files, each path once with its earliest read. Returns whether all reads of each file found one content; the
+ * other folders are marked as changed. */
+bool folders_sort(struct folders *folders);
+
+/* Forget all files and places in the log, but not what is known of the folders. */
+void folders_clear(struct folders *folders);
+
+/* Write all that was sorted. Returns whether that went well. */
+bool folders_write(const struct folders *folders, FILE *out);
 
 /* The two things that can be asked; each returns the program's exit status. */
 int read_log_folders(const char *log, FILE *out);

@@ -1,8 +1,9 @@
 /* `roar-folders read LOG`: the files of a job's event log that were only read, folder by folder.
  *
- * A folder is simple where nothing but successful reads of regular files happened to any file in it, and nothing at all
- * to the folder itself or one above it: then the order of its events among all others does not matter, and one entry
- * stands for all of them. Every record that is not such a read is listed by its place in the log. */
+ * A folder is simple where nothing but successful reads of regular files happened to any file in it, all reads of a file
+ * found the same content, and nothing at all happened to the folder itself or one above it: then the order of its events
+ * among all others does not matter, and one entry stands for all of them. Every record that is not such a read is listed
+ * by its place in the log. */
 #define _GNU_SOURCE
 #include "folders.h"
 
@@ -225,5 +226,10 @@ int read_log_folders(const char *path, FILE *out)
         return 1;
     visit_records(&log, note_changes, &folders);
     visit_records(&log, sort_out, &folders);
+    if (!folders_sort(&folders)) {
+        folders_clear(&folders);
+        visit_records(&log, sort_out, &folders);
+        folders_sort(&folders);
+    }
     return folders_write(&folders, out) ? 0 : 1;
 }

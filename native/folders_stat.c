@@ -111,5 +111,6 @@ int stat_folder(const char *path, FILE *names, FILE *out)
     }
     if (!stat_all(&folders, paths, folder))
         return 4;
+    folders_sort(&folders);
     return folders_write(&folders, out) ? 0 : 1;
 }

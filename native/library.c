@@ -436,37 +436,25 @@ void library_unlock_names(const struct name *first, const struct name *second)
 
 /* ---- what has been read ---- */
 
-static uint64_t mix(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
 static uint64_t hash_text(uint64_t hash, const char *text, uint32_t length)
 {
     uint64_t word;
     for (; length >= 8; length -= 8, text += 8) {
         __builtin_memcpy(&word, text, 8);
-        hash = mix(hash ^ word, 0xa0761d6478bd642fULL);
+        hash = seen_mix(hash ^ word, 0xa0761d6478bd642fULL);
     }
     for (word = 1; length > 0; length--, text++)
         word = word << 8 | (unsigned char)*text;
-    return mix(hash ^ word, 0xe7037ed1a0b428dbULL);
+    return seen_mix(hash ^ word, 0xe7037ed1a0b428dbULL);
 }
 
-int library_has_read(const struct name *name, uint64_t *hash)
+struct seen *library_seen(const struct name *name, uint64_t *path)
 {
-    uint64_t value = 0x9e3779b97f4a7c15ULL;
+    uint64_t hash = 0x9e3779b97f4a7c15ULL;
     if (name->folder)
-        value = hash_text(value, name->folder, name->folder_length);
-    value = hash_text(value, name->path, name->length) | 1;
-    *hash = value;
-    return library_state->seen[value >> 54] == value;
-}
-
-void library_remember(uint64_t hash)
-{
-    library_state->seen[hash >> 54] = hash;
+        hash = hash_text(hash, name->folder, name->folder_length);
+    *path = hash_text(hash, name->path, name->length) | 1;
+    return &library_state->seen[*path >> 54];
 }
 
 static void as_signature(const struct stat *from, struct log_signature *to)

@@ -6,6 +6,7 @@
 #include "arch.h"
 #include "console.h"
 #include "event_log.h"
+#include "seen.h"
 #include "syscalls.h"
 
 #include <asm/fcntl.h>
@@ -39,7 +40,7 @@ struct library_state {
     uint32_t own_epoch;       /* raised by the library's own chdir hooks */
     uint32_t current_folder;  /* index + 1 into working_folders, 0 while not known */
     int64_t memory_at_start;   /* KiB: what the kernel counts from before exec; 0 in a fork */
-    uint64_t seen[SEEN_SLOTS]; /* paths read before */
+    struct seen seen[SEEN_SLOTS];
     struct working_folder working_folders[WORKING_FOLDERS];
     char folders[2][PATH_LIMIT]; /* of descriptors, while folder_lock is held */
     uint32_t impatient; /* a lock was waited for in vain: not for long again */
@@ -74,9 +75,8 @@ void library_end(int status);
 int library_name(struct name *name, int folder, const char *path, unsigned slot);
 void library_unlock_names(const struct name *first, const struct name *second);
 
-/* Whether the name has been read before; *slot_hash is to be given to library_remember. */
-int library_has_read(const struct name *name, uint64_t *hash);
-void library_remember(uint64_t hash);
+/* Where it is remembered what was read under a name. *path: the name's hash. */
+struct seen *library_seen(const struct name *name, uint64_t *path);
 
 /* Appends a record that the reader already counts, result not known. Returns NULL when there is no room. */
 struct log_record *library_append(enum log_kind kind, uint32_t flags, uint16_t bits,

@@ -88,11 +88,12 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
     uint64_t hash;
     struct log_signature signature;
     int by_descriptor = name->locked;
-    int known = library_has_read(name, &hash);
+    struct seen *seen = library_seen(name, &hash);
+    int known = seen_just_now(seen, hash);
     library_unlock_names(name, NULL);
     long result = make_open(CALL_openat, folder, path, flags, mode);
     if (known || library_failed(result) || library_stat_descriptor((int)result, &signature) != 0 ||
-        !REGULAR(signature))
+        !REGULAR(signature) || seen_before(seen, hash, &signature))
         return result;
     if (by_descriptor && !library_name(name, folder, path, 0))
         name->length = 0;
@@ -106,7 +107,7 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
         return result;
     }
     record->result = (int32_t)result;
-    library_remember(hash);
+    seen_remember(seen, hash, &signature);
     return result;
 }
 

@@ -47,7 +47,7 @@ static unsigned held_count;
 static pthread_mutex_t held_lock = PTHREAD_MUTEX_INITIALIZER;
 
 #define READS 65536u
-static uint64_t reads[READS];
+static struct seen reads[READS];
 
 /* Fills `facts`, and *fd with a descriptor of the thread or -1. */
 static int facts_from_pidfd(uint32_t tid, uint32_t *group, uint32_t *parent, int *fd)
@@ -263,27 +263,11 @@ struct log_use process_use(uint32_t group)
     return (struct log_use){most_memory_kib(group), user_us, exact - user_us};
 }
 
-static uint64_t hash_of_read(uint32_t group, const char *path, uint64_t length)
+struct seen *process_seen(uint32_t group, const char *path, uint64_t length, uint64_t *hash)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ group;
+    uint64_t value = 0xcbf29ce484222325u ^ group;
     for (uint64_t i = 0; i < length; i++)
-        hash = (hash ^ (unsigned char)path[i]) * 0x100000001b3u;
-    return (hash ^ hash >> 29) | 1;
-}
-
-int process_has_read(uint32_t group, const char *path, uint64_t length)
-{
-    uint64_t hash = hash_of_read(group, path, length);
-    uint64_t *slot = &reads[hash >> 48];
-    if (*slot == hash)
-        return 1;
-    *slot = hash;
-    return 0;
-}
-
-void process_forget_read(uint32_t group, const char *path, uint64_t length)
-{
-    uint64_t hash = hash_of_read(group, path, length);
-    if (reads[hash >> 48] == hash)
-        reads[hash >> 48] = 0;
+        value = (value ^ (unsigned char)path[i]) * 0x100000001b3u;
+    *hash = (value ^ value >> 29) | 1;
+    return &reads[*hash >> 48];
 }

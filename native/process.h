@@ -3,6 +3,7 @@
 #define ROAR_PROCESS_H
 
 #include "event_log.h"
+#include "seen.h"
 
 #include <stdint.h>
 
@@ -22,10 +23,7 @@ struct log_use process_use(uint32_t group);
  * for. Needs Linux 6.15; does nothing before it. For any thread. */
 void process_find_ended(uint32_t parent);
 
-/* Whether this process has opened this path for reading before; remembers that it has. */
-int process_has_read(uint32_t group, const char *path, uint64_t length);
-
-/* Takes that back: the open was foreseen to fail. */
-void process_forget_read(uint32_t group, const char *path, uint64_t length);
+/* Where it is remembered what a process read under a path. *hash: of both. */
+struct seen *process_seen(uint32_t group, const char *path, uint64_t length, uint64_t *hash);
 
 #endif

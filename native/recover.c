@@ -98,9 +98,12 @@ static void record_descriptor(const struct call *call, const char *descriptor, s
         return;
     uint32_t flags = flags_of_descriptor(call->group, descriptor);
     uint32_t salt = (flags & O_ACCMODE) == O_RDONLY ? 0 : 0x80000000u;
-    if (process_has_read(call->group ^ salt, path->text, path->length))
+    uint64_t hash;
+    struct seen *seen = process_seen(call->group ^ salt, path->text, path->length, &hash);
+    if (seen->path == hash)
         return;
     struct log_signature signature = path_signature(&status);
+    seen_remember(seen, hash, &signature);
     struct log_text none = {NULL, 0};
     log_append(LOG_OPEN, call->group, atoi(descriptor), flags, 0, &signature, path_as_text(path), none);
 }

@@ -29,8 +29,8 @@ class Story:
         self.events.append(Event(len(self.events), pid, kind, *here, flags, result, sign, existed))
         return self
 
-    def read(self, path, **more):
-        return self.add(EventKind.OPEN, path, flags=READ, result=3, existed=True, sign=signature(), **more)
+    def read(self, path, sign=None, **more):
+        return self.add(EventKind.OPEN, path, flags=READ, result=3, existed=True, sign=sign or signature(), **more)
 
     def create(self, path, **more):
         return self.add(EventKind.OPEN, path, flags=WRITE | NEW, existed=False, **more)
@@ -57,6 +57,31 @@ def test_a_new_file_was_written_and_not_read(story):
 def test_reading_what_the_job_wrote_is_no_input(story):
     use = story.create("a", pid=1).read("a", pid=2).use("a")
     assert (use.read, use.written) == (False, True)
+
+
+@pytest.mark.parametrize("later", [signature(inode=2), signature(size=4), signature()._replace(mtime_ns=11)])
+def test_reads_that_found_two_contents_say_so(story, later):
+    use = story.read("a").read("a", later, pid=2).read("a").use("a")
+    assert (use.changed, use.signature) == (True, signature())
+
+
+def test_a_later_read_that_found_only_another_change_time_is_of_the_same_content(story):
+    assert not story.read("a").read("a", signature()._replace(ctime_ns=11, mode=0o100600)).use("a").changed
+
+
+def test_reading_what_the_job_itself_changed_is_no_second_content(story):
+    story.read("a").add(EventKind.OPEN, "a", flags=WRITE, existed=True, sign=signature())
+    assert not story.read("a", signature(size=4)).use("a").changed
+
+
+def test_an_edit_in_place_of_what_somebody_else_changed_read_two_contents(story):
+    story.read("a").add(EventKind.OPEN, "a", flags=WRITE, existed=True, sign=signature(size=4))
+    assert story.use("a").changed
+
+
+def test_replacing_what_somebody_else_changed_reads_nothing_more(story):
+    story.read("a").add(EventKind.OPEN, "a", flags=WRITE | NEW, existed=True, sign=signature(size=4))
+    assert not story.use("a").changed
 
 
 def test_read_first_then_overwritten_is_both(story):

@@ -64,11 +64,11 @@ def closed(log):
 
 def test_a_folder_of_reads_is_closed_and_each_file_stands_once_with_its_first_read(header, tmp_path):
     log = write_log(tmp_path / "log", header, [
-        record(9, 1, b"/d/b", inode=9), record(1, 1, b"/d/a", inode=1), record(5, 1, b"/d/b", inode=5),
+        record(9, 1, b"/d/b", inode=9), record(1, 1, b"/d/a", inode=1), record(5, 1, b"/d/b", inode=9),
         record(3, 1, b"/d/e/c", inode=3), record(4, 1, b"/top", inode=4)])
     trace = load_trace(log, by_folder=True)
     assert {f.folder: [(n, s.inode) for n, _, s in f.iter_files()] for f in trace.folders} == {
-        "/d": [("a", 1), ("b", 5)], "/d/e": [("c", 3)], "": [("top", 4)]}
+        "/d": [("a", 1), ("b", 9)], "/d/e": [("c", 3)], "": [("top", 4)]}
     assert trace.events == []
     times = {name: time for f in trace.folders for name, time, _ in f.iter_files()}
     assert times == {os.path.basename(e.path): e.time_ns for e in reversed(load_trace(log).events)}
@@ -88,6 +88,7 @@ def test_a_folder_of_reads_is_closed_and_each_file_stands_once_with_its_first_re
     (record(2, 1, b"/d", flags=os.O_DIRECTORY, mode=FOLDER), {"/d", "/d/e", "/x"}),
     (record(2, 1, b"/d/fifo", mode=0o010644), {"/d/e", "/x"}),
     (record(2, 1, b"/d/b", mode=None), {"/d/e", "/x"}),
+    (record(2, 1, b"/d/a", inode=2), {"/d/e", "/x"}),
 ])
 def test_what_keeps_a_folder_open(change, left, header, tmp_path):
     reads = [record(1, 1, path) for path in (b"/d/a", b"/d/e/c", b"/x/y")]

@@ -114,6 +114,62 @@ def test_an_input_overwritten_afterwards_by_another_program_has_no_wrong_digest(
     assert files(desk, code, a="x") == ({"a": None}, {"a": digest("new\n")})
 
 
+READ_AGAIN = {
+    "by one process": "input(); open(path).read()",
+    "by another process": "input(); subprocess.run(['cat', path], stdout=subprocess.DEVNULL)",
+    "and replaced afterwards": "input(); open(path).read(); open(path, 'w').write('mine')",
+}
+
+
+def while_it_waits(desk, code, change, *, mode="auto"):
+    """The job of a few lines of Python; `change` is made by nobody of it when they ask for a line."""
+    code = f"import subprocess, time; path = 'in/0'; open(path).read(); time.sleep(.05); print(flush=True); {code}"
+    job = desk.start("run", "--", sys.executable, "-c", code, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                     stderr=subprocess.DEVNULL, env={"ROAR_TRACER_MODE": mode})
+    job.stdout.readline()
+    change()
+    assert job.communicate(b"\n", timeout=60) is not None
+    assert job.returncode == 0
+    return desk.job()
+
+
+@pytest.mark.parametrize("again", READ_AGAIN.values(), ids=READ_AGAIN)
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_an_input_that_somebody_else_changes_between_two_reads_says_so(desk, again, mode):
+    desk.write("in/0", "first")
+    desk.python("open('in/0').read()")
+    (use,) = while_it_waits(desk, again, lambda: desk.write("in/0", "second"), mode=mode)["inputs"]
+    assert use["path"] == "in/0"
+    assert use["digest"] == digest("first")
+    assert use["note"] == "was read with more than one content; this is the first"
+    assert "more than one content" in desk.roar("show", "@-1").stdout
+
+
+def test_a_content_that_is_gone_is_not_said_to_be_there(desk):
+    desk.write("in/0", "first")
+    (use,) = while_it_waits(desk, READ_AGAIN["by one process"], lambda: desk.write("in/0", "second"))["inputs"]
+    assert use["digest"] is None
+    assert "changed after it was read" in use["note"]
+
+
+def test_a_dataset_names_the_file_that_was_read_with_two_contents(desk):
+    for number in range(150):
+        desk.write(f"in/{number}", f"content {number}")
+    desk.python("import os; [open(f'in/{n}').read() for n in os.listdir('in')]")
+    (before,) = desk.job()["inputs"]
+    again = "input(); import os; [open(f'in/{n}').read() for n in os.listdir('in')]"
+    (use,) = while_it_waits(desk, again, lambda: desk.write("in/0", "second"))["inputs"]
+    assert (use["files"], use["digest"]) == (150, before["digest"])
+    assert use["note"] == "0: was read with more than one content; this is the first"
+
+
+def test_another_name_or_other_rights_are_no_other_content(desk):
+    desk.write("in/0", "first")
+    desk.python("open('in/0').read()")
+    (use,) = while_it_waits(desk, READ_AGAIN["by one process"], lambda: (desk.root / "in/0").chmod(0o600))["inputs"]
+    assert (use["digest"], use.get("note")) == (digest("first"), None)
+
+
 def test_opening_for_appending_without_writing_changes_nothing(desk):
     assert files(desk, "open('a', 'a').close()", a="x")[1] == {}
 

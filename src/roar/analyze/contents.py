@@ -3,12 +3,15 @@
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from roar.analyze.digest import Digested, digest_files, find_regular, identity
 from roar.analyze.fold import PathUse, Uses, find_content
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import FileUse
 from roar.observe.trace import Signature
+
+_CHANGED: Final = "was read with more than one content; this is the first"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,6 +21,7 @@ class Content:
     Attributes:
         path: as it is recorded.
         at: the place that holds the content now, None when it is gone.
+        changed: it was read with other contents, too.
         drop: it is no content, or none of this job's.
     """
 
@@ -28,6 +32,7 @@ class Content:
     digest: str | None = None
     size: int | None = None
     note: str | None = None
+    changed: bool = False
     drop: bool = False
 
 
@@ -46,7 +51,7 @@ class Contents:
     def read(self, use: PathUse) -> Content:
         """The content as it was when it was read."""
         content = Content(use=use, path=self._around.shown(use.path), signature=use.signature,
-                          size=use.signature.size if use.signature else None)
+                          size=use.signature.size if use.signature else None, changed=use.changed)
         self._read.append(content)
         if use.signature is not None and not stat.S_ISREG(use.signature.mode):
             content.drop = True
@@ -105,6 +110,8 @@ class Contents:
         elif content.signature is not None:
             content.digest = self._known.get(identity(content.signature))
             content.note = None if content.digest else content.note
+        if content.changed and content.digest:
+            content.note = _CHANGED
 
     def by_path(self, *, read: bool) -> dict[str, Content]:
         """What was read (or what was written), by path as it is recorded."""

@@ -51,7 +51,7 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
         dataset = _dataset(folder, inside)
         datasets.append(dataset)
         rest.append(FileUse(path=folder + "/", digest=dataset.digest, size=sum(m.size for m in dataset.members),
-                            kind=Kind.DATASET, files=len(inside)))
+                            kind=Kind.DATASET, files=len(inside), note=_note(inside)))
     rest, shards = _fold_shards(rest)
     return rest, datasets + shards
 
@@ -86,7 +86,8 @@ def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
             datasets.append(dataset)
             folded = [use for use in folded if use not in shards]
             folded.append(FileUse(path=f"{head}*-of-{total}{tail}", digest=dataset.digest, kind=Kind.DATASET,
-                                  size=sum(member.size for member in dataset.members), files=len(shards)))
+                                  size=sum(member.size for member in dataset.members), files=len(shards),
+                                  note=_note(shards)))
     return sorted(folded, key=lambda use: use.path), datasets
 
 
@@ -113,6 +114,15 @@ def ancestors(folder: str) -> list[str]:
         found.append(parent)
         folder = parent
     return found
+
+
+def _note(uses: Sequence[FileUse]) -> str | None:
+    """What is to be known about members of a dataset."""
+    noted = [use for use in uses if use.note]
+    if not noted:
+        return None
+    others = f" and {len(noted) - 1:,} more" if len(noted) > 1 else ""
+    return f"{shown(os.path.basename(noted[0].path))}{others}: {noted[0].note}"
 
 
 def _dataset(folder: str, uses: Sequence[FileUse]) -> Dataset:

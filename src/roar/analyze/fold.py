@@ -39,6 +39,7 @@ class PathUse:
         exists: the path is there after the command has ended.
         status: what lstat(2) says of it then; None where it is gone, or was not looked at.
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
+        changed: a later read found other content than the first, which the job had not written there.
         signature: of the content at the first read, or just before the first write that kept content; None where
             it was not taken or nothing was there.
         moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
@@ -49,6 +50,7 @@ class PathUse:
     path: str
     read: bool = False
     written: bool = False
+    changed: bool = False
     replaced: bool = False
     exists: bool = True
     status: Signature | None = None
@@ -160,6 +162,8 @@ class _Fold:
         if not use.read:
             use.read = True
             use.signature = event.signature
+        elif differ(use.signature, event.signature):
+            use.changed = True
 
     def write(self, use: PathUse, event: Event, *, replaces: bool, reads: bool) -> None:
         """A write that keeps earlier content also reads it: an edit in place, or an append."""
@@ -170,6 +174,8 @@ class _Fold:
                 use.signature = event.signature
             elif not replaces and event.existed is None and reads and not use.read:
                 use.read = True
+            elif not replaces and use.read and differ(use.signature, event.signature):
+                use.changed = True
         use.written = True
         use.moved_to = None
         use.made = Made.FILE
@@ -251,6 +257,11 @@ class _Fold:
                 self.arrive(event._replace(path=old, path2=new), source, moved=True)
         if not moving:
             self.arrive(event, None, moved=True)
+
+
+def differ(one: Signature | None, other: Signature | None) -> bool:
+    """Whether two signatures are known and of different content, whatever became of the file's name and rights."""
+    return one is not None and other is not None and one[:4] != other[:4]
 
 
 def fold(events: Iterable[Event]) -> dict[str, PathUse]:

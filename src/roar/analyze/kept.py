@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import Made, PathUse, Uses, look_up
+from roar.analyze.fold import Made, PathUse, Uses, differ, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
 
@@ -123,7 +123,9 @@ def _merged(one: PathUse, other: PathUse) -> PathUse:
     """Two names of one file: what came first decides whether its content was read."""
     first, second = (one, other) if one.first_ns <= other.first_ns else (other, one)
     reads = first.read or (second.read and not first.written)
-    return replace(first, read=reads, written=first.written or second.written,
+    written = first.written or second.written
+    changed = first.changed or second.changed or differ(first.signature, second.signature)
+    return replace(first, read=reads, written=written, changed=changed and not written,
                    replaced=first.replaced if first.written else second.replaced,
                    signature=first.signature or (second.signature if not first.written else None),
                    last_ns=max(first.last_ns, second.last_ns))
