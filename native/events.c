@@ -137,6 +137,10 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
         append(call, kind, flags, NULL, path_as_text(&first), path_as_text(&second));
         return;
     }
+    struct stat other;
+    if (kind == LOG_RENAME && (flags & RENAME_EXCHANGE) && path_stat(&second, 0, &other) == 0 &&
+        S_ISREG(other.st_mode))
+        append(call, LOG_OPEN, O_RDONLY, &other, path_as_text(&second), no_text); /* as if it were read */
     append(call, kind, flags, &status, path_as_text(&first), path_as_text(&second));
 }
 

@@ -389,7 +389,8 @@ static int find_folder(struct name *name, int folder, unsigned slot)
     return 1;
 }
 
-/* /proc/self, /dev/fd, /dev/stdin and the like mean something else to every process: the supervisor resolves them. */
+/* /proc/self, /dev/fd, /dev/stdin and the like mean something else to every process: the supervisor resolves them, or
+ * where there is none, find_magic. */
 static int is_magic(const char *path)
 {
     static const char *const heads[] = {"/proc/", "/dev/fd/", "/dev/std"};
@@ -400,6 +401,35 @@ static int is_magic(const char *path)
         if (!*b)
             return 1;
     }
+    return 0;
+}
+
+/* The file behind a link such as /proc/self/fd/3, or behind one to that (/dev/stdin). With the lock held. */
+static int follow_magic(struct name *name, unsigned slot)
+{
+    char *to = library_state->folders[slot];
+    for (int i = 0; i < 3; i++) {
+        long got = PLAIN(__NR_readlink, name->path, to, PATH_LIMIT - 1, 0, 0);
+        if (library_failed(got) || got >= (long)PATH_LIMIT - 1 || to[0] != '/')
+            return 0;
+        to[got] = 0;
+        name->path = to;
+        name->length = (uint32_t)got;
+        if (!is_magic(to))
+            return 1;
+    }
+    return 0;
+}
+
+static int find_magic(struct name *name, unsigned slot)
+{
+    if (!(library_log->options & LOG_NO_FILTER) || (slot == 0 && !lock_folders()))
+        return 0;
+    name->locked = slot == 0;
+    if (follow_magic(name, slot))
+        return 1;
+    if (slot == 0)
+        unlock_folders();
     return 0;
 }
 
@@ -415,7 +445,7 @@ int library_name(struct name *name, int folder, const char *path, unsigned slot)
     if (name->length == 0 || name->length >= PATH_LIMIT)
         return 0;
     if (LIKELY(path[0] == '/'))
-        return !is_magic(path);
+        return !is_magic(path) || find_magic(name, slot);
     if (LIKELY(folder == AT_FDCWD))
         return find_working_folder(name, slot != 0);
     if (slot == 0 && !lock_folders())
@@ -477,10 +507,10 @@ long library_stat_descriptor(int fd, struct log_signature *to)
     return failed;
 }
 
-long library_stat_path(int folder, const char *path, struct log_signature *to)
+long library_stat_path(int folder, const char *path, int flags, struct log_signature *to)
 {
     struct stat status;
-    long failed = PLAIN(__NR_newfstatat, folder, path, &status, 0, 0);
+    long failed = PLAIN(__NR_newfstatat, folder, path, &status, flags, 0);
     if (!failed)
         as_signature(&status, to);
     return failed;
@@ -668,7 +698,7 @@ static void record_exec(char **environment)
     used += copy_environment(body + used, room - used, environment);
     struct name text = {NULL, 0, (uint32_t)used, body, 0};
     struct log_signature signature;
-    long missing = library_stat_path(AT_FDCWD, "/proc/self/exe", &signature);
+    long missing = library_stat_path(AT_FDCWD, "/proc/self/exe", 0, &signature);
     struct log_record *record = library_append(LOG_EXEC, count, 0, missing ? NULL : &signature, &executable, &text);
     if (record)
         record->result = parent();

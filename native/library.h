@@ -9,7 +9,7 @@
 #include "seen.h"
 #include "syscalls.h"
 
-#include <asm/fcntl.h>
+#include <linux/fcntl.h>
 #include <asm/unistd.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -96,7 +96,7 @@ void library_forget_working_folder(void);
 
 /* The kernel's struct stat, as a signature. Returns the call's result. */
 long library_stat_descriptor(int fd, struct log_signature *to);
-long library_stat_path(int folder, const char *path, struct log_signature *to);
+long library_stat_path(int folder, const char *path, int flags, struct log_signature *to);
 
 static inline int library_failed(long result)
 {

@@ -5,6 +5,7 @@
 #include "library.h"
 
 #include <asm/errno.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <linux/prctl.h>
 #include <linux/uio.h>
@@ -61,7 +62,7 @@ static long open_to_write(int number, int folder, const char *path, int flags, u
     uint16_t bits = 0;
     if (!(flags & (O_TRUNC | O_EXCL))) { /* what was there may stay, and be read */
         bits = LOG_EXISTED_KNOWN;
-        if (library_stat_path(folder, path, &before) == 0)
+        if (library_stat_path(folder, path, 0, &before) == 0)
             bits |= LOG_EXISTED;
     }
     struct log_record *record =
@@ -239,7 +240,7 @@ static long one_path(enum log_kind kind, int number, int at, int folder, const c
     struct log_record *record = NULL;
     struct log_signature signature;
     if (library_ready() && library_name(&name, folder, path, 0)) {
-        int keeps_content = kind == LOG_TRUNCATE && !library_failed(library_stat_path(folder, path, &signature));
+        int keeps_content = kind == LOG_TRUNCATE && !library_failed(library_stat_path(folder, path, 0, &signature));
         record = library_append(kind, flags, 0, keeps_content ? &signature : NULL, &name, NULL);
         library_unlock_names(&name, NULL);
     }
@@ -303,6 +304,7 @@ struct pair {
     const char *path2;
 };
 
+/* With the signature of what is given another name. An exchange is of two, so that the other is noted as if it were read. */
 static struct log_record *record_pair(enum log_kind kind, const struct pair *pair, uint32_t flags)
 {
     struct name first, second;
@@ -312,7 +314,13 @@ static struct log_record *record_pair(enum log_kind kind, const struct pair *pai
         library_unlock_names(&first, NULL);
         return NULL;
     }
-    struct log_record *record = library_append(kind, flags, 0, NULL, &first, &second);
+    struct log_signature from, to;
+    int follow = kind == LOG_LINK && (flags & AT_SYMLINK_FOLLOW);
+    int there = library_stat_path(pair->folder1, pair->path1, follow ? 0 : AT_SYMLINK_NOFOLLOW, &from) == 0;
+    if (there && kind == LOG_RENAME && (flags & RENAME_EXCHANGE) &&
+        library_stat_path(pair->folder2, pair->path2, AT_SYMLINK_NOFOLLOW, &to) == 0 && REGULAR(to))
+        library_append(LOG_OPEN, O_RDONLY, LOG_EXISTED_KNOWN | LOG_EXISTED, &to, &second, NULL);
+    struct log_record *record = library_append(kind, flags, 0, there ? &from : NULL, &first, &second);
     library_unlock_names(&first, &second);
     return record;
 }

@@ -1,6 +1,5 @@
 // expect read in.txt
 // expect read data/in.txt
-// preload misses all
 #include "story.h"
 int main(void)
 {

@@ -1,5 +1,4 @@
 // expect link * out.txt
-// preload misses all
 #include "story.h"
 int main(void)
 {

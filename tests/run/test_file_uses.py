@@ -100,6 +100,28 @@ def test_a_folder_renamed_with_its_files(desk):
     assert files(desk, code) == ({}, {"d/sub/a": digest("x")})
 
 
+def test_a_folder_renamed_with_files_that_the_job_never_named(desk):
+    assert files(desk, "os.rename('old', 'new')", **{"old/a": "x", "old/deep/b": "y"}) == (
+        {"old/a": digest("x"), "old/deep/b": digest("y")}, {"new/a": digest("x"), "new/deep/b": digest("y")})
+
+
+def test_what_a_renamed_folder_held_and_the_job_then_put_there_anew(desk):
+    desk.write("out/log", "first")
+    desk.python("open('out/log').read()")
+    code = "os.rename('out', 'old'); os.mkdir('out'); open('out/log', 'w').write('second')"
+    assert files(desk, code) == (
+        {"out/log": digest("first")}, {"old/log": digest("first"), "out/log": digest("second")})
+
+
+def test_a_folder_that_is_renamed_in_order_to_be_removed_was_not_read(desk):
+    assert files(desk, "os.rename('old', 'gone'); shutil.rmtree('gone')", **{"old/a": "x"}) == ({}, {})
+
+
+def test_a_link_to_what_the_job_made_and_removed_is_no_input(desk):
+    (desk.root / "link").symlink_to("made")
+    assert files(desk, "open('made', 'w').write('x'); open('link').read(); os.remove('made')") == ({}, {})
+
+
 def test_a_folder_removed_with_its_files(desk):
     assert files(desk, "os.mkdir('d'); open('d/a','w').write('x'); shutil.rmtree('d')") == ({}, {})
 

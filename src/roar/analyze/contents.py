@@ -99,9 +99,18 @@ class Contents:
         known = self._look_up([content.signature for content in live if content.signature is not None])
         wanted = {content.at: content.signature for content in live if content.at and content.signature}
         self._done = digest_files(wanted, known, progress=progress)
-        self._known = known
+        found = self._gone_but_digested(live)
+        self._known = {**found, **known} if found else known
         for content in live:
             self._fill(content)
+
+    def _gone_but_digested(self, live: Iterable[Content]) -> dict[tuple[int, int, int, int, int], str]:
+        """Digests of what cannot be found where it was read, but was digested under another name."""
+        gone = {identity(content.signature) for content in live
+                if content.at is None and content.signature is not None}
+        return {key: done.digest for done in (self._done.values() if gone else ())
+                if done.settled and done.signature is not None and done.digest is not None
+                and (key := identity(done.signature)) in gone}
 
     def _fill(self, content: Content) -> None:
         if content.at is not None:

@@ -6,16 +6,16 @@ moved takes its history along; what is deleted before the end is temporary unles
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from roar.analyze.carried import RENAME_EXCHANGE, find_carried, is_folder_rename
 from roar.analyze.digest import signature_of
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature
 
 O_ACCMODE = os.O_ACCMODE
-RENAME_EXCHANGE = 2  # linux/fs.h
 DELETED = " (deleted)"  # what /proc/PID/fd shows behind the name of an O_TMPFILE
 
 
@@ -43,6 +43,7 @@ class PathUse:
         signature: of the content at the first read, or just before the first write that kept content; None where
             it was not taken or nothing was there.
         moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
+        away: it went by a rename, and nothing was put in its place since.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
     """
@@ -59,6 +60,7 @@ class PathUse:
     signature: Signature | None = None
     moved_to: str | None = None
     moved_ns: int = 0
+    away: bool = False
     first_ns: int = 0
     last_ns: int = 0
 
@@ -112,9 +114,14 @@ class Uses(Mapping[str, PathUse]):
 
 
 class _Fold:
-    """The uses so far, by the name each file has at this moment of the job."""
+    """The uses so far, by the name each file has at this moment of the job.
 
-    def __init__(self) -> None:
+    Args:
+        carried: by the rename of a folder, what else it took along, relative to it.
+    """
+
+    def __init__(self, carried: Mapping[Event, list[tuple[str, Signature | None]]]) -> None:
+        self.carried = carried
         self.uses: dict[str, PathUse] = {}
         self.step = {
             EventKind.OPEN: self.open,
@@ -177,6 +184,7 @@ class _Fold:
             elif not replaces and use.read and differ(use.signature, event.signature):
                 use.changed = True
         use.written = True
+        use.away = False
         use.moved_to = None
         use.made = Made.FILE
         use.target = None
@@ -213,7 +221,7 @@ class _Fold:
         if event.flags & RENAME_EXCHANGE:
             self.exchange(event)
             return
-        if event.path in self.folders:
+        if event.path in self.folders or is_folder_rename(event):
             self.move_folder(event)
             return
         self.arrive(event, self.uses.get(event.path), moved=True)
@@ -223,6 +231,8 @@ class _Fold:
         if source is None and not event.path.endswith(DELETED):
             source = self.at(event.path, event)
             source.signature = event.signature
+            if event.signature is not None and stat.S_ISLNK(event.signature.mode):
+                source.made = Made.SYMLINK
         written_here = source is None or source.written
         if source is not None and not source.written and not source.read:
             source.read = True  # content from before the job: the new name's input
@@ -234,9 +244,12 @@ class _Fold:
         if moved and written_here:
             source.last_ns = event.time_ns
         source.moved_to, source.moved_ns = event.path2, event.time_ns
+        source.away = moved
 
     def exchange(self, event: Event) -> None:
         one, other = self.at(event.path, event), self.at(event.path2, event)
+        if not one.written and not one.read:
+            one.signature = event.signature
         for use in (one, other):
             if not use.written and not use.read:
                 use.read = True
@@ -248,15 +261,21 @@ class _Fold:
         """A folder was renamed: everything known below it goes along."""
         prefix = event.path + "/"
         moving = [p for p in self.uses if p.startswith(prefix) or p == event.path]
+        for name, signature in self.carried.get(event, ()):
+            if prefix + name not in self.uses:
+                use = self.at(prefix + name, event)
+                use.read, use.signature = True, signature
+                if signature is not None and stat.S_ISLNK(signature.mode):
+                    use.made = Made.SYMLINK
+                moving.append(prefix + name)
         for old in moving:
             new = event.path2 + old[len(event.path):]
             source = self.uses[old]
             if source.made is Made.DIRECTORY:
                 self.make_directory(event._replace(path=new))
-            elif source.moved_to is None and (source.written or source.read):
+            elif not source.away and (source.written or source.read):
                 self.arrive(event._replace(path=old, path2=new), source, moved=True)
-        if not moving:
-            self.arrive(event, None, moved=True)
+        self.make_directory(event._replace(path=event.path2))
 
 
 def differ(one: Signature | None, other: Signature | None) -> bool:
@@ -264,19 +283,19 @@ def differ(one: Signature | None, other: Signature | None) -> bool:
     return one is not None and other is not None and one[:4] != other[:4]
 
 
-def fold(events: Iterable[Event]) -> dict[str, PathUse]:
+def fold(events: Sequence[Event], started_ns: int = 0) -> dict[str, PathUse]:
     """One PathUse per path, temporary ones included.
 
     Args:
         events: in order of time, as `roar.observe.log.load_trace` gives them.
+        started_ns: when the job began, nanoseconds since the epoch: what is older is as it was then.
 
     Returns:
         By absolute path. `exists` and `status` are looked up in the file system now.
     """
-    state = _Fold()
-    for event in events:
-        if event.result is not None and event.result < 0:
-            continue
+    done = [event for event in events if event.result is None or event.result >= 0]
+    state = _Fold(find_carried(done, started_ns))
+    for event in done:
         state.step[event.kind](event)
     for use in state.uses.values():
         look_up(use)

@@ -60,7 +60,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         known: looks up what earlier jobs left.
         progress: told (bytes done, bytes in all) while files are digested.
     """
-    uses = Uses(fold(trace.events), trace.folders)
+    uses = Uses(fold(trace.events, around.started_ns), trace.folders)
     trace.events.clear()  # a million of them would weigh more than all that follows
     result = Analysis()
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
