@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+# A file's tests stay together, with their servers. ARGS=-n0 runs all in one process.
+WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile
 SOURCES = $(shell find native src -type f -not -path '*/__pycache__/*' -not -path '*/_native/*') CMakeLists.txt pyproject.toml
 
 .PHONY: help demo test test-trackers bench lint audit docs clean
@@ -15,7 +17,7 @@ demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopbac
 
 # Tests of real processes and servers race the machine they run on: one that fails is run once more, and the report says so.
 test: $(VENV)/.test ## the whole suite
-	$(BIN)/python -m pytest -m "not heavy" --reruns 1 $(ARGS)
+	$(BIN)/python -m pytest -m "not heavy" --reruns 1 $(WORKERS) $(ARGS)
 
 test-trackers: $(VENV)/.test ## the heavy trackers' own SDKs as well
 	$(BIN)/python -m pytest -m heavy $(ARGS)

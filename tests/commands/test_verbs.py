@@ -561,6 +561,25 @@ def test_the_checklist_says_how_each_commit_gets_to_a_remote(desk):
     assert hint() == f"git push -u upstream {commit}:refs/heads/run-{commit}"
     desk.git(*shlex.split(hint())[1:])
     assert json.loads(desk.roar("status", "--checklist", "--json").stdout)
+    for branch in ("one", "two"):
+        desk.git("checkout", "-q", "-b", branch, "main")
+        desk.git("commit", "-q", "--allow-empty", "-m", branch)
+        desk.roar("run", "echo", branch)
+    subprocess.run(["bash", "-c", hint()], cwd=desk.root, env=desk.env, check=True, capture_output=True)
+    assert json.loads(desk.roar("status", "--checklist", "--json").stdout)
+
+
+def test_the_checklist_says_how_to_make_a_first_commit(desk):
+    def hints():
+        done = desk.roar("status", "--checklist", "--json", status=1)
+        return {item["title"]: item["hint"] for item in json.loads(done.stdout)["checklist"]}
+
+    desk.roar("run", "true")
+    assert hints()["the commits are on a remote"] == "git init && git add -A && git commit"
+    assert hints()["the code is in a commit"] == "git init && git add -A && git commit && roar run @1"
+    desk.git("init", "-q")
+    assert hints()["the commits are on a remote"] == "git add -A && git commit"
+    assert hints()["the code is in a commit"] == "git add -A && git commit && roar run @1"
 
 
 def test_an_input_that_git_tracks_has_its_source_there(desk):
@@ -665,3 +684,12 @@ def test_log_lists_the_jobs_that_run(desk):
     finally:
         process.communicate("done\n", timeout=30)
     assert [(job["step"], job["state"]) for job in desk.json("log", "long")["jobs"]] == [(2, "done")]
+
+
+def test_options_of_python_itself_leave_the_script_its_place(desk):
+    desk.write("t.py", "")
+    desk.roar("run", "python", "t.py", "5")
+    desk.roar("run", "python", "-O", "-X", "dev", "t.py", "6")
+    changes = desk.json("diff", "@1", "@2")["parameters"]
+    assert {change["name"]: (change["before"], change["after"]) for change in changes} == {
+        "-O": (None, "given"), "-X": (None, "dev"), "word 2": ("5", "6")}

@@ -18,7 +18,8 @@ def parser() -> Parser:
     result = Parser("dag", "Show the session's graph: each step below the latest of the steps that it took inputs"
                     " from. Reruns of a step are folded into it, like followers of one step into one line.")
     result.add_argument("session", metavar="SESSION", nargs="?", default="@", help="another session, by its uid")
-    result.add_argument("--all", action="store_true", help="fold nothing; with --json also the earlier jobs of a step")
+    result.add_argument("--all", action="store_true",
+                        help="give every step a line of its own; with --json also the earlier jobs of a step")
     result.add_argument("--svg", metavar="FILE", help="draw the graph into FILE instead (- for stdout)")
     result.add_json()
     return result

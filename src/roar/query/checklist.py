@@ -16,7 +16,6 @@ from roar.query.sessions import session_of
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
-_COMMIT = "git add -A && git commit"
 SOURCE_LABEL = "source"
 """The label on an artifact that says where it can be had: `roar label PATH source=URL`."""
 
@@ -45,7 +44,8 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     return [
         _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
-        _check("the code is in a commit", latest, _committed, lambda job: f"{_COMMIT} && roar run @{job.step}"),
+        _check("the code is in a commit", latest, _committed,
+               lambda job: f"{_commit_all(workspace.absolute(job.cwd))} && roar run @{job.step}"),
         _pushed(workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs),
         _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
@@ -105,20 +105,27 @@ def _pushed(workspace: Workspace, jobs: Iterable[Job]) -> Item:
     title = "the commits are on a remote"
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not commits:
-        return Item(title=title, passed=None, problems=("there is no commit",), hint=f"git init && {_COMMIT}")
+        return Item(title=title, passed=None, problems=("there is no commit",), hint=_commit_all(workspace.root))
     problems: list[str] = []
     unknown: list[str] = []
-    hint = None
+    pushes: dict[str, None] = {}
     for commit, job in commits.items():
         branches = _remote_branches(workspace.absolute(job.cwd), commit)
         if branches is None:
             unknown.append(f"{commit[:12]} of @{job.step} is not in the repository here")
         elif not branches:
             problems.append(f"{commit[:12]} of @{job.step} is in no branch of a remote")
-            hint = hint or _push(workspace.absolute(job.cwd), commit)
+            folder = workspace.absolute(job.cwd)
+            if not pushes and not run_git(folder, "remote"):
+                pushes["git remote add origin URL"] = None
+            pushes[_push(folder, commit)] = None
     passed = False if problems else None if unknown else True
     return Item(title=title, passed=passed, problems=(*problems, *unknown),
-                hint=hint or ("git fetch --all" if unknown else None))
+                hint=" && ".join(pushes) or ("git fetch --all" if unknown else None))
+
+
+def _commit_all(folder: str) -> str:
+    return f"{'' if run_git(folder, 'rev-parse', '--git-dir') else 'git init && '}git add -A && git commit"
 
 
 def _remote_branches(folder: str, commit: str) -> str | None:
@@ -137,7 +144,7 @@ def _push(folder: str, commit: str) -> str:
         return "git push"
     else:
         source = shlex.quote(branch)
-    return f"{'' if remotes else 'git remote add origin URL && '}git push -u {name} {source}"
+    return f"git push -u {name} {source}"
 
 
 def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Sequence[Job]) -> Item:
