@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
 # A file's tests stay together, with their servers. ARGS=-n0 runs all in one process.
-WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile
+WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SOURCES = $(shell find native src -type f -not -path '*/__pycache__/*' -not -path '*/_native/*') CMakeLists.txt pyproject.toml
 
 .PHONY: help demo test test-trackers bench lint audit docs clean
