@@ -135,7 +135,7 @@ def test_what_is_not_sound_is_refused_and_named(client, post, values, pointer):
     (b"{}", {"content-type": "text/plain"}, 415),
     (b"{}", JSON | {"content-encoding": "br"}, 415),
     (b"{}", JSON | {"content-encoding": "gzip"}, 400),
-    (gzip.compress(b"{}")[:-4], JSON | {"content-encoding": "gzip"}, 400),
+    (gzip.compress(b"{}", mtime=0)[:-4], JSON | {"content-encoding": "gzip"}, 400),
 ])
 def test_a_body_that_cannot_be_read(client, content, headers, status):
     response = client.post("/api/v1/sessions", content=content, headers=headers)
