@@ -80,7 +80,7 @@ def test_what_is_not_what_its_digest_says_begins_again(client):
 
 @pytest.mark.parametrize(("content", "status"), [
     (b"{}", 422), (b"\x1f\x8b nonsense", 400), (gzip.compress(body(digits()))[:-9], 400),
-    (gzip.compress(b" " * 3_000_000), 413)])
+    (gzip.compress(b" " * 3_000_000), 413)], ids=["not packed", "nonsense", "cut", "too large"])
 def test_an_upload_is_looked_at_as_any_other_body(database, content, status):
     with TestClient(create_app(Settings(database=database, max_body=2_000_000))) as client:
         assert send(client, content, 0, len(content)).status_code == 200
