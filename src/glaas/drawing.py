@@ -14,8 +14,8 @@ import igraph  # type: ignore[import-untyped]
 from glaas.catalog import JobLine
 from glaas.graph import ArtifactNode, Graph
 from glaas.models import Role
-from glaas.words import file_name, plural, script_place, size_text
-from roar.wire import parameters_of
+from glaas.words import file_name, plural, script_place
+from roar.wire import parameters_of, size_text
 
 BOX_WIDTH = 196
 BOX_HEIGHT = 44

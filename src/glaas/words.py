@@ -7,20 +7,6 @@ LAUNCHERS = frozenset({
     "accelerate", "bash", "deepspeed", "env", "julia", "mpirun", "nice", "node", "nohup", "perl", "poetry", "Rscript",
     "ruby", "sh", "srun", "time", "torchrun", "uv", "zsh"})
 SCRIPTS = (".ipynb", ".jl", ".js", ".pl", ".py", ".R", ".r", ".rb", ".sh")
-_UNITS = ("B", "kB", "MB", "GB", "TB", "PB", "EB")
-
-
-def size_text(size: int | None) -> str:
-    """Bytes in decimal units: `1.2 MB`."""
-    if size is None:
-        return "size unknown"
-    value = float(size)
-    for unit in _UNITS:
-        if value < 999.5 or unit == _UNITS[-1]:  # noqa: PLR2004  what rounds to four digits goes up a unit
-            digits = 0 if unit == "B" or value >= 99.95 else 1  # noqa: PLR2004  three digits suffice
-            return f"{value:.{digits}f} {unit}"
-        value /= 1000
-    raise AssertionError
 
 
 def duration_text(seconds: float | None) -> str:

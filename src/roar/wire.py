@@ -54,6 +54,9 @@ __all__ = [
 ]
 
 WIRE_VERSION = 1
+_KIB = 1024
+_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
+_ROUNDED_UP = 0.05  # what would be written as 1024.0 goes up a unit
 _REACH = 300  # characters before a word that it can be a secret with
 _T = TypeVar("_T")
 
@@ -109,6 +112,20 @@ def shown(text: str) -> str:
     if text.isascii():
         return text
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def size_text(size: int | None) -> str:
+    """A number of bytes for a person: `512 B`, `1.2 MiB`."""
+    if size is None:
+        return "size unknown"
+    if size < _KIB:
+        return f"{size} B"
+    number = float(size)
+    for unit in _UNITS:
+        number /= _KIB
+        if number < _KIB - _ROUNDED_UP or unit == _UNITS[-1]:
+            break
+    return f"{number:.1f} {unit}"
 
 
 def to_json(value: Any) -> Any:

@@ -23,9 +23,9 @@ from glaas.db import open_engine, writing
 from glaas.pages.rendering import environment
 from glaas.pages.routes import router
 from glaas.settings import Settings
-from glaas.words import command_text, duration_text, plural, size_text, time_text
+from glaas.words import command_text, duration_text, plural, time_text
 from roar import model
-from roar.wire import DatasetMember, Payload, Registration
+from roar.wire import DatasetMember, Payload, Registration, size_text
 
 JSON = {"content-type": "application/json"}
 READ_ATTRIBUTES = {"title", "datetime", "data-copy", "aria-label", "placeholder", "value"}

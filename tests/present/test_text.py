@@ -12,9 +12,9 @@ from roar.present.text import (
     duration_text,
     printable,
     short_command,
-    size_text,
     table,
 )
+from roar.wire import size_text
 
 
 @pytest.mark.parametrize(("text", "shown"), [
@@ -51,8 +51,8 @@ def test_tables_align():
 
 
 def test_numbers_for_people():
-    assert [size_text(size) for size in (None, 0, 1023, 1024, 5 * 1024**3)] == [
-        "size unknown", "0 B", "1023 B", "1.0 KiB", "5.0 GiB"]
+    assert [size_text(size) for size in (None, 0, 1023, 1024, 1024**2 - 1, 5 * 1024**3)] == [
+        "size unknown", "0 B", "1023 B", "1.0 KiB", "1.0 MiB", "5.0 GiB"]
     assert [duration_text(value) for value in (None, 0.126, 12.34, 61, 7322)] == [
         "?", "0.13 s", "12.3 s", "1 min 01 s", "2 h 02 min"]
     assert [count_text(number, "file") for number in (0, 1, 12000)] == ["0 files", "1 file", "12,000 files"]

@@ -14,8 +14,9 @@ from starlette.responses import HTMLResponse, Response
 
 from glaas.errors import ProblemError
 from glaas.urls import is_web_url
-from glaas.words import command_text, duration_text, file_name, plural, size_text, time_text
+from glaas.words import command_text, duration_text, file_name, plural, time_text
 from roar import __version__
+from roar.wire import size_text
 
 PACKAGE = Path(str(files("glaas")))
 STATIC = PACKAGE / "static"

@@ -12,7 +12,8 @@ from roar.commands.arguments import Parser
 from roar.config import load_settings
 from roar.errors import RoarError, install_hint
 from roar.present.answer import print_json
-from roar.present.text import paint, printable, size_text
+from roar.present.text import paint, printable
+from roar.wire import size_text
 from roar.workspace import Workspace, find_workspace
 
 _LEAST_FREE = 1 << 30  # bytes

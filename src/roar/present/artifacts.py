@@ -5,12 +5,12 @@ from functools import partial
 from typing import TypeVar
 
 from roar.present.jobs import SHORT, outcome, outcome_colour
-from roar.present.text import count_text, paint, printable, short_command, size_text, table, time_text
+from roar.present.text import count_text, paint, printable, short_command, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
 from roar.query.freshness import Freshness, Output, Status
 from roar.query.graph import Step
 from roar.query.sessions import Session
-from roar.wire import DatasetMember
+from roar.wire import DatasetMember, size_text
 
 _Item = TypeVar("_Item")
 _SHOWN = 20

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from roar.present.jobs import SHORT, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
-from roar.present.text import count_text, cut, paint, printable, short_command, size_text, table, time_text, width
+from roar.present.text import count_text, cut, paint, printable, short_command, table, time_text, width
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
 from roar.query.lineage import Hop, Lineage, Source
+from roar.wire import size_text
 
 FOLD = 4
 """How many like followers of one step are shown one by one."""

@@ -11,12 +11,12 @@ from roar.present.text import (
     paint,
     printable,
     short_command,
-    size_text,
     table,
     time_text,
     width,
 )
 from roar.query.history import JobLine
+from roar.wire import size_text
 
 SHORT = 12
 _FILES_SHOWN = 40

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from roar.model import Job
-from roar.present.text import command_text, count_text, paint, printable, size_text
+from roar.present.text import command_text, count_text, paint, printable
 from roar.query.reproduction import Plan
 from roar.query.roots import Root
+from roar.wire import size_text
 
 SHOWN = 20
 

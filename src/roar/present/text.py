@@ -13,7 +13,6 @@ from roar.wire import shown
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'["$`\\!]')
-_KIB = 1024
 _WORD = 60
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -103,20 +102,6 @@ def _columns(letter: str) -> int:
     if unicodedata.combining(letter):
         return 0
     return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
-
-
-def size_text(size: int | None) -> str:
-    """A number of bytes for a person."""
-    if size is None:
-        return "size unknown"
-    if size < _KIB:
-        return f"{size} B"
-    number = float(size)
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        number /= _KIB
-        if number < _KIB or unit == "PiB":
-            break
-    return f"{number:.1f} {unit}"
 
 
 def duration_text(seconds: float | None) -> str:

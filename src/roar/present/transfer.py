@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from roar.model import FileUse, Job, Kind
-from roar.present.text import count_text, duration_text, printable, size_text
+from roar.present.text import count_text, duration_text, printable
+from roar.wire import size_text
 
 SHOWN = 4  # names of each direction; the rest is a number
 _DONE = {"get": "fetched", "put": "sent"}
