@@ -7,7 +7,7 @@ import itertools
 import shlex
 import unicodedata
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import igraph  # type: ignore[import-untyped]
 
@@ -35,6 +35,7 @@ MOST_LINES = 20_000
 MANY_BENDS = 3000
 MOST_BENDS = 20_000
 NEAR = 12
+MOST_LOOKS = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +88,34 @@ class Drawing:
         return any(box.css.endswith(" again") for box in self.boxes)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Version:
-    """An artifact as these jobs wrote it: none where it came from outside, several where each wrote a part of it."""
+    """An artifact as one step wrote it, or as it came from outside.
 
-    makers: tuple[int, ...]
+    Attributes:
+        step: that wrote it, in one run or several; None where it came from outside, or in parts.
+        makers: the drawn runs that wrote it.
+        users: jobs that read it.
+        parts: of a dataset that was written file by file.
+        readers: jobs that read it, or a dataset with it.
+    """
+
     digest: bytes
+    step: int | None = None
+    makers: list[int] = field(default_factory=list)
+    users: list[int] = field(default_factory=list)
+    parts: tuple["_Version", ...] = ()
+    readers: set[int] = field(default_factory=set)
+
+    @property
+    def all_makers(self) -> tuple[int, ...]:
+        """None where it came from outside, several where each wrote a part of it, or each wrote it alike."""
+        return tuple(sorted({maker for one in (self, *self.parts) for maker in one.makers}))
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether anything of it is to see: what is only read within a dataset is drawn as that dataset."""
+        return bool(self.users or (self.makers and not self.readers))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,38 +200,98 @@ def _latest_runs(jobs: tuple[JobLine, ...]) -> tuple[list[JobLine], dict[int, in
 def _groups(graph: Graph, jobs: list[JobLine], root: bytes | None) -> dict[_Group, list[bytes]]:
     """Artifacts by who made them and who used them, in order of appearance."""
     groups: dict[_Group, list[bytes]] = {}
-    for version, users in _users_of_versions(graph, [job.key for job in jobs]).items():
-        key = _Group(version.makers, tuple(users), version.digest == root)
+    for version in _Versions(graph, jobs, root).found():
+        key = _Group(version.all_makers, tuple(version.users), version.digest == root)
         groups.setdefault(key, []).append(version.digest)
     return groups
 
 
-def _users_of_versions(graph: Graph, order: list[int]) -> dict[_Version, list[int]]:
-    """Each version of each artifact with the jobs that read it. A job reads what the last job before it wrote.
+class _Versions:
+    """Each version of each artifact with the jobs that wrote and read it. A job reads what was written last before it.
 
-    What a job wrote file by file and others only read as part of a dataset is drawn as that dataset.
+    Runs of one step that wrote the same content wrote one version, unless the later run came of the earlier one's.
+    What a job wrote file by file and others only read as part of a dataset is drawn as that dataset; the root is drawn
+    too, with those that read it so.
     """
-    reads: dict[int, dict[bytes, None]] = defaultdict(dict)
-    writes: dict[int, dict[bytes, None]] = defaultdict(dict)
-    for edge in graph.edges:
-        (reads if edge.role is Role.INPUT else writes)[edge.job][edge.artifact] = None
-    parts: dict[bytes, list[bytes]] = defaultdict(list)
-    for member, dataset in graph.members:
-        parts[dataset].append(member)
-    maker_of: dict[bytes, int] = {}
-    users: dict[_Version, list[int]] = {}
-    inside: set[bytes] = set()
-    for job in order:
-        for digest in reads[job]:
-            made = [digest] if digest in maker_of else [part for part in parts[digest] if part in maker_of]
-            inside.update(part for part in made if part != digest)
-            makers = tuple(sorted({maker_of[part] for part in made}))
-            users.setdefault(_Version(makers, digest), []).append(job)
-        for digest in writes[job]:
-            if digest not in reads[job]:
-                maker_of[digest] = job
-                users.setdefault(_Version((job,), digest), [])
-    return {version: readers for version, readers in users.items() if readers or version.digest not in inside}
+
+    def __init__(self, graph: Graph, drawn: list[JobLine], root: bytes | None) -> None:
+        self._drawn = {job.key for job in drawn}
+        steps = {job.step for job in drawn}
+        self._jobs = [job for job in graph.jobs if job.step in steps]
+        self._root = root if root in graph.artifacts else None
+        self._reads: dict[int, dict[bytes, None]] = defaultdict(dict)
+        self._writes: dict[int, dict[bytes, None]] = defaultdict(dict)
+        for edge in graph.edges:
+            (self._reads if edge.role is Role.INPUT else self._writes)[edge.job][edge.artifact] = None
+        self._parts: dict[bytes, list[bytes]] = defaultdict(list)
+        for member, dataset in graph.members:
+            self._parts[dataset].append(member)
+        self._current: dict[bytes, _Version] = {}
+        self._datasets: dict[tuple[bytes, tuple[int, ...]], _Version] = {}
+        self._all: list[_Version] = []
+        self._read_by: dict[int, list[_Version]] = defaultdict(list)
+
+    def found(self) -> list[_Version]:
+        """All versions that are drawn, in order of appearance."""
+        for job in self._jobs:
+            if job.key in self._drawn:
+                for digest in self._reads[job.key]:
+                    self._read(job.key, digest)
+            for digest in self._writes[job.key]:
+                if digest not in self._reads[job.key]:
+                    self._write(job, digest)
+        return [version for version in self._all if version.is_drawn]
+
+    def _read(self, job: int, digest: bytes) -> None:
+        version, members = self._current.get(digest), self._parts.get(digest, ())
+        parts: tuple[_Version, ...] = ()
+        if version is None or version.step is None:
+            parts = tuple(self._current[member] for member in members
+                          if member in self._current and self._current[member].step is not None)
+        if parts:
+            key = digest, tuple(map(id, parts))
+            if key not in self._datasets:
+                self._datasets[key] = self._new(_Version(digest, parts=parts))
+            version = self._datasets[key]
+        elif version is None:
+            version = self._current[digest] = self._new(_Version(digest))
+        version.users.append(job)
+        for one in (version, *parts):
+            one.readers.add(job)
+            self._read_by[job].append(one)
+        if self._root in members and self._root is not None and self._root not in self._reads[job]:
+            if self._root not in self._current:
+                self._current[self._root] = self._new(_Version(self._root))
+            if job not in self._current[self._root].users:
+                self._current[self._root].users.append(job)
+
+    def _write(self, job: JobLine, digest: bytes) -> None:
+        version = self._current.get(digest)
+        if version is None or version.step != job.step or self._comes_of(job.key, version):
+            version = self._current[digest] = self._new(_Version(digest, step=job.step))
+        if job.key in self._drawn:
+            version.makers.append(job.key)
+
+    def _new(self, version: _Version) -> _Version:
+        self._all.append(version)
+        return version
+
+    def _comes_of(self, job: int, version: _Version) -> bool:
+        """Whether what `job` read came of `version`, or may have: a line back to it would make a circle."""
+        if not version.readers:
+            return False
+        seen, ahead, looks = {job}, [job], 0
+        while ahead:
+            one = ahead.pop()
+            if one in version.readers:
+                return True
+            for read in self._read_by[one]:
+                looks += 1
+                if looks > MOST_LOOKS:
+                    return True
+                ahead += [maker for maker in read.makers if maker not in seen]
+                seen.update(read.makers)
+        return False
 
 
 # ------------------------------------------------------------------------------------------------------ boxes

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from glaas import models
 from glaas.access import Viewer, uses_seen_by
-from glaas.catalog import JobLine, dag_job_lines, find_job_lines
+from glaas.catalog import JobLine, dag_job_lines, find_job_lines, members_are_seen
 from glaas.db import QUERIES_KEPT, ForEach
 from glaas.models import Role
 from roar.wire import Kind
@@ -135,8 +135,19 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
     edges = tuple(edge for edge in walk.edges if edge.job in jobs)
     known = walk.artifacts.keys() | {root}  # what the viewer may see: a private dataset is not even named
     members = tuple((member, dataset) for member, dataset in walk.members if member in known and dataset in known)
+    if root not in walk.artifacts and any(member == root for member, _ in members):
+        walk.artifacts.update(_member_node(connection, viewer, root))
     return Graph(jobs=tuple(jobs[key] for key in sorted(jobs)), artifacts=walk.artifacts, edges=edges,
                  members=members, truncated=walk.truncated)
+
+
+def _member_node(connection: Connection, viewer: Viewer, digest: bytes) -> dict[bytes, ArtifactNode]:
+    """A file that jobs read only within a dataset, under its path there, where the viewer may know that."""
+    table = models.dataset_member.c
+    row = connection.execute(select(table.path, table.size).where(
+        table.digest == digest, members_are_seen(viewer, table.dataset)).limit(1)).first()
+    return {} if row is None else {
+        digest: ArtifactNode(digest=digest, path=row.path, kind=Kind.FILE, size=row.size, files=None)}
 
 
 @functools.cache

@@ -138,3 +138,55 @@ def test_jobs_are_listed_page_by_page(client, drawn):
             break
         page = client.get(more[1]).text
     assert seen == [uid(n + 1) for n in range(450)]
+
+
+def boxes_of(svg, path):
+    return len([title for title in titles(svg) if title == path])
+
+
+@pytest.mark.parametrize("query", ["", "?reruns=all"])
+def test_reruns_that_wrote_the_same_made_one_file(drawn, query):
+    """The step ran again after its output was read."""
+    runs = [job(1, step=1, outputs=(use("out"),)), job(2, step=2, inputs=(use("out"),), outputs=(use("end"),)),
+            job(3, step=1, outputs=(use("out"),))]
+    svg, _ = drawn(session(*runs), query)
+    assert boxes_of(svg, "out") == boxes_of(svg, "end") == 1
+    assert len(re.findall("<path d=", svg)) == 1 + (4 if query else 3)  # the arrow's head, and all lines
+
+
+@pytest.mark.parametrize("query", ["", "?reruns=all"])
+def test_reruns_that_wrote_the_parts_of_a_dataset_made_one(drawn, query):
+    members = tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"m{n}"), size=10) for n in range(9))
+    folder = dataset_of(members)
+    whole = model.FileUse(path="data", digest=folder.digest, size=90, kind=model.Kind.DATASET, files=9)
+    parts = tuple(use(f"data/{m.path}", f"m{n}", 10) for n, m in enumerate(members))
+    svg, _ = drawn(session(job(1, step=1, outputs=parts), job(2, step=2, inputs=(whole,)),
+                           job(3, step=1, outputs=parts), datasets=(folder,)), query)
+    assert svg.count('<g class="box ') == (4 if query else 3)
+    assert len(re.findall("<path d=", svg)) == 1 + (3 if query else 2)
+
+
+def test_a_rerun_that_read_what_came_of_the_first_makes_no_circle(drawn):
+    runs = [job(1, step=1, outputs=(use("a"),)), job(2, step=2, inputs=(use("a"),), outputs=(use("b"),)),
+            job(3, step=1, inputs=(use("b"),), outputs=(use("a"),))]
+    svg, _ = drawn(session(*runs), "?reruns=all")
+    assert boxes_of(svg, "a") == 2
+    places = [float(x) for x in re.findall(r'<g class="box job[^"]*" transform="translate\(([\d.]+) ', svg)]
+    assert places == sorted(set(places))
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_part_of_a_dataset_is_drawn_where_one_asks_for_it(client, post, made):
+    members = tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"m{n}"), size=10) for n in range(3))
+    folder = dataset_of(members)
+    whole = model.FileUse(path="data", digest=folder.digest, size=30, kind=model.Kind.DATASET, files=3)
+    written = tuple(use(f"data/{n}.npy", f"m{n}", 10) for n in range(3)) if made else ()
+    assert post(session(job(1, outputs=(*written, use("other"))), job(2, inputs=(whole,)), datasets=(folder,)
+                        )).status_code == 201
+    page = client.get(f"/artifacts/{digest('m1')}").text
+    assert page.count('<g class="box artifact root"') == 1
+    svg = page[page.index("<svg xmlns"):page.index("</figure>")]
+    assert boxes_of(svg, "data/1.npy" if made else "1.npy") == 1
+    assert boxes_of(svg, "data") == 1
+    around = client.get(f"/api/v1/artifacts/{digest('m1')}/lineage").json()
+    assert digest("m1") in {node["digest"] for node in around["artifacts"]}
