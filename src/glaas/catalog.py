@@ -1,7 +1,6 @@
 """Questions to the tables, answered in the nouns of `roar.wire` and views of them. Every answer is access-checked."""
 
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +24,7 @@ from sqlalchemy import (
 from glaas import models
 from glaas.access import Viewer, sees_everything, uses_seen_by, visible
 from glaas.db import QUERIES_KEPT, ForEach
-from glaas.models import Role
+from glaas.models import Role, path_key
 from roar.wire import (
     FileUse,
     Git,
@@ -46,6 +45,7 @@ USES_SHOWN = 50  # of an artifact, in each role
 MEMBERS_TRIED = 20
 RUNS_LOOKED_AT = 2000
 MAKERS_LOOKED_AT = 20
+PATH_USES_LOOKED_AT = 100
 REGISTERED_LATER = 2000  # jobs; what started before a job is mostly registered before it, or soon after
 
 
@@ -325,111 +325,149 @@ def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -
 
 
 _MEMBER = models.dataset_member.c
-_PARTS = ForEach(select(_MEMBER.digest).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.dataset)
-_WHOLES = ForEach(select(_MEMBER.dataset).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.digest)
+_PARTS = ForEach(select(_MEMBER.digest, _MEMBER.path).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.dataset)
+_WHOLES = ForEach(select(_MEMBER.dataset, _MEMBER.path).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.digest)
+
+_Known = tuple[str, str]  # a path, and the digest of what a job read or wrote there
+_Start = tuple[bool, str, int]  # whether it knew the content by the same path, when a job started, and its key
+_Related = dict[bytes, list[tuple[bytes, str]]]  # parts of a dataset, or datasets of a part, with the path inside
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _newest_uses_of_others(viewer: Viewer, role: Role) -> ForEach:
-    """The uses registered last, with when their jobs started."""
-    return _uses_of_others(viewer, role)
+def _uses_of_others(viewer: Viewer, role: Role, *, before: bool) -> ForEach:
+    """The uses of a content registered last; `before` a time when their jobs started and a place in the order."""
+    use = models.file_use.c
+    query = _of_others(viewer, before=before).where(use.role == int(role)).limit(MAKERS_LOOKED_AT)
+    return ForEach(query, use.digest)
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _uses_before(viewer: Viewer, role: Role) -> ForEach:
-    """The uses registered last whose jobs started before a time, and were registered before a place."""
-    return _uses_of_others(viewer, role, models.job.c.started_at < bindparam("started", "", String),
-                           models.file_use.c.job_id < bindparam("registered", 0, BigInteger))
+def _uses_at_path(viewer: Viewer, *, before: bool) -> ForEach:
+    """The uses of a path registered last, whatever was there; `before` as in `_uses_of_others`."""
+    return ForEach(_of_others(viewer, before=before).limit(PATH_USES_LOOKED_AT), models.file_use.c.path_key)
 
 
-def _uses_of_others(viewer: Viewer, role: Role, *more: ColumnElement[bool]) -> ForEach:
+def _of_others(viewer: Viewer, *, before: bool) -> Select[Any]:
     use, job = models.file_use, models.job
-    query = select(use.c.job_id, job.c.started_at).join(job, job.c.id == use.c.job_id).where(
-        use.c.role == int(role), use.c.size > 0, use.c.job_id != bindparam("not_job", 0, BigInteger), *more,
-        visible(viewer, job.c.project_id))
-    return ForEach(query.order_by(use.c.job_id.desc()).limit(MAKERS_LOOKED_AT), use.c.digest)
+    query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, job.c.started_at).join(
+        job, job.c.id == use.c.job_id).where(
+        use.c.size > 0, use.c.job_id != bindparam("not_job", 0, BigInteger), visible(viewer, job.c.project_id))
+    if before:
+        query = query.where(job.c.started_at < bindparam("started", "", String),
+                            use.c.job_id < bindparam("registered", 0, BigInteger))
+    return query.order_by(use.c.job_id.desc())
 
 
 def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], reader: StoredJob
-              ) -> dict[str, OtherJob]:
-    """For each digest that `reader` read, the other job among those visible that wrote it, or a part of the dataset.
+              ) -> dict[_Known, OtherJob]:
+    """By path and digest that `reader` read, the other visible job that wrote it, or a part of the dataset.
 
-    That is the one that started last before `reader`. Where none did, it is one that wrote the same content later.
+    Of those that started before `reader` it is one that wrote it at that very path, and of several the last. Where
+    none started before, it is one that wrote the same content later.
     """
+    known = _known(uses)
     datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
-    related: dict[bytes, list[bytes]] = {}
+    related: _Related = {}
     for digest, row in _PARTS.rows(connection, sorted(datasets)):
-        related.setdefault(digest, []).append(row.digest)
-    wanted = _digests(uses)
+        related.setdefault(digest, []).append((row.digest, row.path))
     started = reader.job.started_at
-    makers = _found_for(wanted, related, _starts(connection, viewer, _uses_before, wanted, related, not_job=reader.key,
-                                                 started=started, registered=reader.key + REGISTERED_LATER))
-    unmade = [digest for digest in wanted if digest not in makers]
-    starts = _starts(connection, viewer, _newest_uses_of_others, unmade, related, not_job=reader.key)
-    later = _found_for(unmade, related, starts)
-    chosen = {digest: max(found) for digest, found in makers.items()}
-    for digest, found in later.items():
-        chosen[digest] = max((start for start in found if start[0] < started), default=min(found))
+    look = _Look(connection, viewer, (Role.OUTPUT, Role.PAYLOAD), related, _is_part_at)
+    chosen = {one: max(found) for one, found in look.starts(
+        known, not_job=reader.key, started=started, registered=reader.key + REGISTERED_LATER).items()}
+    later = look.starts([one for one in known if one not in chosen], not_job=reader.key)
+    for one, found in later.items():
+        first = min(found, key=lambda start: (not start[0], start[1:]))
+        chosen[one] = max((start for start in found if start[1] < started), default=first)
     return _other_jobs(connection, viewer, chosen, before=started)
 
 
 def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], writer: StoredJob
-             ) -> dict[str, OtherJob]:
-    """For each digest that `writer` wrote, the other visible job that read it, or a dataset with it, last."""
-    related: dict[bytes, list[bytes]] = {}
-    wanted = _digests(uses)
-    for digest, row in _WHOLES.rows(connection, wanted):
-        related.setdefault(digest, []).append(row.dataset)
-    starts = _starts(connection, viewer, _newest_uses_of_others, wanted, related, roles=(Role.INPUT,),
-                     not_job=writer.key)
-    chosen = {digest: max(found) for digest, found in _found_for(wanted, related, starts).items()}
+             ) -> dict[_Known, OtherJob]:
+    """By path and digest that `writer` wrote, the other visible job that read it, or a dataset with it, last.
+
+    One that read it at that very path goes before those that read a copy.
+    """
+    known = _known(uses)
+    related: _Related = {}
+    for digest, row in _WHOLES.rows(connection, sorted({bytes.fromhex(digest) for _, digest in known})):
+        related.setdefault(digest, []).append((row.dataset, row.path))
+    look = _Look(connection, viewer, (Role.INPUT,), related, _is_whole_at)
+    chosen = {one: max(found) for one, found in look.starts(known, not_job=writer.key).items()}
     return _other_jobs(connection, viewer, chosen)
 
 
 def uses_and_others(connection: Connection, viewer: Viewer, stored: StoredJob, *, reading: bool, after: int, limit: int
-                    ) -> tuple[tuple[FileUse, ...], dict[str, OtherJob]]:
-    """What a job read with who wrote that, or what it wrote with who read that last; by digest, as each alone."""
+                    ) -> tuple[tuple[FileUse, ...], dict[_Known, OtherJob]]:
+    """What a job read with who wrote that, or what it wrote with who read that last; by path and digest, as each."""
     uses = file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=after, limit=limit)
     find_others = makers_of if reading else users_of
     return uses, find_others(connection, viewer, uses, stored)
 
 
-def _digests(uses: Iterable[FileUse]) -> list[bytes]:
-    return sorted({bytes.fromhex(use.digest) for use in uses if use.digest})
+def _known(uses: Iterable[FileUse]) -> list[_Known]:
+    return sorted({(use.path, use.digest) for use in uses if use.digest})
 
 
-_Start = tuple[str, int]  # when a job started, and its key
+def _is_part_at(path: str, inside: str, other: str) -> bool:
+    """Whether `other` is where the dataset at `path` has the member `inside`."""
+    return other == f"{path.rstrip('/')}/{inside}"
 
 
-def _starts(connection: Connection, viewer: Viewer, query_for: Callable[[Viewer, Role], ForEach],
-            wanted: Sequence[bytes], related: dict[bytes, list[bytes]], *,
-            roles: tuple[Role, ...] = (Role.OUTPUT, Role.PAYLOAD), **parameters: Any) -> dict[bytes, list[_Start]]:
-    """The jobs that used each digest wanted or related to one.
+def _is_whole_at(path: str, inside: str, other: str) -> bool:
+    """Whether the file at `path` is where the dataset at `other` has the member `inside`."""
+    return path == f"{other.rstrip('/')}/{inside}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look for the jobs that used, in some roles, what another job used.
 
     An empty file is the same everywhere and says nothing, so it is left out.
     """
-    asked = sorted({*wanted, *itertools.chain.from_iterable(related.get(digest, ()) for digest in wanted)})
-    found: dict[bytes, list[_Start]] = {}
-    for role in roles:
-        for digest, row in query_for(viewer, role).rows(connection, asked, **parameters):
-            found.setdefault(digest, []).append((row.started_at, row.job_id))
-    return found
+
+    connection: Connection
+    viewer: Viewer
+    roles: tuple[Role, ...]
+    related: _Related
+    is_at: Callable[[str, str, str], bool]
+
+    def starts(self, wanted: Sequence[_Known], **parameters: Any) -> dict[_Known, list[_Start]]:
+        """The jobs that used each content wanted, or what it is related to, where there are any.
+
+        Of a content that very many jobs used only the newest are looked at, and then the newest uses of the path.
+        """
+        before = "started" in parameters
+        digests = {bytes.fromhex(digest) for _, digest in wanted}
+        digests.update(*({other for other, _ in self.related.get(digest, ())} for digest in list(digests)))
+        rows: dict[bytes, list[Row[Any]]] = {}
+        for role in self.roles:
+            query = _uses_of_others(self.viewer, role, before=before)
+            for digest, row in query.rows(self.connection, sorted(digests), **parameters):
+                rows.setdefault(digest, []).append(row)
+        found = {one: self._found(one, rows) for one in wanted}
+        crowded = {path_key(path): (path, digest) for path, digest in wanted
+                   if len(rows.get(bytes.fromhex(digest), ())) >= MAKERS_LOOKED_AT and not max(found[path, digest])[0]}
+        for key, row in _uses_at_path(self.viewer, before=before).rows(
+                self.connection, sorted(crowded), **parameters):
+            path, digest = crowded[key]
+            if row.path == path and row.digest == bytes.fromhex(digest) and row.role in self.roles:
+                found[path, digest].append((True, row.started_at, row.job_id))
+        return {one: starts for one, starts in found.items() if starts}
+
+    def _found(self, known: _Known, rows: dict[bytes, list[Row[Any]]]) -> list[_Start]:
+        path, digest = known[0], bytes.fromhex(known[1])
+        found = [(row.path == path, row.started_at, row.job_id) for row in rows.get(digest, ())]
+        for other, inside in self.related.get(digest, ()):
+            found += [(self.is_at(path, inside, row.path), row.started_at, row.job_id) for row in rows.get(other, ())]
+        return found
 
 
-def _found_for(wanted: Sequence[bytes], related: dict[bytes, list[bytes]], starts: dict[bytes, list[_Start]]
-               ) -> dict[bytes, list[_Start]]:
-    """By digest wanted the jobs that used it or what it is related to, where there are any."""
-    found = {digest: [start for other in (digest, *related.get(digest, ())) for start in starts.get(other, ())]
-             for digest in wanted}
-    return {digest: jobs for digest, jobs in found.items() if jobs}
-
-
-def _other_jobs(connection: Connection, viewer: Viewer, chosen: dict[bytes, _Start], *, before: str | None = None
-                ) -> dict[str, OtherJob]:
-    """By digest the job chosen; one that did not start `before` that time is a later one."""
-    lines = find_job_lines(connection, viewer, sorted({key for _, key in chosen.values()}), brief=True)
-    return {digest.hex(): OtherJob(job=lines[key], later=before is not None and started >= before)
-            for digest, (started, key) in chosen.items() if key in lines}
+def _other_jobs(connection: Connection, viewer: Viewer, chosen: dict[_Known, _Start], *, before: str | None = None
+                ) -> dict[_Known, OtherJob]:
+    """The job chosen for each; one that did not start `before` that time is a later one."""
+    lines = find_job_lines(connection, viewer, sorted({key for _, _, key in chosen.values()}), brief=True)
+    return {one: OtherJob(job=lines[key], later=before is not None and started >= before)
+            for one, (_, started, key) in chosen.items() if key in lines}
 
 
 # ------------------------------------------------------------------------------------------------------- DAGs

@@ -22,7 +22,7 @@ from glaas.access import Viewer, project_for_writing
 from glaas.catalog import is_seen
 from glaas.db import insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
-from glaas.models import Role
+from glaas.models import Role, path_key
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
 from roar.wire import (
@@ -501,11 +501,6 @@ def _write_uses(connection: Connection, registration: Registration, jobs: list[J
             by_job.setdefault(payload.job, []).append(use)
     for uid, uses in by_job.items():
         insert_rows(connection, models.file_use, _use_rows(uses, Role.PAYLOAD, ids[uid]))
-
-
-def path_key(path: str) -> int:
-    """What stands for a path in an index: paths may be longer than an index entry."""
-    return int.from_bytes(blake3.blake3(path.encode()).digest(8), signed=True)
 
 
 def _use_rows(uses: Iterable[FileUse], role: Role, job_id: int) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ prefix compare byte by byte (`COLLATE "C"` on PostgreSQL, SQLite's default).
 
 from enum import IntEnum
 
+import blake3
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -47,6 +48,11 @@ class Role(IntEnum):
     INPUT = 0
     OUTPUT = 1
     PAYLOAD = 2
+
+
+def path_key(path: str) -> int:
+    """What stands for a path in an index: paths may be longer than an index entry."""
+    return int.from_bytes(blake3.blake3(path.encode()).digest(8), signed=True)
 
 
 project = Table(

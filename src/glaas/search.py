@@ -20,7 +20,8 @@ from glaas.catalog import (
     read_tracker_run_lines,
 )
 from glaas.db import QUERIES_KEPT, ForEach
-from glaas.ingest import LONGEST_NAME, LONGEST_TERM, path_key
+from glaas.ingest import LONGEST_NAME, LONGEST_TERM
+from glaas.models import path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from glaas.words import file_name, script_place
 from roar.wire import Kind

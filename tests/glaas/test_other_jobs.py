@@ -6,7 +6,9 @@ import re
 import pytest
 from registrations import dataset_of, digest, digits, job, uid, use
 
-from glaas import catalog
+from glaas import catalog, models
+from glaas.access import Viewer
+from glaas.db import open_engine
 from roar import model
 from roar.wire import DatasetMember, Payload
 
@@ -62,7 +64,7 @@ def test_a_copy_made_later_did_not_write_what_was_read(client, send):
 
 def test_of_several_makers_it_is_the_last_before(client, send):
     """Whatever order they were registered in."""
-    send(at(1, 3, outputs=(use("data"),)), at(2, 5, inputs=(use("data"),)))
+    send(at(1, 3, outputs=(use("original", "data"),)), at(2, 5, inputs=(use("data"),)))
     send(at(3, 4, outputs=(use("again", "data"),)))
     send(at(4, 1, outputs=(use("first", "data"),)))
     assert told(client, 2) == {"data": (3, False)}
@@ -100,3 +102,59 @@ def test_readers_are_named_by_who_started_last(client, send):
     assert told(client, 1, "outputs") == {"model": (2, False), "unread": (None, False)}
     for path in (f"/jobs/{uid(1)}", f"/jobs/{uid(1)}/outputs"):
         assert "<th>Last read by</th>" in client.get(path).text
+
+
+def test_a_copy_made_in_between_did_not_write_what_was_read_at_the_first_path(client, send):
+    send(at(1, 1, outputs=(use("m"),)), at(2, 2, inputs=(use("m"),), outputs=(use("n", "m"),)),
+         at(3, 3, inputs=(use("m"),)), at(4, 4, inputs=(use("n", "m"),)), at(5, 5, inputs=(use("m"), use("n", "m"))),
+         at(6, 6, inputs=(use("elsewhere", "m"),)))
+    assert told(client, 2) == told(client, 3) == {"m": (1, False)}
+    assert told(client, 4) == {"n": (2, False)}
+    assert told(client, 5) == {"m": (1, False), "n": (2, False)}
+    assert told(client, 6) == {"elsewhere": (2, False)}
+    assert told(client, 1, "outputs") == {"m": (5, False)}
+    send(at(7, 7, inputs=(use("n", "m"),)))
+    assert told(client, 1, "outputs") == {"m": (5, False)}
+    assert told(client, 2, "outputs") == {"n": (7, False)}
+
+
+def test_a_copy_of_a_datasets_file_did_not_write_it(client, send):
+    members = tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"m{n}"), size=10) for n in range(3))
+    folder = dataset_of(members)
+    whole = model.FileUse(path="data", digest=folder.digest, size=30, kind=model.Kind.DATASET, files=3)
+    send(at(1, 1, outputs=tuple(use(f"data/{n}.npy", f"m{n}", 10) for n in range(3))),
+         at(2, 2, outputs=(use("copy/0.npy", "m0", 10),)), at(3, 3, inputs=(whole,)),
+         at(4, 4, inputs=(use("copy/0.npy", "m0", 10),)), datasets=(folder,))
+    assert told(client, 3) == {"data": (1, False)}
+    assert told(client, 1, "outputs")["data/0.npy"] == (3, False)
+    assert told(client, 2, "outputs") == {"copy/0.npy": (4, False)}
+
+
+def test_of_very_many_copies_the_one_at_the_path_is_found(client, send, monkeypatch):
+    monkeypatch.setattr(catalog, "REGISTERED_LATER", 0)
+    send(at(1, 1, outputs=(use("m"),)))
+    copies = range(100, 101 + catalog.MAKERS_LOOKED_AT)
+    send(*(at(n, 2, outputs=(use(f"copy{n}", "m"),)) for n in copies))
+    send(at(2, 3, inputs=(use("m"),)))
+    assert told(client, 2) == {"m": (1, False)}
+    send(*(at(200 + n, 4, inputs=(use(f"copy{n}", "m"),)) for n in copies))
+    assert told(client, 1, "outputs") == {"m": (2, False)}
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_uses_of_a_path_are_found_by_index(database, before):
+    """The rows come in the order of the index, so a limit ends the look-up however often the path was used."""
+    engine = open_engine(database)
+    query = catalog._of_others(Viewer(), before=before).where(models.file_use.c.path_key == 1).limit(9)
+    compiled = query.compile(engine, compile_kwargs={"literal_binds": True})
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
+        else:
+            connection.exec_driver_sql("SET enable_seqscan = off")
+            connection.exec_driver_sql("SET enable_bitmapscan = off")
+            plan = str(connection.exec_driver_sql(f"EXPLAIN {compiled}").all())
+    engine.dispose()
+    assert "ix_file_use_path_key_job_id" in plan
+    assert "temp b-tree" not in plan.lower()
+    assert "sort" not in plan.lower()

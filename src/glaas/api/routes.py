@@ -229,9 +229,10 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
               limit: Limit = 100) -> Response:
     """What a job read (`inputs`) or wrote (`outputs`), in order.
 
-    Each input with the job that you may see which wrote it (`written_by`): of all others that wrote this content, the
-    one that started last before this job. Where none did, `written_later_by` names one that wrote the same content
-    later: this job read another copy. Each output with the other job that read it last (`read_by`).
+    Each input with the job that you may see which wrote it (`written_by`): of all others that wrote this content and
+    started before this job, one that wrote it at this very path, and of several the last. Where none did,
+    `written_later_by` names one that wrote the same content later: this job read another copy. Each output with the
+    other job that read it last (`read_by`), at this path if any did.
     """
     if role not in {"inputs", "outputs"}:
         raise not_found(f"list of jobs' {role[:20]!a}")
@@ -242,7 +243,7 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start, limit=limit)
     shape_of = views.input_shape if reading else views.output_shape
     return answer(request, {
-        role: [shape_of(use, others.get(use.digest or "")) for use in uses],
+        role: [shape_of(use, others.get((use.path, use.digest or ""))) for use in uses],
         "next": str(start + limit) if len(uses) == limit else None})
 
 
