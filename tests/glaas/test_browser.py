@@ -128,6 +128,32 @@ def test_the_job_page_is_light(browser, glaas, signed_in):
     context.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_wide_table_says_that_it_scrolls(browser, glaas, signed_in, scheme):
+    """The edge behind which there is more is another colour than it is at the end; the keyboard gets there."""
+    context = browser.new_context(storage_state=signed_in, viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    page = context.new_page()
+    page.goto(glaas[0])
+    table = page.get_by_role("region", name="table").first
+    table.scroll_into_view_if_needed()
+    assert table.evaluate("(one) => one.scrollWidth > one.clientWidth")
+    box = table.bounding_box()
+    edge = {"x": box["x"] + box["width"] - 8, "y": box["y"] + 6, "width": 6, "height": 6}
+    more = page.screenshot(clip=edge)
+    table.focus()
+    page.keyboard.press("End")
+    table.evaluate("(one) => one.scrollTo({left: 1e6, behavior: 'instant'}) || one.blur()")
+    page.wait_for_function("""() => {
+      const one = document.querySelector(".scroll");
+      return one.scrollLeft + one.clientWidth >= one.scrollWidth - 1;
+    }""")
+    assert page.screenshot(clip=edge) != more
+    page.set_viewport_size({"width": 1600, "height": 800})
+    page.wait_for_function("() => document.querySelector('.scroll').getAttribute('role') === 'group'")
+    assert page.locator(".scroll[tabindex]").count() == 0
+    context.close()
+
+
 def test_without_javascript_everything_is_there(browser, glaas, signed_in):
     context = browser.new_context(storage_state=signed_in, java_script_enabled=False)
     page = context.new_page()

@@ -21,6 +21,17 @@ for (const time of document.querySelectorAll("time[datetime]")) {
   if (!Number.isNaN(when.valueOf())) time.title = `${when.toLocaleString()} here`;
 }
 
+// A table is a stop for the keyboard, and a region of the page, only where it is wider than its place.
+const widths = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    const scrolls = target.scrollWidth > target.clientWidth;
+    target.toggleAttribute("tabindex", scrolls);
+    if (scrolls) target.tabIndex = 0;
+    target.setAttribute("role", scrolls ? "region" : "group");
+  }
+});
+for (const table of document.querySelectorAll(".scroll")) widths.observe(table);
+
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select, textarea, [contenteditable]");
   if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
