@@ -128,6 +128,18 @@ def test_the_job_page_is_light(browser, glaas, signed_in):
     context.close()
 
 
+def test_the_two_sides_of_a_comparison_stand_below_each_other(browser, glaas, signed_in):
+    context = browser.new_context(storage_state=signed_in, viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    page.goto(f"{glaas[0]}/compare?a={uid(2)}&b={uid(3)}")
+    places = page.evaluate("""() => [...document.querySelectorAll("table.compare")].map((table) =>
+      [...table.rows[table.rows.length - 1].cells].map((cell) => Math.round(cell.getBoundingClientRect().left)))""")
+    assert len(places) > 2
+    assert all(len(row) == 3 for row in places)
+    assert all(abs(one - other) <= 2 for row in places for one, other in zip(row, places[0], strict=True)), places
+    context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_wide_table_says_that_it_scrolls(browser, glaas, signed_in, scheme):
     """The edge behind which there is more is another colour than it is at the end; the keyboard gets there."""

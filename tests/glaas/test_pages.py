@@ -144,7 +144,7 @@ def test_tracker_runs_are_filtered(client, post, wanted):
     right = [run.run_id for run in reversed(RUNS)
              if all(str(getattr(run, field)) == value for field, value in wanted.items())]
     text = client.get("/tracker-runs", params=wanted).text
-    assert re.findall(r'<tr><td><code class="wrap">(\w+)</code>', text) == right
+    assert re.findall(r'<tr><td class="path"><code class="wrap">(\w+)</code>', text) == right
     api = client.get("/api/v1/tracker-runs", params=wanted).json()["tracker_runs"]
     assert [run["run_id"] for run in api] == right
     assert re.findall(r'<option value="(\w+)"', text) == ["comet", "wandb"]
