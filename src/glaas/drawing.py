@@ -7,6 +7,7 @@ import itertools
 import shlex
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import igraph  # type: ignore[import-untyped]
@@ -93,6 +94,7 @@ class _Version:
     """An artifact as one step wrote it, or as it came from outside.
 
     Attributes:
+        path: where it was read or written first.
         step: that wrote it, in one run or several; None where it came from outside, or in parts.
         makers: the drawn runs that wrote it.
         users: jobs that read it.
@@ -101,6 +103,7 @@ class _Version:
     """
 
     digest: bytes
+    path: str
     step: int | None = None
     makers: list[int] = field(default_factory=list)
     users: list[int] = field(default_factory=list)
@@ -155,10 +158,10 @@ def _boxes_and_links(graph: Graph, jobs: list[JobLine], runs_of: dict[int, int],
     links: list[tuple[int, int]] = []
     groups = _groups(graph, jobs, root)
     apart = FEW_FILES if len(groups) < FEW_GROUPS else 1
-    for group, digests in groups.items():
-        for shown in [[digest] for digest in digests] if len(digests) <= apart else [digests]:
+    for group, nodes in groups.items():
+        for shown in [[one] for one in nodes] if len(nodes) <= apart else [nodes]:
             node = len(boxes)
-            boxes.append(_artifact_box([graph.artifacts[digest] for digest in shown], root))
+            boxes.append(_artifact_box(shown, root))
             links += [(place[maker], node) for maker in group.makers]
             links += [(node, place[user]) for user in group.users]
     return boxes, links
@@ -197,18 +200,19 @@ def _latest_runs(jobs: tuple[JobLine, ...]) -> tuple[list[JobLine], dict[int, in
     return [job for job in jobs if job.key in kept], {job.key: counts[step] for step, job in latest.items()}
 
 
-def _groups(graph: Graph, jobs: list[JobLine], root: bytes | None) -> dict[_Group, list[bytes]]:
-    """Artifacts by who made them and who used them, in order of appearance."""
-    groups: dict[_Group, list[bytes]] = {}
+def _groups(graph: Graph, jobs: list[JobLine], root: bytes | None) -> dict[_Group, list[ArtifactNode]]:
+    """Artifacts by who made them and who used them, in order of appearance, each under the path that it had there."""
+    groups: dict[_Group, list[ArtifactNode]] = {}
     for version in _Versions(graph, jobs, root).found():
         key = _Group(version.all_makers, tuple(version.users), version.digest == root)
-        groups.setdefault(key, []).append(version.digest)
+        groups.setdefault(key, []).append(replace(graph.artifacts[version.digest], path=version.path))
     return groups
 
 
 class _Versions:
-    """Each version of each artifact with the jobs that wrote and read it. A job reads what was written last before it.
+    """Each version of each artifact with the jobs that wrote and read it.
 
+    A job reads what was written last before it at the path that it read, or else anywhere.
     Runs of one step that wrote the same content wrote one version, unless the later run came of the earlier one's.
     What a job wrote file by file and others only read as part of a dataset is drawn as that dataset; the root is drawn
     too, with those that read it so.
@@ -219,14 +223,17 @@ class _Versions:
         steps = {job.step for job in drawn}
         self._jobs = [job for job in graph.jobs if job.step in steps]
         self._root = root if root in graph.artifacts else None
-        self._reads: dict[int, dict[bytes, None]] = defaultdict(dict)
-        self._writes: dict[int, dict[bytes, None]] = defaultdict(dict)
+        self._root_path = graph.artifacts[root].path if root in graph.artifacts else ""
+        self._reads: dict[int, dict[bytes, list[str]]] = defaultdict(dict)
+        self._writes: dict[int, dict[bytes, list[str]]] = defaultdict(dict)
         for edge in graph.edges:
-            (self._reads if edge.role is Role.INPUT else self._writes)[edge.job][edge.artifact] = None
+            side = self._reads if edge.role is Role.INPUT else self._writes
+            side[edge.job].setdefault(edge.artifact, []).extend(edge.paths)
         self._parts: dict[bytes, list[bytes]] = defaultdict(list)
         for member, dataset in graph.members:
             self._parts[dataset].append(member)
         self._current: dict[bytes, _Version] = {}
+        self._at: dict[tuple[bytes, str], _Version] = {}
         self._datasets: dict[tuple[bytes, tuple[int, ...]], _Version] = {}
         self._all: list[_Version] = []
         self._read_by: dict[int, list[_Version]] = defaultdict(list)
@@ -235,15 +242,17 @@ class _Versions:
         """All versions that are drawn, in order of appearance."""
         for job in self._jobs:
             if job.key in self._drawn:
-                for digest in self._reads[job.key]:
-                    self._read(job.key, digest)
-            for digest in self._writes[job.key]:
-                if digest not in self._reads[job.key]:
-                    self._write(job, digest)
+                for digest, paths in self._reads[job.key].items():
+                    self._read(job.key, digest, paths)
+            for digest, paths in self._writes[job.key].items():
+                read = self._reads[job.key].get(digest, ())
+                if copies := [path for path in paths if path not in read]:
+                    self._write(job, digest, copies)
         return [version for version in self._all if version.is_drawn]
 
-    def _read(self, job: int, digest: bytes) -> None:
-        version, members = self._current.get(digest), self._parts.get(digest, ())
+    def _read(self, job: int, digest: bytes, paths: Sequence[str]) -> None:
+        there = next((self._at[digest, path] for path in paths if (digest, path) in self._at), None)
+        version, members = there or self._current.get(digest), self._parts.get(digest, ())
         parts: tuple[_Version, ...] = ()
         if version is None or version.step is None:
             parts = tuple(self._current[member] for member in members
@@ -251,24 +260,26 @@ class _Versions:
         if parts:
             key = digest, tuple(map(id, parts))
             if key not in self._datasets:
-                self._datasets[key] = self._new(_Version(digest, parts=parts))
+                self._datasets[key] = self._new(_Version(digest, paths[0], parts=parts))
             version = self._datasets[key]
         elif version is None:
-            version = self._current[digest] = self._new(_Version(digest))
+            version = self._current[digest] = self._new(_Version(digest, paths[0]))
         version.users.append(job)
         for one in (version, *parts):
             one.readers.add(job)
             self._read_by[job].append(one)
         if self._root in members and self._root is not None and self._root not in self._reads[job]:
             if self._root not in self._current:
-                self._current[self._root] = self._new(_Version(self._root))
+                self._current[self._root] = self._new(_Version(self._root, self._root_path))
             if job not in self._current[self._root].users:
                 self._current[self._root].users.append(job)
 
-    def _write(self, job: JobLine, digest: bytes) -> None:
-        version = self._current.get(digest)
+    def _write(self, job: JobLine, digest: bytes, paths: Sequence[str]) -> None:
+        version = next((one for path in paths if (one := self._at.get((digest, path)))), self._current.get(digest))
         if version is None or version.step != job.step or self._comes_of(job.key, version):
-            version = self._current[digest] = self._new(_Version(digest, step=job.step))
+            version = self._new(_Version(digest, paths[0], step=job.step))
+        self._current[digest] = version
+        self._at.update(dict.fromkeys(((digest, path) for path in paths), version))
         if job.key in self._drawn:
             version.makers.append(job.key)
 

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeVar
 
@@ -33,11 +33,16 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A job read (`input`) or wrote (`output`) an artifact, or an artifact is part of a dataset (`member`)."""
+    """A job read (`input`) or wrote (`output`) an artifact.
+
+    Attributes:
+        paths: where it did, for what it read or wrote in several places.
+    """
 
     job: int
     artifact: bytes
     role: Role
+    paths: list[str] = field(default_factory=list, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,14 +91,18 @@ def dag_graph(connection: Connection, viewer: Viewer, digest: str) -> Graph:
 def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, ArtifactNode], tuple[Edge, ...]]:
     use = models.file_use
     artifacts: dict[bytes, ArtifactNode] = {}
-    edges: dict[Edge, None] = {}
+    edges: dict[Edge, Edge] = {}
     query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files).where(
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
     for part in _parts(ids):
         for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
             artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
-            edges[Edge(job_id, digest, _ROLES[role])] = None
+            _note_edge(edges, Edge(job_id, digest, _ROLES[role]), path)
     return artifacts, tuple(edges)
+
+
+def _note_edge(edges: dict[Edge, Edge], edge: Edge, path: str) -> None:
+    edges.setdefault(edge, edge).paths.append(path)
 
 
 def _members_between(connection: Connection, artifacts: dict[bytes, ArtifactNode], edges: Iterable[Edge]
@@ -179,7 +188,7 @@ class _Walk:
         self.most_jobs = most_jobs
         self.jobs: set[int] = set()
         self.artifacts: dict[bytes, ArtifactNode] = {}
-        self.edges: dict[Edge, None] = {}
+        self.edges: dict[Edge, Edge] = {}
         self.members: dict[tuple[bytes, bytes], None] = {}
         self.truncated = False
 
@@ -237,7 +246,7 @@ class _Walk:
                 role = _ROLES[role_number]
                 self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size,
                                                       files=files)
-                self.edges[Edge(job_id, digest, role)] = None
+                _note_edge(self.edges, Edge(job_id, digest, role), path)
                 if role in leading and size != 0:
                     onward.add(digest)
         return onward

@@ -154,6 +154,18 @@ def test_reruns_that_wrote_the_same_made_one_file(drawn, query):
     assert len(re.findall("<path d=", svg)) == 1 + (4 if query else 3)  # the arrow's head, and all lines
 
 
+@pytest.mark.parametrize("order", [(3, 4), (4, 3)])
+def test_a_copy_stands_between_who_made_it_and_who_read_it(drawn, order):
+    original, copy = use("m"), use("n", "m")
+    readers = {3: original, 4: copy}
+    svg, _ = drawn(session(job(1, outputs=(original,)), job(2, inputs=(original,), outputs=(copy,)),
+                           *(job(n, inputs=(readers[number],)) for n, number in enumerate(order, 3))))
+    columns = {name: float(x) for x, name in re.findall(
+        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?step(\d)', svg, re.DOTALL)}
+    assert columns["1"] < columns["2"] == columns[str(order.index(3) + 3)] < columns[str(order.index(4) + 3)]
+    assert boxes_of(svg, "m") == boxes_of(svg, "n") == 1
+
+
 @pytest.mark.parametrize("query", ["", "?reruns=all"])
 def test_reruns_that_wrote_the_parts_of_a_dataset_made_one(drawn, query):
     members = tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"m{n}"), size=10) for n in range(9))
