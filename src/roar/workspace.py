@@ -92,17 +92,37 @@ def open_workspace(start: str | None = None, *, create: bool = False) -> Workspa
         WorkspaceError: there is none and `create` is off, or it cannot be made.
     """
     workspace = find_workspace(start)
-    if os.path.islink(workspace.folder) and not os.path.exists(workspace.folder):
-        import shlex  # noqa: PLC0415  brings `re`, which a start should not have to pay for
-
-        target = os.path.join(workspace.root, os.readlink(workspace.folder))
-        raise WorkspaceError(f"{workspace.folder} is a link to {target}, which is not there.",
-                             hint=f"mkdir -p {shlex.quote(target)}")
+    check_folder(workspace)
     if create:
         _make(workspace)
     elif not os.path.isdir(workspace.folder):
         raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
     return workspace
+
+
+def check_folder(workspace: Workspace) -> None:
+    """Refuse a `.roar` that is there and is no folder.
+
+    Raises:
+        WorkspaceError: it is a file, or a link to one, to nowhere or to itself.
+    """
+    folder = workspace.folder
+    if os.path.isdir(folder) or not os.path.lexists(folder):
+        return
+    import shlex  # noqa: PLC0415  brings `re`, which a start should not have to pay for
+
+    aside = f"mv {shlex.quote(folder)} {shlex.quote(folder + '.old')}"
+    if not os.path.islink(folder):
+        raise WorkspaceError(f"{folder} is a file, not a folder.", hint=aside)
+    target = os.path.join(workspace.root, os.readlink(folder))
+    try:
+        os.stat(folder)
+    except FileNotFoundError:
+        raise WorkspaceError(f"{folder} is a link to {target}, which is not there.",
+                             hint=f"mkdir -p {shlex.quote(target)}") from None
+    except OSError as error:
+        raise WorkspaceError(f"{folder} is a link that cannot be followed: {error.strerror}.", hint=aside) from error
+    raise WorkspaceError(f"{folder} is a link to {target}, which is no folder.", hint=aside)
 
 
 def _make(workspace: Workspace) -> None:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 from roar import __version__
 from roar.commands.arguments import Parser
 from roar.config import load_settings
-from roar.errors import RoarError, install_hint
+from roar.errors import RoarError, WorkspaceError, install_hint
 from roar.present.answer import print_json
 from roar.present.text import paint, printable
 from roar.wire import size_text
-from roar.workspace import Workspace, find_workspace
+from roar.workspace import Workspace, check_folder, find_workspace
 
 _LEAST_FREE = 1 << 30  # bytes
 
@@ -83,6 +83,11 @@ def _git(_workspace: Workspace) -> Iterator[Check]:
 
 
 def _workspace(workspace: Workspace) -> Iterator[Check]:
+    try:
+        check_folder(workspace)
+    except WorkspaceError as error:
+        yield Check("workspace", False, error.message, error.hint)
+        return
     if not os.path.isdir(workspace.folder):
         yield Check("workspace", None, f"none yet; the first job makes {workspace.folder}")
         return

@@ -20,7 +20,7 @@ from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.tracing import Ended, Traced, start
-from roar.workspace import Workspace, find_workspace, open_workspace
+from roar.workspace import Workspace, check_folder, find_workspace, open_workspace
 
 if TYPE_CHECKING:
     from roar.config import Settings
@@ -96,7 +96,9 @@ def main(argv: list[str]) -> int:
         return 0
     request = parse(argv)
     try:
-        settings = load_settings(find_workspace())
+        workspace = find_workspace()
+        check_folder(workspace)
+        settings = load_settings(workspace)
         check_switches(settings)
         workspace = open_workspace(create=True)
         again = request.command[0].startswith("@")
@@ -158,6 +160,8 @@ def _run_unrecorded(request: Request, error: Exception) -> int:
         sys.stderr.write(f"roar: {request.command[0]}: Permission denied\n")
         return 126
     _warn(request, f"this job was not recorded: {reason}")
+    if isinstance(error, RoarError) and error.hint and not request.quiet:
+        sys.stderr.write(f"  try: {error.hint}\n")
     return 128 - status if status < 0 else status
 
 
