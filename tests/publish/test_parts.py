@@ -28,17 +28,18 @@ class Relay:
 
     def __init__(self, url, most):
         host, _, port = url.removeprefix("http://").partition(":")
-        self.target, self.left, self.passed = (host, int(port)), most, 0
+        self.target, self.left, self.passed, self.stopped = (host, int(port)), most, 0, False
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.address = self.listener.getsockname()
+        self.url = f"http://127.0.0.1:{self.address[1]}"
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
     def run(self):
         while self.left > 0:
-            try:
-                near, _ = self.listener.accept()
-            except OSError:
+            near, _ = self.listener.accept()
+            if self.stopped:
+                near.close()
                 return
             with near, socket.create_connection(self.target) as far:
                 back = threading.Thread(target=self.pass_on, args=(far, near))
@@ -63,11 +64,11 @@ class Relay:
             return
 
     def stop(self):
-        if self.thread.is_alive():
-            self.left = 0
-            with socket.socket() as last:
-                last.connect_ex(self.listener.getsockname())
-                self.thread.join()
+        """After the connection that is being passed on, whose answer its client may have had already."""
+        self.stopped = True
+        with socket.socket() as last:
+            last.connect_ex(self.address)  # refused where it is gone by itself
+        self.thread.join()
         self.listener.close()
 
 
