@@ -7,9 +7,9 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from roar.model import (
     REDACTED,
@@ -50,6 +50,7 @@ __all__ = [
     "iter_secrets",
     "parameters_of",
     "to_json",
+    "without_path_numbers",
     "without_secrets",
 ]
 
@@ -57,6 +58,8 @@ WIRE_VERSION = 1
 _KIB = 1024
 _UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 _ROUNDED_UP = 0.05  # what would be written as 1024.0 goes up a unit
+_PATH_NUMBER_LENGTH = 8  # hexadecimal digits
+_PATH_NUMBER = re.compile(rf"{re.escape(REDACTED)}#[0-9a-f]{{{_PATH_NUMBER_LENGTH}}}")
 _REACH = 300  # characters before a word that it can be a secret with
 _T = TypeVar("_T")
 
@@ -236,82 +239,24 @@ def _script_place(command: Sequence[str]) -> int:
 # --------------------------------------------------------------------------------- what must not travel
 
 
-class _Rule(NamedTuple):
-    """What a kind of secret looks like. The group `hide` is what has to go, where it is not all of it."""
-
-    kind: str
-    pattern: re.Pattern[str]
-    instead: str = REDACTED
-
-
-_STAND_IN = r"(?:\*+|…|<redacted>|\[redacted\]|redacted|x{3,}|\$\{?\w+\}?)"
-_TELLING = ("private key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "hf_",
-            "sk-", "xox", "aiza", "eyj")
-_NAMES = ("key", "secret", "passw", "pwd", "token", "sig", "credential")
-
-
-@functools.cache
-def _rules() -> tuple[_Rule, ...]:
-    """Each takes time in proportion to the text, whatever the text is: no run of characters is begun twice.
-
-    The shapes follow the issuers' own documentation.
-    """
-    return (
-        _Rule("a password in a URL", re.compile(rf"://(?P<hide>[^/\s:@]*:(?!{_STAND_IN}@)[^/\s@]+@)"), ""),
-        _Rule("a private key", re.compile(
-            r"-----BEGIN (?:[A-Z]{1,20} ){0,4}PRIVATE KEY-----(?:[^-]*-----END [A-Z ]{0,60}PRIVATE KEY-----)?")),
-        _Rule("an AWS access key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
-        _Rule("a GitHub token", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_\w{60,})\b")),
-        _Rule("a GitLab token", re.compile(r"\bglpat-[\w-]{20,}")),
-        _Rule("a Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")),
-        _Rule("an API key", re.compile(  # `sk-learn-calibrated-2026…` has no such run of letters and digits
-            r"\bsk-(?=[\w-]{0,200}\d)(?=[\w-]{0,200}[A-Za-z0-9]{16})[\w-]{32,}")),
-        _Rule("a Slack token", re.compile(r"\bxox[abposr]-[\w-]{10,}")),
-        _Rule("a Google API key", re.compile(r"\bAIza[\w-]{35}\b")),
-        _Rule("a JSON Web Token", re.compile(
-            r"(?:(?<![\w-])eyJ[\w-]{10,}+|\beyJ[\w-]{10,300}+)\.eyJ[\w-]{10,}+\.[\w-]{10,}")),
-        _Rule("a secret in a URL's query", re.compile(
-            rf"[?&;#](?:[\w.-]{{0,60}}[_.-])?(?:token|sig|signature|secret|passw(?:or)?d|pwd|api[_-]?key|access[_-]?key|"
-            rf"credentials?)=(?!{_STAND_IN}(?:[&;#\s'\"/]|$))(?P<hide>[^&;#\s'\"]{{6,}})", re.IGNORECASE)),
-        _Rule("a secret in a setting", re.compile(
-            rf"(?:api[_-]?key|secret|passw(?:or)?d|access[_-]?token|auth[_-]?token|write_token)\s{{0,8}}[=:]\s{{0,8}}"
-            rf"(?!{_STAND_IN}(?:\W|$))(?=\S{{0,200}}\d)(?=\S{{0,200}}[a-z])(?P<hide>[\w./+=~!@#$%^*:-]{{12,}})",
-            re.IGNORECASE)),
-    )
-
-
 def find_secret(text: str) -> str | None:
     """What kind of secret `text` seems to hold (`a GitHub token`), or None. glaas keeps no text that does."""
-    if not _may_hold(text):
+    from roar.credentials.text import find_secret as find  # noqa: PLC0415  only publishing and serving look for secrets
+
+    return find(text)
+
+
+def _find_in_words(words: Sequence[str]) -> str | None:
+    """What kind of secret the words of a command hold, each by itself or side by side."""
+    from roar.credentials.text import may_hold_secret  # noqa: PLC0415  as above
+    from roar.credentials.words import redact_words  # noqa: PLC0415  as above
+
+    together = " ".join(words)
+    if not may_hold_secret(together):
         return None
-    return next((rule.kind for rule in _rules() if rule.pattern.search(text)), None)
-
-
-def _may_hold(text: str) -> bool:
-    """Whether any rule can apply: a look at a hundred thousand paths has to be quick."""
-    if "://" in text and "@" in text:
-        return True
-    lowered = text.lower()
-    if any(telling in lowered for telling in _TELLING):
-        return True
-    return ("=" in text or ":" in text) and any(name in lowered for name in _NAMES)
-
-
-def _cleaned(text: str) -> str:
-    """`text` so that `find_secret` finds none; the same text where there was none."""
-    for _ in range(8):
-        if find_secret(text) is None:
-            return text
-        for rule in _rules():
-            text = rule.pattern.sub(functools.partial(_hidden, rule), text)
-    return REDACTED
-
-
-def _hidden(rule: _Rule, match: re.Match[str]) -> str:
-    if "hide" not in rule.pattern.groupindex:
-        return rule.instead
-    start, end = (place - match.start() for place in match.span("hide"))
-    return match[0][:start] + rule.instead + match[0][end:]
+    if (kind := find_secret(together)) is not None:
+        return kind
+    return "a secret on a command line" if redact_words(words) != tuple(words) else None
 
 
 def iter_secrets(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
@@ -325,14 +270,19 @@ def iter_secrets(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
     elif isinstance(value, dict):
         yield from _secrets_of_settings(value, pointer)
     elif isinstance(value, (list, tuple)):
-        if value and all(isinstance(one, str) for one in value):
-            yield from iter_secrets(" ".join(value), pointer)
-        elif _may_hold_any(value):
-            for index, one in enumerate(value):
-                yield from iter_secrets(one, f"{pointer}/{index}")
+        yield from _secrets_of_list(value, pointer)
     elif dataclasses.is_dataclass(value):
         for name in _fields_of(value.__class__):
             yield from iter_secrets(getattr(value, name), f"{pointer}/{name}")
+
+
+def _secrets_of_list(values: Sequence[Any], pointer: str) -> Iterator[tuple[str, str]]:
+    if values and all(isinstance(one, str) for one in values):
+        if (kind := _find_in_words(values)) is not None:
+            yield pointer, kind
+    elif _may_hold_any(values):
+        for index, one in enumerate(values):
+            yield from iter_secrets(one, f"{pointer}/{index}")
 
 
 def _secrets_of_settings(settings: dict[str, Any], pointer: str) -> Iterator[tuple[str, str]]:
@@ -351,6 +301,8 @@ def _fields_of(noun: Any) -> tuple[str, ...]:
 
 def _may_hold_any(values: Iterable[Any]) -> bool:
     """Whether any rule can apply to any of these nouns, where all are of texts and numbers alone."""
+    from roar.credentials.text import may_hold_secret  # noqa: PLC0415  as above
+
     texts: list[str] = []
     for value in values:
         if not dataclasses.is_dataclass(value):
@@ -361,56 +313,113 @@ def _may_hold_any(values: Iterable[Any]) -> bool:
                 texts.append(inner)
             elif inner is not None and not isinstance(inner, (int, float)):
                 return True
-    return _may_hold("\n".join(texts))
+    return may_hold_secret("\n".join(texts))
 
 
-def without_secrets(registration: Registration) -> Registration:
+def without_secrets(registration: Registration, path_key: Callable[[], bytes] | None = None) -> Registration:
     """The registration with every text in it as `find_secret` wants it; the same one where it holds no secret.
 
     A path stays what it is apart from the secret. The members of a dataset are not sent where one of their paths holds
     a secret, for the digest is that of their paths too; a tracker run goes without an address that holds one.
+
+    Args:
+        registration: what is to be sent.
+        path_key: gives 32 bytes that stay on this machine. With them, paths that differ in their secrets alone stay
+            apart: `data/token=[redacted]#5f0c9a3e/x`, where the number is a keyed hash of the secret.
     """
     if next(iter_secrets(registration), None) is None:
         return registration
     kept = tuple(dataset for dataset in registration.datasets if next(iter_secrets(dataset), None) is None)
-    return _clean(dataclasses.replace(registration, datasets=kept))
+    return _clean(dataclasses.replace(registration, datasets=kept), path_key)
 
 
-def _clean(value: _T) -> _T:
-    return _clean_any(value)  # type: ignore[no-any-return]
+def without_path_numbers(path: str) -> str:
+    """A path as a client sent it that did not keep paths with secrets apart."""
+    return _PATH_NUMBER.sub(REDACTED, path) if REDACTED in path else path
 
 
-def _clean_any(value: Any) -> Any:
+def _clean(value: _T, path_key: Callable[[], bytes] | None) -> _T:
+    return _clean_any(value, path_key)  # type: ignore[no-any-return]
+
+
+def _clean_any(value: Any, path_key: Callable[[], bytes] | None) -> Any:
     if isinstance(value, str):
         return _cleaned(value) if type(value) is str else value
     if isinstance(value, dict):
-        return dict(_clean_setting(key, inner) for key, inner in value.items())
+        return dict(_clean_setting(key, inner, path_key) for key, inner in value.items())
     if isinstance(value, tuple):
-        cleaned = tuple(map(_clean_any, value))
-        if all(isinstance(one, str) for one in cleaned) and find_secret(" ".join(cleaned)) is not None:
-            cleaned = tuple(_clean_words(cleaned))
-            return cleaned if find_secret(" ".join(cleaned)) is None else (REDACTED,)
-        return cleaned
+        if value and all(isinstance(one, str) for one in value):
+            return _clean_words(value)
+        return tuple(_clean_any(one, path_key) for one in value)
     if isinstance(value, TrackerRun):
         value = _without_secret_url(value)
+    if isinstance(value, (FileUse, Payload)) and path_key and (cleaned := _cleaned(value.path)) != value.path:
+        value = dataclasses.replace(value, path=_told_apart(value.path, cleaned, path_key()))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         changed = {name: cleaned for name in _fields_of(value.__class__)
-                   if (cleaned := _clean_any(before := getattr(value, name))) is not before}
+                   if (cleaned := _clean_any(before := getattr(value, name), path_key)) is not before}
         return dataclasses.replace(value, **changed) if changed else value
     return value
 
 
-def _clean_setting(key: str, value: Any) -> tuple[str, Any]:
+def _cleaned(text: str) -> str:
+    """`text` so that `find_secret` finds none; the same text where there was none."""
+    from roar.credentials.text import redact_text  # noqa: PLC0415  as above
+
+    for _ in range(8):
+        if find_secret(text) is None:
+            return text
+        text = redact_text(text)
+    return REDACTED
+
+
+def _told_apart(path: str, cleaned: str, key: bytes) -> str:
+    """A cleaned path with a number behind each `[redacted]`: the same secret has the same one, another has another.
+
+    A plain hash would tell a short secret to whoever tries all; this one is keyed with what never leaves the machine.
+    """
+    first, *rest = cleaned.split(REDACTED)
+    if not rest:
+        return cleaned
+    at = len(first)
+    numbered = first
+    for place, piece in enumerate(rest):
+        end = len(path) - len(piece) if place == len(rest) - 1 else path.find(piece, at)
+        numbered += f"{REDACTED}#{_number(path[at:max(at, end)], key)}{piece}"
+        at = max(at, end) + len(piece)
+    if path.startswith(first) and path.endswith(rest[-1]) and find_secret(numbered) is None:
+        return numbered
+    return f"{REDACTED}#{_number(path, key)}"
+
+
+def _number(secret: str, key: bytes) -> str:
+    import blake3  # noqa: PLC0415  only publishing needs it
+
+    return blake3.blake3(shown(secret).encode(), key=key).hexdigest()[:_PATH_NUMBER_LENGTH]
+
+
+def _clean_setting(key: str, value: Any, path_key: Callable[[], bytes] | None) -> tuple[str, Any]:
     """A key and its value. The value of a label `api_key` is a secret only together with its key."""
-    key, value = _cleaned(key), _clean_any(value)
+    key, value = _cleaned(key), _clean_any(value, path_key)
     if isinstance(value, str) and find_secret(f"{key}={value}") is not None:
         value = REDACTED
         key = key if find_secret(f"{key}={value}") is None else REDACTED
     return key, value
 
 
-def _clean_words(words: tuple[str, ...]) -> Iterator[str]:
-    """Words that are a secret only side by side: `password: X`. What completes one goes."""
+def _clean_words(words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words of a command; what is a secret only side by side with others (`password: X`) goes as well."""
+    from roar.credentials.words import redact_words  # noqa: PLC0415  as above
+
+    if _find_in_words(words) is None:
+        return words
+    cleaned = redact_words(tuple(map(_cleaned, words)))
+    if _find_in_words(cleaned) is not None:
+        cleaned = tuple(_completing_words(cleaned))
+    return cleaned if _find_in_words(cleaned) is None else (REDACTED,)
+
+
+def _completing_words(words: tuple[str, ...]) -> Iterator[str]:
     before = ""
     for word in words:
         kept = word if find_secret(f"{before} {word}") is None else REDACTED

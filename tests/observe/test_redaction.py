@@ -26,7 +26,7 @@ from roar.observe.redaction import (
     (["env", "PASSWORD=x", "cmd"], ["env", f"PASSWORD={REDACTED}", "cmd"]),
     (["--db", "postgresql://ann:geheim@db/x"], ["--db", "postgresql://db/x"]),
     (["https://h/?a=1&write_token=zzz#x"], [f"https://h/?a=1&write_token={REDACTED}#x"]),
-    (["--hf=hf_abcdefghijklmnopqrstuvwxyz"], [f"--hf={REDACTED}"]),
+    (["--hf=hf_abcdefghijklmnopqrstuvwxyzABCDEFGH"], [f"--hf={REDACTED}"]),
     (["bash", "-c", "export HF_TOKEN=foo && train"], ["bash", "-c", f"export HF_TOKEN={REDACTED} && train"]),
     (["sh", "-c", "train --token foo; x -k v"], ["sh", "-c", f"train --token {REDACTED}; x -k v"]),
     (["+trainer.secret_key=abc"], [f"+trainer.secret_key={REDACTED}"]),

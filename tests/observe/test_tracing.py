@@ -389,7 +389,7 @@ def test_console_lines_and_environment_of_children(mode, tmp_path, monkeypatch):
 @pytest.mark.parametrize("mode", MODES)
 def test_secrets_do_not_reach_the_log(mode, tmp_path, monkeypatch):
     monkeypatch.setenv("STORY_URL", "https://me:hunter2@host.example/")
-    monkeypatch.setenv("STORY_NOTE", "hf_hunter2hunter2hunter2")
+    monkeypatch.setenv("STORY_NOTE", "hf_" + "hunter2" * 4 + "abcdef")
     log = tmp_path / "log"
     script = "sleep 0 & python3 -c 'print(1)' --password hunter2 API_TOKEN=hunter2 --token=hunter2 >/dev/null; wait"
     traced = tracing.start(["sh", "-c", script.replace("hunter2", "$SECRET")], log=log, mode=mode)

@@ -45,9 +45,9 @@ def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise UsageError(f"A label is KEY=VALUE, not {text!r}.", hint="roar label @-1 owner=alice")
-    from roar.observe.redaction import redact_text  # noqa: PLC0415  listing labels needs no rules
+    from roar.observe.redaction import redact_labels  # noqa: PLC0415  listing labels needs no rules
 
-    safe = redact_text(value)
+    safe = redact_labels({key: value})[key]
     if safe != value:
         sys.stderr.write(f"roar: what looks like a secret in label {printable(key)} is not kept\n")
     return key, safe

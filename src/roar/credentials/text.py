@@ -1,0 +1,522 @@
+"""Secrets in any text: told by the shape, by the name of what they are the value of, by their place in an address.
+
+Every rule takes time in proportion to the length of the text, whatever the text is: arguments, patches and what a
+client sends come from anywhere. Runs of characters are therefore matched possessively (`++`), from their beginning
+only, and what looks ahead looks no further than a constant.
+"""
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from roar.credentials.table import (
+    ABOUT_ENDS,
+    NAMES_OF_FOLDERS,
+    NEED_REACH,
+    NO_SECRET_AFTER,
+    NO_SECRET_BEFORE,
+    NUMBER_LENGTH,
+    PASS_OWNERS,
+    PROGRAMS,
+    SECRET_ENDS,
+    SECRET_OPTIONS,
+    SECRET_PARTS,
+    SHAPES,
+    SIGNED_QUERY,
+    STORE_SCHEMES,
+    USER_OPTIONS,
+    WEAK_ENDS,
+    Need,
+    Program,
+    Shape,
+)
+from roar.model import REDACTED
+
+
+def _any_of(words: tuple[str, ...]) -> str:
+    return "|".join(re.escape(word).replace("_", "[_-]?") for word in words)
+
+
+_LONG_NAME = 200  # characters of a name's end that are looked at
+_SECRET_NAME = re.compile(
+    rf"(?:^|[_\-.])(?:{_any_of(SECRET_PARTS)})(?:$|[_\-.\d])"
+    rf"|(?:^|[_\-.])(?:{_any_of(PASS_OWNERS)})[_-](?:pass|auth)$"
+    rf"|(?:{_any_of(SECRET_ENDS)})\d*$", re.IGNORECASE)
+_NO_SECRET_NAME = re.compile(
+    rf"(?:^|[_\-.])(?:{_any_of(NO_SECRET_BEFORE)})[_-]?(?:key|tokens?)$|tokens$|tokeni[sz]e"
+    rf"|token[_-](?:{_any_of(NO_SECRET_AFTER)})", re.IGNORECASE)
+_WEAK_NAME = re.compile(rf"(?:^|[_\-.])(?:{_any_of(WEAK_ENDS)})$", re.IGNORECASE)
+_ABOUT_A_SECRET = re.compile(rf"[_\-.](?:{_any_of(ABOUT_ENDS)})$", re.IGNORECASE)
+_PASSWORD_NAME = re.compile(r"(?:pass|passwd|password|passphrase|pwd)\d*$", re.IGNORECASE)
+_NEEDS = {Need.NOTHING: (), Need.DIGIT: ("[0-9]",), Need.MIXED: ("[0-9]", "[A-Z]", "[a-z]"),
+          Need.NUMBER: (f"[0-9]{{{NUMBER_LENGTH}}}",)}
+_BOUNDARY = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-F]{2})|(?<=\\[nrt]))"
+PEM_BEGIN = r"-----BEGIN\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----"
+PEM_END = r"-----END\ [A-Z0-9\ ]{0,40}PRIVATE\ KEY(?:\ BLOCK)?-----"
+
+
+def _shape_pattern(shape: Shape) -> str:
+    inside, starts = str(shape.letters), "|".join(map(re.escape, shape.prefixes))
+    body = f"[{inside}]{{{shape.least}}}(?![{inside}])" if shape.exact else f"[{inside}]{{{shape.least},}}+"
+    needs = "".join(f"(?=[{inside}]{{0,{NEED_REACH}}}?{need})" for need in _NEEDS[shape.need])
+    return f"(?:{starts}){needs}{body}"
+
+
+_SHAPES = re.compile("|".join((
+    rf"{_BOUNDARY}(?:{'|'.join(f'(?P<s{n}>{_shape_pattern(shape)})' for n, shape in enumerate(SHAPES))})",
+    rf"(?P<key>{PEM_BEGIN}(?:.*?{PEM_END}|.*))",
+    # RFC 7519; the second form is for one that stands behind a dash, as in a file's name
+    r"(?P<jwt>(?:(?<![\w\-])eyJ[\w\-]{8,}+|\beyJ[\w\-]{8,300}+)\.eyJ[\w\-]{8,}+\.[\w\-]*+)",
+)), re.DOTALL)
+_SHAPE_STARTS = (*(prefix for shape in SHAPES for prefix in shape.prefixes), "eyJ", "-----BEGIN")
+_OTHER_KINDS = {"key": "a private key", "jwt": "a JSON Web Token"}
+
+_URL_USER = re.compile(r"://(?!\[\^)([^/\s?#'\"]*)@")
+_HOST = re.compile(r"[^/\s'\"]*+(/?)")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*$")
+_QUERY = re.compile(r"([?&;#])([\w.\-]++)=(?=[^&;#\s'\"])")
+_QUERY_VALUE = re.compile(r"[^&;#\s'\"]++")
+_OPTION_IN_TEXT = re.compile(r"(?<![^\s\"'`(\[])(--?[A-Za-z][\w.\-]*+)(?:[ \t]|\\\r?\n)++(?![-=:])")
+_ARGUMENT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s;|&\"'`)]++", re.DOTALL)
+_VARIABLE = re.compile(r"\"?\$(?:\w+|\{\w+\})\"?")
+USER_AND_PASSWORD = re.compile(r"[\"']?(?!\d+:\d+(?!\S))[\w.@+%\-]++:(?![/~.$])[^\s\"';|&]++[\"']?")
+_CALL = re.compile(rf"(?<![\w.\-])(?P<program>{'|'.join(map(re.escape, PROGRAMS))})(?=[ \t])[^;|&\n\r]*+")
+_SHORT_OPTIONS = re.compile(r"-[A-Za-z]+")
+_WORD = re.compile(r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s\"'`)])++")
+_BEARER = re.compile(r"(?<![\w/.\-])(Bearer|Basic|Token)([ \t]{1,8})([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
+
+_ASSIGNED = re.compile(
+    r"""
+    (?<![\w.\-]) (?P<name>[\w.\-]++)
+    (?P<closed>\\{0,2}["'`])? \]?
+    (?P<sign>
+        (?: (?P<type>[ \t]{0,8} :) [ \t]{0,8} [A-Za-z_.]{1,40} (?:\[[\w.,|\ ]{0,60}\])? (?:[ ]?\|[ ]?\w{1,20}){0,3}
+            (?=[ \t]{0,8}=) )?
+        [ \t]{0,8} (?: := | => | ={1,3} | != | : ) [ \t]{0,8}
+      | (?<=["'`]) [ \t]{0,8} , [ \t]{0,8}
+    )
+    (?P<open>[bBrRuUfF]{0,2}\\{0,2}(?:\"\"\"|'''|["'`]))?
+    """,
+    re.VERBOSE,
+)
+_VALUE = re.compile(r"[^\s\"'`&;,}]++")
+_FOLDER_VALUE = re.compile(r"[^\s\"'`&;,}/]*+")
+_REST_OF_HEADER = re.compile(r"(?:(?:Bearer|Basic|Token|Digest)[ \t]++)?([^\s\"'`][^\"'`\r\n]*+)", re.IGNORECASE)
+_LITERALS = {  # what stands between quotes, up to and without the closing quote
+    '"': re.compile(r'((?:[^"\\\n]|\\.)*+)"'),
+    "'": re.compile(r"((?:[^'\\\n]|\\.)*+)'"),
+    "`": re.compile(r"([^`\n]*+)`"),
+    '"""': re.compile(r'(.*?)"""', re.DOTALL),
+    "'''": re.compile(r"(.*?)'''", re.DOTALL),
+}
+_ESCAPED_LITERAL = re.compile(r"([^\\\"'`\n]*+)\\{1,2}[\"'`]")
+_AFTER_A_STRING = tuple(" \t,)+%;]}.")  # what follows a quote that ends a string: `print("token: ", x)`
+_SETTER = re.compile(r"(?:set|get|put|env|header)\w{0,20}\([ \t]{0,4}[bru]?[\"']$", re.IGNORECASE)
+_SETTER_REACH = 40  # characters before a name in which the call that sets it is looked for
+_LITERAL_LENGTH = 4  # characters; a shorter one between quotes is no secret
+_SHORT_SECRET = 6  # characters of an unquoted value
+_SEGMENT_SECRET = 8  # characters of a folder's name
+_LONG_SECRET = 12  # characters of a value that is told by its looks alone
+_LONG_WORD = 24  # letters; longer ones are no word of a language
+_PLACEHOLDER = re.compile(
+    r"\$.*|\{.*\}|<.*>|\[[A-Za-z_]+\]\W*|%\(?\w+\)?s?|None|null|nil|true|false|True|False|\.{3}|…|\*+|x{3,}"
+    rf"|redacted|{re.escape(REDACTED)}(?:\W.*)?", re.DOTALL)
+_TYPE = re.compile(
+    r"(?:str|bytes|string|bool|any|object|char|number|u?int\d*|b?float\d*|complex\d*|Optional\b.*|SecretStr|Final)",
+    re.IGNORECASE)
+_EXPRESSION = re.compile(r"[A-Za-z_][\w.]*+[(\[]")  # a call or an index
+_NO_SECRET_CONSTANT = re.compile(r"\d{1,5}(?:\.\d*)?$|[(\[{]")
+_NAMES_A_SECRET = re.compile(r"(?:self|cls|config|cfg|args|settings|os|env)\.|.*(?:pass|pwd?$|secret)", re.IGNORECASE)
+_RANDOM = re.compile(r"[A-Za-z0-9_\-./+=~!@#$%^*:]+")
+_BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+")
+_READABLE = re.compile(  # group, epoch10, 2024, 7b
+    r"[A-Za-z]*\d{0,4}|\d{1,8}[A-Za-z]{0,2}|[A-Za-z]\d{1,4}[A-Za-z]{0,2}")
+_PATH_START = re.compile(r"\.{0,2}/|~/|[A-Za-z][A-Za-z0-9+.\-]*://")
+_FILE_END = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$|/$")
+_TELLING = ("key", "token", "secret", "pass", "pwd", "credential", "authorization", "bearer", "cookie", "sig", "sas",
+            "pat", "auth", "basic")
+
+
+# ------------------------------------------------------------------------------------------------------- names
+
+
+@functools.lru_cache(maxsize=1024)
+def _strength(name: str) -> int:
+    if name in NAMES_OF_FOLDERS or _NO_SECRET_NAME.search(name):
+        return 0
+    if _SECRET_NAME.search(name):
+        return 1 if _ABOUT_A_SECRET.search(name) else 2
+    return 1 if _WEAK_NAME.search(name) else 0
+
+
+def strength_of_name(name: str) -> int:
+    """What a variable, option or field of this name holds: 2 a secret, 1 one if the value looks like one, 0 none."""
+    return _strength(name[-_LONG_NAME:])
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a variable, option or field of this name may hold a secret."""
+    return strength_of_name(name) > 0
+
+
+def says_secret(name: str) -> bool:
+    """Whether whatever is the value of this name is a secret."""
+    return strength_of_name(name) > 1
+
+
+def strength_of_option(option: str) -> int:
+    """The same for an option as it is typed, with its dashes."""
+    name = option.lstrip("-+")
+    return 2 if option.startswith("-") and name.lower() in SECRET_OPTIONS else strength_of_name(name)
+
+
+# ------------------------------------------------------------------------------------------------------ values
+
+
+def is_no_value(value: str) -> bool:
+    """Whether a value only stands for one: a variable, a constant, or what was redacted before."""
+    return bool(_PLACEHOLDER.fullmatch(value))
+
+
+def _looks_random(value: str, length: int = _LONG_SECRET) -> bool:
+    """Whether a value is more likely a credential than an expression: long, of one piece, letters and digits."""
+    return (len(value) >= length and bool(_RANDOM.fullmatch(value)) and bool(re.search(r"\d", value))
+            and bool(re.search(r"[A-Za-z]", value)))
+
+
+def _is_readable(value: str) -> bool:
+    """Whether a value is made of words and numbers, as names of folders are: `group_a_2024`, `epoch-10`, `7b`."""
+    return all(len(piece) <= _LONG_WORD and _READABLE.fullmatch(piece) for piece in _BETWEEN_WORDS.split(value))
+
+
+def _is_path(value: str) -> bool:
+    """Whether a value has the form of a path: it begins as one, or has folders and ends as the name of a file does."""
+    return bool(_PATH_START.match(value) or ("/" in value and _FILE_END.search(value[-_SEGMENT_SECRET - 1:])))
+
+
+def _is_readable_path(value: str) -> bool:
+    return bool(_PATH_START.match(value)) and _is_readable(value)
+
+
+def _is_weak_secret(value: str) -> bool:
+    """Whether the value of a name that says little is a secret."""
+    return _looks_random(value) and not _is_readable(value) and not _is_path(value)
+
+
+def is_secret_argument(option: str, value: str) -> bool:
+    """Whether the value of an option or setting is a secret, as it is typed, quotes included."""
+    strength, value = strength_of_option(option), value.strip("\"'")
+    if strength == 0 or not value or is_no_value(value):
+        return False
+    if strength == 1:
+        return _is_weak_secret(value)
+    return bool(_PASSWORD_NAME.search(option)) or not _is_readable_path(value)
+
+
+# ------------------------------------------------------------------------------------------------------- rules
+
+
+def _replace(text: str, pattern: re.Pattern[str], find: "Callable[[re.Match[str]], tuple[int, int, bool]]") -> str:
+    """Replace what `find` tells of each match: start, end, and whether that is a secret; go on at the end."""
+    parts: list[str] = []
+    kept = at = 0
+    while match := pattern.search(text, at):
+        start, at, secret = find(match)
+        if secret:
+            parts += (text[kept:start], REDACTED)
+            kept = at
+    return "".join((*parts, text[kept:])) if parts else text
+
+
+def _without_shapes(text: str) -> str:
+    return _SHAPES.sub(_without_shape, text) if any(start in text for start in _SHAPE_STARTS) else text
+
+
+def _without_shape(match: re.Match[str]) -> str:
+    group = match.lastgroup or ""
+    shape = None if group in _OTHER_KINDS else SHAPES[int(group[1:])]
+    if shape is None or not shape.kept:
+        return REDACTED
+    return next(prefix for prefix in shape.prefixes if match[0].startswith(prefix)) + REDACTED
+
+
+def _without_users(text: str) -> str:
+    return _URL_USER.sub(_without_user, text) if "://" in text else text
+
+
+def _without_user(match: re.Match[str]) -> str:
+    """An address without user and password. A login name alone is none, but for the web, where tokens stand there."""
+    user, text = match[1], match.string
+    found = _SCHEME.search(text, max(0, match.start() - 20), match.start())
+    scheme = found[0].lower() if found else ""
+    if user == "git" or (":" not in user and scheme.endswith("ssh")):
+        return match[0]
+    if scheme in STORE_SCHEMES:  # `s3://KEY:SECRET@BUCKET/NAME`, but `s3://BUCKET:NAME@VERSION`
+        host = _HOST.match(text, match.end())
+        if ":" not in user or (host and not host[1] and _is_readable(user)):
+            return match[0]
+    if ":" not in user and scheme and "http" not in scheme and not scheme.startswith("ftp") and _is_readable(user):
+        return match[0]
+    return "://"
+
+
+def _without_queries(text: str) -> str:
+    return _replace(text, _QUERY, _query) if "=" in text else text
+
+
+def _query(match: re.Match[str]) -> tuple[int, int, bool]:
+    mark, name = match.groups()
+    at, signed = match.end(), name.lower() in SIGNED_QUERY
+    if not (signed or is_secret_name(name)):
+        return at, at, False  # its value may be an address with a query of its own
+    found = _QUERY_VALUE.match(match.string, at)
+    value = found[0] if found else ""
+    secret = not is_no_value(value) and (signed or says_secret(name) or _is_weak_secret(value)) and (
+        mark in "?&" or _looks_random(value))  # `x=1;token=tokenizer(a)`
+    return at, at + len(value), secret
+
+
+def _without_arguments(text: str) -> str:
+    return _replace(text, _OPTION_IN_TEXT, _argument) if "-" in text else text
+
+
+def _argument(match: re.Match[str]) -> tuple[int, int, bool]:
+    text, at = match.string, match.end()
+    if match[1] in USER_OPTIONS:
+        value = USER_AND_PASSWORD.match(text, at)
+    elif strength_of_option(match[1]):
+        value = _ARGUMENT.match(text, at)
+        if value is not None and not is_secret_argument(match[1], value[0]):
+            return at, at, False
+    else:
+        value = None
+    if value is None or _VARIABLE.fullmatch(value[0]):
+        return at, at, False
+    return at, value.end(), True
+
+
+def _without_passwords(text: str) -> str:
+    return _CALL.sub(_without_password, text) if any(program in text for program in PROGRAMS) else text
+
+
+def _without_password(call: re.Match[str]) -> str:
+    """A call of a well-known program in a text, without the password among its words."""
+    program, rest = call["program"], call[0][len(call["program"]):]
+    kept = iter(hide_in_call(PROGRAMS[program], [match[0] for match in _WORD.finditer(rest)]))
+    return program + _WORD.sub(lambda _: next(kept), rest)
+
+
+def hide_in_call(program: Program, words: list[str]) -> list[str]:
+    """The words behind a program's name, one for one, without what is a password there."""
+    hidden, before = [], ""
+    for word in words:
+        hidden.append(_password_word(program, word, before))
+        before = word
+    if program.last and any(_says_last(program.last, word) for word in words) and words[-1][:1] != "-":
+        hidden[-1] = words[-1] if _VARIABLE.fullmatch(words[-1]) else REDACTED
+    if program.login:
+        hidden = [REDACTED if re.fullmatch(r"[\"']?[0-9a-f]{40}[\"']?", word) else word for word in hidden]
+    return hidden
+
+
+def _says_last(sign: str, word: str) -> bool:
+    return word == sign or (sign[0] == "-" and bool(_SHORT_OPTIONS.fullmatch(word)) and sign[1] in word)
+
+
+def _password_word(program: Program, word: str, before: str) -> str:
+    if _VARIABLE.fullmatch(word):
+        return word
+    if before in program.apart and not word.startswith("-"):
+        return REDACTED
+    if program.named and not before.startswith("-") and not word.startswith("-") and says_secret(before) and (
+            is_secret_argument(before, word)):
+        return REDACTED
+    for option in program.joined:
+        if word.startswith(option) and len(word) > len(option) and not _VARIABLE.fullmatch(word, len(option)):
+            return f"{option}{REDACTED}"
+    return word
+
+
+def _without_bearers(text: str) -> str:
+    return _BEARER.sub(_without_bearer, text)
+
+
+def _without_bearer(match: re.Match[str]) -> str:
+    scheme, space, value = match.groups()
+    if scheme.lower() != "bearer" and (_is_readable(value) or not re.search(r"\d|=$|[a-z][A-Z]", value)):
+        return match[0]  # `basic training`, `token embedding`
+    return f"{scheme}{space}{REDACTED}"
+
+
+def _without_assigned(text: str) -> str:
+    return _replace(text, _ASSIGNED, _assigned) if "=" in text or ":" in text or "," in text else text
+
+
+def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
+    """Where the value of an assignment lies, and whether it is a secret."""
+    text, at = match.string, match.end()
+    if text.startswith("//", at) and match["sign"] == ":":
+        return at, at, False  # an address
+    if not is_secret_name(match["name"]):
+        return _short_name(match) or (at, at, False)
+    literal = _literal(text, at, match["open"].lstrip("bBrRuUfF")) if match["open"] else None
+    if literal is None:
+        found = _header(match) or _unquoted(match)
+    else:
+        secret = _is_secret_literal(match, literal[0])
+        found = at, literal[1] if secret else at, secret
+    if not found[2] and match["type"]:
+        return match.end("type"), match.end("type"), False  # `Credentials:gs_secret_access_key=X` has no type
+    return found
+
+
+def _header(match: re.Match[str]) -> tuple[int, int, bool] | None:
+    """The rest of the line behind the name of a header."""
+    if ":" in match["sign"] and _is_header(match["name"]):
+        rest = _REST_OF_HEADER.match(match.string, match.end())
+        if rest and is_no_value(rest[1]):
+            return rest.start(1), rest.start(1), False
+        if rest and not _TYPE.fullmatch(rest[1].split()[0]):
+            return rest.start(1), rest.end(), True
+    return None
+
+
+def _unquoted(match: re.Match[str]) -> tuple[int, int, bool]:
+    text, at, name = match.string, match.end(), match["name"]
+    if match["sign"] == "=" and text[max(0, match.start() - 1):match.start()] == "/" and not name.isupper():
+        return _folder(name, text, at)
+    value = _VALUE.match(text, at)
+    if value is None or "," in match["sign"]:
+        return at, at, False
+    if match["sign"] == "=" and not match["closed"] and is_folder(name, value[0]):
+        return _folder(name, text, at)
+    return at, value.end(), _is_secret_value(match, value[0], text[value.end():value.end() + 1])
+
+
+def _folder(name: str, text: str, at: int) -> tuple[int, int, bool]:
+    """The value of a folder in a path, as partitioned data has them: `data/secret=group_a/part-0.parquet`."""
+    found = _FOLDER_VALUE.match(text, at)
+    value = found[0] if found else ""
+    secret = says_secret(name) and _looks_random(value, _SEGMENT_SECRET) and not _is_readable(value) and (
+        not is_no_value(value))
+    return at, at + len(value), secret
+
+
+def is_folder(name: str, value: str) -> bool:
+    """Whether NAME=VALUE by itself is a path in partitioned data: `secret=group_a/part-0.csv`."""
+    return "/" in value and not name.isupper() and not _PATH_START.match(value) and _is_path(value)
+
+
+def _short_name(match: re.Match[str]) -> tuple[int, int, bool] | None:
+    """`{"pass": "X"}`, where X looks like a password: `{"pass": "green"}` is a result."""
+    if match["name"] != "pass" or not (match["closed"] and match["open"]):
+        return None
+    literal = _literal(match.string, match.end(), match["open"].lstrip("bBrRuUfF"))
+    return (match.end(), literal[1], True) if literal and _looks_random(literal[0], _SHORT_SECRET) else None
+
+
+def _literal(text: str, at: int, quote: str) -> tuple[str, int] | None:
+    """What stands between quotes from `at` on, and where it ends; None where the quote rather ended a string."""
+    found = (_ESCAPED_LITERAL if quote.startswith("\\") else _LITERALS[quote]).match(text, at)
+    return None if found is None or found[1].startswith(_AFTER_A_STRING) else (found[1], found.end(1))
+
+
+def _is_secret_literal(match: re.Match[str], value: str) -> bool:
+    name, sign = match["name"], match["sign"].strip()
+    if is_no_value(value) or ("{" in value and "f" in (match["open"] or "").lower() and not _looks_random(value)):
+        return False
+    if strength_of_name(name) == 1:
+        return sign != "," and _is_weak_secret(value)
+    said = sign not in {"==", "===", "!="} and not _is_readable_path(value)
+    if sign == ",":
+        before = match.string[max(0, match.start() - _SETTER_REACH):match.start()]
+        said = said and not value.startswith("-") and bool(_SETTER.search(before))
+    return _looks_random(value) or (said and (len(value) >= _LITERAL_LENGTH or (name.isupper() and bool(value))))
+
+
+def _is_header(name: str) -> bool:
+    """Whether a name is in the form of an HTTP header that holds a secret: X-Api-Key, PRIVATE-TOKEN, Cookie."""
+    return name.lower() in {"authorization", "cookie"} or (
+        "-" in name and name[0] != "-" and (not name.islower() or name.startswith("x-")))
+
+
+def _is_secret_value(match: re.Match[str], value: str, follows: str) -> bool:
+    """Whether a value without quotes is a secret. `token = tokenizer(x)` and `f(token=token1, x=2)` are code."""
+    name, sign = match["name"], match["sign"]
+    if is_no_value(value) or _EXPRESSION.match(value) or (":" in sign and _TYPE.fullmatch(value)):
+        return False
+    if not says_secret(name):
+        return _is_weak_secret(value)
+    if _looks_random(value) or _is_readable_path(value):
+        return bool(_PASSWORD_NAME.search(name)) or not _is_readable_path(value)
+    if sign.strip() not in {"=", ":"} or match["closed"]:
+        return False
+    if sign != sign.strip() and _NO_SECRET_CONSTANT.match(value):
+        return False  # `LONGEST_KEY = 600`, `TOKENS = (`
+    return name.isupper() or (follows not in {",", ")"} and _is_short_secret(name, sign, value))
+
+
+def _is_short_secret(name: str, sign: str, value: str) -> bool:
+    """Whether a value without quotes, too short to be told by its looks, is a secret for its name and place."""
+    is_password = bool(_PASSWORD_NAME.search(name))
+    if is_password and sign == "=" and not _NAMES_A_SECRET.match(value) and not re.search(r"[()\[\]{}]", value):
+        return True  # `user=ann password=geheim`
+    return (is_password or sign == "=" or ":" in sign) and _looks_random(value, _SHORT_SECRET)
+
+
+class _Rule(NamedTuple):
+    kind: str
+    without: Callable[[str], str]
+
+
+_RULES = (  # in this order: what a rule leaves, the next ones look through
+    _Rule("a credential", _without_shapes),
+    _Rule("a password in a URL", _without_users),
+    _Rule("a secret in a URL's query", _without_queries),
+    _Rule("a password on a command line", _without_passwords),
+    _Rule("a secret behind an option", _without_arguments),
+    _Rule("a secret in a header", _without_bearers),
+    _Rule("a secret in a setting", _without_assigned),
+)
+
+
+def redact_text(text: str) -> str:
+    """`text` with every secret that can be told by its surroundings or its shape replaced by `[redacted]`."""
+    for rule in _RULES:
+        text = rule.without(text)
+    return text
+
+
+def redact_url(url: str) -> str:
+    """A URL without user info and without secret query values."""
+    return _without_queries(_without_users(url))
+
+
+def find_secret(text: str) -> str | None:
+    """What kind of secret `text` seems to hold (`a GitHub token`), or None."""
+    if not may_hold_secret(text):
+        return None
+    return next(_iter_kinds(text), None)
+
+
+def _iter_kinds(text: str) -> Iterator[str]:
+    if _without_shapes(text) != text:
+        match = _SHAPES.search(text)
+        group = (match.lastgroup if match else None) or ""
+        yield _OTHER_KINDS.get(group) or SHAPES[int(group[1:])].kind
+    for rule in _RULES[1:]:
+        if rule.without(text) != text:
+            yield rule.kind
+
+
+def may_hold_secret(text: str) -> bool:
+    """Whether any rule can apply: a look at a hundred thousand paths has to be quick."""
+    if any(start in text for start in _SHAPE_STARTS) or ("://" in text and "@" in text):
+        return True
+    blank = " " in text or "\t" in text
+    if not (blank or "=" in text or ":" in text):
+        return False
+    lowered = text.lower()
+    return any(telling in lowered for telling in _TELLING) or (
+        blank and (("-" in text and ":" in text) or any(program in text for program in PROGRAMS)))

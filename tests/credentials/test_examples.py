@@ -1,0 +1,148 @@
+"""One table of what is a secret: the client, the server and the tracer go by the same, and never by more or less."""
+
+import ctypes
+import filecmp
+import runpy
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from credential_examples import EXAMPLES, HARMLESS, SECRET
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from roar.credentials.table import SHAPES
+from roar.credentials.text import find_secret, redact_text
+from roar.credentials.words import redact_words
+from roar.model import REDACTED, Job, JobState, Tracer
+from roar.wire import Registration, iter_secrets, without_secrets
+
+ROOT = Path(__file__).parents[2]
+LINES = [example.line for example in EXAMPLES]
+
+
+def registration(words, **values):
+    job = Job(uid="0" * 32, step=1, command=tuple(words), cwd=".", started_at="2026-11-22T10:00:00.000000Z",
+              duration_s=1, exit_code=0, state=JobState.DONE, tracer=Tracer(mode="full"), **values)
+    return Registration(version=1, client="roar", session="1" * 32, jobs=(job,))
+
+
+@pytest.fixture(scope="module")
+def tracer(tmp_path_factory):
+    """What the tracer's rules make of the words of a command."""
+    folder = tmp_path_factory.mktemp("secrets")
+    (folder / "hide.c").write_text('#include "secrets.h"\nvoid hide(char *list, size_t length)\n'
+                                   "{\n    secrets_hide_arguments(list, length);\n}\n")
+    subprocess.run(["gcc", "-std=c11", "-O1", "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Werror", "-shared",
+                    "-fPIC", f"-I{ROOT / 'native'}", "-o", folder / "hide.so", folder / "hide.c"], check=True)
+    library = ctypes.CDLL(str(folder / "hide.so"))
+
+    def hide(words):
+        raw = b"\0".join(word.encode("utf-8", "surrogateescape") for word in words) + b"\0"
+        buffer = ctypes.create_string_buffer(raw, len(raw))
+        library.hide(buffer, ctypes.c_size_t(len(raw)))
+        return tuple(word.decode("utf-8", "surrogateescape") for word in buffer.raw[:-1].split(b"\0"))
+
+    return hide
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=LINES)
+def test_the_client_takes_out_secrets_and_nothing_else(example):
+    without_user = tuple(word.replace(f"://{REDACTED}@", "://") for word in example.hidden(lambda _: REDACTED))
+    assert redact_words(example.words) == without_user
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=LINES)
+def test_the_server_refuses_secrets_and_nothing_else(example):
+    sent = registration(example.words)
+    assert bool(list(iter_secrets(sent))) == bool(example.secrets)
+    cleaned = without_secrets(sent)
+    assert list(iter_secrets(cleaned)) == []
+    kept = " ".join(cleaned.jobs[0].command)
+    assert not [secret for secret in example.secrets if len(secret) > 3 and secret in kept]
+    assert list(iter_secrets(registration(redact_words(example.words)))) == []
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=LINES)
+def test_the_tracer_overwrites_secrets_and_nothing_else(example, tracer):
+    assert tracer(example.words) == example.hidden(lambda secret: "*" * len(secret))
+
+
+@pytest.mark.parametrize("example", HARMLESS, ids=[example.line for example in HARMLESS])
+def test_harmless_words_pass_by_themselves(example):
+    for word in example.words:
+        assert find_secret(word) is None
+        assert redact_text(word) == word
+
+
+def test_every_shape_has_an_example():
+    words = [secret for example in SECRET for secret in example.secrets]
+    texts = [word for example in SECRET for word in example.words]
+    assert len(words) > 80
+    for kind in ("a GitHub token", "a GitLab token", "a Hugging Face token", "a W&B key", "an AWS access key",
+                 "a Neptune token", "an Anthropic key", "an API key", "a Slack token", "a Slack webhook",
+                 "a PyPI token", "a Google API key", "a Google access token", "an npm token",
+                 "a JSON Web Token", "a private key"):
+        assert kind in {find_secret(text) for text in texts} | {find_secret(word) for word in words}, kind
+    assert all(shape.source.startswith("https://") for shape in SHAPES)
+
+
+def test_the_tables_of_the_tracer_are_written_from_the_table(tmp_path):
+    header = ROOT / "native" / "secrets.h"
+    (tmp_path / "secrets.h").write_bytes(header.read_bytes())
+    subprocess.run([sys.executable, ROOT / "tools" / "write_secrets.py", tmp_path / "secrets.h"], check=True)
+    assert filecmp.cmp(header, tmp_path / "secrets.h", shallow=False), "run tools/write_secrets.py"
+    assert set(runpy.run_path(str(ROOT / "tools" / "write_secrets.py"))["LETTERS"]) >= {
+        shape.letters for shape in SHAPES}
+
+
+PIECES = st.one_of(st.sampled_from([word for example in EXAMPLES for word in example.words]),
+                   st.sampled_from(["://", "@", "=", ":", " ", "-", "--token", "password=", "?sig=", "'", '"', "#",
+                                    "/", "sk-", "eyJ", REDACTED, "-u", "login", "mysql", "-p", "Bearer "]),
+                   st.text(max_size=8))
+COMMANDS = st.lists(st.lists(PIECES, min_size=1, max_size=3).map("".join), min_size=1, max_size=8)
+
+
+@settings(max_examples=400, deadline=None, database=None)
+@given(words=COMMANDS)
+def test_the_server_accepts_whatever_the_client_sends(words):
+    recorded = registration(redact_words(words), name=redact_text(words[0]), labels={"note": redact_text(words[-1])})
+    assert list(iter_secrets(without_secrets(recorded))) == []
+
+
+@settings(max_examples=400, deadline=None, database=None)
+@given(words=COMMANDS)
+def test_what_was_cleaned_is_not_cleaned_again(words):
+    cleaned = without_secrets(registration(words))
+    assert without_secrets(cleaned) is cleaned
+
+
+@settings(max_examples=400, deadline=None, database=None)
+@given(words=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=30) | PIECES, min_size=1,
+                      max_size=8))
+def test_the_tracer_keeps_every_length(words, tracer):
+    words = [word.replace("\0", "") for word in words]
+    hidden = tracer(words)
+    assert [len(word.encode("utf-8", "surrogateescape")) for word in hidden if word.isascii()] == [
+        len(given_word.encode("utf-8", "surrogateescape")) for word, given_word in zip(hidden, words, strict=True)
+        if word.isascii()]
+
+
+@pytest.mark.parametrize("part", [
+    "a", "a=", "a=b;", "key=", "token='", 'key="', "--token ", "-a '", "://", "://a@", "?a=", "?token=", "eyJ-",
+    "eyJaaaaaaaa.", "sk-", "sk-ant-", "xoxb-", "-----BEGIN ", "Basic ", "mysql ", "login -p", "_", "a.", "/token=",
+    "\\n"])
+def test_long_words_take_time_in_proportion(part, tracer):
+    """A hundred thousand characters and twice as many: twice the time, with room for a machine under load."""
+
+    def seconds(size):
+        text = (part * size)[:size]
+        start = time.process_time()
+        tracer(["x", text])
+        find_secret(text)
+        redact_words(["x", text])
+        return time.process_time() - start
+
+    assert min(seconds(200_000) for _ in range(2)) < 3 * max(seconds(100_000) for _ in range(2)) + 0.05
