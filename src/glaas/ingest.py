@@ -37,6 +37,7 @@ from roar.wire import (
     find_secret,
     iter_secrets,
     to_json,
+    without_path_numbers,
 )
 
 MOST_FLAWS = 20
@@ -401,14 +402,15 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
     _write_environments(connection, new)
     ids = {uid: row.id for uid, row in known.items()}
     ids |= _insert_jobs(connection, new, contents, session, project_id)
-    for job in registration.jobs:
+    for job, shape in zip(registration.jobs, shapes, strict=True):
         if job.uid in known:
             row = known[job.uid]
             if row.project_id != project_id:
                 raise ProblemError(409, f"Job {job.uid} is registered in another project.")
-            if row.content != contents[job.uid] and row.state != JobState.RUNNING:
+            is_same = row.content == contents[job.uid] or row.content == _older_digest(shape)
+            if not is_same and row.state != JobState.RUNNING:
                 raise ProblemError(409, f"Job {job.uid} is registered with other content, and a job never changes.")
-            if row.content != contents[job.uid]:
+            if not is_same:
                 _replace_job(connection, job, row.id, contents[job.uid])
                 new.append(job)
             _learn(connection, job, row.id)
@@ -418,6 +420,13 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
 
 def _content_digest(shape: dict[str, Any]) -> bytes:
     return _shape_digest({key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}})
+
+
+def _older_digest(shape: dict[str, Any]) -> bytes:
+    """The digest of the same job from a client that did not number the secrets in paths."""
+    return _content_digest(shape | {
+        field: [use | {"path": without_path_numbers(use["path"])} for use in shape[field]]
+        for field in ("inputs", "outputs")})
 
 
 def _shape_digest(shape: Any) -> bytes:

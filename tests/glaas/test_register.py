@@ -44,6 +44,15 @@ def test_a_session_that_grows_keeps_its_frozen_dags(client, post, registered):
     assert client.get(f"/api/v1/jobs/{uid(1)}").json()["dags"] == [bigger["dag"], registered]
 
 
+def test_a_job_of_a_client_that_did_not_number_secrets_in_paths_stays_the_same(client, post):
+    """It may be sent again by a newer one, with a number behind each `[redacted]`."""
+    before, after = ({"inputs": (use(f"data/?token=[redacted]{number}", "x"),)} for number in ("", "#5f0c9a3e"))
+    assert post(changed(1, **before)).status_code == 201
+    assert post(grown(changed(1, **after), job(4, inputs=(use("report.json"),)))).status_code == 201
+    assert [one["path"] for one in client.get(f"/api/v1/jobs/{uid(1)}").json()["inputs"]] == ["data/?token=[redacted]"]
+    assert post(changed(1, inputs=(use("data/?token=[redacted]#5f0c9a3", "x"),))).status_code == 409
+
+
 def changed(number, **values):
     sent = digits()
     jobs = tuple(dataclasses.replace(j, **values) if j.uid == uid(number) else j for j in sent.jobs)

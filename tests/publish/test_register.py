@@ -194,7 +194,7 @@ def test_an_address_that_is_none_is_not_sent(url):
     run = TrackerRun(tracker="x", label="X", run_id="1", url=url, state=TrackerRunState.ONLINE)
     job = Job(uid="0" * 32, step=1, command=("x",), cwd=".", started_at="2026-11-22T10:00:00.000000Z", duration_s=1,
               exit_code=0, state=JobState.DONE, tracer=Tracer(mode="full"), tracker_runs=(run,))
-    made = make_registration(Publishable(session="1" * 32, jobs=(job,), datasets=(), payloads=()))
+    made = make_registration(Publishable(session="1" * 32, jobs=(job,), datasets=(), payloads=()), lambda: b"k" * 32)
     assert (made.jobs[0].tracker_runs[0].url, made.jobs[0].tracker_runs[0].state) == (None, "partial")
     assert dag_digest(made)
 
@@ -205,19 +205,24 @@ def test_a_path_with_a_secret_is_published_without_it(desk, glaas, tmp_path):
     token, key = "ghp_" + "Zq7" * 12, "Zq7Zq7Zq7"
     desk.python(f"import os; os.makedirs('data'); os.makedirs('many')\n"
                 f"open('data/?token={key}', 'w').write('a'); open('{token}.csv', 'w').write('b')\n"
+                f"open('data/?token={key}8', 'w').write('c')\n"
                 f"for n in range(150): open(f'many/{{n}}?token={key}', 'w').write(str(n))")
-    desk.python(f"open('data/?token={key}').read(); open('{token}.csv').read()\n"
+    desk.python(f"open('data/?token={key}').read(); open('data/?token={key}8').read(); open('{token}.csv').read()\n"
                 f"import os\nfor name in os.listdir('many'): open('many/' + name).read()")
     desk.roar("register", "--server", glaas.url)
     there = json.loads(fetch(f"{glaas.url}/api/v1/jobs/{desk.job()['uid']}"))
     inputs = {use["path"]: use for use in there["inputs"]}
-    assert {"data/?token=[redacted]", "[redacted].csv"} <= set(inputs)
+    numbered = sorted(path for path in inputs if re.fullmatch(r"data/\?token=\[redacted\]#[0-9a-f]{8}", path))
+    (table,) = (path for path in inputs if re.fullmatch(r"\[redacted\]#[0-9a-f]{8}\.csv", path))
     here = {use["digest"]: use["path"] for use in desk.job()["inputs"]}
-    assert here[inputs["[redacted].csv"]["digest"]] == f"{token}.csv"
+    assert {here[inputs[path]["digest"]] for path in numbered} == {f"data/?token={key}", f"data/?token={key}8"}
+    assert here[inputs[table]["digest"]] == f"{token}.csv"
     assert set(here) == {use["digest"] for use in there["inputs"]}
+    desk.python("print(1)")
+    desk.roar("register", "--server", glaas.url)  # the same paths again: jobs never change
     fetch(f"{glaas.url}/jobs/{desk.job()['uid']}")
     glaas.stop()
     kept = b"".join(file.read_bytes() for file in tmp_path.glob("glaas.db*"))
-    assert b"token=[redacted]" in kept
+    assert b"token=[redacted]#" in kept
     assert token.encode() not in kept
     assert key.encode() not in kept

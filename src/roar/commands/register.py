@@ -1,5 +1,6 @@
 """`roar register`: publish a session, or the lineage of a job or artifact, to a glaas server."""
 
+import functools
 import sys
 
 from roar.commands.arguments import Parser
@@ -10,6 +11,7 @@ from roar.present.answer import print_json
 from roar.present.checklist import render_checklist
 from roar.present.text import command_text, count_text, printable
 from roar.publish.credentials import find_token
+from roar.publish.path_key import load_path_key
 from roar.publish.register import Published, encode, register
 from roar.publish.registration import make_registration
 from roar.publish.server import Server, parse_server
@@ -43,7 +45,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     _, publishable = select(opened.database, opened.workspace, arguments.ref)
-    registration = make_registration(publishable)
+    registration = make_registration(publishable, functools.partial(load_path_key, opened.workspace))
     body = encode(registration)
     if arguments.dry_run:
         checklist = check_reproducibility(opened.database, opened.workspace, publishable.jobs)

@@ -1,5 +1,6 @@
 """`roar ui`: this workspace's own pages, served on loopback and kept up to date while they are open."""
 
+import functools
 import os
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.errors import RoarError, SettingsError, install_hint
+from roar.publish.path_key import load_path_key
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
 from roar.query.sessions import list_sessions, load_publishable
@@ -74,12 +76,13 @@ class _Feed:
     """The sessions of a workspace as registrations: all of them, the newest first, then those that change."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._path = workspace.database
+        self._workspace = workspace
         self._sent: dict[str, int] = {}
 
     def registrations(self, stop: threading.Event) -> Iterator[bytes]:
         """Encoded registrations until `stop` is set."""
-        database = open_database(self._path)
+        path_key = functools.partial(load_path_key, self._workspace)
+        database = open_database(self._workspace.database)
         try:
             version = None
             while not stop.is_set():
@@ -89,7 +92,7 @@ class _Feed:
                     for session in list_sessions(database):
                         if stop.is_set():
                             return
-                        body = encode(make_registration(load_publishable(database, session.row_id)))
+                        body = encode(make_registration(load_publishable(database, session.row_id), path_key))
                         if session.jobs and self._sent.get(session.uid) != hash(body):
                             self._sent[session.uid] = hash(body)
                             yield body

@@ -1,6 +1,7 @@
 """What is published: jobs of the record as a registration."""
 
 import dataclasses
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from roar import __version__
@@ -9,16 +10,17 @@ from roar.query.sessions import Publishable
 from roar.wire import WIRE_VERSION, Registration, without_secrets
 
 
-def make_registration(publishable: Publishable) -> Registration:
+def make_registration(publishable: Publishable, path_key: Callable[[], bytes]) -> Registration:
     """The registration of these jobs, as a glaas server accepts it: with no text that looks like a secret to it.
 
     Commands, names and labels were redacted when they were recorded. Paths are recorded as they are, for a record with
-    others would not lead back to the files; a secret in one goes no further than this machine.
+    others would not lead back to the files; a secret in one goes no further than this machine. `path_key` gives
+    the key that keeps such paths apart; it is asked for only where there is one.
     """
     return without_secrets(Registration(
         version=WIRE_VERSION, client=f"roar {__version__}", session=publishable.session,
         jobs=tuple(_with_web_links(job) for job in publishable.jobs), datasets=publishable.datasets,
-        payloads=publishable.payloads))
+        payloads=publishable.payloads), path_key)
 
 
 def _with_web_links(job: Job) -> Job:
