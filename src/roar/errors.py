@@ -70,11 +70,13 @@ class PublishError(RoarError):
 
     Args:
         passing: whether the same may go well a moment later.
+        secret: whether the server takes a text for a secret.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, passing: bool = False) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, passing: bool = False, secret: bool = False) -> None:
         super().__init__(message, hint=hint)
         self.passing = passing
+        self.secret = secret
 
 
 class TransferError(RoarError):

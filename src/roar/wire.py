@@ -48,6 +48,7 @@ __all__ = [
     "dag_digest",
     "find_secret",
     "iter_secrets",
+    "number_of_secret",
     "parameters_of",
     "to_json",
     "without_path_numbers",
@@ -385,14 +386,15 @@ def _told_apart(path: str, cleaned: str, key: bytes) -> str:
     numbered = first
     for place, piece in enumerate(rest):
         end = len(path) - len(piece) if place == len(rest) - 1 else path.find(piece, at)
-        numbered += f"{REDACTED}#{_number(path[at:max(at, end)], key)}{piece}"
+        numbered += f"{REDACTED}#{number_of_secret(path[at:max(at, end)], key)}{piece}"
         at = max(at, end) + len(piece)
     if path.startswith(first) and path.endswith(rest[-1]) and find_secret(numbered) is None:
         return numbered
-    return f"{REDACTED}#{_number(path, key)}"
+    return f"{REDACTED}#{number_of_secret(path, key)}"
 
 
-def _number(secret: str, key: bytes) -> str:
+def number_of_secret(secret: str, key: bytes) -> str:
+    """What stands for a secret in a path: the same for the same secret and key, and no way back without the key."""
     import blake3  # noqa: PLC0415  only publishing needs it
 
     return blake3.blake3(shown(secret).encode(), key=key).hexdigest()[:_PATH_NUMBER_LENGTH]

@@ -1,3 +1,4 @@
+import gzip
 import http.server
 import json
 import re
@@ -155,6 +156,46 @@ def test_a_server_that_is_no_glaas_or_refuses(recorded, odd_server, answer, word
     assert "Traceback" not in failed.stderr
     assert "the-token" not in failed.stderr
     assert odd_server.seen == [("/api/v1/sessions", "Bearer the-token")]
+
+
+def test_an_older_server_gets_what_it_takes(desk, glaas):
+    """It refuses folders and names that only look like secrets to it, and takes them redacted and numbered."""
+    desk.init()
+    desk.python("import os; os.makedirs('data/secret=group_a_2024'); os.makedirs('data/secret=group_b_2024')\n"
+                "for one in 'ab': open(f'data/secret=group_{one}_2024/x.csv', 'w').write(one)", "hf_" + "Bert" * 8)
+    job = desk.job()
+    assert "hf_" + "Bert" * 8 in job["command"]
+    refused = []
+
+    class Older(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            body = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
+            if b"group_a_2024/" in body or b"BertBert" in body:
+                refused.append(body)
+                status, answer = 422, {"detail": "No.", "errors": [{"pointer": "/jobs/0/outputs/0/path", "detail": (
+                    "the text holds what looks like a secret in a setting; redact it before it is sent")}]}
+            else:
+                with urllib.request.urlopen(urllib.request.Request(glaas.url + self.path, body, {
+                        "content-type": "application/json"})) as taken:
+                    status, answer = taken.status, json.load(taken)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(answer).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Older) as older:
+        threading.Thread(target=older.serve_forever, daemon=True).start()
+        done = desk.roar("register", "--server", f"http://127.0.0.1:{older.server_port}")
+        older.shutdown()
+    assert len(refused) == 1
+    assert "is older and takes some names for secrets" in done.stderr
+    there = json.loads(fetch(f"{glaas.url}/api/v1/jobs/{job['uid']}"))
+    paths = {use["path"] for use in there["outputs"]}
+    assert len(paths) == 2
+    assert all(re.fullmatch(r"data/secret=\[redacted\]#[0-9a-f]{8}", path) for path in paths)
 
 
 def test_an_answer_that_is_cut_short_is_asked_for_again(odd_server, monkeypatch):
