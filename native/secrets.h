@@ -1112,9 +1112,10 @@ static inline void secrets_hide_word(char *word, size_t length, struct secrets_s
     else if (SECRETS_LISTED(before, secrets_user_options) && secrets_is_user_and_password(w))
         secrets_overwrite(word, 0, length);
     else if (name > plus && name < length && word[name] == '=' &&
-             secrets_is_setting(secrets_part(w, 0, name), secrets_part(w, name + 1, length)))
+             secrets_is_setting(secrets_part(w, 0, name), secrets_part(w, name + 1, length))) {
         secrets_overwrite(word, name + 1, length);
-    else if (length > 2 && word[0] == '-' && word[1] == 'u' && secrets_is_user_and_password(secrets_part(w, 2, length)))
+        secrets_hide(word, name);
+    } else if (length > 2 && word[0] == '-' && word[1] == 'u' && secrets_is_user_and_password(secrets_part(w, 2, length)))
         secrets_overwrite(word, 2, length);
     else
         secrets_hide(word, length);

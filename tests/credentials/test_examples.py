@@ -117,6 +117,10 @@ def test_the_server_accepts_whatever_the_client_sends(words):
 def test_what_was_cleaned_is_not_cleaned_again(words):
     cleaned = without_secrets(registration(words))
     assert without_secrets(cleaned) is cleaned
+    redacted = redact_words(words)
+    assert redact_words(redacted) == redacted
+    text = redact_text(" ".join(words))
+    assert redact_text(text) == text
 
 
 @settings(max_examples=400, deadline=None, database=None)

@@ -134,6 +134,7 @@ _READABLE = re.compile(  # group, epoch10, 2024, 7b
     r"[A-Za-z]*\d{0,4}|\d{1,8}[A-Za-z]{0,2}|[A-Za-z]\d{1,4}[A-Za-z]{0,2}")
 _PATH_START = re.compile(r"\.{0,2}/|~/|[A-Za-z][A-Za-z0-9+.\-]*://")
 _FILE_END = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$|/$")
+ROUNDS = 5  # what goes may have been the quote before another secret
 _TELLING = ("key", "token", "secret", "pass", "pwd", "credential", "authorization", "bearer", "cookie", "sig", "sas",
             "pat", "auth", "basic")
 
@@ -483,8 +484,12 @@ _RULES = (  # in this order: what a rule leaves, the next ones look through
 
 def redact_text(text: str) -> str:
     """`text` with every secret that can be told by its surroundings or its shape replaced by `[redacted]`."""
-    for rule in _RULES:
-        text = rule.without(text)
+    for _ in range(ROUNDS):
+        before = text
+        for rule in _RULES:
+            text = rule.without(text)
+        if text == before:
+            break
     return text
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from roar.credentials.table import PROGRAMS, USER_OPTIONS
 from roar.credentials.text import (
+    ROUNDS,
     USER_AND_PASSWORD,
     hide_in_call,
     is_folder,
@@ -27,6 +28,15 @@ _PLAIN = re.compile(r"[a-z_+\-]{1,24}")
 
 def redact_words(words: Sequence[str]) -> tuple[str, ...]:
     """The words of a command with secrets replaced, one for one."""
+    redacted = tuple(words)
+    for _ in range(ROUNDS):
+        before, redacted = redacted, _redact_once(redacted)
+        if redacted == before:
+            break
+    return redacted
+
+
+def _redact_once(words: Sequence[str]) -> tuple[str, ...]:
     redacted: list[str] = []
     known = _in_calls(words)
     before, option, shell = "", "", False
@@ -68,7 +78,7 @@ def _redact_word(word: str, before: str) -> str:
     if option and option[2]:
         if _is_secret_setting(option[1], option[2]) or (
                 option[1] in USER_OPTIONS and USER_AND_PASSWORD.fullmatch(option[2])):
-            return f"{option[1]}={REDACTED}"
+            return f"{redact_text(option[1])}={REDACTED}"
     elif word.startswith("-u") and USER_AND_PASSWORD.fullmatch(word, 2):
         return f"-u{REDACTED}"
     return redact_text(word)
