@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
-ORDER = ("errors", "model", "credentials", "wire", "workspace", "config", "observe", "analyze", "record", "query",
+ORDER = ("errors", "shell", "model", "credentials", "wire", "workspace", "config", "observe", "analyze", "record", "query",
          "present", "publish", "transfer", "commands", "cli")
 FREE = {"testing", "__main__", "__init__"}  # for authors of plug-ins, and entry points
 

@@ -131,13 +131,14 @@ def _about_the_answer(error: Exception) -> RoarError | None:
 
 def _complain(error: RoarError) -> None:
     """One sentence, the candidates and a hint, on stderr."""
+    from roar.present.text import told  # noqa: PLC0415  only for an error
+
     lines = [f"roar: {error.message}"]
     if isinstance(error, NotFoundError):
         lines += [f"  {candidate}" for candidate in error.candidates]
     if error.hint:
         lines.append(f"  try: {error.hint}")
-    text = "\n".join(lines) + "\n"
-    sys.stderr.write(text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    sys.stderr.write("".join(f"{told(line)}\n" for line in lines))
 
 
 def _replace_closed_streams() -> None:

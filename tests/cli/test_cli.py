@@ -1,6 +1,7 @@
 """The command `roar` itself: help, errors, exit statuses, pipes."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -49,6 +50,29 @@ def test_candidates_are_listed(desk):
     done = desk.roar("show", "nosuchthing", status=1)
     assert done.stderr.startswith("roar: The record knows no job, artifact or path 'nosuchthing'.\n")
     assert "\n  try: roar log\n" in done.stderr
+
+
+def test_what_cannot_be_printed_of_a_word_is_written_out(desk):
+    desk.roar("run", "true")
+    for words in (["log", "--tracker"], ["show"], ["label"], ["log", "--limit"], ["diff", "@1"], []):
+        for odd in (b"a\xff", b"a\x1b[31m", b"a\nb"):
+            said = desk.roar(*words, os.fsdecode(odd), status=None).stderr
+            assert "\\udc" not in said, words
+            assert "\x1b" not in said
+            assert all(line.startswith(("roar: ", "  ")) for line in said.splitlines()), (words, said)
+    assert desk.roar("log", "--tracker", os.fsdecode(b"\xff"), status=1).stderr.startswith(
+        "roar: There is no tracker '\\xff'.\n")
+    assert "'\\\\udcff'" in desk.roar("show", "\\udcff", status=1).stderr, "typed so"
+
+
+def test_a_hint_can_be_pasted_into_a_shell_whatever_the_path(desk):
+    name = os.fsdecode(b"-it's\n\xff.txt")
+    desk.write("x", "x")
+    desk.roar("run", "true")
+    (desk.root / name).write_text("x")
+    hint = desk.roar("show", f"./{name}", status=1).stderr.splitlines()[-1].removeprefix("  try: ")
+    done = subprocess.run(["bash", "-c", f"set -- {hint}; printf '%s' \"$3\""], capture_output=True, check=True)
+    assert done.stdout == os.fsencode(f"./{name}")
 
 
 def test_a_broken_settings_file_is_named_with_line_and_key(desk):

@@ -1,6 +1,8 @@
 """Text that is safe to print and easy to read."""
 
+import os
 import shlex
+import subprocess
 
 import pytest
 
@@ -14,6 +16,7 @@ from roar.present.text import (
     short_command,
     table,
 )
+from roar.shell import iter_words
 from roar.wire import size_text
 
 
@@ -56,3 +59,25 @@ def test_numbers_for_people():
     assert [duration_text(value) for value in (None, 0.126, 12.34, 61, 7322)] == [
         "?", "0.13 s", "12.3 s", "1 min 01 s", "2 h 02 min"]
     assert [count_text(number, "file") for number in (0, 1, 12000)] == ["0 files", "1 file", "12,000 files"]
+
+
+@pytest.mark.parametrize("command", [
+    ["a\nb", "\x1b[31m", os.fsdecode(b"\xff7"), "tab\there", "it's\n", "back\\\n", "\x7f0"],
+    ["plain", "a b", "", "é", "日本", "$x `y` 'z'", "~", "\u202eevil", "\xa0"]])
+def test_what_cannot_be_printed_is_still_read_back_by_a_shell(command):
+    text = command_text(command)
+    assert text.isprintable()
+    done = subprocess.run(["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, check=True)
+    assert done.stdout.split(b"\0")[:-1] == [os.fsencode(word) for word in command]
+    assert [word.text for word in iter_words(text)] == command
+
+
+TAKEN = "it's"
+
+
+def test_the_words_of_a_command_are_found_where_they_stand():
+    text = f"wandb  sync {shlex.quote(TAKEN)} --x=$'\\377' \"a \\$b\" c\\ d"
+    words = list(iter_words(text))
+    assert [word.text for word in words] == ["wandb", "sync", "it's", "--x=\udcff", "a $b", "c d"]
+    assert [text[word.start:word.end] for word in words][-2:] == ['"a \\$b"', "c\\ d"]
+    assert [word.text for word in iter_words("a 'never closed")] == ["a", "never", "closed"]

@@ -9,6 +9,7 @@ from roar.config import SETTINGS, TRACKERS_KEY, Entry, Settings, Value, load_set
 from roar.errors import SettingsError, UsageError
 from roar.present.answer import print_json
 from roar.present.text import paint, printable, table
+from roar.shell import quoted
 from roar.workspace import find_workspace, open_workspace
 
 
@@ -160,7 +161,7 @@ def _check(path: str, text: str, key: str, value: Value) -> None:
         content = content.get(name) if isinstance(content, dict) else None
     found = tuple(content) if isinstance(content, list) else content
     if found != value:
-        raise SettingsError(f"{path} is written in a way that roar cannot edit {key} in.", hint=f"edit {path}")
+        raise SettingsError(f"{path} is written in a way that roar cannot edit {key} in.", hint=f"edit {quoted(path)}")
 
 
 def _toml(value: Value) -> str:

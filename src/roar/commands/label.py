@@ -9,6 +9,7 @@ from roar.present.answer import print_json
 from roar.present.text import printable
 from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference, resolve
 from roar.record.writer import set_label
+from roar.shell import quoted
 
 
 def parser() -> Parser:
@@ -29,7 +30,7 @@ def main(argv: list[str]) -> int:
     target = _target(arguments.ref, resolve(opened.database, opened.workspace, arguments.ref))
     for key in arguments.unset:
         if not set_label(opened.database, target, key, None):
-            raise NotFoundError(f"{arguments.ref} has no label {key!r}.", hint=f"roar label {arguments.ref}")
+            raise NotFoundError(f"{arguments.ref} has no label {key!r}.", hint=f"roar label {quoted(arguments.ref)}")
     for key, value in pairs:
         set_label(opened.database, target, key, value)
     labels = _labels(opened, target)
@@ -60,7 +61,7 @@ def _target(ref: str, found: Reference) -> tuple[str, int]:
         return "artifact", found.row_id
     if isinstance(found, SessionReference):
         return "session", found.row_id
-    raise NotFoundError(f"{ref} is a tracker run: label the job that made it.", hint=f"roar show {ref}")
+    raise NotFoundError(f"{ref} is a tracker run: label the job that made it.", hint=f"roar show {quoted(ref)}")
 
 
 def _labels(opened: Opened, target: tuple[str, int]) -> dict[str, str]:

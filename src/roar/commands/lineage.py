@@ -18,6 +18,7 @@ from roar.query.references import (
     find_current_session,
     resolve,
 )
+from roar.shell import quoted
 
 
 def parser() -> Parser:
@@ -62,7 +63,7 @@ def as_root(opened: Opened, ref: str, found: Reference) -> ArtifactReference | J
         uid = opened.database.execute("SELECT uid FROM job WHERE id = ?", (found.job_ids[-1],)).fetchone()[0]
         return JobReference(found.job_ids[-1], uid)
     if not isinstance(found, (ArtifactReference, JobReference)):
-        raise NotFoundError(f"{ref!r} is a session: its graph is the DAG.", hint=f"roar dag {ref}")
+        raise NotFoundError(f"{ref!r} is a session: its graph is the DAG.", hint=f"roar dag {quoted(ref)}")
     return found
 
 

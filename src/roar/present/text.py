@@ -2,17 +2,17 @@
 
 import os
 import re
-import shlex
 import sys
 import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
 
+from roar.shell import joined
 from roar.wire import shown
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_ODD_BYTE = re.compile(r"(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
-_SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'["$`\\!]')
 _WORD = 60
 _MINUTE_S = 60
 _HOUR_S = 3600
@@ -24,13 +24,18 @@ def printable(text: str) -> str:
     return _UNSAFE.sub(_escape, shown(text))
 
 
+def told(sentence: str) -> str:
+    r"""`printable` for a sentence that may hold a word as repr() shows it: an odd byte is ``\xNN`` there too."""
+    return printable(_ODD_BYTE.sub(r"\1\\x\2", sentence))
+
+
 def _escape(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode("ascii")
 
 
 def command_text(command: Sequence[str]) -> str:
     """A command as one would type it, on one line."""
-    return printable(" ".join(_quoted(word) for word in command))
+    return joined(command)
 
 
 def short_command(command: Sequence[str]) -> str:
@@ -39,13 +44,6 @@ def short_command(command: Sequence[str]) -> str:
     name = os.path.basename(program) if os.path.isabs(program) else program
     return command_text([name, *(cut(word.strip().split("\n", 1)[0] + ("…" if "\n" in word.strip() else ""), _WORD)
                                  for word in words)])
-
-
-def _quoted(word: str) -> str:
-    """`word` quoted for a shell; unlike `shlex.quote` readable where it holds single quotes."""
-    if "'" in word and not _SPECIAL_IN_DOUBLE_QUOTES.search(word):
-        return f'"{word}"'
-    return shlex.quote(word)
 
 
 def wants_colour() -> bool:

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 
 from roar.errors import SettingsError
+from roar.shell import quoted
 
 VARIABLE = "ROAR_GLAAS_TOKEN"
 
@@ -49,9 +50,9 @@ def _load(environ: Mapping[str, str]) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}.", hint=f"rm {path}, then roar login") from error
+        raise SettingsError(f"{path} cannot be read: {error}.", hint=f"rm {quoted(path)}, then roar login") from error
     if not isinstance(tokens, dict) or not all(isinstance(token, str) for token in tokens.values()):
-        raise SettingsError(f"{path} does not hold tokens.", hint=f"rm {path}, then roar login")
+        raise SettingsError(f"{path} does not hold tokens.", hint=f"rm {quoted(path)}, then roar login")
     return tokens
 
 

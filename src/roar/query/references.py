@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from roar.errors import NotFoundError, RoarError
 from roar.model import is_location
 from roar.record.database import encoded
+from roar.shell import quoted, quoted_path
 from roar.workspace import Workspace
 
 SHORTEST_UID = 4
@@ -181,7 +182,7 @@ def _resolve_url(database: sqlite3.Connection, ref: str) -> TrackerRunReference 
                if run_id in re.split("[/?#&=]", ref)]
     if same_id:
         raise NotFoundError(f"No recorded run is known to be at {ref}. One without an address has the same id.",
-                            hint=f"roar show {same_id[0]}, and after an upload: roar trackers refresh")
+                            hint=f"roar show {quoted(same_id[0])}, and after an upload: roar trackers refresh")
     close = get_close_matches(ref, sorted(known), n=_CANDIDATES, cutoff=0.7)
     raise NotFoundError(f"No recorded job wrote to a tracker run or an object at {ref}.", hint="roar log",
                         candidates=tuple(close))
@@ -302,7 +303,7 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
     name = os.path.basename(ref.rstrip("/"))
     if name and os.path.lexists(ref):
         return NotFoundError(f"No recorded job read or wrote {ref!r} as data: code is recorded with its commit, and a"
-                             " tracker's own files are left out.", hint=f"roar log {name}")
+                             " tracker's own files are left out.", hint=f"roar log {quoted_path(name)}")
     close = [row[0] for row in database.execute(
         "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(:name) - 1) = '/' || :name LIMIT :most",
         {"name": name, "most": _CANDIDATES})] if name.isascii() else []

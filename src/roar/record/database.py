@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 
 from roar.errors import WorkspaceError, install_hint
+from roar.shell import quoted
 
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
@@ -154,7 +155,7 @@ def translated(error: sqlite3.Error, path: str) -> WorkspaceError:
     """What SQLite says about the record at `path`, as a sentence."""
     text = str(error)
     if "locked" in text or "busy" in text:
-        return WorkspaceError(f"{path} is locked by another process.", hint=f"fuser {path}")
+        return WorkspaceError(f"{path} is locked by another process.", hint=f"fuser {quoted(path)}")
     if "not a database" in text or "malformed" in text:
-        return WorkspaceError(f"{path} is broken: {text}.", hint=f"mv {path} {path}.broken")
+        return WorkspaceError(f"{path} is broken: {text}.", hint=f"mv {quoted(path)} {quoted(f'{path}.broken')}")
     return WorkspaceError(f"{path} cannot be used: {text}.")

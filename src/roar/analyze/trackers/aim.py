@@ -8,11 +8,11 @@ Missing: runs on a remote server (`aim://`) leave neither files nor output and a
 """
 
 import re
-import shlex
 
 from roar.analyze.trackers.contract import Findings, Proof, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _HASH = re.compile(r"[0-9a-f]{24}")
 
@@ -36,7 +36,7 @@ class Aim(Tracker):
             findings.runs += [
                 TrackerRun(
                     tracker=self.name, label=self.label, run_id=name, state=TrackerRunState.LOCAL,
-                    how_to_view=f"aim up --repo {shlex.quote(parent)}", evidence=Proof.FILE,
+                    how_to_view=f"aim up --repo {quoted(parent)}", evidence=Proof.FILE,
                 )
                 for name in chunks if _was_made(evidence, f"{repository}/meta/chunks/{name}")
             ]

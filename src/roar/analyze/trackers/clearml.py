@@ -12,7 +12,6 @@ Missing: set `api.web_server` in `clearml.conf`, or `CLEARML_WEB_HOST`.
 
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import clean_base, clean_url, segments
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _TASK = re.compile(r"(?:offline-)?[0-9a-f]{32}")
 _OFFLINE = re.compile(r"(offline-[0-9a-f]{32})(\.zip)?")
@@ -90,7 +90,7 @@ class ClearMl(Tracker):
             return replace(run, url=url, server=server, state=TrackerRunState.ONLINE, evidence=Proof.CONSOLE)
         if task.run_id.startswith("offline-"):
             archive = next(iter(evidence.paths.named(f"{task.run_id}.zip")), f"{task.run_id}.zip")
-            upload = f"clearml-task --import-offline-session {shlex.quote(archive)}"
+            upload = f"clearml-task --import-offline-session {quoted(archive)}"
             return replace(run, state=TrackerRunState.OFFLINE, how_to_view=upload)
         base, proof = _web_server(evidence, task.api)
         if base is None:

@@ -12,7 +12,6 @@ Missing: keep Comet's log level at INFO. Offline experiments: the `comet upload`
 import base64
 import json
 import re
-import shlex
 from dataclasses import replace
 
 from roar.analyze.trackers.contract import Findings, Proof, Reads, RunUpdate, TokenHost, Tracker
@@ -20,6 +19,7 @@ from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _KEY = re.compile(r"[0-9A-Za-z]{32,50}")
 _ARCHIVE = re.compile(r"(?P<key>[0-9A-Za-z]{32,50})\.zip")
@@ -102,7 +102,7 @@ class Comet(Tracker):
             tracker=self.name, label=self.label, run_id=path.rpartition("/")[2].removesuffix(".zip"),
             project=project or _value(evidence, "COMET_PROJECT_NAME"),
             entity=workspace or _value(evidence, "COMET_WORKSPACE"), state=TrackerRunState.OFFLINE,
-            how_to_view=f"comet upload {shlex.quote(path)}", evidence=Proof.FILE,
+            how_to_view=f"comet upload {quoted(path)}", evidence=Proof.FILE,
         )
         return run if project is not None or workspace is not None else replace(
             run, note="The archive holds no experiment: the command may have been killed before it was written.",

@@ -9,13 +9,13 @@ Missing: a page in DVC Studio cannot be derived offline.
 """
 
 import re
-import shlex
 from collections.abc import Iterator
 
 from roar.analyze.trackers.contract import Findings, Proof, Tracker
 from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _PLOTS = ("custom", "images", "metrics", "sklearn")
 _FILES = ("metrics.json", "params.yaml", "report.md", "report.html", "report.ipynb", "dvc.yaml", ".gitignore")
@@ -45,7 +45,7 @@ class DvcLive(Tracker):
                 tracker=self.name, label=self.label, name=name,
                 run_id=name or evidence.from_workspace(folder),
                 state=TrackerRunState.LOCAL, evidence=Proof.FILE,
-                how_to_view="dvc exp show" if name else f"cat {shlex.quote(f'{folder}/metrics.json')}",
+                how_to_view="dvc exp show" if name else f"cat {quoted(f'{folder}/metrics.json')}",
             ))
         return findings
 

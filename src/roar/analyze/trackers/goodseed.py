@@ -8,12 +8,12 @@ Missing: not applicable.
 """
 
 import re
-import shlex
 
 from roar.analyze.trackers.contract import Findings, Proof, Tracker
 from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _DATABASE = re.compile(
     r".+/projects/(?P<workspace>[^/]+)/(?P<project>[^/]+)/runs/(?P<run>[^/]+)\.sqlite(?P<side>-wal|-shm|-journal)?",
@@ -41,7 +41,7 @@ class GoodSeed(Tracker):
                     findings.runs.append(TrackerRun(
                         tracker=self.name, label=self.label, run_id=match["run"], project=match["project"],
                         entity=match["workspace"], state=TrackerRunState.LOCAL, evidence=Proof.FILE,
-                        how_to_view=f"goodseed serve {shlex.quote(home + '/projects')}",
+                        how_to_view=f"goodseed serve {quoted(home + '/projects')}",
                     ))
         return findings
 

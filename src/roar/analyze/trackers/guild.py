@@ -8,12 +8,12 @@ Missing: not applicable.
 """
 
 import re
-import shlex
 
 from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
 from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -43,7 +43,7 @@ class Guild(Tracker):
                 home = store.removesuffix("/runs")
                 findings.runs.append(TrackerRun(
                     tracker=self.name, label=self.label, run_id=run_id, state=TrackerRunState.LOCAL,
-                    how_to_view=f"guild -H {shlex.quote(home)} runs info {run_id[:8]}", evidence=Proof.FILE,
+                    how_to_view=f"guild -H {quoted(home)} runs info {run_id[:8]}", evidence=Proof.FILE,
                 ))
         return findings
 

@@ -14,7 +14,6 @@ Missing: end the run (`with mlflow.start_run():`) so that the line is printed; d
 
 import os
 import re
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
@@ -24,6 +23,7 @@ from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import clean_base, clean_url
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
@@ -102,7 +102,7 @@ class Mlflow(Tracker):
             claim = _claim_registry if place == "models" else _claim_experiment
             claim(evidence, f"{store.root}/{place}", findings)
         allow = "MLFLOW_ALLOW_FILE_STORE=true " if evidence.settings("MLFLOW_ALLOW_FILE_STORE") else ""
-        view = f"{allow}mlflow ui --backend-store-uri {shlex.quote(store.root)}"
+        view = f"{allow}mlflow ui --backend-store-uri {quoted(store.root)}"
         names: dict[str, str | None] = {}
         for folder in store.runs:
             if evidence.was_written(f"{folder}/meta.yaml"):
@@ -119,7 +119,7 @@ class Mlflow(Tracker):
         _claim_artifacts(evidence, database, findings)
         if not evidence.was_written(database):
             return
-        view = f"mlflow ui --backend-store-uri {shlex.quote('sqlite:///' + quote(os.fsencode(database)))}"
+        view = f"mlflow ui --backend-store-uri {quoted('sqlite:///' + quote(os.fsencode(database)))}"
         experiments = {row[0]: row[1] for row in evidence.rows(database, "experiments", ("experiment_id", "name"))}
         for run_id, name, experiment in _new_runs(evidence, database):
             project = experiments.get(experiment)

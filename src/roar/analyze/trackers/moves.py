@@ -6,7 +6,6 @@ tracker's only where what makes them recognisable went along, or all that there 
 """
 
 import os
-import shlex
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote
 from roar.analyze.fold import Made, PathUse, find_content
 from roar.analyze.trackers.contract import Ownership
 from roar.model import TrackerRun
+from roar.shell import iter_words, quoted
 
 _DATABASE = "sqlite:///"
 
@@ -161,7 +161,7 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
     """
     if run.how_to_view is None or not carried:
         return run
-    for word in shlex.split(run.how_to_view):
+    for word, start, end in reversed(list(iter_words(run.how_to_view))):
         path = unquote(word.removeprefix(_DATABASE)) if word.startswith(_DATABASE) else word
         inside = [old for old in carried if old == path or old.startswith(path + "/")]
         if not path.startswith("/") or not inside:
@@ -172,7 +172,7 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
         if place is None:
             return replace(run, note=run.note or f"The job moved its files; one of them is {carried[telling[0]]} now.")
         written = _DATABASE + quote(place) if word.startswith(_DATABASE) else place
-        run = replace(run, how_to_view=run.how_to_view.replace(shlex.quote(word), shlex.quote(written)))
+        run = replace(run, how_to_view=run.how_to_view[:start] + quoted(written) + run.how_to_view[end:])
         if run.run_id in {path, path.removeprefix(workspace + "/")}:
             run = replace(run, run_id=place.removeprefix(workspace + "/"))
     return run

@@ -13,7 +13,6 @@ Missing: the short id (`PROJ-42`) is in no file: leave the client's log on. Unse
 import base64
 import json
 import re
-import shlex
 from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -24,6 +23,7 @@ from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _CONTAINER = re.compile(rf"(?P<kind>run|model|model_version|project)__(?P<id>{_UUID})(?:__(?P<pid>\d+)__[a-z0-9]+)?")
@@ -111,9 +111,9 @@ class Neptune(Tracker):
             tracker=self.name, label=self.label, run_id=container.run_id, project=project or None,
             entity=entity or None, evidence=Proof.FILE,
         )
-        sync = f"neptune sync --path {shlex.quote(container.folder.rpartition('/.neptune/')[0])}"
+        sync = f"neptune sync --path {quoted(container.folder.rpartition('/.neptune/')[0])}"
         if container.mode == "offline":
-            target = f" --project {shlex.quote(f'{entity}/{project}')}" if project else ""
+            target = f" --project {quoted(f'{entity}/{project}')}" if project else ""
             return replace(
                 run, state=TrackerRunState.OFFLINE, how_to_view=f"{sync} --object offline/{container.run_id}{target}",
             )
@@ -151,7 +151,7 @@ class Neptune(Tracker):
         return TrackerRun(
             tracker=self.name, label=self.label, run_id=run_id, project=project, evidence=Proof.FILE,
             entity=project.partition("/")[0] or None, server=_origin(address) if address else None,
-            state=TrackerRunState.OFFLINE, how_to_view=f"neptune sync {shlex.quote(database)}",
+            state=TrackerRunState.OFFLINE, how_to_view=f"neptune sync {quoted(database)}",
         )
 
     def _sent(self, run_id: str, url: str) -> TrackerRun:

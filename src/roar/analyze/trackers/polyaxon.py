@@ -9,7 +9,6 @@ Missing: offline runs: the `polyaxon ops push` that is shown.
 
 import json
 import re
-import shlex
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -18,6 +17,7 @@ from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import clean_base, clean_url
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _CLUSTER = "/plx-context/artifacts"
@@ -69,7 +69,7 @@ class Polyaxon(Tracker):
         return TrackerRun(
             tracker=self.name, label=self.label, run_id=run_id, project=project, entity=owner, name=name,
             state=TrackerRunState.OFFLINE, evidence=Proof.FILE,
-            how_to_view=f"polyaxon ops push -uid {run_id} --path {shlex.quote(store)}",
+            how_to_view=f"polyaxon ops push -uid {run_id} --path {quoted(store)}",
         )
 
     def _online(self, evidence: Evidence, match: re.Match[str], proof: Proof) -> TrackerRun:

@@ -8,11 +8,11 @@ Missing: not applicable.
 """
 
 import re
-import shlex
 
 from roar.analyze.trackers.contract import Findings, Proof, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _TRIO = ("result.json", "params.json", "params.pkl")
 _TRIAL_FILE = re.compile(
@@ -54,7 +54,7 @@ class Ray(Tracker):
         findings.runs += [
             TrackerRun(
                 tracker=self.name, label=self.label, run_id=experiment.rpartition("/")[2], state=TrackerRunState.LOCAL,
-                how_to_view=f"tensorboard --logdir {shlex.quote(experiment)}", evidence=Proof.FILE,
+                how_to_view=f"tensorboard --logdir {quoted(experiment)}", evidence=Proof.FILE,
             )
             for experiment in experiments
         ]

@@ -9,11 +9,11 @@ Missing: with MongoObserver and other databases nothing local tells of the run.
 
 import json
 import re
-import shlex
 
 from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _TRIO = ("run.json", "config.json", "cout.txt")
 _OWN = (*_TRIO, "metrics.json", "info.json")
@@ -50,7 +50,7 @@ class Sacred(Tracker):
                 findings.payload(*(copy for copy in copies if evidence.was_written(copy)))
                 findings.runs.append(TrackerRun(
                     tracker=self.name, label=self.label, run_id=run_id, name=name, state=TrackerRunState.LOCAL,
-                    how_to_view=f"cat {shlex.quote(f'{folder}/cout.txt')}", evidence=Proof.FILE,
+                    how_to_view=f"cat {quoted(f'{folder}/cout.txt')}", evidence=Proof.FILE,
                 ))
         return findings
 

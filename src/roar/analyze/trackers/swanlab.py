@@ -10,7 +10,6 @@ Missing: let SwanLab print its lines. Offline runs: the `swanlab sync` that is s
 """
 
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -23,6 +22,7 @@ from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.records import iter_fields, iter_records, text_fields
 from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _FOLDER = re.compile(r"run-\d{8}_\d{6}-(?P<id>[A-Za-z0-9_-]+)")
 _BESIDE_RUNS = re.compile(r"\.gitignore|runs\.swanlab(-wal|-shm|-journal)?|\.swanlab_test_[a-z0-9_]{8}")
@@ -101,7 +101,7 @@ class SwanLab(Tracker):
         mode = _value(evidence, "SWANLAB_MODE")
         if mode == "local" or evidence.was_written(f"{folder.store}/runs.swanlab"):
             return replace(
-                run, state=TrackerRunState.LOCAL, how_to_view=f"swanlab watch {shlex.quote(folder.store)}",
+                run, state=TrackerRunState.LOCAL, how_to_view=f"swanlab watch {quoted(folder.store)}",
             )
         server, proof = _web_host(evidence)
         if mode in {"online", "cloud"} and server and run.entity and run.project:
@@ -109,7 +109,7 @@ class SwanLab(Tracker):
             return replace(run, server=server, url=url, state=TrackerRunState.ONLINE, evidence=proof)
         if mode in {"online", "cloud"}:
             return replace(run, server=server, note="Nothing proves which server the run was sent to.")
-        return replace(run, state=TrackerRunState.OFFLINE, how_to_view=f"swanlab sync {shlex.quote(folder.path)}")
+        return replace(run, state=TrackerRunState.OFFLINE, how_to_view=f"swanlab sync {quoted(folder.path)}")
 
 
     def _addressed(self, run: TrackerRun, url: str) -> TrackerRun:

@@ -10,13 +10,13 @@ Missing: not applicable.
 """
 
 import re
-import shlex
 from collections import Counter
 
 from roar.analyze.fold import Made
 from roar.analyze.trackers.contract import Findings, Proof, Reads, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _EVENT_FILE = re.compile(r"events\.out\.tfevents\.\d{10}\..+", re.DOTALL)
 _VERSION = b"\x1a\x0dbrain.Event:2"
@@ -66,7 +66,7 @@ class Tensorboard(Tracker):
         return TrackerRun(
             tracker=self.name, label=self.label, run_id=evidence.from_workspace(folder),
             state=TrackerRunState.LOCAL, evidence=Proof.FILE,
-            how_to_view=f"tensorboard --logdir {shlex.quote(folder)}",
+            how_to_view=f"tensorboard --logdir {quoted(folder)}",
         )
 
 

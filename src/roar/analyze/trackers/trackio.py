@@ -10,7 +10,6 @@ Missing: local runs: the `trackio show` that is shown.
 
 import os
 import re
-import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -21,6 +20,7 @@ from roar.analyze.trackers.environment import ENVIRONMENT
 from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.urls import clean_base
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _TABLES = frozenset({"metrics", "configs"})
 _SERVER = re.compile(
@@ -67,13 +67,13 @@ class Trackio(Tracker):
             (name, name, created) for name, created in evidence.rows(database, "configs", ("run_name", "created_at"))
         ]
         folder = database.rpartition("/")[0]
-        elsewhere = "" if folder.endswith("/.cache/huggingface/trackio") else f"TRACKIO_DIR={shlex.quote(folder)} "
+        elsewhere = "" if folder.endswith("/.cache/huggingface/trackio") else f"TRACKIO_DIR={quoted(folder)} "
         for run_id, name, created in rows:
             if not evidence.was_read(database) or _is_recent(evidence, created):
                 yield TrackerRun(
                     tracker=self.name, label=self.label, run_id=str(run_id), project=project, name=str(name),
                     state=TrackerRunState.LOCAL, evidence=Proof.FILE,
-                    how_to_view=f"{elsewhere}trackio show --project {shlex.quote(project)}",
+                    how_to_view=f"{elsewhere}trackio show --project {quoted(project)}",
                 )
 
     def _on_server(self, evidence: Evidence) -> Iterator[TrackerRun]:

@@ -8,11 +8,11 @@ Missing: not applicable.
 """
 
 import re
-import shlex
 
 from roar.analyze.trackers.contract import Findings, Proof, Tracker
 from roar.analyze.trackers.evidence import Evidence
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import quoted
 
 _RECORDS = re.compile(r"vdlrecords\.\d{10}\.(.*\.)?log")
 
@@ -41,7 +41,7 @@ class VisualDl(Tracker):
                 tracker=self.name, label=self.label,
                 run_id=evidence.from_workspace(folder),
                 state=TrackerRunState.LOCAL, evidence=Proof.FILE,
-                how_to_view=f"visualdl --logdir {shlex.quote(folder)}",
+                how_to_view=f"visualdl --logdir {quoted(folder)}",
             ))
         return findings
 

@@ -17,7 +17,6 @@ Missing: let W&B print its address (no `WANDB_SILENT`), or set `WANDB_BASE_URL` 
 
 import os
 import re
-import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -30,6 +29,7 @@ from roar.analyze.trackers.evidence import Evidence
 from roar.analyze.trackers.records import iter_fields, iter_records, text_fields
 from roar.analyze.trackers.urls import before, clean_base, clean_url, segments
 from roar.model import TrackerRun, TrackerRunState
+from roar.shell import iter_words, quoted
 
 _FOLDER = re.compile(r"(?P<mode>run|offline-run|dryrun)-\d{8}_\d{6}-(?P<rest>.+)")
 _LOG = re.compile(r"run-(?P<id>.+)\.wandb(?P<side>\.synced|\.syncstate)?")
@@ -141,7 +141,7 @@ class Wandb(Tracker):
 
     def refresh(self, run: TrackerRun, evidence: Evidence, environ: Mapping[str, str]) -> TrackerRun | None:
         """The run's address, when its folder was uploaded since and the server is proven by the settings."""
-        words = shlex.split(run.how_to_view or "")
+        words = [word.text for word in iter_words(run.how_to_view or "")]
         if words[:2] != ["wandb", "sync"] or not os.path.lexists(f"{words[-1]}/run-{run.run_id}.wandb.synced"):
             return None
         store = os.path.dirname(words[-1])
@@ -196,7 +196,7 @@ class Wandb(Tracker):
         )
         if folder.mode != "run":
             return replace(
-                run, state=TrackerRunState.OFFLINE, how_to_view=f"wandb sync {shlex.quote(folder.path)}",
+                run, state=TrackerRunState.OFFLINE, how_to_view=f"wandb sync {quoted(folder.path)}",
             )
         server, proof = _server(evidence, said.base, settings.get("base_url"))
         if not (said.started or may_read_settings):
