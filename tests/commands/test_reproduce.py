@@ -1,6 +1,10 @@
 """Making recorded things again, for real."""
 
+import json
+import os
 import re
+import shutil
+import subprocess
 import sys
 
 import pytest
@@ -186,3 +190,149 @@ def test_a_folder_that_cannot_be_made_is_named(desk):
     desk.roar("run", "sh", "-c", "echo a > a")
     done = desk.roar("reproduce", "@1", "--run", "--into", "/proc/roar", status=1)
     assert done.stderr.startswith("roar: /proc/roar cannot be made: ")
+
+
+@pytest.fixture
+def inner(desk):
+    """A workspace in a folder of a git repository, with inputs in it and beside it."""
+    desk.write("sub/join.py", "open('o.txt', 'w').write(open('a.csv').read() + open('../b.csv').read()"
+                              " + open('../c.csv').read() + open('d.csv').read())\n"
+                              "open('../p.txt', 'w').write('p')\n")
+    for name in ("sub/a.csv", "b.csv", "c.csv", "sub/d.csv"):
+        desk.write(name, name)
+    desk.write(".gitignore", "c.csv\nd.csv\n*.txt\n")
+    desk.init()
+    desk.roar("init", "--here", cwd=desk.root / "sub")
+    desk.roar("run", "python", "join.py", cwd=desk.root / "sub")
+    return desk
+
+
+@pytest.mark.parametrize("into", [None, "far/off"])
+def test_a_workspace_in_a_folder_of_the_repository_is_reproduced_in_that_folder_of_a_clone(inner, into, tmp_path):
+    where = ["--into", str(tmp_path / into)] if into else []
+    done = inner.roar("reproduce", "@1", "--run", *where, cwd=inner.root / "sub")
+    clone = tmp_path / (into or "project-reproduced")
+    assert "2 of 2 outputs came out the same" in done.stdout
+    assert done.stdout.endswith(f"in {clone}/sub\n")
+    assert (clone / "sub" / "o.txt").read_text() == "sub/a.csvb.csvc.csvsub/d.csv"
+    assert (clone / "p.txt").read_text() == "p"
+    assert sorted(path.name for path in (inner.root / "sub").iterdir()) == [".roar", "a.csv", "d.csv", "join.py",
+                                                                            "o.txt"]
+
+
+def test_the_plan_of_a_workspace_in_a_folder_knows_what_git_brings(inner):
+    done = inner.roar("reproduce", "@1", "--json", cwd=inner.root / "sub")
+    assert json.loads(done.stdout)["from_commits"] == [f"{inner.root}/b.csv", "a.csv"]
+
+
+def test_a_submodule_is_cloned_where_it_lies(desk, tmp_path):
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "tool.py").write_text("open('../o.txt', 'w').write(open('../raw.csv').read())\n")
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "start"]):
+        desk.git("-C", str(library), *words)
+    desk.init()
+    desk.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(library), "code")
+    desk.write("raw.csv", "raw")
+    desk.roar("init")
+    desk.roar("run", "python", "tool.py", cwd=desk.root / "code")
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+    assert (tmp_path / "again" / "o.txt").read_text() == "raw"
+
+
+@pytest.mark.parametrize("into", [None, "some/where"])
+def test_what_cannot_begin_leaves_nothing_behind(trained, into, tmp_path):
+    trained.write("raw.txt", "other")
+    before = sorted(tmp_path.iterdir())
+    where = ["--into", str(tmp_path / into)] if into else []
+    trained.roar("reproduce", "@2", "--run", *where, status=1)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_what_a_job_left_that_ended_otherwise_is_kept_for_a_look(desk, tmp_path):
+    desk.write("once.py", f"import os\nopen('{tmp_path}/lock', 'x')\nopen('o', 'w').write('x')\n")
+    desk.init()
+    desk.roar("run", "python", "once.py")
+    again = tmp_path / "with a blank"
+    done = desk.roar("reproduce", "o", "--run", "--into", str(again), status=1)
+    assert done.stderr.endswith(f"  try: cd '{again}' && roar show @-1\n")
+    assert again.is_dir()
+
+
+def test_a_commit_that_git_has_deleted_is_told_in_the_plan(desk, tmp_path):
+    desk.write("a.py", "open('o', 'w').write('x')\n")
+    desk.init()
+    desk.git("commit", "-q", "--allow-empty", "-m", "soon gone")
+    commit = desk.git("rev-parse", "HEAD")
+    desk.roar("run", "python", "a.py")
+    other = tmp_path / "other clone"
+    desk.git("clone", "-q", str(desk.root), str(other))
+    desk.git("reset", "-q", "--hard", "HEAD~1")
+    desk.git("reflog", "expire", "--expire=now", "--all")
+    assert "cannot" not in desk.roar("reproduce", "o").stdout, "it is unreachable, but still there"
+    desk.git("gc", "-q", "--prune=now")
+    said = desk.roar("reproduce", "o", status=1).stdout
+    assert f"cannot: The commit {commit[:12]} of @1 " in said
+    assert "is no longer in the repository" in said
+    command = said.partition("another clone may have it: ")[2].strip()
+    assert command == f"git -C {desk.root} fetch OTHER_CLONE {commit}"
+    done = desk.roar("reproduce", "o", "--run", status=1)
+    assert f"It cannot be reproduced: The commit {commit[:12]} of @1 " in done.stderr
+    assert not (tmp_path / "project-reproduced").exists()
+    subprocess.run(["sh", "-c", command.replace("OTHER_CLONE", f"'{other}'")], check=True, capture_output=True)
+    assert "1 of 1 output came out the same" in desk.roar("reproduce", "o", "--run").stdout
+
+
+def test_a_repository_that_is_gone_is_told_in_the_plan(desk):
+    desk.write("a.py", "open('o', 'w').write('x')\n")
+    desk.init()
+    desk.roar("run", "python", "a.py")
+    shutil.rmtree(desk.root / ".git")
+    assert "its folder is in no git repository any more" in desk.roar("reproduce", "o", status=1).stdout
+
+
+@pytest.mark.parametrize("setting", [("core.autocrlf", "true"), ("filter.shout.smudge", "tr a-z A-Z")])
+def test_what_git_brings_is_what_a_clone_without_our_own_settings_gives(desk, setting, tmp_path):
+    desk.write("a.csv", "one\n")
+    desk.write("plain.csv", "ONE")
+    desk.write("use.py", "open('o.out', 'w').write(open('a.csv', newline='').read() + open('plain.csv').read())\n")
+    desk.write(".gitattributes", "a.csv filter=shout\n")
+    desk.write(".gitignore", "*.out\n")
+    desk.init()
+    desk.git("config", *setting)
+    (desk.root / "a.csv").unlink()
+    desk.git("checkout", "-q", "--", "a.csv")
+    assert (desk.root / "a.csv").read_bytes() != b"one\n"
+    desk.roar("run", "python", "use.py")
+    assert desk.json("reproduce", "o.out")["from_commits"] == ["plain.csv"]
+    done = desk.roar("reproduce", "o.out", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+    desk.git("config", "--unset", setting[0])
+    desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    desk.git("config", "--global", *setting)
+    assert desk.json("reproduce", "o.out")["from_commits"] == ["a.csv", "plain.csv"], "every clone has it"
+
+
+def test_inside_a_hook_the_repository_of_the_hook_is_left_alone(trained):
+    trained.write("data.csv", "1\n")
+    trained.git("add", "data.csv")
+    trained.git("commit", "-q", "-m", "data")
+    trained.roar("run", "cp", "data.csv", "copy.txt")
+    before = (trained.root / ".git" / "index").read_bytes()
+    hook = {"GIT_DIR": str(trained.root / ".git"), "GIT_INDEX_FILE": str(trained.root / ".git" / "index")}
+    done = trained.roar("reproduce", "copy.txt", "--json", env=hook)
+    assert json.loads(done.stdout)["from_commits"] == ["data.csv"]
+    assert (trained.root / ".git" / "index").read_bytes() == before
+
+
+def test_a_plan_can_be_pasted_into_a_shell(desk):
+    folder = desk.root / os.fsdecode(b"-a\xff\nb's")
+    folder.mkdir()
+    desk.roar("init")
+    (folder / "in").write_text("x")
+    desk.roar("run", "cp", "in", "o\tut", cwd=folder)
+    (line,) = (line for line in desk.roar("reproduce", "@1").stdout.splitlines() if "cp in" in line)
+    (folder / "o\tut").unlink()
+    subprocess.run(["bash", "-c", line], cwd=desk.root, check=True)
+    assert (folder / "o\tut").read_text() == "x"

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
@@ -11,13 +12,15 @@ from roar.errors import RoarError, WorkspaceError
 from roar.model import Job, Kind, is_location
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
+from roar.present.text import printable
 from roar.query.files_now import dataset_is_unchanged, digest_now
 from roar.query.jobs import iter_members, load_job
 from roar.query.references import resolve, resolve_job
-from roar.query.repository import run_git
+from roar.query.repository import find_work_tree, git_environment, run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
 from roar.query.roots import Root
 from roar.record.database import open_database
+from roar.shell import quoted
 from roar.workspace import Workspace
 
 
@@ -27,7 +30,8 @@ def parser() -> Parser:
                     " its commands. With --run carry it out in a new folder and compare the digests that come out.")
     result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL or id")
     result.add_argument("--run", action="store_true", help="carry the plan out")
-    result.add_argument("--into", metavar="FOLDER", help="where to (default: a new folder beside the workspace)")
+    result.add_argument("--into", metavar="FOLDER",
+                        help="where to (default: a new folder beside the git work tree or workspace)")
     result.add_json()
     return result
 
@@ -44,58 +48,125 @@ def main(argv: list[str]) -> int:
             sys.stdout.write(render_plan(plan))
         return 1 if plan.obstacles else 0
     if plan.obstacles:
-        raise RoarError(f"It cannot be reproduced: {plan.obstacles[0]}", hint=f"roar reproduce {arguments.ref}")
-    folder = _new_folder(opened.workspace, arguments.into)
-    results = _carry_out(opened, plan, folder)
+        raise RoarError(f"It cannot be reproduced: {plan.obstacles[0]}",
+                        hint=f"roar reproduce {quoted(arguments.ref)}")
+    target = _Target(opened.workspace, plan.jobs, arguments.into)
+    results = _carry_out(opened, plan, target)
     if arguments.json:
-        print_json({"folder": folder, "outputs": [result._asdict() for result in results],
+        print_json({"folder": target.root, "outputs": [result._asdict() for result in results],
                     "exit_codes": [job.exit_code for job in plan.jobs]})
     else:
         sys.stdout.write(render_compared(results, plan.jobs))
-        print(f"in {folder}")
+        print(f"in {printable(target.root)}")
     return 0 if all(result.outcome == "same" for result in results) else 1
 
 
-def _new_folder(workspace: Workspace, wanted: str | None) -> str:
-    folder = os.path.abspath(wanted) if wanted else f"{workspace.root}-reproduced"
+class _Target:
+    """Where a reproduction goes: a new folder, which stands for the workspace, or for the work tree around it.
+
+    Attributes:
+        folder: the new folder.
+        root: what stands for the workspace's root, in it.
+        clones: by work tree of the jobs, the highest first, where its clone goes.
+    """
+
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job], wanted: str | None) -> None:
+        trees = {find_work_tree(workspace, job) for job in jobs if job.git is not None}
+        ordered = sorted((tree for tree in trees if tree is not None), key=len)
+        around = next((tree for tree in ordered if _is_inside(workspace.root, tree)), workspace.root)
+        self._workspace = workspace
+        self._around = around
+        self.folder = _new_folder(around, wanted)
+        self.root = os.path.normpath(os.path.join(self.folder, os.path.relpath(workspace.root, around)))
+        self.clones = {tree: os.path.normpath(os.path.join(self.folder, os.path.relpath(tree, around)))
+                       for tree in ordered if _is_inside(tree, around)}
+        self._highest = self.folder
+        while not os.path.lexists(os.path.dirname(self._highest)):
+            self._highest = os.path.dirname(self._highest)
+
+    def place(self, path: str) -> str | None:
+        """What stands for a recorded path here; None for one that is used where it lies."""
+        absolute = self._workspace.absolute(path)
+        if not _is_inside(absolute, self._around):
+            return None
+        return os.path.normpath(os.path.join(self.folder, os.path.relpath(absolute, self._around)))
+
+    def make(self) -> None:
+        """Make the folders, and the clones in them.
+
+        Raises:
+            WorkspaceError: it cannot be made, or git fails.
+        """
+        try:
+            os.makedirs(self.folder)
+        except OSError as error:
+            raise WorkspaceError(f"{self.folder} cannot be made: {error.strerror}.",
+                                 hint="roar reproduce REF --run --into NEW_FOLDER") from error
+        if self._around in self.clones:
+            _git(None, "clone", "--quiet", "--no-checkout", self._around, self.folder)
+        workspace = Workspace(self.root)
+        os.makedirs(workspace.folder, exist_ok=True)
+        for tree, clone in self.clones.items():
+            if tree != self._around:  # set up like the submodule that it is, so that its jobs find the workspace
+                store = os.path.join(workspace.folder, "modules", os.path.relpath(clone, self.root))
+                os.makedirs(os.path.dirname(store), exist_ok=True)
+                _git(None, "clone", "--quiet", "--no-checkout", "--separate-git-dir", store, tree, clone)
+
+    def remove(self) -> None:
+        """Leave nothing of what was made."""
+        shutil.rmtree(self._highest, ignore_errors=True)
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
+def _new_folder(around: str, wanted: str | None) -> str:
+    folder = os.path.abspath(wanted) if wanted else f"{around}-reproduced"
     number = 1
-    while not wanted and os.path.exists(folder):
+    while not wanted and os.path.lexists(folder):
         number += 1
-        folder = f"{workspace.root}-reproduced-{number}"
-    if os.path.exists(folder):
+        folder = f"{around}-reproduced-{number}"
+    if os.path.lexists(folder):
         raise WorkspaceError(f"{folder} is there already; a reproduction starts in a new folder.",
                              hint="roar reproduce REF --run --into NEW_FOLDER")
-    try:
-        os.makedirs(folder)
-    except OSError as error:
-        raise WorkspaceError(f"{folder} cannot be made: {error.strerror}.",
-                             hint="roar reproduce REF --run --into NEW_FOLDER") from error
     return folder
 
 
-def _carry_out(opened: Opened, plan: Plan, folder: str) -> list[Compared]:
-    if any(job.git is not None for job in plan.jobs):
-        _git(None, "clone", "--quiet", "--no-checkout", opened.workspace.root, folder)
-    os.makedirs(os.path.join(folder, ".roar"), exist_ok=True)
+def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
+    """Run every job anew; what was made is kept once one of them has run, for a look at what it did."""
     uses = [(job, root) for job in plan.jobs for root in plan.roots
             if job.uid in root.used_by and not is_location(root.path)]
-    for job, root in uses:
-        source = os.path.join(opened.workspace.root, root.path)
-        if not (_is_recorded(opened, root, source) or _is_tracked(job, root, folder)):
-            raise _lost(root)
-    for job in plan.jobs:
-        _place_code(opened, job, folder)
-        for user, root in uses:
-            if user is job:
-                _place_root(opened, root, folder)
-        _run(job, folder)
-    return _compare(plan, folder)
+    started = False
+    try:
+        target.make()
+        for job, root in uses:
+            _check(opened, job, root, target)
+        for job in plan.jobs:
+            _place_code(opened, job, target)
+            for user, root in uses:
+                if user is job:
+                    _place_root(opened, root, target)
+            started = True
+            _run(job, target.root)
+    except BaseException:
+        if not started:
+            target.remove()
+        raise
+    return _compare(plan, target)
 
 
-def _place_code(opened: Opened, job: Job, folder: str) -> None:
+def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
+    """Before anything runs: an input is there, or the job's commit may bring it."""
+    if not (_is_recorded(opened, root, opened.workspace.absolute(root.path)) or _is_tracked(job, root, target)):
+        raise _lost(root)
+
+
+def _place_code(opened: Opened, job: Job, target: _Target) -> None:
     """The work tree as it was: the commit, and the uncommitted changes on top."""
     if job.git is None or job.git.commit is None:
         return
+    folder = target.clones[str(find_work_tree(opened.workspace, job))]
     _git(folder, "checkout", "--quiet", "--force", "--detach", job.git.commit)
     patch = load_patch(opened.database, job)
     if patch is not None:
@@ -105,7 +176,8 @@ def _place_code(opened: Opened, job: Job, folder: str) -> None:
 def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> None:
     place = [] if folder is None else ["-C", folder]
     try:
-        done = subprocess.run(["git", *place, *arguments], input=content, capture_output=True, check=False)
+        done = subprocess.run(["git", *place, *arguments], input=content or b"", env=git_environment(),
+                              capture_output=True, check=False)
     except OSError as error:
         raise WorkspaceError(f"git cannot be started: {error.strerror}.", hint="git --version") from error
     if done.returncode:
@@ -113,24 +185,29 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
         raise WorkspaceError(f"git {arguments[0]} failed: {said[-1] if said else 'no reason given'}.")
 
 
-def _place_root(opened: Opened, root: Root, folder: str) -> None:
+def _place_root(opened: Opened, root: Root, target: _Target) -> None:
     """Copy a root input, once its content is the recorded one, unless the checkout has brought it already.
 
-    One outside the workspace is used where it lies.
+    One outside the workspace and its work tree is used where it lies.
     """
-    target = os.path.join(folder, root.path)
-    if not os.path.isabs(root.path) and _is_recorded(opened, root, target):
+    place = target.place(root.path)
+    if place is not None and _is_recorded(opened, root, place):
         return
-    source = os.path.join(opened.workspace.root, root.path)
+    source = opened.workspace.absolute(root.path)
     if not _is_recorded(opened, root, source):
         raise _lost(root)
-    if os.path.isabs(root.path):
+    if place is None:
         return
     if root.kind is Kind.FILE:
-        _copy(source, target)
+        _copy(source, place)
         return
     for member in iter_members(opened.database, _artifact(opened, root)):
-        _copy(*(os.path.join(os.path.dirname(place), member.path) for place in (source, target)))
+        _copy(*(os.path.join(_folder_of(root, side), member.path) for side in (source, place)))
+
+
+def _folder_of(root: Root, place: str) -> str:
+    """The folder of a dataset that lies at `place`: that itself where it is a whole one."""
+    return place if root.path.endswith("/") else os.path.dirname(place)
 
 
 def _copy(source: str, target: str) -> None:
@@ -144,11 +221,14 @@ def _lost(root: Root) -> WorkspaceError:
                           hint=f"roar show {digest}")
 
 
-def _is_tracked(job: Job, root: Root, folder: str) -> bool:
+def _is_tracked(job: Job, root: Root, target: _Target) -> bool:
     """Whether the job's commit brings something at the path of a root input."""
-    if job.git is None or job.git.commit is None or os.path.isabs(root.path):
+    place = target.place(root.path)
+    if job.git is None or job.git.commit is None or place is None:
         return False
-    return run_git(folder, "cat-file", "-e", f"{job.git.commit}:{root.path.rstrip('/')}") is not None
+    return any(_is_inside(place, clone) and run_git(
+        clone, "cat-file", "-e", f"{job.git.commit}:{os.path.relpath(place, clone)}") is not None
+        for clone in target.clones.values())
 
 
 def _artifact(opened: Opened, root: Root) -> int:
@@ -163,7 +243,7 @@ def _is_recorded(opened: Opened, root: Root, place: str) -> bool:
     try:
         if root.kind is Kind.FILE:
             return digest_now(opened.database, place) == root.digest
-        return dataset_is_unchanged(opened.database, os.path.dirname(place), _artifact(opened, root))
+        return dataset_is_unchanged(opened.database, _folder_of(root, place), _artifact(opened, root))
     except OSError:
         return False
 
@@ -180,12 +260,12 @@ def _run(job: Job, folder: str) -> None:
     if done.returncode != job.exit_code:
         name = f"@{job.step} {job.uid[:8]}"
         raise RoarError(f"{name} ended with {done.returncode} instead of {job.exit_code}, in {cwd}.",
-                        hint=f"cd {folder} && roar show @-1")
+                        hint=f"cd {quoted(folder)} && roar show @-1")
 
 
-def _compare(plan: Plan, folder: str) -> list[Compared]:
+def _compare(plan: Plan, target: _Target) -> list[Compared]:
     """The outputs as the reproduction's own record has them, beside the recorded ones."""
-    workspace = Workspace(os.path.realpath(folder))
+    workspace = Workspace(os.path.realpath(target.root))
     database = open_database(workspace.database)
     found: dict[str, str | None] = {}
     for number in range(len(plan.jobs), 0, -1):
@@ -194,7 +274,8 @@ def _compare(plan: Plan, folder: str) -> list[Compared]:
     database.close()
     results = []
     for use in plan.wanted:
-        digest = found.get(use.path)
+        place = target.place(use.path)
+        digest = found.get(use.path if place is None else workspace.relative(os.path.realpath(place)))
         outcome = "missing" if digest is None else "same" if digest == use.digest else "differs"
         results.append(Compared(use.path, outcome, use.digest, digest))
     return results

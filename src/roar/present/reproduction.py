@@ -7,6 +7,7 @@ from roar.model import Job
 from roar.present.text import command_text, count_text, paint, printable
 from roar.query.reproduction import Plan
 from roar.query.roots import Root
+from roar.shell import quoted_path
 from roar.wire import size_text
 
 SHOWN = 20
@@ -33,7 +34,7 @@ def render_plan(plan: Plan) -> str:
         if job.git is not None and job.git.commit is not None:
             patch = ", then the recorded patch" if job.git.patch else ""
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
-        lines.append(f"  {'' if job.cwd == '.' else f'cd {printable(job.cwd)} && '}{command_text(job.command)}")
+        lines.append(f"  {'' if job.cwd == '.' else f'cd {quoted_path(job.cwd)} && '}{command_text(job.command)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
     lines += [f"note: {sentence}" for sentence in plan.doubts]
     return "\n".join(lines) + "\n"

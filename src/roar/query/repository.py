@@ -1,79 +1,139 @@
-"""What git knows of a job's code now, and what its commit brings."""
+"""What git knows of a job's code now, and what a new clone of it brings."""
 
+import contextlib
 import os
 import sqlite3
-import subprocess
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from subprocess import run
+from typing import NamedTuple
 
+from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
-from roar.query.files_now import dataset_is_unchanged
+from roar.observe.code import find_repository
 from roar.query.jobs import iter_members
 from roar.query.roots import Root
 from roar.workspace import Workspace
 
-_CHUNK = 1 << 20
+_PLACES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
+                     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX", "GIT_NAMESPACE"})
 
 
-def run_git(folder: str, *arguments: str) -> str | None:
+class _Source(NamedTuple):
+    """The root of a git work tree, and a commit of its repository."""
+
+    work_tree: str
+    commit: str
+
+
+def git_environment() -> dict[str, str]:
+    """The environment for git, without what binds it to one repository, as inside a hook."""
+    return {name: value for name, value in os.environ.items() if name not in _PLACES}
+
+
+def run_git(folder: str, *arguments: str, content: bytes | None = None) -> str | None:
     """What git says in `folder`, without the end of its last line; None where there is no such folder or git fails."""
     if not os.path.isdir(folder):
         return None
     try:
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=False)
+        done = run(["git", *arguments], cwd=folder, env=git_environment(), input=content or b"", capture_output=True,
+                   check=False)
     except OSError:
         return None
     return os.fsdecode(done.stdout).rstrip("\n") if done.returncode == 0 else None
 
 
+def find_work_tree(workspace: Workspace, job: Job) -> str | None:
+    """The root of the git work tree that a job ran in; None where it is not there any more."""
+    return find_repository(workspace.absolute(job.cwd))
+
+
+def lacks_commit(work_tree: str, commit: str) -> bool:
+    """Whether git can tell that a commit is not in the repository any more."""
+    return (run_git(work_tree, "rev-parse", "--git-dir") is not None
+            and run_git(work_tree, "cat-file", "-e", f"{commit}^{{commit}}") is None)
+
+
 def roots_from_commits(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Iterable[Job]
                        ) -> tuple[str, ...]:
-    """Paths of the root inputs that a checkout of the commit of each job that reads them brings as they were read.
+    """Paths of the root inputs that a new clone, at the commit of each job that reads them, brings as they were read.
 
     A path that was read with more than one content is among them where each of these comes so.
     """
-    commits = {job.uid: job.git.commit if job.git is not None else None for job in jobs}
-    tracked = {commit: _tracked(workspace.root, commit) for commit in set(commits.values()) if commit is not None}
-    brought: dict[str, bool] = {}
+    sources = {job.uid: source for job in jobs if (source := _source(workspace, job)) is not None}
+    wanted: dict[_Source, list[Root]] = {}
     for root in roots:
-        wanted = {commits.get(uid) for uid in root.used_by}
-        brought[root.path] = brought.get(root.path, True) and all(
-            commit is not None and _brings(database, workspace, root, commit, tracked[commit]) for commit in wanted)
-    return tuple(path for path, comes in brought.items() if comes)
+        for source in {sources[uid] for uid in root.used_by if uid in sources}:
+            wanted.setdefault(source, []).append(root)
+    brought = {source: _brought(database, workspace, source, found) for source, found in wanted.items()}
+    answer: dict[str, bool] = {}
+    for root in roots:
+        answer[root.path] = answer.get(root.path, True) and all(
+            uid in sources and (root.path, root.digest) in brought[sources[uid]] for uid in root.used_by)
+    return tuple(path for path, comes in answer.items() if comes)
 
 
-def _tracked(folder: str, commit: str) -> frozenset[str]:
-    """The paths below `folder` in a commit, relative to it."""
-    listed = run_git(folder, "ls-tree", "-r", "-z", "--name-only", commit)
-    return frozenset((listed or "").split("\0"))
-
-
-def _brings(database: sqlite3.Connection, workspace: Workspace, root: Root, commit: str, tracked: frozenset[str]
-            ) -> bool:
-    if root.digest is None or os.path.isabs(root.path) or is_location(root.path):
-        return False
-    if root.kind is Kind.FILE:
-        return root.path in tracked and _digest_in(workspace.root, commit, root.path) == root.digest
-    row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest),)).fetchone()
-    folder = os.path.dirname(root.path)
-    below = f"{folder}/" if folder else ""
-    difference = ("--literal-pathspecs", "diff", "--quiet", commit, "--", folder or ".")
-    return (all(below + member.path in tracked for member in iter_members(database, row[0]))
-            and run_git(workspace.root, *difference) is not None
-            and dataset_is_unchanged(database, workspace.absolute(folder), row[0]))
-
-
-def _digest_in(folder: str, commit: str, path: str) -> str | None:
-    """The digest of what a checkout of `commit` would write at `path`; None where git cannot tell."""
-    from blake3 import blake3  # noqa: PLC0415  only where a commit holds the path
-
-    try:
-        process = subprocess.Popen(["git", "cat-file", "--filters", f"{commit}:./{path}"], cwd=folder,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    except OSError:
+def _source(workspace: Workspace, job: Job) -> _Source | None:
+    work_tree = find_work_tree(workspace, job)
+    if work_tree is None or job.git is None or job.git.commit is None:
         return None
-    digest = blake3()
-    with process:
-        assert process.stdout is not None
-        while chunk := process.stdout.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest() if process.returncode == 0 else None
+    return _Source(work_tree, job.git.commit)
+
+
+def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, roots: Iterable[Root]
+             ) -> set[tuple[str, str | None]]:
+    """Path and digest of those of `roots` that a clone of this commit holds."""
+    work_tree, commit = source
+    listed = run_git(work_tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit) or ""
+    tracked = frozenset(listed.split("\0"))
+    files = {(root.path, root.digest): found for root in roots
+             if (found := _files(database, workspace, work_tree, root)) and tracked.issuperset(found)}
+    if not files:
+        return set()
+    names = {name for found in files.values() for name in found}
+    with _clone(work_tree, commit, names) as folder:
+        now = _digests(folder, names)
+    return {key for key, found in files.items() if all(now.get(name) == digest for name, digest in found.items())}
+
+
+def _files(database: sqlite3.Connection, workspace: Workspace, work_tree: str, root: Root) -> Mapping[str, str]:
+    """The digests of a root input's files by their names in the work tree; none where it is not all inside."""
+    if root.digest is None or is_location(root.path):
+        return {}
+    place = os.path.relpath(workspace.absolute(root.path), work_tree)
+    if place.startswith("../"):
+        return {}
+    if root.kind is Kind.FILE:
+        return {place: root.digest}
+    row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest),)).fetchone()
+    folder = place if root.path.endswith("/") else os.path.dirname(place)
+    return {os.path.normpath(os.path.join(folder, member.path)): member.digest
+            for member in iter_members(database, row[0])}
+
+
+@contextlib.contextmanager
+def _clone(work_tree: str, commit: str, names: Collection[str]) -> Iterator[str]:
+    """A folder with these files of a commit as a clone has them; without those that git cannot write.
+
+    Filters and line ends are those of the user's and the machine's settings and of the commit's own attributes: the
+    repository's `.git/config`, which may name others, is not cloned. Objects are read where they lie.
+    """
+    objects = run_git(work_tree, "rev-parse", "--git-path", "objects")
+    kind = run_git(work_tree, "rev-parse", "--show-object-format") or "sha1"
+    with tempfile.TemporaryDirectory(prefix="roar-") as folder:
+        if objects is not None and run_git(folder, "init", "--quiet", f"--object-format={kind}") is not None:
+            link = os.path.join(folder, ".git", "lent")  # in a list of alternates some letters would mean something
+            os.symlink(os.path.join(work_tree, objects), link)
+            with open(os.path.join(folder, ".git", "objects", "info", "alternates"), "w", encoding="ascii") as file:
+                file.write("../lent\n")
+            if run_git(folder, "read-tree", commit) is not None:
+                run_git(folder, "checkout-index", "--quiet", "-z", "--stdin",
+                        content=b"".join(os.fsencode(name) + b"\0" for name in names))
+        yield folder
+
+
+def _digests(folder: str, names: Iterable[str]) -> dict[str, str | None]:
+    """The digest of each of these files that is there."""
+    places = {os.path.join(folder, name): name for name in names if os.path.isfile(os.path.join(folder, name))}
+    done = digest_files({place: signature_of(os.stat(place)) for place in places}, {})
+    return {name: done[place].digest for place, name in places.items()}

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from roar.model import REDACTED, FileUse, Job
 from roar.query.jobs import iter_jobs, load_blob
 from roar.query.references import Reference
-from roar.query.repository import roots_from_commits
+from roar.query.repository import find_work_tree, lacks_commit, roots_from_commits, run_git
 from roar.query.roots import Root, find_roots, jobs_behind
+from roar.shell import joined
 from roar.workspace import Workspace
 
 
@@ -45,7 +46,7 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 from_commits=roots_from_commits(database, workspace, roots, jobs),
-                obstacles=tuple(_obstacles(jobs, roots)), doubts=tuple(_doubts(jobs)))
+                obstacles=(*_obstacles(jobs, roots), *_lost_code(workspace, jobs)), doubts=tuple(_doubts(jobs)))
 
 
 def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
@@ -61,6 +62,24 @@ def _obstacles(jobs: Sequence[Job], roots: Sequence[Root]) -> list[str]:
     found += [f"@{job.step} {job.uid[:8]} ran before the first commit of its repository."
               for job in jobs if job.git is not None and job.git.commit is None]
     return found
+
+
+def _lost_code(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
+    """What cannot be checked out, one sentence for each commit; it names the command that may bring it back."""
+    found = {}
+    for job in jobs:
+        if job.git is None or job.git.commit is None or job.git.commit in found:
+            continue
+        work_tree = find_work_tree(workspace, job)
+        name = f"commit {job.git.commit[:12]} of @{job.step} {job.uid[:8]}"
+        if work_tree is None:
+            found[job.git.commit] = f"The {name} cannot be had: its folder is in no git repository any more."
+        elif lacks_commit(work_tree, job.git.commit):
+            remotes = (run_git(work_tree, "remote") or "").splitlines()
+            again = joined(["git", "-C", work_tree, "fetch", remotes[0] if remotes else "OTHER_CLONE", job.git.commit])
+            found[job.git.commit] = (f"The {name} is no longer in the repository (git deletes what no branch holds);"
+                                     f" another clone may have it: {again}")
+    return list(found.values())
 
 
 def _doubts(jobs: Sequence[Job]) -> list[str]:
