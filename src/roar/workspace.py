@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from errno import ELOOP
 
 from roar.errors import WorkspaceError
 
@@ -101,28 +102,40 @@ def open_workspace(start: str | None = None, *, create: bool = False) -> Workspa
 
 
 def check_folder(workspace: Workspace) -> None:
-    """Refuse a `.roar` that is there and is no folder.
+    """Look whether something stands in the place of `.roar/` that is no folder.
 
     Raises:
-        WorkspaceError: it is a file, or a link to one, to nowhere or to itself.
+        WorkspaceError: it does; names it, with the command that mends it.
     """
     folder = workspace.folder
     if os.path.isdir(folder) or not os.path.lexists(folder):
         return
-    import shlex  # noqa: PLC0415  brings `re`, which a start should not have to pay for
+    from roar.shell import quoted  # noqa: PLC0415  brings `re`, which a start should not have to pay for
 
-    aside = f"mv {shlex.quote(folder)} {shlex.quote(folder + '.old')}"
     if not os.path.islink(folder):
-        raise WorkspaceError(f"{folder} is a file, not a folder.", hint=aside)
+        raise WorkspaceError(f"{folder} is in the way: it is a file, and should be a folder.",
+                             hint=f"mv {quoted(folder)} {quoted(_free_name(folder))}")
     target = os.path.join(workspace.root, os.readlink(folder))
     try:
         os.stat(folder)
-    except FileNotFoundError:
+        raise WorkspaceError(f"{folder} is a link to {target}, which is a file and should be a folder.",
+                             hint=f"rm {quoted(folder)}")
+    except FileNotFoundError as error:
         raise WorkspaceError(f"{folder} is a link to {target}, which is not there.",
-                             hint=f"mkdir -p {shlex.quote(target)}") from None
+                             hint=f"mkdir -p {quoted(target)}") from error
     except OSError as error:
-        raise WorkspaceError(f"{folder} is a link that cannot be followed: {error.strerror}.", hint=aside) from error
-    raise WorkspaceError(f"{folder} is a link to {target}, which is no folder.", hint=aside)
+        reason = "leads back to itself" if error.errno == ELOOP else f"cannot be followed: {error.strerror}"
+        raise WorkspaceError(f"{folder} is a link to {target}, which {reason}.",
+                             hint=f"rm {quoted(folder)}") from error
+
+
+def _free_name(path: str) -> str:
+    """A name beside `path` that nothing has yet."""
+    number, name = 1, f"{path}.old"
+    while os.path.lexists(name):
+        number += 1
+        name = f"{path}.old{number}"
+    return name
 
 
 def _make(workspace: Workspace) -> None:

@@ -88,40 +88,12 @@ def test_paths_inside_and_outside(tmp_path):
     assert workspace.pending_uids() == []
 
 
-def no_folder(folder, kind):
-    if kind == "a file":
-        (folder / ".roar").write_text("in the way")
-    elif kind == "a link to a file":
-        (folder / "file").write_text("")
-        (folder / ".roar").symlink_to("file")
-    else:
-        (folder / ".roar").symlink_to(".roar")
-
-
-NO_FOLDERS = {"a file": "is a file, not a folder", "a link to a file": "/file, which is no folder",
-              "a link to itself": "cannot be followed: Too many levels of symbolic links"}
-
-
-@pytest.mark.parametrize("create", [False, True])
-@pytest.mark.parametrize("kind", NO_FOLDERS)
-def test_what_is_no_folder_is_named_with_the_command_that_mends_it(tmp_path, kind, create):
-    no_folder(tmp_path, kind)
-    with pytest.raises(WorkspaceError) as caught:
-        open_workspace(str(tmp_path), create=create)
-    assert NO_FOLDERS[kind] in caught.value.message
-    subprocess.run(["sh", "-c", caught.value.hint], check=True)
-    assert open_workspace(str(tmp_path), create=True).root == str(tmp_path)
-
-
-@pytest.mark.parametrize("kind", NO_FOLDERS)
-def test_the_command_runs_where_nothing_can_be_recorded(desk, kind):
-    no_folder(desk.root, kind)
-    done = desk.roar("run", "sh", "-c", "echo ran; exit 3", status=3)
-    assert done.stdout == "ran\n"
-    assert f"this job was not recorded: {desk.root}/.roar is a" in done.stderr
-    assert NO_FOLDERS[kind] in done.stderr
-    assert f"try: mv {desk.root}/.roar " in done.stderr
-    assert NO_FOLDERS[kind] in desk.roar("doctor", status=1).stdout
+def test_a_folder_that_cannot_be_made_is_named(tmp_path):
+    (tmp_path / ".roar" / ".gitignore").mkdir(parents=True)
+    (tmp_path / ".roar" / ".gitignore").rmdir()
+    (tmp_path / ".roar" / ".gitignore").symlink_to("nowhere/at all")
+    with pytest.raises(WorkspaceError, match=r"\.roar cannot be made"):
+        open_workspace(str(tmp_path), create=True)
 
 
 @pytest.mark.parametrize("create", [False, True])
@@ -133,3 +105,28 @@ def test_a_link_to_nowhere_is_named_with_the_command_that_mends_it(tmp_path, cre
     assert caught.value.message == f"{tmp_path}/.roar is a link to {target}, which is not there."
     subprocess.run(["sh", "-c", caught.value.hint], check=True)
     assert open_workspace(str(tmp_path), create=True).root == str(tmp_path)
+
+
+@pytest.mark.parametrize(("kind", "message"), [
+    ("file", "{0} is in the way: it is a file, and should be a folder."),
+    ("link to a file", "{0} is a link to {1}/it's, which is a file and should be a folder."),
+    ("loop", "{0} is a link to {1}/.roar, which leads back to itself."),
+])
+@pytest.mark.parametrize("create", [False, True])
+def test_what_stands_in_its_place_is_named_with_the_command_that_mends_it(tmp_path, kind, message, create):
+    base = tmp_path / "a b"
+    base.mkdir()
+    folder = base / ".roar"
+    if kind == "file":
+        folder.write_text("mine")
+        (base / ".roar.old").write_text("another")
+    else:
+        (base / "it's").write_text("mine")
+        folder.symlink_to("it's" if kind == "link to a file" else ".roar")
+    with pytest.raises(WorkspaceError) as caught:
+        open_workspace(str(base), create=create)
+    assert caught.value.message == message.format(folder, base)
+    subprocess.run(["sh", "-c", caught.value.hint], check=True)
+    assert open_workspace(str(base), create=True).root == str(base)
+    assert (base / (".roar.old2" if kind == "file" else "it's")).exists() or kind == "loop"
+    assert kind != "file" or (base / ".roar.old2").read_text() == "mine"

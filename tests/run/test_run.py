@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -244,6 +245,34 @@ def test_where_nothing_can_be_written_the_command_runs_all_the_same(desk):
     done = desk.roar("run", "sh", "-c", "echo out; exit 4", status=4)
     assert done.stdout == "out\n"
     assert "this job was not recorded" in done.stderr
+
+
+@pytest.mark.parametrize("quiet", [[], ["-q"]])
+@pytest.mark.parametrize(("kind", "reason"), [
+    ("loop", "is a link to {0}, which leads back to itself. Try: rm {0}"),
+    ("file", "is in the way: it is a file, and should be a folder. Try: mv {0} {0}.old"),
+    ("link", "is a link to {1}/mine, which is a file and should be a folder. Try: rm {0}"),
+    ("away", "is a link to {1}/away, which is not there. Try: mkdir -p {1}/away"),
+])
+def test_whatever_stands_in_the_place_of_the_record_the_command_runs_and_that_is_told_once(desk, kind, reason, quiet):
+    folder = desk.root / ".roar"
+    desk.write("mine", "x")
+    folder.write_text("x") if kind == "file" else folder.symlink_to({"loop": ".roar", "link": "mine"}.get(kind, kind))
+    done = desk.roar("run", *quiet, "sh", "-c", "echo hi; exit 3", status=3)
+    assert done.stdout == "hi\n"
+    assert done.stderr == f"roar: this job was not recorded: {folder} {reason.format(folder, desk.root)}\n"
+    checks = json.loads(desk.roar("doctor", "--json", status=1).stdout)["checks"]
+    (check,) = (check for check in checks if check["ok"] is False)
+    sentence, _, hint = reason.format(folder, desk.root).partition(" Try: ")
+    assert (check["name"], check["text"], check["hint"]) == ("workspace", f"{folder} {sentence}", hint)
+
+
+def test_even_a_quiet_run_tells_that_its_job_is_not_recorded(desk):
+    desk.roar("run", "-q", "true")
+    database = desk.root / ".roar" / "roar.db"
+    database.write_bytes(b"nonsense" * 1000)
+    done = desk.roar("run", "-q", "sh", "-c", "exit 3", status=3)
+    assert re.fullmatch(r"roar: job [0-9a-f]{8} is not recorded yet \(.*\); `roar recover` tries again\n", done.stderr)
 
 
 def test_in_a_folder_that_is_gone_the_command_runs_all_the_same(desk):

@@ -13,6 +13,7 @@ from roar.config import load_settings
 from roar.errors import RoarError, WorkspaceError, install_hint
 from roar.present.answer import print_json
 from roar.present.text import paint, printable
+from roar.shell import quoted
 from roar.wire import size_text
 from roar.workspace import Workspace, check_folder, find_workspace
 
@@ -93,7 +94,7 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
         return
     writable = os.access(workspace.folder, os.W_OK)
     yield Check("workspace", writable, workspace.root if writable else f"{workspace.folder} cannot be written",
-                None if writable else f"ls -ld {workspace.folder}")
+                None if writable else f"ls -ld {quoted(workspace.folder)}")
     free = shutil.disk_usage(workspace.folder).free
     yield Check("disk", free >= _LEAST_FREE, f"{size_text(free)} free", None if free >= _LEAST_FREE else "df -h .")
     waiting = workspace.pending_uids()
@@ -117,16 +118,18 @@ def _record(workspace: Workspace) -> Iterator[Check]:
         return
     except sqlite3.Error as error:
         yield Check("record", False, f"{workspace.database} is broken: {error}",
-                    f"sqlite3 {workspace.database} .recover")
+                    f"sqlite3 {quoted(workspace.database)} .recover")
         return
     ok = found == ["ok"] and not dangling
     size = size_text(os.path.getsize(workspace.database))
     yield Check("record", ok, f"{jobs:,} jobs, {artifacts:,} artifacts, {size}" if ok else
                 f"{workspace.database} is damaged: {'; '.join(found)}; {len(dangling)} dangling rows",
-                None if ok else f"sqlite3 {workspace.database} .recover")
+                None if ok else f"sqlite3 {quoted(workspace.database)} .recover")
 
 
 def _settings(workspace: Workspace) -> Iterator[Check]:
+    if os.path.lexists(workspace.folder) and not os.path.isdir(workspace.folder):
+        return  # told already: its settings cannot be read either
     try:
         settings = load_settings(workspace)
     except RoarError as error:

@@ -33,7 +33,7 @@ Run CMD untouched and record what it reads and writes. The exit status is CMD's.
 
   --name N       a name for the job
   --label K=V    a label for the job; may be given several times
-  -q, --quiet    say nothing on stderr
+  -q, --quiet    say nothing on stderr, unless the job could not be recorded
   --             all that follows is the command
 
   roar run @N [ARG...]   run step N of this session again, with ARGs changed or added
@@ -159,9 +159,7 @@ def _run_unrecorded(request: Request, error: Exception) -> int:
     except PermissionError:
         sys.stderr.write(f"roar: {request.command[0]}: Permission denied\n")
         return 126
-    _warn(request, f"this job was not recorded: {reason}")
-    if isinstance(error, RoarError) and error.hint and not request.quiet:
-        sys.stderr.write(f"  try: {error.hint}\n")
+    _tell(f"this job was not recorded: {reason}{_try(error)}")
     return 128 - status if status < 0 else status
 
 
@@ -245,11 +243,11 @@ def _finish(workspace: Workspace, settings: "Settings", request: Request, pendin
         with digesting(quiet=request.quiet) as progress:
             recorded = record_pending(workspace, settings, pending, progress=progress)
     except KeyboardInterrupt:
-        _warn(request, f"recording was interrupted; `roar recover` finishes job {pending.uid[:8]}")
+        _tell(f"recording was interrupted; `roar recover` finishes job {pending.uid[:8]}")
         return
     except Exception as error:  # noqa: BLE001  whatever goes wrong, the status is the command's and the evidence stays
         reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
-        _warn(request, f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
+        _tell(f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
         return
     for warning in recorded.analysis.warnings:
         _warn(request, warning)
@@ -259,7 +257,18 @@ def _finish(workspace: Workspace, settings: "Settings", request: Request, pendin
 
 def _warn(request: Request, message: str) -> None:
     if not request.quiet:
-        sys.stderr.write(f"roar: {message}\n")
+        _tell(message)
+
+
+def _tell(message: str) -> None:
+    """Even a quiet `roar run` tells that a job is not in the record."""
+    from roar.present.text import told  # noqa: PLC0415  loaded after the command has ended
+
+    sys.stderr.write(f"roar: {told(message)}\n")
+
+
+def _try(error: Exception) -> str:
+    return f" Try: {error.hint}" if isinstance(error, RoarError) and error.hint else ""
 
 
 def finish_pending(workspace: Workspace, uid: str) -> "Recorded":
@@ -280,7 +289,7 @@ def finish_abandoned(workspace: Workspace) -> int:
         try:
             finish_pending(workspace, os.path.basename(folder))
         except RoarError as error:
-            sys.stderr.write(f"roar: {error.message}\n")
+            _tell(error.message)
         else:
             done += 1
     return done
