@@ -555,7 +555,7 @@ def test_the_checklist_says_how_each_commit_gets_to_a_remote(desk):
     assert hint() == "git push"
     commit = desk.git("rev-parse", "HEAD")[:12]
     desk.git("checkout", "-q", "--detach")
-    assert hint() == f"git push -u upstream {commit}:refs/heads/run-{commit}"
+    assert hint() == "git push -u upstream main"
     desk.git("checkout", "-q", "main")
     desk.git("reset", "-q", "--hard", "HEAD~1")
     assert hint() == f"git push -u upstream {commit}:refs/heads/run-{commit}"
@@ -580,6 +580,38 @@ def test_the_checklist_says_how_to_make_a_first_commit(desk):
     desk.git("init", "-q")
     assert hints()["the commits are on a remote"] == "git add -A && git commit"
     assert hints()["the code is in a commit"] == "git add -A && git commit && roar run @1"
+
+
+def test_commits_on_two_branches_are_both_pushed_by_the_hint(desk):
+    def item():
+        done = desk.roar("status", "--checklist", "--json", status=None)
+        return next(item for item in json.loads(done.stdout)["checklist"] if "on a remote" in item["title"])
+
+    desk.init()
+    remote = desk.root.parent / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(remote)], check=True)
+    desk.roar("run", "true")
+    for branch in ("one", "it's"):
+        desk.git("checkout", "-q", "-b", branch, "main")
+        desk.git("commit", "-q", "--allow-empty", "-m", branch)
+        desk.roar("run", "echo", branch)
+    hint = item()["hint"]
+    assert hint == "git remote add origin URL && git push -u origin \"it's\" one"
+    subprocess.run(["sh", "-ec", hint.replace("URL", str(remote))], cwd=desk.root, env=desk.env, check=True,
+                   capture_output=True)
+    assert item()["passed"] is True
+
+
+@pytest.mark.parametrize(("begun", "hint"), [(True, ""), (False, "git init && ")])
+def test_before_the_first_commit_the_hint_begins_with_what_is_missing(desk, begun, hint):
+    if begun:
+        desk.git("init", "-q")
+    desk.write("a.py", "pass\n")
+    desk.roar("run", "python", "a.py")
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)["checklist"]
+    found = {item["title"]: item["hint"] for item in items}
+    assert found["the commits are on a remote"] == f"{hint}git add -A && git commit"
+    assert found["the code is in a commit"] == f"{hint}git add -A && git commit && roar run @1"
 
 
 def test_an_input_that_git_tracks_has_its_source_there(desk):

@@ -1,21 +1,23 @@
 """Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
 
 import os
-import shlex
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from roar.model import Job, is_location
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
-from roar.query.repository import roots_from_commits, run_git
+from roar.query.repository import find_work_tree, roots_from_commits, run_git
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
+from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
 
+_COMMIT = "git add -A && git commit"
 SOURCE_LABEL = "source"
 """The label on an artifact that says where it can be had: `roar label PATH source=URL`."""
 
@@ -44,8 +46,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     return [
         _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
-        _check("the code is in a commit", latest, _committed,
-               lambda job: f"{_commit_all(workspace.absolute(job.cwd))} && roar run @{job.step}"),
+        _check("the code is in a commit", latest, _committed, lambda job: f"{_commit(job)} && roar run @{job.step}"),
         _pushed(workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs),
         _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
@@ -91,6 +92,10 @@ def _committed(job: Job) -> str | None:
     return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
 
 
+def _commit(job: Job) -> str:
+    return _COMMIT if job.git is not None else f"git init && {_COMMIT}"
+
+
 def _environment(job: Job) -> str | None:
     if job.host is None:
         return "has no facts about its machine"
@@ -100,32 +105,27 @@ def _environment(job: Job) -> str | None:
     return None
 
 
-def _pushed(workspace: Workspace, jobs: Iterable[Job]) -> Item:
+def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:
     """Each commit must be in some branch of a remote, as far as this clone knows."""
     title = "the commits are on a remote"
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not commits:
-        return Item(title=title, passed=None, problems=("there is no commit",), hint=_commit_all(workspace.root))
+        in_git = [job for job in jobs if job.git is not None]
+        return Item(title=title, passed=None, problems=("there is no commit",),
+                    hint=_commit(in_git[0]) if in_git else f"git init && {_COMMIT}")
     problems: list[str] = []
     unknown: list[str] = []
-    pushes: dict[str, None] = {}
+    unpushed: dict[str, list[str]] = {}
     for commit, job in commits.items():
         branches = _remote_branches(workspace.absolute(job.cwd), commit)
         if branches is None:
             unknown.append(f"{commit[:12]} of @{job.step} is not in the repository here")
         elif not branches:
             problems.append(f"{commit[:12]} of @{job.step} is in no branch of a remote")
-            folder = workspace.absolute(job.cwd)
-            if not pushes and not run_git(folder, "remote"):
-                pushes["git remote add origin URL"] = None
-            pushes[_push(folder, commit)] = None
+            unpushed.setdefault(find_work_tree(workspace, job) or workspace.root, []).append(commit)
     passed = False if problems else None if unknown else True
     return Item(title=title, passed=passed, problems=(*problems, *unknown),
-                hint=" && ".join(pushes) or ("git fetch --all" if unknown else None))
-
-
-def _commit_all(folder: str) -> str:
-    return f"{'' if run_git(folder, 'rev-parse', '--git-dir') else 'git init && '}git add -A && git commit"
+                hint=" && ".join(starmap(_push, unpushed.items())) or ("git fetch --all" if unknown else None))
 
 
 def _remote_branches(folder: str, commit: str) -> str | None:
@@ -133,18 +133,26 @@ def _remote_branches(folder: str, commit: str) -> str | None:
     return run_git(folder, "branch", "--remotes", "--contains", commit)
 
 
-def _push(folder: str, commit: str) -> str:
-    """The command that brings a commit to a remote: by the branch that is checked out, if that has it."""
+def _push(folder: str, commits: Iterable[str]) -> str:
+    """The command that brings commits to a remote: each by a branch that has it, the one that is checked out first."""
     remotes = (run_git(folder, "remote") or "").splitlines()
-    name = shlex.quote("origin" if "origin" in remotes or not remotes else remotes[0])
-    branch = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
-    if branch is None or run_git(folder, "merge-base", "--is-ancestor", commit, "HEAD") is None:
-        source = f"{commit[:12]}:refs/heads/run-{commit[:12]}"
-    elif run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None:
-        return "git push"
-    else:
-        source = shlex.quote(branch)
-    return f"git push -u {name} {source}"
+    name = quoted("origin" if "origin" in remotes or not remotes else remotes[0])
+    here = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    sources: dict[str, None] = {}
+    plain = False
+    for commit in commits:
+        branches = (run_git(folder, "for-each-ref", f"--contains={commit}", "--format=%(refname:short)", "refs/heads")
+                    or "").splitlines()
+        if here not in branches:
+            sources[branches[0] if branches else f"{commit[:12]}:refs/heads/run-{commit[:12]}"] = None
+        elif run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None:
+            plain = True
+        else:
+            sources[str(here)] = None
+    commands = [] if remotes else ["git remote add origin URL"]
+    commands += ["git push"] if plain else []
+    commands += [f"git push -u {name} {joined(list(sources))}"] if sources else []
+    return " && ".join(commands)
 
 
 def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Sequence[Job]) -> Item:
@@ -158,7 +166,7 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     open_roots = [root for root in open_roots if root.path not in brought]
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
     path = open_roots[0].path if open_roots else ""
-    path = shlex.quote(f"./{path}" if path.startswith("-") else path)
+    path = quoted_path(path)
     return Item(title="every root input has a source", passed=not problems, problems=problems,
                 hint=f"roar label {path} {SOURCE_LABEL}=URL" if problems else None)
 
