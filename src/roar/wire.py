@@ -181,16 +181,13 @@ def dag_digest(registration: Registration) -> str:
 
 _OPTION = re.compile(r"(--?[A-Za-z][^=\s]*|\+{0,2}[A-Za-z_][\w.@/]*)=(.*)", re.DOTALL)
 _SWITCH = re.compile(r"--?[A-Za-z]")
-_PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[\d.]*")
-_PYTHON_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})  # of the options that stand before the script
-_PYTHON_PROGRAM = frozenset({"-c", "-m"})
 
 
 def parameters_of(command: Sequence[str]) -> dict[str, str]:
     """A command's words by option name (`--lr`, `data.lr`), or by their place (`program`, `word 1`).
 
-    An option without a value is `given`; one that comes again is `--lr (2)`. Python's own options, before the script,
-    do not count as places: `word 1` is the script.
+    An option without a value is `given`; one that comes again is `--lr (2)`. Options of the interpreter in front of a
+    Python script are `python -O`, and shift no place.
     """
     parameters: dict[str, str] = {}
     seen: dict[str, int] = {}
@@ -203,19 +200,34 @@ def parameters_of(command: Sequence[str]) -> dict[str, str]:
     return parameters
 
 
+_PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[\d.]*t?", re.DOTALL)
+_PYTHON_SWITCHES = re.compile(r"-[bBdEhiIOPqRsStuvVx]+")
+_PYTHON_OPTION = re.compile(r"(-[bBdEhiIOPqRsStuvVx]*[WX]|--check-hash-based-pycs)(.*)", re.DOTALL)
+
+
+def _interpreter_options(command: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+    """Name, value and number of words of each option between Python and its script, module or code."""
+    at = 1 if command and _PYTHON.fullmatch(command[0]) else len(command)
+    while at < len(command):
+        option = _PYTHON_OPTION.fullmatch(command[at])
+        if option and (option[2] or at + 1 < len(command)):
+            name, value, words = option[1], option[2] or command[at + 1], 1 if option[2] else 2
+        elif _PYTHON_SWITCHES.fullmatch(command[at]):
+            name, value, words = command[at], "given", 1
+        else:
+            return
+        yield f"python {name}", value, words
+        at += words
+
+
 def _parameter_pairs(command: Sequence[str]) -> Iterator[tuple[str, str]]:
     place, at = 0, 0
-    script = _script_place(command)
     while at < len(command):
         word, onward = command[at], command[at + 1] if at + 1 < len(command) else None
         at += 1
         option = _OPTION.fullmatch(word)
         if option and place:
             yield option[1], option[2]
-        elif at <= script and word not in _PYTHON_PROGRAM and _SWITCH.match(word):
-            yield word, onward or "" if word in _PYTHON_WITH_VALUE else "given"
-            at += word in _PYTHON_WITH_VALUE
-            continue
         elif _SWITCH.match(word):
             if onward is None or _SWITCH.match(onward) or _OPTION.fullmatch(onward):
                 yield word, "given"
@@ -224,17 +236,11 @@ def _parameter_pairs(command: Sequence[str]) -> Iterator[tuple[str, str]]:
                 at += 1
         else:
             yield f"word {place}" if place else "program", word
+        if not place:
+            for name, value, words in _interpreter_options(command):
+                yield name, value
+                at += words
         place += 1
-
-
-def _script_place(command: Sequence[str]) -> int:
-    """Where in a call of Python its script, `-c` or `-m` stands; 0 for another program."""
-    if not command or not _PYTHON.fullmatch(command[0]):
-        return 0
-    at = 1
-    while at < len(command) and command[at] not in _PYTHON_PROGRAM and _SWITCH.match(command[at]):
-        at += 1 + (command[at] in _PYTHON_WITH_VALUE)
-    return at
 
 
 # --------------------------------------------------------------------------------- what must not travel

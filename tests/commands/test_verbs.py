@@ -724,4 +724,4 @@ def test_options_of_python_itself_leave_the_script_its_place(desk):
     desk.roar("run", "python", "-O", "-X", "dev", "t.py", "6")
     changes = desk.json("diff", "@1", "@2")["parameters"]
     assert {change["name"]: (change["before"], change["after"]) for change in changes} == {
-        "-O": (None, "given"), "-X": (None, "dev"), "word 2": ("5", "6")}
+        "python -O": (None, "given"), "python -X": (None, "dev"), "word 2": ("5", "6")}
