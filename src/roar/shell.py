@@ -10,7 +10,7 @@ _SPECIAL_IN_DOUBLE_QUOTES = re.compile(r'["$`\\!]')
 _NAMED = {"\n": r"\n", "\t": r"\t", "\r": r"\r", "\\": r"\\", "'": r"\'"}
 _PIECE = re.compile(r"""\$'((?:[^'\\]|\\.)*)'|'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)|([^\s'"\\])""", re.DOTALL)
 _ESCAPE = re.compile(rb"\\([0-7]{3}|.)", re.DOTALL)
-_MEANT = {b"n": b"\n", b"t": b"\t", b"r": b"\r"}
+_MEANT = {b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v"}
 
 
 class Word(NamedTuple):
@@ -70,10 +70,15 @@ def iter_words(command: str) -> Iterator[Word]:
 
 def _meaning(piece: re.Match[str]) -> str:
     if piece[1] is not None:
-        return os.fsdecode(_ESCAPE.sub(_byte, os.fsencode(piece[1])))
+        return os.fsdecode(unescaped(os.fsencode(piece[1])))
     if piece[3] is not None:
         return re.sub(r'\\(["\\$`])', r"\1", piece[3])
     return next(part for part in piece.groups() if part is not None)
+
+
+def unescaped(text: bytes) -> bytes:
+    """What stands between the quotes of `$'…'` or of a name as git quotes it, without its escapes."""
+    return _ESCAPE.sub(_byte, text)
 
 
 def _byte(escape: re.Match[bytes]) -> bytes:

@@ -12,10 +12,11 @@ from roar.model import Job
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
-from roar.query.differences import Change, Difference, compare
+from roar.query.differences import Change, Difference, code_of, compare
 from roar.query.jobs import load_blob, load_job
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
+from roar.query.repository import find_work_tree
 
 _SHOWN = 20
 _SECTIONS = ("parameters", "inputs", "code", "packages", "host", "outputs", "result", "tracker_runs")
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     before, after = (_load(opened, ref) for ref in (arguments.a, arguments.b))
-    difference = compare(before, after)
+    difference = compare(before, after, (_uncommitted(opened, before), _uncommitted(opened, after)))
     if arguments.json:
         shape = {name: getattr(difference, name) for name in _SECTIONS}
         print_json({"a": before.uid, "b": after.uid, "likely_causes": difference.causes(), **shape,
@@ -59,6 +60,16 @@ def _load(opened: Opened, ref: str) -> Job:
     if maker is None:
         raise NotFoundError(f"{ref!r} was made by no recorded job.", hint="roar log")
     return load_job(opened.database, maker)
+
+
+def _uncommitted(opened: Opened, job: Job) -> bytes:
+    """The uncommitted changes that a job ran with, without those of files that it used as data."""
+    if job.git is None or job.git.patch is None:
+        return b""
+    work_tree = find_work_tree(opened.workspace, job) or opened.workspace.root
+    data = {os.path.relpath(opened.workspace.absolute(use.path), work_tree) + ("/" if use.path.endswith("/") else "")
+            for use in (*job.inputs, *job.outputs)}
+    return code_of(load_blob(opened.database, job.git.patch) or b"", data)
 
 
 def _print(before: Job, after: Job, difference: Difference, most: int | None) -> None:
@@ -114,7 +125,7 @@ def code_difference(opened: Opened, before: Job, after: Job) -> str | None:
             return None
         text += committed
     if before.git.patch != after.git.patch:
-        text += _patch_difference(opened, before.git.patch, after.git.patch)
+        text += _patch_difference(_uncommitted(opened, before), _uncommitted(opened, after))
     return text
 
 
@@ -131,10 +142,9 @@ def _git_diff(folder: str, before: str, after: str) -> str | None:
     return done.stdout.decode("utf-8", "backslashreplace") if done.returncode == 0 else None
 
 
-def _patch_difference(opened: Opened, before: str | None, after: str | None) -> str:
+def _patch_difference(before: bytes, after: bytes) -> str:
     """How the uncommitted changes differ: each side's patch, `-` and `+` before its lines."""
     import difflib  # noqa: PLC0415  only where patches differ
 
-    old, new = ([] if digest is None else (load_blob(opened.database, digest) or b"").decode(
-        "utf-8", "backslashreplace").splitlines(keepends=True) for digest in (before, after))
+    old, new = (patch.decode("utf-8", "backslashreplace").splitlines(keepends=True) for patch in (before, after))
     return "".join(difflib.unified_diff(old, new, "uncommitted changes of a", "uncommitted changes of b"))

@@ -1,10 +1,15 @@
 """What differs between two jobs, the likely causes apart from the effects."""
 
-from collections.abc import Sequence
+import os
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from roar.model import FileUse, Host, Job, Package, TrackerRun
+from roar.shell import unescaped
 from roar.wire import parameters_of
+
+_SECTION = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,12 +49,44 @@ class Difference:
         return [name for name in ("parameters", "inputs", "code", "packages", "host") if getattr(self, name)]
 
 
-def compare(before: Job, after: Job) -> Difference:
-    """What differs between two jobs."""
+def code_of(patch: bytes, data: Collection[str]) -> bytes:
+    """A patch (git-diff(1)) without the files that are data.
+
+    Args:
+        patch: as it was recorded.
+        data: paths from the root of the work tree; one that ends in `/` is a folder.
+    """
+    return b"".join(section for section in _SECTION.split(patch) if not _is_data(_name(section), data))
+
+
+def _is_data(name: str, data: Collection[str]) -> bool:
+    return name in data or any(name[:at + 1] in data for at, letter in enumerate(name) if letter == "/")
+
+
+def _name(section: bytes) -> str:
+    """The file that one section of a patch is about, by its header `a/NAME b/NAME`; empty for a renamed one."""
+    header = section.partition(b"\n")[0].removeprefix(b"diff --git ")
+    half = len(header) // 2
+    one, other = (unescaped(side[1:-1]) if side.startswith(b'"') else side
+                  for side in (header[:half], header[half + 1:]))
+    if one != other:  # as they are where `diff.noprefix` is set
+        one, other = one[2:], other[2:]
+    return os.fsdecode(one) if one == other else ""
+
+
+def compare(before: Job, after: Job, code: tuple[bytes, bytes] | None = None) -> Difference:
+    """What differs between two jobs.
+
+    Args:
+        before: the one.
+        after: the other.
+        code: the code in the uncommitted changes of each, as `code_of` gives it; None where the patches are not at
+            hand, and are compared as a whole.
+    """
     return Difference(
         parameters=_changes(_parameters(before), _parameters(after)),
         inputs=_changes(_digests(before.inputs), _digests(after.inputs)),
-        code=_changes(_code(before), _code(after)),
+        code=_changes(_code(before, code), _code(after, code)),
         packages=_changes(_packages(before), _packages(after)),
         host=_changes(_host(before.host), _host(after.host)),
         outputs=_changes(_digests(before.outputs), _digests(after.outputs)),
@@ -74,10 +111,11 @@ def _digests(uses: Sequence[FileUse]) -> dict[str, str]:
     return {use.path: use.digest or "no digest" for use in uses}
 
 
-def _code(job: Job) -> dict[str, str]:
+def _code(job: Job, code: tuple[bytes, bytes] | None) -> dict[str, str]:
     if job.git is None:
         return {}
-    facts = {"commit": job.git.commit, "branch": job.git.branch, "patch": job.git.patch}
+    patch = None if code is not None and code[0] == code[1] else job.git.patch
+    facts = {"commit": job.git.commit, "branch": job.git.branch, "patch": patch}
     return {name: value for name, value in facts.items() if value is not None}
 
 
