@@ -223,6 +223,55 @@ def test_inputs_are_the_roots(pipeline, desk):
     assert "made by job" in desk.roar("inputs").stdout
 
 
+def test_dag_with_all_folds_no_rerun(desk, tmp_path):
+    for status in (3, 0, 0):
+        desk.roar("run", "sh", "-c", f"test ! -e {tmp_path}/once && touch {tmp_path}/once && exit 3; exit 0",
+                  status=status)
+    jobs = desk.json("log")["jobs"]
+    assert [job["step"] for job in jobs] == [1, 1, 1]
+    assert len(desk.roar("dag").stdout.splitlines()) == 1
+    lines = desk.roar("dag", "--all").stdout.splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [["before:", job["uid"][:8]] for job in jobs[1:]]
+    assert (lines[1].endswith("  ok"), lines[2].endswith("  exit 3")) == (True, True)
+    picture = desk.roar("dag", "--all", "--svg", "-", env={"NO_COLOR": "", "FORCE_COLOR": "1"}).stdout
+    assert f"\nbefore: {jobs[2]['uid'][:8]} " in picture
+    assert "x1b" not in picture
+
+
+@pytest.mark.parametrize("settings", [[], ["diff.noprefix", "true"], ["diff.mnemonicPrefix", "true"]])
+def test_uncommitted_changes_of_data_are_no_change_of_code(desk, settings):
+    odd = "sub/it's\t ünd.csv"
+    desk.write("t.py", f"import os\n[open(p).read() for p in ('a.csv', {odd!r})]\n"
+                       "[open(f'many/{n}').read() for n in os.listdir('many')]\n")
+    for name in ("a.csv", odd, *(f"many/{number}" for number in range(120))):
+        desk.write(name, "1\n")
+    desk.init()
+    if settings:
+        desk.git("config", *settings)
+    desk.roar("run", "python", "t.py")
+    for name in ("a.csv", odd, "many/7"):
+        desk.write(name, "2\n")
+    desk.roar("run", "python", "t.py")
+    one, two = (job["uid"] for job in desk.json("log")["jobs"][::-1])
+    found = desk.json("diff", one, two)
+    assert (found["likely_causes"], found["code"], found["code_diff"]) == (["inputs"], [], "")
+    desk.write("t.py", (desk.root / "t.py").read_text() + "# a change\n")
+    desk.roar("run", "python", "t.py")
+    found = desk.json("diff", two, "@-1")
+    assert found["likely_causes"] == ["code"]
+    assert "+# a change" in found["code_diff"]
+    assert "many/7" not in found["code_diff"]
+
+
+def test_options_of_the_interpreter_shift_no_parameter_of_the_script(desk):
+    desk.write("t.py", "")
+    desk.roar("run", "python", "t.py", "a", "b")
+    desk.roar("run", "python", "-O", "-W", "ignore", "-Xdev", "t.py", "a", "b")
+    changes = {change["name"]: (change["before"], change["after"]) for change in
+               desk.json("diff", "@1", "@2")["parameters"]}
+    assert changes == {"python -O": (None, "given"), "python -W": (None, "ignore"), "python -X": (None, "dev")}
+
+
 def test_diff_tells_the_likely_cause_first(copy, desk):
     copy("raw", "data", "1")
     copy("raw", "data", "2")

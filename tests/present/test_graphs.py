@@ -39,7 +39,7 @@ def test_a_sweep_of_200_jobs_fits_a_screen(sweep):
 
 
 def test_unfolded_every_step_has_its_line(sweep):
-    text = render_dag(sweep, unfold=True)
+    text = render_dag(sweep, {})
     assert len(text.splitlines()) == len(sweep) == 183
     assert all(f"@{step.number} " in text for step in sweep)
 
@@ -116,7 +116,7 @@ def test_what_is_too_far_apart_for_bends_is_drawn_all_the_same(recorder, monkeyp
     monkeypatch.setattr(drawing, "_MOST_BENDS", 3)
     for number in range(6):
         recorder.job(f"step {number}", [file(f"f{past}") for past in range(number)], [file(f"f{number}")])
-    picture = ET.fromstring(draw_dag(load_steps(recorder.database, 1), unfold=True))
+    picture = ET.fromstring(draw_dag(load_steps(recorder.database, 1), {}))
     assert len(picture.findall(f".//{SVG}rect")) == 6
     assert 15 <= len(picture.findall(f".//{SVG}path")) <= 15 + 2 * 3
 
@@ -133,7 +133,7 @@ def test_a_chain_of_thousands(recorder):
 
 def test_the_drawing_folds_what_is_alike(sweep):
     assert len(ET.fromstring(draw_dag(sweep)).findall(f".//{SVG}rect")) == 5
-    assert len(ET.fromstring(draw_dag(sweep, unfold=True)).findall(f".//{SVG}rect")) == 183
+    assert len(ET.fromstring(draw_dag(sweep, {})).findall(f".//{SVG}rect")) == 183
 
 
 def test_the_drawing_escapes_what_it_is_given(recorder):

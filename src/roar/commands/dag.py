@@ -7,8 +7,8 @@ from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import NotFoundError, WorkspaceError
 from roar.present.answer import print_json
-from roar.present.graphs import render_dag
-from roar.query.graph import Step, last_jobs, load_graph, load_steps
+from roar.present.graphs import Earlier, render_dag
+from roar.query.graph import Step, last_jobs, load_earlier, load_graph, load_steps
 from roar.query.references import SessionReference, find_current_session, resolve
 from roar.query.sessions import session_job_ids
 
@@ -19,7 +19,7 @@ def parser() -> Parser:
                     " from. Reruns of a step are folded into it, like followers of one step into one line.")
     result.add_argument("session", metavar="SESSION", nargs="?", default="@", help="another session, by its uid")
     result.add_argument("--all", action="store_true",
-                        help="give every step a line of its own; with --json also the earlier jobs of a step")
+                        help="fold nothing: each step by itself, with its earlier jobs (in a drawing: in its tooltip)")
     result.add_argument("--svg", metavar="FILE", help="draw the graph into FILE instead (- for stdout)")
     result.add_json()
     return result
@@ -31,14 +31,15 @@ def main(argv: list[str]) -> int:
     opened = open_record()
     session = _session(opened, arguments.session)
     steps = [] if session is None else load_steps(opened.database, session.row_id)
+    earlier = load_earlier(opened.database, steps) if arguments.all else None
     if arguments.json:
         print_json(_shape(opened, session, steps, everything=arguments.all))
     elif arguments.svg:
-        _draw(steps, arguments.svg, unfold=arguments.all)
+        _draw(steps, arguments.svg, earlier)
     elif not steps:
         print("This session has no jobs yet: roar run COMMAND")
     else:
-        sys.stdout.write(render_dag(steps, unfold=arguments.all))
+        sys.stdout.write(render_dag(steps, earlier))
     return 0
 
 
@@ -72,10 +73,10 @@ def _shape(opened: Opened, session: SessionReference | None, steps: list[Step], 
     return {"nodes": nodes, "edges": [dataclasses.asdict(edge) for edge in graph.edges]}
 
 
-def _draw(steps: list[Step], path: str, *, unfold: bool) -> None:
+def _draw(steps: list[Step], path: str, earlier: Earlier | None) -> None:
     from roar.present.drawing import draw_dag  # noqa: PLC0415  only where something is drawn
 
-    picture = draw_dag(steps, unfold=unfold)
+    picture = draw_dag(steps, earlier)
     if path == "-":
         sys.stdout.write(picture)
         return

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from roar.present.graphs import FOLD, likeness, ranges
+from roar.present.graphs import FOLD, Earlier, earlier_text, likeness, ranges
 from roar.present.jobs import outcome
 from roar.present.order import sources_in_order
 from roar.present.text import command_text, count_text, cut, printable, short_command
@@ -55,9 +55,9 @@ class _Layout:
     straight: list[tuple[int, int]]
 
 
-def draw_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
-    """The SVG of these steps, with a tooltip for each box; like steps share one unless `unfold`."""
-    boxes = _boxes(steps, unfold=unfold)
+def draw_dag(steps: Sequence[Step], earlier: Earlier | None = None) -> str:
+    """The SVG of these steps, with a tooltip for each box; like steps share one where no `earlier` jobs are given."""
+    boxes = _boxes(steps, unfold=earlier is not None)
     layout = _lay_out(boxes)
     count = len(boxes)
     heights = [sum(_BEND if place >= count else _HIGH + _GAP_Y for place in column) for column in layout.columns]
@@ -73,7 +73,8 @@ def draw_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
             top += _BEND if bend else _HIGH + _GAP_Y
     edges = [_edge(middles[source], middles[target]) for source, target in (*layout.links, *layout.straight)]
     across = [f'<path d="M{x} {y} H{x + _WIDE}"/>' for place, (x, y) in middles.items() if place >= count]
-    drawn = [_draw_box(box, middles[place][0], middles[place][1] - _HIGH // 2) for place, box in enumerate(boxes)]
+    drawn = [_draw_box(box, earlier or {}, middles[place][0], middles[place][1] - _HIGH // 2)
+             for place, box in enumerate(boxes)]
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
             f' role="img"><title>{count_text(len(steps), "step")}</title><style>{_STYLE}</style>\n'
             + "\n".join([*edges, *across, *drawn]) + "\n</svg>\n")
@@ -174,8 +175,8 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
     return f'<path d="M{x1} {start[1]} C{x1 + bend} {start[1]} {x2 - bend} {end[1]} {x2} {end[1]}"/>'
 
 
-def _draw_box(box: _Box, x: int, y: int) -> str:
-    title, command, made, tooltip = _words(box)
+def _draw_box(box: _Box, earlier: Earlier, x: int, y: int) -> str:
+    title, command, made, tooltip = _words(box, earlier)
     classes = " ".join(name for name, wanted in (
         ("failed", any(step.job.exit_code not in {0, None} for step in box.steps)),
         ("stale", any(step.stale is not None for step in box.steps))) if wanted)
@@ -186,7 +187,7 @@ def _draw_box(box: _Box, x: int, y: int) -> str:
             f'<text class="small" x="{x + 10}" y="{y + 45}">{_text(cut(made, _TEXT))}</text></g>')
 
 
-def _words(box: _Box) -> tuple[str, str, str, str]:
+def _words(box: _Box, earlier: Earlier) -> tuple[str, str, str, str]:
     """The three lines of a box and its tooltip."""
     numbers = ranges([step.number for step in box.steps])
     if len(box.steps) > 1:
@@ -202,6 +203,7 @@ def _words(box: _Box) -> tuple[str, str, str, str]:
     tooltip = f"{numbers} {command_text(step.job.command)}\n{word}, made {made}"
     if step.stale is not None:
         tooltip += f"\nstale: {step.stale}"
+    tooltip += "".join(f"\n{earlier_text(line)}" for line in earlier.get(step.number, ()))
     return (f"{numbers}{more}" + ("" if word == "ok" else f" {word}"), short_command(step.job.command), made, tooltip)
 
 

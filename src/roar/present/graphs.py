@@ -5,12 +5,22 @@ last follower of a step continues it straight below (`↳`), so that a long chai
 step are folded into one line.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from roar.present.jobs import SHORT, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
-from roar.present.text import count_text, cut, paint, printable, short_command, table, time_text, width
+from roar.present.text import (
+    count_text,
+    cut,
+    duration_text,
+    paint,
+    printable,
+    short_command,
+    table,
+    time_text,
+    width,
+)
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
 from roar.query.lineage import Hop, Lineage, Source
@@ -18,6 +28,9 @@ from roar.wire import size_text
 
 FOLD = 4
 """How many like followers of one step are shown one by one."""
+
+Earlier = Mapping[int, Sequence[JobLine]]
+"""By number of a step its earlier jobs."""
 
 _NAMES = 3
 _SHOWN = 12
@@ -36,12 +49,12 @@ class _Node:
     children: "list[_Node]"
 
 
-def render_dag(steps: Sequence[Step], *, unfold: bool = False) -> str:
-    """The steps of a session as a tree; `unfold` gives every step its own line."""
+def render_dag(steps: Sequence[Step], earlier: Earlier | None = None) -> str:
+    """The steps of a session as a tree; with their earlier jobs nothing is folded: every job has its own line."""
     parents = _parents(steps)
-    roots, folded = _nodes(steps, parents, unfold=unfold)
+    roots, folded = _nodes(steps, parents, unfold=earlier is not None)
     columns = width()
-    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "")]
+    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "", earlier or {})]
     if folded:
         lines.append(paint("Like steps are folded; each by itself: roar dag --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
@@ -96,16 +109,17 @@ def likeness(step: Step) -> tuple[str, ...]:
     return words[0], script
 
 
-def _iter_lines(node: _Node, prefix: str) -> Iterator[tuple[str, str]]:
+def _iter_lines(node: _Node, prefix: str, earlier: Earlier) -> Iterator[tuple[str, str]]:
     """Lines as prefix (the tree) and text."""
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
         yield first, _node_text(mark, current)
-        stale = _stale_text(current.steps)
+        below = [_stale_text(current.steps)]
+        below += [paint(f"  {earlier_text(job)}", "dim") for job in earlier.get(current.steps[0].number, ())]
         more = bool(current.children)
-        if stale:
-            yield rest + ("│ " if more else "  "), stale
+        for line in filter(None, below):
+            yield rest + ("│ " if more else "  "), line
         if current.children:
             stack.append((rest, rest, "↳", current.children[-1]))
         stack += [(f"{rest}├─", f"{rest}│ ", "●", child) for child in reversed(current.children[:-1])]
@@ -146,6 +160,12 @@ def _stale_text(steps: Sequence[Step]) -> str:
     if len(steps) > 1 or steps[0].stale is None:
         return ""
     return paint(f"  stale: {printable(steps[0].stale)}", "yellow")
+
+
+def earlier_text(line: JobLine) -> str:
+    """An earlier job of a step."""
+    return (f"before: {line.uid[:8]}  {time_text(line.started_at)}  {duration_text(line.duration_s)}"
+            f"  {outcome(line.state, line.exit_code)}")
 
 
 def _outputs_text(step: Step) -> str:

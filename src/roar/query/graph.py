@@ -90,6 +90,15 @@ def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
             for number, rows in jobs.items()]
 
 
+def load_earlier(database: sqlite3.Connection, steps: Iterable[Step]) -> dict[int, list[JobLine]]:
+    """By number of a step its earlier jobs, the latest first."""
+    found: dict[int, list[JobLine]] = {}
+    for step in steps:
+        rows = [database.execute("SELECT id FROM job WHERE uid = ?", (uid,)).fetchone()[0] for uid in step.earlier]
+        found[step.number] = load_lines(database, rows)
+    return found
+
+
 def load_graph(database: sqlite3.Connection, job_ids: Sequence[int]) -> Graph:
     """The graph of these jobs with all that they read and wrote."""
     lines = load_lines(database, job_ids)
