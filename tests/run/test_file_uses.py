@@ -360,3 +360,57 @@ def test_the_files_of_a_submodule_are_not_additions(desk):
     desk.git("commit", "-qm", "sub")
     desk.roar("run", "python", "sub/s.py")
     assert (desk.job()["git"]["dirty"], desk.job()["git"]["patch"]) == (False, None)
+
+
+def uses(job, direction):
+    return {use["path"]: use["digest"] for use in job[direction]}
+
+
+def test_a_folder_that_a_job_renames_is_recorded_file_by_file(desk):
+    for name in ("a", "b/c", "d"):
+        desk.write(f"old/{name}", name)
+    (desk.root / "old" / "link").symlink_to("a")
+    desk.write("keep/x", "x")
+    desk.roar("run", "mv", "old", "new")
+    job = desk.job()
+    assert set(uses(job, "inputs")) == {"old/a", "old/b/c", "old/d"}
+    assert {f"old/{path[4:]}": digest for path, digest in uses(job, "outputs").items()} == uses(job, "inputs")
+    assert None not in uses(job, "inputs").values()
+    desk.roar("run", "cat", "new/b/c")
+    assert [hop["uid"] for hop in desk.json("lineage", "@2")["jobs"]].count(job["uid"]) == 1
+
+
+def test_what_a_job_reads_in_a_folder_that_it_renamed_came_from_the_old_one(desk):
+    for name in ("a", "b", "later"):
+        desk.write(f"old/{name}", name)
+    desk.python("import os; open('old/a').read(); os.rename('old', 'mid'); open('mid/b').read();"
+                " open('mid/mine', 'w').write('mine'); os.makedirs('far'); os.rename('mid', 'far/new');"
+                " open('far/new/later', 'a').write('!'); open('made', 'w').write('x')")
+    job = desk.job()
+    assert {path.partition("/")[0] for path in uses(job, "inputs")} <= {"old", "mid", "far"}
+    assert {"old/a", "old/b"} <= set(uses(job, "inputs"))
+    assert set(uses(job, "outputs")) == {"far/new/a", "far/new/b", "far/new/later", "far/new/mine", "made"}
+
+
+def test_an_empty_folder_that_is_renamed_is_no_file(desk):
+    (desk.root / "old").mkdir()
+    desk.roar("run", "mv", "old", "new")
+    assert (desk.job()["inputs"], desk.job()["outputs"]) == ([], [])
+
+
+def test_a_large_folder_that_is_renamed_is_a_dataset_under_both_names(desk):
+    for number in range(150):
+        desk.write(f"old/{number}", str(number))
+    desk.roar("run", "mv", "old", "new")
+    [before], [after] = desk.job()["inputs"], desk.job()["outputs"]
+    assert (before["path"], after["path"], before["files"]) == ("old/", "new/", 150)
+    assert before["digest"] == after["digest"]
+
+
+def test_folders_that_change_places_twice_are_told_apart(desk):
+    desk.write("one/a", "1")
+    desk.write("two/a", "2")
+    desk.roar("run", "sh", "-c", "mv one tmp; mv two one; mv tmp two")
+    job = desk.job()
+    assert set(uses(job, "outputs")) == {"one/a", "two/a"}
+    assert set(uses(job, "inputs").values()) == set(uses(job, "outputs").values())

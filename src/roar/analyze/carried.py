@@ -23,6 +23,13 @@ def is_folder_rename(event: Event) -> bool:
             and event.path != event.path2 and not event.flags & RENAME_EXCHANGE)
 
 
+def find_renamed(events: Sequence[Event]) -> dict[str, str]:
+    """Folders that were renamed, each by the name that it had first, with the place where it lies in the end."""
+    renames = [event for event in events if is_folder_rename(event) and (event.result or 0) >= 0]
+    places = {event.path: _last_place(renames, number) for number, event in reversed(list(enumerate(renames)))}
+    return {path: place for path, place in places.items() if path != place}
+
+
 def find_carried(events: Sequence[Event], started_ns: int) -> Mapping[Event, list[tuple[str, Signature | None]]]:
     """By the rename of a folder, the files in it that the job had not made there.
 

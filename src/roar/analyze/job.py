@@ -1,12 +1,14 @@
 """From what was observed to what is recorded: inputs, outputs, code, packages, tracker runs."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from roar.analyze.carried import find_renamed
 from roar.analyze.contents import Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets
-from roar.analyze.fold import Uses, fold
+from roar.analyze.fold import Uses, find_content, fold
 from roar.analyze.kept import Kept
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
@@ -32,6 +34,7 @@ class Analysis:
         left_out: by category, how many paths are not artifacts.
         links: symlinks by which the job named files, and those it made, with where they lead.
         tracker_analysis: with updates to earlier runs.
+        moved: by absolute path of a folder or file that was there before, where the job moved it.
     """
 
     inputs: tuple[FileUse, ...] = ()
@@ -48,6 +51,7 @@ class Analysis:
     links: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tracker_analysis: "TrackerAnalysis | None" = None
+    moved: dict[str, str] = field(default_factory=dict)
 
 
 def analyze(trace: Trace, around: Surroundings, known: Remembered,
@@ -61,8 +65,9 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         progress: told (bytes done, bytes in all) while files are digested.
     """
     uses = Uses(fold(trace.events, around.started_ns), trace.folders)
+    renamed = find_renamed(trace.events)
     trace.events.clear()  # a million of them would weigh more than all that follows
-    result = Analysis()
+    result = Analysis(moved=_moved(uses, renamed))
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
                         remove=around.filter_remove)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
@@ -89,6 +94,15 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.stamps = list(unchanged.stamps(_by_folder(uses_in, sets_in), _by_folder(uses_out, sets_out), contents))
     result.python = read_python(uses, trace.processes)
     return result
+
+
+def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:
+    """Where content from before the job is now, as far as nothing else took its old place."""
+    found = {source: place for source, place in renamed.items() if os.path.isdir(place)}
+    found |= {use.path: there.path for use in uses.opened.values()
+              if use.read and not use.written and use.moved_to is not None and not use.exists
+              and (there := find_content(uses, use)) is not None and there.exists}
+    return {source: place for source, place in found.items() if not os.path.lexists(source)}
 
 
 def _may_hold_trackers(trace: Trace, uses: Uses, around: Surroundings, plumbing: Plumbing) -> bool:

@@ -68,13 +68,23 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
         written = write_job(database, job, payloads=analysis.payloads, datasets=analysis.datasets,
                             blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
                             symlinks=analysis.links,
-                            tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else ())
+                            tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
+                            follow=_follow(workspace, analysis))
         digests.remember(database, ((identity(signature), digest) for signature, digest in analysis.digests))
         digests.remember_datasets(database, analysis.stamps)
     finally:
         database.close()
     pending.remove()
     return Recorded(job=written, analysis=analysis, recording_s=time.monotonic() - began)
+
+
+def _follow(workspace: Workspace, analysis: Analysis) -> Callable[[str, str], tuple[str, str]] | None:
+    """How the references to earlier tracker runs follow what this job moved; None where it moved nothing."""
+    if not analysis.moved:
+        return None
+    from roar.analyze.trackers.moves import followed  # noqa: PLC0415  only where something was moved
+
+    return lambda run_id, command: followed(run_id, command, analysis.moved, workspace.root)
 
 
 def running_job(workspace: Workspace, pending: Pending) -> Job:

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -44,6 +44,7 @@ def write_job(
     left_out: Mapping[str, int] | None = None,
     symlinks: Mapping[str, str] | None = None,
     tracker_updates: Iterable[RunUpdate] = (),
+    follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
     """Record `job` with all that belongs to it, in one transaction. A job that is recorded already stays as it is.
 
@@ -56,6 +57,8 @@ def write_job(
         left_out: category of plumbing to number of paths.
         symlinks: path of the link to its target, as they are to be shown.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
+        follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
+            since this job moved files.
 
     Returns:
         The job with its step: that of the same command in the same folder within the session, else a new one.
@@ -74,6 +77,8 @@ def write_job(
         _insert_blobs(database, blobs or {})
         for update in tracker_updates:
             update_tracker_run(database, update)
+        if follow is not None:
+            _follow_moves(database, follow)
         find_dependencies(database, job_id)
     return dataclasses.replace(job, step=step)
 
@@ -126,6 +131,16 @@ def update_tracker_run(database: sqlite3.Connection, update: RunUpdate) -> int:
         replace_tracker_run(database, row_id, dataclasses.replace(
             run, label=label, project=run.project or project, name=run.name or name, group=run.group or group))
     return len(chosen)
+
+
+def _follow_moves(database: sqlite3.Connection, follow: Callable[[str, str], tuple[str, str]]) -> None:
+    """Let the commands of earlier tracker runs name the places where these are now, within the open transaction."""
+    rows = database.execute("SELECT id, run_id, how_to_view FROM tracker_run WHERE how_to_view IS NOT NULL").fetchall()
+    for row_id, *before in rows:
+        after = follow(*before)
+        if after != tuple(before):
+            database.execute("UPDATE tracker_run SET run_id = CAST(? AS TEXT), how_to_view = CAST(? AS TEXT)"
+                             " WHERE id = ?", (*map(encoded, after), row_id))
 
 
 def replace_tracker_run(database: sqlite3.Connection, row_id: int, run: TrackerRun) -> None:

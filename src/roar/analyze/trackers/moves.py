@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 from roar.analyze.fold import Made, PathUse, find_content
 from roar.analyze.trackers.contract import Ownership
 from roar.model import TrackerRun
-from roar.shell import iter_words, quoted
+from roar.shell import Word, iter_words, quoted
 
 _DATABASE = "sqlite:///"
 
@@ -161,8 +161,8 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
     """
     if run.how_to_view is None or not carried:
         return run
-    for word, start, end in reversed(list(iter_words(run.how_to_view))):
-        path = unquote(word.removeprefix(_DATABASE)) if word.startswith(_DATABASE) else word
+    for word in reversed(list(iter_words(run.how_to_view))):
+        path = _path_in(word)
         inside = [old for old in carried if old == path or old.startswith(path + "/")]
         if not path.startswith("/") or not inside:
             continue
@@ -171,11 +171,41 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
         place = places.pop() if len(places) == 1 else None
         if place is None:
             return replace(run, note=run.note or f"The job moved its files; one of them is {carried[telling[0]]} now.")
-        written = _DATABASE + quote(place) if word.startswith(_DATABASE) else place
-        run = replace(run, how_to_view=run.how_to_view[:start] + quoted(written) + run.how_to_view[end:])
-        if run.run_id in {path, path.removeprefix(workspace + "/")}:
-            run = replace(run, run_id=place.removeprefix(workspace + "/"))
+        run_id, command = _with_place(run.run_id, run.how_to_view or "", word, place, workspace)
+        run = replace(run, run_id=run_id, how_to_view=command)
     return run
+
+
+def followed(run_id: str, command: str, moved: Mapping[str, str], workspace: str) -> tuple[str, str]:
+    """Id and command of an earlier job's run with the places to which a later job moved its folder or file.
+
+    Args:
+        run_id: as recorded.
+        command: that shows or uploads the run.
+        moved: by absolute path of what was moved, where it is now.
+        workspace: absolute; an id may be relative to it.
+    """
+    for word in reversed(list(iter_words(command))):
+        path = around = _path_in(word)
+        while around not in moved and around not in {"", "/"}:
+            around = os.path.dirname(around)
+        if path.startswith("/") and around in moved:
+            run_id, command = _with_place(run_id, command, word, moved[around] + path[len(around):], workspace)
+    return run_id, command
+
+
+def _path_in(word: Word) -> str:
+    """The path that a word of a command is, or that the address of a database names."""
+    return unquote(word.text.removeprefix(_DATABASE)) if word.text.startswith(_DATABASE) else word.text
+
+
+def _with_place(run_id: str, command: str, word: Word, place: str, workspace: str) -> tuple[str, str]:
+    """Id and command with another place in one word of the command, and in the id where that is the same path."""
+    path = _path_in(word)
+    written = _DATABASE + quote(place) if word.text.startswith(_DATABASE) else place
+    if run_id in {path, path.removeprefix(workspace + "/")}:
+        run_id = place.removeprefix(workspace + "/")
+    return run_id, command[:word.start] + quoted(written) + command[word.end:]
 
 
 def _root(place: str, tail: str) -> str | None:
