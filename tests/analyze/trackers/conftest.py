@@ -52,7 +52,8 @@ class World(Recording):
             there = new + path[len(old):]
             use = self.touch(path, exists=False, moved_to=there, moved_ns=moved_ns)
             before = self.uses[use]
-            self.touch(there, written=True, made=before.made, target=before.target, last_ns=moved_ns)
+            self.touch(there, written=True, exists=True, moved_to=None, made=before.made, target=before.target,
+                       last_ns=moved_ns)
             before.last_ns = moved_ns if before.written else 0
 
     def copy_away(self, old, new, **given):

@@ -1,6 +1,7 @@
 """A tracker's run that the job moved: its files stay the tracker's, and the reference names where it is now."""
 
 import shlex
+import shutil
 import sqlite3
 import sys
 from pathlib import Path
@@ -227,3 +228,117 @@ def test_tensorboard_folder_is_referenced_once(world, take):
     run = only(found)
     assert (run.run_id, run.how_to_view) == ("archive/one", f"tensorboard --logdir {world.cwd}/archive/one")
     assert outputs(world, found) == {"archive/one/notes.txt"}
+
+
+OFFLINE_JOB = """
+import os, struct, sys
+folder = "wandb/offline-run-20261122_231729-abc12345"
+os.makedirs(f"{folder}/files")
+open(f"{folder}/run-abc12345.wandb", "wb").write(bytes.fromhex(sys.argv[1]))
+open(f"{folder}/files/config.yaml", "w").write("x")
+open("model.txt", "w").write("model")
+"""
+
+
+@pytest.mark.parametrize("steps", [
+    [["mv", "wandb/offline-run-20261122_231729-abc12345", "a b/run's"]], [["mv", "wandb", "a b/w"]],
+    [["mv", "wandb", "x"], ["mv", "x", "a b/w"]],
+])
+def test_a_later_job_that_moves_a_run_takes_the_earlier_reference_along(desk, steps):
+    (desk.root / "a b").mkdir()
+    desk.write("train.py", OFFLINE_JOB)
+    desk.roar("run", sys.executable, "train.py", log().hex())
+    [run] = desk.job("@1")["tracker_runs"]
+    assert run["how_to_view"] == f"wandb sync {desk.root}/{OFFLINE}"
+    for words in steps:
+        desk.roar("run", *words)
+    [run] = desk.job("@1")["tracker_runs"]
+    place = shlex.split(run["how_to_view"])[-1]
+    assert place.startswith(f"{desk.root}/a b/")
+    assert (Path(place) / "run-abc12345.wandb").exists()
+    job = desk.job()
+    assert (job["tracker_runs"], job["inputs"], job["outputs"]) == ([], [], [])
+    assert job["trackers"]["wandb"]["filtered_files"] > 0
+
+
+def test_a_run_whose_old_place_is_taken_again_keeps_its_reference(desk):
+    desk.write("train.py", OFFLINE_JOB)
+    desk.roar("run", sys.executable, "train.py", log().hex())
+    desk.roar("run", "sh", "-c", "cp -r wandb copy; mv wandb gone; mv copy wandb")
+    [run] = desk.job("@1")["tracker_runs"]
+    assert run["how_to_view"] == f"wandb sync {desk.root}/{OFFLINE}"
+
+
+def test_run_that_is_moved_away_and_back_by_copies(world):
+    whole_run(world)
+    world.copy_away(OFFLINE, "../tmp/shm")
+    world.copy_away("../tmp/shm", "archive/x")
+    found = world.analyze()
+    assert only(found).how_to_view == f"wandb sync {world.cwd}/archive/x"
+    assert {path.rpartition("/")[2] for path in outputs(world, found)} == {"model.txt", "mine.txt"}
+
+
+def test_run_that_the_job_deletes_has_no_command(world):
+    whole_run(world)
+    gone = [path for path in world.uses if "/wandb/" in path]
+    shutil.rmtree(f"{world.cwd}/wandb")
+    for path in gone:
+        world.touch(path, exists=False, last_ns=world.clock)
+    run = only(world.analyze())
+    assert (run.run_id, run.state, run.how_to_view) == ("abc12345", "partial", None)
+    assert run.note == "The job deleted the files of this run."
+
+
+@pytest.mark.parametrize("new", ["archive/run-abc12345.wandb", "run-abc12345.wandb", "a b/backup.wandb"])
+def test_log_that_is_taken_out_alone_is_what_the_command_names(world, new):
+    whole_run(world)
+    world.move(f"{OFFLINE}/run-abc12345.wandb", new)
+    run = only(world.analyze())
+    assert shlex.split(run.how_to_view) == ["wandb", "sync", f"{world.cwd}/{new}"]
+
+
+def test_folder_of_the_users_that_takes_the_place_of_a_moved_run_is_theirs(world):
+    whole_run(world)
+    world.move("wandb", "archive/w")
+    world.write("wandb/mine.csv", b"mine")
+    world.write("wandb/more/mine.csv", b"mine")
+    world.move("wandb", "results")
+    found = world.analyze()
+    assert {"results/mine.csv", "results/more/mine.csv"} <= outputs(world, found)
+    assert only(found).how_to_view == f"wandb sync {world.cwd}/archive/w/{OFFLINE.removeprefix('wandb/')}"
+
+
+def test_folder_that_is_renamed_into_the_place_of_a_moved_run_and_out_again_is_the_users(world):
+    whole_run(world)
+    world.write("mine/files/requirements.txt", b"mine")
+    world.write("mine/files/mine.csv", b"mine")
+    world.move(OFFLINE, "archive/run1")
+    world.move("mine", OFFLINE)
+    world.move(OFFLINE, "results")
+    found = world.analyze()
+    assert {"results/files/requirements.txt", "results/files/mine.csv"} <= outputs(world, found)
+    assert only(found).how_to_view == f"wandb sync {world.cwd}/archive/run1"
+    assert "archive/run1/files/requirements.txt" not in outputs(world, found)
+
+
+@pytest.mark.parametrize("born", ["elsewhere", "there"])
+@pytest.mark.parametrize(("folder", "anchor", "content", "name"), [
+    ("swanlog/run-20261122_231729-abc12345", "run-abc12345.swanlab", b":SWL", "files/config.yaml"),
+    (OFFLINE, "run-abc12345.wandb", log(), "files/requirements.txt"),
+    ("mlruns/0/" + "a" * 32, "meta.yaml", f"run_id: {'a' * 32}\nexperiment_id: '0'\n".encode(), "metrics/loss"),
+])
+def test_folder_that_takes_the_place_of_a_moved_run_does_not_swap_with_it(world, folder, anchor, content, name, born):
+    if folder.startswith("mlruns"):
+        world.write("mlruns/0/meta.yaml", b"experiment_id: '0'\nname: Default\n")
+    world.write(f"{folder}/{anchor}", content)
+    world.write(f"{folder}/{name}", b"the tracker's")
+    if born == "elsewhere":
+        world.write(f"mine/{name}", b"mine")
+    world.move(folder, "archive/run1")
+    if born == "elsewhere":
+        world.move("mine", folder)
+    else:
+        world.touch(world.write(f"{folder}/{name}", b"mine"), exists=True, moved_to=None, last_ns=world.clock)
+    world.move(folder, "results")
+    found = world.analyze()
+    assert outputs(world, found) == {f"results/{name}"}

@@ -9,7 +9,7 @@ from roar.analyze.memory import without_collection
 from roar.analyze.trackers.contract import Findings, Owned, Ownership, RunUpdate, Tracker
 from roar.analyze.trackers.discovery import load_trackers
 from roar.analyze.trackers.evidence import Evidence, JobEvidence, TrackerFacts
-from roar.analyze.trackers.moves import relocated
+from roar.analyze.trackers.moves import relocated, without_gone
 from roar.analyze.trackers.urls import clean_base, clean_url, without_user_info
 from roar.model import TrackerRun, TrackerRunState
 
@@ -166,7 +166,11 @@ def _ask(tracker: Tracker, job: JobEvidence) -> Findings:
     carried = job.moves.carried(findings.owned, evidence.is_anchor)
     for path, place in carried.items():
         findings.owned.setdefault(place, findings.owned[path])
-    findings.runs = [relocated(run, carried, evidence.is_anchor, job.facts.workspace) for run in findings.runs]
+    takes_files = getattr(tracker, "takes_files", False)
+    findings.runs = [
+        relocated(without_gone(run, findings.owned, evidence.is_anchor, job.moves), carried, evidence.is_anchor,
+                  job.facts.workspace, takes_files=takes_files) for run in findings.runs
+    ]
     return findings
 
 

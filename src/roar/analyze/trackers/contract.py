@@ -154,6 +154,11 @@ class Tracker(Protocol):
         return ()
 
     @property
+    def takes_files(self) -> bool:
+        """Whether the command in `how_to_view` takes a file that it knows its folders by in place of the folder."""
+        return False
+
+    @property
     def last(self) -> bool:
         """True for a format that other trackers write too: analysed when they have claimed what is theirs."""
         return False

@@ -7,14 +7,14 @@ tracker's only where what makes them recognisable went along, or all that there 
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from roar.analyze.fold import Made, PathUse, find_content
 from roar.analyze.trackers.contract import Ownership
-from roar.model import TrackerRun
+from roar.model import TrackerRun, TrackerRunState
 from roar.shell import Word, iter_words, quoted
 
 _DATABASE = "sqlite:///"
@@ -56,16 +56,26 @@ class Moves:
                              and not use.exists and (there := find_content(self._uses, use)) is not None}
         return self._arrived.get(path)
 
+    def is_gone(self, path: str) -> bool:
+        """Whether a file is neither where it was written nor anywhere that the job moved it."""
+        use = self._uses.get(path)
+        return use is not None and not use.exists and self.place(path) is None
+
     def _counterparts(self, path: str) -> Iterator[str]:
+        """Where copies of a file are now, which may have gone on from where they were made."""
         for copy in self._copies:
             if path.startswith(copy.source + "/"):
                 target = copy.target + path[len(copy.source):]
                 if self._is_copy(path, target):
-                    yield target
+                    place = target if self._uses[target].exists else self.place(target)
+                    if place is not None:
+                        yield place
 
     def _is_copy(self, path: str, target: str) -> bool:
+        """Whether what was written at `target` can be a copy. That is always younger, so chains of copies end."""
         use, there = self._uses[path], self._uses.get(target)
-        return there is not None and there.written and there.exists and there.first_ns > use.first_ns
+        return (there is not None and there.written and there.first_ns > use.first_ns
+                and (there.exists or there.moved_to is not None or self._was_deleted(target)))
 
     # Folders that were copied
 
@@ -83,14 +93,27 @@ class Moves:
         gone = [path for path, ownership in owned.items()
                 if self._was_deleted(path) and (ownership is Ownership.NOISE or path in anchors)]
         seeds = [path for path in gone if path in anchors] if anchors else gone
+        while seeds:
+            found = list(self._iter_copies(seeds, gone, owned, named))
+            self._copies += found
+            onward = {path: copy.target + path[len(copy.source):] for copy in found for path in gone
+                      if path.startswith(copy.source + "/")}
+            onward = {path: target for path, target in onward.items() if self._was_deleted(target)}
+            gone, seeds = list(onward.values()), [onward[seed] for seed in seeds if seed in onward]
+        self._copies.sort(key=lambda copy: len(copy.source))  # the highest first: `latest-run` holds a copy too
+        return len(self._copies) > known
+
+    def _iter_copies(self, seeds: Iterable[str], gone: Sequence[str], owned: Mapping[str, Ownership],
+                     named: Callable[[str], Collection[str]]) -> Iterator[Copy]:
+        """Copies of the folders of these files that are not known yet."""
+        new: set[Copy] = set()
         for seed in {path.rpartition("/")[0]: path for path in seeds}.values():
             for candidate in named(seed.rpartition("/")[2]):
                 if self._is_copy(seed, candidate):
                     copy = _folders(seed, candidate)
-                    if copy not in self._copies and self._is_whole(copy, gone, owned):
-                        self._copies.append(copy)
-        self._copies.sort(key=lambda copy: len(copy.source))  # the highest first: `latest-run` holds a copy too
-        return len(self._copies) > known
+                    if copy not in self._copies and copy not in new and self._is_whole(copy, gone, owned):
+                        new.add(copy)
+                        yield copy
 
     def _was_deleted(self, path: str) -> bool:
         use = self._uses.get(path)
@@ -113,6 +136,9 @@ class Moves:
     def carried(self, owned: Mapping[str, Ownership], is_anchor: Callable[[str], bool]) -> dict[str, str]:
         """By the path at which a tracker knows its file, where it is now, as far as it is still the tracker's."""
         found = {path: place for path in owned if (place := self.place(path)) is not None}
+        went = self._gone_with_folder(found, is_anchor)
+        for path in went:
+            del found[path]
         by_move: defaultdict[int, list[str]] = defaultdict(list)
         for path in found:
             if self._uses[path].moved_to is not None:
@@ -121,7 +147,22 @@ class Moves:
             if not any(map(is_anchor, paths)) and self._leaves_some(owned, found, moved_ns):
                 for path in paths:
                     del found[path]
+        found |= went
         return {path: place for path, place in found.items() if self._is_still_its_own(path, place, owned)}
+
+    def _gone_with_folder(self, found: Iterable[str], is_anchor: Callable[[str], bool]) -> dict[str, str]:
+        """Where files went with their folder whose names somebody's files had later, and then lost by a move too."""
+        left = {self._uses[path].moved_ns: _folders(path, moved_to) for path in found
+                if is_anchor(path) and (moved_to := self._uses[path].moved_to) is not None}
+        went: dict[str, str] = {}
+        for path in found:
+            for moved_ns, folder in left.items():
+                if self._uses[path].moved_ns > moved_ns and path.startswith(folder.source + "/"):
+                    target = folder.target + path[len(folder.source):]
+                    there = self._uses.get(target)
+                    if there is not None and there.written and (there.last_ns == moved_ns or not there.exists):
+                        went[path] = self.place(target) or target
+        return went
 
     def _leaves_some(self, owned: Mapping[str, Ownership], found: Mapping[str, str], moved_ns: int) -> bool:
         """Whether a tracker's own file was neither moved nor gone when a move happened."""
@@ -149,8 +190,27 @@ def _folders(path: str, other: str) -> Copy:
     return Copy(path, other)
 
 
-def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[str], bool], workspace: str
-              ) -> TrackerRun:
+def without_gone(run: TrackerRun, owned: Iterable[str], is_anchor: Callable[[str], bool], moves: Moves) -> TrackerRun:
+    """The reference without its command where the job has deleted what that would show or upload.
+
+    Args:
+        run: as the tracker gave it.
+        owned: the tracker's files.
+        is_anchor: whether a path is one of those that make a folder recognisable.
+        moves: of the job.
+    """
+    for word in iter_words(run.how_to_view or ""):
+        path = _path_in(word)
+        inside = [old for old in owned if path.startswith("/") and (old == path or old.startswith(path + "/"))]
+        telling = [old for old in inside if is_anchor(old)] or inside
+        if telling and all(map(moves.is_gone, telling)):
+            return replace(run, state=TrackerRunState.PARTIAL, how_to_view=None,
+                           note="The job deleted the files of this run.")
+    return run
+
+
+def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[str], bool], workspace: str, *,
+              takes_files: bool = False) -> TrackerRun:
     """The reference with the places where the run is now, in its command and in an id that is a path.
 
     Args:
@@ -158,6 +218,7 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
         carried: where the tracker's files went.
         is_anchor: whether a path is one of those that make a folder recognisable.
         workspace: absolute; an id may be relative to it.
+        takes_files: whether the command takes the file that makes a folder recognisable as well as the folder.
     """
     if run.how_to_view is None or not carried:
         return run
@@ -169,6 +230,8 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
         telling = [old for old in inside if is_anchor(old)] or inside
         places = {_root(carried[old], old[len(path):]) for old in telling}
         place = places.pop() if len(places) == 1 else None
+        if takes_files and len(inside) == 1 and is_anchor(inside[0]) and inside[0] != path:
+            place = carried[inside[0]]  # it was taken out of its folder
         if place is None:
             return replace(run, note=run.note or f"The job moved its files; one of them is {carried[telling[0]]} now.")
         run_id, command = _with_place(run.run_id, run.how_to_view or "", word, place, workspace)

@@ -104,6 +104,7 @@ class Wandb(Tracker):
     name = "wandb"
     label = "W&B"
     environment = ENVIRONMENT["wandb"]
+    takes_files = True
     reads = (
         Reads(pattern="*/run-*.wandb", limit=65536,
               part="header and run record: id, entity, project, group, name, sweep"),
