@@ -1,15 +1,18 @@
 """Whether the session's outputs are still what a rerun would give, and still what was recorded."""
 
+import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any, NamedTuple
 
+from roar.analyze.memory import without_collection
 from roar.model import is_location
 from roar.query.files_now import dataset_is_unchanged, digest_now, key_of
-from roar.query.graph import Step, load_steps, spread
+from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
 from roar.workspace import Workspace
 
@@ -42,16 +45,11 @@ class Status:
     outputs: tuple[Output, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Use:
-    """An input or output with a digest, of the last job of a step."""
+class _Content(NamedTuple):
+    """An artifact under a path, as rows of the record."""
 
-    step: int
-    role: int
-    path: str
+    path_id: int
     artifact_id: int
-    digest: str
-    is_dataset: bool
 
 
 def load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
@@ -59,93 +57,172 @@ def load_status(database: sqlite3.Connection, workspace: Workspace, session: int
 
     Objects in a store are not asked for: they count neither as changed nor as up to date.
     """
-    steps = load_steps(database, session)
-    uses = [use for step in steps for use in _uses(database, step)]
-    files = _FilesNow(database, workspace, uses)
-    reasons = {step.number: step.stale for step in steps if step.stale is not None}
-    own = {(use.step, use.path) for use in uses if use.role != 1}
-    made = {use.path for use in uses if use.role != 1}
-    for use in uses:
-        if use.role == 1 and use.step not in reasons and (use.step, use.path) not in own:
-            state = files.state(use)
-            if state is Freshness.GONE and use.path in made:
-                continue  # an intermediate file that a step can make again is not missed
-            if state is not Freshness.FRESH:
-                reasons[use.step] = f"its input {use.path} {_WORDS[state]}"
-    stale = spread(reasons, {step.number: step.sources for step in steps})
-    written = _last_writes(use for use in uses if use.role == 2)  # noqa: PLR2004  roles.py
-    return Status(steps=tuple(_with_reason(step, stale.get(step.number)) for step in steps),
-                  outputs=tuple(_output(use, files.state(use), stale.get(use.step)) for use in written))
+    with without_collection():
+        return _load_status(database, workspace, session)
 
+
+def _load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
+    steps = load_last_jobs(database, session)
+    last = {step.number: step.job.row_id for step in steps}
+    written = _load_written(database, last)
+    read = _load_read(database, last)
+    files = _FilesNow(database, workspace, read.union(written))
+    stale = _Stale(database, steps, session)
+    stale.add(find_rewritten(database, last))
+    made = {content.path_id for content in written}
+    missed = [content for content in read if _is_missed(content, files, made)]
+    stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
+                                                       if number not in stale.reasons}))
+    outputs = [_output(files, content, step, stale.reasons.get(step))
+               for content, step in _last_writes(written).items() if files.state(content) is not None]
+    return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
+                  outputs=tuple(sorted(outputs, key=lambda output: output.path)))
+
+
+class _Stale:
+    """Which steps are stale, and why; the graph is looked at only where one is."""
+
+    def __init__(self, database: sqlite3.Connection, steps: Sequence[Step], session: int) -> None:
+        self._database = database
+        self._steps = steps
+        self._session = session
+        self._sources: Mapping[int, set[int]] | None = None
+        self.reasons: dict[int, str] = {}
+
+    def add(self, reasons: Mapping[int, str]) -> None:
+        """Steps that are stale by themselves, with all that took something from them."""
+        if not reasons:
+            return
+        if self._sources is None:
+            self._sources = load_sources(self._database, self._steps, self._session)
+        self.reasons = spread({**reasons, **self.reasons}, self._sources)
+
+
+def _load_written(database: sqlite3.Connection, last: Mapping[int, int]) -> dict[_Content, int]:
+    """What the last job of each step wrote, with the latest of these steps."""
+    written: dict[_Content, int] = {}
+    for number in sorted(last):
+        rows = database.execute("SELECT path_id, artifact_id FROM file_use WHERE job_id = ? AND role = 2"
+                                " AND artifact_id IS NOT NULL", (last[number],))
+        written.update((_Content(*row), number) for row in rows)
+    return written
+
+
+def _last_writes(written: Mapping[_Content, int]) -> dict[_Content, int]:
+    """Of what was written to the same path, the content of the latest step."""
+    latest: dict[int, tuple[int, _Content]] = {}
+    for content, step in written.items():
+        if content.path_id not in latest or latest[content.path_id][0] < step:
+            latest[content.path_id] = step, content
+    return {content: step for step, content in latest.values()}
+
+
+def _load_read(database: sqlite3.Connection, last: Mapping[int, int]) -> set[_Content]:
+    """What the last jobs read, each once: many steps may have read the same."""
+    rows = database.execute("SELECT path_id, artifact_id FROM file_use WHERE role = 1 AND artifact_id IS NOT NULL"
+                            " AND job_id IN (SELECT value FROM json_each(?))", (json.dumps(list(last.values())),))
+    return set(map(_Content._make, set(rows)))
+
+
+def _is_missed(content: _Content, files: "_FilesNow", made: Collection[int]) -> bool:
+    """Whether an input is not there as it was read; an intermediate file that a step can make again is not missed."""
+    state = files.state(content)
+    return state is Freshness.CHANGED or (state is Freshness.GONE and content.path_id not in made)
+
+
+def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content],
+                    step_of: Mapping[int, int]) -> dict[int, str]:
+    """By step, the first of its inputs that is among the missed, for the jobs and steps in `step_of`."""
+    first: dict[int, tuple[int, str]] = {}
+    for content in missed:
+        state = files.state(content)
+        assert state is not None
+        reason = f"its input {files.paths[content.path_id]} {_WORDS[state]}"
+        for job_id, ordinal in database.execute(_READERS, content):
+            step = step_of.get(job_id)
+            if step is not None and (step not in first or ordinal < first[step][0]):
+                first[step] = ordinal, reason
+    return {step: reason for step, (_, reason) in first.items()}
+
+
+# Jobs that read this content at this path, and did not write that path themselves.
+_READERS = """
+SELECT job_id, ordinal FROM file_read AS used WHERE path_id = ? AND artifact_id = ?
+AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
+                AND artifact_id IS NOT NULL)
+"""
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
-def _with_reason(step: Step, reason: str | None) -> Step:
-    return replace(step, stale=reason)
-
-
-def _output(use: _Use, state: Freshness, stale: str | None) -> Output:
-    reason = {Freshness.CHANGED: f"no longer what @{use.step} wrote", Freshness.GONE: "no longer there"}.get(state)
+def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None) -> Output:
+    state = files.state(content) or Freshness.FRESH
+    reason = {Freshness.CHANGED: f"no longer what @{step} wrote", Freshness.GONE: "no longer there"}.get(state)
     if state is Freshness.FRESH and stale is not None:
         state, reason = Freshness.STALE, stale
-    return Output(path=use.path, digest=use.digest, step=use.step, freshness=state, reason=reason)
-
-
-def _uses(database: sqlite3.Connection, step: Step) -> list[_Use]:
-    rows = database.execute(
-        "SELECT role, path.path, artifact.id, digest, artifact.files IS NOT NULL FROM file_use"
-        " JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
-        " WHERE job_id = ? AND role < 3 ORDER BY role, ordinal", (step.job.row_id,))
-    return [_Use(step.number, role, path, artifact_id, digest.hex(), bool(is_dataset))
-            for role, path, artifact_id, digest, is_dataset in rows if not is_location(path)]
-
-
-def _last_writes(uses: Iterable[_Use]) -> list[_Use]:
-    """Of the outputs with the same path the one of the latest step, sorted by path."""
-    last: dict[str, _Use] = {}
-    for use in uses:
-        if use.path not in last or last[use.path].step < use.step:
-            last[use.path] = use
-    return [last[path] for path in sorted(last)]
+    return Output(path=files.paths[content.path_id], digest=files.digests[content.artifact_id].hex(), step=step,
+                  freshness=state, reason=reason)
 
 
 class _FilesNow:
-    """The present content of recorded paths; looks the whole lot up in the digest cache at once."""
+    """The present content of recorded paths; looks the whole lot up in the digest cache at once.
 
-    def __init__(self, database: sqlite3.Connection, workspace: Workspace, uses: Iterable[_Use]) -> None:
+    Attributes:
+        paths: by row.
+        digests: of the artifacts, by row.
+    """
+
+    def __init__(self, database: sqlite3.Connection, workspace: Workspace, contents: Collection[_Content]) -> None:
         self._database = database
         self._workspace = workspace
-        self._datasets: dict[tuple[str, int], bool] = {}
-        self._keys: dict[str, digests.Key | None] = {}
-        for use in uses:
-            if not use.is_dataset and use.path not in self._keys:
-                self._keys[use.path] = _stat_key(workspace.absolute(use.path))
-        self._digests = digests.find(database, (key for key in self._keys.values() if key is not None))
+        self.paths: dict[int, str] = dict(_rows(database, "SELECT id, path FROM path",
+                                                {content.path_id for content in contents}))
+        self.digests: dict[int, bytes] = {}
+        datasets: set[int] = set()
+        for row_id, digest, is_dataset in _rows(database, "SELECT id, digest, files IS NOT NULL FROM artifact",
+                                                {content.artifact_id for content in contents}):
+            self.digests[row_id] = digest
+            if is_dataset:
+                datasets.add(row_id)
+        files = {content.path_id for content in contents if content.artifact_id not in datasets}
+        self._keys = {path_id: _stat_key(self._absolute(path_id)) for path_id in files
+                      if not is_location(self.paths[path_id])}
+        self._now = digests.find(database, (key for key in self._keys.values() if key is not None))
+        self._states = {content: self._dataset_state(content) if content.artifact_id in datasets
+                        else self._file_state(content) for content in contents
+                        if not is_location(self.paths[content.path_id])}
 
-    def state(self, use: _Use) -> Freshness:
-        """Whether the recorded content still lies at its path."""
-        if use.is_dataset:
-            return self._dataset_state(use)
-        key = self._keys[use.path]
+    def state(self, content: _Content) -> Freshness | None:
+        """Whether the recorded content still lies at its path; None for an object in a store."""
+        return self._states.get(content)
+
+    def _absolute(self, path_id: int) -> str:
+        path = self.paths[path_id]  # normal as recorded, so that `Workspace.absolute` has nothing to do
+        return path if path.startswith("/") else f"{self._workspace.root}/{path}"
+
+    def _file_state(self, content: _Content) -> Freshness:
+        key = self._keys[content.path_id]
         if key is None:
             return Freshness.GONE
-        if key not in self._digests:
+        if key not in self._now:
             try:
-                self._digests[key] = digest_now(self._database, self._workspace.absolute(use.path))
+                self._now[key] = digest_now(self._database, self._absolute(content.path_id))
             except OSError:
                 return Freshness.GONE
-        return Freshness.FRESH if self._digests[key] == use.digest else Freshness.CHANGED
+        same = self._now[key] == self.digests[content.artifact_id].hex()
+        return Freshness.FRESH if same else Freshness.CHANGED
 
-    def _dataset_state(self, use: _Use) -> Freshness:
-        folder = self._workspace.absolute(use.path)
+    def _dataset_state(self, content: _Content) -> Freshness:
+        folder = self._workspace.absolute(self.paths[content.path_id])
         if not os.path.isdir(folder):
             return Freshness.GONE
-        found = self._datasets.get((folder, use.artifact_id))
-        if found is None:
-            found = dataset_is_unchanged(self._database, folder, use.artifact_id)
-            self._datasets[folder, use.artifact_id] = found
-        return Freshness.FRESH if found else Freshness.CHANGED
+        unchanged = dataset_is_unchanged(self._database, folder, content.artifact_id)
+        return Freshness.FRESH if unchanged else Freshness.CHANGED
+
+
+def _rows(database: sqlite3.Connection, select: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
+    return database.execute(f"{select} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608  texts of our own
+                            (json.dumps(sorted(ids)),))
 
 
 def _stat_key(path: str) -> digests.Key | None:

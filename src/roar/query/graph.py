@@ -82,12 +82,24 @@ def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
     last = {number: rows[0] for number, rows in jobs.items()}
     lines = dict(zip(last, load_lines(database, [row[0] for row in last.values()]), strict=True))
     links = _links(database, {row[0]: number for number, row in last.items()}, session)
-    stale = _stale(database, {number: row[0] for number, row in last.items()}, links.sources)
+    stale = spread(find_rewritten(database, {number: row[0] for number, row in last.items()}), links.sources)
     return [Step(number=number, job=lines[number], earlier=tuple(uid for _, uid in rows[1:]),
                  sources=tuple(sorted(links.sources.get(number, ()))),
                  foreign=tuple(sorted(links.foreign.get(number, ()))),
                  outputs=_output_names(database, last[number][0]), stale=stale.get(number))
             for number, rows in jobs.items()]
+
+
+def load_last_jobs(database: sqlite3.Connection, session: int) -> list[Step]:
+    """The steps of a session with their last job alone: nothing of what they took, made, or of what is stale."""
+    jobs = _jobs_by_step(database, session)
+    lines = load_lines(database, [rows[0][0] for rows in jobs.values()])
+    return [Step(number=number, job=line) for number, line in zip(jobs, lines, strict=True)]
+
+
+def load_sources(database: sqlite3.Connection, steps: Iterable[Step], session: int) -> Mapping[int, set[int]]:
+    """By number of a step those of the steps that its last job took inputs from."""
+    return _links(database, {step.job.row_id: step.number for step in steps}, session).sources
 
 
 def load_earlier(database: sqlite3.Connection, steps: Iterable[Step]) -> dict[int, list[JobLine]]:
@@ -174,26 +186,32 @@ def _links(database: sqlite3.Connection, step_of: Mapping[int, int], session: in
     return links
 
 
-# An input whose path was written again, by a job recorded later, with other content; not by the reader itself.
+# Inputs whose path was written again, by a job recorded later, with other content; not by the reader itself. Begins
+# with what was written since the first of the readers: of that there is less than of what was read.
 _REWRITTEN = """
-SELECT path.path, step.number FROM file_read AS used
-JOIN file_written AS made ON made.path_id = used.path_id AND made.job_id =
-    (SELECT max(job_id) FROM file_written WHERE path_id = used.path_id AND job_id > used.job_id)
+WITH made AS MATERIALIZED (
+    SELECT path_id, max(job_id) AS job_id, artifact_id FROM job
+    CROSS JOIN file_use ON job_id = job.id AND role >= 2 WHERE job.id > :first GROUP BY path_id)
+SELECT used.job_id, path.path, step.number, min(used.ordinal) FROM made
+CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id < made.job_id AND used.job_id >= :first
 JOIN path ON path.id = used.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
-WHERE used.job_id = :job AND used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
-AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = :job AND role = 2 AND path_id = used.path_id)
-ORDER BY used.ordinal LIMIT 1
+WHERE used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
+AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id)
+GROUP BY used.job_id
 """
 
 
-def _stale(database: sqlite3.Connection, last: Mapping[int, int], sources: Mapping[int, set[int]]) -> dict[int, str]:
-    """By step, why it is stale as far as the record tells: an input was written again, or its maker is stale."""
-    reasons: dict[int, str] = {}
-    for number, job_id in last.items():
-        row = database.execute(_REWRITTEN, {"job": job_id}).fetchone()
-        if row is not None:
-            reasons[number] = f"its input {row[0]} was written again by @{row[1]}"
-    return spread(reasons, sources)
+def find_rewritten(database: sqlite3.Connection, last: Mapping[int, int]) -> dict[int, str]:
+    """By step, why it is stale where an input was written again since.
+
+    Args:
+        database: the record.
+        last: by step the row of its last job.
+    """
+    step_of = {job_id: number for number, job_id in last.items()}
+    rows = database.execute(_REWRITTEN, {"first": min(step_of, default=0)})
+    return {step_of[job_id]: f"its input {path} was written again by @{number}"
+            for job_id, path, number, _ in rows if job_id in step_of}
 
 
 def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> dict[int, str]:

@@ -1,0 +1,90 @@
+"""What is stale, changed or gone, against a plain reading of the rules: one job, one file, one reason at a time."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "record"))
+from blake3 import blake3
+from recording import dataset, unknown
+
+from roar.model import FileUse
+from roar.query.freshness import load_status
+
+ELSEWHERE = "s3://bucket/x"
+
+
+def use(path, content):
+    return FileUse(path=path, digest=blake3(content.encode()).hexdigest(), size=1)
+
+
+def state(root, one):
+    place = root / one.path
+    if not place.exists():
+        return "gone"
+    return "fresh" if blake3(place.read_bytes()).hexdigest() == one.digest else "changed"
+
+
+def is_changed(root, jobs, at, one, made):
+    """Whether an input of the job at `at` was written again later, or is not there as it was read."""
+    own = [other for other in jobs[at]["outputs"] if other.path == one.path]
+    later = [other for job in jobs[at + 1:] for other in job["outputs"] if other.path == one.path]
+    if not own and later and later[-1].digest != one.digest:
+        return True
+    if one.path == ELSEWHERE or any(other.digest for other in own):
+        return False
+    now = state(root, one)
+    return now == "changed" or (now == "gone" and one.path not in made)
+
+
+def expected(root, jobs):
+    """The steps that are stale by themselves, and by path step and state of an output: the rules, word by word."""
+    last = {job["step"]: at for at, job in enumerate(jobs)}
+    outputs = {one.path: (number, state(root, one)) for number in sorted(last) for one in jobs[last[number]]["outputs"]
+               if one.digest and one.path != ELSEWHERE}
+    made = {one.path for at in last.values() for one in jobs[at]["outputs"] if one.digest}
+    stale = {number for number, at in last.items() for one in jobs[at]["inputs"]
+             if one.digest and is_changed(root, jobs, at, one, made)}
+    return stale, outputs
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_nothing_stale_is_missed(recorder, seed):
+    dice = random.Random(seed)
+    root = Path(recorder.workspace.root)
+    names = [*(f"f{number}" for number in range(dice.randint(1, 6))), ELSEWHERE]
+    jobs = []
+    for _ in range(dice.randint(1, 8)):
+        inputs, outputs = ([use(path, dice.choice("ab")) if dice.random() > 0.1 else unknown(path)
+                            for path in dice.sample(names, dice.randint(0, min(4, len(names))))] for _ in range(2))
+        job = recorder.job(["cmd", str(dice.randint(0, 5))], inputs, outputs)
+        jobs.append({"uid": job.uid, "step": job.step, "inputs": inputs, "outputs": outputs})
+    for path in names[:-1]:
+        if dice.random() < 0.8:
+            (root / path).write_text(dice.choice("aab"))
+    stale, outputs = expected(root, jobs)
+    step_of = {job["uid"]: job["step"] for job in jobs}
+    last = {job["step"]: job["uid"] for job in jobs}
+    sources = {(step_of[reader], step_of[maker]) for reader, maker in recorder.edges() if reader in last.values()}
+    while more := {reader for reader, maker in sources if maker in stale} - stale:
+        stale |= more
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert {step.number for step in status.steps if step.stale} == stale
+    assert {output.path: (output.step, output.freshness) for output in status.outputs} == {
+        path: (step, "stale" if state == "fresh" and step in stale else state)
+        for path, (step, state) in outputs.items()}
+
+
+def test_a_dataset_is_looked_at_member_by_member(recorder):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    for name in "ab":
+        (root / "d" / name).write_text(name * 10)
+    whole, members = dataset("d/", {"a": "a", "b": "b"})
+    recorder.job("make", [], [whole], datasets=[members])
+    recorder.job("read", [whole], [])
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [(output.path, output.freshness) for output in status.outputs] == [("d/", "changed")]
+    assert [step.stale for step in status.steps] == [None, "its input d/ has changed since"]
