@@ -314,6 +314,22 @@ def test_what_git_brings_is_what_a_clone_without_our_own_settings_gives(desk, se
     assert desk.json("reproduce", "o.out")["from_commits"] == ["a.csv", "plain.csv"], "every clone has it"
 
 
+def test_a_large_file_that_git_holds_as_a_pointer_is_copied(desk, tmp_path):
+    """A stand-in for git-lfs, which asks a server unless this variable forbids it."""
+    desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    desk.git("config", "--global", "filter.lfs.clean", "cat > /dev/null; echo pointer")
+    desk.git("config", "--global", "filter.lfs.smudge", 'test "$GIT_LFS_SKIP_SMUDGE" = 1 && cat')
+    desk.git("config", "--global", "filter.lfs.required", "true")
+    desk.write(".gitattributes", "*.csv filter=lfs\n")
+    desk.write("a.csv", "large")
+    desk.init()
+    assert desk.git("cat-file", "-p", "HEAD:a.csv") == "pointer"
+    desk.roar("run", "cp", "a.csv", "b.txt")
+    assert desk.json("reproduce", "b.txt")["from_commits"] == []
+    done = desk.roar("reproduce", "b.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
 def test_inside_a_hook_the_repository_of_the_hook_is_left_alone(trained):
     trained.write("data.csv", "1\n")
     trained.git("add", "data.csv")

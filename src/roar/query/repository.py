@@ -27,8 +27,11 @@ class _Source(NamedTuple):
 
 
 def git_environment() -> dict[str, str]:
-    """The environment for git, without what binds it to one repository, as inside a hook."""
-    return {name: value for name, value in os.environ.items() if name not in _PLACES}
+    """The environment for git, without what binds it to one repository, as inside a hook.
+
+    Large files (git-lfs-config(5)) stay pointers: what a server would have to be asked for is no part of a clone.
+    """
+    return {name: value for name, value in os.environ.items() if name not in _PLACES} | {"GIT_LFS_SKIP_SMUDGE": "1"}
 
 
 def run_git(folder: str, *arguments: str, content: bytes | None = None) -> str | None:
