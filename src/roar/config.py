@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from roar.errors import SettingsError
-from roar.workspace import Workspace
+from roar.workspace import Workspace, check_folder
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "text", tuple: "a list of texts"}
 Value = bool | int | str | tuple[str, ...] | None
@@ -116,7 +116,9 @@ def load_settings(workspace: Workspace, environ: Mapping[str, str] | None = None
 
     Raises:
         SettingsError: a file cannot be parsed, or a key or its type is wrong; names file, line and key.
+        WorkspaceError: something stands in the place of `.roar/`.
     """
+    check_folder(workspace)
     environ = os.environ if environ is None else environ
     entries: dict[str, Entry] = {}
     own = user_config(environ)

@@ -265,6 +265,8 @@ def test_whatever_stands_in_the_place_of_the_record_the_command_runs_and_that_is
     (check,) = (check for check in checks if check["ok"] is False)
     sentence, _, hint = reason.format(folder, desk.root).partition(" Try: ")
     assert (check["name"], check["text"], check["hint"]) == ("workspace", f"{folder} {sentence}", hint)
+    for verb in ("config", "log", "trackers", "init"):
+        assert desk.roar(verb, status=1).stderr == f"roar: {folder} {sentence}\n  try: {hint}\n"
 
 
 def test_even_a_quiet_run_tells_that_its_job_is_not_recorded(desk):

@@ -20,7 +20,7 @@ from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.tracing import Ended, Traced, start
-from roar.workspace import Workspace, check_folder, find_workspace, open_workspace
+from roar.workspace import Workspace, find_workspace, open_workspace
 
 if TYPE_CHECKING:
     from roar.config import Settings
@@ -96,9 +96,7 @@ def main(argv: list[str]) -> int:
         return 0
     request = parse(argv)
     try:
-        workspace = find_workspace()
-        check_folder(workspace)
-        settings = load_settings(workspace)
+        settings = load_settings(find_workspace())
         check_switches(settings)
         workspace = open_workspace(create=True)
         again = request.command[0].startswith("@")
