@@ -36,7 +36,8 @@ def is_changed(root, jobs, at, one, made):
     if one.path == ELSEWHERE or any(other.digest for other in own):
         return False
     now = state(root, one)
-    return now == "changed" or (now == "gone" and one.path not in made)
+    kept = any(other.digest == one.digest for other in jobs[at]["outputs"])
+    return now == "changed" or (now == "gone" and one.path not in made and not kept)
 
 
 def expected(root, jobs):

@@ -376,6 +376,8 @@ def test_a_folder_that_a_job_renames_is_recorded_file_by_file(desk):
     assert set(uses(job, "inputs")) == {"old/a", "old/b/c", "old/d"}
     assert {f"old/{path[4:]}": digest for path, digest in uses(job, "outputs").items()} == uses(job, "inputs")
     assert None not in uses(job, "inputs").values()
+    assert desk.roar("status").stdout.endswith("\n3 outputs up to date\n")
+    assert "stale" not in desk.roar("status").stdout
     desk.roar("run", "cat", "new/b/c")
     assert [hop["uid"] for hop in desk.json("lineage", "@2")["jobs"]].count(job["uid"]) == 1
 

@@ -138,18 +138,21 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
         state = files.state(content)
         assert state is not None
         reason = f"its input {files.paths[content.path_id]} {_WORDS[state]}"
-        for job_id, ordinal in database.execute(_READERS, content):
+        for job_id, ordinal in database.execute(_READERS, (*content, state is Freshness.CHANGED)):
             step = step_of.get(job_id)
             if step is not None and (step not in first or ordinal < first[step][0]):
                 first[step] = ordinal, reason
     return {step: reason for step, (_, reason) in first.items()}
 
 
-# Jobs that read this content at this path, and did not write that path themselves.
+# Jobs that read this content at this path, and did not write that path themselves. What is gone is not missed by those
+# whose outputs hold the very same: they moved it, or copied it.
 _READERS = """
 SELECT job_id, ordinal FROM file_read AS used WHERE path_id = ? AND artifact_id = ?
 AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
                 AND artifact_id IS NOT NULL)
+AND (? OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2
+                      AND artifact_id = used.artifact_id))
 """
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
