@@ -11,8 +11,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src"
-ORDER = ("errors", "shell", "model", "credentials", "wire", "workspace", "config", "observe", "analyze", "record", "query",
-         "present", "publish", "transfer", "commands", "cli")
+ORDER = ("errors", "shell", "model", "credentials", "wire", "workspace", "config", "observe", "analyze", "record",
+         "query", "present", "publish", "transfer", "commands", "cli")
 FREE = {"testing", "__main__", "__init__"}  # for authors of plug-ins, and entry points
 
 
