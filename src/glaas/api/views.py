@@ -101,13 +101,16 @@ def tracker_run_shape(line: TrackerRunLine) -> Shape:
 
 
 def graph_shape(graph: Graph) -> Shape:
-    """Jobs, artifacts, and edges from what was read to what read it, and from what wrote to what was written."""
+    """Jobs, artifacts, and edges from what was read to what read it, and from what wrote to what was written.
+
+    An edge has the paths at which that was.
+    """
     uids = {job.key: job.uid for job in graph.jobs}
     edges: list[Shape] = []
     for edge in graph.edges:
         job, digest = uids[edge.job], edge.artifact.hex()
         source, target = (digest, job) if edge.role is Role.INPUT else (job, digest)
-        edges.append({"source": source, "target": target, "role": edge.role.name.lower()})
+        edges.append({"source": source, "target": target, "role": edge.role.name.lower(), "paths": edge.paths})
     edges += [{"source": member.hex(), "target": dataset.hex(), "role": "member"} for member, dataset in graph.members]
     return {"jobs": [job_line_shape(job) for job in graph.jobs],
             "artifacts": [_node_shape(node) for node in graph.artifacts.values()], "edges": edges,

@@ -20,7 +20,7 @@ RENAME_EXCHANGE: Final = 2  # linux/fs.h
 def is_folder_rename(event: Event) -> bool:
     """Whether a folder got another name, by which its files did, too."""
     return (event.kind is EventKind.RENAME and event.signature is not None and stat.S_ISDIR(event.signature.mode)
-            and event.path != event.path2 and not event.flags & RENAME_EXCHANGE)
+            and event.path != event.path2 != "/" and not event.flags & RENAME_EXCHANGE)
 
 
 def find_renamed(events: Sequence[Event]) -> dict[str, str]:

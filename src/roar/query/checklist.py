@@ -46,7 +46,8 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     return [
         _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
-        _check("the code is in a commit", latest, _committed, lambda job: f"{_commit(job)} && roar run @{job.step}"),
+        _check("the code is in a commit", latest, _committed,
+               lambda job: f"{_commit(workspace, job)} && roar run @{job.step}"),
         _pushed(workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs),
         _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
@@ -92,8 +93,10 @@ def _committed(job: Job) -> str | None:
     return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
 
 
-def _commit(job: Job) -> str:
-    return _COMMIT if job.git is not None else f"git init && {_COMMIT}"
+def _commit(workspace: Workspace, job: Job) -> str:
+    """What puts a job's code in a commit, with a repository first where it has none, not even since."""
+    inside = job.git is not None or run_git(workspace.absolute(job.cwd), "rev-parse", "--git-dir") is not None
+    return _COMMIT if inside else f"git init && {_COMMIT}"
 
 
 def _environment(job: Job) -> str | None:
@@ -110,9 +113,9 @@ def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:
     title = "the commits are on a remote"
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not commits:
-        in_git = [job for job in jobs if job.git is not None]
+        in_git = [job for job in jobs if job.git is not None] or list(jobs)
         return Item(title=title, passed=None, problems=("there is no commit",),
-                    hint=_commit(in_git[0]) if in_git else f"git init && {_COMMIT}")
+                    hint=_commit(workspace, in_git[0]) if in_git else f"git init && {_COMMIT}")
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}
