@@ -304,7 +304,8 @@ struct pair {
     const char *path2;
 };
 
-/* With the signature of what is given another name. An exchange is of two, so that the other is noted as if it were read. */
+/* With the signature of what is given another name. An exchange is of two, so that the other is noted as if it were
+ * read. */
 static struct log_record *record_pair(enum log_kind kind, const struct pair *pair, uint32_t flags)
 {
     struct name first, second;

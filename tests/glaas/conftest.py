@@ -3,10 +3,8 @@
 import fcntl
 import itertools
 import shutil
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from glaas.schema import migrate
 from glaas.settings import Settings
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module by itself
+from databases import run_sql
 from registrations import body, digits
 
 _NUMBERS = itertools.count()
@@ -28,19 +27,6 @@ def make_tables(url):
     engine = open_engine(url)
     migrate(engine)
     engine.dispose()
-
-
-def run_sql(server, statement):
-    """A database is not copied while anything, such as the server's own housekeeping, is connected to it."""
-    for pause_s in (0.5, 2, 5, None):
-        try:
-            server.psql(statement)
-        except subprocess.CalledProcessError:
-            if pause_s is None:
-                raise
-            time.sleep(pause_s)
-        else:
-            return
 
 
 @pytest.fixture(scope="session")

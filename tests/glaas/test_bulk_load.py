@@ -6,10 +6,10 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from databases import run_sql
 from registrations import body
 from starlette.testclient import TestClient
 
-from conftest import run_sql
 from glaas.app import create_app
 from glaas.settings import Settings
 

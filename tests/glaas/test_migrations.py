@@ -7,11 +7,11 @@ from importlib.resources import files
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from databases import plan_of, run_sql
 from registrations import WANDB_URL, body, digest, digits, uid
 from sqlalchemy import MetaData, insert, select
 from starlette.testclient import TestClient
 
-from conftest import run_sql
 from glaas.app import create_app
 from glaas.db import open_engine
 from glaas.models import metadata
@@ -71,18 +71,9 @@ def test_an_entity_that_no_index_could_hold_is_cut(client, registered, old):
 @pytest.mark.parametrize("field", ["tracker", "project", "entity", "state"])
 def test_tracker_runs_are_found_by_index_whatever_they_are_filtered_by(database, field):
     """Rows in the order of the index are the newest first: nothing has to be sorted, and the list stops at its end."""
-    engine = open_engine(database)
     runs = metadata.tables["tracker_run"]
-    query = (select(runs.c.id).where(runs.c[field] == "x").order_by(runs.c.id.desc()).limit(10)
-             .compile(engine, compile_kwargs={"literal_binds": True}))
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all())
-        else:
-            connection.exec_driver_sql("SET enable_seqscan = off")
-            connection.exec_driver_sql("SET enable_bitmapscan = off")
-            plan = str(connection.exec_driver_sql(f"EXPLAIN {query}").all())
-    engine.dispose()
+    query = select(runs.c.id).where(runs.c[field] == "x").order_by(runs.c.id.desc()).limit(10)
+    plan = plan_of(database, query)
     assert f"ix_tracker_run_{field}_id" in plan
     assert "sort" not in plan.lower()
     assert "temp b-tree" not in plan.lower()

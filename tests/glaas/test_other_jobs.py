@@ -4,11 +4,11 @@ import dataclasses
 import re
 
 import pytest
+from databases import plan_of
 from registrations import dataset_of, digest, digits, job, uid, use
 
 from glaas import catalog, models
 from glaas.access import Viewer
-from glaas.db import open_engine
 from roar import model
 from roar.wire import DatasetMember, Payload
 
@@ -144,17 +144,8 @@ def test_of_very_many_copies_the_one_at_the_path_is_found(client, send, monkeypa
 @pytest.mark.parametrize("before", [True, False])
 def test_uses_of_a_path_are_found_by_index(database, before):
     """The rows come in the order of the index, so a limit ends the look-up however often the path was used."""
-    engine = open_engine(database)
     query = catalog._of_others(Viewer(), before=before).where(models.file_use.c.path_key == 1).limit(9)
-    compiled = query.compile(engine, compile_kwargs={"literal_binds": True})
-    with engine.connect() as connection:
-        if engine.dialect.name == "sqlite":
-            plan = str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}").all())
-        else:
-            connection.exec_driver_sql("SET enable_seqscan = off")
-            connection.exec_driver_sql("SET enable_bitmapscan = off")
-            plan = str(connection.exec_driver_sql(f"EXPLAIN {compiled}").all())
-    engine.dispose()
+    plan = plan_of(database, query)
     assert "ix_file_use_path_key_job_id" in plan
     assert "temp b-tree" not in plan.lower()
     assert "sort" not in plan.lower()

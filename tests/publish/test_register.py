@@ -15,6 +15,7 @@ from roar.publish.registration import make_registration
 from roar.publish.server import parse_server
 from roar.query.sessions import Publishable
 from roar.wire import dag_digest
+from roar.workspace import Workspace
 
 
 def fetch(url):
@@ -231,11 +232,12 @@ def test_a_token_never_travels_in_clear_text():
 
 
 @pytest.mark.parametrize("url", ["javascript:alert(1)", "http://", "file:///x", "https://u:p@host/", "http://a b"])
-def test_an_address_that_is_none_is_not_sent(url):
+def test_an_address_that_is_none_is_not_sent(url, tmp_path):
     run = TrackerRun(tracker="x", label="X", run_id="1", url=url, state=TrackerRunState.ONLINE)
     job = Job(uid="0" * 32, step=1, command=("x",), cwd=".", started_at="2026-11-22T10:00:00.000000Z", duration_s=1,
               exit_code=0, state=JobState.DONE, tracer=Tracer(mode="full"), tracker_runs=(run,))
-    made = make_registration(Publishable(session="1" * 32, jobs=(job,), datasets=(), payloads=()), lambda: b"k" * 32)
+    made = make_registration(Publishable(session="1" * 32, jobs=(job,), datasets=(), payloads=()),
+                             Workspace(str(tmp_path)))
     assert (made.jobs[0].tracker_runs[0].url, made.jobs[0].tracker_runs[0].state) == (None, "partial")
     assert dag_digest(made)
 

@@ -4,13 +4,15 @@ Only the folder's rename is in the trace. What lay in it is still there when the
 followed back through the renames to the name that it had before the first of them.
 """
 
+import bisect
 import contextlib
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
+from roar.analyze.datasets import ancestors
 from roar.analyze.digest import signature_of
 from roar.observe.trace import Event, EventKind, Signature
 
@@ -20,13 +22,16 @@ RENAME_EXCHANGE: Final = 2  # linux/fs.h
 def is_folder_rename(event: Event) -> bool:
     """Whether a folder got another name, by which its files did, too."""
     return (event.kind is EventKind.RENAME and event.signature is not None and stat.S_ISDIR(event.signature.mode)
-            and event.path != event.path2 != "/" and not event.flags & RENAME_EXCHANGE)
+            and event.path != event.path2 != "/" and not event.flags & RENAME_EXCHANGE
+            and (event.result is None or event.result >= 0))
 
 
-def find_renamed(events: Sequence[Event]) -> dict[str, str]:
+def find_renamed(events: Iterable[Event]) -> dict[str, str]:
     """Folders that were renamed, each by the name that it had first, with the place where it lies in the end."""
-    renames = [event for event in events if is_folder_rename(event) and (event.result or 0) >= 0]
-    places = {event.path: _last_place(renames, number) for number, event in reversed(list(enumerate(renames)))}
+    renames = _Renames(events)
+    places: dict[str, str] = {}
+    for number, event in enumerate(renames.events):
+        places.setdefault(event.path, renames.last_place(number))
     return {path: place for path, place in places.items() if path != place}
 
 
@@ -42,31 +47,59 @@ def find_carried(events: Sequence[Event], started_ns: int) -> Mapping[Event, lis
         folder that is renamed again and again only at the first rename. Files that the job itself gave a name below
         any of the folder's names are left out: their events say what became of them.
     """
-    renames = [event for event in events if is_folder_rename(event)]
-    if not renames:
+    renames = _Renames(events)
+    if not renames.events:
         return {}
     found: dict[Event, dict[str, Signature | None]] = defaultdict(dict)
     for path, signature, before, made in _seen_later(events, renames):
-        first, name = _trace_back(path, renames[:before], made)
+        first, name = renames.trace_back(path, before, made)
         if first is not None:
             old = signature is not None and max(signature.mtime_ns, signature.ctime_ns) < started_ns
             found[first].setdefault(name, signature if old else None)
     return {event: list(files.items()) for event, files in found.items()}
 
 
-def _trace_back(path: str, renames: Sequence[Event], made: Collection[str]) -> tuple[Event | None, str]:
-    """The first of the renames that took a file along, and the file's path relative to the folder."""
-    first, name = None, ""
-    for event in reversed(renames):
-        if path in made:
-            break
-        if path.startswith(event.path2 + "/"):
-            first, name = event, path[len(event.path2) + 1:]
-            path = f"{event.path}/{name}"
-    return first, name
+class _Renames:
+    """The renames of folders, found by the names that they took away and gave. Each is known by its place in the list.
+
+    Attributes:
+        events: in order of time.
+    """
+
+    def __init__(self, events: Iterable[Event]) -> None:
+        self.events = [event for event in events if is_folder_rename(event)]
+        self._from: dict[str, list[int]] = defaultdict(list)
+        self._to: dict[str, list[int]] = defaultdict(list)
+        for number, event in enumerate(self.events):
+            self._from[event.path].append(number)
+            self._to[event.path2].append(number)
+
+    def trace_back(self, path: str, before: int, made: Collection[str]) -> tuple[Event | None, str]:
+        """The first of the renames before one that took a file along, and the file's path relative to the folder."""
+        first, name = None, ""
+        while path not in made:
+            numbers = [self._to[folder] for folder in ancestors(os.path.dirname(path)) if folder in self._to]
+            before = max((one[at - 1] for one in numbers if (at := bisect.bisect_left(one, before))), default=-1)
+            if before < 0:
+                break
+            first = self.events[before]
+            name = path[len(first.path2) + 1:]
+            path = f"{first.path}/{name}"
+        return first, name
+
+    def last_place(self, number: int) -> str:
+        """Where the folder of a rename lies in the end."""
+        place, last = self.events[number].path2, len(self.events)
+        while number < last:
+            numbers = [self._from[folder] for folder in ancestors(place) if folder in self._from]
+            number = min((one[at] for one in numbers if (at := bisect.bisect_right(one, number)) < len(one)),
+                         default=last)
+            if number < last:
+                place = self.events[number].path2 + place[len(self.events[number].path):]
+        return place
 
 
-def _seen_later(events: Sequence[Event], renames: Sequence[Event]
+def _seen_later(events: Sequence[Event], renames: _Renames
                 ) -> Iterator[tuple[str, Signature | None, int, Collection[str]]]:
     """Files that were still there after the rename of a folder.
 
@@ -74,18 +107,20 @@ def _seen_later(events: Sequence[Event], renames: Sequence[Event]
         Path, signature, how many of the renames came before, and the names at which the job had put something new by
         then: first as they were used one by one, then as they lie there in the end.
     """
-    before = 0
+    before, count = 0, len(renames.events)
     made: set[str] = set()
     for event in events:
-        if is_folder_rename(event):
+        if event.result is not None and event.result < 0:
+            continue
+        if before < count and event is renames.events[before]:
             before += 1
         elif before and _takes(event):
             yield event.path, event.signature, before, made
         if path := _makes(event):
             made.add(path)
-    for path in _files_in({_last_place(renames, number) for number in range(len(renames))}):
+    for path in _files_in({renames.last_place(number) for number in range(count)}):
         with contextlib.suppress(OSError):
-            yield path, signature_of(os.lstat(path)), len(renames), made
+            yield path, signature_of(os.lstat(path)), count, made
 
 
 def _takes(event: Event) -> bool:
@@ -112,18 +147,9 @@ def _makes(event: Event) -> str | None:
             return None
 
 
-def _last_place(renames: Sequence[Event], number: int) -> str:
-    """Where the folder of a rename lies in the end."""
-    place = renames[number].path2
-    for event in renames[number + 1:]:
-        if place == event.path or place.startswith(event.path + "/"):
-            place = event.path2 + place[len(event.path):]
-    return place
-
-
-def _files_in(folders: set[str]) -> Iterator[str]:
+def _files_in(folders: Collection[str]) -> Iterator[str]:
     for folder in folders:
-        if any(folder.startswith(other + "/") for other in folders):
+        if any(above in folders for above in ancestors(os.path.dirname(folder))):
             continue
         for place, _, names in os.walk(folder):
             for name in names:

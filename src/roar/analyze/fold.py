@@ -6,6 +6,7 @@ moved takes its history along; what is deleted before the end is temporary unles
 
 import os
 import stat
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -134,18 +135,36 @@ class _Fold:
             EventKind.MKDIR: self.make_directory,
             EventKind.RMDIR: self.unlink,
         }
-        self.folders: set[str] = set()  # every folder that a use lies in, to know a folder's rename from a file's
+        self.inside: defaultdict[str, list[str]] = defaultdict(list)  # by folder the uses and folders directly in it
 
     def at(self, path: str, event: Event) -> PathUse:
         """The use of `path`, begun now if it is new."""
         use = self.uses.get(path)
         if use is None:
             use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns)
-            folder = path.rpartition("/")[0]
-            while folder not in self.folders:
-                self.folders.add(folder)
-                folder = folder.rpartition("/")[0]
+            if path not in self.inside:
+                self._note_place(path)
         return use
+
+    def _note_place(self, path: str) -> None:
+        """Note in which folder something lies, and in which that lies, as far as that is new: each stands once."""
+        folder = path.rpartition("/")[0]
+        while path != folder:
+            known = folder in self.inside or folder in self.uses
+            self.inside[folder].append(path)
+            if known:
+                return
+            path, folder = folder, folder.rpartition("/")[0]
+
+    def below(self, folder: str) -> list[str]:
+        """The paths of the uses at and below a folder."""
+        found, todo = [], [folder]
+        while todo:
+            path = todo.pop()
+            if path in self.uses:
+                found.append(path)
+            todo += reversed(self.inside.get(path, ()))
+        return found
 
     def open(self, event: Event) -> None:
         flags = event.flags
@@ -221,7 +240,7 @@ class _Fold:
         if event.flags & RENAME_EXCHANGE:
             self.exchange(event)
             return
-        if event.path in self.folders or is_folder_rename(event):
+        if event.path in self.inside or is_folder_rename(event):
             self.move_folder(event)
             return
         self.arrive(event, self.uses.get(event.path), moved=True)
@@ -260,7 +279,7 @@ class _Fold:
     def move_folder(self, event: Event) -> None:
         """A folder was renamed: everything known below it goes along."""
         prefix = event.path + "/"
-        moving = [p for p in self.uses if p.startswith(prefix) or p == event.path]
+        moving = self.below(event.path)
         for name, signature in self.carried.get(event, ()):
             if prefix + name not in self.uses:
                 use = self.at(prefix + name, event)
@@ -293,9 +312,10 @@ def fold(events: Sequence[Event], started_ns: int = 0) -> dict[str, PathUse]:
     Returns:
         By absolute path. `exists` and `status` are looked up in the file system now.
     """
-    done = [event for event in events if event.result is None or event.result >= 0]
-    state = _Fold(find_carried(done, started_ns))
-    for event in done:
+    state = _Fold(find_carried(events, started_ns))
+    for event in events:
+        if event.result is not None and event.result < 0:
+            continue
         state.step[event.kind](event)
     for use in state.uses.values():
         look_up(use)

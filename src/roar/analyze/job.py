@@ -98,11 +98,11 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:
     """Where content from before the job is now, as far as nothing else took its old place."""
-    found = {source: place for source, place in renamed.items() if os.path.isdir(place)}
-    found |= {use.path: there.path for use in uses.opened.values()
-              if use.read and not use.written and use.moved_to is not None and not use.exists
-              and (there := find_content(uses, use)) is not None and there.exists}
-    return {source: place for source, place in found.items() if not os.path.lexists(source)}
+    found = {source: place for source, place in renamed.items()
+             if os.path.isdir(place) and not os.path.lexists(source)}
+    return found | {use.path: there.path for use in uses.opened.values()
+                    if use.read and not use.written and use.moved_to is not None and not use.exists
+                    and (there := find_content(uses, use)) is not None and there.exists}
 
 
 def _may_hold_trackers(trace: Trace, uses: Uses, around: Surroundings, plumbing: Plumbing) -> bool:

@@ -93,8 +93,7 @@ class Kept:
                 self._todo += self._all.open(folder)
             direct = self._all.opened.get(path)
             if direct is not None and direct.written and direct.first_ns <= use.first_ns and not use.written:
-                self.left_out["links"] += 1  # it read what the job had written there, which may be gone by now
-                return
+                return  # it read what the job had written there, which may be gone by now
             use = replace(use, path=path)
             look_up(use)
         if self._is_code(use):

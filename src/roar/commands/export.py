@@ -1,6 +1,5 @@
 """`roar export`: a session, or the lineage of a job or artifact, as a document of another format."""
 
-import functools
 import io
 import os
 import sys
@@ -9,7 +8,6 @@ from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import RoarError, UsageError, WorkspaceError, install_hint
 from roar.present.text import count_text, printable
-from roar.publish.path_key import load_path_key
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
 from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference
@@ -47,7 +45,7 @@ def main(argv: list[str]) -> int:
                          hint="roar export --format ro-crate --files --output crate.zip")
     opened = open_record()
     found, publishable = select(opened.database, opened.workspace, arguments.ref)
-    registration = make_registration(publishable, functools.partial(load_path_key, opened.workspace))
+    registration = make_registration(publishable, opened.workspace)
     if arguments.files:
         return _pack(opened, registration, _subject(found, arguments.ref), arguments.output, members=arguments.members)
     body, name = _document(registration, _subject(found, arguments.ref), arguments.format, members=arguments.members)

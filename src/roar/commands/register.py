@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     _, publishable = select(opened.database, opened.workspace, arguments.ref)
-    registration = make_registration(publishable, functools.partial(load_path_key, opened.workspace))
+    registration = make_registration(publishable, opened.workspace)
     body = encode(registration)
     if arguments.dry_run:
         checklist = check_reproducibility(opened.database, opened.workspace, publishable.jobs)

@@ -1,6 +1,5 @@
 """`roar ui`: this workspace's own pages, served on loopback and kept up to date while they are open."""
 
-import functools
 import os
 import sys
 import threading
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.errors import RoarError, SettingsError, install_hint
-from roar.publish.path_key import load_path_key
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
 from roar.query.sessions import list_sessions, load_publishable
@@ -81,7 +79,6 @@ class _Feed:
 
     def registrations(self, stop: threading.Event) -> Iterator[bytes]:
         """Encoded registrations until `stop` is set."""
-        path_key = functools.partial(load_path_key, self._workspace)
         database = open_database(self._workspace.database)
         try:
             version = None
@@ -92,7 +89,7 @@ class _Feed:
                     for session in list_sessions(database):
                         if stop.is_set():
                             return
-                        body = encode(make_registration(load_publishable(database, session.row_id), path_key))
+                        body = encode(make_registration(load_publishable(database, session.row_id), self._workspace))
                         if session.jobs and self._sent.get(session.uid) != hash(body):
                             self._sent[session.uid] = hash(body)
                             yield body

@@ -1,26 +1,28 @@
 """What is published: jobs of the record as a registration."""
 
 import dataclasses
-from collections.abc import Callable
+from functools import partial
 from urllib.parse import urlsplit
 
 from roar import __version__
 from roar.model import Job, TrackerRun, TrackerRunState
+from roar.publish.path_key import load_path_key
 from roar.query.sessions import Publishable
 from roar.wire import WIRE_VERSION, Registration, without_secrets
+from roar.workspace import Workspace
 
 
-def make_registration(publishable: Publishable, path_key: Callable[[], bytes]) -> Registration:
+def make_registration(publishable: Publishable, workspace: Workspace) -> Registration:
     """The registration of these jobs, as a glaas server accepts it: with no text that looks like a secret to it.
 
     Commands, names and labels were redacted when they were recorded. Paths are recorded as they are, for a record with
-    others would not lead back to the files; a secret in one goes no further than this machine. `path_key` gives
-    the key that keeps such paths apart; it is asked for only where there is one.
+    others would not lead back to the files; a secret in one goes no further than this machine. Such paths are kept
+    apart by the workspace's key, which is asked for only where there is one.
     """
     return without_secrets(Registration(
         version=WIRE_VERSION, client=f"roar {__version__}", session=publishable.session,
         jobs=tuple(_with_web_links(job) for job in publishable.jobs), datasets=publishable.datasets,
-        payloads=publishable.payloads), path_key)
+        payloads=publishable.payloads), partial(load_path_key, workspace))
 
 
 def _with_web_links(job: Job) -> Job:

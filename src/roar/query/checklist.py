@@ -95,7 +95,7 @@ def _committed(job: Job) -> str | None:
 
 def _commit(workspace: Workspace, job: Job) -> str:
     """What puts a job's code in a commit, with a repository first where it has none, not even since."""
-    inside = job.git is not None or run_git(workspace.absolute(job.cwd), "rev-parse", "--git-dir") is not None
+    inside = job.git is not None or find_work_tree(workspace, job) is not None
     return _COMMIT if inside else f"git init && {_COMMIT}"
 
 
@@ -168,8 +168,7 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     brought = set(roots_from_commits(database, workspace, open_roots, jobs))
     open_roots = [root for root in open_roots if root.path not in brought]
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
-    path = open_roots[0].path if open_roots else ""
-    path = quoted_path(path)
+    path = quoted_path(open_roots[0].path if open_roots else "")
     return Item(title="every root input has a source", passed=not problems, problems=problems,
                 hint=f"roar label {path} {SOURCE_LABEL}=URL" if problems else None)
 
