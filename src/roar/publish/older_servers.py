@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from roar.model import REDACTED
-from roar.wire import Registration, number_of_secret, to_json
+from roar.wire import Registration, find_secret, number_of_secret, to_json
 
 _STAND_IN = r"(?:\*+|…|<redacted>|\[redacted\]|redacted|x{3,}|\$\{?\w+\}?)"
 _REFUSED = (
@@ -74,7 +74,7 @@ def _setting(name: str, value: Any, hide: _Hide, hide_in_path: _Hide) -> Any:
 def _cleaned(text: str, hide: _Hide) -> str:
     for rule in _REFUSED:
         text = rule.sub(functools.partial(_hidden, hide), text)
-    return text if not is_refused_before(text) else hide(text)
+    return hide(text) if is_refused_before(text) or find_secret(text) is not None else text
 
 
 def _hidden(hide: _Hide, match: re.Match[str]) -> str:
