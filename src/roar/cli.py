@@ -10,7 +10,7 @@ from errno import EDQUOT, EFBIG, EIO, ENOSPC
 
 from roar import __version__
 from roar.commands import VERBS
-from roar.errors import NotFoundError, RoarError, UsageError
+from roar.errors import RoarError, UsageError
 
 _REFERENCES = """\
 REF is @N (step N of the session; @-1 the last job), a job's uid or the start of it (4 or more), an artifact's digest
@@ -130,12 +130,10 @@ def _about_the_answer(error: Exception) -> RoarError | None:
 
 
 def _complain(error: RoarError) -> None:
-    """One sentence, the candidates and a hint, on stderr."""
+    """One sentence, its details and a hint, on stderr."""
     from roar.present.text import told  # noqa: PLC0415  only for an error
 
-    lines = [f"roar: {error.message}"]
-    if isinstance(error, NotFoundError):
-        lines += [f"  {candidate}" for candidate in error.candidates]
+    lines = [f"roar: {error.message}", *(f"  {detail}" for detail in error.details)]
     if error.hint:
         lines.append(f"  try: {error.hint}")
     sys.stderr.write("".join(f"{told(line)}\n" for line in lines))

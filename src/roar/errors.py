@@ -20,14 +20,16 @@ class RoarError(Exception):
     Args:
         message: full sentence naming the thing.
         hint: a command to type next, or None.
+        details: what else there is to say, one line each.
     """
 
     exit_status = 1
 
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
+    def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.details = details
 
 
 def install_hint(part: str = "") -> str:
@@ -53,7 +55,7 @@ class NotFoundError(RoarError):
     """
 
     def __init__(self, message: str, *, hint: str | None = None, candidates: tuple[str, ...] = ()) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(message, hint=hint, details=candidates)
         self.candidates = candidates
 
 
@@ -73,8 +75,9 @@ class PublishError(RoarError):
         secret: whether the server takes a text for a secret.
     """
 
-    def __init__(self, message: str, *, hint: str | None = None, passing: bool = False, secret: bool = False) -> None:
-        super().__init__(message, hint=hint)
+    def __init__(self, message: str, *, hint: str | None = None, details: tuple[str, ...] = (), passing: bool = False,
+                 secret: bool = False) -> None:
+        super().__init__(message, hint=hint, details=details)
         self.passing = passing
         self.secret = secret
 

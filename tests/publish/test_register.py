@@ -97,7 +97,7 @@ def test_a_server_that_is_down(recorded, glaas):
     failed = recorded.roar("register", "--server", glaas.url, status=1)
     assert failed.stdout == ""
     assert "cannot be reached: connection refused" in failed.stderr
-    assert "Not published: 3 jobs" in failed.stderr
+    assert "\n  Not published: 3 jobs. The record here is complete; nothing is lost.\n" in failed.stderr
     assert f"try: roar register --server {glaas.url}" in failed.stderr
     assert "Traceback" not in failed.stderr
     glaas.start()

@@ -64,7 +64,8 @@ def main(argv: list[str]) -> int:
         words = ["roar", "register", *([arguments.ref] if arguments.ref else []),
                  *(["--server", arguments.server] if arguments.server else []),
                  *(["--project", arguments.project] if arguments.project else [])]
-        raise PublishError(f"{error.message}\n  Not published: {what}. The record here is complete; nothing is lost.",
+        kept = f"Not published: {what}. The record here is complete; nothing is lost."
+        raise PublishError(error.message, details=(*error.details, kept),
                            hint=error.hint or (command_text(words) if error.passing else None)) from error
     if arguments.json:
         print_json({"dag": published.dag, "url": published.url, "created": published.created,

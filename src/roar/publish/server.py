@@ -194,6 +194,6 @@ def _refused(server: Server, error: urllib.error.HTTPError) -> NoReturn:
         raise PublishError(f"{server.url} answered {error.code} {error.reason}, not as a glaas server does.",
                            hint="is this the right address?") from None
     hint = f"roar login --server {server.url}" if error.code == _WHO else None
-    raise PublishError("\n    ".join([f"{server.url} refused: {detail}", *flaws]), hint=hint,
+    raise PublishError(f"{server.url} refused: {detail}", details=tuple(flaws), hint=hint,
                        passing=error.code in _BUSY | {_TOO_MANY},
                        secret=any(_LOOKS_LIKE in flaw for flaw in flaws)) from None
