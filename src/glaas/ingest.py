@@ -1,7 +1,8 @@
 """Registering a session: check everything, then write all of it or nothing.
 
 A registration becomes a frozen DAG under its own digest. Its jobs are stored once, whatever number of DAGs name them:
-a job that is over never changes again, only its labels and the places of its tracker runs may be learned later.
+a job that is over never changes again, only its labels and the places of its tracker runs may be learned later, and a
+secret that an older client let pass may be hidden.
 """
 
 import functools
@@ -18,11 +19,12 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from glaas import models
-from glaas.access import Viewer, project_for_writing
-from glaas.catalog import is_seen
+from glaas.access import OWNER, Viewer, project_for_writing
+from glaas.catalog import find_job, is_seen
 from glaas.db import insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role, path_key
+from glaas.sameness import same_but_for_secrets
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
 from roar.wire import (
@@ -37,7 +39,6 @@ from roar.wire import (
     find_secret,
     iter_secrets,
     to_json,
-    without_path_numbers,
 )
 
 MOST_FLAWS = 20
@@ -407,10 +408,8 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
             row = known[job.uid]
             if row.project_id != project_id:
                 raise ProblemError(409, f"Job {job.uid} is registered in another project.")
-            is_same = row.content == contents[job.uid] or row.content == _older_digest(shape)
-            if not is_same and row.state != JobState.RUNNING:
-                raise ProblemError(409, f"Job {job.uid} is registered with other content, and a job never changes.")
-            if not is_same:
+            if row.content != contents[job.uid] and (row.state == JobState.RUNNING
+                                                     or _hides_a_secret(connection, job.uid, shape)):
                 _replace_job(connection, job, row.id, contents[job.uid])
                 new.append(job)
             _learn(connection, job, row.id)
@@ -419,14 +418,25 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
 
 
 def _content_digest(shape: dict[str, Any]) -> bytes:
-    return _shape_digest({key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}})
+    return _shape_digest(_content(shape))
 
 
-def _older_digest(shape: dict[str, Any]) -> bytes:
-    """The digest of the same job from a client that did not number the secrets in paths."""
-    return _content_digest(shape | {
-        field: [use | {"path": without_path_numbers(use["path"])} for use in shape[field]]
-        for field in ("inputs", "outputs")})
+def _content(shape: dict[str, Any]) -> dict[str, Any]:
+    """What never changes of a job."""
+    return {key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}}
+
+
+def _hides_a_secret(connection: Connection, uid: str, shape: dict[str, Any]) -> bool:
+    """Whether a job that is over is to be kept as in `shape`: only where a secret is in what is kept of it now.
+
+    Raises:
+        ProblemError: 409 where the two differ in anything but what they hide.
+    """
+    stored = find_job(connection, OWNER, uid)
+    assert stored is not None
+    if not same_but_for_secrets(_content(to_json(stored.job)), _content(shape)):
+        raise ProblemError(409, f"Job {uid} is registered with other content, and a job never changes.")
+    return next(iter_secrets(stored.job), None) is not None
 
 
 def _shape_digest(shape: Any) -> bytes:

@@ -28,6 +28,7 @@ from roar.model import (
 )
 
 __all__ = [
+    "REDACTED",
     "Dataset",
     "DatasetMember",
     "FileUse",

@@ -44,13 +44,77 @@ def test_a_session_that_grows_keeps_its_frozen_dags(client, post, registered):
     assert client.get(f"/api/v1/jobs/{uid(1)}").json()["dags"] == [bigger["dag"], registered]
 
 
-def test_a_job_of_a_client_that_did_not_number_secrets_in_paths_stays_the_same(client, post):
-    """It may be sent again by a newer one, with a number behind each `[redacted]`."""
-    before, after = ({"inputs": (use(f"data/?token=[redacted]{number}", "x"),)} for number in ("", "#5f0c9a3e"))
+HIDDEN_OTHERWISE = {
+    "a number for a secret in a path": (
+        {"inputs": (use("data/?token=[redacted]", "x"),)}, {"inputs": (use("data/?token=[redacted]#5f0c9a3e", "x"),)}),
+    "another number, for the key was lost": (
+        {"inputs": (use("data/?token=[redacted]#5f0c9a3e", "x"),)},
+        {"inputs": (use("data/?token=[redacted]#00000000", "x"),)}),
+    "a path that sorts elsewhere": (
+        {"outputs": (use("a/token=x1/m", "m"), use("b", "b"), use("c", "m"))},
+        {"outputs": (use("b", "b"), use("c", "m"), use("[redacted]#5f0c9a3e", "m"))}),
+    "a word of the command": (
+        {"command": ("train.py", "--name", "hf_m", "-v")}, {"command": ("train.py", "--name", "[redacted]", "-v")}),
+    "several words": (
+        {"command": ("train.py", "--user", "ada", "pw")}, {"command": ("train.py", "[redacted]")}),
+    "a part of a word": (
+        {"name": "run key=[redacted] of [redacted]"}, {"name": "run key=of of ada"}),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), HIDDEN_OTHERWISE.values(), ids=HIDDEN_OTHERWISE)
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_job_in_which_other_texts_are_hidden_is_the_same_job(client, post, before, after, order):
+    """A newer client, or an older one, takes other texts for secrets. What is there stays as it is."""
+    before, after = (before, after)[::order]
     assert post(changed(1, **before)).status_code == 201
-    assert post(grown(changed(1, **after), job(4, inputs=(use("report.json"),)))).status_code == 201
-    assert [one["path"] for one in client.get(f"/api/v1/jobs/{uid(1)}").json()["inputs"]] == ["data/?token=[redacted]"]
-    assert post(changed(1, inputs=(use("data/?token=[redacted]#5f0c9a3", "x"),))).status_code == 409
+    kept = client.get(f"/api/v1/jobs/{uid(1)}").json()
+    bigger = post(grown(changed(1, **after), job(4, inputs=(use("report.json"),))))
+    assert bigger.status_code == 201
+    assert client.get(f"/api/v1/jobs/{uid(4)}").status_code == 200
+    got = client.get(f"/api/v1/jobs/{uid(1)}").json()
+    assert got.pop("dags") == [bigger.json()["dag"], *kept.pop("dags")]
+    del got["registrations"], kept["registrations"]
+    assert got == kept
+
+
+OTHER = {
+    "another file": ({"inputs": (use("data/?token=[redacted]", "x"),)},
+                     {"inputs": (use("data/?token=[redacted]", "y"),)}),
+    "another place": ({"inputs": (use("data/?token=[redacted]/a", "x"),)}, {"inputs": (use("data/a/b", "x"),)}),
+    "one file more": ({"inputs": (use("q?token=[redacted]", "x"),)},
+                      {"inputs": (use("q?token=[redacted]", "x"), use("q?token=[redacted]#5f0c9a3e", "x"))}),
+    "another command": ({"command": ("train.py", "--key", "[redacted]", "a")},
+                        {"command": ("train.py", "--key", "[redacted]", "b")}),
+    "less than what is around what is hidden": ({"name": "ab[redacted]ba"}, {"name": "aba"}),
+    "parts that come in another order": ({"name": "a[redacted]b[redacted]c[redacted]d"}, {"name": "a1c1b1d"}),
+    "another exit status": ({"exit_code": 0, "name": "[redacted]"}, {"exit_code": 1, "name": "x"}),
+}
+
+
+@pytest.mark.parametrize(("before", "after"), OTHER.values(), ids=OTHER)
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_hidden_excuses_nothing_else(client, post, before, after, order):
+    before, after = (before, after)[::order]
+    assert post(changed(1, **before)).status_code == 201
+    kept = client.get(f"/api/v1/jobs/{uid(1)}").text
+    assert post(changed(1, **after)).status_code == 409
+    assert client.get(f"/api/v1/jobs/{uid(1)}").text == kept
+
+
+def test_a_secret_that_got_in_before_goes_when_the_job_is_registered_again(client, post, monkeypatch):
+    told = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3f"
+    with monkeypatch.context() as patched:  # as a glaas that did not know such tokens
+        patched.setattr("glaas.ingest.iter_secrets", lambda _: iter(()))
+        assert post(changed(1, command=("train.py", told), inputs=(use(f"in/{told}", "x"),))).status_code == 201
+    assert told in client.get(f"/api/v1/jobs/{uid(1)}").text
+    clean = changed(1, command=("train.py", "[redacted]"), inputs=(use("in/[redacted]#5f0c9a3e", "x"),))
+    assert post(clean).status_code == 201
+    got = client.get(f"/api/v1/jobs/{uid(1)}").json()
+    assert (got["command"], got["inputs"][0]["path"]) == (["train.py", "[redacted]"], "in/[redacted]#5f0c9a3e")
+    for page in (f"/jobs/{uid(1)}", f"/artifacts/{digest('x')}", "/", "/search?q=hf_a"):
+        assert told not in client.get(page).text
+    assert post(clean).status_code == 200
 
 
 def changed(number, **values):
