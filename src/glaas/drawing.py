@@ -3,7 +3,9 @@
 The result is plain numbers and texts; a template writes the SVG, so that every text is escaped in one place.
 """
 
+import functools
 import itertools
+import operator
 import shlex
 import unicodedata
 from collections import defaultdict
@@ -33,7 +35,7 @@ SWEEPS = 14
 BEND_GAP = 12
 MOST_JOBS = 3000
 MOST_LINES = 20_000
-MANY_BENDS = 3000
+MANY_CROSSED = 3000
 MOST_BENDS = 20_000
 NEAR = 12
 MOST_LOOKS = 2000
@@ -143,7 +145,7 @@ def draw(graph: Graph, *, fold_reruns: bool = True, root: bytes | None = None) -
         boxes, links = _boxes_and_links(graph, drawn, runs_of, root)
     hidden_reruns, hidden_jobs = len(graph.jobs) - len(jobs), len(jobs) - len(drawn)
     layers = _layers(len(boxes), links)
-    if _bends(links, layers) > MANY_BENDS:
+    if _crossed(links, layers) > MANY_CROSSED:
         _repeat_far_artifacts(boxes, links, layers)
         layers = _layers(len(boxes), links)
     return _lay_out(boxes, links, layers, hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)
@@ -167,8 +169,8 @@ def _boxes_and_links(graph: Graph, jobs: list[JobLine], runs_of: dict[int, int],
     return boxes, links
 
 
-def _bends(links: list[tuple[int, int]], layers: list[int]) -> int:
-    """How often all lines together cross a column."""
+def _crossed(links: list[tuple[int, int]], layers: list[int]) -> int:
+    """How often all lines together cross a column on their way."""
     return sum(max(0, layers[target] - layers[source] - 1) for source, target in links)
 
 
@@ -378,6 +380,7 @@ def _cut(text: str, length: int) -> str:
     return text
 
 
+@functools.lru_cache(maxsize=4096)
 def _room_of(letter: str) -> float:
     """The width of a letter, in letters of common width, in any font that has no serifs."""
     if unicodedata.east_asian_width(letter) in "WF":
@@ -399,14 +402,14 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], layers: list[int], 
     top = float(MARGIN)
     for component in sorted(whole.connected_components(mode="weak"), key=lambda part: (-len(part), part[0])):
         points, routes = _lay_out_component(whole, component, layers)
-        low = min(y for _, y in points.values())
+        low = min(y for _, y in points.values()) - BOX_HEIGHT / 2
         for node, (x, y) in points.items():
-            if node < len(boxes):
-                xs[node], ys[node] = x, y - low + top
+            xs[node], ys[node] = x, y - low + top
         lines += [Line(path=_curve([(x, y - low + top) for x, y in route])) for route in routes]
-        top += max(y for _, y in points.values()) - low + BOX_HEIGHT + 2 * ROW_GAP
+        top += max(y for _, y in points.values()) + BOX_HEIGHT / 2 - low + 2 * ROW_GAP
     lines += [Line(path=_curve(_route([(xs[node], ys[node]) for node in link]))) for link in straight]
-    placed = tuple(replace(box, x=round(x, 1), y=round(y, 1)) for box, x, y in zip(boxes, xs, ys, strict=True))
+    placed = tuple(replace(box, x=round(x, 1), y=round(y - BOX_HEIGHT / 2, 1))
+                   for box, x, y in zip(boxes, xs, ys, strict=True))
     return Drawing(width=round(max(xs) + BOX_WIDTH + MARGIN), height=round(top - 2 * ROW_GAP + MARGIN), boxes=placed,
                    lines=tuple(lines), hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)
 
@@ -414,13 +417,16 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], layers: list[int], 
 def _longest_apart(links: list[tuple[int, int]], layers: list[int]
                    ) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
     """The links whose lines find a way around boxes, and the longest ones, where that would take too long for all."""
-    if _bends(links, layers) <= MOST_BENDS:
+    if _crossed(links, layers) <= MOST_BENDS:
         return links, []
     room = MOST_BENDS
     bent: list[tuple[int, int]] = []
     straight: list[tuple[int, int]] = []
+    farthest: dict[int, int] = defaultdict(int)
     for link in sorted(links, key=lambda link: layers[link[1]] - layers[link[0]]):
-        room -= max(0, layers[link[1]] - layers[link[0]] - 1)
+        crossed = layers[link[1]] - layers[link[0]] - 1
+        room -= max(0, crossed - farthest[link[0]])
+        farthest[link[0]] = max(farthest[link[0]], crossed)
         (bent if room >= 0 else straight).append(link)
     return bent, straight
 
@@ -453,7 +459,7 @@ Point = tuple[float, float]
 
 def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[int]
                        ) -> tuple[dict[int, Point], list[list[Point]]]:
-    """Places of the boxes of one connected part, and the points that each of its lines passes.
+    """Left ends and middles of the boxes of one connected part, and the points that each of its lines passes.
 
     igraph finds the order in each column (Sugiyama's method); the places follow from it.
     """
@@ -461,7 +467,7 @@ def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[i
     first = min(layers[node] for node in component)
     levels = [layers[node] - first for node in component]
     chains = _chains(part.get_edgelist(), levels)
-    steps = [step for chain in chains for step in itertools.pairwise(chain)]
+    steps = list(dict.fromkeys(step for chain in chains for step in itertools.pairwise(chain)))
     layout = igraph.Graph(n=len(levels), edges=steps, directed=True).layout_sugiyama(
         layers=levels, hgap=1, vgap=1, maxiter=ROUNDS)
     columns: list[list[int]] = [[] for _ in range(max(levels) + 1)]
@@ -469,46 +475,40 @@ def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[i
         columns[levels[node]].append(node)
     across = _settle(columns, steps, len(component))
     points = [(MARGIN + level * (BOX_WIDTH + COLUMN_GAP), y) for level, y in zip(levels, across, strict=True)]
-    routes = [_route([points[node] for node in chain]) for chain in chains]
+    routes = [_route([points[node] for node in chain]) for chain in _branches(chains)]
     return {node: points[index] for index, node in enumerate(component)}, routes
 
 
 def _settle(columns: list[list[int]], steps: list[tuple[int, int]], boxes: int) -> list[float]:
-    """Upper edges of boxes (nodes below `boxes`) and bends: near their neighbours, in order, not overlapping."""
+    """Middles of boxes (nodes below `boxes`) and bends: near their neighbours, in order, not overlapping."""
     count = sum(map(len, columns))
-    near: list[list[tuple[int, float]]] = [[] for _ in range(count)]
-    total = [0.0] * count
+    near: list[list[int]] = [[] for _ in range(count)]
     for source, target in steps:
-        weight = 1.0 + 3.0 * (source >= boxes) + 3.0 * (target >= boxes)  # long lines want to be straight
-        near[source].append((target, weight))
-        near[target].append((source, weight))
-        total[source] += weight
-        total[target] += weight
+        weight = 1 + 3 * (source >= boxes) + 3 * (target >= boxes)  # long lines want to be straight
+        near[source] += [target] * weight
+        near[target] += [source] * weight
     places = [0.0] * count
+    place_of = places.__getitem__
     offsets = [_offsets(column, boxes) for column in columns]
     for column, offset in zip(columns, offsets, strict=True):
         for node, place in zip(column, offset, strict=True):
             places[node] = place - offset[-1] / 2
+    pulls = [[near[node] or [node] for node in column] for column in columns]
     for sweep in range(SWEEPS):
         turn = range(len(columns)) if sweep % 2 == 0 else range(len(columns) - 1, -1, -1)
         for level in turn:
-            wanted = []
-            for node in columns[level]:
-                pull = 0.0
-                for other, weight in near[node]:
-                    pull += places[other] * weight
-                wanted.append(pull / total[node] if total[node] else places[node])
+            wanted = [sum(map(place_of, others)) / len(others) for others in pulls[level]]
             for node, place in zip(columns[level], _nearest_in_order(wanted, offsets[level]), strict=True):
                 places[node] = place
     return places
 
 
 def _offsets(column: list[int], boxes: int) -> list[float]:
-    """Least distances of the nodes of a column from its first."""
+    """Least distances of the nodes of a column from its first, between the middles of boxes and bends."""
     offsets = [0.0]
     for above, below in itertools.pairwise(column):
-        high = BOX_HEIGHT + ROW_GAP if above < boxes else BEND_GAP
-        offsets.append(offsets[-1] + (high if below < boxes or above < boxes else BEND_GAP))
+        around = (above < boxes) + (below < boxes)
+        offsets.append(offsets[-1] + around * BOX_HEIGHT / 2 + (ROW_GAP if around == 2 else BEND_GAP))  # noqa: PLR2004
     return offsets
 
 
@@ -517,36 +517,56 @@ def _nearest_in_order(wanted: list[float], offsets: list[float]) -> list[float]:
 
     Pool adjacent violators: what would overlap moves together, by its mean.
     """
-    pools: list[tuple[float, int]] = []
+    means: list[float] = []
+    sizes: list[int] = []
     for place, offset in zip(wanted, offsets, strict=True):
         mean, size = place - offset, 1
-        while pools and pools[-1][0] > mean:
-            before, others = pools.pop()
-            mean, size = (before * others + mean * size) / (others + size), others + size
-        pools.append((mean, size))
-    settled = [mean for mean, size in pools for _ in range(size)]
-    return [place + offset for place, offset in zip(settled, offsets, strict=True)]
+        while means and means[-1] > mean:
+            others = sizes.pop()
+            mean = (means.pop() * others + mean * size) / (others + size)
+            size += others
+        means.append(mean)
+        sizes.append(size)
+    settled = itertools.chain.from_iterable(map(itertools.repeat, means, sizes))
+    return list(map(operator.add, settled, offsets))
 
 
 def _chains(edges: list[tuple[int, int]], levels: list[int]) -> list[list[int]]:
-    """Each edge as the nodes that it passes, one in every level; the bends are new nodes, appended to `levels`."""
+    """Each edge as the nodes that it passes, one in every level.
+
+    The bends are new nodes, appended to `levels`. Edges from one node share them: they are one line that branches.
+    """
+    bends: dict[int, list[int]] = defaultdict(list)
     chains = []
     for source, target in edges:
-        between = range(levels[source] + 1, levels[target])
-        bends = list(range(len(levels), len(levels) + len(between)))
-        levels.extend(between)
-        chains.append([source, *bends, target])
+        passed, crossed = bends[source], max(0, levels[target] - levels[source] - 1)
+        while len(passed) < crossed:
+            passed.append(len(levels))
+            levels.append(levels[source] + len(passed))
+        chains.append([source, *passed[:crossed], target])
     return chains
+
+
+def _branches(chains: list[list[int]]) -> list[list[int]]:
+    """The chains, each from where it leaves what is drawn before it."""
+    drawn: set[int] = set()
+    branches = []
+    for chain in chains:
+        start = 0
+        while chain[start + 1] in drawn:
+            start += 1
+        drawn.update(chain[1:-1])
+        branches.append(chain[start:])
+    return branches
 
 
 def _route(points: list[Point]) -> list[Point]:
     """From the right side of the first box, straight across the columns of the bends, to the left side of the last."""
-    middle = BOX_HEIGHT / 2
-    (x, y), *bends, (last_x, last_y) = points
-    route = [(x + BOX_WIDTH, y + middle)]
+    (x, y), *bends, last = points
+    route = [(x + BOX_WIDTH, y)]
     for bend_x, bend_y in bends:
-        route += [(bend_x, bend_y + middle), (bend_x + BOX_WIDTH, bend_y + middle)]
-    return [*route, (last_x, last_y + middle)]
+        route += [(bend_x, bend_y), (bend_x + BOX_WIDTH, bend_y)]
+    return [*route, last]
 
 
 def _curve(route: list[Point]) -> str:

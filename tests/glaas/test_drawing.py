@@ -106,6 +106,51 @@ def test_thousands_of_boxes_are_drawn_in_seconds(drawn, client, jobs, boxes):
     assert 'rel="next"' in page
 
 
+def level_stretches(path):
+    """(x, x, y) of each part of a line that goes straight across."""
+    stretches, x, y = [], 0.0, 0.0
+    for command, numbers in re.findall(r"([MHC])([-\d ]+)", path):
+        values = [float(number) for number in numbers.split()]
+        if command == "H":
+            stretches.append((x, values[0], y))
+            x = values[0]
+        else:
+            x, y = values[-2:]
+    return stretches
+
+
+def places(svg):
+    """(x, y) of the upper left corner of each box."""
+    found = re.findall(r'<g class="box [^"]*" transform="translate\(([\d.]+) ([\d.]+)\)', svg)
+    return [(float(x), float(y)) for x, y in found]
+
+
+def lines(svg):
+    return re.findall(r'<path d="([^"]+)" marker-end', svg)
+
+
+@pytest.mark.parametrize("jobs", [chain(30), dense(12)], ids=["chain", "dense"])
+def test_no_line_goes_through_a_box(drawn, jobs):
+    svg, _ = drawn(session(*jobs))
+    stretches = [stretch for line in lines(svg) for stretch in level_stretches(line)]
+    assert len(stretches) >= 10
+    through = [(stretch, box) for stretch in stretches for box in places(svg)
+               if stretch[0] < box[0] + 195 and stretch[1] > box[0] + 1 and box[1] - 2 < stretch[2] < box[1] + 46]
+    assert through == []
+    assert all(abs(x - other_x) > 195 or abs(y - other_y) >= 44
+               for n, (x, y) in enumerate(places(svg)) for other_x, other_y in places(svg)[:n])
+
+
+def test_lines_from_one_box_are_one_until_they_branch(drawn):
+    """A file that every step reads is one line along the chain, and a branch to each step, each with its arrow."""
+    svg, _ = drawn(session(*chain(30)))
+    stretches = [stretch for line in lines(svg) for stretch in level_stretches(line)]
+    assert len(set(stretches)) == len(stretches)
+    assert len(lines(svg)) == 30 * 3
+    widest = max(x for x, _ in places(svg))
+    assert sum(stop - start for start, stop, _ in stretches) < 2.2 * widest
+
+
 def test_a_file_that_far_steps_read_is_drawn_near_them(drawn):
     svg, page = drawn(session(*chain(150)))
     again = svg.count('<g class="box artifact again"')
