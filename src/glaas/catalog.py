@@ -1,6 +1,7 @@
 """Questions to the tables, answered in the nouns of `roar.wire` and views of them. Every answer is access-checked."""
 
 import functools
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -575,20 +576,22 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     What it is comes from those jobs too: what others say of the same digest, such as its size, is theirs.
     """
     key = bytes.fromhex(digest)
-    use, members = models.file_use, models.dataset_member
-    facts = connection.execute(
-        uses_seen_by(viewer, select(use.c.kind, use.c.size, use.c.files)).where(use.c.digest == key)
-        .order_by(use.c.job_id.desc()).limit(MEMBERS_TRIED)).all()
+    members = models.dataset_member
     wholes = connection.execute(select(members.c.dataset, members.c.size).where(
         members.c.digest == key, members_are_seen(viewer, members.c.dataset)).limit(limit)).all()
+    found: dict[Role, list[Any]] = {role: [] for role in Role}
+    newest = _newest_uses(viewer, max(limit, MEMBERS_TRIED))
+    for role, row in newest.rows(connection, [int(role) for role in Role], digest=key):
+        found[Role(role)].append(row)
+    facts = sorted(itertools.chain.from_iterable(found.values()), key=lambda row: row.job_id, reverse=True)
     if not facts and not wholes:
         return None
     first = facts[0] if facts else None
     size = next((row.size for row in [*facts, *wholes] if row.size is not None), None)
-    rows = {role: [row for _, row in _newest_uses(viewer, role, limit).rows(connection, [key])] for role in Role}
-    lines = find_job_lines(connection, viewer, sorted({use.job_id for found in rows.values() for use in found}))
-    by_role = {role: tuple(ArtifactUse(key=(use.job_id, use.position), job=lines[use.job_id], path=use.path, role=role)
-                           for use in found) for role, found in rows.items()}
+    shown = {role: rows[:limit] for role, rows in found.items()}
+    lines = find_job_lines(connection, viewer, sorted({row.job_id for rows in shown.values() for row in rows}))
+    by_role = {role: tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
+                           for row in rows) for role, rows in shown.items()}
     uses, used = by_role[Role.OUTPUT] + by_role[Role.PAYLOAD], by_role[Role.INPUT]
     return Artifact(digest=digest, kind=Kind(first.kind) if first else Kind.FILE, size=size,
                     files=first.files if first else None,
@@ -597,11 +600,12 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _newest_uses(viewer: Viewer, role: Role, limit: int) -> ForEach:
-    """The newest `limit` uses of an artifact in one role."""
+def _newest_uses(viewer: Viewer, limit: int) -> ForEach:
+    """The uses of an artifact `digest` registered last, role by role."""
     use = models.file_use.c
-    query = select(use.job_id, use.position, use.path).where(use.role == int(role))
-    return ForEach(uses_seen_by(viewer, query).order_by(use.job_id.desc()).limit(limit), use.digest)
+    query = uses_seen_by(viewer, select(use.job_id, use.position, use.path, use.kind, use.size, use.files)).where(
+        use.digest == bindparam("digest", b"", use.digest.type))
+    return ForEach(query.order_by(use.job_id.desc()).limit(limit), use.role)
 
 
 def artifact_uses(connection: Connection, viewer: Viewer, digest: str, role: Role, *,
