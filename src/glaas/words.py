@@ -3,9 +3,12 @@
 import shlex
 from datetime import datetime
 
+from roar.shell import quoted
+
 LAUNCHERS = frozenset({
     "accelerate", "bash", "deepspeed", "env", "julia", "mpirun", "nice", "node", "nohup", "perl", "poetry", "Rscript",
     "ruby", "sh", "srun", "time", "torchrun", "uv", "zsh"})
+_LINES = str.maketrans("", "", "\n\t")
 SCRIPTS = (".ipynb", ".jl", ".js", ".pl", ".py", ".R", ".r", ".rb", ".sh")
 
 
@@ -43,8 +46,8 @@ def file_name(path: str) -> str:
 
 
 def command_text(command: tuple[str, ...]) -> str:
-    """A command as one would type it into a shell."""
-    return shlex.join(command)
+    """A command as one would type it into a shell; what no page can show is escaped, lines stay lines."""
+    return " ".join(shlex.quote(word) if word.translate(_LINES).isprintable() else quoted(word) for word in command)
 
 
 def script_place(command: tuple[str, ...]) -> int:

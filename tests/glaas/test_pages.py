@@ -1,10 +1,12 @@
 import dataclasses
 import re
+import subprocess
 from importlib.resources import files
 
 import pytest
 from registrations import MLFLOW_URL, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
 
+from glaas.words import command_text
 from roar import model
 
 
@@ -258,3 +260,17 @@ def test_the_colours_of_a_graph_can_be_read(scheme):
     for line in ("job-line", "file-line", "set-line", "bad", "live", "accent"):  # of boxes and of input fields
         for ground in ("card", "page"):
             assert contrast(known[line], known[ground]) >= 3, (line, ground)
+
+
+@pytest.mark.parametrize("words", [
+    ("python", "train.py", "--lr", "0.1"), ("python", "-c", "import x\n\tprint('a')\n"), ("", "a b", "it's", "$HOME"),
+    ("\x1b[31m", "\u202eabc", "a\x07b", "\x7f1", "äß🙂"), ("a\rb", "\x0b", "\u2028\n")])
+def test_a_command_on_a_page_can_be_pasted_and_hides_nothing(words):
+    text = command_text(words)
+    assert all(letter.isprintable() or letter in "\n\t" for letter in text)
+    told = subprocess.run(["bash", "-c", f"printf '%s\\0' {text}"], capture_output=True, check=True).stdout
+    assert tuple(told.decode().split("\0")[:-1]) == words
+
+
+def test_the_lines_of_a_command_stay_lines():
+    assert command_text(("python", "-c", "import x\nx.run()")) == "python -c 'import x\nx.run()'"
