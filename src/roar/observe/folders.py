@@ -75,7 +75,7 @@ class LogFolders:
 
 def read_log_folders(log: str | os.PathLike[str]) -> LogFolders | None:
     """Take an event log apart; None where the native program cannot do it."""
-    return _parse(_ask(["read", os.fspath(log)], b""))
+    return _parse(_Asked(["read", os.fspath(log)], b"").answer())
 
 
 def stat_files(folder: str, names: bytes) -> tuple[FolderFiles, ...] | None:
@@ -89,8 +89,19 @@ def stat_files(folder: str, names: bytes) -> tuple[FolderFiles, ...] | None:
         Folder by folder, relative to `folder`; None where one of the files is not there or is not a regular file, and
         where the native program cannot be had.
     """
-    answer = _parse(_ask(["stat", folder], names))
-    return None if answer is None else answer.folders
+    return StatInBackground(folder, names).files()
+
+
+class StatInBackground:
+    """`stat_files` that goes on while something else is done. `files` is called once, whatever happens between."""
+
+    def __init__(self, folder: str, names: bytes) -> None:
+        self._asked = _Asked(["stat", folder], names)
+
+    def files(self) -> tuple[FolderFiles, ...] | None:
+        """What `stat_files` returns."""
+        answer = _parse(self._asked.answer())
+        return None if answer is None else answer.folders
 
 
 def fold_files(files: Iterable[tuple[str, Signature]]) -> list[FolderFiles]:
@@ -150,30 +161,35 @@ def _parse(answer: bytes | None) -> LogFolders | None:
     return LogFolders(others=places, folders=tuple(found))
 
 
-def _ask(arguments: list[str], given: bytes) -> bytes | None:
-    """What the native program answers; None unless it ended well. It reads all before it writes."""
-    theirs_in, ours_in = os.pipe2(os.O_CLOEXEC)
-    ours_out, theirs_out = os.pipe2(os.O_CLOEXEC)
-    files = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1),
-             (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
-    try:
-        pid = os.posix_spawn(_PROGRAM, [_PROGRAM, *arguments], os.environ, file_actions=files)
-    except OSError:
-        pid = 0
-    finally:
-        os.close(theirs_in)
-        os.close(theirs_out)
-    try:
-        if pid:
-            _send(ours_in, given)
-    finally:
-        os.close(ours_in)
-    try:
-        answer = _receive(ours_out)
-    finally:
-        os.close(ours_out)
-    ended = os.waitpid(pid, 0)[1] if pid else 1
-    return answer if ended == 0 else None
+class _Asked:
+    """The native program at work. It reads all before it writes."""
+
+    def __init__(self, arguments: list[str], given: bytes) -> None:
+        theirs_in, ours_in = os.pipe2(os.O_CLOEXEC)
+        self._from_it, theirs_out = os.pipe2(os.O_CLOEXEC)
+        files = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1),
+                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
+        try:
+            self._pid = os.posix_spawn(_PROGRAM, [_PROGRAM, *arguments], os.environ, file_actions=files)
+        except OSError:
+            self._pid = 0
+        finally:
+            os.close(theirs_in)
+            os.close(theirs_out)
+        try:
+            if self._pid:
+                _send(ours_in, given)
+        finally:
+            os.close(ours_in)
+
+    def answer(self) -> bytes | None:
+        """What it says in the end; None unless it ended well."""
+        try:
+            answer = _receive(self._from_it)
+        finally:
+            os.close(self._from_it)
+        ended = os.waitpid(self._pid, 0)[1] if self._pid else 1
+        return answer if ended == 0 else None
 
 
 def _send(descriptor: int, text: bytes) -> None:

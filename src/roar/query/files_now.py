@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
-from roar.observe.folders import FolderFiles, stamp, stat_files
+from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
 from roar.record import digests
 from roar.record.database import encoded
 from roar.workspace import Workspace
@@ -91,23 +91,40 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
 
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
     """Whether every member of a dataset lies in `folder` with the recorded content."""
-    names: bytes | None = database.execute(
-        "SELECT CAST(group_concat(path, char(0)) AS BLOB) FROM dataset_member WHERE dataset_id = ?",
-        (dataset_id,)).fetchone()[0]
-    recorded: bytes = database.execute("SELECT digest FROM artifact WHERE id = ?", (dataset_id,)).fetchone()[0]
-    files = stat_files(folder, names + b"\0") if names else None
-    if names is None or files is None:
-        return _members_are_unchanged(database, folder, dataset_id)
-    now = stamp("", files)
-    known = digests.find_datasets(database, [now]).get(now)
-    if known is not None:
-        return known.digest == recorded.hex()
-    unchanged = _members_are_unchanged(database, folder, dataset_id)
-    if unchanged and not _is_read_only(database) and _are_settled(database, files):
-        after = stat_files(folder, names + b"\0")
-        if after is not None and stamp("", after) == now:
-            digests.remember_datasets(database, [(now, recorded.hex())])
-    return unchanged
+    return DatasetLook(database, folder, dataset_id).is_unchanged()
+
+
+class DatasetLook:
+    """A look at the members of a dataset in `folder`, which goes on while others are begun."""
+
+    def __init__(self, database: sqlite3.Connection, folder: str, dataset_id: int) -> None:
+        self._database = database
+        self._folder = folder
+        self._dataset_id = dataset_id
+        names: bytes | None = database.execute(
+            "SELECT CAST(group_concat(path, char(0)) AS BLOB) FROM dataset_member WHERE dataset_id = ?",
+            (dataset_id,)).fetchone()[0]
+        self._names = names + b"\0" if names else b""
+        self._begun = StatInBackground(folder, self._names) if names else None
+
+    def is_unchanged(self) -> bool:
+        """Whether every member lies there with the recorded content. Called once."""
+        database = self._database
+        files = self._begun.files() if self._begun is not None else None
+        if files is None:
+            return _members_are_unchanged(database, self._folder, self._dataset_id)
+        recorded: bytes = database.execute("SELECT digest FROM artifact WHERE id = ?",
+                                           (self._dataset_id,)).fetchone()[0]
+        now = stamp("", files)
+        known = digests.find_datasets(database, [now]).get(now)
+        if known is not None:
+            return known.digest == recorded.hex()
+        unchanged = _members_are_unchanged(database, self._folder, self._dataset_id)
+        if unchanged and not _is_read_only(database) and _are_settled(database, files):
+            after = stat_files(self._folder, self._names)
+            if after is not None and stamp("", after) == now:
+                digests.remember_datasets(database, [(now, recorded.hex())])
+        return unchanged
 
 
 def _are_settled(database: sqlite3.Connection, folders: Iterable[FolderFiles]) -> bool:

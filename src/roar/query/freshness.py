@@ -1,9 +1,11 @@
 """Whether the session's outputs are still what a rerun would give, and still what was recorded."""
 
+import itertools
 import json
 import os
 import sqlite3
 import stat
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -11,7 +13,7 @@ from typing import Any, NamedTuple
 
 from roar.analyze.memory import without_collection
 from roar.model import is_location
-from roar.query.files_now import dataset_is_unchanged, digest_now, key_of
+from roar.query.files_now import DatasetLook, digest_now, key_of
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
 from roar.workspace import Workspace
@@ -191,9 +193,9 @@ class _FilesNow:
         self._keys = {path_id: _stat_key(self._absolute(path_id)) for path_id in files
                       if not is_location(self.paths[path_id])}
         self._now = digests.find(database, (key for key in self._keys.values() if key is not None))
-        self._states = {content: self._dataset_state(content) if content.artifact_id in datasets
-                        else self._file_state(content) for content in contents
-                        if not is_location(self.paths[content.path_id])}
+        here = [content for content in contents if not is_location(self.paths[content.path_id])]
+        self._states = {content: self._file_state(content) for content in here if content.artifact_id not in datasets}
+        self._states.update(self._dataset_states([content for content in here if content.artifact_id in datasets]))
 
     def state(self, content: _Content) -> Freshness | None:
         """Whether the recorded content still lies at its path; None for an object in a store."""
@@ -215,12 +217,22 @@ class _FilesNow:
         same = self._now[key] == self.digests[content.artifact_id].hex()
         return Freshness.FRESH if same else Freshness.CHANGED
 
-    def _dataset_state(self, content: _Content) -> Freshness:
-        folder = self._workspace.absolute(self.paths[content.path_id])
-        if not os.path.isdir(folder):
-            return Freshness.GONE
-        unchanged = dataset_is_unchanged(self._database, folder, content.artifact_id)
-        return Freshness.FRESH if unchanged else Freshness.CHANGED
+    def _dataset_states(self, contents: Iterable[_Content]) -> Iterator[tuple[_Content, Freshness]]:
+        """Two at a time: while one is looked at by the native program, the names of the next are read."""
+        begun: deque[tuple[_Content, DatasetLook]] = deque()
+        for content in contents:
+            folder = self._workspace.absolute(self.paths[content.path_id])
+            if not os.path.isdir(folder):
+                yield content, Freshness.GONE
+                continue
+            begun.append((content, DatasetLook(self._database, folder, content.artifact_id)))
+            if len(begun) > 1:
+                yield _state_of(*begun.popleft())
+        yield from itertools.starmap(_state_of, begun)
+
+
+def _state_of(content: _Content, look: DatasetLook) -> tuple[_Content, Freshness]:
+    return content, Freshness.FRESH if look.is_unchanged() else Freshness.CHANGED
 
 
 def _rows(database: sqlite3.Connection, select: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
