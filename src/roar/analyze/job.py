@@ -82,7 +82,6 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     outputs = [contents.written(use) for use in kept.uses if use.written]
     payloads = [contents.written(use) for use in kept.payloads]
     contents.digest(progress)
-    result.digests = contents.remembered()
     above = {folder for root in unchanged.found for folder in ancestors(root)}
     uses_in, sets_in = fold_datasets(shaped(inputs), threshold=around.threshold,
                                      keep=(*around.whole(), *above))
@@ -92,6 +91,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.payloads = tuple(shaped(payloads))
     result.datasets = tuple({dataset.digest: dataset for dataset in (*sets_in, *sets_out)}.values())
     result.stamps = list(unchanged.stamps(_by_folder(uses_in, sets_in), _by_folder(uses_out, sets_out), contents))
+    result.digests = contents.remembered()
     result.python = read_python(uses, trace.processes)
     return result
 

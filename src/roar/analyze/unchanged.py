@@ -19,6 +19,7 @@ from roar.analyze.plumbing import RULES, SOURCE_SUFFIXES
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import FileUse
 from roar.observe.folders import FolderFiles, fold_files, stamp
+from roar.observe.trace import Signature
 from roar.wire import Dataset
 
 
@@ -85,17 +86,21 @@ class UnchangedDatasets:
             outputs: likewise.
             contents: what the files were.
         """
-        closed = self._by_root(inputs)
-        for datasets, read in ((inputs, True), (outputs, False)):
-            by_path = contents.by_path(read=read) if datasets else {}
-            for root, dataset in datasets.items():
-                files = _members(root, dataset, by_path, contents)
-                if files is None:
-                    continue
-                yield stamp("", files), dataset.digest
-                before = _relative(root, closed.get(root, {})) if read else []
-                if _same(files, before):
-                    yield stamp("", before, self._context(root)), dataset.digest
+        yield from self._stamps(inputs, contents, read=True)
+        yield from self._stamps(outputs, contents, read=False)
+
+    def _stamps(self, datasets: Mapping[str, Dataset], contents: Contents, *, read: bool
+                ) -> Iterator[tuple[bytes, str]]:
+        by_path = contents.by_path(read=read) if datasets else {}
+        closed = self._by_root(datasets) if read else {}
+        for root, dataset in datasets.items():
+            files = _members(root, dataset, by_path, contents)
+            if files is None:
+                continue
+            yield stamp("", files), dataset.digest
+            before = _relative(root, closed.get(root, {}))
+            if _same(files, before):
+                yield stamp("", before, self._context(root)), dataset.digest
 
 
 def _named(folders: Mapping[str, FolderFiles]) -> list[FolderFiles]:
@@ -115,12 +120,17 @@ def _same(one: Iterable[FolderFiles], other: Iterable[FolderFiles]) -> bool:
 def _members(root: str, dataset: Dataset, by_path: Mapping[str, Content], contents: Contents
              ) -> list[FolderFiles] | None:
     """The members with their signatures; None unless each signature stands for the member's digest."""
-    files = []
+    proven = _iter_proven(root, dataset, by_path, contents)
+    files = fold_files(proven)
+    return files if sum(folder.count for folder in files) == len(dataset.members) else None
+
+
+def _iter_proven(root: str, dataset: Dataset, by_path: Mapping[str, Content], contents: Contents
+                 ) -> Iterator[tuple[str, Signature]]:
+    """Members whose signatures stand for their digests, up to the first that is none."""
     for member in dataset.members:
         content = by_path.get(f"{root}/{member.path}")
         if (content is None or content.signature is None or content.digest != member.digest
                 or not contents.proves(content)):
-            return None
-        files.append((member.path, content.signature))
-    return fold_files(files)
-
+            return
+        yield member.path, content.signature

@@ -243,9 +243,9 @@ def _insert_uses(database: sqlite3.Connection, job_id: int, job: Job, payloads: 
         " VALUES (?,?,?,?,?,?,?,CAST(? AS TEXT))",
         ((job_id, role, ordinal, paths[use.path], *_content_columns(use, artifacts))
          for role, group in roles for ordinal, use in enumerate(group)))
-    new = _insert_members(database, datasets, artifacts)
+    shared = _insert_members(database, datasets, artifacts)
     old_files = {artifacts[use.digest] for use in uses if use.digest is not None and use.kind is Kind.FILE}
-    link_shared_content(database, new_datasets=new, known_files={i for i in old_files if i < first_new})
+    link_shared_content(database, new_datasets=shared, known_files={i for i in old_files if i < first_new})
 
 
 def _content_columns(use: FileUse, artifacts: Mapping[str, int]) -> tuple[object, ...]:
@@ -259,17 +259,19 @@ def _content_columns(use: FileUse, artifacts: Mapping[str, int]) -> tuple[object
 
 def _insert_members(database: sqlite3.Connection, datasets: Sequence[Dataset],
                     artifacts: Mapping[str, int]) -> list[int]:
-    """Store the members of datasets that have none yet; returns the ids of those datasets."""
+    """Store the members of datasets that have none yet; returns the ids of those that have content known before."""
     new = []
     for dataset in datasets:
         dataset_id = artifacts.get(dataset.digest)
-        if dataset_id is None or dataset_id in new or _has_members(database, dataset_id):
+        if dataset_id is None or _has_members(database, dataset_id):
             continue
+        first_new = _next_id(database, "artifact")
         members = _intern_digests(database, {member.digest: (member.size, None) for member in dataset.members})
         database.executemany(
             "INSERT INTO dataset_member (dataset_id, artifact_id, path) VALUES (?,?,CAST(? AS TEXT))",
             ((dataset_id, members[member.digest], encoded(member.path)) for member in dataset.members))
-        new.append(dataset_id)
+        if min(members.values(), default=first_new) < first_new:
+            new.append(dataset_id)
     return new
 
 
