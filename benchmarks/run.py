@@ -27,8 +27,6 @@ Written by `make bench ARGS=--write`. Every figure is a ratio of commands that w
 machine, or a time taken beside another; absolute times say little on another machine.
 
 Why some of the tracer's bounds are missed is in [benchmarks-tracer.md](benchmarks-tracer.md).
-
-Measured on {cpu}, {cpus} processors, Linux {kernel}, Python {python}.
 """
 
 
@@ -51,11 +49,13 @@ def run(name: str, *flags: str) -> tuple[int, str]:
 
 
 def section(name: str, output: str) -> str:
-    """A part of the page: what the benchmark says of itself, and what it printed."""
+    """A part of the page: what the benchmark says of itself, where it ran, and what it printed."""
     about = (ast.get_docstring(ast.parse((HERE / f"{name}.py").read_text())) or name).partition("\n\n")[0]
+    machine = (f"{processor()}, {os.cpu_count()} processors, Linux {platform.release()},"
+               f" Python {platform.python_version()}")
     table = any(line.startswith("|") for line in output.splitlines())
     body = output.strip() if table else f"```text\n{output.rstrip()}\n```"
-    return f"{HEADING}{name}.py`\n\n{about}\n\n{body}\n"
+    return f"{HEADING}{name}.py`\n\n{about}\n\nMeasured on {machine}.\n\n{body}\n"
 
 
 def sections_of(page: str) -> dict[str, str]:
@@ -87,9 +87,7 @@ def main() -> int:
             output += f"\nBeside others, the first loads with fewer opens:\n\n{beside}"
         sections[name] = section(name, output)
     if "--write" in sys.argv[1:] and not failed:
-        page = INTRODUCTION.format(cpu=processor(), cpus=os.cpu_count(), kernel=platform.release(),
-                                   python=platform.python_version())
-        PAGE.write_text(page + "".join(sections[name] for name in sorted(sections)))
+        PAGE.write_text(INTRODUCTION + "".join(sections[name] for name in sorted(sections)))
     return int(failed > 0)
 
 

@@ -6,6 +6,7 @@ tracker's only where what makes them recognisable went along, or all that there 
 """
 
 import os
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,20 @@ class Copy(NamedTuple):
 
     source: str
     target: str
+
+
+class Places:
+    """Paths in order, so that those of one folder are found without a look at all others."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = sorted(paths)
+
+    def at_or_below(self, path: str) -> list[str]:
+        """`path` itself, where it is one of them, and those below it."""
+        first = bisect_left(self._paths, path)
+        own = [path] if self._paths[first:first + 1] == [path] else []
+        after_slash = chr(ord("/") + 1)
+        return own + self._paths[bisect_left(self._paths, f"{path}/"):bisect_left(self._paths, path + after_slash)]
 
 
 class Moves:
@@ -190,7 +205,7 @@ def _folders(path: str, other: str) -> Copy:
     return Copy(path, other)
 
 
-def without_gone(run: TrackerRun, owned: Iterable[str], is_anchor: Callable[[str], bool], moves: Moves) -> TrackerRun:
+def without_gone(run: TrackerRun, owned: Places, is_anchor: Callable[[str], bool], moves: Moves) -> TrackerRun:
     """The reference without its command where the job has deleted what that would show or upload.
 
     Args:
@@ -201,7 +216,7 @@ def without_gone(run: TrackerRun, owned: Iterable[str], is_anchor: Callable[[str
     """
     for word in iter_words(run.how_to_view or ""):
         path = _path_in(word)
-        inside = [old for old in owned if path.startswith("/") and (old == path or old.startswith(path + "/"))]
+        inside = owned.at_or_below(path) if path.startswith("/") else []
         telling = [old for old in inside if is_anchor(old)] or inside
         if telling and all(map(moves.is_gone, telling)):
             return replace(run, state=TrackerRunState.PARTIAL, how_to_view=None,
@@ -209,13 +224,14 @@ def without_gone(run: TrackerRun, owned: Iterable[str], is_anchor: Callable[[str
     return run
 
 
-def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[str], bool], workspace: str, *,
-              takes_files: bool = False) -> TrackerRun:
+def relocated(run: TrackerRun, carried: Mapping[str, str], left: Places, is_anchor: Callable[[str], bool],
+              workspace: str, *, takes_files: bool = False) -> TrackerRun:
     """The reference with the places where the run is now, in its command and in an id that is a path.
 
     Args:
         run: as the tracker gave it.
         carried: where the tracker's files went.
+        left: the places that they left.
         is_anchor: whether a path is one of those that make a folder recognisable.
         workspace: absolute; an id may be relative to it.
         takes_files: whether the command takes the file that makes a folder recognisable as well as the folder.
@@ -224,8 +240,8 @@ def relocated(run: TrackerRun, carried: Mapping[str, str], is_anchor: Callable[[
         return run
     for word in reversed(list(iter_words(run.how_to_view))):
         path = _path_in(word)
-        inside = [old for old in carried if old == path or old.startswith(path + "/")]
-        if not path.startswith("/") or not inside:
+        inside = left.at_or_below(path) if path.startswith("/") else []
+        if not inside:
             continue
         telling = [old for old in inside if is_anchor(old)] or inside
         places = {_root(carried[old], old[len(path):]) for old in telling}
