@@ -120,6 +120,8 @@ class Evidence:
     def __init__(self, job: JobEvidence, tracker: Tracker) -> None:
         self._job = job
         self._reads = [(re.compile(translate(reads.pattern)), reads) for reads in tracker.reads]
+        known_by = [pattern.pattern for pattern, reads in self._reads if reads.pattern != "*"]
+        self._anchor = re.compile("|".join(known_by)) if known_by else None
         self._tables: dict[str, frozenset[str]] = {}
         self.paths = job.paths
         self.console = job.console_of(getattr(tracker, "packages", ()))
@@ -220,7 +222,7 @@ class Evidence:
 
     def is_anchor(self, path: str) -> bool:
         """Whether a path is one of those that the tracker knows its folders by: a kind of file that it reads."""
-        return any(pattern.match(path) for pattern, reads in self._reads if reads.pattern != "*")
+        return self._anchor is not None and self._anchor.match(path) is not None
 
     def _now(self, path: str) -> str:
         return self._job.moves.place(path) or path

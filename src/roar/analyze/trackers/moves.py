@@ -104,9 +104,11 @@ class Moves:
             named: all paths whose last part is this.
         """
         known = len(self._copies)
+        deleted = [path for path in owned if self._was_deleted(path)]
+        if not deleted:
+            return False
         anchors = set(filter(is_anchor, owned))
-        gone = [path for path, ownership in owned.items()
-                if self._was_deleted(path) and (ownership is Ownership.NOISE or path in anchors)]
+        gone = [path for path in deleted if owned[path] is Ownership.NOISE or path in anchors]
         seeds = [path for path in gone if path in anchors] if anchors else gone
         while seeds:
             found = list(self._iter_copies(seeds, gone, owned, named))
