@@ -97,6 +97,12 @@ def world(tmp_path):
     return World(tmp_path / "world")
 
 
+@pytest.fixture
+def make_world():
+    """More worlds than one: called with a folder for each."""
+    return World
+
+
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory):
     folder = tmp_path_factory.mktemp("samples")

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from roar.analyze.trackers import analyze_trackers
+
 sys.path.insert(0, str(Path(__file__).parents[2] / "fakes"))
 from wandb_files import OFFLINE, log, run_folder
 
@@ -342,3 +344,41 @@ def test_folder_that_takes_the_place_of_a_moved_run_does_not_swap_with_it(world,
     world.move(folder, "results")
     found = world.analyze()
     assert outputs(world, found) == {f"results/{name}"}
+
+
+def many_runs(world, count):
+    for number in range(count):
+        world.write(f"runs/exp{number}/events.out.tfevents.1795390710.host.{number}.0", EVENTS)
+
+
+def many_renames(world, count):
+    run_folder(world, OFFLINE, name="calm")
+    for number in range(count):
+        world.write(f"{OFFLINE}/files/media/images/{number}.png", b"png")
+        world.move(f"{OFFLINE}/files/media/images/{number}.png", f"plots/{number}.png")
+
+
+def moved_runs(world, count):
+    many_runs(world, count)
+    for number in range(count):
+        world.move(f"runs/exp{number}", f"archive/exp{number}")
+
+
+@pytest.mark.parametrize("job", [many_runs, many_renames, moved_runs])
+def test_the_cost_grows_with_the_number_of_files_and_not_with_its_square(tmp_path, make_world, job):
+    calls = {}
+    for count in (1, 50, 400):  # the first one loads the trackers
+        world = make_world(tmp_path / str(count))
+        job(world, count)
+        facts = world.facts()
+        calls[count] = 0
+
+        def count_call(frame, event, argument, count=count):
+            calls[count] += event in {"call", "c_call"}
+
+        sys.setprofile(count_call)
+        try:
+            analyze_trackers(facts, {})
+        finally:
+            sys.setprofile(None)
+    assert calls[400] < 12 * calls[50]  # eight times as many files
