@@ -5,7 +5,6 @@ The result is plain numbers and texts; a template writes the SVG, so that every 
 
 import functools
 import itertools
-import operator
 import shlex
 import unicodedata
 from collections import defaultdict
@@ -528,7 +527,7 @@ def _nearest_in_order(wanted: list[float], offsets: list[float]) -> list[float]:
         means.append(mean)
         sizes.append(size)
     settled = itertools.chain.from_iterable(map(itertools.repeat, means, sizes))
-    return list(map(operator.add, settled, offsets))
+    return [mean + offset for mean, offset in zip(settled, offsets, strict=True)]
 
 
 def _chains(edges: list[tuple[int, int]], levels: list[int]) -> list[list[int]]:

@@ -408,10 +408,13 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
             row = known[job.uid]
             if row.project_id != project_id:
                 raise ProblemError(409, f"Job {job.uid} is registered in another project.")
-            if row.content != contents[job.uid] and (row.state == JobState.RUNNING
-                                                     or _hides_a_secret(connection, job.uid, shape)):
-                _replace_job(connection, job, row.id, contents[job.uid])
-                new.append(job)
+            if row.content != contents[job.uid]:
+                if row.state == JobState.RUNNING or _hides_a_secret(connection, job.uid, shape):
+                    _replace_job(connection, job, row.id, contents[job.uid])
+                    new.append(job)
+                else:  # known by this form from now on, so that it is not compared again
+                    connection.execute(update(models.job).where(models.job.c.id == row.id).values(
+                        content=contents[job.uid]))
             _learn(connection, job, row.id)
     _write_uses(connection, registration, new, ids)
     return ids

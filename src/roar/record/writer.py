@@ -260,7 +260,7 @@ def _content_columns(use: FileUse, artifacts: Mapping[str, int]) -> tuple[object
 def _insert_members(database: sqlite3.Connection, datasets: Sequence[Dataset],
                     artifacts: Mapping[str, int]) -> list[int]:
     """Store the members of datasets that have none yet; returns the ids of those that have content known before."""
-    new = []
+    shared = []
     for dataset in datasets:
         dataset_id = artifacts.get(dataset.digest)
         if dataset_id is None or _has_members(database, dataset_id):
@@ -271,8 +271,8 @@ def _insert_members(database: sqlite3.Connection, datasets: Sequence[Dataset],
             "INSERT INTO dataset_member (dataset_id, artifact_id, path) VALUES (?,?,CAST(? AS TEXT))",
             ((dataset_id, members[member.digest], encoded(member.path)) for member in dataset.members))
         if min(members.values(), default=first_new) < first_new:
-            new.append(dataset_id)
-    return new
+            shared.append(dataset_id)
+    return shared
 
 
 def _has_members(database: sqlite3.Connection, dataset_id: int) -> bool:

@@ -364,7 +364,19 @@ def moved_runs(world, count):
         world.move(f"runs/exp{number}", f"archive/exp{number}")
 
 
-@pytest.mark.parametrize("job", [many_runs, many_renames, moved_runs])
+def runs_of_one_store(world, count):
+    """Each of them names the store in its command."""
+    for number in range(count):
+        world.write(f"mlruns/0/{number:032x}/meta.yaml", f"run_id: {number:032x}\nexperiment_id: '0'\n".encode())
+        world.write(f"mlruns/0/{number:032x}/metrics/loss", b"1 0.5 0\n")
+
+
+def moved_store(world, count):
+    runs_of_one_store(world, count)
+    world.move("mlruns", "archive/mlruns")
+
+
+@pytest.mark.parametrize("job", [many_runs, many_renames, moved_runs, runs_of_one_store, moved_store])
 def test_the_cost_grows_with_the_number_of_files_and_not_with_its_square(tmp_path, make_world, job):
     calls = {}
     for count in (1, 50, 400):  # the first one loads the trackers

@@ -9,7 +9,7 @@ from roar.analyze.memory import without_collection
 from roar.analyze.trackers.contract import Findings, Owned, Ownership, RunUpdate, Tracker
 from roar.analyze.trackers.discovery import load_trackers
 from roar.analyze.trackers.evidence import Evidence, JobEvidence, TrackerFacts
-from roar.analyze.trackers.moves import Places, relocated, without_gone
+from roar.analyze.trackers.moves import References
 from roar.analyze.trackers.urls import clean_base, clean_url, without_user_info
 from roar.model import TrackerRun, TrackerRunState
 
@@ -166,13 +166,9 @@ def _ask(tracker: Tracker, job: JobEvidence) -> Findings:
     carried = job.moves.carried(findings.owned, evidence.is_anchor)
     for path, place in carried.items():
         findings.owned.setdefault(place, findings.owned[path])
-    takes_files = getattr(tracker, "takes_files", False)
-    if findings.runs:
-        owned, left = Places(findings.owned), Places(carried)
-        findings.runs = [
-            relocated(without_gone(run, owned, evidence.is_anchor, job.moves), carried, left, evidence.is_anchor,
-                      job.facts.workspace, takes_files=takes_files) for run in findings.runs
-        ]
+    references = References(findings.owned, carried, evidence.is_anchor, job.moves, job.facts.workspace,
+                            takes_files=getattr(tracker, "takes_files", False))
+    findings.runs = [references.now(run) for run in findings.runs]
     return findings
 
 

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -26,20 +27,6 @@ class Copy(NamedTuple):
 
     source: str
     target: str
-
-
-class Places:
-    """Paths in order, so that those of one folder are found without a look at all others."""
-
-    def __init__(self, paths: Iterable[str]) -> None:
-        self._paths = sorted(paths)
-
-    def at_or_below(self, path: str) -> list[str]:
-        """`path` itself, where it is one of them, and those below it."""
-        first = bisect_left(self._paths, path)
-        own = [path] if self._paths[first:first + 1] == [path] else []
-        after_slash = chr(ord("/") + 1)
-        return own + self._paths[bisect_left(self._paths, f"{path}/"):bisect_left(self._paths, path + after_slash)]
 
 
 class Moves:
@@ -207,54 +194,84 @@ def _folders(path: str, other: str) -> Copy:
     return Copy(path, other)
 
 
-def without_gone(run: TrackerRun, owned: Places, is_anchor: Callable[[str], bool], moves: Moves) -> TrackerRun:
-    """The reference without its command where the job has deleted what that would show or upload.
+class References:
+    """A tracker's references as they are after all that the job moved and deleted.
+
+    Many runs name one store in their commands, or a job has many runs: what became of a path is found out once, and
+    without a look at the files elsewhere.
 
     Args:
-        run: as the tracker gave it.
         owned: the tracker's files.
+        carried: where those went that moved.
         is_anchor: whether a path is one of those that make a folder recognisable.
         moves: of the job.
+        workspace: absolute; an id may be relative to it.
+        takes_files: whether a command takes the file that makes a folder recognisable as well as the folder.
     """
-    for word in iter_words(run.how_to_view or ""):
-        path = _path_in(word)
-        inside = owned.at_or_below(path) if path.startswith("/") else []
-        telling = [old for old in inside if is_anchor(old)] or inside
-        if telling and all(map(moves.is_gone, telling)):
+
+    def __init__(self, owned: Iterable[str], carried: Mapping[str, str], is_anchor: Callable[[str], bool],
+                 moves: Moves, workspace: str, *, takes_files: bool) -> None:
+        self._owned, self._left = sorted(owned), sorted(carried)
+        self._carried = carried
+        self._is_anchor = is_anchor
+        self._moves = moves
+        self._workspace = workspace
+        self._takes_files = takes_files
+        self._is_deleted = cache(self._find_deleted)
+        self._place_of = cache(self._find_place)
+
+    def now(self, run: TrackerRun) -> TrackerRun:
+        """The reference that a tracker gave, as it is now."""
+        return self._relocated(self._without_deleted(run))
+
+    def _without_deleted(self, run: TrackerRun) -> TrackerRun:
+        """The reference without its command where the job has deleted what that would show or upload."""
+        if any(self._is_deleted(_path_in(word)) for word in iter_words(run.how_to_view or "")):
             return replace(run, state=TrackerRunState.PARTIAL, how_to_view=None,
                            note="The job deleted the files of this run.")
-    return run
-
-
-def relocated(run: TrackerRun, carried: Mapping[str, str], left: Places, is_anchor: Callable[[str], bool],
-              workspace: str, *, takes_files: bool = False) -> TrackerRun:
-    """The reference with the places where the run is now, in its command and in an id that is a path.
-
-    Args:
-        run: as the tracker gave it.
-        carried: where the tracker's files went.
-        left: the places that they left.
-        is_anchor: whether a path is one of those that make a folder recognisable.
-        workspace: absolute; an id may be relative to it.
-        takes_files: whether the command takes the file that makes a folder recognisable as well as the folder.
-    """
-    if run.how_to_view is None or not carried:
         return run
-    for word in reversed(list(iter_words(run.how_to_view))):
-        path = _path_in(word)
-        inside = left.at_or_below(path) if path.startswith("/") else []
+
+    def _relocated(self, run: TrackerRun) -> TrackerRun:
+        """The reference with the places where the run is now, in its command and in an id that is a path."""
+        for word in reversed(list(iter_words(run.how_to_view or ""))):
+            found = self._place_of(_path_in(word))
+            if found is None:
+                continue
+            place, one = found
+            if place is None:
+                return replace(run, note=run.note or f"The job moved its files; one of them is {one} now.")
+            run_id, command = _with_place(run.run_id, run.how_to_view or "", word, place, self._workspace)
+            run = replace(run, run_id=run_id, how_to_view=command)
+        return run
+
+    def _find_deleted(self, path: str) -> bool:
+        telling = self._telling(_at_or_below(path, self._owned))
+        return bool(telling) and all(map(self._moves.is_gone, telling))
+
+    def _find_place(self, path: str) -> tuple[str | None, str] | None:
+        """The one place (None if there is none) where the files at or below a path went, and where one of them is."""
+        inside = _at_or_below(path, self._left)
         if not inside:
-            continue
-        telling = [old for old in inside if is_anchor(old)] or inside
-        places = {_root(carried[old], old[len(path):]) for old in telling}
-        place = places.pop() if len(places) == 1 else None
-        if takes_files and len(inside) == 1 and is_anchor(inside[0]) and inside[0] != path:
-            place = carried[inside[0]]  # it was taken out of its folder
-        if place is None:
-            return replace(run, note=run.note or f"The job moved its files; one of them is {carried[telling[0]]} now.")
-        run_id, command = _with_place(run.run_id, run.how_to_view or "", word, place, workspace)
-        run = replace(run, run_id=run_id, how_to_view=command)
-    return run
+            return None
+        telling = self._telling(inside)
+        one = self._carried[telling[0]]
+        if self._takes_files and len(inside) == 1 and self._is_anchor(inside[0]) and inside[0] != path:
+            return one, one  # it was taken out of its folder
+        places = {_root(self._carried[old], old[len(path):]) for old in telling}
+        return (places.pop() if len(places) == 1 else None), one
+
+    def _telling(self, inside: list[str]) -> list[str]:
+        """Those of some files that make a folder recognisable, else all."""
+        return [path for path in inside if self._is_anchor(path)] or inside
+
+
+def _at_or_below(path: str, paths: Sequence[str]) -> list[str]:
+    """Of paths in order, `path` itself and those below it; none where `path` is relative."""
+    if not path.startswith("/"):
+        return []
+    first, after_slash = bisect_left(paths, path), chr(ord("/") + 1)
+    below = paths[bisect_left(paths, f"{path}/"):bisect_left(paths, path + after_slash)]
+    return [*(one for one in paths[first:first + 1] if one == path), *below]
 
 
 def followed(run_id: str, command: str, moved: Mapping[str, str], workspace: str) -> tuple[str, str]:
