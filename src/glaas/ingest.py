@@ -9,27 +9,29 @@ import functools
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import blake3
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 
 from glaas import models
 from glaas.access import OWNER, Viewer, project_for_writing
-from glaas.catalog import find_job, is_seen
+from glaas.catalog import file_uses, find_job, is_seen
 from glaas.db import insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role, path_key
-from glaas.sameness import same_but_for_secrets
+from glaas.sameness import same_files, same_job
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
 from roar.wire import (
     Dataset,
     FileUse,
+    Git,
     Host,
     Job,
     JobState,
@@ -400,6 +402,9 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
     contents = {job.uid: _content_digest(shape) for job, shape in zip(registration.jobs, shapes, strict=True)}
     known = _known_jobs(connection, [bytes.fromhex(job.uid) for job in registration.jobs])
     new = [job for job in registration.jobs if job.uid not in known]
+    payloads: defaultdict[str, list[FileUse]] = defaultdict(list)
+    for payload in registration.payloads:
+        payloads[payload.job].append(FileUse(path=payload.path, digest=payload.digest, size=payload.size))
     _write_environments(connection, new)
     ids = {uid: row.id for uid, row in known.items()}
     ids |= _insert_jobs(connection, new, contents, session, project_id)
@@ -408,15 +413,18 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
             row = known[job.uid]
             if row.project_id != project_id:
                 raise ProblemError(409, f"Job {job.uid} is registered in another project.")
-            if row.content != contents[job.uid]:
-                if row.state == JobState.RUNNING or _hides_a_secret(connection, job.uid, shape):
-                    _replace_job(connection, job, row.id, contents[job.uid])
-                    new.append(job)
-                else:  # known by this form from now on, so that it is not compared again
-                    connection.execute(update(models.job).where(models.job.c.id == row.id).values(
-                        content=contents[job.uid]))
-            _learn(connection, job, row.id)
-    _write_uses(connection, registration, new, ids)
+            changed = row.content != contents[job.uid]
+            if changed and (row.state == JobState.RUNNING
+                            or _hides_a_secret(connection, job.uid, shape, payloads[job.uid])):
+                _replace_job(connection, job, row.id, contents[job.uid])
+                new.append(job)
+                _learn(connection, job, row.id)
+                continue
+            if changed:  # known by this form from now on, so that it is not compared again
+                connection.execute(update(models.job).where(models.job.c.id == row.id).values(
+                    content=contents[job.uid]))
+            _learn(connection, _as_kept(job, row), row.id)
+    _write_uses(connection, payloads, new, ids)
     return ids
 
 
@@ -429,7 +437,7 @@ def _content(shape: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in shape.items() if key not in {"tracker_runs", "labels"}}
 
 
-def _hides_a_secret(connection: Connection, uid: str, shape: dict[str, Any]) -> bool:
+def _hides_a_secret(connection: Connection, uid: str, shape: dict[str, Any], payloads: list[FileUse]) -> bool:
     """Whether a job that is over is to be kept as in `shape`: only where a secret is in what is kept of it now.
 
     Raises:
@@ -437,9 +445,13 @@ def _hides_a_secret(connection: Connection, uid: str, shape: dict[str, Any]) -> 
     """
     stored = find_job(connection, OWNER, uid)
     assert stored is not None
-    if not same_but_for_secrets(_content(to_json(stored.job)), _content(shape)):
+    kept = file_uses(connection, stored.key, Role.PAYLOAD)
+    content = replace(stored.job, tracker_runs=(), labels={})
+    has_secret = next(iter_secrets([content, *kept]), None) is not None
+    if not same_job(_content(to_json(content)), _content(shape)) or (
+            has_secret and not same_files(to_json(kept), to_json(payloads))):
         raise ProblemError(409, f"Job {uid} is registered with other content, and a job never changes.")
-    return next(iter_secrets(stored.job), None) is not None
+    return has_secret
 
 
 def _shape_digest(shape: Any) -> bytes:
@@ -451,10 +463,16 @@ def _shape_digest(shape: Any) -> bytes:
 def _known_jobs(connection: Connection, uids: list[bytes]) -> dict[str, Any]:
     """Rows of the jobs that are there. No other registration learns anything about them before this one ends."""
     table = models.job
-    columns = select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.project_id).order_by(
-        table.c.uid).with_for_update()  # SQLite has one writer at a time anyway, and no such words
+    columns = (select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.project_id, table.c.command,
+                      table.c.name, table.c.git).order_by(table.c.uid)
+               .with_for_update())  # SQLite has one writer at a time anyway, and no such words
     return {row.uid.hex(): row for chunk in _chunks(sorted(uids))
             for row in connection.execute(columns.where(table.c.uid.in_(chunk)))}
+
+
+def _as_kept(job: Job, row: Row[Any]) -> Job:
+    """A known job with what is searched for of it as it is kept: another form may show what that hides."""
+    return replace(job, command=tuple(row.command), name=row.name, git=None if row.git is None else Git(**row.git))
 
 
 @functools.lru_cache(maxsize=64)
@@ -509,20 +527,14 @@ def _replace_job(connection: Connection, job: Job, job_id: int, content: bytes) 
     connection.execute(delete(models.file_use).where(models.file_use.c.job_id == job_id))
 
 
-def _write_uses(connection: Connection, registration: Registration, jobs: list[Job], ids: dict[str, int]) -> None:
+def _write_uses(connection: Connection, payloads: Mapping[str, list[FileUse]], jobs: list[Job], ids: dict[str, int]
+                ) -> None:
     rows: list[dict[str, Any]] = []
     for job in jobs:
         rows += _use_rows(job.inputs, Role.INPUT, ids[job.uid])
         rows += _use_rows(job.outputs, Role.OUTPUT, ids[job.uid])
+        rows += _use_rows(payloads.get(job.uid, ()), Role.PAYLOAD, ids[job.uid])
     insert_rows(connection, models.file_use, rows)
-    uids = {job.uid for job in jobs}
-    by_job: dict[str, list[FileUse]] = {}
-    for payload in registration.payloads:
-        if payload.job in uids:
-            use = FileUse(path=payload.path, digest=payload.digest, size=payload.size)
-            by_job.setdefault(payload.job, []).append(use)
-    for uid, uses in by_job.items():
-        insert_rows(connection, models.file_use, _use_rows(uses, Role.PAYLOAD, ids[uid]))
 
 
 def _use_rows(uses: Iterable[FileUse], role: Role, job_id: int) -> list[dict[str, Any]]:
@@ -556,8 +568,14 @@ def _learn_tracker_runs(connection: Connection, job: Job, job_id: int) -> None:
                 and (None in (row.url, run.url) or row.url == run.url)]
         if not same:
             connection.execute(insert(table), {"job_id": job_id, **_tracker_run_row(run)})
-        elif same[0].url is None and run.url is not None:
+        elif (same[0].url is None and run.url is not None) or _holds_another_text_with_a_secret(same[0], run):
             connection.execute(update(table).where(table.c.id == same[0].id), _tracker_run_row(run))
+
+
+def _holds_another_text_with_a_secret(row: Row[Any], run: TrackerRun) -> bool:
+    """Whether what is kept of a tracker run differs from it, and holds a secret that an older client let pass."""
+    kept = {name: getattr(row, name) for name in _tracker_run_row(run)}
+    return kept != _tracker_run_row(run) and next(iter_secrets(kept), None) is not None
 
 
 def _tracker_run_row(run: TrackerRun) -> dict[str, Any]:

@@ -2,40 +2,63 @@
 
 What looks like a secret is a matter of the client's version, and the number that stands for a secret in a path is one
 of a key that may be lost. A job that is registered again then says `--key=[redacted]` where it said something else, or
-the other way round, and is the same job nevertheless.
+the other way round, and is the same job nevertheless. All values are JSON as `roar.wire.to_json` makes it.
 """
 
+import itertools
 import json
-from collections import Counter
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import igraph  # type: ignore[import-untyped]
 
 from roar.wire import REDACTED, without_path_numbers
 
-MOST_PAIRED = 200
+MOST_PAIRED = 50
 _BETWEEN_WORDS = "\0"
+_Json = Mapping[str, Any]
 
 
-def same_but_for_secrets(one: Any, other: Any) -> bool:
-    """Whether two JSON values are equal where neither of them hides anything.
+def same_job(one: _Json, other: _Json) -> bool:
+    """Whether two jobs are equal where neither of them hides anything. Several words may be hidden as one."""
+    if one.keys() != other.keys():
+        return False
+    same: dict[str, Callable[[Any, Any], bool]] = {
+        "command": _same_words, "inputs": same_files, "outputs": same_files}
+    return all(same.get(key, _same)(one[key], other[key]) for key in one)
 
-    `[redacted]` stands for any text, also for several words of a command. A list of files is the same in any order,
-    for a path that hides something may sort elsewhere; with more than MOST_PAIRED such paths it is held to differ.
+
+def same_files(one: Sequence[_Json], other: Sequence[_Json]) -> bool:
+    """Whether two lists name the same files, which may come in another order where their paths hide something.
+
+    Where more than MOST_PAIRED files differ in nothing but their paths, those must come in the same order.
     """
-    if one == other:
+    if len(one) != len(other):
+        return False
+    if all(map(_same, one, other)):
         return True
+    groups, others = _paths_by_rest(one), _paths_by_rest(other)
+    return groups.keys() == others.keys() and all(_can_be_paired(groups[key], others[key]) for key in groups)
+
+
+def _same(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
         return _same_text(one, other)
     if isinstance(one, dict) and isinstance(other, dict):
-        return one.keys() == other.keys() and all(same_but_for_secrets(one[key], other[key]) for key in one)
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
     if isinstance(one, list) and isinstance(other, list):
-        if all(isinstance(value, str) for value in (*one, *other)):
-            return _same_text(_BETWEEN_WORDS.join(one), _BETWEEN_WORDS.join(other))
-        return len(one) == len(other) and _pair_up(list(_missing_from(one, other)), list(_missing_from(other, one)))
-    return False
+        return len(one) == len(other) and all(map(_same, one, other))
+    return bool(one == other)
+
+
+def _same_words(one: list[str], other: list[str]) -> bool:
+    return _same(one, other) or _same_text(_BETWEEN_WORDS.join(one), _BETWEEN_WORDS.join(other))
 
 
 def _same_text(one: str, other: str) -> bool:
+    if one == other:
+        return True
     one, other = without_path_numbers(one), without_path_numbers(other)
     return _covers(one, other) or _covers(other, one)
 
@@ -57,28 +80,24 @@ def _covers(hiding: str, text: str) -> bool:
     return len(text) - len(last) >= at and text.endswith(last)
 
 
-def _missing_from(values: list[Any], others: list[Any]) -> Iterator[Any]:
-    """Those of `values` that `others` has not, each as often as it has it less often."""
-    there = Counter(_key(value) for value in others)
-    for value in values:
-        key = _key(value)
-        if there[key]:
-            there[key] -= 1
-        else:
-            yield value
+def _paths_by_rest(files: Sequence[_Json]) -> dict[str, list[str]]:
+    """The paths of files that are equal in everything else."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for file in files:
+        rest = {key: value for key, value in file.items() if key != "path"}
+        found[json.dumps(rest, sort_keys=True)].append(file["path"])
+    return found
 
 
-def _key(value: Any) -> str:
-    return json.dumps(value, sort_keys=True)
-
-
-def _pair_up(ones: list[Any], others: list[Any]) -> bool:
-    """Whether each of `ones` is one of `others`."""
+def _can_be_paired(ones: list[str], others: list[str]) -> bool:
+    """Whether each of `ones` can be another one of `others`."""
+    if len(ones) != len(others):
+        return False
+    if all(map(_same_text, ones, others)):
+        return True
     if len(ones) > MOST_PAIRED:
         return False
-    for one in ones:
-        place = next((place for place, other in enumerate(others) if same_but_for_secrets(one, other)), None)
-        if place is None:
-            return False
-        del others[place]
-    return True
+    edges = [(i, len(ones) + j) for (i, one), (j, other) in itertools.product(enumerate(ones), enumerate(others))
+             if _same_text(one, other)]
+    sides = [0] * len(ones) + [1] * len(others)
+    return len(igraph.Graph.Bipartite(sides, edges).maximum_bipartite_matching()) == len(ones)

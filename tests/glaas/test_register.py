@@ -6,7 +6,7 @@ import pytest
 from registrations import SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
 
 from roar import model
-from roar.wire import DatasetMember, dag_digest, to_json
+from roar.wire import DatasetMember, Payload, dag_digest, to_json
 
 JSON = {"content-type": "application/json"}
 
@@ -57,6 +57,15 @@ HIDDEN_OTHERWISE = {
         {"command": ("train.py", "--name", "hf_m", "-v")}, {"command": ("train.py", "--name", "[redacted]", "-v")}),
     "several words": (
         {"command": ("train.py", "--user", "ada", "pw")}, {"command": ("train.py", "[redacted]")}),
+    "words that each hide another one": (
+        {"command": ("train.py", "--key=[redacted]", "--name=x")},
+        {"command": ("train.py", "--key=k", "--name=[redacted]")}),
+    "alike files of which one path fits both": (
+        {"outputs": (use("t=aa/b/a.txt", "m"), use("t=zz/a.txt", "m"))},
+        {"outputs": (use("t=[redacted]#00000001/a.txt", "m"), use("t=[redacted]#00000002/b/a.txt", "m"))}),
+    "hundreds of files in one folder": (
+        {"outputs": tuple(use(f"r=x/{n}", "m") for n in range(300))},
+        {"outputs": tuple(use(f"r=[redacted]#00000001/{n}", "m") for n in range(300))}),
     "a part of a word": (
         {"name": "run key=[redacted] of [redacted]"}, {"name": "run key=of of ada"}),
 }
@@ -88,6 +97,9 @@ OTHER = {
                         {"command": ("train.py", "--key", "[redacted]", "b")}),
     "less than what is around what is hidden": ({"name": "ab[redacted]ba"}, {"name": "aba"}),
     "parts that come in another order": ({"name": "a[redacted]b[redacted]c[redacted]d"}, {"name": "a1c1b1d"}),
+    "a gap more": ({"tracer": model.Tracer(mode="full")}, {"tracer": model.Tracer(mode="full", gaps=("[redacted]",))}),
+    "gaps in another order": ({"tracer": model.Tracer(mode="full", gaps=("a", "b"))},
+                              {"tracer": model.Tracer(mode="full", gaps=("b", "a"))}),
     "another exit status": ({"exit_code": 0, "name": "[redacted]"}, {"exit_code": 1, "name": "x"}),
 }
 
@@ -100,6 +112,58 @@ def test_what_is_hidden_excuses_nothing_else(client, post, before, after, order)
     kept = client.get(f"/api/v1/jobs/{uid(1)}").text
     assert post(changed(1, **after)).status_code == 409
     assert client.get(f"/api/v1/jobs/{uid(1)}").text == kept
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_kept_is_what_is_searched(client, post, order):
+    before, after = [("a.py", "--k=[redacted]"), ("a.py", "--k=zebraquux")][::order]
+    assert post(changed(1, command=before)).status_code == 201
+    found = client.get("/api/v1/search?q=zebraquux").json()
+    for number in (4, 5):  # again, when that form is known
+        bigger = grown(changed(1, command=after), job(number, inputs=(use("report.json"),)))
+        assert post(bigger).status_code == 201
+        assert client.get("/api/v1/search?q=zebraquux").json() == found
+
+
+@pytest.fixture
+def without_checks(monkeypatch):
+    """As a glaas that knew no secret."""
+    with monkeypatch.context() as patched:
+        patched.setattr("glaas.ingest._secret_flaws", lambda _: iter(()))
+        yield patched
+
+
+TOLD = "hf_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3f"
+
+
+@pytest.mark.parametrize(("before", "after"), [
+    ({"url": f"https://wandb.ai/a/b/runs/abc?token={TOLD}"}, {"url": None, "state": "partial"}),
+    ({"how_to_view": f"WANDB_API_KEY={TOLD} wandb sync x"}, {"how_to_view": "WANDB_API_KEY=[redacted] wandb sync x"}),
+])
+def test_a_secret_in_a_tracker_run_goes_too(client, post, without_checks, before, after):
+    runs = [wandb_run(run_id="abc", **more) for more in (before, after)]
+    assert post(changed(1, tracker_runs=runs[:1])).status_code == 201
+    assert TOLD in client.get(f"/api/v1/jobs/{uid(1)}").text
+    without_checks.undo()
+    assert post(changed(1, tracker_runs=runs[1:])).status_code == 201
+    [run] = client.get(f"/api/v1/jobs/{uid(1)}").json()["tracker_runs"]
+    assert TOLD not in str(run)
+    assert {name: run[name] for name in after} == after
+
+
+@pytest.mark.parametrize(("payloads", "status"), [([("best.pt", "p")], 201), ([], 409), ([("best.pt", "q")], 409)])
+def test_payloads_are_part_of_what_never_changes(client, post, without_checks, payloads, status):
+    def sent(command, files):
+        alone = dataclasses.replace(job(1), command=("a.py", command))
+        return dataclasses.replace(digits(), jobs=(alone,), datasets=(), payloads=tuple(
+            Payload(job=uid(1), path=path, digest=digest(content), size=9) for path, content in files))
+
+    assert post(sent(TOLD, [("best.pt", "p")])).status_code == 201
+    without_checks.undo()
+    assert post(sent("[redacted]", payloads)).status_code == status
+    uses = client.get(f"/api/v1/artifacts/{digest('p')}").json()["produced_by"]
+    assert [one["path"] for one in uses] == ["best.pt"]
+    assert (TOLD in client.get(f"/api/v1/jobs/{uid(1)}").text) == (status == 409)
 
 
 def test_a_secret_that_got_in_before_goes_when_the_job_is_registered_again(client, post, monkeypatch):
