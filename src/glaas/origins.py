@@ -15,9 +15,9 @@ from glaas import catalog, models
 from glaas.access import Viewer, visible
 from glaas.errors import ProblemError, not_found
 from glaas.exports import Lineage, Noun, Subject, make_lineage
-from glaas.exports.lineage import members_folder, moment_after
+from glaas.exports.lineage import moment_after
 from glaas.models import Role
-from roar.wire import Dataset, DatasetMember, Job, Kind, Payload
+from roar.wire import Dataset, DatasetMember, Job, Kind, Payload, members_folder
 
 MOST_JOBS = 5000
 MOST_USES = 100_000

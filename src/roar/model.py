@@ -45,6 +45,12 @@ def is_location(path: str) -> bool:
     return "://" in path
 
 
+def members_folder(path: str) -> str:
+    """The folder that a dataset's members are named from: `in/` of `in/`, and of the shards `in/part-*-of-8`."""
+    start = path[:path.rfind("/") + 1]
+    return start if "*" in path[len(start):] or start == path else f"{path}/"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileUse:
     """One artifact as one job read or wrote it.

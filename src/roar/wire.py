@@ -25,6 +25,7 @@ from roar.model import (
     TrackerRun,
     TrackerRunState,
     TrackerSummary,
+    members_folder,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "dag_digest",
     "find_secret",
     "iter_secrets",
+    "members_folder",
     "number_of_secret",
     "parameters_of",
     "to_json",

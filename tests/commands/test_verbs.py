@@ -160,7 +160,7 @@ def test_a_copy_is_not_what_a_file_was_made_by(pipeline, copy, desk):
     assert found["same_content"] == [copied["uid"]]
     assert found["artifacts"][0]["path"] == "scores"
     assert [job["uid"] for job in desk.json("lineage", "copy")["jobs"]][:2] == [copied["uid"], pipeline[2]["uid"]]
-    assert desk.json("lineage", found["root"])["jobs"][0]["uid"] == copied["uid"], "no path: the last one"
+    assert desk.json("lineage", found["root"])["jobs"][0]["uid"] == pipeline[2]["uid"], "by digest, too"
     assert (desk.json("diff", "scores", "copy")["a"], desk.json("diff", "scores", "copy")["b"]) == (
         pipeline[2]["uid"], copied["uid"])
     assert "that is one job" in desk.roar("diff", "scores", "@3").stdout

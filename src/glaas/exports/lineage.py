@@ -18,8 +18,17 @@ import blake3
 from packageurl import PackageURL
 
 from glaas.urls import is_web_url
-from glaas.words import file_name
-from roar.wire import Dataset, FileUse, Job, Kind, Package, Payload, TrackerRun, canonical_json
+from roar.wire import (
+    Dataset,
+    FileUse,
+    Job,
+    Kind,
+    Package,
+    Payload,
+    TrackerRun,
+    canonical_json,
+    members_folder,
+)
 
 PRODUCER = "urn:roar:roar"
 _NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, PRODUCER)
@@ -160,11 +169,6 @@ def iter_artifacts(lineage: Lineage) -> Iterator[FileUse]:
             if member.digest not in seen:
                 seen.add(member.digest)
                 yield FileUse(path=folders[dataset.digest] + member.path, digest=member.digest, size=member.size)
-
-
-def members_folder(path: str) -> str:
-    """The folder that a dataset's members are named from: `in/` of `in/`, and of the shards `in/part-*-of-8`."""
-    return path[:path.rfind("/") + 1] if "*" in file_name(path) else f"{path.rstrip('/')}/"
 
 
 def content_key(value: Any) -> str:

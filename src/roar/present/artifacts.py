@@ -29,7 +29,7 @@ def render_artifact(artifact: Artifact, *, session: str | None, everything: bool
     members = f", {count_text(artifact.files, 'file')}" if artifact.files is not None else ""
     lines = [f"{artifact.kind} {artifact.digest}  {size_text(artifact.size)}{members}"]
     lines += _section("names", artifact.names, lambda names: list(map(printable, names)), most)
-    use_lines = partial(_use_lines, session=session)
+    use_lines = partial(_use_lines, session=session, within=artifact.files is None)
     lines += _section("made by", artifact.produced_by, use_lines, most) or ["  made by: nothing that is recorded"]
     lines += _section("used by", artifact.used_by, use_lines, most)
     lines += _section("part of", artifact.datasets,
@@ -58,9 +58,19 @@ def _member_lines(members: Sequence[DatasetMember]) -> list[str]:
                  right=(1,))
 
 
-def _use_lines(uses: Sequence[ArtifactUse], session: str | None) -> list[str]:
-    return table([(f"@{use.step}" if use.session == session else "", use.job[:8], "as " + printable(use.path)
-                   + (" (in a tracker's store)" if use.role == "payload" else "")) for use in uses])
+def _use_lines(uses: Sequence[ArtifactUse], session: str | None, *, within: bool) -> list[str]:
+    return table([(f"@{use.step}" if use.session == session else "", use.job[:8], _use_text(use, within=within))
+                  for use in uses])
+
+
+def _use_text(use: ArtifactUse, *, within: bool) -> str:
+    """Where the job used it, and whether that was all of it and it alone."""
+    place = printable(use.path)
+    if use.role == "payload":
+        return f"as {place} (in a tracker's store)"
+    if use.used_as is None:
+        return f"as {place}"
+    return f"as {place} (in dataset {use.used_as[:SHORT]})" if within else f"part of it: {place}"
 
 
 def render_sessions(sessions: Sequence[Session]) -> str:

@@ -4,8 +4,10 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from roar.model import Kind
+from roar.model import Kind, members_folder
 from roar.query.jobs import iter_members
+from roar.query.parts import PartUse, uses_of_parts
+from roar.record.dependencies import makers_at
 from roar.wire import DatasetMember
 
 _ROLES = {1: "input", 2: "output", 3: "payload"}
@@ -20,6 +22,8 @@ class ArtifactUse:
         step: of the job, in its session.
         role: `input`, `output` or `payload`.
         path: where the job saw it.
+        used_as: digest of what the job used where that is a dataset with the artifact in it, a part of the dataset
+            that it is, or another dataset with some of its files; None where it is the artifact itself.
     """
 
     job: str
@@ -27,6 +31,7 @@ class ArtifactUse:
     step: int
     role: str
     path: str
+    used_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,39 +62,63 @@ def load_artifact(database: sqlite3.Connection, row_id: int) -> Artifact:
     digest, size, files = database.execute("SELECT digest, size, files FROM artifact WHERE id = ?",
                                            (row_id,)).fetchone()
     uses = _load_uses(database, row_id)
+    made = [use for use in uses if use.role != "input"]
+    read = [use for use in uses if use.role == "input"]
+    if files is not None:
+        read += _reads_of_parts(database, row_id)
+        made = made or _makers_of_parts(database, row_id, read)
     datasets = database.execute(
         "SELECT DISTINCT artifact.digest FROM dataset_member JOIN artifact ON artifact.id = dataset_id"
         " WHERE artifact_id = ? ORDER BY dataset_id DESC", (row_id,)).fetchall()
+    own = [*made, *read] if files is None else [use for use in (*made, *read) if use.used_as is None]
     return Artifact(
         digest=digest.hex(), kind=Kind.FILE if files is None else Kind.DATASET, size=size, files=files,
-        names=_names(database, row_id, uses),
-        produced_by=tuple(use for use in uses if use.role != "input"),
-        used_by=tuple(use for use in uses if use.role == "input"),
+        names=tuple(dict.fromkeys(use.path for use in own)), produced_by=tuple(made), used_by=tuple(read),
         datasets=tuple(row[0].hex() for row in datasets),
         members=() if files is None else tuple(iter_members(database, row_id)),
         labels=dict(database.execute("SELECT key, value FROM label WHERE artifact_id = ? ORDER BY key", (row_id,))))
 
 
 def _load_uses(database: sqlite3.Connection, row_id: int) -> list[ArtifactUse]:
-    rows = database.execute(
-        "SELECT job.uid, session.uid, number, role, path.path FROM"
-        " (SELECT job_id, role, path_id FROM file_read WHERE artifact_id = :artifact"
-        "  UNION ALL SELECT job_id, role, path_id FROM file_written WHERE artifact_id = :artifact) AS used"
-        " JOIN job ON job.id = job_id JOIN step ON step.id = step_id JOIN session ON session.id = session_id"
-        " JOIN path ON path.id = path_id ORDER BY job_id DESC, role", {"artifact": row_id})
-    return [ArtifactUse(job=uid, session=session, step=step, role=_ROLES[role], path=path)
-            for uid, session, step, role, path in rows]
+    """The uses of an artifact, and of the datasets that a file is in at the path where it lay there."""
+    found = [(job_id, ArtifactUse(job=uid, session=session, step=step, role=_ROLES[role],
+                                  used_as=None if whole is None else whole.hex(),
+                                  path=path if whole is None else members_folder(path) + inside))
+             for job_id, uid, session, step, role, path, whole, inside
+             in database.execute(_USES, {"artifact": row_id})]
+    return [use for _, use in sorted(found, key=lambda one: (-one[0], one[1].role))]
 
 
-def _names(database: sqlite3.Connection, row_id: int, uses: Sequence[ArtifactUse]) -> tuple[str, ...]:
-    """The paths of the uses, and for a member of datasets its paths below them."""
-    names = dict.fromkeys(use.path for use in uses)
-    rows = database.execute(
-        "SELECT path.path, member.path FROM dataset_member AS member"
-        " JOIN file_read AS used ON used.artifact_id = member.dataset_id"
-        " JOIN path ON path.id = used.path_id WHERE member.artifact_id = :artifact"
-        " UNION SELECT path.path, member.path FROM dataset_member AS member"
-        " JOIN file_written AS made ON made.artifact_id = member.dataset_id"
-        " JOIN path ON path.id = made.path_id WHERE member.artifact_id = :artifact", {"artifact": row_id})
-    names.update(dict.fromkeys(folder + name for folder, name in rows))
-    return tuple(names)
+_USES = """
+WITH own AS MATERIALIZED (
+    SELECT :artifact AS id, NULL AS whole, NULL AS inside UNION ALL
+    SELECT dataset_id, digest, dataset_member.path FROM dataset_member JOIN artifact ON artifact.id = dataset_id
+    WHERE artifact_id = :artifact)
+SELECT job_id, job.uid, session.uid, number, role, path.path, whole, inside FROM (
+    SELECT job_id, role, path_id, whole, inside FROM own CROSS JOIN file_read ON artifact_id = own.id UNION ALL
+    SELECT job_id, role, path_id, whole, inside FROM own CROSS JOIN file_written ON artifact_id = own.id
+) JOIN job ON job.id = job_id JOIN step ON step.id = step_id JOIN session ON session.id = session_id
+JOIN path ON path.id = path_id
+"""
+
+
+def _reads_of_parts(database: sqlite3.Connection, row_id: int) -> list[ArtifactUse]:
+    """The jobs that read part of a dataset."""
+    return [_part_use(database, use, "input") for use in uses_of_parts(database, row_id)]
+
+
+def _makers_of_parts(database: sqlite3.Connection, row_id: int, read: Sequence[ArtifactUse]) -> list[ArtifactUse]:
+    """The jobs that made a dataset which none wrote as a whole, as it was read last."""
+    path = next((use.path for use in read if use.used_as is None), None)
+    makers = [] if path is None else makers_at(database, row_id, path)
+    return [_part_use(database, PartUse(job_id, artifact_id, database.execute(
+        "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ? AND artifact_id = ?",
+        (job_id, artifact_id)).fetchone()[0]), "output") for job_id, artifact_id in makers]
+
+
+def _part_use(database: sqlite3.Connection, use: PartUse, role: str) -> ArtifactUse:
+    uid, session, step, digest = database.execute(
+        "SELECT job.uid, session.uid, number, digest FROM job JOIN step ON step.id = step_id"
+        " JOIN session ON session.id = session_id JOIN artifact ON artifact.id = ? WHERE job.id = ?",
+        (use.artifact_id, use.job_id)).fetchone()
+    return ArtifactUse(job=uid, session=session, step=step, role=role, path=use.path, used_as=digest.hex())

@@ -8,8 +8,9 @@ from enum import StrEnum
 from roar.model import Kind
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, iter_graph_uses
 from roar.query.history import JobLine, load_lines
+from roar.query.parts import uses_of_parts
 from roar.query.references import ArtifactReference, JobReference
-from roar.record.database import encoded
+from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT
 
 
@@ -72,11 +73,14 @@ def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobRefe
         ups, downs = [root.row_id], [root.row_id]
         walk.root_name = root.uid
     else:
-        ups, others = _makers(database, root.row_id, root.path)
-        same_content = tuple(walk.uid(job) for job in others)
-        downs = _readers(database, root.row_id)
+        makers = _makers(database, root.row_id, root.path)
+        ups = [maker.job_id for maker in makers]
+        same_content = tuple(walk.uid(job_id) for job_id in _wrote(database, root.row_id) if job_id not in ups)
+        readers = _readers(database, root.row_id)
+        downs = sorted({job_id for job_id, _ in readers})
         walk.root_name = root.digest
-        walk.add_root(root.row_id, root.path)
+        walk.add_root(root.row_id, root.path, made_as={maker.artifact_id for maker in makers},
+                      read_as={artifact_id for _, artifact_id in readers})
     if direction is not Direction.DOWN:
         walk.up(ups)
     if direction is not Direction.UP:
@@ -95,14 +99,19 @@ class _Walk:
         self._uids: dict[int, str] = {}
         self._uses: dict[int, list[tuple[int, int, GraphArtifact]]] = {}
         self._root: GraphArtifact | None = None
+        self._root_made_as: set[int] = set()
+        self._root_read_as: set[int] = set()
         self._root_id: int | None = None
         self.root_name = ""
         self.distance: dict[int, int] = {}
         self.taken: dict[int, set[tuple[int, int, int]]] = {}  # consumer → (artifact, producer, produced)
         self.cut = False
 
-    def add_root(self, artifact_id: int, path: str | None) -> None:
+    def add_root(self, artifact_id: int, path: str | None, *, made_as: Iterable[int], read_as: Iterable[int]) -> None:
+        """Start at an artifact that jobs made and read as these: as itself, within a dataset, or in parts."""
         self._root_id = artifact_id
+        self._root_made_as = {artifact_id, *made_as}
+        self._root_read_as = {artifact_id, *read_as}
         digest, size, files, last_path = self._database.execute(
             "SELECT digest, size, files, (SELECT path.path FROM path WHERE path.id = coalesce("
             " (SELECT path_id FROM file_written WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1),"
@@ -159,9 +168,7 @@ class _Walk:
         order = sorted(self.distance, key=lambda job_id: (self.distance[job_id] < 0, abs(self.distance[job_id]),
                                                           -job_id))
         lines = load_lines(self._database, order)
-        wanted = {produced for taken in self.taken.values() for _, _, produced in taken}
-        if self._root_id is not None:
-            wanted.add(self._root_id)
+        wanted = {produced for taken in self.taken.values() for _, _, produced in taken} | self._root_made_as
         return [self._hop(line, wanted) for line in lines]
 
     def _hop(self, line: JobLine, wanted: set[int]) -> Hop:
@@ -174,7 +181,7 @@ class _Walk:
         return Hop(job=line, distance=self.distance[line.row_id],
                    sources=tuple(Source(artifact=artifact, makers=tuple(makers.get(row_id, ())))
                                  for row_id, artifact in inputs
-                                 if upwards or row_id in makers or row_id == self._root_id),
+                                 if upwards or row_id in makers or row_id in self._root_read_as),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted))
 
     def graph(self, hops: Iterable[Hop]) -> Graph:
@@ -194,9 +201,13 @@ class _Walk:
     def _member_edges(self) -> list[GraphEdge]:
         digests = {row_id: artifact.digest for job_id in self.distance for row_id, _, artifact in self.uses(job_id)}
         pairs = {(produced, read) for consumer, taken in self.taken.items() if consumer in self.distance
-                 for read, producer, produced in taken if produced != read and producer in self.distance}
+                 for read, producer, produced in taken if producer in self.distance}
+        if self._root is not None and self._root_id is not None:
+            digests[self._root_id] = self._root.digest
+            pairs.update((made, self._root_id) for made in self._root_made_as if made in digests)
+            pairs.update((self._root_id, read) for read in self._root_read_as if read in digests)
         return [GraphEdge(source=digests[produced], target=digests[read], role="member")
-                for produced, read in sorted(pairs)]
+                for produced, read in sorted(pairs) if produced != read]
 
 
 def _artifact(digest: bytes, size: int, files: int | None, path: str | None) -> GraphArtifact:
@@ -205,40 +216,51 @@ def _artifact(digest: bytes, size: int, files: int | None, path: str | None) -> 
 
 
 def find_maker(database: sqlite3.Connection, artifact: ArtifactReference) -> int | None:
-    """The row of the last job that wrote the artifact: under the path that it was named by, if one did."""
-    return next(iter(_writers(database, artifact.row_id, artifact.path)), None)
+    """The row of the job that made the artifact: the last one, under the path that it was named by if one did."""
+    return max((maker.job_id for maker in _makers(database, artifact.row_id, artifact.path)), default=None)
 
 
-def _writers(database: sqlite3.Connection, artifact_id: int, path: str | None) -> list[int]:
-    """The jobs that wrote the very content, the last one first, but those that wrote it to `path` before all others.
+def _makers(database: sqlite3.Connection, artifact_id: int, path: str | None) -> list[Maker]:
+    """The jobs to walk up from, each with what it wrote.
 
-    A copy of a file is not what the file was made by.
+    Without a path it is the last job that wrote the content; a job that only made a copy of it did not make it.
     """
-    return [row[0] for row in database.execute(
-        "SELECT job_id FROM file_written JOIN path ON path.id = path_id WHERE artifact_id = ?"
-        " GROUP BY job_id ORDER BY max(path IS CAST(? AS TEXT)) DESC, job_id DESC",
-        (artifact_id, None if path is None else encoded(path)))]
+    if path is not None:
+        return makers_at(database, artifact_id, path)
+    wrote = database.execute(_WROTE, {"artifact": artifact_id}).fetchall()
+    if wrote:
+        read = {job_id for job_id, _ in database.execute(_READ, {"artifact": artifact_id})}
+        return [Maker(*next((row for row in wrote if row[0] not in read), wrote[0]))]
+    row = database.execute(_LAST_READ_AT, {"artifact": artifact_id}).fetchone()
+    return [] if row is None else makers_at(database, artifact_id, row[0])
 
 
-def _makers(database: sqlite3.Connection, artifact_id: int, path: str | None) -> tuple[list[int], list[int]]:
-    """The jobs to walk up from, and those besides that wrote the very same content."""
-    direct = _writers(database, artifact_id, path)
-    if direct:
-        return direct[:1], sorted(direct[1:], reverse=True)
-    writers = database.execute(
-        "SELECT max(job_id) FROM file_written WHERE artifact_id IN"
-        " (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact"
-        "  UNION SELECT other_id FROM shared_content WHERE dataset_id = :artifact"
-        "  UNION SELECT dataset_id FROM shared_content WHERE other_id = :artifact)"
-        " GROUP BY artifact_id ORDER BY 1 DESC", {"artifact": artifact_id}).fetchall()
-    is_file = database.execute("SELECT files IS NULL FROM artifact WHERE id = ?", (artifact_id,)).fetchone()[0]
-    return [row[0] for row in (writers[:1] if is_file else writers)], []
+def _wrote(database: sqlite3.Connection, artifact_id: int) -> list[int]:
+    """The jobs that wrote the very content, by itself or within a dataset, the last one first."""
+    return list(dict.fromkeys(job_id for job_id, _ in database.execute(_WROTE, {"artifact": artifact_id})))
 
 
-def _readers(database: sqlite3.Connection, artifact_id: int) -> list[int]:
-    """The jobs that read the artifact, by itself or within a dataset."""
-    return [row[0] for row in database.execute(
-        "SELECT job_id FROM file_read WHERE artifact_id = :artifact"
-        " UNION SELECT job_id FROM file_read WHERE artifact_id IN"
-        " (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact) ORDER BY 1",
-        {"artifact": artifact_id})]
+# The jobs that wrote some content, and as what: by itself or within a dataset; the last one first.
+_WROTE = """
+SELECT job_id, artifact_id FROM file_written WHERE artifact_id = :artifact
+UNION SELECT job_id, artifact_id FROM file_written WHERE artifact_id IN
+ (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact) ORDER BY 1 DESC
+"""
+
+# The jobs that read it, by itself or within a dataset.
+_READ = """
+SELECT job_id, artifact_id FROM file_read WHERE artifact_id = :artifact
+UNION SELECT job_id, artifact_id FROM file_read WHERE artifact_id IN
+ (SELECT dataset_id FROM dataset_member WHERE artifact_id = :artifact)
+"""
+
+_LAST_READ_AT = """
+SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE artifact_id = :artifact
+ORDER BY job_id DESC LIMIT 1
+"""
+
+
+def _readers(database: sqlite3.Connection, artifact_id: int) -> set[tuple[int, int]]:
+    """The jobs that read the artifact, and as what: by itself, within a dataset, or in part."""
+    parts = {(use.job_id, use.artifact_id) for use in uses_of_parts(database, artifact_id)}
+    return parts.union(database.execute(_READ, {"artifact": artifact_id}))

@@ -11,6 +11,14 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
+from roar.model import members_folder
+from roar.record.database import encoded
+
+_NOTHING = 0
+"""The row of no job and no path."""
+
+_END_OF_TIME = "9999"
+
 
 def link_shared_content(database: sqlite3.Connection, *, new_datasets: Iterable[int],
                         known_files: Collection[int]) -> None:
@@ -58,25 +66,44 @@ class _Use(NamedTuple):
     artifact_id: int
 
 
-class _Maker(NamedTuple):
+class Maker(NamedTuple):
     """A job, and the artifact that it wrote: the one that was read, or one that shares content with it."""
 
     job_id: int
     artifact_id: int
 
 
+def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list[Maker]:
+    """The jobs that made what lies at a recorded path, by the rule for what a job reads there after all others."""
+    row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(path),)).fetchone()
+    use = _Use(_NOTHING if row is None else row[0], path, artifact_id)
+    reader = _Reader(_NOTHING, _END_OF_TIME)
+    size, files = database.execute("SELECT size, files FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
+    here = [Maker(job_id, artifact_id) for job_id, written_at in _writers(database, reader, artifact_id)
+            if written_at == path][:1]
+    if files is None:
+        here += [maker for _, maker in _makers_of_members(database, reader, [use])]
+    if here:
+        return [max(here)]
+    elsewhere = _last_elsewhere(database, reader, use, [artifact_id]) if size else []
+    if files is not None:
+        return list(_explain_dataset(database, reader, use, next(iter(elsewhere), None)))
+    return elsewhere or (_explain_file(database, reader, use) if size else [])
+
+
 def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
     database.execute("DELETE FROM dependency WHERE consumer_id = ?", (job_id,))
     reader = _Reader(job_id, ended_at)
-    here: dict[tuple[int, int], _Maker] = {}
-    elsewhere: dict[tuple[int, int], _Maker] = {}
+    here: dict[tuple[int, int], Maker] = {}
+    elsewhere: dict[tuple[int, int], Maker] = {}
     rows = database.execute(_WHOLE, {"job": job_id, "ended_at": ended_at})
     for path_id, artifact_id, writer_here, writer_elsewhere in rows.fetchall():
         if writer_here is not None:
-            here[path_id, artifact_id] = _Maker(writer_here, artifact_id)
+            here[path_id, artifact_id] = Maker(writer_here, artifact_id)
         elif writer_elsewhere is not None:
-            elsewhere[path_id, artifact_id] = _Maker(writer_elsewhere, artifact_id)
-    for key, maker in _makers_of_members(database, reader):
+            elsewhere[path_id, artifact_id] = Maker(writer_elsewhere, artifact_id)
+    for key, maker in _makers_of_members(database, reader, [
+            _Use(*row) for row in database.execute(_MEMBERS_READ, {"job": job_id}).fetchall()]):
         here[key] = max(maker, here.get(key, maker))
     datasets = [_Use(*row) for row in database.execute(_DATASETS_READ, {"job": job_id}).fetchall()]
     for use in datasets:
@@ -146,9 +173,9 @@ ORDER BY made.job_id DESC
 _LAST_ELSEWHERE = """
 SELECT max(made.job_id) FROM file_written AS made JOIN job ON job.id = made.job_id
 WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <= :ended_at
-AND job.started_at <= (SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
-                       WHERE seen.path_id = :read_path AND seen.artifact_id = :read_artifact
-                       ORDER BY seen.job_id LIMIT 1)
+AND job.started_at <= coalesce((
+    SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
+    WHERE seen.path_id = :read_path AND seen.artifact_id = :read_artifact ORDER BY seen.job_id LIMIT 1), :ended_at)
 AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
                 AND own.path_id = :read_path AND own.artifact_id = :read_artifact)
 """
@@ -163,13 +190,14 @@ SELECT EXISTS (SELECT 1 FROM file_written AS made JOIN file_read AS used USING (
 """
 
 
-def _makers_of_members(database: sqlite3.Connection, reader: _Reader) -> Iterator[tuple[tuple[int, int], _Maker]]:
+def _makers_of_members(database: sqlite3.Connection, reader: _Reader, uses: Iterable[_Use]
+                       ) -> Iterator[tuple[tuple[int, int], Maker]]:
     """For files that were written at their very path as members of a dataset: path and artifact, and the last writer.
 
     Many files may share their content, an empty one above all: each content is looked up once.
     """
     read: dict[int, dict[str, list[_Use]]] = {}
-    for use in (_Use(*row) for row in database.execute(_MEMBERS_READ, {"job": reader.job_id}).fetchall()):
+    for use in uses:
         for ending in _endings(use.path):
             read.setdefault(use.artifact_id, {}).setdefault(ending, []).append(use)
     writers: dict[int, dict[str, int]] = {}
@@ -178,11 +206,11 @@ def _makers_of_members(database: sqlite3.Connection, reader: _Reader) -> Iterato
                 "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?", (artifact_id,)).fetchall():
             for use in by_ending.get(member, ()):
                 if dataset_id not in writers:
-                    writers[dataset_id] = {_folder(path): job_id for job_id, path in
+                    writers[dataset_id] = {members_folder(path): job_id for job_id, path in
                                            reversed(_writers(database, reader, dataset_id))}
                 producer_id = writers[dataset_id].get(use.path.removesuffix(member))
                 if producer_id is not None:
-                    yield (use.path_id, use.artifact_id), _Maker(producer_id, dataset_id)
+                    yield (use.path_id, use.artifact_id), Maker(producer_id, dataset_id)
 
 
 def _endings(path: str) -> Iterator[str]:
@@ -193,20 +221,15 @@ def _endings(path: str) -> Iterator[str]:
         yield path
 
 
-def _folder(path: str) -> str:
-    """The folder that a dataset's members are named from: `in/` of `in/`, and of the shards `in/part-*-of-8`."""
-    return path[:path.rfind("/") + 1]
-
-
-def _explain_file(database: sqlite3.Connection, reader: _Reader, use: _Use) -> list[_Maker]:
+def _explain_file(database: sqlite3.Connection, reader: _Reader, use: _Use) -> list[Maker]:
     """A file that was written as a member of datasets elsewhere depends on the last job that wrote such a dataset."""
     datasets = [row[0] for row in database.execute(
         "SELECT dataset_id FROM shared_content WHERE other_id = ?", (use.artifact_id,))]
     return _last_elsewhere(database, reader, use, datasets)[:1]
 
 
-def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, whole: _Maker | None
-                     ) -> Iterator[_Maker]:
+def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, whole: Maker | None
+                     ) -> Iterator[Maker]:
     """A dataset depends on the last writer of each of its members, whether file by file or within other datasets.
 
     Those that wrote a member at its path come first; only what they leave may come from elsewhere: from `whole`, the
@@ -217,8 +240,8 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
         " UNION SELECT dataset_id FROM shared_content WHERE other_id = :dataset", {"dataset": use.artifact_id})]
     left = _members(database, use.artifact_id, solid=True) if others else set()
     for job_id, other, path in _last_at_each_path(database, reader, others):
-        if left and (covered := left & _content_below(database, other, path, _folder(use.path))):
-            yield _Maker(job_id, other)
+        if left and (covered := left & content_below(database, other, path, members_folder(use.path))):
+            yield Maker(job_id, other)
             left -= covered
     if whole is not None and (left or not others):
         yield whole
@@ -226,7 +249,7 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
     for maker in _last_elsewhere(database, reader, use, others) if left else ():
         content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
         covered = {member for member in left if member[1] in content}
-        if covered and (covered := covered - _content_read(database, maker.job_id, _folder(use.path))):
+        if covered and (covered := covered - _content_read(database, maker.job_id, members_folder(use.path))):
             yield maker
             left -= covered
 
@@ -235,12 +258,12 @@ def _content_read(database: sqlite3.Connection, job_id: int, folder: str) -> set
     """What a job itself read below `folder`: it is not where that came from."""
     read = database.execute("SELECT artifact_id, path.path FROM file_read JOIN path ON path.id = path_id"
                             " WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,)).fetchall()
-    return {member for artifact_id, path in read for member in _content_below(database, artifact_id, path, folder)}
+    return {member for artifact_id, path in read for member in content_below(database, artifact_id, path, folder)}
 
 
-def _content_below(database: sqlite3.Connection, artifact_id: int, path: str, folder: str) -> set[tuple[str, int]]:
+def content_below(database: sqlite3.Connection, artifact_id: int, path: str, folder: str) -> set[tuple[str, int]]:
     """The files below `folder` that an artifact at `path` stands for, each as its path from there and its artifact."""
-    start = _folder(path)
+    start = members_folder(path)
     if not (start.startswith(folder) or folder.startswith(start)):
         return set()
     files = {(start + name, member) for name, member in _members(database, artifact_id)} or {(path, artifact_id)}
@@ -270,7 +293,7 @@ def _last_at_each_path(database: sqlite3.Connection, reader: _Reader, artifacts:
 
 
 def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
-                    ) -> list[_Maker]:
+                    ) -> list[Maker]:
     """For each artifact that a job wrote which could have brought it, the last such job: the latest job first."""
     makers = []
     for artifact_id in artifacts:
@@ -279,7 +302,7 @@ def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, ar
             "read_path": use.path_id, "read_artifact": use.artifact_id})
         producer_id = last.fetchone()[0]
         if producer_id is not None:
-            makers.append(_Maker(producer_id, artifact_id))
+            makers.append(Maker(producer_id, artifact_id))
     return sorted(makers, reverse=True)
 
 
@@ -293,7 +316,7 @@ def _insert_pairs(database: sqlite3.Connection, pairs: Iterable[tuple[int, int]]
     database.executemany("INSERT OR IGNORE INTO shared_content (dataset_id, other_id) VALUES (?,?)", pairs)
 
 
-def _insert_dependencies(database: sqlite3.Connection, consumer_id: int, makers: Iterable[tuple[int, _Maker]]) -> None:
+def _insert_dependencies(database: sqlite3.Connection, consumer_id: int, makers: Iterable[tuple[int, Maker]]) -> None:
     database.executemany(
         "INSERT OR IGNORE INTO dependency (consumer_id, artifact_id, producer_id, produced_id) VALUES (?,?,?,?)",
         ((consumer_id, artifact_id, maker.job_id, maker.artifact_id) for artifact_id, maker in makers))
