@@ -7,7 +7,7 @@ it, and write where they may).
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, insert, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, exists, insert, or_, select, true
 
 from glaas import models
 from glaas.errors import ProblemError
@@ -62,6 +62,14 @@ def uses_seen_by(viewer: Viewer, query: Select[Any]) -> Select[Any]:
         return query
     return query.join(models.job, models.job.c.id == models.file_use.c.job_id).where(
         visible(viewer, models.job.c.project_id))
+
+
+def members_are_seen(viewer: Viewer, dataset: ColumnElement[Any]) -> ColumnElement[bool]:
+    """A visible project told the members of the dataset. To know its digest, or to say one used it, opens none."""
+    if sees_everything(viewer):
+        return true()
+    told = models.dataset_project
+    return exists().where(told.c.dataset == dataset, visible(viewer, told.c.project_id))
 
 
 def project_for_writing(connection: Connection, viewer: Viewer, *, name: str | None = None,

@@ -2,17 +2,15 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Row,
     Select,
-    String,
     and_,
     bindparam,
     exists,
@@ -23,9 +21,10 @@ from sqlalchemy import (
 )
 
 from glaas import models
-from glaas.access import Viewer, sees_everything, uses_seen_by, visible
+from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
 from glaas.db import QUERIES_KEPT, ForEach
-from glaas.models import Role, path_key
+from glaas.makers import uses_of
+from glaas.models import Role
 from roar.wire import (
     FileUse,
     Git,
@@ -39,15 +38,14 @@ from roar.wire import (
     TrackerRun,
     TrackerRunState,
     TrackerSummary,
+    members_folder,
 )
 
 PAGE = 100
 USES_SHOWN = 50  # of an artifact, in each role
-MEMBERS_TRIED = 20
+FACTS_LOOKED_AT = 20
+WHOLES_NAMED = 5
 RUNS_LOOKED_AT = 2000
-MAKERS_LOOKED_AT = 20
-PATH_USES_LOOKED_AT = 100
-REGISTERED_LATER = 2000  # jobs; what started before a job is mostly registered before it, or soon after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,18 +106,6 @@ class StoredJob:
     def whole_dag(self) -> DagLine | None:
         """Of the DAGs that hold the job the one that has the most of its session."""
         return whole(self.dags)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OtherJob:
-    """The job that wrote what another one read, or that read last what another one wrote.
-
-    Attributes:
-        later: it wrote the content only after the reading job had started, so what that job read was another copy.
-    """
-
-    job: JobLine
-    later: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,152 +311,6 @@ def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -
                          kind=Kind(row.kind), files=row.files, note=row.note) for row in connection.execute(query))
 
 
-_MEMBER = models.dataset_member.c
-_PARTS = ForEach(select(_MEMBER.digest, _MEMBER.path).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.dataset)
-_WHOLES = ForEach(select(_MEMBER.dataset, _MEMBER.path).where(_MEMBER.size > 0).limit(MEMBERS_TRIED), _MEMBER.digest)
-
-_Known = tuple[str, str]  # a path, and the digest of what a job read or wrote there
-_Start = tuple[bool, str, int]  # whether it knew the content by the same path, when a job started, and its key
-_Related = dict[bytes, list[tuple[bytes, str]]]  # parts of a dataset, or datasets of a part, with the path inside
-
-
-@functools.lru_cache(maxsize=QUERIES_KEPT)
-def _uses_of_others(viewer: Viewer, role: Role, *, before: bool) -> ForEach:
-    """The uses of a content registered last; `before` a time when their jobs started and a place in the order."""
-    use = models.file_use.c
-    query = _of_others(viewer, before=before).where(use.role == int(role)).limit(MAKERS_LOOKED_AT)
-    return ForEach(query, use.digest)
-
-
-@functools.lru_cache(maxsize=QUERIES_KEPT)
-def _uses_at_path(viewer: Viewer, *, before: bool) -> ForEach:
-    """The uses of a path registered last, whatever was there; `before` as in `_uses_of_others`."""
-    return ForEach(_of_others(viewer, before=before).limit(PATH_USES_LOOKED_AT), models.file_use.c.path_key)
-
-
-def _of_others(viewer: Viewer, *, before: bool) -> Select[Any]:
-    use, job = models.file_use, models.job
-    query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, job.c.started_at).join(
-        job, job.c.id == use.c.job_id).where(
-        use.c.size > 0, use.c.job_id != bindparam("not_job", 0, BigInteger), visible(viewer, job.c.project_id))
-    if before:
-        query = query.where(job.c.started_at < bindparam("started", "", String),
-                            use.c.job_id < bindparam("registered", 0, BigInteger))
-    return query.order_by(use.c.job_id.desc())
-
-
-def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], reader: StoredJob
-              ) -> dict[_Known, OtherJob]:
-    """By path and digest that `reader` read, the other visible job that wrote it, or a part of the dataset.
-
-    Of those that started before `reader` it is one that wrote it at that very path, and of several the last. Where
-    none started before, it is one that wrote the same content later.
-    """
-    known = _known(uses)
-    datasets = {bytes.fromhex(use.digest) for use in uses if use.digest and use.kind is Kind.DATASET}
-    related: _Related = {}
-    for digest, row in _PARTS.rows(connection, sorted(datasets)):
-        related.setdefault(digest, []).append((row.digest, row.path))
-    started = reader.job.started_at
-    look = _Look(connection, viewer, (Role.OUTPUT, Role.PAYLOAD), related, _is_part_at)
-    chosen = {one: max(found) for one, found in look.starts(
-        known, not_job=reader.key, started=started, registered=reader.key + REGISTERED_LATER).items()}
-    later = look.starts([one for one in known if one not in chosen], not_job=reader.key)
-    for one, found in later.items():
-        first = min(found, key=lambda start: (not start[0], start[1:]))
-        chosen[one] = max((start for start in found if start[1] < started), default=first)
-    return _other_jobs(connection, viewer, chosen, before=started)
-
-
-def users_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], writer: StoredJob
-             ) -> dict[_Known, OtherJob]:
-    """By path and digest that `writer` wrote, the other visible job that read it, or a dataset with it, last.
-
-    One that read it at that very path goes before those that read a copy.
-    """
-    known = _known(uses)
-    related: _Related = {}
-    for digest, row in _WHOLES.rows(connection, sorted({bytes.fromhex(digest) for _, digest in known})):
-        related.setdefault(digest, []).append((row.dataset, row.path))
-    look = _Look(connection, viewer, (Role.INPUT,), related, _is_whole_at)
-    chosen = {one: max(found) for one, found in look.starts(known, not_job=writer.key).items()}
-    return _other_jobs(connection, viewer, chosen)
-
-
-def uses_and_others(connection: Connection, viewer: Viewer, stored: StoredJob, *, reading: bool, after: int, limit: int
-                    ) -> tuple[tuple[FileUse, ...], dict[_Known, OtherJob]]:
-    """What a job read with who wrote that, or what it wrote with who read that last; by path and digest, as each."""
-    uses = file_uses(connection, stored.key, Role.INPUT if reading else Role.OUTPUT, after=after, limit=limit)
-    find_others = makers_of if reading else users_of
-    return uses, find_others(connection, viewer, uses, stored)
-
-
-def _known(uses: Iterable[FileUse]) -> list[_Known]:
-    return sorted({(use.path, use.digest) for use in uses if use.digest})
-
-
-def _is_part_at(path: str, inside: str, other: str) -> bool:
-    """Whether `other` is where the dataset at `path` has the member `inside`."""
-    return other == f"{path.rstrip('/')}/{inside}"
-
-
-def _is_whole_at(path: str, inside: str, other: str) -> bool:
-    """Whether the file at `path` is where the dataset at `other` has the member `inside`."""
-    return path == f"{other.rstrip('/')}/{inside}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Look:
-    """A look for the jobs that used, in some roles, what another job used.
-
-    An empty file is the same everywhere and says nothing, so it is left out.
-    """
-
-    connection: Connection
-    viewer: Viewer
-    roles: tuple[Role, ...]
-    related: _Related
-    is_at: Callable[[str, str, str], bool]
-
-    def starts(self, wanted: Sequence[_Known], **parameters: Any) -> dict[_Known, list[_Start]]:
-        """The jobs that used each content wanted, or what it is related to, where there are any.
-
-        Of a content that very many jobs used only the newest are looked at, and then the newest uses of the path.
-        """
-        before = "started" in parameters
-        digests = {bytes.fromhex(digest) for _, digest in wanted}
-        digests.update(*({other for other, _ in self.related.get(digest, ())} for digest in list(digests)))
-        rows: dict[bytes, list[Row[Any]]] = {}
-        for role in self.roles:
-            query = _uses_of_others(self.viewer, role, before=before)
-            for digest, row in query.rows(self.connection, sorted(digests), **parameters):
-                rows.setdefault(digest, []).append(row)
-        found = {one: self._found(one, rows) for one in wanted}
-        crowded = {path_key(path): (path, digest) for path, digest in wanted
-                   if len(rows.get(bytes.fromhex(digest), ())) >= MAKERS_LOOKED_AT and not max(found[path, digest])[0]}
-        for key, row in _uses_at_path(self.viewer, before=before).rows(
-                self.connection, sorted(crowded), **parameters):
-            path, digest = crowded[key]
-            if row.path == path and row.digest == bytes.fromhex(digest) and row.role in self.roles:
-                found[path, digest].append((True, row.started_at, row.job_id))
-        return {one: starts for one, starts in found.items() if starts}
-
-    def _found(self, known: _Known, rows: dict[bytes, list[Row[Any]]]) -> list[_Start]:
-        path, digest = known[0], bytes.fromhex(known[1])
-        found = [(row.path == path, row.started_at, row.job_id) for row in rows.get(digest, ())]
-        for other, inside in self.related.get(digest, ()):
-            found += [(self.is_at(path, inside, row.path), row.started_at, row.job_id) for row in rows.get(other, ())]
-        return found
-
-
-def _other_jobs(connection: Connection, viewer: Viewer, chosen: dict[_Known, _Start], *, before: str | None = None
-                ) -> dict[_Known, OtherJob]:
-    """The job chosen for each; one that did not start `before` that time is a later one."""
-    lines = find_job_lines(connection, viewer, sorted({key for _, _, key in chosen.values()}), brief=True)
-    return {one: OtherJob(job=lines[key], later=before is not None and started >= before)
-            for one, (_, started, key) in chosen.items() if key in lines}
-
-
 # ------------------------------------------------------------------------------------------------------- DAGs
 
 
@@ -564,12 +404,6 @@ def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
     return direct | inside
 
 
-def members_are_seen(viewer: Viewer, dataset: ColumnElement[Any]) -> ColumnElement[bool]:
-    """A visible project told the members of the dataset. To know its digest, or to say one used it, opens none."""
-    told = models.dataset_project
-    return exists().where(told.c.dataset == dataset, visible(viewer, told.c.project_id))
-
-
 def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = USES_SHOWN) -> Artifact | None:
     """The artifact `digest`, with the jobs around it that the viewer may see, newest first.
 
@@ -577,10 +411,10 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     """
     key = bytes.fromhex(digest)
     members = models.dataset_member
-    wholes = connection.execute(select(members.c.dataset, members.c.size).where(
+    wholes = connection.execute(select(members.c.dataset, members.c.path, members.c.size).where(
         members.c.digest == key, members_are_seen(viewer, members.c.dataset)).limit(limit)).all()
     found: dict[Role, list[Any]] = {role: [] for role in Role}
-    newest = _newest_uses(viewer, max(limit, MEMBERS_TRIED))
+    newest = _newest_uses(viewer, max(limit, FACTS_LOOKED_AT))
     for role, row in newest.rows(connection, [int(role) for role in Role], digest=key):
         found[Role(role)].append(row)
     facts = sorted(itertools.chain.from_iterable(found.values()), key=lambda row: row.job_id, reverse=True)
@@ -593,10 +427,19 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     by_role = {role: tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
                            for row in rows) for role, rows in shown.items()}
     uses, used = by_role[Role.OUTPUT] + by_role[Role.PAYLOAD], by_role[Role.INPUT]
+    names = [each.path for each in [*uses, *used]]
+    names += _names_within(connection, viewer, {row.dataset: row.path for row in wholes[:WHOLES_NAMED]})
     return Artifact(digest=digest, kind=Kind(first.kind) if first else Kind.FILE, size=size,
                     files=first.files if first else None,
-                    names=tuple(dict.fromkeys(each.path for each in [*uses, *used])), produced_by=uses, used_by=used,
+                    names=tuple(dict.fromkeys(names)), produced_by=uses, used_by=used,
                     datasets=tuple(dict.fromkeys(row.dataset.hex() for row in wholes)))
+
+
+def _names_within(connection: Connection, viewer: Viewer, inside: dict[bytes, str]) -> Iterator[str]:
+    """The paths of a file within datasets, where visible jobs used these."""
+    for role in Role:
+        for digest, row in uses_of(viewer, role, FACTS_LOOKED_AT).rows(connection, sorted(inside)):
+            yield members_folder(row.path) + inside[digest]
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)

@@ -17,7 +17,7 @@ from glaas.catalog import JobLine
 from glaas.graph import ArtifactNode, Graph
 from glaas.models import Role
 from glaas.words import file_name, plural, script_place
-from roar.wire import parameters_of, size_text
+from roar.wire import Kind, parameters_of, size_text
 
 BOX_WIDTH = 196
 BOX_HEIGHT = 44
@@ -215,11 +215,12 @@ class _Versions:
 
     A job reads what was written last before it at the path that it read, or else anywhere.
     Runs of one step that wrote the same content wrote one version, unless the later run came of the earlier one's.
-    What a job wrote file by file and others only read as part of a dataset is drawn as that dataset; the root is drawn
-    too, with those that read it so.
+    What a job wrote file by file and others only read as part of a dataset is drawn as that dataset; so is a file that
+    a job wrote within a dataset. The root is drawn itself, with those that made or read it so.
     """
 
     def __init__(self, graph: Graph, drawn: list[JobLine], root: bytes | None) -> None:
+        self._graph = graph
         self._drawn = {job.key for job in drawn}
         steps = {job.step for job in drawn}
         self._jobs = [job for job in graph.jobs if job.step in steps]
@@ -230,9 +231,9 @@ class _Versions:
         for edge in graph.edges:
             side = self._reads if edge.role is Role.INPUT else self._writes
             side[edge.job].setdefault(edge.artifact, []).extend(edge.paths)
-        self._parts: dict[bytes, list[bytes]] = defaultdict(list)
-        for member, dataset in graph.members:
-            self._parts[dataset].append(member)
+        self._taken = graph.taken
+        self._root_is_part_of = {other for made, other in graph.members if made == root}
+        self._root_is_made_as = {other for other, read in graph.members if read == root}
         self._current: dict[bytes, _Version] = {}
         self._at: dict[tuple[bytes, str], _Version] = {}
         self._datasets: dict[tuple[bytes, tuple[int, ...]], _Version] = {}
@@ -249,27 +250,31 @@ class _Versions:
                 read = self._reads[job.key].get(digest, ())
                 if copies := [path for path in paths if path not in read]:
                     self._write(job, digest, copies)
+            made = self._writes[job.key]
+            if self._root is not None and self._root not in made and not self._root_is_made_as.isdisjoint(made):
+                self._write(job, self._root, [self._root_path])
         return [version for version in self._all if version.is_drawn]
 
     def _read(self, job: int, digest: bytes, paths: Sequence[str]) -> None:
-        there = next((self._at[digest, path] for path in paths if (digest, path) in self._at), None)
-        version, members = there or self._current.get(digest), self._parts.get(digest, ())
-        parts: tuple[_Version, ...] = ()
-        if version is None or version.step is None:
-            parts = tuple(self._current[member] for member in members
-                          if member in self._current and self._current[member].step is not None)
-        if parts:
+        version = next((self._at[digest, path] for path in paths if (digest, path) in self._at),
+                       self._current.get(digest))
+        parts = tuple(self._current[made] for made in self._taken.get((job, digest), ())
+                      if made in self._current and self._current[made].step is not None)
+        if len(parts) == 1 and self._graph.artifacts[digest].kind is Kind.FILE and digest != self._root:
+            version, parts = parts[0], ()
+        elif parts:
             key = digest, tuple(map(id, parts))
             if key not in self._datasets:
                 self._datasets[key] = self._new(_Version(digest, paths[0], parts=parts))
             version = self._datasets[key]
         elif version is None:
             version = self._current[digest] = self._new(_Version(digest, paths[0]))
-        version.users.append(job)
+        if job not in version.users:
+            version.users.append(job)
         for one in (version, *parts):
             one.readers.add(job)
             self._read_by[job].append(one)
-        if self._root in members and self._root is not None and self._root not in self._reads[job]:
+        if digest in self._root_is_part_of and self._root is not None and self._root not in self._reads[job]:
             if self._root not in self._current:
                 self._current[self._root] = self._new(_Version(self._root, self._root_path))
             if job not in self._current[self._root].users:

@@ -1,23 +1,39 @@
 """The graph between jobs and artifacts: a whole DAG, or what lies around one artifact."""
 
 import functools
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
 from glaas import models
-from glaas.access import Viewer, uses_seen_by
-from glaas.catalog import JobLine, dag_job_lines, find_job_lines, members_are_seen
+from glaas.access import Viewer, members_are_seen, uses_seen_by
+from glaas.catalog import JobLine, dag_job_lines, find_job_lines
 from glaas.db import QUERIES_KEPT, ForEach
+from glaas.makers import (
+    LAST,
+    REGISTERED_LATER,
+    WHOLES_LOOKED_AT,
+    WHOLES_WALKED,
+    Maker,
+    Reading,
+    find_makers,
+    first_members,
+    members_used,
+    reader_of,
+    readers_of,
+    wholes_of,
+)
 from glaas.models import Role
-from roar.wire import Kind
+from roar.wire import Kind, members_folder
 
 MOST_JOBS = 100
-MOST_MEMBERS = 1000
 FILES_PER_JOB = 20
+PLACES_LOOKED_AT = 20
+READINGS_FOR_EACH_JOB = 4
 PART = 1000
 _ROLES = {int(role): role for role in Role}  # a look-up is much quicker than Role(…), for thousands of rows
 _KINDS = {str(kind): kind for kind in Kind}
@@ -61,13 +77,17 @@ class Graph:
     """Jobs, artifacts and the edges between them.
 
     Attributes:
-        members: (member, dataset) pairs where a job wrote a file that a job read as part of a dataset.
+        taken: by job and by what it read, what that came from where it is not the same: a dataset that a job wrote and
+            in which it is a file, or parts of the dataset that it is.
+        members: what jobs wrote, or the artifact that was asked for, with what of it others read or what has it: pairs
+            of artifacts of which one is part of the other, or which share files.
         truncated: whether there is more than was walked.
     """
 
     jobs: tuple[JobLine, ...]
     artifacts: dict[bytes, ArtifactNode]
     edges: tuple[Edge, ...]
+    taken: Mapping[tuple[int, bytes], tuple[bytes, ...]] = field(default_factory=dict)
     members: tuple[tuple[bytes, bytes], ...] = ()
     truncated: bool = False
 
@@ -80,12 +100,17 @@ def dag_graph(connection: Connection, viewer: Viewer, digest: str) -> Graph:
     jobs = dag_job_lines(connection, viewer, digest)
     ids = [job.key for job in jobs]
     artifacts, edges = _uses_of_jobs(connection, ids)
-    members = _members_between(connection, artifacts, edges)
-    read = {edge.artifact for edge in edges if edge.role is Role.INPUT}.union(member for member, _ in members)
+    taken = _taken(connection, viewer, ids, artifacts, edges)
+    made = {made for some in taken.values() for made in some}
+    read = {edge.artifact for edge in edges if edge.role is Role.INPUT} | made
     edges = tuple(edge for edge in edges if edge.role is not Role.PAYLOAD or edge.artifact in read)
     drawn = {edge.artifact for edge in edges}  # a payload stays out until a job reads it
     artifacts = {key: node for key, node in artifacts.items() if key in drawn}
-    return Graph(jobs=jobs, artifacts=artifacts, edges=edges, members=members)
+    return Graph(jobs=jobs, artifacts=artifacts, edges=edges, taken=taken, members=_pairs(taken))
+
+
+def _pairs(taken: Mapping[tuple[int, bytes], tuple[bytes, ...]]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(dict.fromkeys((made, read) for (_, read), some in taken.items() for made in some))
 
 
 def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, ArtifactNode], tuple[Edge, ...]]:
@@ -105,19 +130,47 @@ def _note_edge(edges: dict[Edge, Edge], edge: Edge, path: str) -> None:
     edges.setdefault(edge, edge).paths.append(path)
 
 
-def _members_between(connection: Connection, artifacts: dict[bytes, ArtifactNode], edges: Iterable[Edge]
-                     ) -> tuple[tuple[bytes, bytes], ...]:
-    """Which files that these jobs wrote are part of datasets that these jobs read."""
-    written = {edge.artifact for edge in edges if edge.role is not Role.INPUT}
-    datasets = [edge.artifact for edge in edges
-                if edge.role is Role.INPUT and artifacts[edge.artifact].kind is Kind.DATASET]
-    table = models.dataset_member
-    found: dict[tuple[bytes, bytes], None] = {}
-    for part in _parts(sorted(set(datasets))):
-        for row in connection.execute(select(table.c.digest, table.c.dataset).where(table.c.dataset.in_(part))):
-            if row.digest in written:
-                found[row.digest, row.dataset] = None
-    return tuple(found)
+def _taken(connection: Connection, viewer: Viewer, ids: Sequence[int], artifacts: Mapping[bytes, ArtifactNode],
+           edges: Iterable[Edge]) -> dict[tuple[int, bytes], tuple[bytes, ...]]:
+    """What these jobs read of what others of them wrote without being the same: see `Graph.taken`."""
+    written = {(edge.artifact, path) for edge in edges if edge.role is not Role.INPUT for path in edge.paths}
+    made = {digest for digest, _ in written}
+    read = {edge.artifact for edge in edges if edge.role is Role.INPUT}
+    around = _members_of(connection, sorted(key for key in made if artifacts[key].kind is Kind.DATASET),
+                         sorted(key for key in read if artifacts[key].kind is Kind.FILE))
+    readers = {row.job_id: reader_of(row) for row in _jobs(connection, ids)}
+    readings = []
+    for edge in edges:
+        node = artifacts[edge.artifact]
+        unexplained = edge.artifact in around if node.kind is Kind.FILE else edge.artifact not in made
+        if edge.role is Role.INPUT and unexplained and node.size != 0:
+            readings += [Reading(readers[edge.job], edge.artifact, path, node.kind, node.files) for path in edge.paths]
+    inside = set(ids)
+    found: dict[tuple[int, bytes], dict[bytes, None]] = {}
+    for reading, makers in find_makers(connection, viewer, readings).items():
+        assert reading.reader is not None
+        for maker in makers:
+            if maker.digest != reading.digest and maker.key in inside and maker.digest in artifacts:
+                found.setdefault((reading.reader.key, reading.digest), {})[maker.digest] = None
+    return {key: tuple(some) for key, some in found.items()}
+
+
+def _members_of(connection: Connection, datasets: list[bytes], files: list[bytes]) -> set[bytes]:
+    """Those of the files that are in one of the datasets."""
+    member = models.dataset_member.c
+    found: set[bytes] = set()
+    for some in _parts(files if datasets else []):
+        for whole in _parts(datasets):
+            found.update(connection.execute(select(member.digest).where(
+                member.digest.in_(some), member.dataset.in_(whole))).scalars())
+    return found
+
+
+def _jobs(connection: Connection, ids: Sequence[int]) -> Iterator[Any]:
+    job = models.job.c
+    for part in _parts(list(ids)):
+        query = select(job.id.label("job_id"), job.session, job.started_at, job.duration_s)
+        yield from connection.execute(query.where(job.id.in_(part)))
 
 
 def _parts(values: list[_T]) -> Iterable[list[_T]]:
@@ -132,26 +185,30 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
             depth: int = 5, most_jobs: int = MOST_JOBS) -> Graph:
     """What made an artifact and what it went into, walking at most `depth` jobs far each way.
 
+    Up, it begins with all jobs that wrote the very content, or the members of a dataset that none wrote as a whole,
+    and goes on to those that made what each job read (see `glaas.makers`). Down, it begins with all that read the
+    content, by itself or within a dataset, or a part of the dataset, and goes on to those that read what they wrote.
+
     An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one. Of an
     artifact that very many jobs read the newest are walked, and no more than `most_jobs` in each direction; the graph
     says then that it is cut short.
     """
     root = bytes.fromhex(digest)
-    walk = _Walk(connection, viewer, most_jobs)
+    walk = _Walk(connection, viewer, root, most_jobs)
     for way in [direction] if direction is not None else list(Direction):
-        walk.run(root, way, depth)
+        walk.run(way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
     edges = tuple(edge for edge in walk.edges if edge.job in jobs)
-    known = walk.artifacts.keys() | {root}  # what the viewer may see: a private dataset is not even named
-    members = tuple((member, dataset) for member, dataset in walk.members if member in known and dataset in known)
-    if root not in walk.artifacts and any(member == root for member, _ in members):
+    members = dict.fromkeys((*walk.members, *_pairs(walk.taken)))
+    if root not in walk.artifacts and any(root in pair for pair in members):
         walk.artifacts.update(_member_node(connection, viewer, root))
     return Graph(jobs=tuple(jobs[key] for key in sorted(jobs)), artifacts=walk.artifacts, edges=edges,
-                 members=members, truncated=walk.truncated)
+                 taken=walk.taken, truncated=walk.truncated, members=tuple(
+                     (made, read) for made, read in members if {made, read} <= walk.artifacts.keys()))
 
 
 def _member_node(connection: Connection, viewer: Viewer, digest: bytes) -> dict[bytes, ArtifactNode]:
-    """A file that jobs read only within a dataset, under its path there, where the viewer may know that."""
+    """A file that jobs used only within a dataset, under its path there, where the viewer may know that."""
     table = models.dataset_member.c
     row = connection.execute(select(table.path, table.size).where(
         table.digest == digest, members_are_seen(viewer, table.dataset)).limit(1)).first()
@@ -159,94 +216,199 @@ def _member_node(connection: Connection, viewer: Viewer, digest: bytes) -> dict[
         digest: ArtifactNode(digest=digest, path=row.path, kind=Kind.FILE, size=row.size, files=None)}
 
 
-@functools.cache
-def _across_datasets(way: Direction) -> ForEach:
-    """The members of datasets (`up`), as far as some job wrote them by themselves, or the datasets of members."""
-    table, use = models.dataset_member, models.file_use
-    query = select(table.c.digest, table.c.dataset).where(table.c.size > 0).limit(MOST_MEMBERS)
-    if way is Direction.DOWN:
-        return ForEach(query, table.c.digest)
-    written = select(use.c.job_id).where(use.c.digest == table.c.digest, use.c.role > int(Role.INPUT)).exists()
-    return ForEach(query.where(written), table.c.dataset)
-
-
 @functools.lru_cache(maxsize=QUERIES_KEPT)
 def _jobs_around(viewer: Viewer, way: Direction, limit: int) -> ForEach:
     """The newest jobs that wrote an artifact (`up`) or read it (`down`)."""
     use = models.file_use.c
     role = use.role > int(Role.INPUT) if way is Direction.UP else use.role == int(Role.INPUT)
-    query = uses_seen_by(viewer, select(use.job_id).where(role))
+    query = uses_seen_by(viewer, select(use.job_id, use.path, use.kind, use.size, use.files).where(role))
     return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
+
+
+class _Use(NamedTuple):
+    """What a job read or wrote that is not empty."""
+
+    role: Role
+    reading: Reading
+
+
+@dataclass(slots=True)
+class _Related:
+    """How an artifact that jobs read is related to the root of a walk.
+
+    Attributes:
+        has_root: it is a dataset with the root in it.
+        places: where the root has a file of it, and where it has that itself: paths inside; an empty one for a file.
+        folders: where the root was recorded as a dataset.
+    """
+
+    has_root: bool = False
+    places: list[tuple[str, str]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def holds(self, reading: Reading, *, made: bool) -> bool:
+        """Whether who read it read the root: a dataset with it, or, where no known job `made` that, where it lies."""
+        if self.has_root or made:
+            return self.has_root
+        start = members_folder(reading.path) if reading.kind is Kind.DATASET else reading.path
+        return any(folder + there == start + here for folder in self.folders for there, here in self.places)
 
 
 class _Walk:
     """One breadth-first walk: artifacts → jobs → artifacts, a whole level in each query."""
 
-    def __init__(self, connection: Connection, viewer: Viewer, most_jobs: int) -> None:
+    def __init__(self, connection: Connection, viewer: Viewer, root: bytes, most_jobs: int) -> None:
         self.connection = connection
         self.viewer = viewer
+        self.root = root
         self.most_jobs = most_jobs
         self.jobs: set[int] = set()
         self.artifacts: dict[bytes, ArtifactNode] = {}
         self.edges: dict[Edge, Edge] = {}
+        self.taken: dict[tuple[int, bytes], tuple[bytes, ...]] = {}
         self.members: dict[tuple[bytes, bytes], None] = {}
         self.truncated = False
 
-    def run(self, root: bytes, way: Direction, depth: int) -> None:
-        seen_jobs: set[int] = set()
-        seen = {root}
-        level = {root}
+    def run(self, way: Direction, depth: int) -> None:
+        """Walk one way from the root."""
+        seen: set[int] = set()
+        known = {self.root}
+        jobs = self._makers_of_root() if way is Direction.UP else self._users_of({self.root}, ())
         for _ in range(depth):
-            level |= self._across_datasets(level, way)
-            jobs = self._jobs(level, way) - seen_jobs
-            room = self.most_jobs - len(seen_jobs)
+            room = self.most_jobs - len(seen)
             if len(jobs) > room:
                 self.truncated = True
                 jobs = set(sorted(jobs, reverse=True)[:room])
             if not jobs:
                 return
-            seen_jobs |= jobs
+            seen |= jobs
             self.jobs |= jobs
-            level = self._artifacts_of(jobs, way) - seen
-            seen |= level
-        if self._jobs(level | self._across_datasets(level, way), way) - seen_jobs:
-            self.truncated = True
+            uses = self._uses_of(jobs)
+            if way is Direction.UP:
+                jobs = self._makers_of(uses) - seen
+            else:
+                made = {use.reading.digest for use in uses if use.role is not Role.INPUT}
+                jobs = self._users_of(made - known, seen) - seen
+                known |= made
+        self.truncated |= bool(jobs)
 
-    def _across_datasets(self, level: set[bytes], way: Direction) -> set[bytes]:
-        """Up: a dataset was made by who made its members. Down: a member was used by who used its dataset."""
-        if way is Direction.UP:  # an artifact that no node was made of is the root
-            level = {key for key in level if key not in self.artifacts or self.artifacts[key].kind is Kind.DATASET}
-        found = set()
-        for part in _parts(sorted(level)):
-            for _, row in _across_datasets(way).rows(self.connection, part):
-                self.members[row.digest, row.dataset] = None
-                found.add(row.digest if way is Direction.UP else row.dataset)
-        return found
+    def _makers_of_root(self) -> set[int]:
+        """All that wrote the very content, within a dataset too; else those that made the parts of a dataset."""
+        wholes = [row.dataset for _, row in self._wholes([self.root])]
+        found = self._around([self.root, *wholes], Direction.UP)
+        self.members.update(((whole, self.root), None) for whole in wholes if whole in found)
+        jobs = {row.job_id for rows in found.values() for row in rows}
+        if not jobs:
+            read = self._around([self.root], Direction.DOWN).get(self.root, [])
+            places = {row.path: Reading(None, self.root, row.path, Kind(row.kind), row.files) for row in read}
+            for makers in find_makers(self.connection, self.viewer, list(places.values())[:PLACES_LOOKED_AT]).values():
+                self.members.update(((maker.digest, self.root), None) for maker in makers)
+                jobs.update(maker.key for maker in makers)
+        return jobs
 
-    def _jobs(self, level: set[bytes], way: Direction) -> set[int]:
-        """Jobs that wrote (`up`) or read (`down`) what is on this level, of each artifact as many as may be walked."""
-        query = _jobs_around(self.viewer, way, self.most_jobs + 1)
+    def _makers_of(self, uses: Iterable[_Use]) -> set[int]:
+        """The jobs that made what was read."""
         found: set[int] = set()
-        for part in _parts(sorted(level)):
-            found.update(row.job_id for _, row in query.rows(self.connection, part))
+        readings = [use.reading for use in uses if use.role is Role.INPUT]
+        for reading, makers in find_makers(self.connection, self.viewer, readings).items():
+            found.update(maker.key for maker in makers)
+            self._note_taken(reading, makers)
         return found
 
-    def _artifacts_of(self, jobs: set[int], way: Direction) -> set[bytes]:
-        """Note everything these jobs read and wrote; what leads on in `way` is returned."""
+    def _note_taken(self, reading: Reading, makers: Iterable[Maker]) -> None:
+        assert reading.reader is not None
+        others = [maker.digest for maker in makers if maker.digest != reading.digest]
+        if others:
+            key = reading.reader.key, reading.digest
+            self.taken[key] = tuple(dict.fromkeys((*self.taken.get(key, ()), *others)))
+
+    def _users_of(self, made: set[bytes], makers: Collection[int]) -> set[int]:
+        """The jobs that read what `makers` made; without any what is known of the root, whoever made it."""
+        found = self._around(sorted(made), Direction.DOWN)
+        jobs = {row.job_id for rows in found.values() for row in rows}
+        related = self._related(made)
+        readings = self._readings_of(sorted(related), max(makers, default=LAST))
+        explained = find_makers(self.connection, self.viewer, readings)
+        for reading in readings:
+            assert reading.reader is not None
+            among = explained.get(reading, ())
+            taken = [maker for maker in among if maker.digest in made and (not makers or maker.key in makers)]
+            self._note_taken(reading, taken)
+            if not taken and not makers and related[reading.digest].holds(reading, made=bool(among)):
+                self.members[self.root, reading.digest] = None
+            elif not taken:
+                continue
+            jobs.add(reading.reader.key)
+        return jobs
+
+    def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
+        """What jobs read of these, the newest and those registered soon after `maker`, as many as may be walked."""
+        rows: dict[tuple[int, bytes, str], Row[Any]] = {}
+        for registered in dict.fromkeys((min(maker + REGISTERED_LATER, LAST), LAST)):
+            readers = readers_of(self.connection, self.viewer, digests, registered=registered,
+                                 limit=self.most_jobs + 1)
+            rows.update(((row.job_id, digest, row.path), row) for digest, some in readers.items() for row in some)
+            self.truncated |= any(len(some) > self.most_jobs for some in readers.values())
+        most = READINGS_FOR_EACH_JOB * self.most_jobs
+        self.truncated |= len(rows) > most
+        return [Reading(reader_of(rows[key]), key[1], key[2], Kind(rows[key].kind), rows[key].files)
+                for key in sorted(rows, reverse=True)[:most]]
+
+    def _related(self, made: set[bytes]) -> dict[bytes, _Related]:
+        """What has one of these in it, is part of one, or shares files with one."""
+        level = sorted(made)
+        found: dict[bytes, _Related] = defaultdict(_Related)
+        for digest, row in self._wholes(level):
+            found[row.dataset].has_root |= digest == self.root
+        shared: dict[bytes, set[str]] = {}
+        for digest, row in first_members(self.viewer).rows(self.connection, level):
+            shared.setdefault(row.digest, set()).update([row.path] if digest == self.root else [])
+        for digest, row in wholes_of(self.viewer, WHOLES_LOOKED_AT).rows(self.connection, sorted(shared)):
+            if row.dataset not in made:
+                found[row.dataset].places += [(there, row.path) for there in shared[digest]]
+        for digest, row in members_used(self.viewer, read=True).rows(self.connection, level):
+            found[row.digest].places += [(row.path, "")] if digest == self.root else []
+        folders = self._folders_of_root() if self.root in made else []
+        for one in found.values():
+            one.folders = folders
+        return {digest: one for digest, one in found.items() if digest not in made}
+
+    def _wholes(self, digests: list[bytes]) -> list[tuple[bytes, Row[Any]]]:
+        """Files with the datasets that they are in."""
+        rows = list(wholes_of(self.viewer, WHOLES_WALKED).rows(self.connection, digests))
+        self.truncated |= len(rows) >= WHOLES_WALKED
+        return rows
+
+    def _folders_of_root(self) -> list[str]:
+        """Where the root was read or written as a dataset."""
+        uses = [*self._around([self.root], Direction.UP).values(), *self._around([self.root], Direction.DOWN).values()]
+        return sorted({members_folder(row.path) for rows in uses for row in rows if row.kind == Kind.DATASET})
+
+    def _uses_of(self, jobs: set[int]) -> list[_Use]:
+        """Everything these jobs read and wrote, noted as edges."""
         use = models.file_use
-        onward: set[bytes] = set()
-        leading = {Role.INPUT} if way is Direction.UP else {Role.OUTPUT, Role.PAYLOAD}
+        readers = {row.job_id: reader_of(row) for row in _jobs(self.connection, sorted(jobs))}
         room = FILES_PER_JOB * self.most_jobs
         columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files)
+        found = []
         for part in _parts(sorted(jobs)):
             query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)
             rows = self.connection.execute(query).all()
             self.truncated |= len(rows) == room
-            for job_id, role_number, path, digest, size, kind, files in rows:
-                role = _ROLES[role_number]
-                self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size,
-                                                      files=files)
+            for job_id, role_number, path, digest, size, kind_text, files in rows:
+                role, kind = _ROLES[role_number], _KINDS[kind_text]
+                self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=kind, size=size, files=files)
                 _note_edge(self.edges, Edge(job_id, digest, role), path)
-                if role in leading and size != 0:
-                    onward.add(digest)
-        return onward
+                if size != 0:
+                    found.append(_Use(role, Reading(readers[job_id], digest, path, kind, files)))
+        return found
+
+    def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Row[Any]]]:
+        """The newest jobs that wrote (`up`) or read (`down`) each, as many as may be walked."""
+        query = _jobs_around(self.viewer, way, self.most_jobs + 1)
+        found: dict[bytes, list[Row[Any]]] = {}
+        for part in _parts(list(digests)):
+            for digest, row in query.rows(self.connection, part):
+                if row.size != 0:
+                    found.setdefault(digest, []).append(row)
+        return found

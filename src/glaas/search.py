@@ -9,14 +9,13 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Select, select
 
 from glaas import models
-from glaas.access import Viewer, sees_everything, uses_seen_by, visible
+from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
 from glaas.catalog import (
     JobLine,
     StoredJob,
     TrackerRunLine,
     find_job_lines,
     find_run_before,
-    members_are_seen,
     read_tracker_run_lines,
 )
 from glaas.db import QUERIES_KEPT, ForEach

@@ -6,3 +6,14 @@ from datetime import UTC, datetime, timedelta
 def now(*, later_s: float = 0) -> str:
     """The time now, or `later_s` seconds later."""
     return (datetime.now(UTC) + timedelta(seconds=later_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment_after(started_at: str, duration_s: float | None) -> str | None:
+    """The time `duration_s` seconds after `started_at`; None where that is not known."""
+    if duration_s is None:
+        return None
+    try:
+        end = datetime.fromisoformat(started_at) + timedelta(seconds=duration_s)
+    except OverflowError:
+        return None
+    return end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from glaas import makers
 from glaas.app import create_app
 from glaas.db import open_engine
 from glaas.schema import migrate
@@ -96,3 +97,16 @@ def post(client):
 def registered(post):
     """The digest of the registered digits session."""
     return post(digits()).json()["dag"]
+
+
+@pytest.fixture(params=[1, makers.WRITERS_LOOKED_AT])
+def few_looked_at(request, monkeypatch):
+    """As many jobs of each content are looked at at first; of content that more wrote it takes another look."""
+    monkeypatch.setattr(makers, "WRITERS_LOOKED_AT", request.param)
+    monkeypatch.setattr(makers, "WHOLES_LOOKED_AT", request.param)
+    queries = (makers.uses_of, makers.wholes_of)
+    for query in queries:
+        query.cache_clear()
+    yield request.param
+    for query in queries:
+        query.cache_clear()

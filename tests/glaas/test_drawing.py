@@ -244,7 +244,9 @@ def test_a_part_of_a_dataset_is_drawn_where_one_asks_for_it(client, post, made):
     assert page.count('<g class="box artifact root"') == 1
     svg = page[page.index("<svg xmlns"):page.index("</figure>")]
     assert boxes_of(svg, "data/1.npy" if made else "1.npy") == 1
+    assert "<h1>1.npy</h1>" in page
     assert boxes_of(svg, "data") == 1
-    assert "No registered job read it by itself: see the dataset that it is part of." in page
+    assert f'in: <a href="/artifacts/{folder.digest}">data</a>' in page
+    assert "No registered job read it" not in page
     around = client.get(f"/api/v1/artifacts/{digest('m1')}/lineage").json()
     assert digest("m1") in {node["digest"] for node in around["artifacts"]}

@@ -223,9 +223,7 @@ def test_only_what_was_made_has_a_link(client, fetch):
     (f"jobs/{uid(2)}", [1, 2]), (f"jobs/{uid(1)}", [1]), (f"artifacts/{digest('best.pt')}", [1, 2]),
     (f"artifacts/{digits().datasets[0].digest}", [1]), (f"artifacts/{digest('member 3')}", [1]),
 ])
-@pytest.mark.parametrize("crowd", [1, 50_000])
-def test_what_something_came_from_is_exported_with_it(read, path, jobs, monkeypatch, crowd):
-    monkeypatch.setattr("glaas.origins.CROWD", crowd)
+def test_what_something_came_from_is_exported_with_it(read, path, jobs, few_looked_at):
     assert [task["uid"] for task in tasks(read(path, "cyclonedx"))] == [uid(n) for n in jobs]
 
 
@@ -238,10 +236,8 @@ def test_a_file_of_a_dataset_that_was_written_as_one(post, client):
     assert [task["uid"] for task in tasks(bom)] == [uid(21), uid(22)]
 
 
-@pytest.mark.parametrize("crowd", [1, 50_000])
-def test_a_rerun_that_started_later_is_no_source(post, client, monkeypatch, crowd):
+def test_a_rerun_that_started_later_is_no_source(post, client, few_looked_at):
     """The last job that wrote the content before the reader ended made what it read; a later one did not."""
-    monkeypatch.setattr("glaas.origins.CROWD", crowd)
     first, second = (job(n, step=1, started_at=f"2026-11-22T10:0{n}:00.000000Z", outputs=(use("a.bin"),))
                      for n in (1, 2))
     reader = job(3, step=2, started_at="2026-11-22T10:03:00.000000Z", inputs=(use("a.bin"),))

@@ -7,7 +7,7 @@ import pytest
 from databases import plan_of
 from registrations import dataset_of, digest, digits, job, uid, use
 
-from glaas import catalog, models
+from glaas import makers, models
 from glaas.access import Viewer
 from roar import model
 from roar.wire import DatasetMember, Payload
@@ -67,18 +67,20 @@ def test_of_several_makers_it_is_the_last_before(client, send):
     send(at(1, 3, outputs=(use("original", "data"),)), at(2, 5, inputs=(use("data"),)))
     send(at(3, 4, outputs=(use("again", "data"),)))
     send(at(4, 1, outputs=(use("first", "data"),)))
-    assert told(client, 2) == {"data": (3, False)}
+    assert told(client, 2) == {"data": (1, False)}, "its own session before others"
+    send(at(5, 6, inputs=(use("data"),)))
+    assert told(client, 5) == {"data": (3, False)}
 
 
 def test_only_a_later_one_is_named_as_such(client, send):
     send(at(1, 1, inputs=(use("data"), use("unknown"))))
     send(at(2, 7, outputs=(use("copy", "data"),)))
     send(at(3, 9, outputs=(use("another", "data"),)))
-    assert told(client, 1) == {"data": (2, True), "unknown": (None, False)}
+    assert told(client, 1) == {"data": (3, True), "unknown": (None, False)}
 
 
 def test_a_maker_registered_long_after_is_found(client, send, monkeypatch):
-    monkeypatch.setattr(catalog, "REGISTERED_LATER", 2)
+    monkeypatch.setattr(makers, "REGISTERED_LATER", 2)
     send(at(1, 5, inputs=(use("data"),)))
     send(*(at(n, n, outputs=(use(f"{n}"),)) for n in range(2, 5)))
     send(at(9, 1, outputs=(use("data"),)))
@@ -131,9 +133,9 @@ def test_a_copy_of_a_datasets_file_did_not_write_it(client, send):
 
 
 def test_of_very_many_copies_the_one_at_the_path_is_found(client, send, monkeypatch):
-    monkeypatch.setattr(catalog, "REGISTERED_LATER", 0)
+    monkeypatch.setattr(makers, "REGISTERED_LATER", 0)
     send(at(1, 1, outputs=(use("m"),)))
-    copies = range(100, 101 + catalog.MAKERS_LOOKED_AT)
+    copies = range(100, 101 + makers.WRITERS_LOOKED_AT)
     send(*(at(n, 2, outputs=(use(f"copy{n}", "m"),)) for n in copies))
     send(at(2, 3, inputs=(use("m"),)))
     assert told(client, 2) == {"m": (1, False)}
@@ -141,10 +143,9 @@ def test_of_very_many_copies_the_one_at_the_path_is_found(client, send, monkeypa
     assert told(client, 1, "outputs") == {"m": (2, False)}
 
 
-@pytest.mark.parametrize("before", [True, False])
-def test_uses_of_a_path_are_found_by_index(database, before):
+def test_uses_of_a_path_are_found_by_index(database):
     """The rows come in the order of the index, so a limit ends the look-up however often the path was used."""
-    query = catalog._of_others(Viewer(), before=before).where(models.file_use.c.path_key == 1).limit(9)
+    query = makers._uses_before(Viewer()).where(models.file_use.c.path_key == 1).limit(9)
     plan = plan_of(database, query)
     assert "ix_file_use_path_key_job_id" in plan
     assert "temp b-tree" not in plan.lower()

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Engine
 from starlette.responses import JSONResponse
 
-from glaas import catalog, uploads
+from glaas import catalog, others, uploads
 from glaas.access import Viewer, require_writer
 from glaas.accounts import tokens_of
 from glaas.api import views
@@ -229,8 +229,9 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
               limit: Limit = 100) -> Response:
     """What a job read (`inputs`) or wrote (`outputs`), in order.
 
-    Each input with the job that you may see which wrote it (`written_by`): of all others that wrote this content and
-    started before this job, one that wrote it at this very path, and of several the last. Where none did,
+    Each input with the job that you may see which wrote it (`written_by`): of all others that started before this job
+    ended, the last that wrote it at this very path, by itself or within a dataset, one of the same session before all
+    others; else the last that wrote the same content elsewhere and did not read it here itself. Where none did,
     `written_later_by` names one that wrote the same content later: this job read another copy. Each output with the
     other job that read it last (`read_by`), at this path if any did.
     """
@@ -240,10 +241,10 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start, limit=limit)
+    uses, beside = others.uses_and_others(connection, viewer, stored, reading=reading, after=start, limit=limit)
     shape_of = views.input_shape if reading else views.output_shape
     return answer(request, {
-        role: [shape_of(use, others.get((use.path, use.digest or ""))) for use in uses],
+        role: [shape_of(use, beside.get((use.path, use.digest or ""))) for use in uses],
         "next": str(start + limit) if len(uses) == limit else None})
 
 

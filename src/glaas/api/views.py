@@ -10,13 +10,13 @@ from glaas.catalog import (
     JobLine,
     Member,
     MemberFolder,
-    OtherJob,
     StoredJob,
     TrackerRunLine,
 )
 from glaas.graph import ArtifactNode, Graph
 from glaas.identities import Identity
 from glaas.models import Role
+from glaas.others import OtherJob
 from glaas.search import ArtifactHit, Found
 from roar.wire import FileUse, to_json
 

@@ -9,7 +9,6 @@ import re
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from urllib.parse import urlsplit
 import blake3
 from packageurl import PackageURL
 
+from glaas.times import moment_after
 from glaas.urls import is_web_url
 from roar.wire import (
     Dataset,
@@ -179,17 +179,6 @@ def content_key(value: Any) -> str:
 def ended_at(job: Job) -> str | None:
     """When a job ended, RFC 3339; None where that is not known."""
     return moment_after(job.started_at, job.duration_s)
-
-
-def moment_after(started_at: str, duration_s: float | None) -> str | None:
-    """The time `duration_s` seconds after `started_at`, RFC 3339 as all times of jobs are."""
-    if duration_s is None:
-        return None
-    try:
-        end = datetime.fromisoformat(started_at) + timedelta(seconds=duration_s)
-    except OverflowError:
-        return None
-    return end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def web_url(run: TrackerRun) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from starlette.responses import RedirectResponse
 
-from glaas import catalog
+from glaas import catalog, others
 from glaas.compare import compare
 from glaas.drawing import draw
 from glaas.errors import not_found
@@ -55,8 +55,8 @@ def job_page(request: Request, uid: str, viewer: ViewerNow, connection: Reading)
     stored = catalog.find_job(connection, viewer, uid_or_404(uid), files=FILES_SHOWN)
     if stored is None:
         raise not_found(f"job {uid}")
-    makers = catalog.makers_of(connection, viewer, stored.job.inputs, stored)
-    users = catalog.users_of(connection, viewer, stored.job.outputs, stored)
+    makers = others.makers_of(connection, viewer, stored.job.inputs, stored)
+    users = others.users_of(connection, viewer, stored.job.outputs, stored)
     order = list(TrackerRunState)
     return render(request, "job.html", stored=stored, job=stored.job, makers=makers, users=users,
                   before=catalog.find_run_before(connection, viewer, stored),
@@ -74,11 +74,11 @@ def job_files(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     after = position_or_422(cursor)
     start = -1 if after is None else after
     reading = role == "inputs"
-    uses, others = catalog.uses_and_others(connection, viewer, stored, reading=reading, after=start,
+    uses, beside = others.uses_and_others(connection, viewer, stored, reading=reading, after=start,
                                            limit=FILES_PAGE)
     total = stored.inputs if reading else stored.outputs
     return render(request, "files.html", stored=stored, job=stored.job, role=role, uses=uses, start=start, total=total,
-                  others=others, next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
+                  others=beside, next=start + FILES_PAGE if start + 1 + len(uses) < total else None)
 
 
 @router.get("/compare")
@@ -110,8 +110,9 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
     root = bytes.fromhex(digest)
     drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
+    made_so, used_so = _other_uses(graph, root)
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
-                  above=folder_steps(folder), drawing=drawing,
+                  above=folder_steps(folder), drawing=drawing, made_so=made_so, used_so=used_so,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role, most=catalog.USES_SHOWN,
                   made=bool(artifact.size) and _is_made(graph, root), next=onward)
 
@@ -134,8 +135,31 @@ def folder_steps(folder: str) -> list[tuple[str, str]]:
 
 def _is_made(graph: Graph, root: bytes) -> bool:
     """Whether a job of the graph wrote the artifact, as it is, in parts, or within a dataset."""
-    same = {root}.union(*({member, dataset} for member, dataset in graph.members if root in {member, dataset}))
+    same = {root}.union(*({made, read} for made, read in graph.members if root in {made, read}))
     return any(edge.role is not Role.INPUT and edge.artifact in same for edge in graph.edges)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OtherUse:
+    """A job that used a dataset with an artifact in it, or part of the dataset that it is, and where."""
+
+    job: catalog.JobLine
+    digest: str
+    path: str
+
+
+def _other_uses(graph: Graph, root: bytes) -> tuple[list[OtherUse], list[OtherUse]]:
+    """Those that made the artifact by way of another one, and those that used it so; newest first."""
+    lines = {line.key: line for line in graph.jobs}
+    made_as = {made for made, read in graph.members if read == root}
+    read_as = {read for made, read in graph.members if made == root}
+    made, read = [], []
+    for edge in sorted(graph.edges, key=lambda edge: edge.job, reverse=True):
+        if edge.role is Role.INPUT and edge.artifact in read_as:
+            read.append(OtherUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
+        elif edge.role is not Role.INPUT and edge.artifact in made_as:
+            made.append(OtherUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
+    return made, read
 
 
 @router.get("/dag/{dag}")

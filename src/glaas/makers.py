@@ -1,0 +1,349 @@
+"""Which job made what another one read: one rule for job pages, lineage and exports.
+
+A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
+its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
+an earlier job of its session found it there. A dataset that no job wrote as a whole came from those that wrote its
+members. An empty file is the same everywhere and came from nowhere. That is the rule of the client's own record, which
+has one session after the other in one folder; here two people may have written the same path.
+"""
+
+import functools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam, select
+
+from glaas import models
+from glaas.access import Viewer, members_are_seen, visible
+from glaas.db import QUERIES_KEPT, ForEach
+from glaas.models import Role, path_key
+from glaas.times import moment_after
+from roar.wire import Kind, members_folder
+
+WRITERS_LOOKED_AT = 20
+WHOLES_LOOKED_AT = 50
+WHOLES_WALKED = 1000
+MEMBERS_TRIED = 50
+MEMBERS_USED = 1000
+MEMBERS_COMPARED = 5
+PATH_USES_LOOKED_AT = 100
+REGISTERED_LATER = 2000  # jobs
+
+_WRITTEN_ROLES = (Role.OUTPUT, Role.PAYLOAD)
+_ALWAYS = "9999"
+LAST = 2**62  # the key of no job
+_PART = 500
+
+
+class Reader(NamedTuple):
+    """A job that read; `ended_at` is None where that is not known."""
+
+    key: int
+    session: bytes
+    ended_at: str | None
+
+
+class Reading(NamedTuple):
+    """An artifact at the path where `reader` found it; None where only the artifact is asked for.
+
+    `files` counts the members of a dataset.
+    """
+
+    reader: Reader | None
+    digest: bytes
+    path: str
+    kind: Kind
+    files: int | None = None
+
+
+class Maker(NamedTuple):
+    """A job that made what was read: when it started, its key, and the artifact that it wrote.
+
+    `here` tells whether it wrote that at the very path.
+    """
+
+    started_at: str
+    key: int
+    digest: bytes
+    here: bool
+
+
+class _Written(NamedTuple):
+    """Some content as a job wrote it: by itself, or within the dataset `digest`, at `path` all the same."""
+
+    started_at: str
+    key: int
+    session: bytes
+    digest: bytes
+    path: str
+
+
+def reader_of(row: Any) -> Reader:
+    """The reader from a row with `job_id`, `session`, `started_at` and `duration_s`."""
+    return Reader(row.job_id, row.session, moment_after(row.started_at, row.duration_s))
+
+
+def find_makers(connection: Connection, viewer: Viewer, readings: Iterable[Reading]
+                ) -> dict[Reading, tuple[Maker, ...]]:
+    """The visible jobs that made what was read, for each reading where there are any: several for a dataset alone."""
+    return _Search(connection, viewer).makers(list(dict.fromkeys(readings)))
+
+
+def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, not_job: int = 0,
+               registered: int = LAST, limit: int | None = None) -> dict[bytes, list[Row[Any]]]:
+    """The visible jobs that read each content and were registered last, before the job `registered`."""
+    found: dict[bytes, list[Row[Any]]] = {}
+    query = uses_of(viewer, Role.INPUT, limit or WRITERS_LOOKED_AT)
+    for digest, row in query.rows(connection, digests, not_job=not_job, registered=registered):
+        found.setdefault(digest, []).append(row)
+    return found
+
+
+def readers_at_paths(connection: Connection, viewer: Viewer, paths: Sequence[str], *, not_job: int = 0
+                     ) -> list[Row[Any]]:
+    """The visible jobs that read something at these paths, among the uses of each that were registered last."""
+    keys = {path_key(path): path for path in paths}
+    return [row for key, row in _uses_at_path(viewer).rows(connection, sorted(keys), not_job=not_job)
+            if row.role == Role.INPUT and row.path == keys[key]]
+
+
+class _Search:
+    """One look for makers."""
+
+    def __init__(self, connection: Connection, viewer: Viewer) -> None:
+        self._connection = connection
+        self._viewer = viewer
+
+    def makers(self, readings: list[Reading]) -> dict[Reading, tuple[Maker, ...]]:
+        chosen = self._chosen(readings)
+        found: dict[Reading, tuple[Maker, ...]] = {
+            reading: (maker,) for reading, maker in chosen.items() if maker.here or reading.kind is Kind.FILE}
+        open_datasets = [one for one in readings if one.kind is Kind.DATASET and one not in found]
+        places = {(one.digest, one.path): self._members(one) for one in open_datasets}
+        members = {one: [part._replace(reader=one.reader) for part in places[one.digest, one.path]]
+                   for one in open_datasets}
+        parts = self._chosen(list(dict.fromkeys(part for some in members.values() for part in some)))
+        for one, some in members.items():
+            makers = {parts[part] for part in some if part in parts}
+            here = {maker for maker in makers if maker.here}
+            if one in chosen:  # what nobody wrote at its path came with the whole
+                whole = () if some and all(part in parts and parts[part].here for part in some) else (chosen[one],)
+                makers = here.union(whole)
+            if makers:
+                found[one] = tuple(sorted(makers, reverse=True))
+        return found
+
+    def _members(self, dataset: Reading) -> list[Reading]:
+        """Members as read by themselves: those that some job wrote by themselves, and some out of all."""
+        member = models.dataset_member.c
+        files = dataset.files or MEMBERS_TRIED
+        some = sorted({index * files // MEMBERS_TRIED for index in range(MEMBERS_TRIED)})
+        tried = self._connection.execute(select(member.digest, member.path).where(
+            member.dataset == dataset.digest, member.position.in_(some), member.size > 0,
+            members_are_seen(self._viewer, member.dataset)))
+        written = (row for _, row in members_used(self._viewer, read=False).rows(self._connection, [dataset.digest]))
+        folder = members_folder(dataset.path)
+        return list(dict.fromkeys(Reading(dataset.reader, row.digest, folder + row.path, Kind.FILE)
+                                  for row in (*tried, *written)))
+
+    def _chosen(self, readings: list[Reading]) -> dict[Reading, Maker]:
+        """For each the last job that wrote it as it is, or a dataset with it."""
+        wholes = self._wholes({one.digest for one in readings if one.kind is Kind.FILE})
+        digests = {one.digest for one in readings}.union(*({key for key, _ in some} for some in wholes.values()))
+        written = self._written(digests)
+        known = {one: written.get(one.digest, []) + [
+            each._replace(path=members_folder(each.path) + inside) for whole, inside in wholes.get(one.digest, ())
+            for each in written.get(whole, ())] for one in readings}
+        by_reader: dict[Reader | None, list[Reading]] = {}
+        for one, some in known.items():
+            if len(wholes.get(one.digest, ())) >= WHOLES_LOOKED_AT or (
+                    len(written.get(one.digest, ())) >= WRITERS_LOOKED_AT
+                    and not any(each.path == one.path for each in _before(one, some))):
+                by_reader.setdefault(one.reader, []).append(one)
+        for reader, crowded in by_reader.items():
+            for one, each in self._among_many(reader, crowded):
+                known[one].append(each)
+        chosen: dict[Reading, Maker] = {}
+        elsewhere: dict[Reading, list[_Written]] = {}
+        for one, some in known.items():
+            possible = _before(one, some)
+            here = [each for each in possible if each.path == one.path]
+            if here:
+                chosen[one] = _last(one, here, here=True)
+            elif possible:
+                elsewhere[one] = possible
+        chosen.update(self._brought(elsewhere))
+        return chosen
+
+    def _among_many(self, reader: Reader | None, readings: list[Reading]) -> Iterator[tuple[Reading, _Written]]:
+        """Of content that very many jobs wrote: who wrote it at its path, and who wrote it shortly before the reader.
+
+        What started before a job is mostly registered before it, or soon after.
+        """
+        bounds = {} if reader is None else {"until": reader.ended_at or _ALWAYS,
+                                            "registered": reader.key + REGISTERED_LATER}
+        written = self._written({one.digest for one in readings}, bounds) if bounds else {}
+        paths = {path for one in readings for path in _places(one.path)}
+        there: dict[str, list[_Written]] = {}
+        for _, row in _uses_at_path(self._viewer).rows(
+                self._connection, sorted({path_key(path) for path in paths}), **bounds):
+            if row.role != Role.INPUT and row.digest is not None and row.path in paths:
+                there.setdefault(row.path, []).append(
+                    _Written(row.started_at, row.job_id, row.session, row.digest, row.path))
+        for one in readings:
+            yield from ((one, each) for each in written.get(one.digest, ()))
+            around = [each for path in _places(one.path) for each in there.get(path, ())]
+            inside = self._paths_inside(one.digest, {each.digest for each in around} - {one.digest})
+            for each in around:
+                if each.path == one.path if each.digest == one.digest else (
+                        each.digest, one.path.removeprefix(members_folder(each.path))) in inside:
+                    yield one, each._replace(path=one.path)
+
+    def _brought(self, elsewhere: dict[Reading, list[_Written]]) -> Iterator[tuple[Reading, Maker]]:
+        """Of writers elsewhere the last that can have brought what was read to where it was read."""
+        if not elsewhere:
+            return
+        had_it = self._own_reads(elsewhere)
+        first = self._first_reads(elsewhere)
+        for reading, written in elsewhere.items():
+            possible = [one for one in written if (one.key, reading.digest, reading.path) not in had_it
+                        and one.started_at <= first.get(reading, _ALWAYS)]
+            if possible:
+                yield reading, _last(reading, possible, here=False)
+
+    def _own_reads(self, elsewhere: dict[Reading, list[_Written]]) -> set[tuple[int, bytes, str]]:
+        """Job, digest and path of what the writers themselves read of it."""
+        use = models.file_use.c
+        jobs = sorted({one.key for some in elsewhere.values() for one in some})
+        digests = sorted({reading.digest for reading in elsewhere})
+        found: set[tuple[int, bytes, str]] = set()
+        for some_jobs in _parts(jobs):
+            for some_digests in _parts(digests):
+                rows = self._connection.execute(select(use.job_id, use.digest, use.path).where(
+                    use.job_id.in_(some_jobs), use.role == int(Role.INPUT), use.digest.in_(some_digests)))
+                found.update((row.job_id, row.digest, row.path) for row in rows)
+        return found
+
+    def _first_reads(self, elsewhere: dict[Reading, list[_Written]]) -> dict[Reading, str]:
+        """When the first job of the reader's session that found it at this path had ended."""
+        wanted: dict[int, list[Reading]] = {}
+        for reading in elsewhere:
+            if reading.reader is not None:
+                wanted.setdefault(path_key(reading.path), []).append(reading)
+        latest = max((one.reader.key for some in wanted.values() for one in some if one.reader is not None), default=0)
+        found: dict[Reading, str] = {}
+        rows = _uses_at_path(self._viewer).rows(self._connection, sorted(wanted), until=_ALWAYS, registered=latest)
+        for key, row in rows:
+            end = moment_after(row.started_at, row.duration_s)
+            for reading in wanted[key]:
+                reader = reading.reader
+                if (end is not None and row.role == Role.INPUT and row.digest == reading.digest
+                        and row.path == reading.path and reader is not None and row.session == reader.session):
+                    found[reading] = min(end, found.get(reading, _ALWAYS))
+        return found
+
+    def _wholes(self, digests: set[bytes]) -> dict[bytes, list[tuple[bytes, str]]]:
+        """Datasets of files, with the path inside."""
+        found: dict[bytes, list[tuple[bytes, str]]] = {}
+        for digest, row in wholes_of(self._viewer, WHOLES_LOOKED_AT).rows(self._connection, sorted(digests)):
+            found.setdefault(digest, []).append((row.dataset, row.path))
+        return found
+
+    def _written(self, digests: set[bytes], bounds: dict[str, Any] | None = None) -> dict[bytes, list[_Written]]:
+        """Who wrote each content, as far as it was registered last."""
+        found: dict[bytes, list[_Written]] = {}
+        for role in _WRITTEN_ROLES:
+            query = uses_of(self._viewer, role, WRITERS_LOOKED_AT)
+            for digest, row in query.rows(self._connection, sorted(digests), **(bounds or {})):
+                found.setdefault(digest, []).append(
+                    _Written(row.started_at, row.job_id, row.session, digest, row.path))
+        return found
+
+    def _paths_inside(self, digest: bytes, datasets: set[bytes]) -> set[tuple[bytes, str]]:
+        member = models.dataset_member.c
+        rows = self._connection.execute(select(member.dataset, member.path).where(
+            member.digest == digest, member.dataset.in_(sorted(datasets)),
+            members_are_seen(self._viewer, member.dataset))) if datasets else ()
+        return {(row.dataset, row.path) for row in rows}
+
+
+def _places(path: str) -> list[str]:
+    """Where a file may have been written: at its path, or with a dataset that is one of the folders around it."""
+    folders = [path[:place] for place, letter in enumerate(path) if letter == "/" and place]
+    return [path, *(f"{folder}{end}" for folder in folders for end in ("/", ""))]
+
+
+def _before(reading: Reading, written: Iterable[_Written]) -> list[_Written]:
+    """Those that can have made what was read."""
+    reader = reading.reader
+    if reader is None:
+        return list(written)
+    return [one for one in written if one.key != reader.key
+            and (reader.ended_at is None or one.started_at <= reader.ended_at)]
+
+
+def _last(reading: Reading, written: Iterable[_Written], *, here: bool) -> Maker:
+    """The last one, and one of the reader's own session before all others."""
+    session = None if reading.reader is None else reading.reader.session
+    last = max(written, key=lambda one: (one.session == session, one.started_at, one.key))
+    return Maker(last.started_at, last.key, last.digest, here)
+
+
+def _parts(values: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(values), _PART):
+        yield values[start:start + _PART]
+
+
+# ---------------------------------------------------------------------------------------------------- queries
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def uses_of(viewer: Viewer, role: Role, limit: int) -> ForEach:
+    """The jobs that used a content in one role and were registered last."""
+    use = models.file_use.c
+    query = _uses_before(viewer).where(use.role == int(role), use.size > 0).limit(limit)
+    return ForEach(query, use.digest)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _uses_at_path(viewer: Viewer) -> ForEach:
+    """The uses of a path registered last, whatever was there."""
+    use = models.file_use.c
+    return ForEach(_uses_before(viewer).limit(PATH_USES_LOOKED_AT), use.path_key)
+
+
+def _uses_before(viewer: Viewer) -> Select[Any]:
+    """Uses of jobs that started by a time (`until`) and were `registered` before some job, the last one first."""
+    use, job = models.file_use, models.job
+    return select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.kind, job.c.started_at, job.c.duration_s,
+                  job.c.session, use.c.files).join(job, job.c.id == use.c.job_id).where(
+        visible(viewer, job.c.project_id), job.c.started_at <= bindparam("until", _ALWAYS, String),
+        use.c.job_id < bindparam("registered", LAST, BigInteger),
+        use.c.job_id != bindparam("not_job", 0, BigInteger)).order_by(use.c.job_id.desc())
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def wholes_of(viewer: Viewer, limit: int) -> ForEach:
+    """The datasets that a file is in, as far as `limit`, with its path there."""
+    member = models.dataset_member.c
+    return ForEach(select(member.dataset, member.path).where(
+        member.size > 0, members_are_seen(viewer, member.dataset)).limit(limit), member.digest)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def first_members(viewer: Viewer) -> ForEach:
+    """The first few members of a dataset: another one that shares most of its files mostly has one of these."""
+    member = models.dataset_member.c
+    return ForEach(select(member.digest, member.path).where(
+        member.size > 0, members_are_seen(viewer, member.dataset)).order_by(member.position).limit(MEMBERS_COMPARED),
+        member.dataset)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def members_used(viewer: Viewer, *, read: bool) -> ForEach:
+    """The members of a dataset that some job read by themselves, or wrote."""
+    member, use = models.dataset_member.c, models.file_use.c
+    role = use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
+    used = select(use.job_id).where(use.digest == member.digest, role).exists()
+    return ForEach(select(member.digest, member.path).where(
+        member.size > 0, used, members_are_seen(viewer, member.dataset)).limit(MEMBERS_USED), member.dataset)

@@ -1,0 +1,200 @@
+"""Lineage by way of datasets: whole ones, single files of them, and what shares files with them."""
+
+import dataclasses
+import re
+
+import pytest
+from registrations import dataset_of, digest, digits, job, uid, use
+
+from roar.wire import DatasetMember, FileUse, Kind
+
+
+def at(number, minute, **more):
+    """A job that started at that minute of the hour, and is a step of its own."""
+    return job(number, step=number, started_at=f"2026-11-22T10:{minute:02}:00.000000Z", **more)
+
+
+def folder(path, names, version=""):
+    """A dataset of files with a content of their own each, and its use at `path`."""
+    whole = dataset_of(tuple(DatasetMember(path=name, digest=digest(f"content of {name}{version}"), size=10)
+                             for name in names))
+    return whole, FileUse(path=path, digest=whole.digest, size=10 * len(names), kind=Kind.DATASET, files=len(names))
+
+
+def one(path, name=None, version=""):
+    return use(path, f"content of {name or path.rpartition('/')[2]}{version}", 10)
+
+
+NAMES = tuple(f"f{n:03}.bin" for n in range(150))
+
+
+@pytest.fixture
+def send(post):
+    numbers = iter(range(1, 50))
+
+    def register(*jobs, datasets=(), **more):
+        answer = post(dataclasses.replace(digits(), session=f"{next(numbers):02x}" * 16, jobs=jobs, datasets=datasets,
+                                          payloads=(), **more))
+        assert answer.status_code == 201, answer.text
+        return answer.json()["dag"]
+    return register
+
+
+def written_by(client, number):
+    told = client.get(f"/api/v1/jobs/{uid(number)}/inputs?limit=1000").json()["inputs"]
+    return {use["path"]: use["written_by"] and int(use["written_by"]["uid"], 16) for use in told}
+
+
+def read_by(client, number):
+    told = client.get(f"/api/v1/jobs/{uid(number)}/outputs?limit=1000").json()["outputs"]
+    return {use["path"]: use["read_by"] and int(use["read_by"]["uid"], 16) for use in told}
+
+
+def around(client, key, way, depth=9):
+    found = client.get(f"/api/v1/artifacts/{key}/lineage?direction={way}&depth={depth}").json()
+    assert not found["truncated"]
+    known = {node["digest"] for node in found["artifacts"]} | {line["uid"] for line in found["jobs"]}
+    assert {end for edge in found["edges"] for end in (edge["source"], edge["target"])} <= known | {key}
+    return [int(line["uid"], 16) for line in found["jobs"]]
+
+
+def lines_of(page):
+    return len(re.findall("<path d=", page[page.index("<svg xmlns"):page.index("</figure>")])) - 1  # the arrow's head
+
+
+def test_one_file_of_a_dataset_came_from_who_wrote_that(client, send, few_looked_at):
+    whole, written = folder("a/", NAMES)
+    dag = send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(one("a/f020.bin"),), outputs=(use("n"),)),
+               datasets=(whole,))
+    assert written_by(client, 2) == {"a/f020.bin": 1}
+    assert read_by(client, 1) == {"a/": 2}
+    assert around(client, digest("n"), "up") == [1, 2]
+    assert around(client, whole.digest, "down") == around(client, digest("content of f020.bin"), "down") == [2]
+    assert around(client, digest("content of f020.bin"), "up") == [1]
+    assert around(client, digest("content of f021.bin"), "up") == [1]
+    assert around(client, digest("content of f021.bin"), "down") == []
+    drawing = client.get(f"/dag/{dag}").text
+    assert drawing.count('<g class="box ') == 4  # two jobs, the folder, and what came of it
+    assert lines_of(drawing) == 3
+
+
+def test_of_several_versions_of_a_dataset_it_is_the_last_before(client, send, few_looked_at):
+    first, written_first = folder("a/", NAMES)
+    names = (*NAMES, "more.bin")
+    second, written_second = folder("a/", names)
+    send(at(1, 1, outputs=(written_first,)), at(2, 3, outputs=(written_second,)),
+         at(3, 2, inputs=(one("a/f020.bin"),)), at(4, 4, inputs=(one("a/f020.bin"),)),
+         datasets=(first, second))
+    assert (written_by(client, 3), written_by(client, 4)) == ({"a/f020.bin": 1}, {"a/f020.bin": 2})
+    if few_looked_at > 1:
+        assert (read_by(client, 1), read_by(client, 2)) == ({"a/": 3}, {"a/": 4})
+    assert around(client, first.digest, "down") == [3]
+    assert around(client, second.digest, "down") == [4]
+
+
+def test_a_copy_of_one_file_made_neither_it_nor_its_folder(client, send, few_looked_at):
+    whole, written = folder("a/", NAMES)
+    dag = send(at(1, 1, outputs=(written,)),
+               at(2, 2, inputs=(one("a/f010.bin"),), outputs=(one("one.txt", "f010.bin"),)),
+               at(3, 3, inputs=(one("a/f010.bin"),), outputs=(use("n"),)),
+               at(4, 4, inputs=(one("one.txt", "f010.bin"),), outputs=(use("m"),)), datasets=(whole,))
+    assert written_by(client, 3) == {"a/f010.bin": 1}
+    assert written_by(client, 4) == {"one.txt": 2}
+    assert around(client, digest("n"), "up") == [1, 3]
+    assert around(client, digest("m"), "up") == [1, 2, 4]
+    assert around(client, whole.digest, "up") == [1]
+    svg = client.get(f"/dag/{dag}?reruns=all").text
+    columns = {name: float(x) for x, name in re.findall(
+        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', svg, re.DOTALL)}
+    assert columns["1"] < columns["2"] == columns["3"] < columns["4"]
+
+
+def test_a_dataset_read_with_a_file_that_another_job_added(client, send, few_looked_at):
+    part, written = folder("b/", NAMES)
+    whole, read = folder("b/", (*NAMES, "extra"))
+    dag = send(at(1, 1, outputs=(one("b/extra"),)), at(2, 2, outputs=(written,)),
+               at(3, 3, inputs=(read,), outputs=(use("all"),)), datasets=(part, whole))
+    assert around(client, digest("all"), "up") == [1, 2, 3]
+    assert around(client, whole.digest, "up") == [1, 2]
+    assert around(client, part.digest, "down") == around(client, digest("content of extra"), "down") == [3]
+    assert written_by(client, 3) == {"b/": 2}
+    assert lines_of(client.get(f"/dag/{dag}").text) == 4
+
+
+def test_parts_in_folders_of_a_dataset(client, send, few_looked_at):
+    left, written_left = folder("in/left/", NAMES)
+    right, written_right = folder("in/right/", NAMES, " right")
+    whole = dataset_of(tuple(DatasetMember(path=f"{side}/{name}", digest=digest(f"content of {name}{end}"), size=10)
+                             for side, end in (("left", ""), ("right", " right")) for name in NAMES))
+    read = FileUse(path="in/", digest=whole.digest, size=3000, kind=Kind.DATASET, files=300)
+    send(at(1, 1, outputs=(written_left,)), at(2, 2, outputs=(written_right,)),
+         at(3, 3, outputs=(one("elsewhere", "f000.bin"),)), at(4, 4, inputs=(read,), outputs=(use("n"),)),
+         datasets=(left, right, whole))
+    assert around(client, digest("n"), "up") == [1, 2, 4]
+    assert around(client, right.digest, "down") == [4]
+
+
+def test_shards_beside_their_pattern(client, send, few_looked_at):
+    whole, written = folder("out/model-*-of-2", ("model-1-of-2", "model-2-of-2"))
+    send(at(1, 1, outputs=(written,)), at(2, 2, outputs=(one("copy", "model-2-of-2"),)),
+         at(3, 3, inputs=(one("out/model-2-of-2"),)), datasets=(whole,))
+    assert written_by(client, 3) == {"out/model-2-of-2": 1}
+
+
+def test_a_raw_dataset_went_into_who_read_a_file_where_it_lies(client, send, few_looked_at):
+    whole, read = folder("raw/", NAMES)
+    some, read_some = folder("raw/", NAMES[:120])
+    send(at(1, 1, inputs=(read,)), at(2, 2, inputs=(one("raw/f003.bin"),)),
+         at(3, 3, inputs=(one("other/f004.bin"),)), at(4, 4, inputs=(read_some,)), datasets=(whole, some))
+    assert around(client, whole.digest, "down") == [1, 2, 4]
+    assert around(client, digest("content of f004.bin"), "down") == [1, 3, 4]
+    page = client.get(f"/artifacts/{whole.digest}").text
+    assert "part of it: <a" in page
+
+
+def test_what_others_wrote_at_the_same_path_is_another_matter(client, send):
+    """Two people run the same steps in folders of their own."""
+    whole, written = folder("a/", NAMES)
+    send(at(1, 1, outputs=(written,)), at(2, 5, inputs=(one("a/f001.bin"),)), datasets=(whole,))
+    send(at(3, 3, outputs=(written,)), at(4, 7, inputs=(one("a/f001.bin"),)), datasets=(whole,))
+    assert (written_by(client, 2), written_by(client, 4)) == ({"a/f001.bin": 1}, {"a/f001.bin": 3})
+
+
+def test_what_lay_there_before_was_not_brought_by_a_later_job(client, send):
+    send(at(1, 1, inputs=(use("x"),)), at(2, 2, outputs=(use("z", "x"),)), at(3, 3, inputs=(use("x"),)),
+         at(4, 4, inputs=(use("w", "x"),)))
+    assert (written_by(client, 3), written_by(client, 4)) == ({"x": None}, {"w": 2})
+
+
+def test_an_empty_file_of_a_dataset_leads_nowhere(client, send):
+    whole = dataset_of((DatasetMember(path="done", digest=digest(""), size=0),
+                        DatasetMember(path="n", digest=digest("n"), size=1)))
+    written = FileUse(path="a/", digest=whole.digest, size=1, kind=Kind.DATASET, files=2)
+    send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(use("b/done", "", 0),), outputs=(use("m"),)),
+         datasets=(whole,))
+    assert written_by(client, 2) == {"b/done": None}
+    assert around(client, digest("m"), "up") == [2]
+
+
+def test_its_page_names_who_made_it_and_used_it_by_way_of_the_dataset(client, send):
+    whole, written = folder("a/", NAMES)
+    send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(one("a/f020.bin"),)), at(3, 3, inputs=(written,)),
+         datasets=(whole,))
+    page = client.get(f"/artifacts/{digest('content of f020.bin')}").text
+    assert re.search(rf'Where it came from <span class="count">1.*?/jobs/{uid(1)}.*?in: <a', page, re.DOTALL)
+    assert re.search(rf'What it went into <span class="count">2.*?/jobs/{uid(2)}.*?/jobs/{uid(3)}', page, re.DOTALL)
+    assert "<h1>f020.bin</h1>" in page
+    page = client.get(f"/artifacts/{digest('content of f021.bin')}").text
+    assert "<h1>f021.bin</h1>" in page
+    page = client.get(f"/artifacts/{whole.digest}").text
+    assert re.search(r'What it went into <span class="count">2.*?part of it: <a href="[^"]*">a/f020.bin', page,
+                     re.DOTALL)
+
+
+def test_a_dataset_read_by_many_jobs_file_by_file_is_cut_short(client, send):
+    whole, written = folder("a/", NAMES)
+    send(at(1, 1, outputs=(written,)), *(at(n + 2, 2, inputs=(one(f"a/{name}"),)) for n, name in enumerate(NAMES)),
+         datasets=(whole,))
+    found = client.get(f"/api/v1/artifacts/{whole.digest}/lineage?direction=down&jobs=10").json()
+    assert found["truncated"]
+    assert [int(line["uid"], 16) for line in found["jobs"]] == list(range(142, 152))
