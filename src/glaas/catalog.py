@@ -437,9 +437,8 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
 
 def _names_within(connection: Connection, viewer: Viewer, inside: dict[bytes, str]) -> Iterator[str]:
     """The paths of a file within datasets, where visible jobs used these."""
-    for role in Role:
-        for digest, row in uses_of(viewer, role, FACTS_LOOKED_AT).rows(connection, sorted(inside)):
-            yield members_folder(row.path) + inside[digest]
+    for digest, row in uses_of(viewer, FACTS_LOOKED_AT).rows(connection, sorted(inside)):
+        yield members_folder(row.path) + inside[digest]
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)

@@ -19,6 +19,8 @@ from glaas.makers import (
     WHOLES_LOOKED_AT,
     WHOLES_WALKED,
     Maker,
+    Makers,
+    Reader,
     Reading,
     find_makers,
     first_members,
@@ -260,6 +262,7 @@ class _Walk:
     def __init__(self, connection: Connection, viewer: Viewer, root: bytes, most_jobs: int) -> None:
         self.connection = connection
         self.viewer = viewer
+        self.makers = Makers(connection, viewer)
         self.root = root
         self.most_jobs = most_jobs
         self.jobs: set[int] = set()
@@ -301,7 +304,7 @@ class _Walk:
         if not jobs:
             read = self._around([self.root], Direction.DOWN).get(self.root, [])
             places = {row.path: Reading(None, self.root, row.path, Kind(row.kind), row.files) for row in read}
-            for makers in find_makers(self.connection, self.viewer, list(places.values())[:PLACES_LOOKED_AT]).values():
+            for makers in self.makers.of(list(places.values())[:PLACES_LOOKED_AT]).values():
                 self.members.update(((maker.digest, self.root), None) for maker in makers)
                 jobs.update(maker.key for maker in makers)
         return jobs
@@ -310,7 +313,7 @@ class _Walk:
         """The jobs that made what was read."""
         found: set[int] = set()
         readings = [use.reading for use in uses if use.role is Role.INPUT]
-        for reading, makers in find_makers(self.connection, self.viewer, readings).items():
+        for reading, makers in self.makers.of(readings).items():
             found.update(maker.key for maker in makers)
             self._note_taken(reading, makers)
         return found
@@ -328,7 +331,7 @@ class _Walk:
         jobs = {row.job_id for rows in found.values() for row in rows}
         related = self._related(made)
         readings = self._readings_of(sorted(related), max(makers, default=LAST))
-        explained = find_makers(self.connection, self.viewer, readings)
+        explained = self.makers.of(readings)
         for reading in readings:
             assert reading.reader is not None
             among = explained.get(reading, ())
@@ -344,11 +347,13 @@ class _Walk:
     def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
         """What jobs read of these, the newest and those registered soon after `maker`, as many as may be walked."""
         rows: dict[tuple[int, bytes, str], Row[Any]] = {}
-        for registered in dict.fromkeys((min(maker + REGISTERED_LATER, LAST), LAST)):
-            readers = readers_of(self.connection, self.viewer, digests, registered=registered,
-                                 limit=self.most_jobs + 1)
+        for registered in (LAST, maker + REGISTERED_LATER):
+            readers = readers_of(self.connection, self.viewer, digests, limit=self.most_jobs + 1,
+                                 registered=min(registered, LAST))
             rows.update(((row.job_id, digest, row.path), row) for digest, some in readers.items() for row in some)
-            self.truncated |= any(len(some) > self.most_jobs for some in readers.values())
+            if all(len(some) <= self.most_jobs for some in readers.values()):
+                break
+            self.truncated = True
         most = READINGS_FOR_EACH_JOB * self.most_jobs
         self.truncated |= len(rows) > most
         return [Reading(reader_of(rows[key]), key[1], key[2], Kind(rows[key].kind), rows[key].files)
@@ -356,9 +361,10 @@ class _Walk:
 
     def _related(self, made: set[bytes]) -> dict[bytes, _Related]:
         """What has one of these in it, is part of one, or shares files with one."""
-        level = sorted(made)
+        kinds = {digest: self.artifacts[digest].kind if digest in self.artifacts else None for digest in made}
+        level = sorted(digest for digest, kind in kinds.items() if kind is not Kind.FILE)
         found: dict[bytes, _Related] = defaultdict(_Related)
-        for digest, row in self._wholes(level):
+        for digest, row in self._wholes(sorted(digest for digest, kind in kinds.items() if kind is not Kind.DATASET)):
             found[row.dataset].has_root |= digest == self.root
         shared: dict[bytes, set[str]] = {}
         for digest, row in first_members(self.viewer).rows(self.connection, level):
@@ -368,7 +374,7 @@ class _Walk:
                 found[row.dataset].places += [(there, row.path) for there in shared[digest]]
         for digest, row in members_used(self.viewer, read=True).rows(self.connection, level):
             found[row.digest].places += [(row.path, "")] if digest == self.root else []
-        folders = self._folders_of_root() if self.root in made else []
+        folders = self._folders_of_root() if any(one.places for one in found.values()) else []
         for one in found.values():
             one.folders = folders
         return {digest: one for digest, one in found.items() if digest not in made}
@@ -386,21 +392,24 @@ class _Walk:
 
     def _uses_of(self, jobs: set[int]) -> list[_Use]:
         """Everything these jobs read and wrote, noted as edges."""
-        use = models.file_use
-        readers = {row.job_id: reader_of(row) for row in _jobs(self.connection, sorted(jobs))}
+        use, job = models.file_use, models.job
         room = FILES_PER_JOB * self.most_jobs
-        columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files)
+        columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files,
+                         job.c.session, job.c.started_at, job.c.duration_s).join(job, job.c.id == use.c.job_id)
+        readers: dict[int, Reader] = {}
         found = []
         for part in _parts(sorted(jobs)):
             query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)
             rows = self.connection.execute(query).all()
             self.truncated |= len(rows) == room
-            for job_id, role_number, path, digest, size, kind_text, files in rows:
+            for row in rows:
+                job_id, role_number, path, digest, size, kind_text, files = row[:7]
                 role, kind = _ROLES[role_number], _KINDS[kind_text]
                 self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=kind, size=size, files=files)
                 _note_edge(self.edges, Edge(job_id, digest, role), path)
                 if size != 0:
-                    found.append(_Use(role, Reading(readers[job_id], digest, path, kind, files)))
+                    reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
+                    found.append(_Use(role, Reading(reader, digest, path, kind, files)))
         return found
 
     def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Row[Any]]]:

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam, select
+from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam, select, true
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, visible
@@ -29,7 +29,6 @@ MEMBERS_COMPARED = 5
 PATH_USES_LOOKED_AT = 100
 REGISTERED_LATER = 2000  # jobs
 
-_WRITTEN_ROLES = (Role.OUTPUT, Role.PAYLOAD)
 _ALWAYS = "9999"
 LAST = 2**62  # the key of no job
 _PART = 500
@@ -86,14 +85,14 @@ def reader_of(row: Any) -> Reader:
 def find_makers(connection: Connection, viewer: Viewer, readings: Iterable[Reading]
                 ) -> dict[Reading, tuple[Maker, ...]]:
     """The visible jobs that made what was read, for each reading where there are any: several for a dataset alone."""
-    return _Search(connection, viewer).makers(list(dict.fromkeys(readings)))
+    return Makers(connection, viewer).of(readings)
 
 
 def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, not_job: int = 0,
                registered: int = LAST, limit: int | None = None) -> dict[bytes, list[Row[Any]]]:
     """The visible jobs that read each content and were registered last, before the job `registered`."""
     found: dict[bytes, list[Row[Any]]] = {}
-    query = uses_of(viewer, Role.INPUT, limit or WRITERS_LOOKED_AT)
+    query = uses_of(viewer, limit or WRITERS_LOOKED_AT, read=True)
     for digest, row in query.rows(connection, digests, not_job=not_job, registered=registered):
         found.setdefault(digest, []).append(row)
     return found
@@ -107,21 +106,27 @@ def readers_at_paths(connection: Connection, viewer: Viewer, paths: Sequence[str
             if row.role == Role.INPUT and row.path == keys[key]]
 
 
-class _Search:
-    """One look for makers."""
+class Makers:
+    """Looks for makers, and remembers what it has seen of the tables: for one transaction."""
 
     def __init__(self, connection: Connection, viewer: Viewer) -> None:
         self._connection = connection
         self._viewer = viewer
+        self._members_known: dict[bytes, list[tuple[bytes, str]]] = {}
+        self._wholes_known: dict[bytes, list[tuple[bytes, str]]] = {}
+        self._written_known: dict[bytes, list[_Written]] = {}
 
-    def makers(self, readings: list[Reading]) -> dict[Reading, tuple[Maker, ...]]:
+    def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
+        """See `find_makers`."""
+        readings = list(dict.fromkeys(wanted))
         chosen = self._chosen(readings)
         found: dict[Reading, tuple[Maker, ...]] = {
             reading: (maker,) for reading, maker in chosen.items() if maker.here or reading.kind is Kind.FILE}
         open_datasets = [one for one in readings if one.kind is Kind.DATASET and one not in found]
-        places = {(one.digest, one.path): self._members(one) for one in open_datasets}
-        members = {one: [part._replace(reader=one.reader) for part in places[one.digest, one.path]]
-                   for one in open_datasets}
+        if not open_datasets:
+            return found
+        members = {one: [Reading(one.reader, digest, members_folder(one.path) + path, Kind.FILE)
+                         for digest, path in self._members(one)] for one in open_datasets}
         parts = self._chosen(list(dict.fromkeys(part for some in members.values() for part in some)))
         for one, some in members.items():
             makers = {parts[part] for part in some if part in parts}
@@ -133,23 +138,26 @@ class _Search:
                 found[one] = tuple(sorted(makers, reverse=True))
         return found
 
-    def _members(self, dataset: Reading) -> list[Reading]:
-        """Members as read by themselves: those that some job wrote by themselves, and some out of all."""
-        member = models.dataset_member.c
-        files = dataset.files or MEMBERS_TRIED
-        some = sorted({index * files // MEMBERS_TRIED for index in range(MEMBERS_TRIED)})
-        tried = self._connection.execute(select(member.digest, member.path).where(
-            member.dataset == dataset.digest, member.position.in_(some), member.size > 0,
-            members_are_seen(self._viewer, member.dataset)))
-        written = (row for _, row in members_used(self._viewer, read=False).rows(self._connection, [dataset.digest]))
-        folder = members_folder(dataset.path)
-        return list(dict.fromkeys(Reading(dataset.reader, row.digest, folder + row.path, Kind.FILE)
-                                  for row in (*tried, *written)))
+    def _members(self, dataset: Reading) -> list[tuple[bytes, str]]:
+        """Digests and paths of members: those that some job wrote by themselves, and some out of all."""
+        if dataset.digest not in self._members_known:
+            member = models.dataset_member.c
+            files = dataset.files or MEMBERS_TRIED
+            some = sorted({index * files // MEMBERS_TRIED for index in range(MEMBERS_TRIED)})
+            rows = list(self._connection.execute(select(member.digest, member.path).where(
+                member.dataset == dataset.digest, member.position.in_(some), member.size > 0,
+                members_are_seen(self._viewer, member.dataset))))
+            if files > MEMBERS_TRIED or not dataset.files:
+                rows += [row for _, row in members_used(self._viewer, read=False).rows(
+                    self._connection, [dataset.digest])]
+            self._members_known[dataset.digest] = list(dict.fromkeys((row[0], row[1]) for row in rows))
+        return self._members_known[dataset.digest]
 
     def _chosen(self, readings: list[Reading]) -> dict[Reading, Maker]:
         """For each the last job that wrote it as it is, or a dataset with it."""
         wholes = self._wholes({one.digest for one in readings if one.kind is Kind.FILE})
-        digests = {one.digest for one in readings}.union(*({key for key, _ in some} for some in wholes.values()))
+        digests = {one.digest for one in readings}
+        digests.update(whole for digest in list(digests) for whole, _ in wholes.get(digest, ()))
         written = self._written(digests)
         known = {one: written.get(one.digest, []) + [
             each._replace(path=members_folder(each.path) + inside) for whole, inside in wholes.get(one.digest, ())
@@ -182,7 +190,10 @@ class _Search:
         """
         bounds = {} if reader is None else {"until": reader.ended_at or _ALWAYS,
                                             "registered": reader.key + REGISTERED_LATER}
-        written = self._written({one.digest for one in readings}, bounds) if bounds else {}
+        written: dict[bytes, list[_Written]] = {}
+        if bounds:
+            for digest, each in self._iter_written(sorted({one.digest for one in readings}), **bounds):
+                written.setdefault(digest, []).append(each)
         paths = {path for one in readings for path in _places(one.path)}
         there: dict[str, list[_Written]] = {}
         for _, row in _uses_at_path(self._viewer).rows(
@@ -244,20 +255,24 @@ class _Search:
 
     def _wholes(self, digests: set[bytes]) -> dict[bytes, list[tuple[bytes, str]]]:
         """Datasets of files, with the path inside."""
-        found: dict[bytes, list[tuple[bytes, str]]] = {}
-        for digest, row in wholes_of(self._viewer, WHOLES_LOOKED_AT).rows(self._connection, sorted(digests)):
-            found.setdefault(digest, []).append((row.dataset, row.path))
-        return found
+        new = sorted(digests.difference(self._wholes_known))
+        self._wholes_known.update((digest, []) for digest in new)
+        for digest, row in wholes_of(self._viewer, WHOLES_LOOKED_AT).rows(self._connection, new):
+            self._wholes_known[digest].append((row.dataset, row.path))
+        return self._wholes_known
 
-    def _written(self, digests: set[bytes], bounds: dict[str, Any] | None = None) -> dict[bytes, list[_Written]]:
+    def _written(self, digests: set[bytes]) -> dict[bytes, list[_Written]]:
         """Who wrote each content, as far as it was registered last."""
-        found: dict[bytes, list[_Written]] = {}
-        for role in _WRITTEN_ROLES:
-            query = uses_of(self._viewer, role, WRITERS_LOOKED_AT)
-            for digest, row in query.rows(self._connection, sorted(digests), **(bounds or {})):
-                found.setdefault(digest, []).append(
-                    _Written(row.started_at, row.job_id, row.session, digest, row.path))
-        return found
+        new = sorted(digests.difference(self._written_known))
+        self._written_known.update((digest, []) for digest in new)
+        for digest, one in self._iter_written(new):
+            self._written_known[digest].append(one)
+        return self._written_known
+
+    def _iter_written(self, digests: list[bytes], **bounds: Any) -> Iterator[tuple[bytes, _Written]]:
+        query = uses_of(self._viewer, WRITERS_LOOKED_AT, read=False)
+        for digest, row in query.rows(self._connection, digests, **bounds):
+            yield digest, _Written(row.started_at, row.job_id, row.session, digest, row.path)
 
     def _paths_inside(self, digest: bytes, datasets: set[bytes]) -> set[tuple[bytes, str]]:
         member = models.dataset_member.c
@@ -298,11 +313,12 @@ def _parts(values: list[Any]) -> Iterator[list[Any]]:
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def uses_of(viewer: Viewer, role: Role, limit: int) -> ForEach:
-    """The jobs that used a content in one role and were registered last."""
+def uses_of(viewer: Viewer, limit: int, *, read: bool | None = None) -> ForEach:
+    """The jobs that read a content, or wrote it, or either; of each role those that were registered last."""
     use = models.file_use.c
-    query = _uses_before(viewer).where(use.role == int(role), use.size > 0).limit(limit)
-    return ForEach(query, use.digest)
+    role = true() if read is None else use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
+    query = _uses_before(viewer).where(role, use.size > 0)
+    return ForEach(query.order_by(None).order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
