@@ -148,13 +148,12 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
 
 
 # Jobs that read this content at this path, and did not write that path themselves. What is gone is not missed by those
-# whose outputs hold the very same: they moved it, or copied it.
+# whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
 _READERS = """
 SELECT job_id, ordinal FROM file_read AS used WHERE path_id = ? AND artifact_id = ?
 AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
                 AND artifact_id IS NOT NULL)
-AND (? OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2
-                      AND artifact_id = used.artifact_id))
+AND (? OR NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
 """
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
