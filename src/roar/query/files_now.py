@@ -9,19 +9,24 @@ from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
 from roar.record import digests
-from roar.record.database import encoded
 from roar.workspace import Workspace
 
 _CANDIDATES = 10
 
 
-def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str) -> tuple[int, str]:
+def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, versions: list[tuple[int, str]]
+                 ) -> tuple[int, str]:
     """Row and digest of the artifact that now lies at `path`, which the record knows.
+
+    Args:
+        database: the record.
+        workspace: whose record it is.
+        path: as recorded.
+        versions: row and digest of what was recorded there, the latest first.
 
     Raises:
         NotFoundError: nothing lies there, or content that was never recorded; the recorded versions are candidates.
     """
-    versions = _versions(database, path)
     if path.endswith("/"):
         return _find_dataset(database, workspace, path, versions)
     absolute = workspace.absolute(path)
@@ -154,18 +159,6 @@ def _members_are_unchanged(database: sqlite3.Connection, folder: str, dataset_id
                    for key, (name, _, digest) in zip(keys, members, strict=True))
     except OSError:
         return False
-
-
-def _versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
-    """Row and digest of the artifacts recorded at `path`, the latest first."""
-    rows = database.execute(
-        "SELECT artifact.id, artifact.digest FROM ("
-        " SELECT artifact_id, job_id FROM file_written JOIN path ON path.id = path_id WHERE path = CAST(:path AS TEXT)"
-        " UNION ALL"
-        " SELECT artifact_id, job_id FROM file_read JOIN path ON path.id = path_id WHERE path = CAST(:path AS TEXT)"
-        ") JOIN artifact ON artifact.id = artifact_id GROUP BY artifact.id ORDER BY max(job_id) DESC",
-        {"path": encoded(path)})
-    return [(row_id, digest.hex()) for row_id, digest in rows]
 
 
 def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:

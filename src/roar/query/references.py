@@ -255,10 +255,12 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
         NotFoundError: the path is recorded, but what lies there now is not.
     """
     from roar.query.files_now import find_at_path  # noqa: PLC0415  digests; a uid needs none of it
+    from roar.query.versions import find_versions  # noqa: PLC0415
 
     for path in recorded_forms(workspace, ref):
-        if _path_id(database, path) is not None:
-            row_id, digest = find_at_path(database, workspace, path)
+        versions = find_versions(database, path)
+        if versions or _path_id(database, path) is not None:
+            row_id, digest = find_at_path(database, workspace, path, versions)
             return ArtifactReference(row_id, digest, path)
     if not os.path.isfile(ref):
         return None
