@@ -706,13 +706,46 @@ def test_commands_that_run_at_the_same_time_are_all_recorded(desk):
     assert {use["path"] for job in jobs for use in job["outputs"]} == {f"f{number}" for number in range(8)}
 
 
+def as_others():
+    """Root may read and write everywhere: the words before a command that take that right away."""
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+
+def test_what_cannot_be_read_is_neither_gone_nor_changed(desk):
+    desk.write("mk.py", "import os\nfor name in ('a', 'b', 'sub'):\n    os.mkdir(name)\n"
+               "for name in ('out', 'sub/x', *(f'{folder}/{number}' for folder in 'ab' for number in range(150))):\n"
+               "    open(name, 'w').write(name)\n")
+    desk.write("in", "in")
+    desk.roar("run", sys.executable, "mk.py")
+    desk.roar("run", "cp", "in", "copy")
+    desk.roar("run", "cp", "out", "copy2")
+    desk.write("a/7", "changed")
+    closed = [desk.root / name for name in ("a/5", "b/5", "out", "sub", "in")]
+    for path in closed:
+        path.chmod(0)
+    said = [subprocess.run([*as_others(), *desk.program, *words], cwd=desk.root, env=desk.env, capture_output=True,
+                           text=True, check=False) for words in (["status", "--json"], ["status"], ["show", "b"])]
+    for path in closed:
+        path.chmod(0o755)
+    outputs = {output["path"]: (output["state"], output["reason"]) for output in json.loads(said[0].stdout)["outputs"]}
+    assert outputs == {
+        "a/": ("changed", "no longer what @1 wrote"),
+        "b/": ("unreadable", "cannot be read: Permission denied (5)"),
+        "out": ("unreadable", "cannot be read: Permission denied"),
+        "sub/x": ("unreadable", "cannot be read: Permission denied"),
+        "copy": ("stale", "its input in cannot be read: Permission denied"),
+        "copy2": ("fresh", None),
+    }
+    assert "  unreadable\n    b/     @1  cannot be read: Permission denied (5)\n" in said[1].stdout
+    assert said[2].stderr.startswith("roar: b/5 cannot be read now: Permission denied.\n  recorded as ")
+    assert {output["state"] for output in desk.json("status")["outputs"]} == {"fresh", "changed"}
+
+
 def test_a_read_only_record_is_read(desk):
-    """Root may write everywhere, so this asks without that right."""
     desk.roar("run", "true")
     for path in (*(desk.root / ".roar").iterdir(), desk.root / ".roar"):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    as_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    done = subprocess.run([*as_others, *desk.program, "log"], cwd=desk.root, env=desk.env, capture_output=True,
+    done = subprocess.run([*as_others(), *desk.program, "log"], cwd=desk.root, env=desk.env, capture_output=True,
                           text=True, check=False)
     (desk.root / ".roar").chmod(0o755)
     assert done.returncode == 0, done.stderr

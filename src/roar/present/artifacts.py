@@ -14,7 +14,9 @@ from roar.wire import DatasetMember, size_text
 
 _Item = TypeVar("_Item")
 _SHOWN = 20
-_COLOURS = {Freshness.STALE: "yellow", Freshness.CHANGED: "yellow", Freshness.GONE: "red", Freshness.FRESH: "green"}
+_COLOURS = {Freshness.STALE: "yellow", Freshness.CHANGED: "yellow", Freshness.GONE: "red",
+            Freshness.UNREADABLE: "red", Freshness.FRESH: "green"}
+_NOT_FRESH = (Freshness.STALE, Freshness.CHANGED, Freshness.GONE, Freshness.UNREADABLE)
 
 
 def render_artifact(artifact: Artifact, *, session: str | None, everything: bool = False) -> str:
@@ -90,9 +92,9 @@ def render_status(session: Session, status: Status, pending: int, *, everything:
     failed = [step for step in status.steps if step.job.state != "done" or step.job.exit_code != 0]
     most = None if everything else _SHOWN
     lines += _section("last attempt did not end well", failed, _failed_lines, most)
-    for state, title in ((Freshness.STALE, "stale"), (Freshness.CHANGED, "changed"), (Freshness.GONE, "gone")):
+    for state in _NOT_FRESH:
         found = [output for output in status.outputs if output.freshness is state]
-        lines += _section(title, found, _output_lines, most)
+        lines += _section(state.value, found, _output_lines, most)
     fresh = sum(output.freshness is Freshness.FRESH for output in status.outputs)
     lines.append(f"{count_text(fresh, 'output')} up to date")
     return "\n".join(lines) + "\n"
