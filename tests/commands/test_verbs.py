@@ -800,6 +800,40 @@ def test_log_lists_the_jobs_that_run(desk):
     assert [(job["step"], job["state"]) for job in desk.json("log", "long")["jobs"]] == [(2, "done")]
 
 
+def test_the_first_job_of_a_workspace_is_shown_while_it_runs(desk):
+    process = desk.start("run", "-q", "--name", "long", "--label", "who=me", "sh", "-c", "echo $$ > pid; read line",
+                         stdin=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not ((desk.root / "pid").exists() and (found := desk.json("status")["running"])
+                   and found[0]["pid"]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (running,) = found
+        assert running["command"] == ["sh", "-c", "echo $$ > pid; read line"]
+        assert running["pid"] == int((desk.root / "pid").read_text())
+        lines = desk.roar("status").stdout.splitlines()
+        assert lines[0] == "1 job running"
+        assert lines[1].split()[0] == running["job"][:8]
+        assert lines[1].endswith("running    long: sh -c 'echo $$ > pid; read line'")
+        for ref in (running["job"], running["job"][:4].upper()):
+            shown = desk.json("show", ref)
+            assert (shown["uid"], shown["state"], shown["step"]) == (running["job"], "running", None)
+            assert (shown["pid"], shown["started_at"]) == (running["pid"], running["started_at"])
+            assert shown["tracer"]["mode"] != "none"
+        text = desk.roar("show", running["job"][:6]).stdout
+        assert text.startswith(f"job {running['job']}  running  long\n  sh -c 'echo $$ > pid; read line'\n")
+        assert f"\n  pid      {running['pid']}\n" in text
+        assert re.search(r"(?m)^  started  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, .+ ago$", text)
+        done = desk.roar("show", status=1)
+        assert done.stderr == ("roar: No job has been recorded yet; one is running.\n"
+                               f"  try: roar show {running['job'][:8]}\n")
+    finally:
+        process.communicate("done\n", timeout=30)
+    assert desk.json("status")["running"] == []
+    assert "running" not in desk.roar("status").stdout
+    assert desk.json("show", running["job"])["state"] == "done"
+
+
 def test_options_of_python_itself_leave_the_script_its_place(desk):
     desk.write("t.py", "")
     desk.roar("run", "python", "t.py", "5")

@@ -4,19 +4,23 @@ import sys
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError
 from roar.present.answer import print_json
-from roar.present.jobs import render_job, render_log
+from roar.present.jobs import render_job, render_log, render_running
 from roar.present.text import printable
 from roar.query.history import load_lines
 from roar.query.jobs import iter_jobs, load_job, load_left_out
 from roar.query.references import (
+    SHORTEST_UID,
     ArtifactReference,
     JobReference,
     SessionReference,
     TrackerRunReference,
     find_current_session,
+    iter_named,
     resolve,
 )
+from roar.query.running import RunningJob, find_running_job, load_running
 
 
 def parser() -> Parser:
@@ -35,6 +39,10 @@ def main(argv: list[str]) -> int:
     """Print what REF names."""
     arguments = parser().parse_args(argv)
     opened = open_record()
+    running = _find_running(opened, arguments.ref)
+    if running is not None:
+        _show_running(running, arguments.json)
+        return 0
     found = resolve(opened.database, opened.workspace, arguments.ref)
     if isinstance(found, JobReference):
         _show_job(opened, found, arguments.json, arguments.all)
@@ -45,6 +53,28 @@ def main(argv: list[str]) -> int:
     else:
         _show_tracker_run(opened, found, arguments.json, arguments.all)
     return 0
+
+
+def _find_running(opened: Opened, ref: str) -> RunningJob | None:
+    """The running job that `ref` names, unless the record knows something of that name.
+
+    Raises:
+        NotFoundError: more than one job that runs, or a step where there is none but a running job.
+    """
+    jobs = load_running(opened.workspace)
+    if jobs and ref.startswith("@") and find_current_session(opened.database) is None:
+        raise NotFoundError("No job has been recorded yet; one is running.", hint=f"roar show {jobs[0].job.uid[:8]}")
+    found = find_running_job(jobs, ref, SHORTEST_UID)
+    return None if found is None or any(iter_named(opened.database, ref)) else found
+
+
+def _show_running(running: RunningJob, as_json: bool) -> None:
+    if as_json:
+        from roar.wire import to_json  # noqa: PLC0415  only here
+
+        print_json({**to_json(running.job), "step": None, "pid": running.pid})
+    else:
+        sys.stdout.write(render_running(running))
 
 
 def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bool) -> None:

@@ -10,12 +10,14 @@ from roar.present.text import (
     duration_text,
     paint,
     printable,
+    seconds_since,
     short_command,
     table,
     time_text,
     width,
 )
 from roar.query.history import JobLine
+from roar.query.running import RunningJob
 from roar.wire import size_text
 
 SHORT = 12
@@ -96,6 +98,19 @@ def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, every_fil
     return "\n".join(lines) + "\n"
 
 
+def render_running(running: RunningJob) -> str:
+    """A job whose command still runs: all that is known of it."""
+    job = running.job
+    head = f"job {job.uid}  {paint(job.state, outcome_colour(job.state, None))}"
+    facts = [("folder", printable(job.cwd)),
+             ("started", f"{time_text(job.started_at)}, {duration_text(seconds_since(job.started_at))} ago"),
+             ("pid", "not known" if running.pid is None else str(running.pid))]
+    facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
+    lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}",
+             *_fact_lines(facts), "  what it reads and writes is recorded when it has ended"]
+    return "\n".join(lines) + "\n"
+
+
 def _facts(job: Job) -> list[str]:
     facts = [("folder", printable(job.cwd)),
              ("started", f"{time_text(job.started_at)}, took {duration_text(job.duration_s)}")]
@@ -110,6 +125,10 @@ def _facts(job: Job) -> list[str]:
         facts.append(("python", f"{job.python.version}, {count_text(len(job.python.packages), 'imported package')}"))
     facts.append(("seen by", _observed(job)))
     facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
+    return _fact_lines(facts)
+
+
+def _fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:
     return [f"  {paint(name.ljust(8), 'dim')} {text}" for name, text in facts]
 
 
