@@ -834,6 +834,25 @@ def test_the_first_job_of_a_workspace_is_shown_while_it_runs(desk):
     assert desk.json("show", running["job"])["state"] == "done"
 
 
+def test_of_many_tracker_runs_some_of_each_tracker_are_listed(desk):
+    desk.write("sweep.py", "import os\nfor number in range(130):\n    os.makedirs(f'runs/{number:03}')\n"
+               "    open(f'runs/{number:03}/events.out.tfevents.1800000000.h.1.0', 'wb').write(bytes(21)"
+               " + b'\\x1a\\x0dbrain.Event:2')\n"
+               "os.makedirs('vdl')\n"
+               "open('vdl/vdlrecords.1800000000.log', 'wb').write(bytes(40))\n")
+    said = desk.roar("run", sys.executable, "sweep.py").stderr
+    job = desk.job()
+    assert len(job["tracker_runs"]) == 131
+    more = f"… and 120 more: roar show {job['uid'][:8]} --all"
+    assert [line.split("·")[0].split() for line in said.splitlines() if line.startswith("  TensorBoard  run ")] == [
+        ["TensorBoard", "run", f"runs/{number:03}"] for number in range(10)]
+    assert f"  TensorBoard  {more}\n  VisualDL     run vdl " in said
+    text = desk.roar("show").stdout
+    assert (text.count("TensorBoard  run runs/"), f"  TensorBoard  {more}\n" in text) == (10, True)
+    assert desk.roar("show", "--all").stdout.count("TensorBoard  run runs/") == 130
+    assert desk.roar("show", "runs/125").stdout.splitlines()[2].startswith("  TensorBoard  run runs/125, local")
+
+
 def test_options_of_python_itself_leave_the_script_its_place(desk):
     desk.write("t.py", "")
     desk.roar("run", "python", "t.py", "5")

@@ -1,6 +1,8 @@
 """`roar show`: all about a job, an artifact, a session or a tracker run."""
 
 import sys
+from argparse import Namespace
+from dataclasses import replace
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
@@ -51,7 +53,7 @@ def main(argv: list[str]) -> int:
     elif isinstance(found, SessionReference):
         _show_session(opened, found, arguments.json, arguments.all)
     else:
-        _show_tracker_run(opened, found, arguments.json, arguments.all)
+        _show_tracker_run(opened, found, arguments)
     return 0
 
 
@@ -85,7 +87,7 @@ def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bo
 
         print_json(to_json(job) | ({"left_out": left_out} if everything else {}))
         return
-    sys.stdout.write(render_job(job, left_out=left_out, every_file=everything))
+    sys.stdout.write(render_job(job, left_out=left_out, everything=everything))
     if everything:
         _show_rules(left_out)
 
@@ -129,13 +131,16 @@ def _show_session(opened: Opened, found: SessionReference, as_json: bool, everyt
         print(f"… and {len(job_ids) - len(listed):,} earlier jobs: roar show {session.uid[:8]} --all")
 
 
-def _show_tracker_run(opened: Opened, found: TrackerRunReference, as_json: bool, everything: bool) -> None:
-    """Which job was this, and what did it make?"""
+def _show_tracker_run(opened: Opened, found: TrackerRunReference, arguments: Namespace) -> None:
+    """Which job was this, and what did it make? Of its runs the one that was asked for comes first."""
     jobs = list(iter_jobs(opened.database, found.job_ids))
-    if as_json:
+    if arguments.json:
         print_json({"url": found.url, "jobs": jobs})
         return
     if found.url is not None:
         print(f"tracker run {printable(found.url)}")
     for job in jobs:
-        sys.stdout.write(render_job(job, left_out=load_left_out(opened.database, job.uid), every_file=everything))
+        runs = sorted(job.tracker_runs, key=lambda run: arguments.ref != run.run_id if found.url is None
+                      else found.url != run.url)
+        sys.stdout.write(render_job(replace(job, tracker_runs=tuple(runs)), everything=arguments.all,
+                                    left_out=load_left_out(opened.database, job.uid)))

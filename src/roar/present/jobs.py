@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from roar.model import FileUse, Job, Kind, TrackerRun, TrackerRunState
+from roar.present.runs import iter_cut
 from roar.present.text import (
     command_text,
     count_text,
@@ -79,21 +80,21 @@ def _painted(text: str, line: JobLine) -> str:
     return f"{head} {paint(word, outcome_colour(line.state, line.exit_code))} {tail}"
 
 
-def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, every_file: bool = False) -> str:
+def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, everything: bool = False) -> str:
     """One job in full.
 
     Args:
         job: as loaded.
         left_out: category of plumbing to number of paths.
-        every_file: list all inputs and outputs, however many.
+        everything: list all inputs, outputs and tracker runs, however many.
     """
     word = outcome(job.state, job.exit_code)
     head = f"job {job.uid}  @{job.step}  {paint(word, outcome_colour(job.state, job.exit_code))}"
     lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}"]
-    lines += [f"  {line}" for run in job.tracker_runs for line in tracker_run_lines(run)]
+    lines += _tracker_runs(job, everything=everything)
     lines += _facts(job)
-    lines += _files(job, "inputs", job.inputs, every_file=every_file)
-    lines += _files(job, "outputs", job.outputs, every_file=every_file)
+    lines += _files(job, "inputs", job.inputs, everything=everything)
+    lines += _files(job, "outputs", job.outputs, everything=everything)
     lines += _left_out(job, left_out or {})
     return "\n".join(lines) + "\n"
 
@@ -177,10 +178,19 @@ def tracker_run_lines(run: TrackerRun) -> list[str]:
     return [f"{title}, {run.state}: {printable(run.note or 'nothing proves where it can be seen')}"]
 
 
-def _files(job: Job, title: str, uses: Sequence[FileUse], *, every_file: bool) -> list[str]:
+def _tracker_runs(job: Job, *, everything: bool) -> list[str]:
+    lines = []
+    for label, runs, more in iter_cut(job.tracker_runs, everything=everything):
+        lines += [f"  {line}" for run in runs for line in tracker_run_lines(run)]
+        if more:
+            lines.append(f"  {paint(printable(label), 'cyan')}  … and {more:,} more: roar show {job.uid[:8]} --all")
+    return lines
+
+
+def _files(job: Job, title: str, uses: Sequence[FileUse], *, everything: bool) -> list[str]:
     if not uses:
         return [f"  {paint(title, 'dim')}: none"]
-    listed = uses if every_file else uses[:_FILES_SHOWN]
+    listed = uses if everything else uses[:_FILES_SHOWN]
     lines = [f"  {paint(title, 'dim')} ({len(uses):,})"]
     lines += [f"    {line}" for line in use_lines(listed)]
     if len(listed) < len(uses):
