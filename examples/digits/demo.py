@@ -92,15 +92,12 @@ def prepare_folder() -> None:
     subprocess.run([*git, "commit", "-q", "-m", "digits: prepare, train, evaluate"], cwd=WORK, check=True)
 
 
-def roar(*arguments: str, env: dict[str, str]) -> str:
-    """Run one `roar` command where the user would; returns what it printed to stdout."""
+def roar(*arguments: str, env: dict[str, str]) -> None:
+    """Run one `roar` command where the user would, and show it."""
     print(f"$ roar {' '.join(arguments)}", flush=True)
-    capture = arguments[0] != "run"
-    done = subprocess.run([BIN / "roar", *arguments], cwd=WORK, env=env, check=False, text=True,
-                          stdout=subprocess.PIPE if capture else None)
+    done = subprocess.run([BIN / "roar", *arguments], cwd=WORK, env=env, check=False)
     if done.returncode:
         raise SystemExit(f"roar {arguments[0]} ended with {done.returncode}")
-    return done.stdout or ""
 
 
 def environment(mlflow_url: str) -> dict[str, str]:
@@ -113,7 +110,8 @@ def environment(mlflow_url: str) -> dict[str, str]:
 
 def job_page(glaas: str, env: dict[str, str]) -> str:
     """The address of the page of the training job."""
-    jobs = json.loads(roar("log", "--json", env=env))["jobs"]
+    log = subprocess.run([BIN / "roar", "log", "--json"], cwd=WORK, env=env, check=True, stdout=subprocess.PIPE)
+    jobs = json.loads(log.stdout)["jobs"]
     train = next(job for job in jobs if "train.py" in job["command"])
     return f"{glaas}/jobs/{train['uid']}"
 
@@ -167,7 +165,8 @@ def main() -> int:
         say("the session goes to glaas, the lineage server")
         servers.append(serve([BIN / "glaas", "serve", "--port", glaas.rpartition(":")[2], "--database",
                               "sqlite:///glaas.db"], f"{glaas}/", WORK / "glaas-server.log", env))
-        print(roar("register", "--server", glaas, env=env))
+        roar("config", "glaas.url", glaas, env=env)
+        roar("register", env=env)
         page = job_page(glaas, env)
         if checking:
             wrong = check(page, glaas, mlflow_url)

@@ -130,6 +130,28 @@ def test_renaming_an_old_file_reads_it(story):
     assert (new.read, new.written) == (False, True)
 
 
+@pytest.mark.parametrize(("steps", "only_moved"), [
+    ([("rename", "a", "b")], True),
+    ([("rename", "a", "b"), ("rename", "b", "c")], True),
+    ([("rename", "a", "b"), ("rename", "b", "c"), ("read", "c")], False),
+    ([("read", "a"), ("rename", "a", "b")], False),
+    ([("rename", "a", "b"), ("append", "b")], False),
+    ([("rename", "a", "b"), ("truncate", "b"), ("read", "b")], True),
+    ([("rename", "a", "b"), ("link", "b", "c")], False),
+    ([("link", "a", "b"), ("rename", "a", "c")], False),
+    ([("rename", "a", "b"), ("create", "a"), ("read", "a")], True),
+])
+def test_what_is_only_moved_was_not_opened_under_any_of_its_names(story, steps, only_moved):
+    for kind, *paths in steps:
+        {"rename": lambda old, new: story.add(EventKind.RENAME, old, new, sign=signature()),
+         "link": lambda old, new: story.add(EventKind.LINK, old, new, sign=signature()),
+         "append": lambda path: story.add(EventKind.OPEN, path, flags=WRITE | os.O_APPEND, existed=True),
+         "truncate": lambda path: story.add(EventKind.OPEN, path, flags=WRITE | os.O_TRUNC, existed=True),
+         "create": story.create, "read": story.read}[kind](*paths)
+    use = story.use("a")
+    assert (use.read, use.only_moved) == (True, only_moved)
+
+
 def test_a_renamed_folder_takes_its_files_along(story):
     story.create("d.tmp/x/one").read("d.tmp/old").add(EventKind.RENAME, "d.tmp", "d")
     uses = fold(story.events)

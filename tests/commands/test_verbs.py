@@ -706,13 +706,46 @@ def test_commands_that_run_at_the_same_time_are_all_recorded(desk):
     assert {use["path"] for job in jobs for use in job["outputs"]} == {f"f{number}" for number in range(8)}
 
 
+def as_others():
+    """Root may read and write everywhere: the words before a command that take that right away."""
+    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+
+
+def test_what_cannot_be_read_is_neither_gone_nor_changed(desk):
+    desk.write("mk.py", "import os\nfor name in ('a', 'b', 'sub'):\n    os.mkdir(name)\n"
+               "for name in ('out', 'sub/x', *(f'{folder}/{number}' for folder in 'ab' for number in range(150))):\n"
+               "    open(name, 'w').write(name)\n")
+    desk.write("in", "in")
+    desk.roar("run", sys.executable, "mk.py")
+    desk.roar("run", "cp", "in", "copy")
+    desk.roar("run", "cp", "out", "copy2")
+    desk.write("a/7", "changed")
+    closed = [desk.root / name for name in ("a/5", "b/5", "out", "sub", "in")]
+    for path in closed:
+        path.chmod(0)
+    said = [subprocess.run([*as_others(), *desk.program, *words], cwd=desk.root, env=desk.env, capture_output=True,
+                           text=True, check=False) for words in (["status", "--json"], ["status"], ["show", "b"])]
+    for path in closed:
+        path.chmod(0o755)
+    outputs = {output["path"]: (output["state"], output["reason"]) for output in json.loads(said[0].stdout)["outputs"]}
+    assert outputs == {
+        "a/": ("changed", "no longer what @1 wrote"),
+        "b/": ("unreadable", "cannot be read: Permission denied (5)"),
+        "out": ("unreadable", "cannot be read: Permission denied"),
+        "sub/x": ("unreadable", "cannot be read: Permission denied"),
+        "copy": ("stale", "its input in cannot be read: Permission denied"),
+        "copy2": ("fresh", None),
+    }
+    assert "  unreadable\n    b/     @1  cannot be read: Permission denied (5)\n" in said[1].stdout
+    assert said[2].stderr.startswith("roar: b/5 cannot be read now: Permission denied.\n  recorded as ")
+    assert {output["state"] for output in desk.json("status")["outputs"]} == {"fresh", "changed"}
+
+
 def test_a_read_only_record_is_read(desk):
-    """Root may write everywhere, so this asks without that right."""
     desk.roar("run", "true")
     for path in (*(desk.root / ".roar").iterdir(), desk.root / ".roar"):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    as_others = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-    done = subprocess.run([*as_others, *desk.program, "log"], cwd=desk.root, env=desk.env, capture_output=True,
+    done = subprocess.run([*as_others(), *desk.program, "log"], cwd=desk.root, env=desk.env, capture_output=True,
                           text=True, check=False)
     (desk.root / ".roar").chmod(0o755)
     assert done.returncode == 0, done.stderr
@@ -765,6 +798,59 @@ def test_log_lists_the_jobs_that_run(desk):
     finally:
         process.communicate("done\n", timeout=30)
     assert [(job["step"], job["state"]) for job in desk.json("log", "long")["jobs"]] == [(2, "done")]
+
+
+def test_the_first_job_of_a_workspace_is_shown_while_it_runs(desk):
+    process = desk.start("run", "-q", "--name", "long", "--label", "who=me", "sh", "-c", "echo $$ > pid; read line",
+                         stdin=subprocess.PIPE, text=True)
+    try:
+        deadline = time.monotonic() + 30
+        while not ((desk.root / "pid").exists() and (found := desk.json("status")["running"])
+                   and found[0]["pid"]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (running,) = found
+        assert running["command"] == ["sh", "-c", "echo $$ > pid; read line"]
+        assert running["pid"] == int((desk.root / "pid").read_text())
+        lines = desk.roar("status").stdout.splitlines()
+        assert lines[0] == "1 job running"
+        assert lines[1].split()[0] == running["job"][:8]
+        assert lines[1].endswith("running    long: sh -c 'echo $$ > pid; read line'")
+        for ref in (running["job"], running["job"][:4].upper()):
+            shown = desk.json("show", ref)
+            assert (shown["uid"], shown["state"], shown["step"]) == (running["job"], "running", None)
+            assert (shown["pid"], shown["started_at"]) == (running["pid"], running["started_at"])
+            assert shown["tracer"]["mode"] != "none"
+        text = desk.roar("show", running["job"][:6]).stdout
+        assert text.startswith(f"job {running['job']}  running  long\n  sh -c 'echo $$ > pid; read line'\n")
+        assert f"\n  pid      {running['pid']}\n" in text
+        assert re.search(r"(?m)^  started  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d, .+ ago$", text)
+        done = desk.roar("show", status=1)
+        assert done.stderr == ("roar: No job has been recorded yet; one is running.\n"
+                               f"  try: roar show {running['job'][:8]}\n")
+    finally:
+        process.communicate("done\n", timeout=30)
+    assert desk.json("status")["running"] == []
+    assert "running" not in desk.roar("status").stdout
+    assert desk.json("show", running["job"])["state"] == "done"
+
+
+def test_of_many_tracker_runs_some_of_each_tracker_are_listed(desk):
+    desk.write("sweep.py", "import os\nfor number in range(130):\n    os.makedirs(f'runs/{number:03}')\n"
+               "    open(f'runs/{number:03}/events.out.tfevents.1800000000.h.1.0', 'wb').write(bytes(21)"
+               " + b'\\x1a\\x0dbrain.Event:2')\n"
+               "os.makedirs('vdl')\n"
+               "open('vdl/vdlrecords.1800000000.log', 'wb').write(bytes(40))\n")
+    said = desk.roar("run", sys.executable, "sweep.py").stderr
+    job = desk.job()
+    assert len(job["tracker_runs"]) == 131
+    more = f"… and 120 more: roar show {job['uid'][:8]} --all"
+    assert [line.split("·")[0].split() for line in said.splitlines() if line.startswith("  TensorBoard  run ")] == [
+        ["TensorBoard", "run", f"runs/{number:03}"] for number in range(10)]
+    assert f"  TensorBoard  {more}\n  VisualDL     run vdl " in said
+    text = desk.roar("show").stdout
+    assert (text.count("TensorBoard  run runs/"), f"  TensorBoard  {more}\n" in text) == (10, True)
+    assert desk.roar("show", "--all").stdout.count("TensorBoard  run runs/") == 130
+    assert desk.roar("show", "runs/125").stdout.splitlines()[2].startswith("  TensorBoard  run runs/125, local")
 
 
 def test_options_of_python_itself_leave_the_script_its_place(desk):

@@ -73,6 +73,20 @@ def test_what_is_no_log_says_so(content, tmp_path):
     assert event_log.load_ended(path) is None
 
 
+def test_the_duration_is_that_of_the_command_where_it_has_ended(real_log, tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(real_log)
+    duration_s = event_log.load_trace(path).duration_s
+    first_ns, last_ns = struct.unpack_from("=Q8xQ", real_log, 40)
+    assert 0 < duration_s <= (last_ns - first_ns) / 1e9
+    header = bytearray(real_log[:4096])
+    path.write_bytes(make_log([], header))
+    assert event_log.load_trace(path).duration_s == (last_ns - first_ns) / 1e9
+    struct.pack_into("=I", header, 72, 0)
+    path.write_bytes(make_log([], header))
+    assert (event_log.load_ended(path), event_log.load_trace(path).duration_s) == (None, None)
+
+
 def test_a_log_that_an_earlier_tracer_left_can_still_be_read(real_log, tmp_path):
     old, new = tmp_path / "old.log", tmp_path / "new.log"
     new.write_bytes(real_log)

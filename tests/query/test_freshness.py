@@ -78,6 +78,13 @@ def test_nothing_stale_is_missed(recorder, seed):
         for path, (step, state) in outputs.items()}
 
 
+def test_what_a_job_moved_within_a_trackers_store_is_not_missed(recorder):
+    recorder.job("move", [use("runs/a", "a")], [use("plot", "p")], payloads=[use("old/a", "a")])
+    recorder.job("look", [use("runs/a", "a")], [use("table", "t")])
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [step.stale for step in status.steps] == [None, "its input runs/a is gone"]
+
+
 def test_a_dataset_is_looked_at_member_by_member(recorder):
     root = Path(recorder.workspace.root)
     (root / "d").mkdir()

@@ -120,6 +120,63 @@ def test_a_folder_is_its_dataset(recorder, ask):
         ask("images/")
 
 
+def _dataset_of(path, uses, inside):
+    """A dataset at `path` of files in the folder `inside`, and its use."""
+    members = Dataset(digest=digest(path + "".join(use.digest for use in uses)), members=tuple(
+        DatasetMember(path=use.path[len(inside):], digest=use.digest, size=use.size)
+        for use in sorted(uses, key=lambda use: use.path)))
+    return FileUse(path=path, digest=members.digest, size=9, kind="dataset", files=len(uses)), members
+
+
+@pytest.mark.parametrize(("path", "inside", "names"), [
+    ("a/", "a/", ["f1", "f2", "sub/f3", "f0010", "ä b"]), ("a/sub/", "a/sub/", ["f1", "f2"]),
+    ("a/m-*-of-00003.bin", "a/", ["m-00001-of-00003.bin", "m-00002-of-00003.bin", "m-00003-of-00003.bin"]),
+])
+def test_a_member_of_a_dataset_that_was_changed_or_deleted_is_known(recorder, ask, path, inside, names):
+    first = [_real(recorder, inside + name, name) for name in names]
+    second = [_real(recorder, inside + name, f"{name} again") for name in names]
+    for uses in (first, second):
+        whole, members = _dataset_of(path, uses, inside)
+        recorder.job("make", [], [whole], datasets=[members])
+    for name, old, new in zip(names, first, second, strict=True):
+        assert ask(inside + name) == ArtifactReference(ask(new.digest).row_id, new.digest, inside + name)
+        _real(recorder, inside + name, "other")
+        with pytest.raises(NotFoundError, match=f"{name} has changed since it was recorded") as caught:
+            ask(inside + name)
+        assert caught.value.hint == f"roar show {new.digest[:12]}"
+        assert caught.value.candidates == (f"recorded as {new.digest[:12]}", f"recorded as {old.digest[:12]}")
+        os.unlink(inside + name)
+        with pytest.raises(NotFoundError, match=f"{name} cannot be read now: No such file") as caught:
+            ask(inside + name)
+        assert caught.value.hint == f"roar show {new.digest[:12]}"
+    with pytest.raises(NotFoundError, match="knows no job"):
+        ask(inside + "never")
+
+
+def test_a_file_that_was_recorded_by_itself_and_in_a_dataset_has_both_versions(recorder, ask):
+    alone, within, last = (_real(recorder, "a/f", text) for text in ("1", "2", "3"))
+    whole, members = _dataset_of("a/", [within, _real(recorder, "a/g", "g")], "a/")
+    recorder.job("one", [], [alone])
+    recorder.job("two", [], [whole], datasets=[members])
+    recorder.job("three", [last], [])
+    os.unlink("a/f")
+    with pytest.raises(NotFoundError) as caught:
+        ask("a/f")
+    assert caught.value.candidates == tuple(f"recorded as {use.digest[:12]}" for use in (last, within, alone))
+
+
+def test_a_member_is_found_without_a_look_at_the_others(recorder, ask):
+    uses = [FileUse(path=f"a/{number:05}", digest=_blake3(str(number)), size=1) for number in range(5000)]
+    whole, members = _dataset_of("a/", uses, "a/")
+    recorder.job("make", [], [whole], datasets=[members])
+    steps = []
+    recorder.database.set_progress_handler(lambda: steps.append(1), 100)
+    with pytest.raises(NotFoundError, match="cannot be read now"):
+        ask("a/03333")
+    recorder.database.set_progress_handler(None, 0)
+    assert len(steps) < 50, "hundreds of the virtual machine's steps"
+
+
 def test_a_name_that_is_a_path_and_a_prefix_is_ambiguous(recorder, ask):
     recorder.job("make", [], [_real(recorder, "abcd", "one")], uid="abcd" + "0" * 28)
     with pytest.raises(NotFoundError, match="more than one thing"):

@@ -222,6 +222,7 @@ def test_killing_roar_leaves_the_command_alone_and_the_next_call_finishes_the_re
     job = desk.job()
     assert {"pid", "late", "finished"} <= set(names(job["outputs"]))
     assert (job["exit_code"], job["state"]) == (7, "done"), "the tracer has seen the end that roar has not"
+    assert 2 <= job["duration_s"] < 4
     assert list((desk.root / ".roar" / "pending").iterdir()) == []
 
 

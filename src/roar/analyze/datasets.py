@@ -72,6 +72,16 @@ def nearest(folder: str, roots: Container[str]) -> str | None:
     return next((ancestor for ancestor in ancestors(folder) if ancestor in roots), None)
 
 
+def shards_path(path: str) -> str | None:
+    """The path of the dataset that a file is in if it is one of several shards; None where its name says otherwise."""
+    match = _SHARD.search(path)
+    return None if match is None else _shards_path(match[1], match[3], match[4])
+
+
+def _shards_path(head: str, total: str, tail: str | None) -> str:
+    return f"{head}*-of-{total}{tail}"
+
+
 def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
     """Files named `NAME-00001-of-00005.EXT`, as large models are split, are one dataset of their folder."""
     groups: dict[tuple[str, str, str], list[FileUse]] = defaultdict(list)
@@ -85,7 +95,7 @@ def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
             dataset = _dataset(os.path.dirname(head), shards)
             datasets.append(dataset)
             folded = [use for use in folded if use not in shards]
-            folded.append(FileUse(path=f"{head}*-of-{total}{tail}", digest=dataset.digest, kind=Kind.DATASET,
+            folded.append(FileUse(path=_shards_path(head, total, tail), digest=dataset.digest, kind=Kind.DATASET,
                                   size=sum(member.size for member in dataset.members), files=len(shards),
                                   note=_note(shards)))
     return sorted(folded, key=lambda use: use.path), datasets

@@ -45,6 +45,7 @@ class PathUse:
             it was not taken or nothing was there.
         moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
         away: it went by a rename, and nothing was put in its place since.
+        only_moved: it is `read` only as it went by a rename: the job opened the content under none of its names.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
     """
@@ -62,6 +63,7 @@ class PathUse:
     moved_to: str | None = None
     moved_ns: int = 0
     away: bool = False
+    only_moved: bool = False
     first_ns: int = 0
     last_ns: int = 0
 
@@ -136,6 +138,7 @@ class _Fold:
             EventKind.RMDIR: self.unlink,
         }
         self.inside: defaultdict[str, list[str]] = defaultdict(list)  # by folder the uses and folders directly in it
+        self.unopened: dict[str, PathUse] = {}  # by its name now, where content was that was only moved so far
 
     def at(self, path: str, event: Event) -> PathUse:
         """The use of `path`, begun now if it is new."""
@@ -183,8 +186,17 @@ class _Fold:
             self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR)
         elif not use.written:
             self.read(use, event)
+        else:
+            self.note_opened(use.path)
+
+    def note_opened(self, path: str) -> None:
+        """Content that may be from before the job was opened where it is now."""
+        before = self.unopened.pop(path, None)
+        if before is not None:
+            before.only_moved = False
 
     def read(self, use: PathUse, event: Event) -> None:
+        use.only_moved = False
         if not use.read:
             use.read = True
             use.signature = event.signature
@@ -202,6 +214,11 @@ class _Fold:
                 use.read = True
             elif not replaces and use.read and differ(use.signature, event.signature):
                 use.changed = True
+        if replaces:
+            self.unopened.pop(use.path, None)
+        else:
+            use.only_moved = False
+            self.note_opened(use.path)
         use.written = True
         use.away = False
         use.moved_to = None
@@ -255,10 +272,18 @@ class _Fold:
         written_here = source is None or source.written
         if source is not None and not source.written and not source.read:
             source.read = True  # content from before the job: the new name's input
+            source.only_moved = moved
+        untouched = source if source is not None and not source.written and source.only_moved else None
+        before = self.unopened.get(event.path, untouched)
+        if not moved:
+            self.note_opened(event.path)
         target = self.at(event.path2, event)
         self.write(target, event, replaces=True, reads=False)
         if source is None:
             return
+        if moved and before is not None:
+            self.unopened.pop(event.path, None)
+            self.unopened[event.path2] = before
         target.made, target.target = source.made, source.target
         if moved and written_here:
             source.last_ns = event.time_ns
@@ -270,6 +295,8 @@ class _Fold:
         if not one.written and not one.read:
             one.signature = event.signature
         for use in (one, other):
+            use.only_moved = False
+            self.note_opened(use.path)
             if not use.written and not use.read:
                 use.read = True
         for use, partner in ((one, other), (other, one)):
@@ -283,7 +310,7 @@ class _Fold:
         for name, signature in self.carried.get(event, ()):
             if prefix + name not in self.uses:
                 use = self.at(prefix + name, event)
-                use.read, use.signature = True, signature
+                use.read, use.only_moved, use.signature = True, True, signature
                 if signature is not None and stat.S_ISLNK(signature.mode):
                     use.made = Made.SYMLINK
                 moving.append(prefix + name)

@@ -1,7 +1,7 @@
 """From what was observed to what is recorded: inputs, outputs, code, packages, tracker runs."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -98,11 +98,20 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:
     """Where content from before the job is now, as far as nothing else took its old place."""
-    found = {source: place for source, place in renamed.items()
-             if os.path.isdir(place) and not os.path.lexists(source)}
+    found = {path: there for source, place in renamed.items() if os.path.isdir(place)
+             for path, there in _vacated(source, place)}
     return found | {use.path: there.path for use in uses.opened.values()
                     if use.read and not use.written and use.moved_to is not None and not use.exists
                     and (there := find_content(uses, use)) is not None and there.exists}
+
+
+def _vacated(source: str, place: str) -> Iterator[tuple[str, str]]:
+    """What of a renamed folder is gone from its old name: all of it, or what a new folder there does not hold."""
+    if not os.path.lexists(source):
+        yield source, place
+    elif os.path.isdir(place) and os.path.isdir(source) and not os.path.islink(place):
+        for name in os.listdir(place):
+            yield from _vacated(f"{source}/{name}", f"{place}/{name}")
 
 
 def _may_hold_trackers(trace: Trace, uses: Uses, around: Surroundings, plumbing: Plumbing) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import Made, PathUse, Uses, differ, look_up
+from roar.analyze.fold import Made, PathUse, Uses, differ, find_content, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
 
@@ -28,6 +28,9 @@ class Kept:
         self._repository = None if around.repository is None else os.path.join(around.repository, "")
         self._all = uses
         self._owned = owned
+        self._passed_on = {there.path for path, (_, payload) in owned.items()
+                           if payload and (use := uses.opened.get(path)) is not None and _is_passed_on(use)
+                           and (there := find_content(uses, use)) is not None}
         self._real: dict[str, str] = {}
         self._by_path: dict[str, PathUse] = {}
         self._plumbing = plumbing
@@ -64,9 +67,9 @@ class Kept:
 
     def _sort(self, use: PathUse) -> None:
         tracker, payload = self._owned.get(use.path, ("", False))
-        if tracker and not (payload and use.read and not use.written):
+        if tracker and not (payload and use.read and not use.written and not _is_passed_on(use)):
             self.filtered[tracker] += use.exists or use.moved_to is None
-            if payload and use.written and use.exists:
+            if payload and use.written and use.exists and use.path not in self._passed_on:
                 self.payloads.append(use)
             return
         category = self._plumbing.category(use.path)
@@ -120,6 +123,11 @@ class Kept:
         """Source that a repository holds is recorded with the commit and its patch, not as data."""
         return (self._repository is not None and not use.written and is_source(use.path)
                 and use.path.startswith(self._repository) and not self._around.made(use.path))
+
+
+def _is_passed_on(use: PathUse) -> bool:
+    """Whether the job only took an earlier job's payload to another name: who reads it there has it from that job."""
+    return use.only_moved and not use.written
 
 
 def _merged(one: PathUse, other: PathUse) -> PathUse:

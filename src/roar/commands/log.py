@@ -21,6 +21,7 @@ from roar.query.history import (
     passes_unrecorded,
 )
 from roar.query.references import find_current_session, recorded_forms
+from roar.query.running import load_running
 
 _SHOWN = 30
 
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
                        until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
                        text=tuple(arguments.text), labels=tuple(_label(text) for text in arguments.label))
-    running = _running(opened, wanted)
+    running = [one.job for one in load_running(opened.workspace) if passes_unrecorded(wanted, one.job)]
     found = find_jobs(opened.database, wanted)
     default = len(found) if arguments.json else _SHOWN
     limit = default if arguments.number is None else arguments.number or len(found)
@@ -94,17 +95,6 @@ def _check_tracker(opened: Opened, name: str | None) -> None:
     if name not in known:
         raise NotFoundError(f"There is no tracker {name!r}.", hint="roar trackers",
                             candidates=tuple(get_close_matches(name, known)))
-
-
-def _running(opened: Opened, wanted: JobFilter) -> list[Job]:
-    """The jobs whose command still runs, the newest first: of them the record knows nothing yet."""
-    if not opened.workspace.pending_uids():
-        return []
-    from roar.observe.pending import find_running  # noqa: PLC0415  only where something runs
-    from roar.record.evidence import running_job  # noqa: PLC0415
-
-    jobs = [running_job(opened.workspace, pending) for pending in find_running(opened.workspace.pending)]
-    return [job for job in reversed(jobs) if passes_unrecorded(wanted, job)]
 
 
 def _print_json(opened: Opened, running: list[Job], job_ids: list[int]) -> None:

@@ -128,7 +128,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
                    environment_names=environment_names(switches))
     try:
-        pending = _gather(pending, head, switches)
+        pending = _gather(replace(pending, pid=traced.pid, mode=traced.mode, gaps=traced.gaps), head, switches)
         _prepare(workspace, pending, switches, traced)
     except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
         _warn(request, f"facts about the code and the machine are missing: {error}")

@@ -1,22 +1,28 @@
 """`roar show`: all about a job, an artifact, a session or a tracker run."""
 
 import sys
+from argparse import Namespace
+from dataclasses import replace
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
+from roar.errors import NotFoundError
 from roar.present.answer import print_json
-from roar.present.jobs import render_job, render_log
+from roar.present.jobs import render_job, render_log, render_running
 from roar.present.text import printable
 from roar.query.history import load_lines
 from roar.query.jobs import iter_jobs, load_job, load_left_out
 from roar.query.references import (
+    SHORTEST_UID,
     ArtifactReference,
     JobReference,
     SessionReference,
     TrackerRunReference,
     find_current_session,
+    iter_named,
     resolve,
 )
+from roar.query.running import RunningJob, find_running_job, load_running
 
 
 def parser() -> Parser:
@@ -35,6 +41,10 @@ def main(argv: list[str]) -> int:
     """Print what REF names."""
     arguments = parser().parse_args(argv)
     opened = open_record()
+    running = _find_running(opened, arguments.ref)
+    if running is not None:
+        _show_running(running, arguments.json)
+        return 0
     found = resolve(opened.database, opened.workspace, arguments.ref)
     if isinstance(found, JobReference):
         _show_job(opened, found, arguments.json, arguments.all)
@@ -43,8 +53,30 @@ def main(argv: list[str]) -> int:
     elif isinstance(found, SessionReference):
         _show_session(opened, found, arguments.json, arguments.all)
     else:
-        _show_tracker_run(opened, found, arguments.json, arguments.all)
+        _show_tracker_run(opened, found, arguments)
     return 0
+
+
+def _find_running(opened: Opened, ref: str) -> RunningJob | None:
+    """The running job that `ref` names, unless the record knows something of that name.
+
+    Raises:
+        NotFoundError: more than one job that runs, or a step where there is none but a running job.
+    """
+    jobs = load_running(opened.workspace)
+    if jobs and ref.startswith("@") and find_current_session(opened.database) is None:
+        raise NotFoundError("No job has been recorded yet; one is running.", hint=f"roar show {jobs[0].job.uid[:8]}")
+    found = find_running_job(jobs, ref, SHORTEST_UID)
+    return None if found is None or any(iter_named(opened.database, ref)) else found
+
+
+def _show_running(running: RunningJob, as_json: bool) -> None:
+    if as_json:
+        from roar.wire import to_json  # noqa: PLC0415  only here
+
+        print_json({**to_json(running.job), "step": None, "pid": running.pid})
+    else:
+        sys.stdout.write(render_running(running))
 
 
 def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bool) -> None:
@@ -55,7 +87,7 @@ def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bo
 
         print_json(to_json(job) | ({"left_out": left_out} if everything else {}))
         return
-    sys.stdout.write(render_job(job, left_out=left_out, every_file=everything))
+    sys.stdout.write(render_job(job, left_out=left_out, everything=everything))
     if everything:
         _show_rules(left_out)
 
@@ -99,13 +131,16 @@ def _show_session(opened: Opened, found: SessionReference, as_json: bool, everyt
         print(f"… and {len(job_ids) - len(listed):,} earlier jobs: roar show {session.uid[:8]} --all")
 
 
-def _show_tracker_run(opened: Opened, found: TrackerRunReference, as_json: bool, everything: bool) -> None:
-    """Which job was this, and what did it make?"""
+def _show_tracker_run(opened: Opened, found: TrackerRunReference, arguments: Namespace) -> None:
+    """Which job was this, and what did it make? Of its runs the one that was asked for comes first."""
     jobs = list(iter_jobs(opened.database, found.job_ids))
-    if as_json:
+    if arguments.json:
         print_json({"url": found.url, "jobs": jobs})
         return
     if found.url is not None:
         print(f"tracker run {printable(found.url)}")
     for job in jobs:
-        sys.stdout.write(render_job(job, left_out=load_left_out(opened.database, job.uid), every_file=everything))
+        runs = sorted(job.tracker_runs, key=lambda run: arguments.ref != run.run_id if found.url is None
+                      else found.url != run.url)
+        sys.stdout.write(render_job(replace(job, tracker_runs=tuple(runs)), everything=arguments.all,
+                                    left_out=load_left_out(opened.database, job.uid)))

@@ -2,13 +2,16 @@
 
 import sqlite3
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.present.answer import print_json
-from roar.present.artifacts import render_status
+from roar.present.artifacts import render_status, render_unrecorded
 from roar.query.freshness import load_status
 from roar.query.references import find_current_session
+from roar.query.running import RunningJob, load_running
 from roar.query.sessions import load_session
 from roar.workspace import Workspace
 
@@ -16,7 +19,8 @@ from roar.workspace import Workspace
 def parser() -> Parser:
     """The command line of `roar status`."""
     result = Parser("status", "Show this session: steps that did not end well, and outputs that are stale (an input"
-                    " of their job has changed since), changed (no longer what the job wrote) or gone.")
+                    " of their job has changed since, is gone or cannot be read), changed (no longer what the job"
+                    " wrote), gone or unreadable.")
     result.add_argument("--all", action="store_true", help="cut no list")
     result.add_argument("--checklist", action="store_true",
                         help="check instead whether someone else could make this session again; exit status 1 if not")
@@ -29,12 +33,14 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     workspace, database = open_record()
     pending = workspace.pending_uids()
+    running = load_running(workspace)
     current = find_current_session(database)
     if current is None:
         if arguments.json:
-            print_json({"session": None, "steps": [], "outputs": [], "pending": pending})
+            print_json({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending})
         else:
-            print("No job has been recorded yet: roar run COMMAND")
+            sys.stdout.write(render_unrecorded(running, len(pending) - len(running)) or
+                             "No job has been recorded yet: roar run COMMAND\n")
         return 0
     if arguments.checklist:
         return _checklist(workspace, database, current.row_id, as_json=arguments.json)
@@ -45,10 +51,17 @@ def main(argv: list[str]) -> int:
                   "exit_code": step.job.exit_code, "stale": step.stale} for step in status.steps]
         outputs = [{"path": output.path, "digest": output.digest, "step": output.step,
                     "state": output.freshness.value, "reason": output.reason} for output in status.outputs]
-        print_json({"session": session.uid, "steps": steps, "outputs": outputs, "pending": pending})
+        print_json({"session": session.uid, "steps": steps, "outputs": outputs, "running": _shapes(running),
+                    "pending": pending})
     else:
-        sys.stdout.write(render_status(session, status, len(pending), everything=arguments.all))
+        sys.stdout.write(render_status(session, status, running, len(pending) - len(running),
+                                       everything=arguments.all))
     return 0
+
+
+def _shapes(running: Sequence[RunningJob]) -> list[dict[str, Any]]:
+    return [{"job": one.job.uid, "command": one.job.command, "started_at": one.job.started_at, "pid": one.pid}
+            for one in running]
 
 
 def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int, *, as_json: bool) -> int:

@@ -33,6 +33,7 @@ _RESULT_UNKNOWN: Final = -(2**31)
 _EXEC, _FORK, _EXIT, _CONSOLE, _GAP = 32, 33, 34, 35, 36
 _HAS_SIGNATURE, _EXISTED_KNOWN, _EXISTED = 1, 2, 4
 
+_OUTLIVED = "a process outlived the command"
 _NO_LIBRARY = "programs that do not load the preload library"
 _KINDS: Final = {int(kind): kind for kind in EventKind}
 
@@ -56,6 +57,7 @@ class _Header(NamedTuple):
     last_ticks: int
     last_ns: int
     mode: str
+    command_pid: int
     ended: bool
     wait_status: int
     max_rss_kib: int
@@ -122,7 +124,7 @@ def _mapped(log: str | os.PathLike[str]) -> Iterator[mmap.mmap | bytes]:
 def _read_header(data: mmap.mmap | bytes) -> _Header | None:
     if len(data) < _HEADER_SIZE:
         return None
-    (magic, version, chunk_size, _cookie, _options, _clock, first_ticks, first_ns, last_ticks, last_ns, mode, _pid,
+    (magic, version, chunk_size, _cookie, _options, _clock, first_ticks, first_ns, last_ticks, last_ns, mode, pid,
      ended, wait_status, rss, user, system, _filtered) = _HEADER.unpack_from(data)  # fmt: skip
     if magic != _MAGIC or version not in _VERSIONS or chunk_size <= _CHUNK.size or mode >= len(_MODES):
         return None
@@ -130,8 +132,8 @@ def _read_header(data: mmap.mmap | bytes) -> _Header | None:
         data, _SHARED_OFFSET
     )
     return _Header(
-        chunk_size, first_ticks, first_ns, last_ticks, last_ns, _MODES[mode], ended == 1, wait_status, rss, user,
-        system, next_chunk, dropped, unreadable, died != 0,
+        chunk_size, first_ticks, first_ns, last_ticks, last_ns, _MODES[mode], pid, ended == 1, wait_status, rss,
+        user, system, next_chunk, dropped, unreadable, died != 0,
     )  # fmt: skip
 
 
@@ -220,8 +222,8 @@ class _Assembly:
                 self._add_exec(record)
             elif record.kind == _FORK:
                 self._add_fork(record)
-            elif record.kind == _EXIT and record.pid in self.alive:
-                _note_end(self.alive.pop(record.pid), record)
+            elif record.kind == _EXIT:
+                self._add_exit(record)
             elif record.kind == _CONSOLE:
                 self.trace.console.append(
                     ConsoleLine(self._time_ns(record.ticks), record.pid, record.flags, _decode(record.text1))
@@ -231,7 +233,15 @@ class _Assembly:
         for process in self.trace.processes:
             self._complete(process)
         self.trace.gaps = tuple(dict.fromkeys(self._iter_gaps()))
+        if self.trace.duration_s is None and self.header.ended and _OUTLIVED not in self.said:
+            self.trace.duration_s = (self.header.last_ns - self.header.first_ns) / 1e9  # the tracer ended with it
         return self.trace
+
+    def _add_exit(self, record: _Record) -> None:
+        if record.pid == self.header.command_pid and self.trace.duration_s is None:
+            self.trace.duration_s = (self._time_ns(record.ticks) - self.header.first_ns) / 1e9
+        if record.pid in self.alive:
+            _note_end(self.alive.pop(record.pid), record)
 
     def _time_ns(self, ticks: int) -> int:
         return self.header.first_ns + int((ticks - self.header.first_ticks) * self.scale)

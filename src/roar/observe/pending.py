@@ -26,8 +26,9 @@ class Pending:
         started_ns: wall clock at the start, nanoseconds since the epoch.
         owner: process id of the `roar` that runs it, and the clock tick it started at (proc_pid_stat(5)).
         environment: what the trackers asked to see of the initial environment.
+        pid: process id of the command, once it is started.
         duration_s, exit_code, signal: how the command ended; None while it runs.
-        seen: the tracer's mode and gaps as known at the start.
+        mode, gaps: the tracer's, as known so far.
     """
 
     folder: str
@@ -45,6 +46,7 @@ class Pending:
     git: Git | None = None
     host: Host | None = None
     code_note: str | None = None
+    pid: int | None = None
     duration_s: float | None = None
     exit_code: int | None = None
     signal: int | None = None

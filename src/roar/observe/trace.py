@@ -140,9 +140,12 @@ class Trace:
         events: in order of time.
         folders: the files that were only read, where their whole folder can stand for them; `events` has no others
             of these folders.
+        duration_s: from the start of the tracer to the end of the command, without what it left in the background;
+            None where its end was not seen.
     """
 
     mode: str
+    duration_s: float | None = None
     gaps: tuple[str, ...] = ()
     events: list[Event] = field(default_factory=list)
     folders: "tuple[FolderFiles, ...]" = ()

@@ -4,17 +4,21 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-from roar.present.jobs import SHORT, outcome, outcome_colour
+from roar.present.jobs import SHORT, outcome, outcome_colour, render_log
 from roar.present.text import count_text, paint, printable, short_command, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
 from roar.query.freshness import Freshness, Output, Status
 from roar.query.graph import Step
+from roar.query.history import line_of_unrecorded
+from roar.query.running import RunningJob
 from roar.query.sessions import Session
 from roar.wire import DatasetMember, size_text
 
 _Item = TypeVar("_Item")
 _SHOWN = 20
-_COLOURS = {Freshness.STALE: "yellow", Freshness.CHANGED: "yellow", Freshness.GONE: "red", Freshness.FRESH: "green"}
+_COLOURS = {Freshness.STALE: "yellow", Freshness.CHANGED: "yellow", Freshness.GONE: "red",
+            Freshness.UNREADABLE: "red", Freshness.FRESH: "green"}
+_NOT_FRESH = (Freshness.STALE, Freshness.CHANGED, Freshness.GONE, Freshness.UNREADABLE)
 
 
 def render_artifact(artifact: Artifact, *, session: str | None, everything: bool = False) -> str:
@@ -81,18 +85,27 @@ def render_sessions(sessions: Sequence[Session]) -> str:
     return "".join(f"{line}\n" for line in table(rows, right=(2,)))
 
 
-def render_status(session: Session, status: Status, pending: int, *, everything: bool = False) -> str:
+def render_unrecorded(running: Sequence[RunningJob], waiting: int) -> str:
+    """The jobs that run, and how many others wait to be recorded; "" where there are none."""
+    jobs = render_log([line_of_unrecorded(one.job) for one in running]).splitlines()
+    lines = [f"{count_text(len(running), 'job')} running", *(f"  {line.strip()}" for line in jobs)] if running else []
+    if waiting > 0:
+        lines.append(f"{count_text(waiting, 'job')} not recorded yet: roar recover")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def render_status(session: Session, status: Status, running: Sequence[RunningJob] = (), waiting: int = 0, *,
+                  everything: bool = False) -> str:
     """The session at a glance: its size, what did not end well, and outputs that are not fresh."""
     size = f"{count_text(len(status.steps), 'step')}, {count_text(session.jobs, 'job')}"
     lines = [f"session {session.uid[:8]}  {size}, since {time_text(session.started_at)}"]
-    if pending:
-        lines.append(f"{count_text(pending, 'job')} running or not recorded yet: roar recover")
+    lines += render_unrecorded(running, waiting).splitlines()
     failed = [step for step in status.steps if step.job.state != "done" or step.job.exit_code != 0]
     most = None if everything else _SHOWN
     lines += _section("last attempt did not end well", failed, _failed_lines, most)
-    for state, title in ((Freshness.STALE, "stale"), (Freshness.CHANGED, "changed"), (Freshness.GONE, "gone")):
+    for state in _NOT_FRESH:
         found = [output for output in status.outputs if output.freshness is state]
-        lines += _section(title, found, _output_lines, most)
+        lines += _section(state.value, found, _output_lines, most)
     fresh = sum(output.freshness is Freshness.FRESH for output in status.outputs)
     lines.append(f"{count_text(fresh, 'output')} up to date")
     return "\n".join(lines) + "\n"

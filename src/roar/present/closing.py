@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from roar.model import FileUse, Job, JobState, Kind, TrackerRun, TrackerRunState
+from roar.present.runs import iter_cut
 from roar.present.text import count_text, printable
 
 SHOWN = 4  # names of each direction; the rest is a number
@@ -12,7 +13,7 @@ def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) ->
     """What was recorded, for a person: files, tracker links, what was left out, how it was seen, what it cost."""
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {_ending(job)}"]
     rows = [("read", _files(job.inputs)), ("wrote", _files(job.outputs))]
-    rows += [(run.label, _tracker(run)) for run in job.tracker_runs]
+    rows += _tracker_runs(job)
     rows += [("left out", _left_out(job, left_out)), ("seen by", _observed(job))]
     width = max(len(name) for name, _ in rows)
     lines += [f"  {name:<{width}}  {text}" for name, text in rows if text]
@@ -31,6 +32,14 @@ def _files(uses: tuple[FileUse, ...]) -> str:
     names = [f"{use.path} ({use.files} files)" if use.kind is Kind.DATASET else use.path for use in uses[:SHOWN]]
     more = f" and {len(uses) - SHOWN} more" if len(uses) > SHOWN else ""
     return ", ".join(names) + more
+
+
+def _tracker_runs(job: Job) -> list[tuple[str, str]]:
+    rows = []
+    for label, runs, more in iter_cut(job.tracker_runs):
+        rows += [(label, _tracker(run)) for run in runs]
+        rows += [(label, f"… and {more:,} more: roar show {job.uid[:8]} --all")] if more else []
+    return rows
 
 
 def _tracker(run: TrackerRun) -> str:

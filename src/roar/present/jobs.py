@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from roar.model import FileUse, Job, Kind, TrackerRun, TrackerRunState
+from roar.present.runs import iter_cut
 from roar.present.text import (
     command_text,
     count_text,
@@ -10,12 +11,14 @@ from roar.present.text import (
     duration_text,
     paint,
     printable,
+    seconds_since,
     short_command,
     table,
     time_text,
     width,
 )
 from roar.query.history import JobLine
+from roar.query.running import RunningJob
 from roar.wire import size_text
 
 SHORT = 12
@@ -77,22 +80,35 @@ def _painted(text: str, line: JobLine) -> str:
     return f"{head} {paint(word, outcome_colour(line.state, line.exit_code))} {tail}"
 
 
-def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, every_file: bool = False) -> str:
+def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, everything: bool = False) -> str:
     """One job in full.
 
     Args:
         job: as loaded.
         left_out: category of plumbing to number of paths.
-        every_file: list all inputs and outputs, however many.
+        everything: list all inputs, outputs and tracker runs, however many.
     """
     word = outcome(job.state, job.exit_code)
     head = f"job {job.uid}  @{job.step}  {paint(word, outcome_colour(job.state, job.exit_code))}"
     lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}"]
-    lines += [f"  {line}" for run in job.tracker_runs for line in tracker_run_lines(run)]
+    lines += _tracker_runs(job, everything=everything)
     lines += _facts(job)
-    lines += _files(job, "inputs", job.inputs, every_file=every_file)
-    lines += _files(job, "outputs", job.outputs, every_file=every_file)
+    lines += _files(job, "inputs", job.inputs, everything=everything)
+    lines += _files(job, "outputs", job.outputs, everything=everything)
     lines += _left_out(job, left_out or {})
+    return "\n".join(lines) + "\n"
+
+
+def render_running(running: RunningJob) -> str:
+    """A job whose command still runs: all that is known of it."""
+    job = running.job
+    head = f"job {job.uid}  {paint(job.state, outcome_colour(job.state, None))}"
+    facts = [("folder", printable(job.cwd)),
+             ("started", f"{time_text(job.started_at)}, {duration_text(seconds_since(job.started_at))} ago"),
+             ("pid", "not known" if running.pid is None else str(running.pid))]
+    facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
+    lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}",
+             *_fact_lines(facts), "  what it reads and writes is recorded when it has ended"]
     return "\n".join(lines) + "\n"
 
 
@@ -110,6 +126,10 @@ def _facts(job: Job) -> list[str]:
         facts.append(("python", f"{job.python.version}, {count_text(len(job.python.packages), 'imported package')}"))
     facts.append(("seen by", _observed(job)))
     facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
+    return _fact_lines(facts)
+
+
+def _fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:
     return [f"  {paint(name.ljust(8), 'dim')} {text}" for name, text in facts]
 
 
@@ -158,10 +178,19 @@ def tracker_run_lines(run: TrackerRun) -> list[str]:
     return [f"{title}, {run.state}: {printable(run.note or 'nothing proves where it can be seen')}"]
 
 
-def _files(job: Job, title: str, uses: Sequence[FileUse], *, every_file: bool) -> list[str]:
+def _tracker_runs(job: Job, *, everything: bool) -> list[str]:
+    lines = []
+    for label, runs, more in iter_cut(job.tracker_runs, everything=everything):
+        lines += [f"  {line}" for run in runs for line in tracker_run_lines(run)]
+        if more:
+            lines.append(f"  {paint(printable(label), 'cyan')}  … and {more:,} more: roar show {job.uid[:8]} --all")
+    return lines
+
+
+def _files(job: Job, title: str, uses: Sequence[FileUse], *, everything: bool) -> list[str]:
     if not uses:
         return [f"  {paint(title, 'dim')}: none"]
-    listed = uses if every_file else uses[:_FILES_SHOWN]
+    listed = uses if everything else uses[:_FILES_SHOWN]
     lines = [f"  {paint(title, 'dim')} ({len(uses):,})"]
     lines += [f"    {line}" for line in use_lines(listed)]
     if len(listed) < len(uses):

@@ -5,7 +5,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 from roar.shell import joined
 from roar.wire import shown
@@ -116,6 +116,11 @@ def duration_text(seconds: float | None) -> str:
 def time_text(moment: str) -> str:
     """A recorded time in the local time zone, to the second."""
     return datetime.fromisoformat(moment).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def seconds_since(moment: str) -> float:
+    """How long ago a recorded time was."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds())
 
 
 def count_text(number: int, noun: str) -> str:

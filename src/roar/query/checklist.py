@@ -182,12 +182,12 @@ def _has_source(database: sqlite3.Connection, root: Root) -> bool:
 
 
 def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence[int]) -> Item:
-    """No output of the session may be stale or changed; what is gone can be made again."""
+    """No output of the session may be stale, changed or unreadable; what is gone can be made again."""
     title = "the outputs are up to date"
     if not row_ids:
         return Item(title=title, passed=None, problems=("there is no job",))
     status = load_status(database, workspace, session_of(database, row_ids[-1]))
-    wrong = [output for output in status.outputs if output.freshness in {Freshness.STALE, Freshness.CHANGED}]
+    wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
                 hint=f"roar run @{wrong[0].step}" if wrong else None)
 

@@ -1,5 +1,6 @@
 """Comparing the record with the files as they are now."""
 
+import errno
 import os
 import sqlite3
 import stat
@@ -9,19 +10,24 @@ from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
 from roar.record import digests
-from roar.record.database import encoded
 from roar.workspace import Workspace
 
 _CANDIDATES = 10
 
 
-def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str) -> tuple[int, str]:
+def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, versions: list[tuple[int, str]]
+                 ) -> tuple[int, str]:
     """Row and digest of the artifact that now lies at `path`, which the record knows.
+
+    Args:
+        database: the record.
+        workspace: whose record it is.
+        path: as recorded.
+        versions: row and digest of what was recorded there, the latest first.
 
     Raises:
         NotFoundError: nothing lies there, or content that was never recorded; the recorded versions are candidates.
     """
-    versions = _versions(database, path)
     if path.endswith("/"):
         return _find_dataset(database, workspace, path, versions)
     absolute = workspace.absolute(path)
@@ -62,10 +68,15 @@ def digest_now(database: sqlite3.Connection, absolute: str) -> str:
         return known
     done = digest_files({absolute: signature_of(status)}, {})[absolute]
     if done.digest is None:
-        raise OSError(0, done.note or "it cannot be read")
+        raise OSError(0, (done.note or "it cannot be read").removeprefix("could not be read: "))
     if done.settled and not _is_read_only(database):
         digests.remember(database, [(key, done.digest)])
     return done.digest
+
+
+def is_absence(error: OSError) -> bool:
+    """Whether an error says that nothing lies there; others leave open what does."""
+    return error.errno in {errno.ENOENT, errno.ENOTDIR}
 
 
 def key_of(status: os.stat_result) -> digests.Key:
@@ -82,16 +93,22 @@ def _is_read_only(database: sqlite3.Connection) -> bool:
 def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
                   versions: list[tuple[int, str]]) -> tuple[int, str]:
     """The recorded dataset whose members are all unchanged in the folder at `path`."""
+    message = f"The files below {path} are no longer those of any recorded dataset."
     for row_id, digest in versions:
-        if dataset_is_unchanged(database, workspace.absolute(path), row_id):
-            return row_id, digest
-    raise NotFoundError(f"The files below {path} are no longer those of any recorded dataset.", hint=_show(versions),
-                        candidates=_described(versions))
+        try:
+            if DatasetLook(database, workspace.absolute(path), row_id).is_unchanged():
+                return row_id, digest
+        except OSError as error:
+            message = f"{path}{error.filename} cannot be read now: {error.strerror}."
+    raise NotFoundError(message, hint=_show(versions), candidates=_described(versions))
 
 
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
-    """Whether every member of a dataset lies in `folder` with the recorded content."""
-    return DatasetLook(database, folder, dataset_id).is_unchanged()
+    """Whether every member of a dataset lies in `folder` with the recorded content, and can be read."""
+    try:
+        return DatasetLook(database, folder, dataset_id).is_unchanged()
+    except OSError:
+        return False
 
 
 class DatasetLook:
@@ -108,7 +125,11 @@ class DatasetLook:
         self._begun = StatInBackground(folder, self._names) if names else None
 
     def is_unchanged(self) -> bool:
-        """Whether every member lies there with the recorded content. Called once."""
+        """Whether every member lies there with the recorded content. Called once.
+
+        Raises:
+            OSError: a member, `filename`, cannot be read, and no other is known to be changed or gone.
+        """
         database = self._database
         files = self._begun.files() if self._begun is not None else None
         if files is None:
@@ -134,38 +155,38 @@ def _are_settled(database: sqlite3.Connection, folders: Iterable[FolderFiles]) -
 
 
 def _members_are_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
-    """The same, member by member."""
+    """The same, member by member.
+
+    Raises:
+        OSError: as `DatasetLook.is_unchanged`.
+    """
     members = database.execute(
         "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
         " WHERE dataset_id = ?", (dataset_id,)).fetchall()
     prefix = folder.rstrip("/") + "/"
-    keys: list[digests.Key] = []
+    keys: dict[str, digests.Key] = {}
+    unreadable: OSError | None = None
     for name, size, _ in members:
         try:
             status = os.stat(prefix + name)
-        except OSError:
-            return False
+        except OSError as error:
+            if is_absence(error):
+                return False
+            unreadable = unreadable or OSError(error.errno, error.strerror, name)
+            continue
         if status.st_size != size:
             return False
-        keys.append((status.st_dev, status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns))
-    known = digests.find(database, keys)
-    try:
-        return all((known.get(key) or digest_now(database, prefix + name)) == digest.hex()
-                   for key, (name, _, digest) in zip(keys, members, strict=True))
-    except OSError:
-        return False
-
-
-def _versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
-    """Row and digest of the artifacts recorded at `path`, the latest first."""
-    rows = database.execute(
-        "SELECT artifact.id, artifact.digest FROM ("
-        " SELECT artifact_id, job_id FROM file_written JOIN path ON path.id = path_id WHERE path = CAST(:path AS TEXT)"
-        " UNION ALL"
-        " SELECT artifact_id, job_id FROM file_read JOIN path ON path.id = path_id WHERE path = CAST(:path AS TEXT)"
-        ") JOIN artifact ON artifact.id = artifact_id GROUP BY artifact.id ORDER BY max(job_id) DESC",
-        {"path": encoded(path)})
-    return [(row_id, digest.hex()) for row_id, digest in rows]
+        keys[name] = status.st_dev, status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns
+    known = digests.find(database, keys.values())
+    for name, _, digest in members:
+        try:
+            if name in keys and (known.get(keys[name]) or digest_now(database, prefix + name)) != digest.hex():
+                return False
+        except OSError as error:
+            unreadable = unreadable or OSError(error.errno, error.strerror, name)
+    if unreadable is not None:
+        raise unreadable
+    return True
 
 
 def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from roar.analyze.memory import without_collection
 from roar.model import is_location
-from roar.query.files_now import DatasetLook, digest_now, key_of
+from roar.query.files_now import DatasetLook, digest_now, is_absence, key_of
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
 from roar.workspace import Workspace
@@ -26,6 +26,7 @@ class Freshness(StrEnum):
     STALE = "stale"  # an input of its job has changed since, or that of a job before it
     CHANGED = "changed"  # no longer what the job wrote
     GONE = "gone"
+    UNREADABLE = "unreadable"  # it may be what the job wrote, or not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +130,8 @@ def _load_read(database: sqlite3.Connection, last: Mapping[int, int]) -> set[_Co
 def _is_missed(content: _Content, files: "_FilesNow", made: Collection[int]) -> bool:
     """Whether an input is not there as it was read; an intermediate file that a step can make again is not missed."""
     state = files.state(content)
-    return state is Freshness.CHANGED or (state is Freshness.GONE and content.path_id not in made)
+    return state is Freshness.CHANGED or (
+        state in {Freshness.GONE, Freshness.UNREADABLE} and content.path_id not in made)
 
 
 def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content],
@@ -139,8 +141,9 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
     for content in missed:
         state = files.state(content)
         assert state is not None
-        reason = f"its input {files.paths[content.path_id]} {_WORDS[state]}"
-        for job_id, ordinal in database.execute(_READERS, (*content, state is Freshness.CHANGED)):
+        words = _WORDS.get(state, files.trouble(content))
+        reason = f"its input {files.paths[content.path_id]} {words}"
+        for job_id, ordinal in database.execute(_READERS, (*content, state is not Freshness.GONE)):
             step = step_of.get(job_id)
             if step is not None and (step not in first or ordinal < first[step][0]):
                 first[step] = ordinal, reason
@@ -148,21 +151,22 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
 
 
 # Jobs that read this content at this path, and did not write that path themselves. What is gone is not missed by those
-# whose outputs hold the very same: they moved it, or copied it.
+# whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
 _READERS = """
 SELECT job_id, ordinal FROM file_read AS used WHERE path_id = ? AND artifact_id = ?
 AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
                 AND artifact_id IS NOT NULL)
-AND (? OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2
-                      AND artifact_id = used.artifact_id))
+AND (? OR NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
 """
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
+
 def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None) -> Output:
     state = files.state(content) or Freshness.FRESH
-    reason = {Freshness.CHANGED: f"no longer what @{step} wrote", Freshness.GONE: "no longer there"}.get(state)
+    reason = {Freshness.CHANGED: f"no longer what @{step} wrote", Freshness.GONE: "no longer there",
+              Freshness.UNREADABLE: files.trouble(content)}.get(state)
     if state is Freshness.FRESH and stale is not None:
         state, reason = Freshness.STALE, stale
     return Output(path=files.paths[content.path_id], digest=files.digests[content.artifact_id].hex(), step=step,
@@ -190,8 +194,8 @@ class _FilesNow:
             if is_dataset:
                 datasets.add(row_id)
         files = {content.path_id for content in contents if content.artifact_id not in datasets}
-        self._keys = {path_id: _stat_key(self._absolute(path_id)) for path_id in files
-                      if not is_location(self.paths[path_id])}
+        self._troubles: dict[int, OSError] = {}
+        self._keys = {path_id: self._stat_key(path_id) for path_id in files if not is_location(self.paths[path_id])}
         self._now = digests.find(database, (key for key in self._keys.values() if key is not None))
         here = [content for content in contents if not is_location(self.paths[content.path_id])]
         self._states = {content: self._file_state(content) for content in here if content.artifact_id not in datasets}
@@ -201,19 +205,38 @@ class _FilesNow:
         """Whether the recorded content still lies at its path; None for an object in a store."""
         return self._states.get(content)
 
+    def trouble(self, content: _Content) -> str:
+        """What keeps an unreadable content from being read; "" for others."""
+        error = self._troubles.get(content.path_id)
+        if error is None:
+            return ""
+        return f"cannot be read: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
+
     def _absolute(self, path_id: int) -> str:
         path = self.paths[path_id]  # normal as recorded, so that `Workspace.absolute` has nothing to do
         return path if path.startswith("/") else f"{self._workspace.root}/{path}"
 
+    def _stat_key(self, path_id: int) -> digests.Key | None:
+        """The digest cache's key of the regular file there; None where there is none, or where nobody may look."""
+        try:
+            status = os.stat(self._absolute(path_id))
+        except OSError as error:
+            if not is_absence(error):
+                self._troubles[path_id] = OSError(error.errno, error.strerror)
+            return None
+        return key_of(status) if stat.S_ISREG(status.st_mode) else None
+
     def _file_state(self, content: _Content) -> Freshness:
         key = self._keys[content.path_id]
-        if key is None:
-            return Freshness.GONE
-        if key not in self._now:
+        if key is not None and key not in self._now and content.path_id not in self._troubles:
             try:
                 self._now[key] = digest_now(self._database, self._absolute(content.path_id))
-            except OSError:
-                return Freshness.GONE
+            except OSError as error:
+                self._troubles[content.path_id] = error
+        if content.path_id in self._troubles:
+            return Freshness.UNREADABLE
+        if key is None:
+            return Freshness.GONE
         same = self._now[key] == self.digests[content.artifact_id].hex()
         return Freshness.FRESH if same else Freshness.CHANGED
 
@@ -223,27 +246,31 @@ class _FilesNow:
         for content in contents:
             folder = self._workspace.absolute(self.paths[content.path_id])
             if not os.path.isdir(folder):
-                yield content, Freshness.GONE
+                yield content, self._state_without_folder(content, folder)
                 continue
             begun.append((content, DatasetLook(self._database, folder, content.artifact_id)))
             if len(begun) > 1:
-                yield _state_of(*begun.popleft())
-        yield from itertools.starmap(_state_of, begun)
+                yield self._state_of(*begun.popleft())
+        yield from itertools.starmap(self._state_of, begun)
 
+    def _state_without_folder(self, content: _Content, folder: str) -> Freshness:
+        """What it says of a dataset that no folder is to be seen there."""
+        try:
+            os.stat(folder)
+        except OSError as error:
+            if not is_absence(error):
+                self._troubles[content.path_id] = OSError(error.errno, error.strerror)
+                return Freshness.UNREADABLE
+        return Freshness.GONE
 
-def _state_of(content: _Content, look: DatasetLook) -> tuple[_Content, Freshness]:
-    return content, Freshness.FRESH if look.is_unchanged() else Freshness.CHANGED
+    def _state_of(self, content: _Content, look: DatasetLook) -> tuple[_Content, Freshness]:
+        try:
+            return content, Freshness.FRESH if look.is_unchanged() else Freshness.CHANGED
+        except OSError as error:
+            self._troubles[content.path_id] = error
+            return content, Freshness.UNREADABLE
 
 
 def _rows(database: sqlite3.Connection, select: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
     return database.execute(f"{select} WHERE id IN (SELECT value FROM json_each(?))",  # noqa: S608  texts of our own
                             (json.dumps(sorted(ids)),))
-
-
-def _stat_key(path: str) -> digests.Key | None:
-    """The digest cache's key of the regular file at `path`, None where there is none."""
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return key_of(status) if stat.S_ISREG(status.st_mode) else None

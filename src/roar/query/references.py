@@ -73,7 +73,7 @@ def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ref
         return _resolve_step(database, ref)
     if "://" in ref:
         return _resolve_url(database, ref)
-    found = list(_iter_prefix_matches(database, ref))
+    found = list(iter_named(database, ref))
     if not found or _is_path(database, workspace, ref):
         at_path = _find_at_path(database, workspace, ref)
         found += [] if at_path is None else [at_path]
@@ -201,8 +201,8 @@ def _without_query(url: str) -> str:
     return url.rstrip("/") if not head or "#" in tail else head.rstrip("/")
 
 
-def _iter_prefix_matches(database: sqlite3.Connection, ref: str) -> Iterator[Reference]:
-    """Jobs, sessions and artifacts whose name starts with `ref`."""
+def iter_named(database: sqlite3.Connection, ref: str) -> Iterator[Reference]:
+    """Recorded jobs, sessions and artifacts whose name starts with `ref`."""
     text = ref.lower()
     if not re.fullmatch(f"[0-9a-f]{{{SHORTEST_UID},64}}", text):
         return
@@ -255,10 +255,12 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
         NotFoundError: the path is recorded, but what lies there now is not.
     """
     from roar.query.files_now import find_at_path  # noqa: PLC0415  digests; a uid needs none of it
+    from roar.query.versions import find_versions  # noqa: PLC0415
 
     for path in recorded_forms(workspace, ref):
-        if _path_id(database, path) is not None:
-            row_id, digest = find_at_path(database, workspace, path)
+        versions = find_versions(database, path)
+        if versions or _path_id(database, path) is not None:
+            row_id, digest = find_at_path(database, workspace, path, versions)
             return ArtifactReference(row_id, digest, path)
     if not os.path.isfile(ref):
         return None

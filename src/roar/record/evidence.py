@@ -55,8 +55,8 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *
 def _record(workspace: Workspace, settings: Settings, pending: Pending,
             progress: Callable[[int, int], None] | None) -> Recorded:
     began = time.monotonic()
-    pending = _with_end(pending)
     trace = _load(pending)
+    pending = _with_end(pending, trace)
     database = open_database(workspace.database)
     try:
         around = _surroundings(workspace, settings, pending, lambda path: was_written(database, workspace, path))
@@ -95,10 +95,16 @@ def running_job(workspace: Workspace, pending: Pending) -> Job:
                tracer=Tracer(mode=pending.mode or "none", gaps=pending.gaps), labels=pending.labels)
 
 
-def _with_end(pending: Pending) -> Pending:
+def _with_end(pending: Pending, trace: Trace) -> Pending:
     """Where `roar run` did not live to see the command's end, the tracer has noted it."""
     ended = load_ended(pending.log) if pending.exit_code is None else None
-    return pending if ended is None else replace(pending, exit_code=ended.exit_code, signal=ended.signal)
+    if ended is None:
+        return pending
+    duration_s = trace.duration_s
+    if duration_s is not None and not 0 <= duration_s <= (time.time_ns() - pending.started_ns) / 1e9 + 1:
+        duration_s = None  # the log was damaged
+    return replace(pending, exit_code=ended.exit_code, signal=ended.signal,
+                   duration_s=None if duration_s is None else round(duration_s, 6))
 
 
 def _load(pending: Pending) -> Trace:

@@ -263,6 +263,64 @@ def test_a_later_job_that_moves_a_run_takes_the_earlier_reference_along(desk, st
     assert job["trackers"]["wandb"]["filtered_files"] > 0
 
 
+TENSORBOARD_JOB = """
+import os, sys
+if os.path.exists("runs"):
+    os.rename("runs", "runs-old")
+os.makedirs(f"runs/{sys.argv[1]}/plugins/profile/x")
+open(f"runs/{sys.argv[1]}/events.out.tfevents.1800000000.host.1.0", "wb").write(bytes.fromhex(sys.argv[2]))
+open(f"runs/{sys.argv[1]}/plugins/profile/x/host.xplane.pb", "w").write("profile")
+open("model.txt", "w").write("model")
+"""
+
+
+def paths(job, side):
+    return {use["path"] for use in job[side]}
+
+
+def test_tensorboard_files_that_a_later_job_moves_are_no_files_of_that_job(desk):
+    desk.write("train.py", TENSORBOARD_JOB)
+    desk.roar("run", sys.executable, "train.py", "one", EVENTS.hex())
+    desk.write("runs/one/mine.csv", "mine")
+    desk.roar("run", "mv", "runs", "old-runs")
+    job = desk.job()
+    assert (paths(job, "inputs"), paths(job, "outputs")) == ({"runs/one/mine.csv"}, {"old-runs/one/mine.csv"})
+    assert (job["tracker_runs"], job["trackers"]["tensorboard"]["filtered_files"]) == ([], 2)
+    [run] = desk.job("@1")["tracker_runs"]
+    assert run["how_to_view"] == f"tensorboard --logdir {desk.root}/old-runs/one"
+    assert {step["stale"] for step in desk.json("status")["steps"]} == {None}
+    desk.roar("run", "cat", "old-runs/one/events.out.tfevents.1800000000.host.1.0")
+    lineage = desk.json("lineage", "@3")
+    assert {" ".join(one["command"][1:3]) for one in lineage["jobs"]} >= {"train.py one"}
+
+
+def test_a_script_that_moves_the_tensorboard_files_of_earlier_jobs_out_of_its_way(desk):
+    desk.write("train.py", TENSORBOARD_JOB)
+    for name in ("one", "two"):
+        desk.roar("run", sys.executable, "train.py", name, EVENTS.hex() + name.encode().hex())
+    job = desk.job()
+    assert (paths(job, "inputs"), paths(job, "outputs")) == ({"train.py"}, {"model.txt"})
+    assert [run["run_id"] for run in job["tracker_runs"]] == ["runs/two"]
+    assert [run["run_id"] for run in desk.job("@1")["tracker_runs"]] == ["runs-old/one"]
+    assert {step["stale"] for step in desk.json("status")["steps"]} == {None}
+
+
+@pytest.mark.parametrize("code", [
+    "os.rename('runs', 'old'); open('old/one/{0}', 'rb').read()",
+    "open('runs/one/{0}', 'rb').read(); os.rename('runs', 'old')",
+    "shutil.copytree('runs', 'old'); shutil.rmtree('runs')",
+], ids=["read there", "read before", "copied"])
+def test_a_tensorboard_file_that_is_read_and_moved_is_an_input_that_is_not_missed(desk, code):
+    event_file = "events.out.tfevents.1800000000.host.1.0"
+    desk.write("train.py", TENSORBOARD_JOB)
+    desk.roar("run", sys.executable, "train.py", "one", EVENTS.hex())
+    desk.python(f"import os, shutil; {code.format(event_file)}; open('plot.txt', 'w').write('x')")
+    job = desk.job()
+    assert f"runs/one/{event_file}" in paths(job, "inputs")
+    assert paths(job, "outputs") == {"plot.txt"}
+    assert {step["stale"] for step in desk.json("status")["steps"]} == {None}
+
+
 def test_a_run_whose_old_place_is_taken_again_keeps_its_reference(desk):
     desk.write("train.py", OFFLINE_JOB)
     desk.roar("run", sys.executable, "train.py", log().hex())

@@ -147,6 +147,11 @@ class Evidence:
         before = self._job.moves.came_from(path)
         return use is not None and use.written and (before is None or before.written)
 
+    def was_moved_away(self, path: str) -> bool:
+        """Whether the job took to another name what lay there before it, and put nothing in its place."""
+        use = self.use(path)
+        return use is not None and use.read and not use.written and use.moved_to is not None and not use.exists
+
     def was_read(self, path: str) -> bool:
         """Whether the job read content there that it had not written itself."""
         use = self.use(path)

@@ -43,22 +43,26 @@ class Tensorboard(Tracker):
     def analyze(self, evidence: Evidence) -> Findings:
         """Event files and what their writers put beside them. They are payloads: scripts do read them again."""
         findings = Findings()
+        folders: set[str] = set()
         written: set[str] = set()
         proven: Counter[str] = Counter()
         for path in evidence.paths.starting("events.out.tfevents."):
             folder, _, name = path.rpartition("/")
             use = evidence.use(path)
-            if use is None or not use.written or not _EVENT_FILE.fullmatch(name) or evidence.owner(path):
+            moved = evidence.was_moved_away(path)
+            if use is None or not (use.written or moved) or not _EVENT_FILE.fullmatch(name) or evidence.owner(path):
                 continue
             if use.made is Made.SYMLINK:
                 findings.noise(path)
             elif proven[folder] >= _ENOUGH or _is_event_file(evidence, path):
                 proven[folder] += 1
                 findings.payload(path)
-                written.add(folder)
-        for folder in written:
+                folders.add(folder)
+                if evidence.was_written(path):
+                    written.add(folder)
+        for folder in folders:
             _claim_beside(evidence, folder, findings)
-        _claim_lightning(evidence, written, findings)
+        _claim_lightning(evidence, folders, findings)
         findings.runs += [self._run(evidence, folder) for folder in _log_folders(written)]
         return findings
 
@@ -78,19 +82,25 @@ def _is_event_file(evidence: Evidence, path: str) -> bool:
 def _claim_beside(evidence: Evidence, folder: str, findings: Findings) -> None:
     index = evidence.paths
     for place in (folder, folder.rpartition("/")[0]):
-        findings.payload(*_written(evidence, f"{place}/plugins/profile"))
+        findings.payload(*_put_below(evidence, f"{place}/plugins/profile"))
     if f"{folder}/projector_config.pbtxt" not in evidence:
         return
     findings.payload(f"{folder}/projector_config.pbtxt")
     for step in index.folders_in(folder):
         if _STEP.fullmatch(step):
             findings.payload(*(
-                path for path in _written(evidence, f"{folder}/{step}") if path.rpartition("/")[2] in _EMBEDDING_FILES
+                path for path in _put_below(evidence, f"{folder}/{step}")
+                if path.rpartition("/")[2] in _EMBEDDING_FILES
             ))
 
 
-def _written(evidence: Evidence, folder: str) -> list[str]:
-    return [path for path in evidence.paths.below(folder) if evidence.was_written(path)]
+def _put_below(evidence: Evidence, folder: str) -> list[str]:
+    return [path for path in evidence.paths.below(folder) if _is_put(evidence, path)]
+
+
+def _is_put(evidence: Evidence, path: str) -> bool:
+    """Whether it is there as the job wrote it, or was there until the job moved it."""
+    return evidence.was_written(path) or evidence.was_moved_away(path)
 
 
 def _claim_lightning(evidence: Evidence, folders: set[str], findings: Findings) -> None:
@@ -98,7 +108,7 @@ def _claim_lightning(evidence: Evidence, folders: set[str], findings: Findings) 
     for name in _LIGHTNING_FILES:
         for path in evidence.paths.named(name):
             folder = path.rpartition("/")[0]
-            if not evidence.was_written(path) or evidence.owner(path):
+            if not _is_put(evidence, path) or evidence.owner(path):
                 continue
             both = all(f"{folder}/{other}" in evidence for other in _LIGHTNING_FILES)
             versioned = _LIGHTNING.fullmatch(folder.rpartition("/")[2]) is not None

@@ -1,0 +1,73 @@
+"""What was recorded at a path: an artifact by itself, or a member of a dataset that was recorded at a folder above."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+
+from roar.analyze.datasets import ancestors, shards_path
+from roar.model import members_folder
+from roar.record.database import encoded
+from roar.wire import shown
+
+
+def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
+    """Row and digest of the artifacts recorded at `path`, the one that was used last first."""
+    latest: dict[int, int] = dict(_used_at(database, path))
+    if not path.endswith("/"):
+        for above in _above(path):
+            name = shown(path[len(members_folder(above)):])
+            for dataset_id, job_id in _used_at(database, above):
+                artifact_id = _find_member(database, dataset_id, name)
+                if artifact_id is not None:
+                    latest[artifact_id] = max(job_id, latest.get(artifact_id, 0))
+    rows = sorted(latest, key=lambda artifact_id: (latest[artifact_id], artifact_id), reverse=True)
+    return [(row_id, database.execute("SELECT digest FROM artifact WHERE id = ?", (row_id,)).fetchone()[0].hex())
+            for row_id in rows]
+
+
+def _above(path: str) -> Iterator[str]:
+    """The paths at which a dataset may be recorded that has this file in it."""
+    if (shards := shards_path(path)) is not None:
+        yield shards
+    for folder in ancestors(os.path.dirname(path)):
+        if folder not in {"", "/"}:
+            yield f"{folder}/"
+
+
+def _used_at(database: sqlite3.Connection, path: str) -> list[tuple[int, int]]:
+    """The artifacts that jobs read or wrote at exactly this path, each with the last of these jobs."""
+    return database.execute(_USED_AT, {"path": encoded(path)}).fetchall()
+
+
+_USED_AT = """
+WITH here AS MATERIALIZED (SELECT id FROM path WHERE path = CAST(:path AS TEXT))
+SELECT artifact_id, max(job_id) FROM (
+    SELECT artifact_id, job_id FROM here CROSS JOIN file_written ON path_id = id UNION ALL
+    SELECT artifact_id, job_id FROM here CROSS JOIN file_read ON path_id = id
+) WHERE artifact_id IS NOT NULL GROUP BY artifact_id
+"""
+
+
+def _find_member(database: sqlite3.Connection, dataset_id: int, name: str) -> int | None:
+    """The row of a dataset's member. They are stored in the order of their paths: each look halves what is left."""
+    first, last = database.execute(_ENDS, {"dataset": dataset_id}).fetchone()
+    while first is not None and first <= last:
+        middle = (first + last) // 2
+        row_id, artifact_id, found, before = database.execute(_FROM, {
+            "dataset": dataset_id, "row": middle, "name": encoded(name)}).fetchone()
+        if found:
+            return int(artifact_id)
+        first, last = (row_id + 1, last) if before else (first, middle - 1)
+    return None
+
+
+# Two questions, each of which the index answers with one look: asked as one it reads all rows.
+_ENDS = """
+SELECT (SELECT min(id) FROM dataset_member WHERE dataset_id = :dataset),
+       (SELECT max(id) FROM dataset_member WHERE dataset_id = :dataset)
+"""
+
+_FROM = """
+SELECT id, artifact_id, path = CAST(:name AS TEXT), path < CAST(:name AS TEXT) FROM dataset_member
+WHERE dataset_id = :dataset AND id >= :row ORDER BY id LIMIT 1
+"""
