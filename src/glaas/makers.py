@@ -2,9 +2,10 @@
 
 A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
 its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
-an earlier job of its session found it there. A dataset that no job wrote as a whole came from those that wrote its
-members. An empty file is the same everywhere and came from nowhere. That is the rule of the client's own record, which
-has one session after the other in one folder; here two people may have written the same path.
+an earlier job of its session found it there; elsewhere a file that was written by itself goes before datasets with
+it. A dataset that no job wrote as a whole came from those that wrote its members. An empty file is the same everywhere
+and came from nowhere. That is the rule of the client's own record, which has one session after the other in one
+folder; here two people may have written the same path.
 """
 
 import functools
@@ -45,7 +46,7 @@ class Reader(NamedTuple):
 class Reading(NamedTuple):
     """An artifact at the path where `reader` found it; None where only the artifact is asked for.
 
-    `files` counts the members of a dataset.
+    `files` counts the members of a dataset; `whole` is digest and path of the dataset that a file was read within.
     """
 
     reader: Reader | None
@@ -53,6 +54,7 @@ class Reading(NamedTuple):
     path: str
     kind: Kind
     files: int | None = None
+    whole: tuple[bytes, str] | None = None
 
 
 class Maker(NamedTuple):
@@ -125,7 +127,8 @@ class Makers:
         open_datasets = [one for one in readings if one.kind is Kind.DATASET and one not in found]
         if not open_datasets:
             return found
-        members = {one: [Reading(one.reader, digest, members_folder(one.path) + path, Kind.FILE)
+        members = {one: [Reading(one.reader, digest, members_folder(one.path) + path, Kind.FILE,
+                                 whole=(one.digest, one.path))
                          for digest, path in self._members(one)] for one in open_datasets}
         parts = self._chosen(list(dict.fromkeys(part for some in members.values() for part in some)))
         for one, some in members.items():
@@ -219,28 +222,37 @@ class Makers:
         for reading, written in elsewhere.items():
             possible = [one for one in written if (one.key, reading.digest, reading.path) not in had_it
                         and one.started_at <= first.get(reading, _ALWAYS)]
+            if reading.whole is None:  # who wrote the file by itself before those that wrote a dataset with it
+                possible = [one for one in possible if one.digest == reading.digest] or possible
             if possible:
                 yield reading, _last(reading, possible, here=False)
 
     def _own_reads(self, elsewhere: dict[Reading, list[_Written]]) -> set[tuple[int, bytes, str]]:
-        """Job, digest and path of what the writers themselves read of it."""
+        """Job, digest and path of what the writers themselves read of it, by itself or within a dataset."""
         use = models.file_use.c
         jobs = sorted({one.key for some in elsewhere.values() for one in some})
-        digests = sorted({reading.digest for reading in elsewhere})
+        inside: dict[bytes, list[tuple[bytes, str]]] = {}
+        for digest in {reading.digest for reading in elsewhere}:
+            inside.setdefault(digest, [])
+            for whole, path in self._wholes_known.get(digest, ()):
+                inside.setdefault(whole, []).append((digest, path))
         found: set[tuple[int, bytes, str]] = set()
         for some_jobs in _parts(jobs):
-            for some_digests in _parts(digests):
-                rows = self._connection.execute(select(use.job_id, use.digest, use.path).where(
-                    use.job_id.in_(some_jobs), use.role == int(Role.INPUT), use.digest.in_(some_digests)))
-                found.update((row.job_id, row.digest, row.path) for row in rows)
+            for some in _parts(sorted(inside)):
+                for row in self._connection.execute(select(use.job_id, use.digest, use.path).where(
+                        use.job_id.in_(some_jobs), use.role == int(Role.INPUT), use.digest.in_(some))):
+                    found.add((row.job_id, row.digest, row.path))
+                    found.update((row.job_id, digest, members_folder(row.path) + path)
+                                 for digest, path in inside[row.digest])
         return found
 
     def _first_reads(self, elsewhere: dict[Reading, list[_Written]]) -> dict[Reading, str]:
-        """When the first job of the reader's session that found it at this path had ended."""
+        """When the first job of the reader's session that found it, or the dataset with it, at this path had ended."""
         wanted: dict[int, list[Reading]] = {}
         for reading in elsewhere:
             if reading.reader is not None:
-                wanted.setdefault(path_key(reading.path), []).append(reading)
+                _, path = reading.whole or (reading.digest, reading.path)
+                wanted.setdefault(path_key(path), []).append(reading)
         latest = max((one.reader.key for some in wanted.values() for one in some if one.reader is not None), default=0)
         found: dict[Reading, str] = {}
         rows = _uses_at_path(self._viewer).rows(self._connection, sorted(wanted), until=_ALWAYS, registered=latest)
@@ -248,8 +260,9 @@ class Makers:
             end = moment_after(row.started_at, row.duration_s)
             for reading in wanted[key]:
                 reader = reading.reader
-                if (end is not None and row.role == Role.INPUT and row.digest == reading.digest
-                        and row.path == reading.path and reader is not None and row.session == reader.session):
+                found_as = reading.whole or (reading.digest, reading.path)
+                if (end is not None and row.role == Role.INPUT and (row.digest, row.path) == found_as
+                        and reader is not None and row.session == reader.session):
                     found[reading] = min(end, found.get(reading, _ALWAYS))
         return found
 

@@ -94,28 +94,47 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
 def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
     database.execute("DELETE FROM dependency WHERE consumer_id = ?", (job_id,))
     reader = _Reader(job_id, ended_at)
-    here: dict[tuple[int, int], Maker] = {}
-    elsewhere: dict[tuple[int, int], Maker] = {}
-    rows = database.execute(_WHOLE, {"job": job_id, "ended_at": ended_at})
+    found, elsewhere = _written_as_read(database, reader)
+    for use in _uses(database, _DATASETS_READ, job_id):
+        key = use.path_id, use.artifact_id
+        if key not in found:
+            for maker in _explain_dataset(database, reader, use, elsewhere.pop(key, None)):
+                _insert_dependencies(database, job_id, [(use.artifact_id, maker)])
+    found |= elsewhere
+    _insert_dependencies(database, job_id, ((artifact_id, maker) for (_, artifact_id), maker in found.items()))
+    for use in _uses(database, _FILES_SHARED, job_id):
+        if (use.path_id, use.artifact_id) not in found:
+            _insert_dependencies(database, job_id, ((use.artifact_id, maker) for maker in
+                                                    _explain_file(database, reader, use)))
+
+
+def _uses(database: sqlite3.Connection, query: str, job_id: int) -> list[_Use]:
+    return [_Use(*row) for row in database.execute(query, {"job": job_id}).fetchall()]
+
+
+_Found = dict[tuple[int, int], Maker]  # by rows of a path and an artifact
+
+
+def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Found, _Found]:
+    """Who wrote what was read at its path, as it is or within a dataset; and who wrote what is left elsewhere."""
+    here: _Found = {}
+    elsewhere: _Found = {}
+    rows = database.execute(_WHOLE, {"job": reader.job_id, "ended_at": reader.ended_at})
     for path_id, artifact_id, writer_here, writer_elsewhere in rows.fetchall():
         if writer_here is not None:
             here[path_id, artifact_id] = Maker(writer_here, artifact_id)
         elif writer_elsewhere is not None:
             elsewhere[path_id, artifact_id] = Maker(writer_elsewhere, artifact_id)
-    for key, maker in _makers_of_members(database, reader, [
-            _Use(*row) for row in database.execute(_MEMBERS_READ, {"job": job_id}).fetchall()]):
+    members = _uses(database, _MEMBERS_READ, reader.job_id)
+    for key, maker in _makers_of_members(database, reader, members):
         here[key] = max(maker, here.get(key, maker))
-    datasets = [_Use(*row) for row in database.execute(_DATASETS_READ, {"job": job_id}).fetchall()]
-    for use in datasets:
+    elsewhere = {key: maker for key, maker in elsewhere.items() if key not in here}
+    for use in members:
         key = use.path_id, use.artifact_id
-        if key not in here:
-            for maker in _explain_dataset(database, reader, use, elsewhere.pop(key, None)):
-                _insert_dependencies(database, job_id, [(use.artifact_id, maker)])
-    found = {**elsewhere, **here}
-    _insert_dependencies(database, job_id, ((artifact_id, maker) for (_, artifact_id), maker in found.items()))
-    for use in [_Use(*row) for row in database.execute(_FILES_UNEXPLAINED, {"job": job_id}).fetchall()]:
-        _insert_dependencies(database, job_id, ((use.artifact_id, maker) for maker in
-                                                _explain_file(database, reader, use)))
+        if key in elsewhere and _had_it(database, elsewhere[key].job_id, use):
+            del elsewhere[key]
+            elsewhere.update((key, maker) for maker in _last_elsewhere(database, reader, use, [use.artifact_id]))
+    return here, elsewhere
 
 
 # Inputs that a job wrote as they are: by path and artifact the last writer at that path, or else anywhere.
@@ -152,12 +171,11 @@ SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN pat
 JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = :job AND artifact.files IS NOT NULL
 """
 
-# Files that no job wrote as they are, but that are members of datasets in the record.
-_FILES_UNEXPLAINED = """
+# Files that are members of datasets in the record.
+_FILES_SHARED = """
 SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
 JOIN artifact ON artifact.id = used.artifact_id
 WHERE used.job_id = :job AND artifact.files IS NULL
-AND NOT EXISTS (SELECT 1 FROM dependency WHERE consumer_id = :job AND dependency.artifact_id = used.artifact_id)
 AND EXISTS (SELECT 1 FROM shared_content WHERE other_id = used.artifact_id)
 """
 
@@ -169,15 +187,21 @@ WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <=
 ORDER BY made.job_id DESC
 """
 
-# The last job that wrote an artifact and could have brought what was read to the path where it was read.
-_LAST_ELSEWHERE = """
-SELECT max(made.job_id) FROM file_written AS made JOIN job ON job.id = made.job_id
+# The jobs that wrote an artifact and could have brought what was read to where it was read; the last one first.
+_ELSEWHERE = """
+SELECT DISTINCT made.job_id FROM file_written AS made JOIN job ON job.id = made.job_id
 WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <= :ended_at
 AND job.started_at <= coalesce((
     SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
     WHERE seen.path_id = :read_path AND seen.artifact_id = :read_artifact ORDER BY seen.job_id LIMIT 1), :ended_at)
 AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
                 AND own.path_id = :read_path AND own.artifact_id = :read_artifact)
+ORDER BY made.job_id DESC
+"""
+
+_READ_WITHIN = """
+SELECT path.path, dataset_member.path FROM dataset_member JOIN file_read AS used ON used.artifact_id = dataset_id
+JOIN path ON path.id = used.path_id WHERE dataset_member.artifact_id = :artifact AND used.job_id = :job
 """
 
 _MAY_EXPLAIN = """
@@ -246,9 +270,12 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
     if whole is not None and (left or not others):
         yield whole
         return
-    for maker in _last_elsewhere(database, reader, use, others) if left else ():
-        content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
-        covered = {member for member in left if member[1] in content}
+    held: dict[int, set[tuple[str, int]]] = {}
+    for maker in sorted(_elsewhere(database, reader, use, others), reverse=True) if left else ():
+        if maker.artifact_id not in held:
+            content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
+            held[maker.artifact_id] = {member for member in left if member[1] in content}
+        covered = held[maker.artifact_id] & left
         if covered and (covered := covered - _content_read(database, maker.job_id, members_folder(use.path))):
             yield maker
             left -= covered
@@ -292,18 +319,27 @@ def _last_at_each_path(database: sqlite3.Connection, reader: _Reader, artifacts:
     return sorted(found, reverse=True)
 
 
+def _elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]) -> Iterator[Maker]:
+    """The jobs that wrote an artifact and could have brought it, for each of several: the last job of each first."""
+    for artifact_id in artifacts:
+        rows = database.execute(_ELSEWHERE, {
+            "artifact": artifact_id, "job": reader.job_id, "ended_at": reader.ended_at,
+            "read_path": use.path_id, "read_artifact": use.artifact_id})
+        yield from (Maker(job_id, artifact_id) for (job_id,) in rows)
+
+
 def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
                     ) -> list[Maker]:
     """For each artifact that a job wrote which could have brought it, the last such job: the latest job first."""
-    makers = []
-    for artifact_id in artifacts:
-        last = database.execute(_LAST_ELSEWHERE, {
-            "artifact": artifact_id, "job": reader.job_id, "ended_at": reader.ended_at,
-            "read_path": use.path_id, "read_artifact": use.artifact_id})
-        producer_id = last.fetchone()[0]
-        if producer_id is not None:
-            makers.append(Maker(producer_id, artifact_id))
-    return sorted(makers, reverse=True)
+    makers = (next((maker for maker in _elsewhere(database, reader, use, [artifact_id])
+                    if not _had_it(database, maker.job_id, use)), None) for artifact_id in artifacts)
+    return sorted((maker for maker in makers if maker is not None), reverse=True)
+
+
+def _had_it(database: sqlite3.Connection, job_id: int, use: _Use) -> bool:
+    """Whether a job itself read a file at this very path within a dataset."""
+    rows = database.execute(_READ_WITHIN, {"artifact": use.artifact_id, "job": job_id}).fetchall()
+    return any(members_folder(path) + member == use.path for path, member in rows)
 
 
 def _may_explain(database: sqlite3.Connection, producer_id: int, consumer_id: int) -> bool:

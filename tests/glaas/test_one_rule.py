@@ -1,0 +1,105 @@
+"""The server finds the makers that the client's own record has, for made-up sessions of all kinds."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+from registrations import digest
+from sqlalchemy import select
+
+from glaas import models
+from glaas.access import OWNER
+from glaas.db import open_engine, reading
+from glaas.makers import Reading, find_makers, reader_of
+from roar.model import FileUse, Kind
+from roar.query.references import find_current_session
+from roar.query.sessions import load_publishable
+from roar.wire import Registration
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "record"))  # importlib mode does not
+import recording
+from recording import Recorder, dataset, file
+
+FOLDERS = ("a/", "b/", "a/sub/")
+NAMES = ("x", "y", "z", "w")
+CONTENTS = ("1", "2", "3", "4", "5")
+
+
+def some_uses(rng):
+    """Files and datasets, none of which lies in another."""
+    uses, datasets = [], []
+    for folder in rng.sample(FOLDERS[:2], rng.randrange(3)):
+        names = rng.sample([*NAMES, "sub/x", "sub/y"], rng.randrange(2, 6))
+        whole, members = dataset(folder, {name: rng.choice(CONTENTS) for name in names})
+        uses.append(whole)
+        datasets.append(members)
+    free = [folder for folder in (*FOLDERS, "") if not any(folder.startswith(use.path) for use in uses)]
+    for folder in free:
+        uses += [file(folder + name, rng.choice(CONTENTS)) for name in rng.sample(NAMES, rng.randrange(3))]
+    return uses, datasets
+
+
+def record(recorder, rng):
+    """Jobs one after the other; what one read is mostly what lay there."""
+    lies: dict[str, object] = {}
+    for number in range(rng.randrange(3, 14)):
+        inputs, sets_in = some_uses(rng)
+        if lies and rng.random() < .8:
+            known = rng.sample(sorted(lies), min(len(lies), rng.randrange(1, 4)))
+            inputs = [lies[path][0] for path in known if not any(
+                path != other and path.startswith(other) for other in known)]
+            sets_in = [members for path in known for members in lies[path][1]]
+        outputs, sets_out = some_uses(rng) if rng.random() < .7 else ([], [])
+        recorder.job(f"step {number}", inputs, outputs, datasets=[*sets_in, *sets_out])
+        for use in outputs:
+            lies[use.path] = use, [members for members in sets_out if members.digest == use.digest]
+        if rng.random() < .4:  # a single file out of a folder
+            for use, sets in list(lies.values()):
+                for members in sets:
+                    member = rng.choice(members.members)
+                    path = use.path + member.path
+                    lies[path] = FileUse(path=path, digest=member.digest, size=member.size), []
+
+
+def makers_in_record(recorder):
+    """By job and digest of what it read, the jobs that it came from."""
+    found = {}
+    for reader, read, maker in recorder.database.execute(
+            "SELECT c.uid, r.digest, p.uid FROM dependency JOIN job AS c ON c.id = consumer_id"
+            " JOIN job AS p ON p.id = producer_id JOIN artifact AS r ON r.id = artifact_id"):
+        found.setdefault((reader, read.hex()), set()).add(maker)
+    return found
+
+
+def makers_on_server(database):
+    engine = open_engine(database)
+    use, job = models.file_use.c, models.job.c
+    with reading(engine) as connection:
+        rows = connection.execute(select(
+            use.job_id, use.digest, use.path, use.kind, use.files, job.session, job.started_at, job.duration_s
+        ).join_from(models.file_use, models.job).where(use.role == 0)).all()
+        uids = dict(tuple(row) for row in connection.execute(select(job.id, job.uid)))
+        readings = [Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files) for row in rows]
+        found = {}
+        for read, makers in find_makers(connection, OWNER, readings).items():
+            found.setdefault((uids[read.reader.key].hex(), read.digest.hex()), set()).update(
+                uids[maker.key].hex() for maker in makers)
+    engine.dispose()
+    return found
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, monkeypatch):
+    monkeypatch.setattr(recording, "digest", digest)  # those that a server accepts
+    rng = random.Random(seed)
+    recorder = Recorder(tmp_path / "workspace")
+    record(recorder, rng)
+    session = find_current_session(recorder.database)
+    sent = load_publishable(recorder.database, session.row_id)
+    assert post(Registration(version=1, client="roar 0.1.0", session=sent.session, jobs=sent.jobs,
+                             datasets=sent.datasets, payloads=sent.payloads)).status_code == 201
+    here, there = makers_in_record(recorder), makers_on_server(database)
+    recorder.database.close()
+    assert {key: there.get(key) for key in here} == here
+    assert there == here
