@@ -101,20 +101,21 @@ class ForEach:
     That is what keeps a question about many files quick when one of them is in a million jobs: asked with IN and one
     LIMIT, PostgreSQL has to guess how often each is there, and reads whole tables when it guesses wrong. It is one
     query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process,
-    is asked once for each, past SQLAlchemy, which takes ten times as long as the look-up.
+    is asked once for each. Both are asked past SQLAlchemy, which takes longer than a look-up takes.
 
     Making one takes longer than asking it, so callers keep them (`functools.lru_cache`).
 
     Args:
-        query: with a LIMIT, and with a bind parameter that has a default for whatever differs between calls.
+        query: with a LIMIT, and with a bind parameter that has a default for whatever differs between calls. What it
+            selects needs no conversion by SQLAlchemy.
         column: of the query's tables; the values that are asked for are of its type.
     """
 
     def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
         self._one = query.where(column == bindparam("wanted", None))
-        self._compiled: Compiled | None = None
+        self._compiled: dict[str, Compiled] = {}
         self._names = [column.name for column in query.selected_columns]
-        array = bindparam("wanted", type_=ARRAY(column.type))
+        array = bindparam("wanted", None, ARRAY(column.type))
         wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
         part = query.where(column == wanted.c.value).lateral("part")
         self._all = select(part, wanted.c.value).select_from(wanted.join(part, true()))
@@ -123,26 +124,26 @@ class ForEach:
         """Each of the `values` with each of its rows."""
         if not values:
             return
-        if connection.dialect.name != "postgresql":
-            yield from self._rows_in_sqlite(connection, values, parameters)
-            return
-        for row in connection.execute(self._all, {"wanted": list(values), **parameters}):
-            yield row[-1], row
-
-    def _rows_in_sqlite(self, connection: Connection, values: Sequence[Any], more: dict[str, Any]
-                        ) -> Iterator[tuple[Any, Any]]:
-        compiled = self._compiled = self._compiled or self._one.compile(
-            dialect=connection.dialect, compile_kwargs={"render_postcompile": True})
-        parameters = {**compiled.params, **more}
-        order = getattr(compiled, "positiontup", None) or []
+        dialect = connection.dialect
+        in_postgresql = dialect.name == "postgresql"
+        if dialect.name not in self._compiled:
+            query = self._all if in_postgresql else self._one
+            self._compiled[dialect.name] = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        compiled = self._compiled[dialect.name]
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         cursor = driver_connection.cursor()
-        statement = str(compiled)
+        given = {**compiled.params, **parameters}
         make = result_tuple(self._names)
+        if in_postgresql:
+            for row in cursor.execute(str(compiled), {**given, "wanted": list(values)}).fetchall():
+                yield row[-1], make(row[:-1])
+            return
+        order = getattr(compiled, "positiontup", None) or []
+        statement = str(compiled)
         for value in values:
-            parameters["wanted"] = value
-            for row in cursor.execute(statement, [parameters[name] for name in order]).fetchall():
+            given["wanted"] = value
+            for row in cursor.execute(statement, [given[name] for name in order]).fetchall():
                 yield value, make(row)
 
 

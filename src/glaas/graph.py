@@ -227,6 +227,15 @@ def _jobs_around(viewer: Viewer, way: Direction, limit: int) -> ForEach:
     return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
 
 
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _uses_with_jobs(limit: int) -> ForEach:
+    """What a job used, with when it was and of which session."""
+    use, job = models.file_use.c, models.job.c
+    return ForEach(select(
+        use.job_id, use.role, use.path, use.digest, use.size, use.kind, use.files, job.session, job.started_at,
+        job.duration_s).join_from(models.file_use, models.job).where(use.digest.is_not(None)).limit(limit), use.job_id)
+
+
 class _Use(NamedTuple):
     """What a job read or wrote that is not empty."""
 
@@ -267,6 +276,8 @@ class _Walk:
         self.most_jobs = most_jobs
         self.jobs: set[int] = set()
         self.artifacts: dict[bytes, ArtifactNode] = {}
+        self.kinds: dict[bytes, Kind] = {}
+        self.wholes: dict[bytes, list[Row[Any]]] = {}
         self.edges: dict[Edge, Edge] = {}
         self.taken: dict[tuple[int, bytes], tuple[bytes, ...]] = {}
         self.members: dict[tuple[bytes, bytes], None] = {}
@@ -361,7 +372,7 @@ class _Walk:
 
     def _related(self, made: set[bytes]) -> dict[bytes, _Related]:
         """What has one of these in it, is part of one, or shares files with one."""
-        kinds = {digest: self.artifacts[digest].kind if digest in self.artifacts else None for digest in made}
+        kinds = {digest: self.kinds.get(digest) for digest in made}
         level = sorted(digest for digest, kind in kinds.items() if kind is not Kind.FILE)
         found: dict[bytes, _Related] = defaultdict(_Related)
         for digest, row in self._wholes(sorted(digest for digest, kind in kinds.items() if kind is not Kind.DATASET)):
@@ -374,16 +385,19 @@ class _Walk:
                 found[row.dataset].places += [(there, row.path) for there in shared[digest]]
         for digest, row in members_used(self.viewer, read=True).rows(self.connection, level):
             found[row.digest].places += [(row.path, "")] if digest == self.root else []
-        folders = self._folders_of_root() if any(one.places for one in found.values()) else []
+        folders = self._folders_of_root() if self.root in made and any(one.places for one in found.values()) else []
         for one in found.values():
             one.folders = folders
         return {digest: one for digest, one in found.items() if digest not in made}
 
     def _wholes(self, digests: list[bytes]) -> list[tuple[bytes, Row[Any]]]:
         """Files with the datasets that they are in."""
-        rows = list(wholes_of(self.viewer, WHOLES_WALKED).rows(self.connection, digests))
-        self.truncated |= len(rows) >= WHOLES_WALKED
-        return rows
+        new = [digest for digest in digests if digest not in self.wholes]
+        self.wholes.update((digest, []) for digest in new)
+        for digest, row in wholes_of(self.viewer, WHOLES_WALKED).rows(self.connection, new):
+            self.wholes[digest].append(row)
+        self.truncated |= any(len(self.wholes[digest]) >= WHOLES_WALKED for digest in digests)
+        return [(digest, row) for digest in digests for row in self.wholes[digest]]
 
     def _folders_of_root(self) -> list[str]:
         """Where the root was read or written as a dataset."""
@@ -392,24 +406,21 @@ class _Walk:
 
     def _uses_of(self, jobs: set[int]) -> list[_Use]:
         """Everything these jobs read and wrote, noted as edges."""
-        use, job = models.file_use, models.job
         room = FILES_PER_JOB * self.most_jobs
-        columns = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files,
-                         job.c.session, job.c.started_at, job.c.duration_s).join(job, job.c.id == use.c.job_id)
         readers: dict[int, Reader] = {}
         found = []
-        for part in _parts(sorted(jobs)):
-            query = columns.where(use.c.job_id.in_(part), use.c.digest.is_not(None)).limit(room)
-            rows = self.connection.execute(query).all()
-            self.truncated |= len(rows) == room
-            for row in rows:
-                job_id, role_number, path, digest, size, kind_text, files = row[:7]
-                role, kind = _ROLES[role_number], _KINDS[kind_text]
-                self.artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=kind, size=size, files=files)
-                _note_edge(self.edges, Edge(job_id, digest, role), path)
-                if size != 0:
-                    reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
-                    found.append(_Use(role, Reading(reader, digest, path, kind, files)))
+        for number, (job_id, row) in enumerate(_uses_with_jobs(room).rows(self.connection, sorted(jobs)), 1):
+            role, kind, digest = _ROLES[row.role], _KINDS[row.kind], row.digest
+            self.kinds[digest] = kind
+            self.artifacts[digest] = ArtifactNode(digest=digest, path=row.path, kind=kind, size=row.size,
+                                                  files=row.files)
+            _note_edge(self.edges, Edge(job_id, digest, role), row.path)
+            if row.size != 0:
+                reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
+                found.append(_Use(role, Reading(reader, digest, row.path, kind, row.files)))
+            if number == room:
+                self.truncated = True
+                break
         return found
 
     def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Row[Any]]]:
@@ -418,6 +429,7 @@ class _Walk:
         found: dict[bytes, list[Row[Any]]] = {}
         for part in _parts(list(digests)):
             for digest, row in query.rows(self.connection, part):
+                self.kinds[digest] = _KINDS[row.kind]
                 if row.size != 0:
                     found.setdefault(digest, []).append(row)
         return found

@@ -3,9 +3,10 @@
 import dataclasses
 import itertools
 
+import psycopg
 import pytest
 from registrations import body, digest, digits, job, uid, use
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from glaas import models
 from glaas.db import ForEach, open_engine, reading
@@ -73,7 +74,7 @@ def test_the_limit_counts_for_each_value(database, client, popular):
     assert sorted(rows) == sorted([(wanted[0], "base.pt")] * 3 + [(wanted[1], "data.csv")])
 
 
-def test_a_page_asks_as_often_for_many_files_as_for_few(client, post, database):
+def test_a_page_asks_as_often_for_many_files_as_for_few(client, post, database, monkeypatch):
     """SQLite, which has no LATERAL, is asked once for each file within this very process."""
     counts = []
     for number, files in ((1, 2), (2, 45)):
@@ -84,13 +85,13 @@ def test_a_page_asks_as_often_for_many_files_as_for_few(client, post, database):
         assert post(sent).status_code == 201
         asked = []
 
-        def note(_connection, _cursor, statement, *_, asked=asked):
+        def note(cursor, statement, *given, asked=asked, execute=psycopg.Cursor.execute, **more):
             asked.append(statement)
+            return execute(cursor, statement, *given, **more)
 
-        engine = client.app.state.engine
-        event.listen(engine, "before_cursor_execute", note)
-        assert client.get(f"/jobs/{uid(100 * number + 1)}").text.count(f"@{100 * number}") >= files
-        event.remove(engine, "before_cursor_execute", note)
+        with monkeypatch.context() as watched:
+            watched.setattr(psycopg.Cursor, "execute", note)
+            assert client.get(f"/jobs/{uid(100 * number + 1)}").text.count(f"@{100 * number}") >= files
         counts.append(len(asked))
     if database.startswith("postgresql"):
-        assert counts[0] == counts[1] <= 16, counts
+        assert 8 < counts[0] == counts[1] <= 20, counts
