@@ -519,12 +519,25 @@ def _insert_jobs(connection: Connection, jobs: list[Job], contents: dict[str, by
 
 
 def _replace_job(connection: Connection, job: Job, job_id: int, content: bytes) -> None:
-    """A job that was registered while it ran is over now."""
+    """A job that was registered while it ran is over now, or one that showed a secret hides it now."""
+    before = connection.execute(select(models.job.c.environment).where(models.job.c.id == job_id)).scalar_one()
     _write_environments(connection, [job])
     row = _job_row(job, content, b"", 0)
     del row["session"], row["project_id"]
     connection.execute(update(models.job).where(models.job.c.id == job_id), row)
     connection.execute(delete(models.file_use).where(models.file_use.c.job_id == job_id))
+    if before != row["environment"]:
+        _forget_secret_environment(connection, before)
+
+
+def _forget_secret_environment(connection: Connection, digest: bytes) -> None:
+    """Delete an environment that no job has any more, if it holds a secret: nobody can register that again."""
+    table = models.environment
+    used = connection.execute(select(models.job.c.id).where(models.job.c.environment == digest).limit(1)).first()
+    body = connection.execute(select(table.c.body).where(table.c.digest == digest)).scalar_one()
+    if used is None and next(iter_secrets(body), None) is not None:
+        connection.execute(delete(models.package).where(models.package.c.environment == digest))
+        connection.execute(delete(table).where(table.c.digest == digest))
 
 
 def _write_uses(connection: Connection, payloads: Mapping[str, list[FileUse]], jobs: list[Job], ids: dict[str, int]

@@ -4,7 +4,10 @@ import json
 
 import pytest
 from registrations import SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
+from sqlalchemy import select
 
+from glaas import models
+from glaas.db import open_engine, reading
 from roar import model
 from roar.wire import DatasetMember, Payload, dag_digest, to_json
 
@@ -179,6 +182,29 @@ def test_a_secret_that_got_in_before_goes_when_the_job_is_registered_again(clien
     for page in (f"/jobs/{uid(1)}", f"/artifacts/{digest('x')}", "/", "/search?q=hf_a"):
         assert told not in client.get(page).text
     assert post(clean).status_code == 200
+
+
+def test_an_environment_with_a_secret_goes_with_the_last_job_that_had_it(client, post, without_checks, database):
+    def kept():
+        engine = open_engine(database)
+        with reading(engine) as connection:
+            rows = connection.execute(select(models.environment.c.body)).scalars().all()
+            packages = connection.execute(select(models.package.c.version)).scalars().all()
+        engine.dispose()
+        return str(rows) + str(packages)
+
+    def sent(version, *numbers):
+        python = model.Python(version="3.11.7", packages=(model.Package(name="mine", version=version),))
+        return dataclasses.replace(digits(), datasets=(), payloads=(), session=f"{numbers[0]:02x}" * 16,
+                                   jobs=tuple(job(n, python=python) for n in numbers))
+
+    assert post(sent(f"1+{TOLD}", 1)).status_code == post(sent(f"1+{TOLD}", 2)).status_code == 201
+    without_checks.undo()
+    assert post(sent("1+[redacted]", 1)).status_code == 201
+    assert TOLD in kept()
+    assert post(sent("1+[redacted]", 2)).status_code == 201
+    assert TOLD not in kept()
+    assert "1+[redacted]" in kept()
 
 
 def changed(number, **values):
