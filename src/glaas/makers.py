@@ -28,6 +28,7 @@ MEMBERS_TRIED = 50
 MEMBERS_USED = 1000
 MEMBERS_COMPARED = 5
 PATH_USES_LOOKED_AT = 100
+READERS_APART = 100
 REGISTERED_LATER = 2000  # jobs
 
 _ALWAYS = "9999"
@@ -162,22 +163,20 @@ class Makers:
         digests = {one.digest for one in readings}
         digests.update(whole for digest in list(digests) for whole, _ in wholes.get(digest, ()))
         written = self._written(digests)
-        known = {one: written.get(one.digest, []) + [
-            each._replace(path=members_folder(each.path) + inside) for whole, inside in wholes.get(one.digest, ())
-            for each in written.get(whole, ())] for one in readings}
-        by_reader: dict[Reader | None, list[Reading]] = {}
-        for one, some in known.items():
+        known = {digest: written.get(digest, []) + [
+            each._replace(path=members_folder(each.path) + inside) for whole, inside in wholes.get(digest, ())
+            for each in written.get(whole, ())] for digest in {one.digest for one in readings}}
+        crowded: dict[Reader | None, list[Reading]] = {}
+        for one in readings:
             if len(wholes.get(one.digest, ())) >= WHOLES_LOOKED_AT or (
                     len(written.get(one.digest, ())) >= WRITERS_LOOKED_AT
-                    and not any(each.path == one.path for each in _before(one, some))):
-                by_reader.setdefault(one.reader, []).append(one)
-        for reader, crowded in by_reader.items():
-            for one, each in self._among_many(reader, crowded):
-                known[one].append(each)
+                    and not any(each.path == one.path for each in _before(one, known[one.digest]))):
+                crowded.setdefault(one.reader, []).append(one)
+        more = self._among_many(crowded)
         chosen: dict[Reading, Maker] = {}
         elsewhere: dict[Reading, list[_Written]] = {}
-        for one, some in known.items():
-            possible = _before(one, some)
+        for one in readings:
+            possible = _before(one, [*known[one.digest], *more.get(one, ())])
             here = [each for each in possible if each.path == one.path]
             if here:
                 chosen[one] = _last(one, here, here=True)
@@ -186,11 +185,22 @@ class Makers:
         chosen.update(self._brought(elsewhere))
         return chosen
 
-    def _among_many(self, reader: Reader | None, readings: list[Reading]) -> Iterator[tuple[Reading, _Written]]:
+    def _among_many(self, crowded: dict[Reader | None, list[Reading]]) -> dict[Reading, list[_Written]]:
         """Of content that very many jobs wrote: who wrote it at its path, and who wrote it shortly before the reader.
 
-        What started before a job is mostly registered before it, or soon after.
+        What started before a job is mostly registered before it, or soon after. Very many readers are taken together.
         """
+        found: dict[Reading, list[_Written]] = {}
+        readers = [reader for reader in crowded if reader is not None]
+        if len(readers) > READERS_APART:
+            last = max(readers, key=lambda reader: reader.key)._replace(ended_at=None)
+            crowded = {None: crowded.get(None, []), last: [one for reader in readers for one in crowded[reader]]}
+        for reader, readings in crowded.items():
+            for one, each in self._shortly_before(reader, readings):
+                found.setdefault(one, []).append(each)
+        return found
+
+    def _shortly_before(self, reader: Reader | None, readings: list[Reading]) -> Iterator[tuple[Reading, _Written]]:
         bounds = {} if reader is None else {"until": reader.ended_at or _ALWAYS,
                                             "registered": reader.key + REGISTERED_LATER}
         written: dict[bytes, list[_Written]] = {}

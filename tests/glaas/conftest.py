@@ -99,14 +99,19 @@ def registered(post):
     return post(digits()).json()["dag"]
 
 
-@pytest.fixture(params=[1, makers.WRITERS_LOOKED_AT])
+@pytest.fixture(params=[(1, 100), (1, 0), (makers.WRITERS_LOOKED_AT, 100)])
 def few_looked_at(request, monkeypatch):
-    """As many jobs of each content are looked at at first; of content that more wrote it takes another look."""
-    monkeypatch.setattr(makers, "WRITERS_LOOKED_AT", request.param)
-    monkeypatch.setattr(makers, "WHOLES_LOOKED_AT", request.param)
+    """As many jobs of each content are looked at at first; of content that more wrote it takes another look.
+
+    That is done for as many readers by themselves; more are taken together.
+    """
+    few, apart = request.param
+    monkeypatch.setattr(makers, "WRITERS_LOOKED_AT", few)
+    monkeypatch.setattr(makers, "WHOLES_LOOKED_AT", few)
+    monkeypatch.setattr(makers, "READERS_APART", apart)
     queries = (makers.uses_of, makers.wholes_of)
     for query in queries:
         query.cache_clear()
-    yield request.param
+    yield few
     for query in queries:
         query.cache_clear()
