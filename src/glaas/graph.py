@@ -338,10 +338,14 @@ class _Walk:
 
     def _users_of(self, made: set[bytes], makers: Collection[int]) -> set[int]:
         """The jobs that read what `makers` made; without any what is known of the root, whoever made it."""
-        found = self._around(sorted(made), Direction.DOWN)
-        jobs = {row.job_id for rows in found.values() for row in rows}
+        jobs: set[int] = set()
         related = self._related(made)
-        readings = self._readings_of(sorted(related), max(makers, default=LAST))
+        if makers:
+            readings = self._readings_of(sorted(made.union(related)), max(makers))
+        else:
+            found = self._around(sorted(made), Direction.DOWN)
+            jobs.update(row.job_id for rows in found.values() for row in rows)
+            readings = self._readings_of(sorted(related), LAST)
         explained = self.makers.of(readings)
         for reading in readings:
             assert reading.reader is not None

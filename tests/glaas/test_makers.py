@@ -109,6 +109,17 @@ def test_a_copy_of_one_file_made_neither_it_nor_its_folder(client, send, few_loo
     assert columns["1"] < columns["2"] == columns["3"] < columns["4"]
 
 
+def test_what_only_has_the_same_content_is_not_walked(client, send, few_looked_at):
+    whole, written = folder("a/", NAMES)
+    copied = dataclasses.replace(written, path="c/")
+    send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(one("a/f020.bin"),)),
+         at(3, 3, inputs=(written,), outputs=(copied,)),
+         at(4, 4, inputs=(one("c/f010.bin"),), outputs=(one("two", "f010.bin"),)),
+         at(5, 5, inputs=(one("a/f010.bin"),), outputs=(use("n"),)), datasets=(whole,))
+    assert around(client, digest("content of f020.bin"), "down") == [2, 3, 4]
+    assert around(client, digest("content of f010.bin"), "down") == [3, 4, 5]
+
+
 def test_a_dataset_read_with_a_file_that_another_job_added(client, send, few_looked_at):
     part, written = folder("b/", NAMES)
     whole, read = folder("b/", (*NAMES, "extra"))
