@@ -14,8 +14,7 @@ from glaas.access import Viewer, members_are_seen, uses_seen_by
 from glaas.catalog import JobLine, dag_job_lines, find_job_lines
 from glaas.db import QUERIES_KEPT, ForEach
 from glaas.makers import (
-    LAST,
-    REGISTERED_LATER,
+    MEMBERS_COMPARED,
     WHOLES_LOOKED_AT,
     WHOLES_WALKED,
     Maker,
@@ -27,6 +26,7 @@ from glaas.makers import (
     members_used,
     reader_of,
     readers_of,
+    uses_of,
     wholes_of,
 )
 from glaas.models import Role
@@ -144,9 +144,10 @@ def _taken(connection: Connection, viewer: Viewer, ids: Sequence[int], artifacts
     readings = []
     for edge in edges:
         node = artifacts[edge.artifact]
-        unexplained = edge.artifact in around if node.kind is Kind.FILE else edge.artifact not in made
-        if edge.role is Role.INPUT and unexplained and node.size != 0:
-            readings += [Reading(readers[edge.job], edge.artifact, path, node.kind, node.files) for path in edge.paths]
+        if edge.role is Role.INPUT and node.size != 0:
+            readings += [Reading(readers[edge.job], edge.artifact, path, node.kind, node.files) for path in edge.paths
+                         if (edge.artifact in around if node.kind is Kind.FILE
+                             else (edge.artifact, path) not in written)]
     inside = set(ids)
     found: dict[tuple[int, bytes], dict[bytes, None]] = {}
     for reading, makers in find_makers(connection, viewer, readings).items():
@@ -277,6 +278,8 @@ class _Walk:
         self.jobs: set[int] = set()
         self.artifacts: dict[bytes, ArtifactNode] = {}
         self.kinds: dict[bytes, Kind] = {}
+        self.places: dict[tuple[bytes, bytes, str], None] = {}
+        self.root_noted = False
         self.wholes: dict[bytes, list[Row[Any]]] = {}
         self.edges: dict[Edge, Edge] = {}
         self.taken: dict[tuple[int, bytes], tuple[bytes, ...]] = {}
@@ -338,14 +341,10 @@ class _Walk:
 
     def _users_of(self, made: set[bytes], makers: Collection[int]) -> set[int]:
         """The jobs that read what `makers` made; without any what is known of the root, whoever made it."""
-        jobs: set[int] = set()
+        found = {} if makers else self._around(sorted(made), Direction.DOWN)
+        jobs = {row.job_id for rows in found.values() for row in rows}
         related = self._related(made)
-        if makers:
-            readings = self._readings_of(sorted(made.union(related)), max(makers))
-        else:
-            found = self._around(sorted(made), Direction.DOWN)
-            jobs.update(row.job_id for rows in found.values() for row in rows)
-            readings = self._readings_of(sorted(related), LAST)
+        readings = self._readings_of(sorted(made.union(related) if makers else related), min(makers, default=0))
         explained = self.makers.of(readings)
         for reading in readings:
             assert reading.reader is not None
@@ -360,11 +359,10 @@ class _Walk:
         return jobs
 
     def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
-        """What jobs read of these, the newest and those registered soon after `maker`, as many as may be walked."""
+        """What jobs read of these, the newest and the first ones after `maker`, as many as may be walked."""
         rows: dict[tuple[int, bytes, str], Row[Any]] = {}
-        for registered in (LAST, maker + REGISTERED_LATER):
-            readers = readers_of(self.connection, self.viewer, digests, limit=self.most_jobs + 1,
-                                 registered=min(registered, LAST))
+        for after in (None, maker):
+            readers = readers_of(self.connection, self.viewer, digests, limit=self.most_jobs + 1, after=after)
             rows.update(((row.job_id, digest, row.path), row) for digest, some in readers.items() for row in some)
             if all(len(some) <= self.most_jobs for some in readers.values()):
                 break
@@ -379,14 +377,18 @@ class _Walk:
         kinds = {digest: self.kinds.get(digest) for digest in made}
         level = sorted(digest for digest, kind in kinds.items() if kind is not Kind.FILE)
         found: dict[bytes, _Related] = defaultdict(_Related)
+        shared: dict[bytes, dict[bytes, str]] = {}
         for digest, row in self._wholes(sorted(digest for digest, kind in kinds.items() if kind is not Kind.DATASET)):
             found[row.dataset].has_root |= digest == self.root
-        shared: dict[bytes, set[str]] = {}
-        for digest, row in first_members(self.viewer).rows(self.connection, level):
-            shared.setdefault(row.digest, set()).update([row.path] if digest == self.root else [])
+        for digest, row in first_members(self.viewer, MEMBERS_COMPARED).rows(self.connection, level):
+            shared.setdefault(row.digest, {})[digest] = row.path
         for digest, row in wholes_of(self.viewer, WHOLES_LOOKED_AT).rows(self.connection, sorted(shared)):
             if row.dataset not in made:
-                found[row.dataset].places += [(there, row.path) for there in shared[digest]]
+                there = shared[digest].get(self.root)
+                found[row.dataset].places += [] if there is None else [(there, row.path)]
+        for digest, session, path in self._places_of(made):
+            for both in self.makers.shared(digest, self.makers.around(session, digest, path, read=True)):
+                found[both.other].places += [(both.path, both.other_path)] if digest == self.root else []
         for digest, row in members_used(self.viewer, read=True).rows(self.connection, level):
             found[row.digest].places += [(row.path, "")] if digest == self.root else []
         folders = self._folders_of_root() if self.root in made and any(one.places for one in found.values()) else []
@@ -405,8 +407,16 @@ class _Walk:
 
     def _folders_of_root(self) -> list[str]:
         """Where the root was read or written as a dataset."""
-        uses = [*self._around([self.root], Direction.UP).values(), *self._around([self.root], Direction.DOWN).values()]
-        return sorted({members_folder(row.path) for rows in uses for row in rows if row.kind == Kind.DATASET})
+        return sorted({members_folder(path) for _, _, path in self._places_of({self.root})})
+
+    def _places_of(self, made: set[bytes]) -> list[tuple[bytes, bytes, str]]:
+        """Digest, session and path of datasets among these, as far as they are known."""
+        if self.root in made and self.kinds.get(self.root) is not Kind.FILE and not self.root_noted:
+            self.root_noted = True
+            rows = uses_of(self.viewer, PLACES_LOOKED_AT).rows(self.connection, [self.root])
+            self.places.update(((self.root, row.session, row.path), None) for _, row in rows
+                               if row.kind == Kind.DATASET)
+        return [place for place in self.places if place[0] in made]
 
     def _uses_of(self, jobs: set[int]) -> list[_Use]:
         """Everything these jobs read and wrote, noted as edges."""
@@ -422,6 +432,8 @@ class _Walk:
             if row.size != 0:
                 reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
                 found.append(_Use(role, Reading(reader, digest, row.path, kind, row.files)))
+                if kind is Kind.DATASET and role is not Role.INPUT:
+                    self.places[digest, row.session, row.path] = None
             if number == room:
                 self.truncated = True
                 break

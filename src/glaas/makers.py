@@ -3,9 +3,9 @@
 A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
 its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
 an earlier job of its session found it there; elsewhere a file that was written by itself goes before datasets with
-it. A dataset that no job wrote as a whole came from those that wrote its members. An empty file is the same everywhere
-and came from nowhere. That is the rule of the client's own record, which has one session after the other in one
-folder; here two people may have written the same path.
+it. Of jobs that ran side by side it is the one that ended last. A dataset that no job wrote as a whole came from those
+that wrote its members. An empty file is the same everywhere and came from nowhere. That is the rule of the client's
+own record, which has one session after the other in one folder; here two people may have written the same path.
 """
 
 import functools
@@ -27,6 +27,9 @@ WHOLES_WALKED = 1000
 MEMBERS_TRIED = 50
 MEMBERS_USED = 1000
 MEMBERS_COMPARED = 5
+MEMBERS_SHARED = 5
+SESSION_DATASETS = 2000
+NEIGHBOURS = 50
 PATH_USES_LOOKED_AT = 100
 READERS_APART = 100
 REGISTERED_LATER = 2000  # jobs
@@ -59,21 +62,25 @@ class Reading(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """A job that made what was read: when it started, its key, and the artifact that it wrote.
+    """A job that made what was read: when it ended, its key, and the artifact that it wrote.
 
     `here` tells whether it wrote that at the very path.
     """
 
-    started_at: str
+    ended_at: str
     key: int
     digest: bytes
     here: bool
 
 
 class _Written(NamedTuple):
-    """Some content as a job wrote it: by itself, or within the dataset `digest`, at `path` all the same."""
+    """Some content as a job wrote it: by itself, or within the dataset `digest`, at `path` all the same.
+
+    `ended_at` is when the job started where its end is not known.
+    """
 
     started_at: str
+    ended_at: str
     key: int
     session: bytes
     digest: bytes
@@ -92,11 +99,12 @@ def find_makers(connection: Connection, viewer: Viewer, readings: Iterable[Readi
 
 
 def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, not_job: int = 0,
-               registered: int = LAST, limit: int | None = None) -> dict[bytes, list[Row[Any]]]:
-    """The visible jobs that read each content and were registered last, before the job `registered`."""
+               after: int | None = None, limit: int | None = None) -> dict[bytes, list[Row[Any]]]:
+    """The visible jobs that read each content and were registered last; or first `after` another job."""
     found: dict[bytes, list[Row[Any]]] = {}
-    query = uses_of(viewer, limit or WRITERS_LOOKED_AT, read=True)
-    for digest, row in query.rows(connection, digests, not_job=not_job, registered=registered):
+    most = limit or WRITERS_LOOKED_AT
+    query = uses_of(viewer, most, read=True) if after is None else _readers_after(viewer, most)
+    for digest, row in query.rows(connection, digests, not_job=not_job, **({} if after is None else {"after": after})):
         found.setdefault(digest, []).append(row)
     return found
 
@@ -109,6 +117,15 @@ def readers_at_paths(connection: Connection, viewer: Viewer, paths: Sequence[str
             if row.role == Role.INPUT and row.path == keys[key]]
 
 
+class Shared(NamedTuple):
+    """A file that a dataset has in common with another one: its path in each."""
+
+    other: bytes
+    digest: bytes
+    path: str
+    other_path: str
+
+
 class Makers:
     """Looks for makers, and remembers what it has seen of the tables: for one transaction."""
 
@@ -118,6 +135,8 @@ class Makers:
         self._members_known: dict[bytes, list[tuple[bytes, str]]] = {}
         self._wholes_known: dict[bytes, list[tuple[bytes, str]]] = {}
         self._written_known: dict[bytes, list[_Written]] = {}
+        self._sessions_known: dict[bytes, list[Row[Any]]] = {}
+        self._shared_known: dict[tuple[bytes, bytes], list[Shared]] = {}
 
     def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
         """See `find_makers`."""
@@ -130,7 +149,8 @@ class Makers:
             return found
         members = {one: [Reading(one.reader, digest, members_folder(one.path) + path, Kind.FILE,
                                  whole=(one.digest, one.path))
-                         for digest, path in self._members(one)] for one in open_datasets}
+                         for digest, path in dict.fromkeys((*self._members(one), *self._members_around(one)))]
+                   for one in open_datasets}
         parts = self._chosen(list(dict.fromkeys(part for some in members.values() for part in some)))
         for one, some in members.items():
             makers = {parts[part] for part in some if part in parts}
@@ -157,6 +177,42 @@ class Makers:
             self._members_known[dataset.digest] = list(dict.fromkeys((row[0], row[1]) for row in rows))
         return self._members_known[dataset.digest]
 
+    def _members_around(self, dataset: Reading) -> list[tuple[bytes, str]]:
+        """Members that it shares with datasets which jobs of the same session wrote in, at or around its folder."""
+        if dataset.reader is None:
+            return []
+        others = self.around(dataset.reader.session, dataset.digest, dataset.path, read=False)
+        return [(one.digest, one.path) for one in self.shared(dataset.digest, others)]
+
+    def around(self, session: bytes, digest: bytes, path: str, *, read: bool) -> list[bytes]:
+        """The other datasets that jobs of a session read, or wrote, in or around the folders of one; newest first."""
+        if session not in self._sessions_known:
+            self._sessions_known[session] = [row for _, row in _datasets_of_session(self._viewer).rows(
+                self._connection, [session])]
+        known = self._sessions_known[session]
+        folders = {members_folder(path), *(members_folder(row.path) for row in known if row.digest == digest)}
+        found = {row.digest: None for row in known
+                 if (row.role == Role.INPUT) == read and row.digest != digest
+                 and _is_near(members_folder(row.path), folders)}
+        return list(found)[:NEIGHBOURS]
+
+    def shared(self, dataset: bytes, others: Sequence[bytes]) -> list[Shared]:
+        """Some of the files that others have in common with a dataset, as far as one of their first is."""
+        new = [other for other in others if (dataset, other) not in self._shared_known]
+        first = [(other, row) for other, row in first_members(self._viewer, MEMBERS_TRIED).rows(self._connection, new)]
+        inside: dict[bytes, str] = {}
+        member = models.dataset_member.c
+        for some in _parts(sorted({row.digest for _, row in first})):
+            inside.update((row.digest, row.path) for row in self._connection.execute(select(
+                member.digest, member.path).where(member.digest.in_(some), member.dataset == dataset,
+                                                  members_are_seen(self._viewer, member.dataset))))
+        self._shared_known.update(((dataset, other), []) for other in new)
+        for other, row in first:
+            known = self._shared_known[dataset, other]
+            if row.digest in inside and len(known) < MEMBERS_SHARED:
+                known.append(Shared(other, row.digest, inside[row.digest], row.path))
+        return [one for other in others for one in self._shared_known[dataset, other]]
+
     def _chosen(self, readings: list[Reading]) -> dict[Reading, Maker]:
         """For each the last job that wrote it as it is, or a dataset with it."""
         wholes = self._wholes({one.digest for one in readings if one.kind is Kind.FILE})
@@ -168,8 +224,10 @@ class Makers:
             for each in written.get(whole, ())] for digest in {one.digest for one in readings}}
         crowded: dict[Reader | None, list[Reading]] = {}
         for one in readings:
-            if len(wholes.get(one.digest, ())) >= WHOLES_LOOKED_AT or (
-                    len(written.get(one.digest, ())) >= WRITERS_LOOKED_AT
+            some = wholes.get(one.digest, ())
+            if len(some) >= WHOLES_LOOKED_AT or (
+                    any(len(written.get(digest, ())) >= WRITERS_LOOKED_AT
+                        for digest in (one.digest, *(whole for whole, _ in some)))
                     and not any(each.path == one.path for each in _before(one, known[one.digest]))):
                 crowded.setdefault(one.reader, []).append(one)
         more = self._among_many(crowded)
@@ -205,22 +263,25 @@ class Makers:
                                             "registered": reader.key + REGISTERED_LATER}
         written: dict[bytes, list[_Written]] = {}
         if bounds:
-            for digest, each in self._iter_written(sorted({one.digest for one in readings}), **bounds):
+            looked_for = {one.digest for one in readings}
+            looked_for.update(whole for digest in list(looked_for) for whole, _ in self._wholes_known.get(digest, ()))
+            for digest, each in self._iter_written(sorted(looked_for), **bounds):
                 written.setdefault(digest, []).append(each)
         paths = {path for one in readings for path in _places(one.path)}
         there: dict[str, list[_Written]] = {}
         for _, row in _uses_at_path(self._viewer).rows(
                 self._connection, sorted({path_key(path) for path in paths}), **bounds):
             if row.role != Role.INPUT and row.digest is not None and row.path in paths:
-                there.setdefault(row.path, []).append(
-                    _Written(row.started_at, row.job_id, row.session, row.digest, row.path))
+                there.setdefault(row.path, []).append(_written(row))
         for one in readings:
             yield from ((one, each) for each in written.get(one.digest, ()))
+            yield from ((one, each._replace(path=members_folder(each.path) + inside))
+                        for whole, inside in self._wholes_known.get(one.digest, ()) for each in written.get(whole, ()))
             around = [each for path in _places(one.path) for each in there.get(path, ())]
-            inside = self._paths_inside(one.digest, {each.digest for each in around} - {one.digest})
+            places = self._paths_inside(one.digest, {each.digest for each in around} - {one.digest})
             for each in around:
                 if each.path == one.path if each.digest == one.digest else (
-                        each.digest, one.path.removeprefix(members_folder(each.path))) in inside:
+                        each.digest, one.path.removeprefix(members_folder(each.path))) in places:
                     yield one, each._replace(path=one.path)
 
     def _brought(self, elsewhere: dict[Reading, list[_Written]]) -> Iterator[tuple[Reading, Maker]]:
@@ -295,7 +356,7 @@ class Makers:
     def _iter_written(self, digests: list[bytes], **bounds: Any) -> Iterator[tuple[bytes, _Written]]:
         query = uses_of(self._viewer, WRITERS_LOOKED_AT, read=False)
         for digest, row in query.rows(self._connection, digests, **bounds):
-            yield digest, _Written(row.started_at, row.job_id, row.session, digest, row.path)
+            yield digest, _written(row)
 
     def _paths_inside(self, digest: bytes, datasets: set[bytes]) -> set[tuple[bytes, str]]:
         member = models.dataset_member.c
@@ -305,10 +366,20 @@ class Makers:
         return {(row.dataset, row.path) for row in rows}
 
 
+def _is_near(folder: str, folders: Iterable[str]) -> bool:
+    """Whether a folder is one of these, or in one, or around one."""
+    return any(folder.startswith(other) or other.startswith(folder) for other in folders)
+
+
 def _places(path: str) -> list[str]:
     """Where a file may have been written: at its path, or with a dataset that is one of the folders around it."""
     folders = [path[:place] for place, letter in enumerate(path) if letter == "/" and place]
     return [path, *(f"{folder}{end}" for folder in folders for end in ("/", ""))]
+
+
+def _written(row: Row[Any]) -> _Written:
+    return _Written(row.started_at, moment_after(row.started_at, row.duration_s) or row.started_at, row.job_id,
+                    row.session, row.digest, row.path)
 
 
 def _before(reading: Reading, written: Iterable[_Written]) -> list[_Written]:
@@ -321,10 +392,10 @@ def _before(reading: Reading, written: Iterable[_Written]) -> list[_Written]:
 
 
 def _last(reading: Reading, written: Iterable[_Written], *, here: bool) -> Maker:
-    """The last one, and one of the reader's own session before all others."""
+    """The one that ended last, and one of the reader's own session before all others."""
     session = None if reading.reader is None else reading.reader.session
-    last = max(written, key=lambda one: (one.session == session, one.started_at, one.key))
-    return Maker(last.started_at, last.key, last.digest, here)
+    last = max(written, key=lambda one: (one.session == session, one.ended_at, one.key))
+    return Maker(last.ended_at, last.key, last.digest, here)
 
 
 def _parts(values: list[Any]) -> Iterator[list[Any]]:
@@ -370,12 +441,30 @@ def wholes_of(viewer: Viewer, limit: int) -> ForEach:
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def first_members(viewer: Viewer) -> ForEach:
-    """The first few members of a dataset: another one that shares most of its files mostly has one of these."""
+def first_members(viewer: Viewer, limit: int) -> ForEach:
+    """The first members of a dataset: another one that shares most of its files mostly has one of these."""
     member = models.dataset_member.c
     return ForEach(select(member.digest, member.path).where(
-        member.size > 0, members_are_seen(viewer, member.dataset)).order_by(member.position).limit(MEMBERS_COMPARED),
+        member.size > 0, members_are_seen(viewer, member.dataset)).order_by(member.position).limit(limit),
         member.dataset)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _datasets_of_session(viewer: Viewer) -> ForEach:
+    """The datasets that the jobs of a session read and wrote, the last job first."""
+    use, job = models.file_use.c, models.job.c
+    return ForEach(select(use.job_id, use.role, use.path, use.digest).join_from(models.file_use, models.job).where(
+        use.kind == str(Kind.DATASET), use.digest.is_not(None), visible(viewer, job.project_id)).order_by(
+        use.job_id.desc()).limit(SESSION_DATASETS), job.session)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _readers_after(viewer: Viewer, limit: int) -> ForEach:
+    """The jobs that read a content and were registered soon after another one."""
+    use = models.file_use.c
+    return ForEach(_uses_before(viewer).where(
+        use.role == int(Role.INPUT), use.size > 0, use.job_id > bindparam("after", 0, BigInteger)).order_by(None)
+        .order_by(use.job_id).limit(limit), use.digest)
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)

@@ -1,19 +1,17 @@
 """Which other job stands beside what a job read or wrote, on its page and in the API."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from glaas.access import Viewer
 from glaas.catalog import JobLine, StoredJob, file_uses, find_job_lines
 from glaas.makers import (
-    LAST,
-    MEMBERS_USED,
-    REGISTERED_LATER,
     WHOLES_LOOKED_AT,
-    WRITERS_LOOKED_AT,
     Maker,
+    Makers,
     Reader,
     Reading,
     find_makers,
@@ -25,11 +23,13 @@ from glaas.makers import (
 )
 from glaas.models import Role
 from glaas.times import moment_after
-from roar.wire import FileUse, Kind
+from roar.wire import FileUse, Kind, members_folder
 
 _Known = tuple[str, str]  # a path, and the digest of what a job read or wrote there
-_Start = tuple[bool, str, int]  # whether it was read at the same path, when a job started, and its key
-_CHECKED = 5  # readers of each dataset or part
+_Start = tuple[str, str, int]  # where a job read it, when it started, and its key
+_CHECKED = 3  # readers of each, the first and the newest
+_READINGS = 500
+_PATHS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,54 +77,52 @@ def _lines(connection: Connection, viewer: Viewer, chosen: dict[_Known, Maker]) 
 
 def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], writer: StoredJob
              ) -> dict[_Known, OtherJob]:
-    """By path and digest that `writer` wrote, the other visible job that read it last.
+    """By path and digest that `writer` wrote, the other visible job that read it last, or a part or the whole of it.
 
-    One that read it at that very path, or by way of a dataset, goes before those that read a copy.
+    Only what `writer` made counts: a job that read the same content as somebody else wrote it did not read this.
     """
-    written = {(use.path, use.digest): use for use in uses if use.digest is not None and use.size != 0}
-    found: dict[_Known, list[_Start]] = {one: [] for one in written}
-    paths: dict[str, list[str]] = {}
-    for path, digest in written:
-        paths.setdefault(digest, []).append(path)
-    direct = readers_of(connection, viewer, sorted(map(bytes.fromhex, paths)), not_job=writer.key)
-    for key, rows in direct.items():
-        for path in paths[key.hex()]:
-            starts = found[path, key.hex()]
-            starts += [(row.path == path, row.started_at, row.job_id) for row in rows]
-    crowded = [one for one, starts in found.items()
-               if len(starts) >= WRITERS_LOOKED_AT and not any(here for here, _, _ in starts)]
-    for row in readers_at_paths(connection, viewer, [path for path, _ in crowded], not_job=writer.key):
-        if row.digest is not None and (row.path, row.digest.hex()) in found:
-            found[row.path, row.digest.hex()].append((True, row.started_at, row.job_id))
-    for one, start in _by_way_of_datasets(connection, viewer, written, writer):
-        found[one].append(start)
-    lines = find_job_lines(connection, viewer, sorted({max(some)[2] for some in found.values() if some}), brief=True)
-    return {one: OtherJob(job=lines[max(starts)[2]]) for one, starts in found.items()
-            if starts and max(starts)[2] in lines}
+    written = {(use.path, bytes.fromhex(use.digest)): use for use in uses if use.digest is not None and use.size != 0}
+    look = Makers(connection, viewer)
+    wanted = {digest for _, digest in written}
+    paths = dict.fromkeys(path for path, _ in written)
+    for digest, path in _related(connection, viewer, look, written, bytes.fromhex(writer.session)):
+        wanted.add(digest)
+        paths.update({} if path is None else {path: None})
+    readings: dict[Reading, Row[Any]] = {}
+    for after in (writer.key, None):  # those that read it soon after it was made, and the newest
+        readers = readers_of(connection, viewer, sorted(wanted), not_job=writer.key, after=after, limit=_CHECKED)
+        readings.update((_reading(row), row) for rows in readers.values() for row in rows)
+    at_paths = readers_at_paths(connection, viewer, list(paths)[:_PATHS], not_job=writer.key)
+    readings.update((_reading(row), row) for row in at_paths if row.digest in wanted)
+    makers = look.of(sorted(readings, key=lambda one: readings[one].job_id, reverse=True)[:_READINGS])
+    last: dict[bytes, list[_Start]] = {}
+    for reading, found in makers.items():
+        row = readings[reading]
+        for maker in found:
+            if maker.key == writer.key:
+                last.setdefault(maker.digest, []).append((row.path, row.started_at, row.job_id))
+    chosen = {one: max(last[one[1]], key=lambda start: (start[0] == one[0], *start[1:]))[2]
+              for one in written if one[1] in last}
+    lines = find_job_lines(connection, viewer, sorted(set(chosen.values())), brief=True)
+    return {(path, digest.hex()): OtherJob(job=lines[key]) for (path, digest), key in chosen.items() if key in lines}
 
 
-def _by_way_of_datasets(connection: Connection, viewer: Viewer, written: dict[_Known, FileUse], writer: StoredJob
-                        ) -> list[tuple[_Known, _Start]]:
-    """Who read a dataset with a file, or a file of a dataset, as far as `writer` made what they read."""
-    files = {bytes.fromhex(use.digest) for use in written.values() if use.digest and use.kind is Kind.FILE}
-    folders = {bytes.fromhex(use.digest) for use in written.values() if use.digest and use.kind is Kind.DATASET}
-    related: dict[bytes, set[bytes]] = {}
-    for digest, row in wholes_of(viewer, WHOLES_LOOKED_AT).rows(connection, sorted(files)):
-        related.setdefault(row.dataset, set()).add(digest)
+def _reading(row: Row[Any]) -> Reading:
+    return Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
+
+
+def _related(connection: Connection, viewer: Viewer, look: Makers, written: dict[tuple[str, bytes], FileUse],
+             session: bytes) -> Iterator[tuple[bytes, str | None]]:
+    """Datasets with these files in them, files in these datasets at their paths, and what shares files with them."""
+    files = sorted({digest for (_, digest), use in written.items() if use.kind is Kind.FILE})
+    folders = {digest: path for (path, digest), use in written.items() if use.kind is Kind.DATASET}
+    for _, row in wholes_of(viewer, WHOLES_LOOKED_AT).rows(connection, files):
+        yield row.dataset, None
     for digest, row in members_used(viewer, read=True).rows(connection, sorted(folders)):
-        related.setdefault(row.digest, set()).add(digest)
-    readings = {}
-    for registered in (writer.key + REGISTERED_LATER, LAST):  # those of this very version, and the newest
-        readers = readers_of(connection, viewer, sorted(related), not_job=writer.key, registered=registered)
-        readings.update({Reading(reader_of(row), digest, row.path, Kind(row.kind), row.files): row
-                         for digest, rows in readers.items() for row in rows[:_CHECKED]})
-    makers = find_makers(connection, viewer, list(readings)[:MEMBERS_USED])
-    made = {(maker.digest, reading): row for reading, row in readings.items() for maker in makers.get(reading, ())
-            if maker.key == writer.key}
-    by_digest: dict[bytes, list[_Start]] = {}
-    for (digest, _), row in made.items():
-        by_digest.setdefault(digest, []).append((True, row.started_at, row.job_id))
-    return [(one, start) for one in written for start in by_digest.get(bytes.fromhex(one[1]), ())]
+        yield row.digest, members_folder(folders[digest]) + row.path
+    for digest, path in folders.items():
+        for one in look.shared(digest, look.around(session, digest, path, read=True)):
+            yield one.other, None
 
 
 def uses_and_others(connection: Connection, viewer: Viewer, stored: StoredJob, *, reading: bool, after: int, limit: int

@@ -209,3 +209,81 @@ def test_a_dataset_read_by_many_jobs_file_by_file_is_cut_short(client, send):
     found = client.get(f"/api/v1/artifacts/{whole.digest}/lineage?direction=down&jobs=10").json()
     assert found["truncated"]
     assert [int(line["uid"], 16) for line in found["jobs"]] == list(range(142, 152))
+
+
+CLASSES = {f"class_{n:03}/{i}": f"{n} {i}" for n in range(100) for i in range(3)}
+
+
+def of(path, contents):
+    """A dataset with these contents by path, and its use."""
+    whole = dataset_of(tuple(DatasetMember(path=name, digest=digest(content), size=10)
+                             for name, content in contents.items()))
+    return whole, FileUse(path=path, digest=whole.digest, size=10 * len(contents), kind=Kind.DATASET,
+                          files=len(contents))
+
+
+def test_a_small_folder_of_a_large_dataset_that_a_job_wrote_anew(client, send, few_looked_at):
+    old, written = of("data/", CLASSES)
+    seven, mended = of("data/class_007/", {str(i): f"new {i}" for i in range(3)})
+    new, read = of("data/", CLASSES | {f"class_007/{i}": f"new {i}" for i in range(3)})
+    eight, part = of("data/class_008/", {str(i): f"8 {i}" for i in range(3)})
+    dag = send(at(1, 1, outputs=(written,)), at(2, 2, outputs=(mended,)),
+               at(3, 3, inputs=(read,), outputs=(use("m"),)), at(4, 4, inputs=(part,)),
+               at(5, 5, inputs=(dataclasses.replace(read, path="copy/"),)), datasets=(old, seven, new, eight))
+    assert around(client, digest("m"), "up") == [1, 2, 3]
+    assert around(client, seven.digest, "down") == [3, 5]
+    if few_looked_at > 1:
+        assert around(client, old.digest, "down") == [3, 4, 5]
+    assert (read_by(client, 1), read_by(client, 2)) == ({"data/": 3}, {"data/class_007/": 5})
+    svg = client.get(f"/dag/{dag}").text
+    columns = {name: float(x) for x, name in re.findall(
+        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', svg, re.DOTALL)}
+    assert columns["1"] == columns["2"] < columns["3"] == columns["4"] == columns["5"]
+
+
+def test_a_folder_of_a_dataset_is_part_of_it(client, send, few_looked_at):
+    whole, written = of("many/", {f"c{n}/{i}": f"{n} {i}" for n in range(8) for i in range(6)})
+    part, read = of("many/c7/", {str(i): f"7 {i}" for i in range(6)})
+    send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(read,)), datasets=(whole, part))
+    assert written_by(client, 2) == {"many/c7/": 1}
+    assert read_by(client, 1) == {"many/": 2}
+    assert around(client, whole.digest, "down") == [2]
+    assert "No registered job read it" not in client.get(f"/artifacts/{whole.digest}").text
+
+
+def test_a_session_with_a_copy_of_a_dataset_is_drawn_from_its_makers_on(client, send, few_looked_at):
+    whole, read = folder("data/", NAMES[:12])
+    copied = dataclasses.replace(read, path="data2/")
+    dag = send(at(1, 1, outputs=tuple(one(f"data/{name}") for name in NAMES[:6])),
+               at(2, 2, outputs=tuple(one(f"data/{name}") for name in NAMES[6:12])),
+               at(3, 3, inputs=(read,), outputs=(copied,)), at(4, 4, inputs=(read,), outputs=(use("m"),)),
+               at(5, 5, inputs=(copied,)), datasets=(whole,))
+    svg = client.get(f"/dag/{dag}").text
+    columns = {name: float(x) for x, name in re.findall(
+        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', svg, re.DOTALL)}
+    assert columns["1"] == columns["2"] < columns["3"] == columns["4"] < columns["5"]
+
+
+def test_of_very_many_reruns_each_is_linked_to_its_own_readers(client, send):
+    whole, written = folder("data/", NAMES[:6])
+    runs = range(1, 47, 2)
+    send(*(each for n in runs for each in (at(n, n, outputs=(written,)),
+                                           at(n + 1, n + 1, inputs=(one("data/f002.bin"),), outputs=(use(f"o{n}"),)))),
+         datasets=(whole,))
+    for n in runs:
+        assert written_by(client, n + 1) == {"data/f002.bin": n}
+        assert read_by(client, n) == {"data/": n + 1}
+        assert around(client, digest(f"o{n}"), "up") == [n, n + 1]
+
+
+def test_of_jobs_side_by_side_it_is_the_one_that_ended_last(client, send):
+    send(at(1, 1, outputs=(use("a"),), duration_s=600.0), at(2, 2, outputs=(use("a"),), duration_s=1.0),
+         at(3, 20, inputs=(use("a"),)))
+    assert written_by(client, 3) == {"a": 1}
+
+
+def test_it_was_read_by_who_read_what_this_job_made(client, send):
+    """Not by who read the same content as another one wrote it."""
+    send(at(1, 1, outputs=(use("m"),)), at(2, 2, inputs=(use("m"),)))
+    send(at(3, 3, outputs=(use("m"),)), at(4, 4, inputs=(use("m"),)))
+    assert (read_by(client, 1), read_by(client, 3)) == ({"m": 2}, {"m": 4})

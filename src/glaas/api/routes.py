@@ -233,7 +233,8 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     ended, the last that wrote it at this very path, by itself or within a dataset, one of the same session before all
     others; else the last that wrote the same content elsewhere and did not read it here itself. Where none did,
     `written_later_by` names one that wrote the same content later: this job read another copy. Each output with the
-    other job that read it last (`read_by`), at this path if any did.
+    other job that read last what this job wrote (`read_by`), by itself, within a dataset or in part; at this path if
+    any did.
     """
     if role not in {"inputs", "outputs"}:
         raise not_found(f"list of jobs' {role[:20]!a}")
