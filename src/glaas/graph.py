@@ -289,7 +289,6 @@ class _Walk:
     def run(self, way: Direction, depth: int) -> None:
         """Walk one way from the root."""
         seen: set[int] = set()
-        known = {self.root}
         jobs = self._makers_of_root() if way is Direction.UP else self._users_of({self.root}, ())
         for _ in range(depth):
             room = self.most_jobs - len(seen)
@@ -304,9 +303,7 @@ class _Walk:
             if way is Direction.UP:
                 jobs = self._makers_of(uses) - seen
             else:
-                made = {use.reading.digest for use in uses if use.role is not Role.INPUT}
-                jobs = self._users_of(made - known, seen) - seen
-                known |= made
+                jobs = self._users_of({use.reading.digest for use in uses if use.role is not Role.INPUT}, seen) - seen
         self.truncated |= bool(jobs)
 
     def _makers_of_root(self) -> set[int]:

@@ -120,6 +120,13 @@ def test_what_only_has_the_same_content_is_not_walked(client, send, few_looked_a
     assert around(client, digest("content of f010.bin"), "down") == [3, 4, 5]
 
 
+def test_a_walk_goes_on_through_a_copy(client, send, few_looked_at):
+    send(at(1, 1, inputs=(use("raw"),), outputs=(use("m"),)), at(2, 2, inputs=(use("m"),), outputs=(use("n", "m"),)),
+         at(3, 3, inputs=(use("n", "m"),), outputs=(use("o", "raw"),)), at(4, 4, inputs=(use("o", "raw"),)))
+    assert around(client, digest("raw"), "down") == [1, 2, 3, 4]
+    assert around(client, digest("m"), "down") == [2, 3, 4]
+
+
 def test_a_dataset_read_with_a_file_that_another_job_added(client, send, few_looked_at):
     part, written = folder("b/", NAMES)
     whole, read = folder("b/", (*NAMES, "extra"))
