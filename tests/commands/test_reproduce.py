@@ -179,6 +179,27 @@ def test_only_the_members_of_an_input_dataset_are_copied(desk, tmp_path):
     assert sorted(path.name for path in (tmp_path / "again" / "in").iterdir()) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize(("command", "path"), [
+    ("mkdir data; for i in $(seq 6); do echo $i > data/f$i; done", "data/"),
+    ("mkdir a; for i in 1 2 3; do echo $i > a/model-0000$i-of-00003.bin; done", "a/model-*-of-00003.bin")])
+@pytest.mark.parametrize("known", [True, False])
+def test_an_output_that_is_a_dataset_is_compared_as_one(desk, tmp_path, command, path, known):
+    setting = {"ROAR_DATASETS_THRESHOLD": "5"}
+    desk.roar("run", "bash", "-c", command, env=setting)
+    assert [use["path"] for use in desk.job()["outputs"]] == [path]
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"), env=setting if known else {})
+    assert f"same     {desk.job()['outputs'][0]['digest'][:12]} {path}\n1 of 1 output" in done.stdout
+
+
+def test_a_dataset_that_differs_is_told(desk, tmp_path):
+    desk.roar("run", "bash", "-c", "mkdir d; for i in $(seq 6); do echo $RANDOM$RANDOM > d/f$i; done",
+              env={"ROAR_DATASETS_THRESHOLD": "5"})
+    for setting, place in (({"ROAR_DATASETS_THRESHOLD": "5"}, "one"), ({}, "two")):
+        done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / place), env=setting, status=1)
+        assert "differs" in done.stdout
+        assert "0 of 1 output" in done.stdout
+
+
 def test_without_outputs_the_exit_status_is_what_is_compared(desk, tmp_path):
     desk.roar("run", "sh", "-c", "exit 3", status=3)
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
