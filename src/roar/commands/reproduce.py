@@ -15,11 +15,11 @@ from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
 from roar.query.files_now import dataset_is_unchanged, digest_now
-from roar.query.jobs import iter_members, load_datasets, load_job
+from roar.query.jobs import load_datasets, load_job
 from roar.query.references import resolve, resolve_job
 from roar.query.repository import find_work_tree, git_environment, run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
-from roar.query.roots import Root
+from roar.query.roots import Root, members_of
 from roar.record.database import open_database
 from roar.shell import quoted
 from roar.workspace import Workspace
@@ -202,7 +202,7 @@ def _place_root(opened: Opened, root: Root, target: _Target) -> None:
     if root.kind is Kind.FILE:
         _copy(source, place)
         return
-    for member in iter_members(opened.database, _artifact(opened, root)):
+    for member in members_of(opened.database, root):
         _copy(*(os.path.join(_folder_of(root, side), member.path) for side in (source, place)))
 
 
@@ -244,7 +244,10 @@ def _is_recorded(opened: Opened, root: Root, place: str) -> bool:
     try:
         if root.kind is Kind.FILE:
             return digest_now(opened.database, place) == root.digest
-        return dataset_is_unchanged(opened.database, _folder_of(root, place), _artifact(opened, root))
+        if not root.members:
+            return dataset_is_unchanged(opened.database, _folder_of(root, place), _artifact(opened, root))
+        return all(digest_now(opened.database, os.path.join(_folder_of(root, place), member.path)) == member.digest
+                   for member in members_of(opened.database, root))
     except OSError:
         return False
 
