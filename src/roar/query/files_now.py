@@ -1,6 +1,7 @@
 """Comparing the record with the files as they are now."""
 
 import errno
+import json
 import os
 import sqlite3
 import stat
@@ -92,15 +93,24 @@ def _is_read_only(database: sqlite3.Connection) -> bool:
 
 def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
                   versions: list[tuple[int, str]]) -> tuple[int, str]:
-    """The recorded dataset whose members are all unchanged in the folder at `path`."""
+    """The recorded dataset whose members are all unchanged in the folder at `path`: of several the largest.
+
+    A part of it that was read later is the smaller one; of those that have the same number of files it is the latest.
+    """
     message = f"The files below {path} are no longer those of any recorded dataset."
-    for row_id, digest in versions:
+    for row_id, digest in _largest_first(database, versions):
         try:
             if DatasetLook(database, workspace.absolute(path), row_id).is_unchanged():
                 return row_id, digest
         except OSError as error:
             message = f"{path}{error.filename} cannot be read now: {error.strerror}."
     raise NotFoundError(message, hint=_show(versions), candidates=_described(versions))
+
+
+def _largest_first(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    files = dict(database.execute("SELECT id, files FROM artifact WHERE id IN (SELECT value FROM json_each(?))",
+                                  (json.dumps([row_id for row_id, _ in versions]),)).fetchall())
+    return sorted(versions, key=lambda version: files[version[0]] or 0, reverse=True)
 
 
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
