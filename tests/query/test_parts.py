@@ -125,6 +125,46 @@ def test_what_was_made_anew_in_a_folder_is_no_use_of_what_lay_there_before(recor
     assert hops(recorder, at(recorder, old)) == [first.uid]
 
 
+@pytest.fixture
+def classes(recorder):
+    """A folder of several that one job makes; others read all of it, or one of its folders, or a file."""
+    names = {f"c{number}/{name}": f"{number}{name}" for number in (3, 5) for name in "ab"}
+    parts = {key: dataset(f"data/{key}/", {name[3:]: text for name, text in names.items() if name.startswith(key)})
+             for key in ("c3", "c5")}
+    whole, members = dataset("data/", names)
+    jobs = {
+        "make": recorder.job("make", [], [whole], datasets=[members]),
+        "train": recorder.job("train", [whole], datasets=[members]),
+        **{key: recorder.job(key, [part], datasets=[inside]) for key, (part, inside) in parts.items()},
+        "file": recorder.job("file", [file("data/c3/a", "3a")]),
+        "other": recorder.job("other", [file("elsewhere/a", "3a")]),
+    }
+    return names, parts, {name: job.uid for name, job in jobs.items()}
+
+
+def test_a_folder_in_a_folder_was_used_by_who_read_all_of_it(recorder, classes):
+    _, parts, jobs = classes
+    assert set(hops(recorder, at(recorder, parts["c3"][0]), Direction.DOWN)) == {
+        jobs[name] for name in ("train", "c3", "file")}
+    assert set(hops(recorder, at(recorder, parts["c5"][0]), Direction.DOWN)) == {jobs["train"], jobs["c5"]}
+
+
+def test_a_folder_that_was_made_anew_in_part_was_used_by_who_read_a_part(recorder, classes):
+    names, parts, jobs = classes
+    patch, patch_members = dataset("data/c5/", {"a": "A", "b": "B"})
+    recorder.job("fix", [], [patch], datasets=[patch_members])
+    now, members = dataset("data/", names | {"c5/a": "A", "c5/b": "B"})
+    train = recorder.job("train", [now], datasets=[members])
+    after = recorder.job("c5", [patch], datasets=[patch_members])
+    assert set(hops(recorder, at(recorder, now), Direction.DOWN)) == {
+        train.uid, after.uid, *(jobs[name] for name in ("train", "c3", "file"))}
+    again = recorder.job("make c3 again", [], [parts["c3"][0]], datasets=[parts["c3"][1]])
+    later = recorder.job("c3", [parts["c3"][0]], datasets=[parts["c3"][1]])
+    assert later.uid not in hops(recorder, at(recorder, now), Direction.DOWN), "these came from another job"
+    assert later.uid in hops(recorder, at(recorder, parts["c3"][0]), Direction.DOWN)
+    assert hops(recorder, at(recorder, parts["c3"][0])) == [again.uid]
+
+
 def test_shards_lie_beside_their_pattern(recorder):
     shards, members = dataset("out/model-*-of-2", {"model-1-of-2": "one", "model-2-of-2": "two"})
     recorder.job("train", [], [shards], datasets=[members])

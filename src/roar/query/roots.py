@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from roar.model import Kind, members_folder
 from roar.query.jobs import iter_members
 from roar.query.lineage import Direction, load_lineage
+from roar.query.parts import Files, Writings
 from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference, TrackerRunReference
 from roar.query.sessions import session_job_ids
 from roar.record.dependencies import Maker, content_below, makers_at
@@ -87,9 +88,6 @@ def _joined(one: Root, other: Root) -> Root:
                    made_by=one.made_by or other.made_by)
 
 
-_Files = set[tuple[str, int]]  # path in a folder, and row of the artifact
-
-
 class _Graph:
     """Some jobs, and what they read."""
 
@@ -97,11 +95,11 @@ class _Graph:
         self._database = database
         self._inside = set(job_ids)
         self._copies = copies
-        self._below: dict[tuple[Maker, str], _Files] = {}
+        self._writings = Writings(database)
 
     def roots_of(self, job_id: int) -> Iterator[Root]:
         """The root inputs among what one of the jobs read."""
-        self._below.clear()
+        self._writings = Writings(self._database)
         makers: dict[int, list[Maker]] = {}
         for artifact_id, *maker in self._database.execute(
                 "SELECT artifact_id, producer_id, produced_id FROM dependency WHERE consumer_id = ?"
@@ -127,7 +125,8 @@ class _Graph:
     def _is_made_whole(self, root: Root, artifact_id: int, makers: Sequence[Maker]) -> bool:
         """Whether one of the jobs made all of it; with `copies` in that very place."""
         if self._copies:
-            return any(maker.artifact_id == artifact_id and root.path in self._written(maker) for maker in makers)
+            return any(root.path in self._writings.paths(maker) for maker in makers
+                       if maker.artifact_id == artifact_id)
         return root.kind is Kind.FILE or any(maker.artifact_id == artifact_id for maker in makers)
 
     def _parts(self, job_id: int, root: Root, artifact_id: int, makers: Sequence[Maker]) -> Iterator[Root]:
@@ -141,15 +140,15 @@ class _Graph:
             elif left:
                 yield from self._some(made, folder, {name for name, _ in left})
 
-    def _left(self, job_id: int, folder: str, files: _Files, makers: Sequence[Maker]) -> dict[int | None, _Files]:
+    def _left(self, job_id: int, folder: str, files: Files, makers: Sequence[Maker]) -> dict[int | None, Files]:
         """Of files in a folder those that no job in the graph made there, by who made them.
 
         As for dependencies, who wrote a file there comes first, and an empty file is made only where it was written.
         """
         open_files = set(files)
-        left: dict[int | None, _Files] = {}
+        left: dict[int | None, Files] = {}
         for maker in makers:
-            here = self._written_below(maker, folder) & open_files
+            here = open_files & self._writings.below(maker, folder)
             open_files -= here
             if maker.job_id not in self._inside:
                 left.setdefault(maker.job_id, set()).update(here)
@@ -161,7 +160,7 @@ class _Graph:
                     left.setdefault(at_path[0].job_id, set()).add((name, artifact_id))
         empty = self._empty(open_files)
         for maker in makers:
-            elsewhere = self._with_content(open_files - empty, maker.artifact_id)
+            elsewhere = self._writings.anywhere(maker, open_files - empty)
             open_files -= elsewhere
             if self._copies or maker.job_id not in self._inside:
                 left.setdefault(maker.job_id, set()).update(elsewhere)
@@ -178,31 +177,12 @@ class _Graph:
             yield replace(root, path=folder + member.path, digest=member.digest, size=member.size, kind=Kind.FILE,
                           files=None, note=None)
 
-    def _written(self, maker: Maker) -> list[str]:
-        """Where a job wrote an artifact."""
-        rows = self._database.execute("SELECT path.path FROM file_written JOIN path ON path.id = path_id"
-                                      " WHERE job_id = ? AND artifact_id = ?", maker)
-        return [path for (path,) in rows]
-
-    def _written_below(self, maker: Maker, folder: str) -> _Files:
-        """The files below a folder that a job wrote there by writing an artifact."""
-        key = maker, folder
-        if key not in self._below:
-            self._below[key] = {file for path in self._written(maker)
-                                for file in content_below(self._database, maker.artifact_id, path, folder)}
-        return self._below[key]
-
-    def _empty(self, files: _Files) -> _Files:
+    def _empty(self, files: Files) -> Files:
         rows = self._database.execute(
             "SELECT id FROM artifact WHERE id IN (SELECT value FROM json_each(?)) AND size = 0",
             (json.dumps([artifact_id for _, artifact_id in files]),))
         ids = {artifact_id for (artifact_id,) in rows}
         return {file for file in files if file[1] in ids}
-
-    def _with_content(self, files: _Files, artifact_id: int) -> _Files:
-        """Those of the files that an artifact is, or has as members."""
-        content = {artifact_id, *(member for _, member in content_below(self._database, artifact_id, "", ""))}
-        return {file for file in files if file[1] in content}
 
     def _uid(self, job_id: int) -> str:
         uid: str = self._database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
