@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
@@ -170,9 +170,17 @@ def _members_are_unchanged(database: sqlite3.Connection, folder: str, dataset_id
     Raises:
         OSError: as `DatasetLook.is_unchanged`.
     """
-    members = database.execute(
+    return files_are_unchanged(database, folder, database.execute(
         "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
-        " WHERE dataset_id = ?", (dataset_id,)).fetchall()
+        " WHERE dataset_id = ?", (dataset_id,)).fetchall())
+
+
+def files_are_unchanged(database: sqlite3.Connection, folder: str, members: Sequence[tuple[str, int, bytes]]) -> bool:
+    """Whether files, each given as its path in `folder`, its size and its digest, lie there with this content.
+
+    Raises:
+        OSError: as `DatasetLook.is_unchanged`.
+    """
     prefix = folder.rstrip("/") + "/"
     keys: dict[str, digests.Key] = {}
     unreadable: OSError | None = None
