@@ -102,6 +102,19 @@ def test_a_folder_made_in_parts_names_who_made_them(recorder):
     assert hops(recorder, at(recorder, part), Direction.DOWN) == [reader.uid]
 
 
+def test_who_made_a_folder_is_asked_for_the_place_that_was_named(recorder):
+    raw, members = dataset("raw/", IMAGES)
+    copy, _ = dataset("copy/", IMAGES)
+    recorder.job("read", [raw], datasets=[members])
+    part = recorder.job("part", [], [file("copy/a.png", "a")])
+    recorder.job("read copy", [copy], datasets=[members])
+    row_id = at(recorder, raw).row_id
+    assert load_artifact(recorder.database, row_id, "raw/").produced_by == ()
+    for path in ("copy/", None):
+        assert [use.job for use in load_artifact(recorder.database, row_id, path).produced_by] == [part.uid]
+    assert hops(recorder, at(recorder, raw)) == []
+
+
 def test_a_raw_folder_was_used_by_who_read_one_file_where_it_lies(recorder):
     whole, members = dataset("raw/", IMAGES)
     first = recorder.job("all", [whole], datasets=[members])
