@@ -195,3 +195,20 @@ def test_an_empty_file_is_made_only_where_it_was_written(recorder):
     recorder.job("look", [file("other/done", "", size=0)])
     assert hops(recorder, artifact(recorder, "", "marks/done")) == [maker.uid]
     assert hops(recorder, artifact(recorder, "", "other/done")) == []
+
+
+def test_an_empty_file_was_read_only_where_it_lies(recorder):
+    whole, members = dataset("marks/", {"done": "", "n": "n"})
+    members = type(members)(digest=members.digest, members=tuple(
+        type(one)(path=one.path, digest=one.digest, size=0 if one.path == "done" else one.size)
+        for one in members.members))
+    recorder.job("make", [], [file("marks/done", "", size=0)])
+    recorder.job("mark", [], [file("other/done", "", size=0)])
+    alone = recorder.job("look", [file("marks/done", "", size=0)])
+    within = recorder.job("all", [whole], datasets=[members])
+    elsewhere = recorder.job("look elsewhere", [file("other/done", "", size=0)])
+    there = artifact(recorder, "", "marks/done")
+    assert set(hops(recorder, there, Direction.DOWN)) == {alone.uid, within.uid}
+    assert load_lineage(recorder.database, there).same_content == ()
+    assert hops(recorder, artifact(recorder, "", "other/done"), Direction.DOWN) == [elsewhere.uid]
+    assert len(hops(recorder, artifact(recorder, ""), Direction.DOWN)) == 3
