@@ -130,3 +130,15 @@ def test_what_a_later_job_wrote_in_a_dataset_is_no_change_of_it(recorder, as_dat
     assert (found["d/"] == "changed") == ("d/" in changed)
     if not as_dataset:
         assert (found["d/c"] == "changed") == ("d/c" in changed)
+
+
+@pytest.mark.parametrize(("now", "freshness"), [("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("", "gone")])
+def test_shards_are_looked_at_one_by_one(recorder, now, freshness):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    for number, text in enumerate(now, 1):
+        (root / "d" / f"m-0000{number}-of-00002").write_text(text)
+    whole, members = real_dataset("d/m-*-of-00002", {"m-00001-of-00002": "a", "m-00002-of-00002": "b"})
+    recorder.job("make", [], [whole], datasets=[members])
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [output.freshness for output in status.outputs] == [freshness]

@@ -140,6 +140,16 @@ def test_a_folder_is_the_largest_dataset_whose_files_are_all_there(recorder, ask
     assert found.index(ask("d").digest) == 0
 
 
+def test_shards_are_found_by_their_pattern(recorder, ask):
+    uses = [_real(recorder, f"a/m-0000{number}-of-00002.bin", str(number)) for number in (1, 2)]
+    whole, members = _dataset_of("a/m-*-of-00002.bin", uses, "a/")
+    recorder.job("make", [], [whole], datasets=[members])
+    assert ask("a/m-*-of-00002.bin").digest == whole.digest
+    _real(recorder, uses[0].path, "changed")
+    with pytest.raises(NotFoundError, match="no longer those of any recorded dataset"):
+        ask("a/m-*-of-00002.bin")
+
+
 @pytest.mark.parametrize(("path", "inside", "names"), [
     ("a/", "a/", ["f1", "f2", "sub/f3", "f0010", "ä b"]), ("a/sub/", "a/sub/", ["f1", "f2"]),
     ("a/m-*-of-00003.bin", "a/", ["m-00001-of-00003.bin", "m-00002-of-00003.bin", "m-00003-of-00003.bin"]),

@@ -296,14 +296,23 @@ class _FilesNow:
         """Two at a time: while one is looked at by the native program, the names of the next are read."""
         begun: deque[tuple[_Content, DatasetLook]] = deque()
         for content in contents:
-            folder = self._workspace.absolute(self.paths[content.path_id])
+            path = self.paths[content.path_id]
+            folder = self._workspace.absolute(members_folder(path))
             if not os.path.isdir(folder):
                 yield content, self._state_without_folder(content, folder)
+                continue
+            if not path.endswith("/") and not self._any_member(content, folder):
+                yield content, Freshness.GONE
                 continue
             begun.append((content, DatasetLook(self._database, folder, content.artifact_id)))
             if len(begun) > 1:
                 yield self._state_of(*begun.popleft())
         yield from itertools.starmap(self._state_of, begun)
+
+    def _any_member(self, content: _Content, folder: str) -> bool:
+        """Whether one of several files that have no folder of their own is there, as far as can be seen."""
+        names = self._database.execute("SELECT path FROM dataset_member WHERE dataset_id = ?", (content.artifact_id,))
+        return any(os.path.lexists(f"{folder}/{name}") for (name,) in names.fetchall())
 
     def _state_without_folder(self, content: _Content, folder: str) -> Freshness:
         """What it says of a dataset that no folder is to be seen there."""
