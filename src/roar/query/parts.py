@@ -20,11 +20,15 @@ Files = set[tuple[str, int]]
 """Files in a folder, each as its path there and the row of its artifact."""
 
 
+_KEPT = 1_000_000  # files: a few hundred bytes each
+
+
 class Writings:
-    """What jobs wrote in a folder; each writing is looked up once."""
+    """What jobs wrote in a folder; each writing is looked up once, or again where there are very many files."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
+        self._kept = 0
         self._below: dict[tuple[Maker, str], Files] = {}
         self._content: dict[int, set[int]] = {}
 
@@ -38,17 +42,27 @@ class Writings:
         """The files in a folder that a job wrote there by writing an artifact."""
         key = maker, folder
         if key not in self._below:
+            self._make_room()
             self._below[key] = {file for path in self.paths(maker)
                                 for file in content_below(self._database, maker.artifact_id, path, folder)}
+            self._kept += len(self._below[key])
         return self._below[key]
 
     def anywhere(self, maker: Maker, files: Files) -> Files:
         """Those of the files whose content a job wrote by writing an artifact."""
         if maker.artifact_id not in self._content:
+            self._make_room()
             members = content_below(self._database, maker.artifact_id, "", "")
             self._content[maker.artifact_id] = {maker.artifact_id, *(member for _, member in members)}
+            self._kept += len(members)
         content = self._content[maker.artifact_id]
         return {file for file in files if file[1] in content}
+
+    def _make_room(self) -> None:
+        if self._kept > _KEPT:
+            self._below.clear()
+            self._content.clear()
+            self._kept = 0
 
     def makers(self, files: Files, folder: str, makers: Iterable[Maker]) -> dict[tuple[str, int], int]:
         """Who of some jobs made each of the files in a folder: who wrote it there, or else the first that wrote it."""

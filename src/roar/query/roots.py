@@ -96,10 +96,10 @@ class _Graph:
         self._inside = set(job_ids)
         self._copies = copies
         self._writings = Writings(database)
+        self._known: dict[tuple[str, int, tuple[Maker, ...]], list[Root]] = {}
 
     def roots_of(self, job_id: int) -> Iterator[Root]:
         """The root inputs among what one of the jobs read."""
-        self._writings = Writings(self._database)
         makers: dict[int, list[Maker]] = {}
         for artifact_id, *maker in self._database.execute(
                 "SELECT artifact_id, producer_id, produced_id FROM dependency WHERE consumer_id = ?"
@@ -120,7 +120,8 @@ class _Graph:
                 if self._inside.isdisjoint(maker.job_id for maker in found):
                     yield replace(root, made_by=self._uid(found[0].job_id))
             else:
-                yield from self._parts(job_id, root, artifact_id, found)
+                for part in self._parts(job_id, root, artifact_id, found):
+                    yield replace(part, used_by=root.used_by)
 
     def _is_made_whole(self, root: Root, artifact_id: int, makers: Sequence[Maker]) -> bool:
         """Whether one of the jobs made all of it; with `copies` in that very place."""
@@ -129,16 +130,27 @@ class _Graph:
                        if maker.artifact_id == artifact_id)
         return root.kind is Kind.FILE or any(maker.artifact_id == artifact_id for maker in makers)
 
-    def _parts(self, job_id: int, root: Root, artifact_id: int, makers: Sequence[Maker]) -> Iterator[Root]:
-        """The files of an input that no job in the graph made, or not in that place."""
+    def _parts(self, job_id: int, root: Root, artifact_id: int, makers: Sequence[Maker]) -> list[Root]:
+        """The files of an input that no job in the graph made, or not in that place.
+
+        They are the same for all that read it from the same jobs, unless there are empty files: who made these is not
+        among the dependencies.
+        """
+        key = root.path, artifact_id, tuple(makers)
+        if key in self._known:
+            return self._known[key]
         folder = members_folder(root.path) if root.kind is Kind.DATASET else root.path[:root.path.rfind("/") + 1]
         files = content_below(self._database, artifact_id, root.path, folder)
+        parts: list[Root] = []
         for maker_id, left in self._left(job_id, folder, files, makers).items():
             made = replace(root, made_by=None if maker_id is None else self._uid(maker_id))
             if left == files:
-                yield made
+                parts.append(made)
             elif left:
-                yield from self._some(made, folder, {name for name, _ in left})
+                parts += self._some(made, folder, {name for name, _ in left})
+        if not self._empty(files):
+            self._known[key] = parts
+        return parts
 
     def _left(self, job_id: int, folder: str, files: Files, makers: Sequence[Maker]) -> dict[int | None, Files]:
         """Of files in a folder those that no job in the graph made there, by who made them.
