@@ -179,6 +179,75 @@ def test_only_the_members_of_an_input_dataset_are_copied(desk, tmp_path):
     assert sorted(path.name for path in (tmp_path / "again" / "in").iterdir()) == ["a", "b", "c", "d"]
 
 
+@pytest.mark.parametrize(("command", "path"), [
+    ("mkdir data; for i in $(seq 6); do echo $i > data/f$i; done", "data/"),
+    ("mkdir a; for i in 1 2 3; do echo $i > a/model-0000$i-of-00003.bin; done", "a/model-*-of-00003.bin")])
+@pytest.mark.parametrize("known", [True, False])
+def test_an_output_that_is_a_dataset_is_compared_as_one(desk, tmp_path, command, path, known):
+    setting = {"ROAR_DATASETS_THRESHOLD": "5"}
+    desk.roar("run", "bash", "-c", command, env=setting)
+    assert [use["path"] for use in desk.job()["outputs"]] == [path]
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"), env=setting if known else {})
+    assert f"same     {desk.job()['outputs'][0]['digest'][:12]} {path}\n1 of 1 output" in done.stdout
+
+
+def test_a_dataset_that_differs_is_told(desk, tmp_path):
+    desk.roar("run", "bash", "-c", "mkdir d; for i in $(seq 6); do echo $RANDOM$RANDOM > d/f$i; done",
+              env={"ROAR_DATASETS_THRESHOLD": "5"})
+    for setting, place in (({"ROAR_DATASETS_THRESHOLD": "5"}, "one"), ({}, "two")):
+        done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / place), env=setting, status=1)
+        assert "differs" in done.stdout
+        assert "0 of 1 output" in done.stdout
+
+
+@pytest.fixture
+def mixed(desk):
+    """A folder that a job filled, with files in it that nothing recorded made."""
+    desk.roar("run", "bash", "-c", "mkdir data; for i in $(seq 120); do echo $i > data/f$i; done")
+    desk.write("data/x1", "mine")
+    desk.write("data/sub/empty", "")
+    return desk
+
+
+def test_the_files_of_a_dataset_that_no_job_made_are_inputs_of_their_own(mixed, tmp_path):
+    mixed.roar("run", "bash", "-c", "find data -type f | LC_ALL=C sort | xargs cat > o2")
+    said = mixed.roar("inputs", "o2").stdout
+    assert said.startswith("2 root inputs that nothing recorded produced\n")
+    assert [root["path"] for root in mixed.json("inputs", "o2")["inputs"]] == ["data/sub/empty", "data/x1"]
+    assert "data/x1 has no known source" in mixed.roar("status", "--checklist", status=None).stdout
+    done = mixed.roar("reproduce", "o2", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+    mixed.roar("label", "data/x1", "source=https://example.org/x1")
+    assert "data/x1" not in mixed.roar("status", "--checklist", status=None).stdout
+
+
+def test_many_files_of_a_dataset_that_no_job_made_are_one_part_of_it(mixed, tmp_path):
+    for number in range(30):
+        mixed.write(f"data/x{number}", f"mine {number}")
+    mixed.roar("run", "bash", "-c", "find data -type f | LC_ALL=C sort | xargs cat > o2")
+    said = mixed.roar("inputs", "o2").stdout
+    assert "data/  (151 files)  — 31 of its 151 files were made by no recorded job" in said
+    assert len(mixed.json("inputs", "o2")["inputs"][0]["members"]) == 31
+    mixed.write("data/f7", "changed since, but a job makes it")
+    done = mixed.roar("reproduce", "@2", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+    mixed.write("data/x7", "changed since")
+    done = mixed.roar("reproduce", "@2", "--run", "--into", str(tmp_path / "third"), status=1)
+    assert "data/ no longer holds the content that was read" in done.stderr
+
+
+def test_what_was_copied_by_hand_is_put_where_it_was_read(mixed, tmp_path):
+    shutil.copytree(mixed.root / "data", mixed.root / "data2")
+    shutil.copy(mixed.root / "data" / "f7", mixed.root / "seven")
+    mixed.roar("run", "bash", "-c", "find data2 seven -type f | LC_ALL=C sort | xargs cat > o2")
+    assert [root["path"] for root in mixed.json("inputs", "o2")["inputs"]] == ["data2/sub/empty", "data2/x1"]
+    plan = mixed.json("reproduce", "o2")
+    assert {(root["path"], len(root["members"])) for root in plan["roots"]} == {
+        ("data2/", 120), ("data2/sub/empty", 0), ("data2/x1", 0), ("seven", 0)}
+    done = mixed.roar("reproduce", "o2", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+
+
 def test_without_outputs_the_exit_status_is_what_is_compared(desk, tmp_path):
     desk.roar("run", "sh", "-c", "exit 3", status=3)
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))

@@ -10,14 +10,24 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "record"))
 from blake3 import blake3
 from recording import dataset, unknown
 
-from roar.model import FileUse
+from roar.model import FileUse, Kind
 from roar.query.freshness import load_status
+from roar.wire import Dataset, DatasetMember
 
 ELSEWHERE = "s3://bucket/x"
 
 
 def use(path, content):
     return FileUse(path=path, digest=blake3(content.encode()).hexdigest(), size=1)
+
+
+def real_dataset(path, members):
+    """As `dataset`, with the digests and sizes of real files."""
+    rows = tuple(DatasetMember(path=name, digest=blake3(text.encode()).hexdigest(), size=len(text))
+                 for name, text in members.items())
+    whole = blake3("".join(f"{row.digest}  {row.path}\n" for row in rows).encode()).hexdigest()
+    return (FileUse(path=path, digest=whole, size=len(rows), kind=Kind.DATASET, files=len(rows)),
+            Dataset(digest=whole, members=rows))
 
 
 def state(root, one):
@@ -96,3 +106,39 @@ def test_a_dataset_is_looked_at_member_by_member(recorder):
     status = load_status(recorder.database, recorder.workspace, 1)
     assert [(output.path, output.freshness) for output in status.outputs] == [("d/", "changed")]
     assert [step.stale for step in status.steps] == [None, "its input d/ has changed since"]
+
+
+@pytest.mark.parametrize("as_dataset", [False, True])
+@pytest.mark.parametrize(("now", "changed"), [("abX", []), ("abY", ["d/", "d/c"]), ("zbX", ["d/"]), ("abc", ["d/c"])])
+def test_what_a_later_job_wrote_in_a_dataset_is_no_change_of_it(recorder, as_dataset, now, changed):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    for name, text in zip("abc", now, strict=True):
+        (root / "d" / name).write_text(text)
+    whole, members = real_dataset("d/", {name: name for name in "abc"})
+    recorder.job("make", [], [whole], datasets=[members])
+    other, other_members = real_dataset("d/", {"c": "X"})
+    if as_dataset:
+        recorder.job("fix", [], [FileUse(path="d/*", digest=other.digest, size=1, kind=Kind.DATASET, files=1)],
+                     datasets=[other_members])
+    else:
+        recorder.job("fix", [], [use("d/c", "X")])
+    now_there, all_members = real_dataset("d/", {"a": "a", "b": "b", "c": "X"})
+    recorder.job("use", [now_there], [], datasets=[all_members])
+    status = load_status(recorder.database, recorder.workspace, 1)
+    found = {output.path: output.freshness for output in status.outputs}
+    assert (found["d/"] == "changed") == ("d/" in changed)
+    if not as_dataset:
+        assert (found["d/c"] == "changed") == ("d/c" in changed)
+
+
+@pytest.mark.parametrize(("now", "freshness"), [("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("", "gone")])
+def test_shards_are_looked_at_one_by_one(recorder, now, freshness):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    for number, text in enumerate(now, 1):
+        (root / "d" / f"m-0000{number}-of-00002").write_text(text)
+    whole, members = real_dataset("d/m-*-of-00002", {"m-00001-of-00002": "a", "m-00002-of-00002": "b"})
+    recorder.job("make", [], [whole], datasets=[members])
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [output.freshness for output in status.outputs] == [freshness]

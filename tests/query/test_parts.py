@@ -102,6 +102,19 @@ def test_a_folder_made_in_parts_names_who_made_them(recorder):
     assert hops(recorder, at(recorder, part), Direction.DOWN) == [reader.uid]
 
 
+def test_who_made_a_folder_is_asked_for_the_place_that_was_named(recorder):
+    raw, members = dataset("raw/", IMAGES)
+    copy, _ = dataset("copy/", IMAGES)
+    recorder.job("read", [raw], datasets=[members])
+    part = recorder.job("part", [], [file("copy/a.png", "a")])
+    recorder.job("read copy", [copy], datasets=[members])
+    row_id = at(recorder, raw).row_id
+    assert load_artifact(recorder.database, row_id, "raw/").produced_by == ()
+    for path in ("copy/", None):
+        assert [use.job for use in load_artifact(recorder.database, row_id, path).produced_by] == [part.uid]
+    assert hops(recorder, at(recorder, raw)) == []
+
+
 def test_a_raw_folder_was_used_by_who_read_one_file_where_it_lies(recorder):
     whole, members = dataset("raw/", IMAGES)
     first = recorder.job("all", [whole], datasets=[members])
@@ -125,6 +138,46 @@ def test_what_was_made_anew_in_a_folder_is_no_use_of_what_lay_there_before(recor
     assert hops(recorder, at(recorder, old)) == [first.uid]
 
 
+@pytest.fixture
+def classes(recorder):
+    """A folder of several that one job makes; others read all of it, or one of its folders, or a file."""
+    names = {f"c{number}/{name}": f"{number}{name}" for number in (3, 5) for name in "ab"}
+    parts = {key: dataset(f"data/{key}/", {name[3:]: text for name, text in names.items() if name.startswith(key)})
+             for key in ("c3", "c5")}
+    whole, members = dataset("data/", names)
+    jobs = {
+        "make": recorder.job("make", [], [whole], datasets=[members]),
+        "train": recorder.job("train", [whole], datasets=[members]),
+        **{key: recorder.job(key, [part], datasets=[inside]) for key, (part, inside) in parts.items()},
+        "file": recorder.job("file", [file("data/c3/a", "3a")]),
+        "other": recorder.job("other", [file("elsewhere/a", "3a")]),
+    }
+    return names, parts, {name: job.uid for name, job in jobs.items()}
+
+
+def test_a_folder_in_a_folder_was_used_by_who_read_all_of_it(recorder, classes):
+    _, parts, jobs = classes
+    assert set(hops(recorder, at(recorder, parts["c3"][0]), Direction.DOWN)) == {
+        jobs[name] for name in ("train", "c3", "file")}
+    assert set(hops(recorder, at(recorder, parts["c5"][0]), Direction.DOWN)) == {jobs["train"], jobs["c5"]}
+
+
+def test_a_folder_that_was_made_anew_in_part_was_used_by_who_read_a_part(recorder, classes):
+    names, parts, jobs = classes
+    patch, patch_members = dataset("data/c5/", {"a": "A", "b": "B"})
+    recorder.job("fix", [], [patch], datasets=[patch_members])
+    now, members = dataset("data/", names | {"c5/a": "A", "c5/b": "B"})
+    train = recorder.job("train", [now], datasets=[members])
+    after = recorder.job("c5", [patch], datasets=[patch_members])
+    assert set(hops(recorder, at(recorder, now), Direction.DOWN)) == {
+        train.uid, after.uid, *(jobs[name] for name in ("train", "c3", "file"))}
+    again = recorder.job("make c3 again", [], [parts["c3"][0]], datasets=[parts["c3"][1]])
+    later = recorder.job("c3", [parts["c3"][0]], datasets=[parts["c3"][1]])
+    assert later.uid not in hops(recorder, at(recorder, now), Direction.DOWN), "these came from another job"
+    assert later.uid in hops(recorder, at(recorder, parts["c3"][0]), Direction.DOWN)
+    assert hops(recorder, at(recorder, parts["c3"][0])) == [again.uid]
+
+
 def test_shards_lie_beside_their_pattern(recorder):
     shards, members = dataset("out/model-*-of-2", {"model-1-of-2": "one", "model-2-of-2": "two"})
     recorder.job("train", [], [shards], datasets=[members])
@@ -142,3 +195,20 @@ def test_an_empty_file_is_made_only_where_it_was_written(recorder):
     recorder.job("look", [file("other/done", "", size=0)])
     assert hops(recorder, artifact(recorder, "", "marks/done")) == [maker.uid]
     assert hops(recorder, artifact(recorder, "", "other/done")) == []
+
+
+def test_an_empty_file_was_read_only_where_it_lies(recorder):
+    whole, members = dataset("marks/", {"done": "", "n": "n"})
+    members = type(members)(digest=members.digest, members=tuple(
+        type(one)(path=one.path, digest=one.digest, size=0 if one.path == "done" else one.size)
+        for one in members.members))
+    recorder.job("make", [], [file("marks/done", "", size=0)])
+    recorder.job("mark", [], [file("other/done", "", size=0)])
+    alone = recorder.job("look", [file("marks/done", "", size=0)])
+    within = recorder.job("all", [whole], datasets=[members])
+    elsewhere = recorder.job("look elsewhere", [file("other/done", "", size=0)])
+    there = artifact(recorder, "", "marks/done")
+    assert set(hops(recorder, there, Direction.DOWN)) == {alone.uid, within.uid}
+    assert load_lineage(recorder.database, there).same_content == ()
+    assert hops(recorder, artifact(recorder, "", "other/done"), Direction.DOWN) == [elsewhere.uid]
+    assert len(hops(recorder, artifact(recorder, ""), Direction.DOWN)) == 3

@@ -7,7 +7,7 @@ from blake3 import blake3
 from recording import dataset, digest, file
 
 from roar.errors import NotFoundError
-from roar.model import FileUse, TrackerRun, TrackerRunState
+from roar.model import FileUse, Kind, TrackerRun, TrackerRunState
 from roar.query.references import ArtifactReference, JobReference, SessionReference, TrackerRunReference, resolve
 from roar.record.writer import start_session
 from roar.wire import Dataset, DatasetMember
@@ -125,7 +125,29 @@ def _dataset_of(path, uses, inside):
     members = Dataset(digest=digest(path + "".join(use.digest for use in uses)), members=tuple(
         DatasetMember(path=use.path[len(inside):], digest=use.digest, size=use.size)
         for use in sorted(uses, key=lambda use: use.path)))
-    return FileUse(path=path, digest=members.digest, size=9, kind="dataset", files=len(uses)), members
+    return FileUse(path=path, digest=members.digest, size=9, kind=Kind.DATASET, files=len(uses)), members
+
+
+def test_a_folder_is_the_largest_dataset_whose_files_are_all_there(recorder, ask):
+    uses = [_real(recorder, f"d/{name}", name) for name in "abcdef"]
+    found = []
+    for number in (5, 6, 3):
+        whole, members = _dataset_of("d/", uses[:number], "d/")
+        recorder.job("read", [whole], datasets=[members])
+        found.append(whole.digest)
+    assert found.index(ask("d").digest) == 1
+    os.unlink(os.path.join(recorder.workspace.root, "d/f"))
+    assert found.index(ask("d").digest) == 0
+
+
+def test_shards_are_found_by_their_pattern(recorder, ask):
+    uses = [_real(recorder, f"a/m-0000{number}-of-00002.bin", str(number)) for number in (1, 2)]
+    whole, members = _dataset_of("a/m-*-of-00002.bin", uses, "a/")
+    recorder.job("make", [], [whole], datasets=[members])
+    assert ask("a/m-*-of-00002.bin").digest == whole.digest
+    _real(recorder, uses[0].path, "changed")
+    with pytest.raises(NotFoundError, match="no longer those of any recorded dataset"):
+        ask("a/m-*-of-00002.bin")
 
 
 @pytest.mark.parametrize(("path", "inside", "names"), [

@@ -19,7 +19,7 @@ def digest(content):
 
 
 def file(path, content=None, size=10, **more):
-    return FileUse(path=path, digest=digest(content or path), size=size, **more)
+    return FileUse(path=path, digest=digest(path if content is None else content), size=size, **more)
 
 
 def unknown(path, note="it was gone"):

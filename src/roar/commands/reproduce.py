@@ -2,23 +2,24 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import RoarError, WorkspaceError
-from roar.model import Job, Kind, is_location
+from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
 from roar.query.files_now import dataset_is_unchanged, digest_now
-from roar.query.jobs import iter_members, load_job
+from roar.query.jobs import load_datasets, load_job
 from roar.query.references import resolve, resolve_job
 from roar.query.repository import find_work_tree, git_environment, run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
-from roar.query.roots import Root
+from roar.query.roots import Root, members_of
 from roar.record.database import open_database
 from roar.shell import quoted
 from roar.workspace import Workspace
@@ -153,7 +154,7 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
         if not started:
             target.remove()
         raise
-    return _compare(plan, target)
+    return _compare(opened, plan, target)
 
 
 def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
@@ -201,7 +202,7 @@ def _place_root(opened: Opened, root: Root, target: _Target) -> None:
     if root.kind is Kind.FILE:
         _copy(source, place)
         return
-    for member in iter_members(opened.database, _artifact(opened, root)):
+    for member in members_of(opened.database, root):
         _copy(*(os.path.join(_folder_of(root, side), member.path) for side in (source, place)))
 
 
@@ -243,7 +244,10 @@ def _is_recorded(opened: Opened, root: Root, place: str) -> bool:
     try:
         if root.kind is Kind.FILE:
             return digest_now(opened.database, place) == root.digest
-        return dataset_is_unchanged(opened.database, _folder_of(root, place), _artifact(opened, root))
+        if not root.members:
+            return dataset_is_unchanged(opened.database, _folder_of(root, place), _artifact(opened, root))
+        return all(digest_now(opened.database, os.path.join(_folder_of(root, place), member.path)) == member.digest
+                   for member in members_of(opened.database, root))
     except OSError:
         return False
 
@@ -263,19 +267,59 @@ def _run(job: Job, folder: str) -> None:
                         hint=f"cd {quoted(folder)} && roar show @-1")
 
 
-def _compare(plan: Plan, target: _Target) -> list[Compared]:
+def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     """The outputs as the reproduction's own record has them, beside the recorded ones."""
     workspace = Workspace(os.path.realpath(target.root))
     database = open_database(workspace.database)
-    found: dict[str, str | None] = {}
+    made: dict[str, FileUse] = {}
     for number in range(len(plan.jobs), 0, -1):
         job = load_job(database, resolve_job(database, workspace, f"@-{number}").row_id)
-        found.update({use.path: use.digest for use in job.outputs})
+        made.update({use.path: use for use in job.outputs})
+    wanted = {use: _path_there(use, target, workspace) for use in plan.wanted}
+    found = {use: made[path].digest for use, path in wanted.items() if path in made}
+    if len(found) < len(wanted):
+        files = _files(database, made.values())
+        found |= {use: _found_in_parts(opened, use, path, files) for use, path in wanted.items() if use not in found}
     database.close()
-    results = []
-    for use in plan.wanted:
-        place = target.place(use.path)
-        digest = found.get(use.path if place is None else workspace.relative(os.path.realpath(place)))
-        outcome = "missing" if digest is None else "same" if digest == use.digest else "differs"
-        results.append(Compared(use.path, outcome, use.digest, digest))
-    return results
+    return [_compared(use, found[use]) for use in plan.wanted]
+
+
+def _path_there(use: FileUse, target: _Target, workspace: Workspace) -> str:
+    """The path that the reproduction's own record has for an output."""
+    place = target.place(use.path)
+    if place is None:
+        return use.path
+    path = workspace.relative(os.path.realpath(place))
+    return f"{path}/" if use.path.endswith("/") else path
+
+
+def _files(database: sqlite3.Connection, uses: Iterable[FileUse]) -> dict[str, str]:
+    """The digest of each file among these, by itself or in a dataset, by its path."""
+    files: dict[str, str] = {}
+    for use in uses:
+        if use.digest is None:
+            continue
+        if use.kind is Kind.FILE:
+            files[use.path] = use.digest
+        for dataset in load_datasets(database, [use.digest] if use.kind is Kind.DATASET else []):
+            files |= {members_folder(use.path) + member.path: member.digest for member in dataset.members}
+    return files
+
+
+def _found_in_parts(opened: Opened, use: FileUse, path: str, files: dict[str, str]) -> str | None:
+    """The digest of an output that was recorded file by file there, or within a dataset; "" where files differ.
+
+    How many files make a dataset is a setting, which the reproduction may not share.
+    """
+    if use.kind is Kind.FILE:
+        return files.get(path)
+    members = [member for dataset in load_datasets(opened.database, [use.digest or ""]) for member in dataset.members]
+    now = [files.get(members_folder(path) + member.path) for member in members]
+    if not any(now):
+        return None
+    return use.digest if now == [member.digest for member in members] else ""
+
+
+def _compared(use: FileUse, digest: str | None) -> Compared:
+    outcome = "missing" if digest is None else "same" if digest == use.digest else "differs"
+    return Compared(use.path, outcome, use.digest, digest or None)

@@ -106,7 +106,7 @@ def _show_artifact(opened: Opened, found: ArtifactReference, as_json: bool, ever
     from roar.present.artifacts import render_artifact  # noqa: PLC0415  a job needs none of it
     from roar.query.artifacts import load_artifact  # noqa: PLC0415
 
-    artifact = load_artifact(opened.database, found.row_id)
+    artifact = load_artifact(opened.database, found.row_id, found.path)
     if as_json:
         print_json(artifact)
     else:

@@ -57,8 +57,8 @@ class Artifact:
     labels: dict[str, str] = field(default_factory=dict)
 
 
-def load_artifact(database: sqlite3.Connection, row_id: int) -> Artifact:
-    """The artifact in row `row_id`."""
+def load_artifact(database: sqlite3.Connection, row_id: int, path: str | None = None) -> Artifact:
+    """The artifact in row `row_id`; `path` where it was named by one."""
     digest, size, files = database.execute("SELECT digest, size, files FROM artifact WHERE id = ?",
                                            (row_id,)).fetchone()
     uses = _load_uses(database, row_id)
@@ -66,7 +66,7 @@ def load_artifact(database: sqlite3.Connection, row_id: int) -> Artifact:
     read = [use for use in uses if use.role == "input"]
     if files is not None:
         read += _reads_of_parts(database, row_id)
-        made = made or _makers_of_parts(database, row_id, read)
+        made = made or _makers_of_parts(database, row_id, path, read)
     datasets = database.execute(
         "SELECT DISTINCT artifact.digest FROM dataset_member JOIN artifact ON artifact.id = dataset_id"
         " WHERE artifact_id = ? ORDER BY dataset_id DESC", (row_id,)).fetchall()
@@ -107,9 +107,11 @@ def _reads_of_parts(database: sqlite3.Connection, row_id: int) -> list[ArtifactU
     return [_part_use(database, use, "input") for use in uses_of_parts(database, row_id)]
 
 
-def _makers_of_parts(database: sqlite3.Connection, row_id: int, read: Sequence[ArtifactUse]) -> list[ArtifactUse]:
-    """The jobs that made a dataset which none wrote as a whole, as it was read last."""
-    path = next((use.path for use in read if use.used_as is None), None)
+def _makers_of_parts(database: sqlite3.Connection, row_id: int, path: str | None, read: Sequence[ArtifactUse]
+                     ) -> list[ArtifactUse]:
+    """The jobs that made a dataset which none wrote as a whole, as it lies at a path, or else as it was read last."""
+    if path is None:
+        path = next((use.path for use in read if use.used_as is None), None)
     makers = [] if path is None else makers_at(database, row_id, path)
     return [_part_use(database, PartUse(job_id, artifact_id, database.execute(
         "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ? AND artifact_id = ?",

@@ -174,10 +174,13 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
 
 
 def _has_source(database: sqlite3.Connection, root: Root) -> bool:
+    """Whether a label on the root input says where it can be had, or one on a dataset that it is in."""
     if root.digest is None:
         return False
     return database.execute(
-        "SELECT 1 FROM label JOIN artifact ON artifact.id = artifact_id WHERE digest = ? AND key = CAST(? AS TEXT)",
+        "SELECT 1 FROM artifact WHERE digest = ? AND EXISTS (SELECT 1 FROM label WHERE key = CAST(? AS TEXT)"
+        " AND (artifact_id = artifact.id OR artifact_id IN"
+        " (SELECT dataset_id FROM dataset_member WHERE dataset_member.artifact_id = artifact.id)))",
         (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
 
 

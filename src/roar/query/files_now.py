@@ -1,13 +1,15 @@
 """Comparing the record with the files as they are now."""
 
 import errno
+import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
+from roar.model import members_folder
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
 from roar.record import digests
 from roar.workspace import Workspace
@@ -28,7 +30,7 @@ def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, 
     Raises:
         NotFoundError: nothing lies there, or content that was never recorded; the recorded versions are candidates.
     """
-    if path.endswith("/"):
+    if path.endswith("/") or _are_datasets(database, versions):
         return _find_dataset(database, workspace, path, versions)
     absolute = workspace.absolute(path)
     try:
@@ -92,15 +94,35 @@ def _is_read_only(database: sqlite3.Connection) -> bool:
 
 def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
                   versions: list[tuple[int, str]]) -> tuple[int, str]:
-    """The recorded dataset whose members are all unchanged in the folder at `path`."""
+    """The recorded dataset whose members are all unchanged in the folder at `path`: of several the largest.
+
+    A part of it that was read later is the smaller one; of those that have the same number of files it is the latest.
+    """
+    folder = members_folder(path)
     message = f"The files below {path} are no longer those of any recorded dataset."
-    for row_id, digest in versions:
+    for row_id, digest in _largest_first(database, versions):
         try:
-            if DatasetLook(database, workspace.absolute(path), row_id).is_unchanged():
+            if DatasetLook(database, workspace.absolute(folder), row_id).is_unchanged():
                 return row_id, digest
         except OSError as error:
-            message = f"{path}{error.filename} cannot be read now: {error.strerror}."
+            message = f"{folder}{error.filename} cannot be read now: {error.strerror}."
     raise NotFoundError(message, hint=_show(versions), candidates=_described(versions))
+
+
+def _are_datasets(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> bool:
+    """Whether a path stands for several files, as the pattern of shards does."""
+    return bool(versions) and None not in _files(database, versions).values()
+
+
+def _largest_first(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    files = _files(database, versions)
+    return sorted(versions, key=lambda version: files[version[0]] or 0, reverse=True)
+
+
+def _files(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> dict[int, int | None]:
+    """By row how many files each version has, None for a file."""
+    return dict(database.execute("SELECT id, files FROM artifact WHERE id IN (SELECT value FROM json_each(?))",
+                                 (json.dumps([row_id for row_id, _ in versions]),)).fetchall())
 
 
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
@@ -160,9 +182,17 @@ def _members_are_unchanged(database: sqlite3.Connection, folder: str, dataset_id
     Raises:
         OSError: as `DatasetLook.is_unchanged`.
     """
-    members = database.execute(
+    return files_are_unchanged(database, folder, database.execute(
         "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
-        " WHERE dataset_id = ?", (dataset_id,)).fetchall()
+        " WHERE dataset_id = ?", (dataset_id,)).fetchall())
+
+
+def files_are_unchanged(database: sqlite3.Connection, folder: str, members: Sequence[tuple[str, int, bytes]]) -> bool:
+    """Whether files, each given as its path in `folder`, its size and its digest, lie there with this content.
+
+    Raises:
+        OSError: as `DatasetLook.is_unchanged`.
+    """
     prefix = folder.rstrip("/") + "/"
     keys: dict[str, digests.Key] = {}
     unreadable: OSError | None = None

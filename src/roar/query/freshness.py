@@ -12,10 +12,11 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from roar.analyze.memory import without_collection
-from roar.model import is_location
-from roar.query.files_now import DatasetLook, digest_now, is_absence, key_of
+from roar.model import is_location, members_folder
+from roar.query.files_now import DatasetLook, digest_now, files_are_unchanged, is_absence, key_of
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
+from roar.record.dependencies import content_below
 from roar.workspace import Workspace
 
 
@@ -76,8 +77,11 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     missed = [content for content in read if _is_missed(content, files, made)]
     stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
                                                        if number not in stale.reasons}))
+    last_writes = _last_writes(written)
+    files.forgive(content for content, step in last_writes.items() if files.state(content) is Freshness.CHANGED
+                  and _is_patched(database, files, content, last[step]))
     outputs = [_output(files, content, step, stale.reasons.get(step))
-               for content, step in _last_writes(written).items() if files.state(content) is not None]
+               for content, step in last_writes.items() if files.state(content) is not None]
     return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
 
@@ -118,6 +122,21 @@ def _last_writes(written: Mapping[_Content, int]) -> dict[_Content, int]:
         if content.path_id not in latest or latest[content.path_id][0] < step:
             latest[content.path_id] = step, content
     return {content: step for step, content in latest.values()}
+
+
+def _is_patched(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
+    """Whether a dataset differs from what a job wrote only by what later jobs of its session wrote there since."""
+    return files.is_dataset(content) and files.is_there_but_for(
+        content, database.execute(_WRITTEN_LATER, {"job": job_id}).fetchall())
+
+
+# What jobs of the same session wrote after a job, the first of them first.
+_WRITTEN_LATER = """
+SELECT made.artifact_id, path.path FROM job JOIN step ON step.id = step_id
+JOIN file_written AS made ON made.job_id = job.id JOIN path ON path.id = made.path_id
+WHERE job.id > :job AND made.artifact_id IS NOT NULL AND session_id = (
+    SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job) ORDER BY job.id
+"""
 
 
 def _load_read(database: sqlite3.Connection, last: Mapping[int, int]) -> set[_Content]:
@@ -188,6 +207,7 @@ class _FilesNow:
                                                 {content.path_id for content in contents}))
         self.digests: dict[int, bytes] = {}
         datasets: set[int] = set()
+        self._datasets = datasets
         for row_id, digest, is_dataset in _rows(database, "SELECT id, digest, files IS NOT NULL FROM artifact",
                                                 {content.artifact_id for content in contents}):
             self.digests[row_id] = digest
@@ -211,6 +231,38 @@ class _FilesNow:
         if error is None:
             return ""
         return f"cannot be read: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
+
+    def is_dataset(self, content: _Content) -> bool:
+        """Whether it is more than a file."""
+        return content.artifact_id in self._datasets
+
+    def is_there_but_for(self, content: _Content, written: Iterable[tuple[int, str]]) -> bool:
+        """Whether a dataset lies there as it was recorded, but for files that now are as they were written later.
+
+        Args:
+            content: the dataset.
+            written: artifacts and paths, in the order in which they were written.
+        """
+        path = self.paths[content.path_id]
+        folder = members_folder(path)
+        later = {name: artifact_id for artifact_id, place in written
+                 for name, artifact_id in content_below(self._database, artifact_id, place, folder)}
+        members = dict(content_below(self._database, content.artifact_id, path, folder))
+        rewritten = {name: later[name] for name in members.keys() & later.keys() if later[name] != members[name]}
+        if not rewritten:
+            return False
+        expected = members | rewritten
+        known = {row_id: (size, digest) for row_id, size, digest in _rows(
+            self._database, "SELECT id, size, digest FROM artifact", set(expected.values()))}
+        try:
+            return files_are_unchanged(self._database, self._workspace.absolute(folder),
+                                       [(name, *known[row_id]) for name, row_id in expected.items()])
+        except OSError:
+            return False
+
+    def forgive(self, contents: Iterable[_Content]) -> None:
+        """These are not to count as changed."""
+        self._states.update(dict.fromkeys(contents, Freshness.FRESH))
 
     def _absolute(self, path_id: int) -> str:
         path = self.paths[path_id]  # normal as recorded, so that `Workspace.absolute` has nothing to do
@@ -244,14 +296,23 @@ class _FilesNow:
         """Two at a time: while one is looked at by the native program, the names of the next are read."""
         begun: deque[tuple[_Content, DatasetLook]] = deque()
         for content in contents:
-            folder = self._workspace.absolute(self.paths[content.path_id])
+            path = self.paths[content.path_id]
+            folder = self._workspace.absolute(members_folder(path))
             if not os.path.isdir(folder):
                 yield content, self._state_without_folder(content, folder)
+                continue
+            if not path.endswith("/") and not self._any_member(content, folder):
+                yield content, Freshness.GONE
                 continue
             begun.append((content, DatasetLook(self._database, folder, content.artifact_id)))
             if len(begun) > 1:
                 yield self._state_of(*begun.popleft())
         yield from itertools.starmap(self._state_of, begun)
+
+    def _any_member(self, content: _Content, folder: str) -> bool:
+        """Whether one of several files that have no folder of their own is there, as far as can be seen."""
+        names = self._database.execute("SELECT path FROM dataset_member WHERE dataset_id = ?", (content.artifact_id,))
+        return any(os.path.lexists(f"{folder}/{name}") for (name,) in names.fetchall())
 
     def _state_without_folder(self, content: _Content, folder: str) -> Freshness:
         """What it says of a dataset that no folder is to be seen there."""

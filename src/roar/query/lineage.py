@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roar.model import Kind
+from roar.model import Kind, members_folder
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, iter_graph_uses
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import uses_of_parts
@@ -75,8 +75,8 @@ def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobRefe
     else:
         makers = _makers(database, root.row_id, root.path)
         ups = [maker.job_id for maker in makers]
-        same_content = tuple(walk.uid(job_id) for job_id in _wrote(database, root.row_id) if job_id not in ups)
-        readers = _readers(database, root.row_id)
+        same_content = tuple(walk.uid(job_id) for job_id in _wrote(database, root) if job_id not in ups)
+        readers = _readers(database, root)
         downs = sorted({job_id for job_id, _ in readers})
         walk.root_name = root.digest
         walk.add_root(root.row_id, root.path, made_as={maker.artifact_id for maker in makers},
@@ -235,9 +235,11 @@ def _makers(database: sqlite3.Connection, artifact_id: int, path: str | None) ->
     return [] if row is None else makers_at(database, artifact_id, row[0])
 
 
-def _wrote(database: sqlite3.Connection, artifact_id: int) -> list[int]:
+def _wrote(database: sqlite3.Connection, root: ArtifactReference) -> list[int]:
     """The jobs that wrote the very content, by itself or within a dataset, the last one first."""
-    return list(dict.fromkeys(job_id for job_id, _ in database.execute(_WROTE, {"artifact": artifact_id})))
+    if root.path is not None and _is_empty(database, root.row_id):
+        return sorted({job_id for job_id, _ in _uses_at(database, _WRITTEN_AS, root.row_id, root.path)}, reverse=True)
+    return list(dict.fromkeys(job_id for job_id, _ in database.execute(_WROTE, {"artifact": root.row_id})))
 
 
 # The jobs that wrote some content, and as what: by itself or within a dataset; the last one first.
@@ -260,7 +262,40 @@ ORDER BY job_id DESC LIMIT 1
 """
 
 
-def _readers(database: sqlite3.Connection, artifact_id: int) -> set[tuple[int, int]]:
-    """The jobs that read the artifact, and as what: by itself, within a dataset, or in part."""
-    parts = {(use.job_id, use.artifact_id) for use in uses_of_parts(database, artifact_id)}
-    return parts.union(database.execute(_READ, {"artifact": artifact_id}))
+_READ_AS = "SELECT job_id, path.path FROM file_read JOIN path ON path.id = path_id WHERE artifact_id = ?"
+
+_WRITTEN_AS = "SELECT job_id, path.path FROM file_written JOIN path ON path.id = path_id WHERE artifact_id = ?"
+
+
+def _readers(database: sqlite3.Connection, root: ArtifactReference) -> set[tuple[int, int]]:
+    """The jobs that read the artifact, and as what: by itself, within a dataset, or in part.
+
+    Empty files are alike without having to do with each other: one that was named by its path was read only there.
+    """
+    if root.path is not None and _is_empty(database, root.row_id):
+        return _uses_at(database, _READ_AS, root.row_id, root.path)
+    parts = {(use.job_id, use.artifact_id) for use in uses_of_parts(database, root.row_id)}
+    return parts.union(database.execute(_READ, {"artifact": root.row_id}))
+
+
+def _is_empty(database: sqlite3.Connection, artifact_id: int) -> bool:
+    return database.execute("SELECT 1 FROM artifact WHERE id = ? AND size = 0 AND files IS NULL",
+                            (artifact_id,)).fetchone() is not None
+
+
+def _uses_at(database: sqlite3.Connection, uses: str, artifact_id: int, path: str) -> set[tuple[int, int]]:
+    """The jobs that used a file at its very path, and as what: by itself or within a dataset.
+
+    Args:
+        database: the record.
+        uses: asks for the jobs that used an artifact, and where.
+        artifact_id: the file.
+        path: as recorded.
+    """
+    found = {(job_id, artifact_id) for job_id, place in database.execute(uses, (artifact_id,)) if place == path}
+    for dataset_id, name in database.execute("SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?",
+                                             (artifact_id,)).fetchall():
+        if path.endswith(name):
+            found.update((job_id, dataset_id) for job_id, place in database.execute(uses, (dataset_id,))
+                         if members_folder(place) + name == path)
+    return found

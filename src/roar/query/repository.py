@@ -11,8 +11,7 @@ from typing import NamedTuple
 from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository
-from roar.query.jobs import iter_members
-from roar.query.roots import Root
+from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 
 _PLACES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
@@ -108,10 +107,9 @@ def _files(database: sqlite3.Connection, workspace: Workspace, work_tree: str, r
         return {}
     if root.kind is Kind.FILE:
         return {place: root.digest}
-    row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest),)).fetchone()
     folder = place if root.path.endswith("/") else os.path.dirname(place)
     return {os.path.normpath(os.path.join(folder, member.path)): member.digest
-            for member in iter_members(database, row[0])}
+            for member in members_of(database, root)}
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ class Plan:
 
     Attributes:
         jobs: in the order in which they ran.
-        roots: what has to be there before the first of them.
+        roots: what has to be there before the first of them, and what a copy outside brought to where it was read.
         wanted: the outputs that a reproduction is compared with, the last version of each path.
         from_commits: paths of the roots that the checkouts bring as they were read.
         obstacles: why it cannot be carried out, one full sentence each; none when it can.
@@ -42,7 +42,7 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     rows = sorted(jobs_behind(database, found))
     again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
     jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
-    roots = tuple(find_roots(database, list(again)))
+    roots = tuple(find_roots(database, list(again), copies=True))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 from_commits=roots_from_commits(database, workspace, roots, jobs),

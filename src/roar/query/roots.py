@@ -1,13 +1,21 @@
 """The root inputs of a graph: what its jobs read and none of them made."""
 
+import json
 import sqlite3
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 
-from roar.model import Kind
+from roar.model import Kind, members_folder
+from roar.query.jobs import iter_members
 from roar.query.lineage import Direction, load_lineage
+from roar.query.parts import Files, Writings
 from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference, TrackerRunReference
 from roar.query.sessions import session_job_ids
+from roar.record.dependencies import Maker, content_below, makers_at
+from roar.wire import DatasetMember
+
+_FEW = 20
+"""Up to so many files of a dataset that was made without them are root inputs of their own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +25,9 @@ class Root:
     Attributes:
         path, digest, size, kind, files, note: as in FileUse.
         used_by: uids of the jobs that read it.
-        made_by: uid of the recorded job outside the graph that made it; None where nothing recorded did.
+        made_by: uid of the recorded job that made it: one outside the graph, or one in it that made it elsewhere; None
+            where nothing recorded did.
+        members: of a dataset that jobs in the graph made without some of its files, the names of these; else none.
     """
 
     path: str
@@ -28,6 +38,16 @@ class Root:
     note: str | None
     used_by: tuple[str, ...]
     made_by: str | None
+    members: tuple[str, ...] = ()
+
+
+def members_of(database: sqlite3.Connection, root: Root) -> Iterator[DatasetMember]:
+    """The files of a dataset that are the root input: all, or those that the jobs of the graph do not make."""
+    row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest or ""),)).fetchone()
+    wanted = set(root.members)
+    for member in iter_members(database, row[0]):
+        if not wanted or member.path in wanted:
+            yield member
 
 
 def jobs_behind(database: sqlite3.Connection, found: Reference) -> list[int]:
@@ -46,45 +66,136 @@ def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReferenc
     return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP).hops]
 
 
-def find_roots(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[Root]:
-    """The root inputs of the graph that these jobs form, sorted by path."""
-    roots: dict[tuple[str, str | None], Root] = {}
-    inside = set(job_ids)
+def find_roots(database: sqlite3.Connection, job_ids: Sequence[int], *, copies: bool = False) -> list[Root]:
+    """The root inputs of the graph that these jobs form, sorted by path.
+
+    With `copies` also what they read where none of them wrote it, though one of them made it elsewhere: nothing that
+    is recorded brought it to where it was read.
+    """
+    roots: dict[tuple[str, str | None, str | None], Root] = {}
+    graph = _Graph(database, job_ids, copies=copies)
     for job_id in job_ids:
-        uid = database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
-        for root in _roots_of_job(database, job_id, uid, inside):
-            key = root.path, root.digest
+        for root in graph.roots_of(job_id):
+            key = root.path, root.digest, root.made_by if root.members else None
             known = roots.get(key)
             roots[key] = root if known is None else _joined(known, root)
-    return [roots[key] for key in sorted(roots, key=lambda key: (key[0], key[1] or ""))]
+    return [roots[key] for key in sorted(roots, key=lambda key: (key[0], key[1] or "", key[2] or ""))]
 
 
 def _joined(one: Root, other: Root) -> Root:
-    return Root(path=one.path, digest=one.digest, size=one.size, kind=one.kind, files=one.files, note=one.note,
-                used_by=tuple(dict.fromkeys((*one.used_by, *other.used_by))), made_by=one.made_by or other.made_by)
+    members = sorted({*one.members, *other.members}) if one.members and other.members else ()
+    return replace(one, used_by=tuple(dict.fromkeys((*one.used_by, *other.used_by))), members=tuple(members),
+                   made_by=one.made_by or other.made_by)
 
 
-def _roots_of_job(database: sqlite3.Connection, job_id: int, uid: str, inside: Collection[int]) -> list[Root]:
-    makers: dict[int, int] = {}
-    made_inside: set[int] = set()
-    for artifact_id, producer_id in database.execute(
-            "SELECT artifact_id, producer_id FROM dependency WHERE consumer_id = ?", (job_id,)):
-        makers[artifact_id] = max(producer_id, makers.get(artifact_id, 0))
-        if producer_id in inside:
-            made_inside.add(artifact_id)
-    rows = database.execute(
-        "SELECT path.path, artifact_id, digest, coalesce(artifact.size, used.size),"
-        " coalesce(artifact.files, used.files), used.note FROM file_read AS used"
-        " JOIN path ON path.id = used.path_id LEFT JOIN artifact ON artifact.id = used.artifact_id"
-        " WHERE used.job_id = ? ORDER BY used.ordinal", (job_id,)).fetchall()
-    return [Root(path=path, digest=None if digest is None else digest.hex(), size=size, files=files, note=note,
-                 kind=Kind.FILE if files is None else Kind.DATASET, used_by=(uid,),
-                 made_by=_uid(database, makers.get(artifact_id)))
-            for path, artifact_id, digest, size, files, note in rows if artifact_id not in made_inside]
+class _Graph:
+    """Some jobs, and what they read."""
 
+    def __init__(self, database: sqlite3.Connection, job_ids: Collection[int], *, copies: bool) -> None:
+        self._database = database
+        self._inside = set(job_ids)
+        self._copies = copies
+        self._writings = Writings(database)
+        self._known: dict[tuple[str, int, tuple[Maker, ...]], list[Root]] = {}
 
-def _uid(database: sqlite3.Connection, job_id: int | None) -> str | None:
-    if job_id is None:
-        return None
-    uid: str = database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
-    return uid
+    def roots_of(self, job_id: int) -> Iterator[Root]:
+        """The root inputs among what one of the jobs read."""
+        makers: dict[int, list[Maker]] = {}
+        for artifact_id, *maker in self._database.execute(
+                "SELECT artifact_id, producer_id, produced_id FROM dependency WHERE consumer_id = ?"
+                " ORDER BY producer_id DESC", (job_id,)).fetchall():
+            makers.setdefault(artifact_id, []).append(Maker(*maker))
+        rows = self._database.execute(
+            "SELECT path.path, artifact_id, digest, coalesce(artifact.size, used.size),"
+            " coalesce(artifact.files, used.files), used.note FROM file_read AS used"
+            " JOIN path ON path.id = used.path_id LEFT JOIN artifact ON artifact.id = used.artifact_id"
+            " WHERE used.job_id = ? ORDER BY used.ordinal", (job_id,)).fetchall()
+        for path, artifact_id, digest, size, files, note in rows:
+            root = Root(path=path, digest=None if digest is None else digest.hex(), size=size, files=files, note=note,
+                        kind=Kind.FILE if files is None else Kind.DATASET, used_by=(self._uid(job_id),), made_by=None)
+            found = makers.get(artifact_id, [])
+            if not found:
+                yield root
+            elif self._is_made_whole(root, artifact_id, found):
+                if self._inside.isdisjoint(maker.job_id for maker in found):
+                    yield replace(root, made_by=self._uid(found[0].job_id))
+            else:
+                for part in self._parts(job_id, root, artifact_id, found):
+                    yield replace(part, used_by=root.used_by)
+
+    def _is_made_whole(self, root: Root, artifact_id: int, makers: Sequence[Maker]) -> bool:
+        """Whether one of the jobs made all of it; with `copies` in that very place."""
+        if self._copies:
+            return any(root.path in self._writings.paths(maker) for maker in makers
+                       if maker.artifact_id == artifact_id)
+        return root.kind is Kind.FILE or any(maker.artifact_id == artifact_id for maker in makers)
+
+    def _parts(self, job_id: int, root: Root, artifact_id: int, makers: Sequence[Maker]) -> list[Root]:
+        """The files of an input that no job in the graph made, or not in that place.
+
+        They are the same for all that read it from the same jobs, unless there are empty files: who made these is not
+        among the dependencies.
+        """
+        key = root.path, artifact_id, tuple(makers)
+        if key in self._known:
+            return self._known[key]
+        folder = members_folder(root.path) if root.kind is Kind.DATASET else root.path[:root.path.rfind("/") + 1]
+        files = content_below(self._database, artifact_id, root.path, folder)
+        parts: list[Root] = []
+        for maker_id, left in self._left(job_id, folder, files, makers).items():
+            made = replace(root, made_by=None if maker_id is None else self._uid(maker_id))
+            if left == files:
+                parts.append(made)
+            elif left:
+                parts += self._some(made, folder, {name for name, _ in left})
+        if not self._empty(files):
+            self._known[key] = parts
+        return parts
+
+    def _left(self, job_id: int, folder: str, files: Files, makers: Sequence[Maker]) -> dict[int | None, Files]:
+        """Of files in a folder those that no job in the graph made there, by who made them.
+
+        As for dependencies, who wrote a file there comes first, and an empty file is made only where it was written.
+        """
+        open_files = set(files)
+        left: dict[int | None, Files] = {}
+        for maker in makers:
+            here = open_files & self._writings.below(maker, folder)
+            open_files -= here
+            if maker.job_id not in self._inside:
+                left.setdefault(maker.job_id, set()).update(here)
+        for name, artifact_id in self._empty(open_files):
+            at_path = makers_at(self._database, artifact_id, folder + name)
+            if at_path and at_path[0].job_id < job_id:
+                open_files.remove((name, artifact_id))
+                if at_path[0].job_id not in self._inside:
+                    left.setdefault(at_path[0].job_id, set()).add((name, artifact_id))
+        empty = self._empty(open_files)
+        for maker in makers:
+            elsewhere = self._writings.anywhere(maker, open_files - empty)
+            open_files -= elsewhere
+            if self._copies or maker.job_id not in self._inside:
+                left.setdefault(maker.job_id, set()).update(elsewhere)
+        return left | {None: open_files}
+
+    def _some(self, root: Root, folder: str, names: set[str]) -> Iterator[Root]:
+        """Some files of a dataset: by themselves where they are few, else as a part of it."""
+        some = replace(root, members=tuple(sorted(names)), note=f"{len(names):,} of its {root.files or 0:,} files"
+                       + (" were made by no recorded job" if root.made_by is None else ""))
+        if len(names) > _FEW:
+            yield some
+            return
+        for member in members_of(self._database, some):
+            yield replace(root, path=folder + member.path, digest=member.digest, size=member.size, kind=Kind.FILE,
+                          files=None, note=None)
+
+    def _empty(self, files: Files) -> Files:
+        rows = self._database.execute(
+            "SELECT id FROM artifact WHERE id IN (SELECT value FROM json_each(?)) AND size = 0",
+            (json.dumps([artifact_id for _, artifact_id in files]),))
+        ids = {artifact_id for (artifact_id,) in rows}
+        return {file for file in files if file[1] in ids}
+
+    def _uid(self, job_id: int) -> str:
+        uid: str = self._database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
+        return uid
