@@ -290,7 +290,7 @@ class _Walk:
         """Walk one way from the root."""
         seen: set[int] = set()
         jobs = self._makers_of_root() if way is Direction.UP else self._users_of({self.root}, ())
-        for _ in range(depth):
+        for distance in range(1, depth + 1):
             room = self.most_jobs - len(seen)
             if len(jobs) > room:
                 self.truncated = True
@@ -303,8 +303,17 @@ class _Walk:
             if way is Direction.UP:
                 jobs = self._makers_of(uses) - seen
             else:
-                jobs = self._users_of({use.reading.digest for use in uses if use.role is not Role.INPUT}, seen) - seen
+                made = {use.reading.digest for use in uses if use.role is not Role.INPUT}
+                if distance == depth and self._are_read_by_others(made, seen):
+                    self.truncated = True
+                    return
+                jobs = self._users_of(made, seen) - seen
         self.truncated |= bool(jobs)
+
+    def _are_read_by_others(self, made: set[bytes], seen: set[int]) -> bool:
+        """Whether any other job read the very content: then there is more, and who made that need not be asked."""
+        found = self._around(sorted(made), Direction.DOWN)
+        return any(row.job_id not in seen for rows in found.values() for row in rows)
 
     def _makers_of_root(self) -> set[int]:
         """All that wrote the very content, within a dataset too; else those that made the parts of a dataset."""
@@ -399,6 +408,7 @@ class _Walk:
         self.wholes.update((digest, []) for digest in new)
         for digest, row in wholes_of(self.viewer, WHOLES_WALKED).rows(self.connection, new):
             self.wholes[digest].append(row)
+        self.makers.learn_wholes({digest: self.wholes[digest] for digest in new})
         self.truncated |= any(len(self.wholes[digest]) >= WHOLES_WALKED for digest in digests)
         return [(digest, row) for digest in digests for row in self.wholes[digest]]
 

@@ -9,7 +9,7 @@ own record, which has one session after the other in one folder; here two people
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam, select, true
@@ -336,6 +336,11 @@ class Makers:
                         and reader is not None and row.session == reader.session):
                     found[reading] = min(end, found.get(reading, _ALWAYS))
         return found
+
+    def learn_wholes(self, wholes: Mapping[bytes, Sequence[Row[Any]]]) -> None:
+        """Take what was asked of `wholes_of` already: files with the datasets that they are in."""
+        for digest, rows in wholes.items():
+            self._wholes_known.setdefault(digest, [(row.dataset, row.path) for row in rows[:WHOLES_LOOKED_AT]])
 
     def _wholes(self, digests: set[bytes]) -> dict[bytes, list[tuple[bytes, str]]]:
         """Datasets of files, with the path inside."""

@@ -1,5 +1,6 @@
 """Times as the tables keep them: RFC 3339 in UTC with microseconds, so that they sort as text."""
 
+import functools
 from datetime import UTC, datetime, timedelta
 
 
@@ -8,6 +9,7 @@ def now(*, later_s: float = 0) -> str:
     return (datetime.now(UTC) + timedelta(seconds=later_s)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+@functools.lru_cache(maxsize=4096)
 def moment_after(started_at: str, duration_s: float | None) -> str | None:
     """The time `duration_s` seconds after `started_at`; None where that is not known."""
     if duration_s is None:
