@@ -11,7 +11,7 @@ from blake3 import blake3
 from recording import dataset, unknown
 
 from roar.model import FileUse, Kind
-from roar.query.freshness import load_status
+from roar.query.freshness import _WRITTEN_LATER, load_status
 from roar.wire import Dataset, DatasetMember
 
 ELSEWHERE = "s3://bucket/x"
@@ -142,3 +142,13 @@ def test_shards_are_looked_at_one_by_one(recorder, now, freshness):
     recorder.job("make", [], [whole], datasets=[members])
     status = load_status(recorder.database, recorder.workspace, 1)
     assert [output.freshness for output in status.outputs] == [freshness]
+
+
+def test_what_later_jobs_wrote_elsewhere_is_not_looked_at(recorder):
+    """Whether a dataset was patched since: from the paths in its folder, not from all that was written since."""
+    plan = recorder.database.execute(f"EXPLAIN QUERY PLAN {_WRITTEN_LATER}", {"job": 1, "first": b"d/", "end": b"d0"})
+    first, second, *_ = [row[3] for row in plan]
+    assert first.startswith("SEARCH path USING")
+    assert "path>? AND path<?" in first
+    assert second.startswith("SEARCH file_use USING")
+    assert "path_id=?" in second

@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
 from roar.query.files_now import DatasetLook, digest_now, files_are_unchanged, is_absence, key_of
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
+from roar.record.database import encoded
 from roar.record.dependencies import content_below
 from roar.workspace import Workspace
 
@@ -126,16 +128,24 @@ def _last_writes(written: Mapping[_Content, int]) -> dict[_Content, int]:
 
 def _is_patched(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
     """Whether a dataset differs from what a job wrote only by what later jobs of its session wrote there since."""
-    return files.is_dataset(content) and files.is_there_but_for(
-        content, database.execute(_WRITTEN_LATER, {"job": job_id}).fetchall())
+    if not files.is_dataset(content):
+        return False
+    folder = members_folder(files.paths[content.path_id])
+    above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
+    ranges = [(folder, f"{folder[:-1]}0" if folder else "\U0010ffff"), *((path, f"{path}\0") for path in above)]
+    rows = [row for first, end in ranges for row in database.execute(
+        _WRITTEN_LATER, {"job": job_id, "first": encoded(first), "end": encoded(end)})]
+    return files.is_there_but_for(content, [(artifact_id, path) for _, artifact_id, path in sorted(rows)])
 
 
-# What jobs of the same session wrote after a job, the first of them first.
+# What jobs of the same session wrote after a job at the paths from one to before another. Begins with these paths:
+# they are few beside all that was written since.
 _WRITTEN_LATER = """
-SELECT made.artifact_id, path.path FROM job JOIN step ON step.id = step_id
-JOIN file_written AS made ON made.job_id = job.id JOIN path ON path.id = made.path_id
-WHERE job.id > :job AND made.artifact_id IS NOT NULL AND session_id = (
-    SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job) ORDER BY job.id
+SELECT made.job_id, made.artifact_id, path.path FROM path CROSS JOIN file_written AS made ON made.path_id = path.id
+JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
+WHERE path.path >= CAST(:first AS TEXT) AND path.path < CAST(:end AS TEXT)
+AND made.job_id > :job AND made.artifact_id IS NOT NULL AND session_id = (
+    SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job)
 """
 
 
