@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
-from glaas.db import QUERIES_KEPT, ForEach
+from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.makers import uses_of
 from glaas.models import Role
 from roar.wire import (
@@ -190,8 +190,7 @@ def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int], *
                    ) -> dict[int, JobLine]:
     """The jobs with these row numbers that the viewer may see; `brief` leaves out tracker runs and labels."""
     lines = {}
-    for start in range(0, len(ids), 1000):
-        part = ids[start:start + 1000]
+    for part in in_parts(ids):
         query = _job_lines(viewer).where(models.job.c.id.in_(part))
         for line in _read_job_lines(connection, query, brief=brief):
             lines[line.key] = line
@@ -233,7 +232,7 @@ def tracker_runs_of(connection: Connection, job_ids: Sequence[int]) -> dict[int,
     """Tracker runs by row number of their job."""
     found: dict[int, list[TrackerRun]] = {}
     table = models.tracker_run
-    for row in _in_parts(connection, select(table).order_by(table.c.id), table.c.job_id, job_ids):
+    for row in _rows_of(connection, select(table).order_by(table.c.id), table.c.job_id, job_ids):
         found.setdefault(row.job_id, []).append(_tracker_run(row))
     return found
 
@@ -242,15 +241,15 @@ def labels_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, dict[
     """Labels by row number of their job."""
     found: dict[int, dict[str, str]] = {}
     table = models.label
-    for row in _in_parts(connection, select(table).order_by(table.c.key), table.c.job_id, job_ids):
+    for row in _rows_of(connection, select(table).order_by(table.c.key), table.c.job_id, job_ids):
         found.setdefault(row.job_id, {})[row.key] = row.value
     return found
 
 
-def _in_parts(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
+def _rows_of(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
               ) -> Iterable[Row[Any]]:
-    for start in range(0, len(values), 1000):
-        yield from connection.execute(query.where(column.in_(values[start:start + 1000])))
+    for part in in_parts(values):
+        yield from connection.execute(query.where(column.in_(part)))
 
 
 def _tracker_run(row: Row[Any]) -> TrackerRun:

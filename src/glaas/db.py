@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ARRAY,
@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Compiled, make_url, result_tuple
+from sqlalchemy.engine import make_url, result_tuple
 from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError
 
 from roar.errors import SettingsError
@@ -95,6 +95,12 @@ def reading(engine: Engine) -> Iterator[Connection]:
             yield connection
 
 
+def in_parts(values: Sequence[_T], size: int = 1000) -> Iterator[Sequence[_T]]:
+    """The values, so many at a time: a statement has room for some thousand."""
+    for start in range(0, len(values), size):
+        yield values[start:start + size]
+
+
 class ForEach:
     """A query that is asked for many values of one column at a time; its LIMIT counts for each value by itself.
 
@@ -113,8 +119,8 @@ class ForEach:
 
     def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
         self._one = query.where(column == bindparam("wanted", None))
-        self._compiled: dict[str, Compiled] = {}
-        self._names = [column.name for column in query.selected_columns]
+        self._asked: dict[str, _Asked] = {}
+        self._make = result_tuple([column.name for column in query.selected_columns])
         array = bindparam("wanted", None, ARRAY(column.type))
         wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
         part = query.where(column == wanted.c.value).lateral("part")
@@ -125,26 +131,31 @@ class ForEach:
         if not values:
             return
         dialect = connection.dialect
-        in_postgresql = dialect.name == "postgresql"
-        if dialect.name not in self._compiled:
-            query = self._all if in_postgresql else self._one
-            self._compiled[dialect.name] = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-        compiled = self._compiled[dialect.name]
+        if dialect.name not in self._asked:
+            query = self._all if dialect.name == "postgresql" else self._one
+            compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            self._asked[dialect.name] = _Asked(str(compiled), compiled.params, getattr(compiled, "positiontup", None))
+        statement, defaults, order = self._asked[dialect.name]
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         cursor = driver_connection.cursor()
-        given = {**compiled.params, **parameters}
-        make = result_tuple(self._names)
-        if in_postgresql:
-            for row in cursor.execute(str(compiled), {**given, "wanted": list(values)}).fetchall():
-                yield row[-1], make(row[:-1])
+        given = {**defaults, **parameters}
+        if order is None:
+            for row in cursor.execute(statement, {**given, "wanted": list(values)}).fetchall():
+                yield row[-1], self._make(row[:-1])
             return
-        order = getattr(compiled, "positiontup", None) or []
-        statement = str(compiled)
         for value in values:
             given["wanted"] = value
             for row in cursor.execute(statement, [given[name] for name in order]).fetchall():
-                yield value, make(row)
+                yield value, self._make(row)
+
+
+class _Asked(NamedTuple):
+    """A statement for a driver: its text, its parameters, and their order where they have no names there."""
+
+    statement: str
+    defaults: Mapping[str, Any]
+    order: Sequence[str] | None
 
 
 @contextlib.contextmanager

@@ -231,9 +231,8 @@ class _Versions:
         for edge in graph.edges:
             side = self._reads if edge.role is Role.INPUT else self._writes
             side[edge.job].setdefault(edge.artifact, []).extend(edge.paths)
-        self._taken = graph.taken
-        self._root_is_part_of = {other for made, other in graph.members if made == root}
-        self._root_is_made_as = {other for other, read in graph.members if read == root}
+        self._root_read_as = set() if self._root is None else graph.read_as(self._root)
+        self._root_made_as = set() if self._root is None else graph.made_as(self._root)
         self._current: dict[bytes, _Version] = {}
         self._at: dict[tuple[bytes, str], _Version] = {}
         self._datasets: dict[tuple[bytes, tuple[int, ...]], _Version] = {}
@@ -251,14 +250,14 @@ class _Versions:
                 if copies := [path for path in paths if path not in read]:
                     self._write(job, digest, copies)
             made = self._writes[job.key]
-            if self._root is not None and self._root not in made and not self._root_is_made_as.isdisjoint(made):
+            if self._root is not None and self._root not in made and not self._root_made_as.isdisjoint(made):
                 self._write(job, self._root, [self._root_path])
         return [version for version in self._all if version.is_drawn]
 
     def _read(self, job: int, digest: bytes, paths: Sequence[str]) -> None:
         version = next((self._at[digest, path] for path in paths if (digest, path) in self._at),
                        self._current.get(digest))
-        parts = tuple(self._current[made] for made in self._taken.get((job, digest), ())
+        parts = tuple(self._current[made] for made in self._graph.taken.get((job, digest), ())
                       if made in self._current and self._current[made].step is not None)
         if len(parts) == 1 and self._graph.artifacts[digest].kind is Kind.FILE and digest != self._root:
             version, parts = parts[0], ()
@@ -274,7 +273,7 @@ class _Versions:
         for one in (version, *parts):
             one.readers.add(job)
             self._read_by[job].append(one)
-        if digest in self._root_is_part_of and self._root is not None and self._root not in self._reads[job]:
+        if digest in self._root_read_as and self._root is not None and self._root not in self._reads[job]:
             if self._root not in self._current:
                 self._current[self._root] = self._new(_Version(self._root, self._root_path))
             if job not in self._current[self._root].users:

@@ -5,14 +5,14 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row, select
 
 from glaas import models
-from glaas.access import Viewer, members_are_seen, uses_seen_by
+from glaas.access import Viewer, members_are_seen
 from glaas.catalog import JobLine, dag_job_lines, find_job_lines
-from glaas.db import QUERIES_KEPT, ForEach
+from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.makers import (
     MEMBERS_COMPARED,
     WHOLES_LOOKED_AT,
@@ -36,10 +36,8 @@ MOST_JOBS = 100
 FILES_PER_JOB = 20
 PLACES_LOOKED_AT = 20
 READINGS_FOR_EACH_JOB = 4
-PART = 1000
 _ROLES = {int(role): role for role in Role}  # a look-up is much quicker than Role(…), for thousands of rows
 _KINDS = {str(kind): kind for kind in Kind}
-_T = TypeVar("_T")
 
 
 class Direction(StrEnum):
@@ -93,6 +91,14 @@ class Graph:
     members: tuple[tuple[bytes, bytes], ...] = ()
     truncated: bool = False
 
+    def made_as(self, artifact: bytes) -> set[bytes]:
+        """What jobs wrote with the artifact in it, or of which it is made."""
+        return {made for made, read in self.members if read == artifact}
+
+    def read_as(self, artifact: bytes) -> set[bytes]:
+        """What jobs read with the artifact in it, or of it."""
+        return {read for made, read in self.members if made == artifact}
+
 
 # -------------------------------------------------------------------------------------------------- one DAG
 
@@ -121,7 +127,7 @@ def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, A
     edges: dict[Edge, Edge] = {}
     query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files).where(
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
-    for part in _parts(ids):
+    for part in in_parts(ids):
         for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
             artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
             _note_edge(edges, Edge(job_id, digest, _ROLES[role]), path)
@@ -162,8 +168,8 @@ def _members_of(connection: Connection, datasets: list[bytes], files: list[bytes
     """Those of the files that are in one of the datasets."""
     member = models.dataset_member.c
     found: set[bytes] = set()
-    for some in _parts(files if datasets else []):
-        for whole in _parts(datasets):
+    for some in in_parts(files if datasets else []):
+        for whole in in_parts(datasets):
             found.update(connection.execute(select(member.digest).where(
                 member.digest.in_(some), member.dataset.in_(whole))).scalars())
     return found
@@ -171,14 +177,9 @@ def _members_of(connection: Connection, datasets: list[bytes], files: list[bytes
 
 def _jobs(connection: Connection, ids: Sequence[int]) -> Iterator[Any]:
     job = models.job.c
-    for part in _parts(list(ids)):
+    for part in in_parts(ids):
         query = select(job.id.label("job_id"), job.session, job.started_at, job.duration_s)
         yield from connection.execute(query.where(job.id.in_(part)))
-
-
-def _parts(values: list[_T]) -> Iterable[list[_T]]:
-    for start in range(0, len(values), PART):
-        yield values[start:start + PART]
 
 
 # -------------------------------------------------------------------------------------------------- lineage
@@ -220,15 +221,6 @@ def _member_node(connection: Connection, viewer: Viewer, digest: bytes) -> dict[
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _jobs_around(viewer: Viewer, way: Direction, limit: int) -> ForEach:
-    """The newest jobs that wrote an artifact (`up`) or read it (`down`)."""
-    use = models.file_use.c
-    role = use.role > int(Role.INPUT) if way is Direction.UP else use.role == int(Role.INPUT)
-    query = uses_seen_by(viewer, select(use.job_id, use.path, use.kind, use.size, use.files).where(role))
-    return ForEach(query.order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
-
-
-@functools.lru_cache(maxsize=QUERIES_KEPT)
 def _uses_with_jobs(limit: int) -> ForEach:
     """What a job used, with when it was and of which session."""
     use, job = models.file_use.c, models.job.c
@@ -251,19 +243,15 @@ class _Related:
     Attributes:
         has_root: it is a dataset with the root in it.
         places: where the root has a file of it, and where it has that itself: paths inside; an empty one for a file.
-        folders: where the root was recorded as a dataset.
     """
 
     has_root: bool = False
     places: list[tuple[str, str]] = field(default_factory=list)
-    folders: list[str] = field(default_factory=list)
 
-    def holds(self, reading: Reading, *, made: bool) -> bool:
-        """Whether who read it read the root: a dataset with it, or, where no known job `made` that, where it lies."""
-        if self.has_root or made:
-            return self.has_root
+    def lies_in(self, folders: Iterable[str], reading: Reading) -> bool:
+        """Whether it was read where the root, recorded as a dataset in these folders, has it."""
         start = members_folder(reading.path) if reading.kind is Kind.DATASET else reading.path
-        return any(folder + there == start + here for folder in self.folders for there, here in self.places)
+        return any(folder + there == start + here for folder in folders for there, here in self.places)
 
 
 class _Walk:
@@ -352,16 +340,19 @@ class _Walk:
         related = self._related(made)
         readings = self._readings_of(sorted(made.union(related) if makers else related), min(makers, default=0))
         explained = self.makers.of(readings)
+        folders = [] if makers else [members_folder(path) for _, _, path in self._places_of(made)]
         for reading in readings:
             assert reading.reader is not None
             among = explained.get(reading, ())
             taken = [maker for maker in among if maker.digest in made and (not makers or maker.key in makers)]
             self._note_taken(reading, taken)
-            if not taken and not makers and related[reading.digest].holds(reading, made=bool(among)):
-                self.members[self.root, reading.digest] = None
-            elif not taken:
-                continue
-            jobs.add(reading.reader.key)
+            if not taken and not makers:
+                one = related[reading.digest]
+                if one.has_root or (not among and one.lies_in(folders, reading)):
+                    self.members[self.root, reading.digest] = None
+                    jobs.add(reading.reader.key)
+            elif taken:
+                jobs.add(reading.reader.key)
         return jobs
 
     def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
@@ -380,11 +371,10 @@ class _Walk:
 
     def _related(self, made: set[bytes]) -> dict[bytes, _Related]:
         """What has one of these in it, is part of one, or shares files with one."""
-        kinds = {digest: self.kinds.get(digest) for digest in made}
-        level = sorted(digest for digest, kind in kinds.items() if kind is not Kind.FILE)
+        level = sorted(digest for digest in made if self.kinds.get(digest) is not Kind.FILE)
         found: dict[bytes, _Related] = defaultdict(_Related)
         shared: dict[bytes, dict[bytes, str]] = {}
-        for digest, row in self._wholes(sorted(digest for digest, kind in kinds.items() if kind is not Kind.DATASET)):
+        for digest, row in self._wholes(sorted(key for key in made if self.kinds.get(key) is not Kind.DATASET)):
             found[row.dataset].has_root |= digest == self.root
         for digest, row in first_members(self.viewer, MEMBERS_COMPARED).rows(self.connection, level):
             shared.setdefault(row.digest, {})[digest] = row.path
@@ -397,9 +387,6 @@ class _Walk:
                 found[both.other].places += [(both.path, both.other_path)] if digest == self.root else []
         for digest, row in members_used(self.viewer, read=True).rows(self.connection, level):
             found[row.digest].places += [(row.path, "")] if digest == self.root else []
-        folders = self._folders_of_root() if self.root in made and any(one.places for one in found.values()) else []
-        for one in found.values():
-            one.folders = folders
         return {digest: one for digest, one in found.items() if digest not in made}
 
     def _wholes(self, digests: list[bytes]) -> list[tuple[bytes, Row[Any]]]:
@@ -411,10 +398,6 @@ class _Walk:
         self.makers.learn_wholes({digest: self.wholes[digest] for digest in new})
         self.truncated |= any(len(self.wholes[digest]) >= WHOLES_WALKED for digest in digests)
         return [(digest, row) for digest in digests for row in self.wholes[digest]]
-
-    def _folders_of_root(self) -> list[str]:
-        """Where the root was read or written as a dataset."""
-        return sorted({members_folder(path) for _, _, path in self._places_of({self.root})})
 
     def _places_of(self, made: set[bytes]) -> list[tuple[bytes, bytes, str]]:
         """Digest, session and path of datasets among these, as far as they are known."""
@@ -448,11 +431,10 @@ class _Walk:
 
     def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Row[Any]]]:
         """The newest jobs that wrote (`up`) or read (`down`) each, as many as may be walked."""
-        query = _jobs_around(self.viewer, way, self.most_jobs + 1)
+        query = uses_of(self.viewer, self.most_jobs + 1, read=way is Direction.DOWN)
         found: dict[bytes, list[Row[Any]]] = {}
-        for part in _parts(list(digests)):
+        for part in in_parts(digests):
             for digest, row in query.rows(self.connection, part):
                 self.kinds[digest] = _KINDS[row.kind]
-                if row.size != 0:
-                    found.setdefault(digest, []).append(row)
+                found.setdefault(digest, []).append(row)
         return found

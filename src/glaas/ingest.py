@@ -22,7 +22,7 @@ from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
 from glaas import models
 from glaas.access import OWNER, Viewer, project_for_writing
 from glaas.catalog import file_uses, find_job, is_seen
-from glaas.db import insert_new, insert_rows, lock, refresh_statistics, write_at_last
+from glaas.db import in_parts, insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
 from glaas.models import Role, path_key
 from glaas.sameness import same_files, same_job
@@ -351,11 +351,6 @@ def _known_project(connection: Connection, viewer: Viewer, project_id: int, name
     return project_id
 
 
-def _chunks(values: list[bytes]) -> Iterator[list[bytes]]:
-    for start in range(0, len(values), CHUNK):
-        yield values[start:start + CHUNK]
-
-
 def _write_artifacts(connection: Connection, registration: Registration, viewer: Viewer) -> None:
     rows: dict[bytes, dict[str, Any]] = {}
     for dataset in registration.datasets:
@@ -368,13 +363,13 @@ def _write_artifacts(connection: Connection, registration: Registration, viewer:
             rows[key] = {"digest": key, "kind": str(use.kind), "size": use.size, "files": use.files}
     table = models.artifact
     other_size = []
-    for chunk in _chunks(sorted(rows)):
+    for chunk in in_parts(sorted(rows), CHUNK):
         for known in connection.execute(select(table.c.digest, table.c.size).where(table.c.digest.in_(chunk))):
             new = rows.pop(known.digest)
             if None not in (known.size, new["size"]) and known.size != new["size"]:
                 other_size.append(known.digest)
     # Who may not see the artifact must not learn from a refusal that it is there.
-    for chunk in _chunks(other_size):
+    for chunk in in_parts(other_size, CHUNK):
         seen = connection.execute(select(table.c.digest).where(
             table.c.digest.in_(chunk), is_seen(viewer, table.c.digest)).limit(1)).scalar()
         if seen is not None:
@@ -466,7 +461,7 @@ def _known_jobs(connection: Connection, uids: list[bytes]) -> dict[str, Any]:
     columns = (select(table.c.id, table.c.uid, table.c.content, table.c.state, table.c.project_id, table.c.command,
                       table.c.name, table.c.git).order_by(table.c.uid)
                .with_for_update())  # SQLite has one writer at a time anyway, and no such words
-    return {row.uid.hex(): row for chunk in _chunks(sorted(uids))
+    return {row.uid.hex(): row for chunk in in_parts(sorted(uids), CHUNK)
             for row in connection.execute(columns.where(table.c.uid.in_(chunk)))}
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam, s
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, visible
-from glaas.db import QUERIES_KEPT, ForEach
+from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.models import Role, path_key
 from glaas.times import moment_after
 from roar.wire import Kind, members_folder
@@ -36,7 +36,6 @@ REGISTERED_LATER = 2000  # jobs
 
 _ALWAYS = "9999"
 LAST = 2**62  # the key of no job
-_PART = 500
 
 
 class Reader(NamedTuple):
@@ -98,13 +97,13 @@ def find_makers(connection: Connection, viewer: Viewer, readings: Iterable[Readi
     return Makers(connection, viewer).of(readings)
 
 
-def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, not_job: int = 0,
-               after: int | None = None, limit: int | None = None) -> dict[bytes, list[Row[Any]]]:
+def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, limit: int, not_job: int = 0,
+               after: int | None = None) -> dict[bytes, list[Row[Any]]]:
     """The visible jobs that read each content and were registered last; or first `after` another job."""
     found: dict[bytes, list[Row[Any]]] = {}
-    most = limit or WRITERS_LOOKED_AT
-    query = uses_of(viewer, most, read=True) if after is None else _readers_after(viewer, most)
-    for digest, row in query.rows(connection, digests, not_job=not_job, **({} if after is None else {"after": after})):
+    query = uses_of(viewer, limit, read=True) if after is None else _readers_after(viewer, limit)
+    bounds = {} if after is None else {"after": after}
+    for digest, row in query.rows(connection, digests, not_job=not_job, **bounds):
         found.setdefault(digest, []).append(row)
     return found
 
@@ -202,7 +201,7 @@ class Makers:
         first = [(other, row) for other, row in first_members(self._viewer, MEMBERS_TRIED).rows(self._connection, new)]
         inside: dict[bytes, str] = {}
         member = models.dataset_member.c
-        for some in _parts(sorted({row.digest for _, row in first})):
+        for some in in_parts(sorted({row.digest for _, row in first})):
             inside.update((row.digest, row.path) for row in self._connection.execute(select(
                 member.digest, member.path).where(member.digest.in_(some), member.dataset == dataset,
                                                   members_are_seen(self._viewer, member.dataset))))
@@ -308,8 +307,8 @@ class Makers:
             for whole, path in self._wholes_known.get(digest, ()):
                 inside.setdefault(whole, []).append((digest, path))
         found: set[tuple[int, bytes, str]] = set()
-        for some_jobs in _parts(jobs):
-            for some in _parts(sorted(inside)):
+        for some_jobs in in_parts(jobs):
+            for some in in_parts(sorted(inside)):
                 for row in self._connection.execute(select(use.job_id, use.digest, use.path).where(
                         use.job_id.in_(some_jobs), use.role == int(Role.INPUT), use.digest.in_(some))):
                     found.add((row.job_id, row.digest, row.path))
@@ -326,7 +325,7 @@ class Makers:
                 wanted.setdefault(path_key(path), []).append(reading)
         latest = max((one.reader.key for some in wanted.values() for one in some if one.reader is not None), default=0)
         found: dict[Reading, str] = {}
-        rows = _uses_at_path(self._viewer).rows(self._connection, sorted(wanted), until=_ALWAYS, registered=latest)
+        rows = _uses_at_path(self._viewer).rows(self._connection, sorted(wanted), registered=latest)
         for key, row in rows:
             end = moment_after(row.started_at, row.duration_s)
             for reading in wanted[key]:
@@ -403,11 +402,6 @@ def _last(reading: Reading, written: Iterable[_Written], *, here: bool) -> Maker
     return Maker(last.ended_at, last.key, last.digest, here)
 
 
-def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), _PART):
-        yield values[start:start + _PART]
-
-
 # ---------------------------------------------------------------------------------------------------- queries
 
 
@@ -416,7 +410,7 @@ def uses_of(viewer: Viewer, limit: int, *, read: bool | None = None) -> ForEach:
     """The jobs that read a content, or wrote it, or either; of each role those that were registered last."""
     use = models.file_use.c
     role = true() if read is None else use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
-    query = _uses_before(viewer).where(role, use.size > 0)
+    query = _uses_before(viewer).where(role, use.size.is_distinct_from(0))
     return ForEach(query.order_by(None).order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
 
 
@@ -467,9 +461,9 @@ def _datasets_of_session(viewer: Viewer) -> ForEach:
 def _readers_after(viewer: Viewer, limit: int) -> ForEach:
     """The jobs that read a content and were registered soon after another one."""
     use = models.file_use.c
-    return ForEach(_uses_before(viewer).where(
-        use.role == int(Role.INPUT), use.size > 0, use.job_id > bindparam("after", 0, BigInteger)).order_by(None)
-        .order_by(use.job_id).limit(limit), use.digest)
+    query = _uses_before(viewer).where(use.role == int(Role.INPUT), use.size.is_distinct_from(0),
+                                       use.job_id > bindparam("after", 0, BigInteger))
+    return ForEach(query.order_by(None).order_by(use.job_id).limit(limit), use.digest)
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)

@@ -4,12 +4,12 @@ Which job made what another one read is found as for pages (see `glaas.makers`).
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from glaas import catalog, models
 from glaas.access import Viewer, members_are_seen
+from glaas.db import in_parts
 from glaas.errors import ProblemError, not_found
 from glaas.exports import Lineage, Noun, Subject, make_lineage
 from glaas.makers import Reading, find_makers, reader_of
@@ -19,7 +19,6 @@ from roar.wire import Dataset, DatasetMember, Job, Kind, Payload
 MOST_JOBS = 5000
 MOST_USES = 100_000
 MOST_MEMBERS = 100_000
-PART = 1000
 
 
 def dag_lineage(connection: Connection, viewer: Viewer, dag: str, *, members: bool = False) -> Lineage:
@@ -93,8 +92,9 @@ def _inputs_of(connection: Connection, keys: Iterable[int]) -> Iterator[Reading]
     use, job = models.file_use, models.job
     query = (select(use.c.job_id, use.c.digest, use.c.path, use.c.kind, use.c.files, job.c.session, job.c.started_at,
                     job.c.duration_s)
-             .join(job).where(use.c.role == int(Role.INPUT), use.c.digest.is_not(None), use.c.size > 0))
-    for part in _parts(sorted(keys)):
+             .join(job).where(use.c.role == int(Role.INPUT), use.c.digest.is_not(None),
+                              use.c.size.is_distinct_from(0)))
+    for part in in_parts(sorted(keys)):
         for row in connection.execute(query.where(use.c.job_id.in_(part))):
             yield Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
 
@@ -125,14 +125,14 @@ def _datasets(connection: Connection, viewer: Viewer, digests: list[str], keys: 
         table.c.dataset, table.c.position)
     if members:
         count = sum(connection.execute(select(func.count()).where(table.c.dataset.in_(part), known)).scalar_one()
-                    for part in _parts(wanted))
+                    for part in in_parts(wanted))
         if count > MOST_MEMBERS:
             raise ProblemError(422, f"Its datasets have {count} files, more than the {MOST_MEMBERS} that one export"
                                     " lists: ask for it without them, or export it where it was recorded.")
     else:
         query = query.where(table.c.digest.in_(select(use.c.digest).where(use.c.job_id.in_(keys))))
     found: dict[bytes, list[DatasetMember]] = {digest: [] for digest in wanted}
-    for part in _parts(wanted):
+    for part in in_parts(wanted):
         for row in connection.execute(query.where(table.c.dataset.in_(part))):
             found[row.dataset].append(DatasetMember(path=row.path, digest=row.digest.hex(), size=row.size))
     return (Dataset(digest=digest.hex(), members=tuple(listed)) for digest, listed in found.items())
@@ -143,8 +143,3 @@ def _payloads(connection: Connection, jobs: Iterable[Job], keys: list[int]) -> I
         for use in catalog.file_uses(connection, key, Role.PAYLOAD):
             if use.digest is not None and use.size is not None:
                 yield Payload(job=job.uid, path=use.path, digest=use.digest, size=use.size)
-
-
-def _parts(values: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(values), PART):
-        yield values[start:start + PART]

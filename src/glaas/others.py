@@ -10,7 +10,6 @@ from glaas.access import Viewer
 from glaas.catalog import JobLine, StoredJob, file_uses, find_job_lines
 from glaas.makers import (
     WHOLES_LOOKED_AT,
-    Maker,
     Makers,
     Reader,
     Reading,
@@ -57,7 +56,7 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], r
     late = [one._replace(reader=who._replace(ended_at=None)) for one in readings if one not in found]
     chosen = {_known(one): max(makers) for one, makers in found.items()}
     later = {_known(one): max(makers) for one, makers in find_makers(connection, viewer, late).items()}
-    lines = _lines(connection, viewer, {**chosen, **later})
+    lines = _lines(connection, viewer, {one: maker.key for one, maker in {**chosen, **later}.items()})
     return {one: OtherJob(job=line, later=one in later) for one, line in lines.items()}
 
 
@@ -70,9 +69,10 @@ def _known(reading: Reading) -> _Known:
     return reading.path, reading.digest.hex()
 
 
-def _lines(connection: Connection, viewer: Viewer, chosen: dict[_Known, Maker]) -> dict[_Known, JobLine]:
-    lines = find_job_lines(connection, viewer, sorted({maker.key for maker in chosen.values()}), brief=True)
-    return {one: lines[maker.key] for one, maker in chosen.items() if maker.key in lines}
+def _lines(connection: Connection, viewer: Viewer, chosen: dict[_Known, int]) -> dict[_Known, JobLine]:
+    """The jobs with these keys, as far as the viewer may see them."""
+    lines = find_job_lines(connection, viewer, sorted(set(chosen.values())), brief=True)
+    return {one: lines[key] for one, key in chosen.items() if key in lines}
 
 
 def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], writer: StoredJob
@@ -101,10 +101,9 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
         for maker in found:
             if maker.key == writer.key:
                 last.setdefault(maker.digest, []).append((row.path, row.started_at, row.job_id))
-    chosen = {one: max(last[one[1]], key=lambda start: (start[0] == one[0], *start[1:]))[2]
-              for one in written if one[1] in last}
-    lines = find_job_lines(connection, viewer, sorted(set(chosen.values())), brief=True)
-    return {(path, digest.hex()): OtherJob(job=lines[key]) for (path, digest), key in chosen.items() if key in lines}
+    chosen = {(path, digest.hex()): max((at == path, started_at, key) for at, started_at, key in last[digest])[2]
+              for path, digest in written if digest in last}
+    return {one: OtherJob(job=line) for one, line in _lines(connection, viewer, chosen).items()}
 
 
 def _reading(row: Row[Any]) -> Reading:

@@ -62,6 +62,12 @@ def lines_of(page):
     return len(re.findall("<path d=", page[page.index("<svg xmlns"):page.index("</figure>")])) - 1  # the arrow's head
 
 
+def columns_of(page):
+    """How far to the right the box of each step is drawn."""
+    return {name: float(x) for x, name in re.findall(
+        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', page, re.DOTALL)}
+
+
 def test_one_file_of_a_dataset_came_from_who_wrote_that(client, send, few_looked_at):
     whole, written = folder("a/", NAMES)
     dag = send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(one("a/f020.bin"),), outputs=(use("n"),)),
@@ -103,9 +109,7 @@ def test_a_copy_of_one_file_made_neither_it_nor_its_folder(client, send, few_loo
     assert around(client, digest("n"), "up") == [1, 3]
     assert around(client, digest("m"), "up") == [1, 2, 4]
     assert around(client, whole.digest, "up") == [1]
-    svg = client.get(f"/dag/{dag}?reruns=all").text
-    columns = {name: float(x) for x, name in re.findall(
-        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', svg, re.DOTALL)}
+    columns = columns_of(client.get(f"/dag/{dag}?reruns=all").text)
     assert columns["1"] < columns["2"] == columns["3"] < columns["4"]
 
 
@@ -242,9 +246,7 @@ def test_a_small_folder_of_a_large_dataset_that_a_job_wrote_anew(client, send, f
     if few_looked_at > 1:
         assert around(client, old.digest, "down") == [3, 4, 5]
     assert (read_by(client, 1), read_by(client, 2)) == ({"data/": 3}, {"data/class_007/": 5})
-    svg = client.get(f"/dag/{dag}").text
-    columns = {name: float(x) for x, name in re.findall(
-        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', svg, re.DOTALL)}
+    columns = columns_of(client.get(f"/dag/{dag}").text)
     assert columns["1"] == columns["2"] < columns["3"] == columns["4"] == columns["5"]
 
 
@@ -265,9 +267,7 @@ def test_a_session_with_a_copy_of_a_dataset_is_drawn_from_its_makers_on(client, 
                at(2, 2, outputs=tuple(one(f"data/{name}") for name in NAMES[6:12])),
                at(3, 3, inputs=(read,), outputs=(copied,)), at(4, 4, inputs=(read,), outputs=(use("m"),)),
                at(5, 5, inputs=(copied,)), datasets=(whole,))
-    svg = client.get(f"/dag/{dag}").text
-    columns = {name: float(x) for x, name in re.findall(
-        r'<g class="box job[^"]*" transform="translate\(([\d.]+) .*?Step (\d)', svg, re.DOTALL)}
+    columns = columns_of(client.get(f"/dag/{dag}").text)
     assert columns["1"] == columns["2"] < columns["3"] == columns["4"] < columns["5"]
 
 
@@ -294,3 +294,11 @@ def test_it_was_read_by_who_read_what_this_job_made(client, send):
     send(at(1, 1, outputs=(use("m"),)), at(2, 2, inputs=(use("m"),)))
     send(at(3, 3, outputs=(use("m"),)), at(4, 4, inputs=(use("m"),)))
     assert (read_by(client, 1), read_by(client, 3)) == ({"m": 2}, {"m": 4})
+
+
+def test_content_of_unknown_size_is_followed_like_any_other(client, send):
+    unknown = dataclasses.replace(use("m"), size=None)
+    send(at(1, 1, outputs=(unknown,)), at(2, 2, inputs=(unknown,), outputs=(use("n"),)))
+    assert written_by(client, 2) == {"m": 1}
+    assert around(client, digest("m"), "down") == [2]
+    assert around(client, digest("n"), "up") == [1, 2]

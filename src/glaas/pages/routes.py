@@ -114,7 +114,7 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
                   above=folder_steps(folder), drawing=drawing, made_so=made_so, used_so=used_so,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role, most=catalog.USES_SHOWN,
-                  made=bool(artifact.size) and _is_made(graph, root), next=onward)
+                  made=bool(artifact.size and (artifact.produced_by or made_so)), next=onward)
 
 
 def _members(connection: Reading, viewer: ViewerNow, digest: str, *, folder: str, within: str, cursor: int | None
@@ -133,12 +133,6 @@ def folder_steps(folder: str) -> list[tuple[str, str]]:
     return [(name, "/".join(names[:index + 1]) + "/") for index, name in enumerate(names)]
 
 
-def _is_made(graph: Graph, root: bytes) -> bool:
-    """Whether a job of the graph wrote the artifact, as it is, in parts, or within a dataset."""
-    same = {root}.union(*({made, read} for made, read in graph.members if root in {made, read}))
-    return any(edge.role is not Role.INPUT and edge.artifact in same for edge in graph.edges)
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class OtherUse:
     """A job that used a dataset with an artifact in it, or part of the dataset that it is, and where."""
@@ -151,8 +145,7 @@ class OtherUse:
 def _other_uses(graph: Graph, root: bytes) -> tuple[list[OtherUse], list[OtherUse]]:
     """Those that made the artifact by way of another one, and those that used it so; newest first."""
     lines = {line.key: line for line in graph.jobs}
-    made_as = {made for made, read in graph.members if read == root}
-    read_as = {read for made, read in graph.members if made == root}
+    made_as, read_as = graph.made_as(root), graph.read_as(root)
     made, read = [], []
     for edge in sorted(graph.edges, key=lambda edge: edge.job, reverse=True):
         if edge.role is Role.INPUT and edge.artifact in read_as:

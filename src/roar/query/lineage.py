@@ -8,7 +8,7 @@ from enum import StrEnum
 from roar.model import Kind, members_folder
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, iter_graph_uses
 from roar.query.history import JobLine, load_lines
-from roar.query.parts import uses_of_parts
+from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, JobReference
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT
@@ -238,7 +238,7 @@ def _makers(database: sqlite3.Connection, artifact_id: int, path: str | None) ->
 def _wrote(database: sqlite3.Connection, root: ArtifactReference) -> list[int]:
     """The jobs that wrote the very content, by itself or within a dataset, the last one first."""
     if root.path is not None and _is_empty(database, root.row_id):
-        return sorted({job_id for job_id, _ in _uses_at(database, _WRITTEN_AS, root.row_id, root.path)}, reverse=True)
+        return sorted({job_id for job_id, _ in _uses_at(database, WRITTEN_AT, root.row_id, root.path)}, reverse=True)
     return list(dict.fromkeys(job_id for job_id, _ in database.execute(_WROTE, {"artifact": root.row_id})))
 
 
@@ -262,18 +262,13 @@ ORDER BY job_id DESC LIMIT 1
 """
 
 
-_READ_AS = "SELECT job_id, path.path FROM file_read JOIN path ON path.id = path_id WHERE artifact_id = ?"
-
-_WRITTEN_AS = "SELECT job_id, path.path FROM file_written JOIN path ON path.id = path_id WHERE artifact_id = ?"
-
-
 def _readers(database: sqlite3.Connection, root: ArtifactReference) -> set[tuple[int, int]]:
     """The jobs that read the artifact, and as what: by itself, within a dataset, or in part.
 
     Empty files are alike without having to do with each other: one that was named by its path was read only there.
     """
     if root.path is not None and _is_empty(database, root.row_id):
-        return _uses_at(database, _READ_AS, root.row_id, root.path)
+        return _uses_at(database, READ_AT, root.row_id, root.path)
     parts = {(use.job_id, use.artifact_id) for use in uses_of_parts(database, root.row_id)}
     return parts.union(database.execute(_READ, {"artifact": root.row_id}))
 

@@ -133,10 +133,9 @@ class _Below:
     def _load_origins(self) -> dict[str, set[_Makers]]:
         """By folder where the dataset was recorded, the jobs that it came from there, once for each time."""
         origins: dict[str, set[_Makers]] = {}
-        values = {"dataset": self._dataset_id}
-        for job_id, path in self._database.execute(_WRITTEN, values).fetchall():
+        for job_id, path in self._database.execute(WRITTEN_AT, (self._dataset_id,)).fetchall():
             origins.setdefault(members_folder(path), set()).add((Maker(job_id, self._dataset_id),))
-        for job_id, path in self._database.execute(_READ, values).fetchall():
+        for job_id, path in self._database.execute(READ_AT, (self._dataset_id,)).fetchall():
             origins.setdefault(members_folder(path), set()).add(self._makers(job_id, self._dataset_id))
         return origins
 
@@ -170,12 +169,6 @@ SELECT used.job_id, used.artifact_id, path.path FROM other JOIN file_read AS use
 JOIN path ON path.id = used.path_id
 """
 
-_WRITTEN = """
-SELECT made.job_id, path.path FROM file_written AS made JOIN path ON path.id = made.path_id
-WHERE made.artifact_id = :dataset
-"""
-
-_READ = """
-SELECT used.job_id, path.path FROM file_read AS used JOIN path ON path.id = used.path_id
-WHERE used.artifact_id = :dataset
-"""
+# Which jobs wrote an artifact, and where; and which read it.
+WRITTEN_AT = "SELECT job_id, path.path FROM file_written JOIN path ON path.id = path_id WHERE artifact_id = ?"
+READ_AT = "SELECT job_id, path.path FROM file_read JOIN path ON path.id = path_id WHERE artifact_id = ?"
