@@ -302,3 +302,16 @@ def test_content_of_unknown_size_is_followed_like_any_other(client, send):
     assert written_by(client, 2) == {"m": 1}
     assert around(client, digest("m"), "down") == [2]
     assert around(client, digest("n"), "up") == [1, 2]
+
+
+def test_a_page_names_a_job_once_that_made_a_folder_file_by_file_and_says_where_it_ends(client, send):
+    whole, read = folder("in/", NAMES[:60])
+    files = tuple(one(f"in/{name}") for name in NAMES[:60])
+    send(at(1, 1, outputs=files), at(2, 2, inputs=(read,)), datasets=(whole,))
+    assert 'Where it came from <span class="count">1</span>' in client.get(f"/artifacts/{whole.digest}").text
+    many, written = folder("a/", NAMES)
+    send(at(3, 3, outputs=(written,)), *(at(n + 4, 4, inputs=(one(f"a/{name}"),)) for n, name in enumerate(NAMES)),
+         datasets=(many,))
+    page = client.get(f"/artifacts/{many.digest}").text
+    assert 'What it went into <span class="count">20+</span>' in page
+    assert "There is more than is drawn." in page

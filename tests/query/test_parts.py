@@ -212,3 +212,19 @@ def test_an_empty_file_was_read_only_where_it_lies(recorder):
     assert load_lineage(recorder.database, there).same_content == ()
     assert hops(recorder, artifact(recorder, "", "other/done"), Direction.DOWN) == [elsewhere.uid]
     assert len(hops(recorder, artifact(recorder, ""), Direction.DOWN)) == 3
+
+
+def test_a_copy_made_by_hand_of_one_file_came_from_who_made_the_folder(recorder):
+    whole, members = dataset("data/", IMAGES)
+    maker = recorder.job("make", [], [whole], datasets=[members])
+    assert hops(recorder, artifact(recorder, "a", "copied by hand")) == [maker.uid]
+
+
+def test_a_job_that_made_a_folder_file_by_file_is_named_once_in_lineage_and_with_each_file_in_show(recorder):
+    maker = recorder.job("make", [], [file("in/a", "same"), file("in/b", "same"), file("in/c", "c")])
+    whole, members = dataset("in/", {"a": "same", "b": "same", "c": "c"})
+    recorder.job("read", [whole], [file("out")], datasets=[members])
+    first = load_lineage(recorder.database, artifact(recorder, "out")).hops[0]
+    assert [source.makers for source in first.sources] == [(maker.uid,)]
+    found = load_artifact(recorder.database, at(recorder, whole).row_id)
+    assert sorted(use.path for use in found.produced_by) == ["in/a", "in/b", "in/c"]

@@ -143,16 +143,16 @@ class OtherUse:
 
 
 def _other_uses(graph: Graph, root: bytes) -> tuple[list[OtherUse], list[OtherUse]]:
-    """Those that made the artifact by way of another one, and those that used it so; newest first."""
+    """Those that made the artifact by way of another one, and those that used it so, each once; newest first."""
     lines = {line.key: line for line in graph.jobs}
     made_as, read_as = graph.made_as(root), graph.read_as(root)
-    made, read = [], []
+    made: dict[int, OtherUse] = {}
+    read: dict[int, OtherUse] = {}
     for edge in sorted(graph.edges, key=lambda edge: edge.job, reverse=True):
-        if edge.role is Role.INPUT and edge.artifact in read_as:
-            read.append(OtherUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
-        elif edge.role is not Role.INPUT and edge.artifact in made_as:
-            made.append(OtherUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
-    return made, read
+        ways, found = (read_as, read) if edge.role is Role.INPUT else (made_as, made)
+        if edge.artifact in ways:
+            found.setdefault(edge.job, OtherUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
+    return list(made.values()), list(read.values())
 
 
 @router.get("/dag/{dag}")

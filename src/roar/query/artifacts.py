@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from roar.model import Kind, members_folder
 from roar.query.jobs import iter_members
-from roar.query.parts import PartUse, uses_of_parts
+from roar.query.parts import PartUse, Writings, uses_of_parts
 from roar.record.dependencies import makers_at
 from roar.wire import DatasetMember
 
@@ -113,9 +113,9 @@ def _makers_of_parts(database: sqlite3.Connection, row_id: int, path: str | None
     if path is None:
         path = next((use.path for use in read if use.used_as is None), None)
     makers = [] if path is None else makers_at(database, row_id, path)
-    return [_part_use(database, PartUse(job_id, artifact_id, database.execute(
-        "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ? AND artifact_id = ?",
-        (job_id, artifact_id)).fetchone()[0]), "output") for job_id, artifact_id in makers]
+    writings = Writings(database)
+    return [_part_use(database, PartUse(*maker, place), "output") for maker in dict.fromkeys(makers)
+            for place in sorted(writings.paths(maker))]
 
 
 def _part_use(database: sqlite3.Connection, use: PartUse, role: str) -> ArtifactUse:

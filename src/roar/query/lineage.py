@@ -173,9 +173,9 @@ class _Walk:
 
     def _hop(self, line: JobLine, wanted: set[int]) -> Hop:
         upwards = self.distance[line.row_id] > 0
-        makers: dict[int, list[str]] = {}
+        makers: dict[int, dict[str, None]] = {}
         for artifact_id, producer_id, _ in sorted(self.taken.get(line.row_id, ())):
-            makers.setdefault(artifact_id, []).append(self.uid(producer_id))
+            makers.setdefault(artifact_id, {})[self.uid(producer_id)] = None
         inputs = [(row_id, artifact) for row_id, role, artifact in self.uses(line.row_id) if role == INPUT]
         outputs = [(row_id, artifact) for row_id, role, artifact in self.uses(line.row_id) if role != INPUT]
         return Hop(job=line, distance=self.distance[line.row_id],

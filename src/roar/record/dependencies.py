@@ -248,7 +248,7 @@ def _endings(path: str) -> Iterator[str]:
 def _explain_file(database: sqlite3.Connection, reader: _Reader, use: _Use) -> list[Maker]:
     """A file that was written as a member of datasets elsewhere depends on the last job that wrote such a dataset."""
     datasets = [row[0] for row in database.execute(
-        "SELECT dataset_id FROM shared_content WHERE other_id = ?", (use.artifact_id,))]
+        "SELECT DISTINCT dataset_id FROM dataset_member WHERE artifact_id = ?", (use.artifact_id,))]
     return _last_elsewhere(database, reader, use, datasets)[:1]
 
 
