@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
-from glaas.db import QUERIES_KEPT, ForEach, in_parts
+from glaas.db import QUERIES_KEPT, ForEach, Query
 from glaas.makers import uses_of
 from glaas.models import Role
 from roar.wire import (
@@ -173,8 +173,12 @@ def _job_lines(viewer: Viewer) -> Select[Any]:
         visible(viewer, models.job.c.project_id))
 
 
-def _read_job_lines(connection: Connection, query: Select[Any], *, brief: bool = False) -> tuple[JobLine, ...]:
-    rows = connection.execute(query).all()
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _line_of_job(viewer: Viewer) -> ForEach:
+    return ForEach(_job_lines(viewer), models.job.c.id)
+
+
+def _as_lines(connection: Connection, rows: Sequence[Any], *, brief: bool = False) -> tuple[JobLine, ...]:
     ids = [] if brief else [row.id for row in rows]
     runs = tracker_runs_of(connection, ids)
     labels = labels_of(connection, ids)
@@ -189,12 +193,8 @@ def _read_job_lines(connection: Connection, query: Select[Any], *, brief: bool =
 def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int], *, brief: bool = False
                    ) -> dict[int, JobLine]:
     """The jobs with these row numbers that the viewer may see; `brief` leaves out tracker runs and labels."""
-    lines = {}
-    for part in in_parts(ids):
-        query = _job_lines(viewer).where(models.job.c.id.in_(part))
-        for line in _read_job_lines(connection, query, brief=brief):
-            lines[line.key] = line
-    return lines
+    rows = [row for _, row in _line_of_job(viewer).rows(connection, ids)]
+    return {line.key: line for line in _as_lines(connection, rows, brief=brief)}
 
 
 def recent_jobs(connection: Connection, viewer: Viewer, *, before: int | None = None, limit: int = 30,
@@ -205,7 +205,7 @@ def recent_jobs(connection: Connection, viewer: Viewer, *, before: int | None = 
         query = query.where(models.job.c.id < before)
     if project is not None:
         query = query.where(models.project.c.name == project)
-    return _read_job_lines(connection, query)
+    return _as_lines(connection, connection.execute(query).all())
 
 
 def find_uid(connection: Connection, viewer: Viewer, prefix: str) -> str | None:
@@ -219,40 +219,49 @@ def find_uid(connection: Connection, viewer: Viewer, prefix: str) -> str | None:
 
 def find_run_before(connection: Connection, viewer: Viewer, stored: StoredJob) -> str | None:
     """The uid of the job that ran the same step of the same session before this one."""
-    job = models.job
-    query = (select(job.c.uid).where(
-        job.c.session == bytes.fromhex(stored.session), job.c.step == stored.job.step,
-        job.c.started_at < stored.job.started_at, visible(viewer, job.c.project_id))
-        .order_by(job.c.started_at.desc()).limit(1))
-    uid = connection.execute(query).scalar()
-    return None if uid is None else uid.hex()
+    row = _run_before(viewer).first(connection, session=bytes.fromhex(stored.session), step=stored.job.step,
+                                    started=stored.job.started_at)
+    return None if row is None else str(row.uid.hex())
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _run_before(viewer: Viewer) -> Query:
+    job = models.job.c
+    return Query(select(job.uid).where(
+        job.session == bindparam("session", b"", job.session.type), job.step == bindparam("step", 0, job.step.type),
+        job.started_at < bindparam("started", "", job.started_at.type), visible(viewer, job.project_id))
+        .order_by(job.started_at.desc()).limit(1))
 
 
 def tracker_runs_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, list[TrackerRun]]:
     """Tracker runs by row number of their job."""
     found: dict[int, list[TrackerRun]] = {}
-    table = models.tracker_run
-    for row in _rows_of(connection, select(table).order_by(table.c.id), table.c.job_id, job_ids):
-        found.setdefault(row.job_id, []).append(_tracker_run(row))
+    for job_id, row in _runs_of_job().rows(connection, job_ids):
+        found.setdefault(job_id, []).append(_tracker_run(row))
     return found
+
+
+@functools.lru_cache(maxsize=1)
+def _runs_of_job() -> ForEach:
+    table = models.tracker_run
+    return ForEach(select(table).order_by(table.c.id), table.c.job_id)
 
 
 def labels_of(connection: Connection, job_ids: Sequence[int]) -> dict[int, dict[str, str]]:
     """Labels by row number of their job."""
     found: dict[int, dict[str, str]] = {}
-    table = models.label
-    for row in _rows_of(connection, select(table).order_by(table.c.key), table.c.job_id, job_ids):
-        found.setdefault(row.job_id, {})[row.key] = row.value
+    for job_id, row in _labels_of_job().rows(connection, job_ids):
+        found.setdefault(job_id, {})[row.key] = row.value
     return found
 
 
-def _rows_of(connection: Connection, query: Select[Any], column: ColumnElement[Any], values: Sequence[Any]
-              ) -> Iterable[Row[Any]]:
-    for part in in_parts(values):
-        yield from connection.execute(query.where(column.in_(part)))
+@functools.lru_cache(maxsize=1)
+def _labels_of_job() -> ForEach:
+    label = models.label.c
+    return ForEach(select(label.key, label.value).order_by(label.key), label.job_id)
 
 
-def _tracker_run(row: Row[Any]) -> TrackerRun:
+def _tracker_run(row: Any) -> TrackerRun:
     return TrackerRun(
         tracker=row.tracker, label=row.label, run_id=row.run_id, project=row.project, entity=row.entity,
         name=row.name, group=row.group, server=row.server, url=row.url, state=TrackerRunState(row.state),
@@ -261,12 +270,7 @@ def _tracker_run(row: Row[Any]) -> TrackerRun:
 
 def find_job(connection: Connection, viewer: Viewer, uid: str, *, files: int | None = None) -> StoredJob | None:
     """The job `uid`, with at most `files` inputs and outputs each (None: all)."""
-    query = (select(models.job, models.project.c.name.label("project"), models.environment.c.body,
-                    models.session.c.registered_at)
-             .select_from(models.job).join(models.project, models.job.c.project_id == models.project.c.id)
-             .join(models.environment).join(models.session, models.session.c.uid == models.job.c.session)
-             .where(models.job.c.uid == bytes.fromhex(uid), visible(viewer, models.job.c.project_id)))
-    row = connection.execute(query).first()
+    row = _whole_job(viewer).first(connection, job=bytes.fromhex(uid))
     if row is None:
         return None
     return StoredJob(
@@ -275,7 +279,17 @@ def find_job(connection: Connection, viewer: Viewer, uid: str, *, files: int | N
         outputs=row.outputs)
 
 
-def _job(connection: Connection, row: Row[Any], files: int | None) -> Job:
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _whole_job(viewer: Viewer) -> Query:
+    job = models.job.c
+    return Query(select(models.job, models.project.c.name.label("project"), models.environment.c.body,
+                        models.session.c.registered_at)
+                 .select_from(models.job).join(models.project, job.project_id == models.project.c.id)
+                 .join(models.environment).join(models.session, models.session.c.uid == job.session)
+                 .where(job.uid == bindparam("job", b"", job.uid.type), visible(viewer, job.project_id)))
+
+
+def _job(connection: Connection, row: Any, files: int | None) -> Job:
     return Job(
         uid=row.uid.hex(), step=row.step, kind=row.kind, name=row.name, command=tuple(row.command), cwd=row.cwd,
         started_at=row.started_at, duration_s=row.duration_s, exit_code=row.exit_code, state=JobState(row.state),
@@ -302,12 +316,17 @@ def _python(body: dict[str, Any] | None) -> Python | None:
 def file_uses(connection: Connection, job_id: int, role: Role, *, after: int = -1, limit: int | None = None
               ) -> tuple[FileUse, ...]:
     """What a job read or wrote, in the order it was registered, behind position `after`."""
-    table = models.file_use
-    query = (select(table.c.path, table.c.digest, table.c.size, table.c.kind, table.c.files, table.c.note)
-             .where(table.c.job_id == job_id, table.c.role == int(role), table.c.position > after)
-             .order_by(table.c.position).limit(limit))
+    rows = _uses_of_job(limit).all(connection, job=job_id, role=int(role), after=after)
     return tuple(FileUse(path=row.path, digest=None if row.digest is None else row.digest.hex(), size=row.size,
-                         kind=Kind(row.kind), files=row.files, note=row.note) for row in connection.execute(query))
+                         kind=Kind(row.kind), files=row.files, note=row.note) for row in rows)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _uses_of_job(limit: int | None) -> Query:
+    use = models.file_use.c
+    return Query(select(use.path, use.digest, use.size, use.kind, use.files, use.note).where(
+        use.job_id == bindparam("job", 0, use.job_id.type), use.role == bindparam("role", 0, use.role.type),
+        use.position > bindparam("after", -1, use.position.type)).order_by(use.position).limit(limit))
 
 
 # ------------------------------------------------------------------------------------------------------- DAGs
@@ -319,7 +338,7 @@ def _dag_lines(viewer: Viewer) -> Select[Any]:
             .where(visible(viewer, models.session.c.project_id)))
 
 
-def _dag_line(row: Row[Any]) -> DagLine:
+def _dag_line(row: Any) -> DagLine:
     return DagLine(digest=row.digest.hex(), session=row.session.hex(), registered_at=row.registered_at, jobs=row.jobs,
                    project=row.project)
 
@@ -376,18 +395,28 @@ def session_dags(connection: Connection, viewer: Viewer, session: str) -> tuple[
 
 def _dags_of_job(connection: Connection, job_id: int) -> tuple[DagLine, ...]:
     """A job's DAGs are all of its own project, so who sees the job sees them."""
-    query = (select(models.dag, models.project.c.name.label("project")).select_from(models.dag).join(models.session)
-             .join(models.project, models.session.c.project_id == models.project.c.id)
-             .join(models.dag_job).where(models.dag_job.c.job_id == job_id)
-             .order_by(models.dag.c.registered_at.desc()))
-    return tuple(_dag_line(row) for row in connection.execute(query))
+    return tuple(_dag_line(row) for row in _dags_with_job().all(connection, job=job_id))
+
+
+@functools.lru_cache(maxsize=1)
+def _dags_with_job() -> Query:
+    job_id = models.dag_job.c.job_id
+    return Query(select(models.dag, models.project.c.name.label("project")).select_from(models.dag)
+                 .join(models.session).join(models.project, models.session.c.project_id == models.project.c.id)
+                 .join(models.dag_job).where(job_id == bindparam("job", 0, job_id.type))
+                 .order_by(models.dag.c.registered_at.desc()))
 
 
 def dag_job_lines(connection: Connection, viewer: Viewer, digest: str) -> tuple[JobLine, ...]:
     """The jobs of a DAG in their order."""
-    query = _job_lines(viewer).join(models.dag_job).where(
-        models.dag_job.c.dag == bytes.fromhex(digest)).order_by(models.dag_job.c.position)
-    return _read_job_lines(connection, query)
+    return _as_lines(connection, _jobs_of_dag(viewer).all(connection, dag=bytes.fromhex(digest)))
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _jobs_of_dag(viewer: Viewer) -> Query:
+    place = models.dag_job.c
+    return Query(_job_lines(viewer).join(models.dag_job).where(
+        place.dag == bindparam("dag", b"", place.dag.type)).order_by(place.position))
 
 
 # -------------------------------------------------------------------------------------------------- artifacts
@@ -409,9 +438,7 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     What it is comes from those jobs too: what others say of the same digest, such as its size, is theirs.
     """
     key = bytes.fromhex(digest)
-    members = models.dataset_member
-    wholes = connection.execute(select(members.c.dataset, members.c.path, members.c.size).where(
-        members.c.digest == key, members_are_seen(viewer, members.c.dataset)).limit(limit)).all()
+    wholes = _datasets_with(viewer, limit).all(connection, digest=key)
     found: dict[Role, list[Any]] = {role: [] for role in Role}
     newest = _newest_uses(viewer, max(limit, FACTS_LOOKED_AT))
     for role, row in newest.rows(connection, [int(role) for role in Role], digest=key):
@@ -438,6 +465,14 @@ def _names_within(connection: Connection, viewer: Viewer, inside: dict[bytes, st
     """The paths of a file within datasets, where visible jobs used these."""
     for digest, row in uses_of(viewer, FACTS_LOOKED_AT).rows(connection, sorted(inside)):
         yield members_folder(row.path) + inside[digest]
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _datasets_with(viewer: Viewer, limit: int) -> Query:
+    member = models.dataset_member.c
+    return Query(select(member.dataset, member.path, member.size).where(
+        member.digest == bindparam("digest", b"", member.digest.type),
+        members_are_seen(viewer, member.dataset)).limit(limit))
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
@@ -500,9 +535,7 @@ def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: 
         limit: how many entries at most.
     """
     key = bytes.fromhex(digest)
-    told = models.dataset_project
-    if connection.execute(select(told.c.dataset).where(
-            told.c.dataset == key, visible(viewer, told.c.project_id)).limit(1)).first() is None:
+    if _dataset_is_told(viewer).first(connection, dataset=key) is None:
         return (), None
     members = _Members(connection, key)
     first, end = members.range_of(folder)
@@ -519,6 +552,13 @@ def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: 
         entries.append(MemberFolder(path=f"{folder}{name}/", files=behind - position))
         position = behind
     return tuple(entries), position if position < end else None
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _dataset_is_told(viewer: Viewer) -> Query:
+    told = models.dataset_project.c
+    return Query(select(told.dataset).where(told.dataset == bindparam("dataset", b"", told.dataset.type),
+                                            visible(viewer, told.project_id)).limit(1))
 
 
 class _Members:
@@ -601,8 +641,12 @@ def tracker_run_lines(connection: Connection, viewer: Viewer, wanted: TrackerRun
 
 def read_tracker_run_lines(connection: Connection, viewer: Viewer, query: Select[Any]
                            ) -> tuple[TrackerRunLine, ...]:
-    """The lines of a query over the tracker run table, without those whose job the viewer may not see."""
-    rows = connection.execute(query).all()
+    """The lines of a query over the tracker run table: see `as_tracker_run_lines`."""
+    return as_tracker_run_lines(connection, viewer, connection.execute(query).all())
+
+
+def as_tracker_run_lines(connection: Connection, viewer: Viewer, rows: Sequence[Any]) -> tuple[TrackerRunLine, ...]:
+    """Rows of the tracker run table as lines, without those whose job the viewer may not see."""
     lines = find_job_lines(connection, viewer, sorted({row.job_id for row in rows}))
     return tuple(TrackerRunLine(key=row.id, run=_tracker_run(row), job=lines[row.job_id])
                  for row in rows if row.job_id in lines)

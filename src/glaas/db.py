@@ -1,11 +1,14 @@
 """Connections and bulk writing. The only module that knows which database it talks to."""
 
 import contextlib
+import json
+from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     ARRAY,
+    JSON,
     ColumnElement,
     Connection,
     Engine,
@@ -22,8 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy import column as sql_column
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import make_url, result_tuple
-from sqlalchemy.exc import ArgumentError, IntegrityError, NoSuchModuleError, OperationalError
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, OperationalError
 
 from roar.errors import SettingsError
 
@@ -101,26 +104,66 @@ def in_parts(values: Sequence[_T], size: int = 1000) -> Iterator[Sequence[_T]]:
         yield values[start:start + size]
 
 
-class ForEach:
+class Query:
+    """A query that is compiled once, and asked past SQLAlchemy, which takes longer than a look-up takes.
+
+    Making one takes longer than asking it, so callers keep them (`functools.lru_cache`).
+
+    Args:
+        query: with a bind parameter that has a default for whatever differs between calls. Of what it selects only
+            JSON is converted.
+    """
+
+    def __init__(self, query: Select[Any]) -> None:
+        self._query = query
+        columns = list(query.selected_columns)
+        self._row = namedtuple("Row", [column.name for column in columns])._make  # type: ignore[attr-defined]  # noqa: PYI024
+        self._json = [place for place, column in enumerate(columns) if isinstance(column.type, JSON)]
+        self._asked: dict[str, _Asked] = {}
+
+    def all(self, connection: Connection, **parameters: Any) -> list[Any]:
+        """The rows, each with its columns as attributes."""
+        asked = self._ask(connection, self._query)
+        return [self._row(row) for row in self._converted(connection, asked.rows(connection, parameters))]
+
+    def first(self, connection: Connection, **parameters: Any) -> Any | None:
+        """The first row."""
+        return next(iter(self.all(connection, **parameters)), None)
+
+    def _ask(self, connection: Connection, query: Select[Any]) -> "_Asked":
+        dialect = connection.dialect
+        if dialect.name not in self._asked:
+            compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+            self._asked[dialect.name] = _Asked(str(compiled), compiled.params, getattr(compiled, "positiontup", None))
+        return self._asked[dialect.name]
+
+    def _converted(self, connection: Connection, rows: list[tuple[Any, ...]]) -> list[Any]:
+        """PostgreSQL's driver knows JSON, SQLite has text."""
+        if not self._json or connection.dialect.name == "postgresql":
+            return rows
+        changed = [list(row) for row in rows]
+        for row in changed:
+            for place in self._json:
+                row[place] = None if row[place] is None else json.loads(row[place])
+        return changed
+
+
+class ForEach(Query):
     """A query that is asked for many values of one column at a time; its LIMIT counts for each value by itself.
 
     That is what keeps a question about many files quick when one of them is in a million jobs: asked with IN and one
     LIMIT, PostgreSQL has to guess how often each is there, and reads whole tables when it guesses wrong. It is one
     query there, with a look-up in an index for each value; SQLite, which has no LATERAL and is in this very process,
-    is asked once for each. Both are asked past SQLAlchemy, which takes longer than a look-up takes.
-
-    Making one takes longer than asking it, so callers keep them (`functools.lru_cache`).
+    is asked once for each.
 
     Args:
-        query: with a LIMIT, and with a bind parameter that has a default for whatever differs between calls. What it
-            selects needs no conversion by SQLAlchemy.
+        query: see `Query`.
         column: of the query's tables; the values that are asked for are of its type.
     """
 
     def __init__(self, query: Select[Any], column: ColumnElement[Any]) -> None:
+        super().__init__(query)
         self._one = query.where(column == bindparam("wanted", None))
-        self._asked: dict[str, _Asked] = {}
-        self._make = result_tuple([column.name for column in query.selected_columns])
         array = bindparam("wanted", None, ARRAY(column.type))
         wanted = func.unnest(array).table_valued(sql_column("value", column.type), name="wanted").render_derived()
         part = query.where(column == wanted.c.value).lateral("part")
@@ -130,24 +173,15 @@ class ForEach:
         """Each of the `values` with each of its rows."""
         if not values:
             return
-        dialect = connection.dialect
-        if dialect.name not in self._asked:
-            query = self._all if dialect.name == "postgresql" else self._one
-            compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-            self._asked[dialect.name] = _Asked(str(compiled), compiled.params, getattr(compiled, "positiontup", None))
-        statement, defaults, order = self._asked[dialect.name]
-        driver_connection = connection.connection.driver_connection
-        assert driver_connection is not None
-        cursor = driver_connection.cursor()
-        given = {**defaults, **parameters}
-        if order is None:
-            for row in cursor.execute(statement, {**given, "wanted": list(values)}).fetchall():
-                yield row[-1], self._make(row[:-1])
+        if connection.dialect.name == "postgresql":
+            asked = self._ask(connection, self._all)
+            for row in asked.rows(connection, {**parameters, "wanted": list(values)}):
+                yield row[-1], self._row(row[:-1])
             return
+        asked = self._ask(connection, self._one)
         for value in values:
-            given["wanted"] = value
-            for row in cursor.execute(statement, [given[name] for name in order]).fetchall():
-                yield value, self._make(row)
+            for row in self._converted(connection, asked.rows(connection, {**parameters, "wanted": value})):
+                yield value, self._row(row)
 
 
 class _Asked(NamedTuple):
@@ -156,6 +190,18 @@ class _Asked(NamedTuple):
     statement: str
     defaults: Mapping[str, Any]
     order: Sequence[str] | None
+
+    def rows(self, connection: Connection, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        driver_connection = connection.connection.driver_connection
+        assert driver_connection is not None
+        given = {**self.defaults, **parameters}
+        driver = connection.dialect.loaded_dbapi
+        try:
+            return driver_connection.cursor().execute(  # type: ignore[no-any-return]
+                self.statement, given if self.order is None else [given[name] for name in self.order]).fetchall()
+        except driver.Error as error:
+            raise DBAPIError.instance(self.statement, None, error, driver.Error, hide_parameters=True,
+                                      dialect=connection.dialect) from error
 
 
 @contextlib.contextmanager

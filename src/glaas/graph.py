@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen
@@ -47,22 +47,19 @@ class Direction(StrEnum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A job read (`input`) or wrote (`output`) an artifact.
-
-    Attributes:
-        paths: where it did, for what it read or wrote in several places.
-    """
+class Edge(NamedTuple):
+    """A job read (`input`) or wrote (`output`) an artifact; at several `paths` perhaps."""
 
     job: int
     artifact: bytes
     role: Role
-    paths: list[str] = field(default_factory=list, compare=False)
+    paths: list[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactNode:
+_Edges = dict[tuple[int, bytes, Role], Edge]  # by job, artifact and role
+
+
+class ArtifactNode(NamedTuple):
     """An artifact in a graph, under the path it was last seen at there."""
 
     digest: bytes
@@ -124,18 +121,22 @@ def _pairs(taken: Mapping[tuple[int, bytes], tuple[bytes, ...]]) -> tuple[tuple[
 def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, ArtifactNode], tuple[Edge, ...]]:
     use = models.file_use
     artifacts: dict[bytes, ArtifactNode] = {}
-    edges: dict[Edge, Edge] = {}
+    edges: _Edges = {}
     query = select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.size, use.c.kind, use.c.files).where(
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
     for part in in_parts(ids):
         for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
             artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
-            _note_edge(edges, Edge(job_id, digest, _ROLES[role]), path)
-    return artifacts, tuple(edges)
+            _note_edge(edges, (job_id, digest, _ROLES[role]), path)
+    return artifacts, tuple(edges.values())
 
 
-def _note_edge(edges: dict[Edge, Edge], edge: Edge, path: str) -> None:
-    edges.setdefault(edge, edge).paths.append(path)
+def _note_edge(edges: _Edges, key: tuple[int, bytes, Role], path: str) -> None:
+    known = edges.get(key)
+    if known is None:
+        edges[key] = Edge(*key, [path])
+    else:
+        known.paths.append(path)
 
 
 def _taken(connection: Connection, viewer: Viewer, ids: Sequence[int], artifacts: Mapping[bytes, ArtifactNode],
@@ -202,7 +203,7 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
     for way in [direction] if direction is not None else list(Direction):
         walk.run(way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
-    edges = tuple(edge for edge in walk.edges if edge.job in jobs)
+    edges = tuple(edge for edge in walk.edges.values() if edge.job in jobs)
     members = dict.fromkeys((*walk.members, *_pairs(walk.taken)))
     if root not in walk.artifacts and any(root in pair for pair in members):
         walk.artifacts.update(_member_node(connection, viewer, root))
@@ -268,8 +269,8 @@ class _Walk:
         self.kinds: dict[bytes, Kind] = {}
         self.places: dict[tuple[bytes, bytes, str], None] = {}
         self.root_noted = False
-        self.wholes: dict[bytes, list[Row[Any]]] = {}
-        self.edges: dict[Edge, Edge] = {}
+        self.wholes: dict[bytes, list[Any]] = {}
+        self.edges: _Edges = {}
         self.taken: dict[tuple[int, bytes], tuple[bytes, ...]] = {}
         self.members: dict[tuple[bytes, bytes], None] = {}
         self.truncated = False
@@ -357,7 +358,7 @@ class _Walk:
 
     def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
         """What jobs read of these, the newest and the first ones after `maker`, as many as may be walked."""
-        rows: dict[tuple[int, bytes, str], Row[Any]] = {}
+        rows: dict[tuple[int, bytes, str], Any] = {}
         for after in (None, maker):
             readers = readers_of(self.connection, self.viewer, digests, limit=self.most_jobs + 1, after=after)
             rows.update(((row.job_id, digest, row.path), row) for digest, some in readers.items() for row in some)
@@ -389,7 +390,7 @@ class _Walk:
             found[row.digest].places += [(row.path, "")] if digest == self.root else []
         return {digest: one for digest, one in found.items() if digest not in made}
 
-    def _wholes(self, digests: list[bytes]) -> list[tuple[bytes, Row[Any]]]:
+    def _wholes(self, digests: list[bytes]) -> list[tuple[bytes, Any]]:
         """Files with the datasets that they are in."""
         new = [digest for digest in digests if digest not in self.wholes]
         self.wholes.update((digest, []) for digest in new)
@@ -414,25 +415,24 @@ class _Walk:
         readers: dict[int, Reader] = {}
         found = []
         for number, (job_id, row) in enumerate(_uses_with_jobs(room).rows(self.connection, sorted(jobs)), 1):
-            role, kind, digest = _ROLES[row.role], _KINDS[row.kind], row.digest
+            role, kind, digest, path, size = _ROLES[row.role], _KINDS[row.kind], row.digest, row.path, row.size
             self.kinds[digest] = kind
-            self.artifacts[digest] = ArtifactNode(digest=digest, path=row.path, kind=kind, size=row.size,
-                                                  files=row.files)
-            _note_edge(self.edges, Edge(job_id, digest, role), row.path)
-            if row.size != 0:
+            self.artifacts[digest] = ArtifactNode(digest, path, kind, size, row.files)
+            _note_edge(self.edges, (job_id, digest, role), path)
+            if size != 0:
                 reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
-                found.append(_Use(role, Reading(reader, digest, row.path, kind, row.files)))
+                found.append(_Use(role, Reading(reader, digest, path, kind, row.files)))
                 if kind is Kind.DATASET and role is not Role.INPUT:
-                    self.places[digest, row.session, row.path] = None
+                    self.places[digest, row.session, path] = None
             if number == room:
                 self.truncated = True
                 break
         return found
 
-    def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Row[Any]]]:
+    def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Any]]:
         """The newest jobs that wrote (`up`) or read (`down`) each, as many as may be walked."""
         query = uses_of(self.viewer, self.most_jobs + 1, read=way is Direction.DOWN)
-        found: dict[bytes, list[Row[Any]]] = {}
+        found: dict[bytes, list[Any]] = {}
         for part in in_parts(digests):
             for digest, row in query.rows(self.connection, part):
                 self.kinds[digest] = _KINDS[row.kind]

@@ -12,7 +12,7 @@ import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BigInteger, Connection, Row, Select, String, bindparam, select, true
+from sqlalchemy import BigInteger, Connection, Select, String, bindparam, select, true
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, visible
@@ -98,9 +98,9 @@ def find_makers(connection: Connection, viewer: Viewer, readings: Iterable[Readi
 
 
 def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, limit: int, not_job: int = 0,
-               after: int | None = None) -> dict[bytes, list[Row[Any]]]:
+               after: int | None = None) -> dict[bytes, list[Any]]:
     """The visible jobs that read each content and were registered last; or first `after` another job."""
-    found: dict[bytes, list[Row[Any]]] = {}
+    found: dict[bytes, list[Any]] = {}
     query = uses_of(viewer, limit, read=True) if after is None else _readers_after(viewer, limit)
     bounds = {} if after is None else {"after": after}
     for digest, row in query.rows(connection, digests, not_job=not_job, **bounds):
@@ -109,7 +109,7 @@ def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes],
 
 
 def readers_at_paths(connection: Connection, viewer: Viewer, paths: Sequence[str], *, not_job: int = 0
-                     ) -> list[Row[Any]]:
+                     ) -> list[Any]:
     """The visible jobs that read something at these paths, among the uses of each that were registered last."""
     keys = {path_key(path): path for path in paths}
     return [row for key, row in _uses_at_path(viewer).rows(connection, sorted(keys), not_job=not_job)
@@ -134,7 +134,7 @@ class Makers:
         self._members_known: dict[bytes, list[tuple[bytes, str]]] = {}
         self._wholes_known: dict[bytes, list[tuple[bytes, str]]] = {}
         self._written_known: dict[bytes, list[_Written]] = {}
-        self._sessions_known: dict[bytes, list[Row[Any]]] = {}
+        self._sessions_known: dict[bytes, list[Any]] = {}
         self._shared_known: dict[tuple[bytes, bytes], list[Shared]] = {}
 
     def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
@@ -336,7 +336,7 @@ class Makers:
                     found[reading] = min(end, found.get(reading, _ALWAYS))
         return found
 
-    def learn_wholes(self, wholes: Mapping[bytes, Sequence[Row[Any]]]) -> None:
+    def learn_wholes(self, wholes: Mapping[bytes, Sequence[Any]]) -> None:
         """Take what was asked of `wholes_of` already: files with the datasets that they are in."""
         for digest, rows in wholes.items():
             self._wholes_known.setdefault(digest, [(row.dataset, row.path) for row in rows[:WHOLES_LOOKED_AT]])
@@ -381,7 +381,7 @@ def _places(path: str) -> list[str]:
     return [path, *(f"{folder}{end}" for folder in folders for end in ("/", ""))]
 
 
-def _written(row: Row[Any]) -> _Written:
+def _written(row: Any) -> _Written:
     return _Written(row.started_at, moment_after(row.started_at, row.duration_s) or row.started_at, row.job_id,
                     row.session, row.digest, row.path)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from glaas.access import Viewer
 from glaas.catalog import JobLine, StoredJob, file_uses, find_job_lines
@@ -88,17 +88,20 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
     for digest, path in _related(connection, viewer, look, written, bytes.fromhex(writer.session)):
         wanted.add(digest)
         paths.update({} if path is None else {path: None})
-    readings: dict[Reading, Row[Any]] = {}
-    for after in (writer.key, None):  # those that read it soon after it was made, and the newest
-        readers = readers_of(connection, viewer, sorted(wanted), not_job=writer.key, after=after, limit=_CHECKED)
-        readings.update((_reading(row), row) for rows in readers.values() for row in rows)
-    at_paths = readers_at_paths(connection, viewer, list(paths)[:_PATHS], not_job=writer.key)
-    readings.update((_reading(row), row) for row in at_paths if row.digest in wanted)
+    readers = readers_of(connection, viewer, sorted(wanted), not_job=writer.key, limit=_CHECKED)
+    found = [row for rows in readers.values() for row in rows]
+    crowd = [digest for digest, rows in readers.items() if len(rows) >= _CHECKED]
+    if crowd:  # the newest readers are not all: also those that read it soon after it was made, and at these paths
+        after = readers_of(connection, viewer, sorted(crowd), not_job=writer.key, after=writer.key, limit=_CHECKED)
+        found += [row for rows in after.values() for row in rows]
+        at_paths = readers_at_paths(connection, viewer, list(paths)[:_PATHS], not_job=writer.key)
+        found += [row for row in at_paths if row.digest in wanted]
+    readings = {_reading(row): row for row in found}
     makers = look.of(sorted(readings, key=lambda one: readings[one].job_id, reverse=True)[:_READINGS])
     last: dict[bytes, list[_Start]] = {}
-    for reading, found in makers.items():
+    for reading, some in makers.items():
         row = readings[reading]
-        for maker in found:
+        for maker in some:
             if maker.key == writer.key:
                 last.setdefault(maker.digest, []).append((row.path, row.started_at, row.job_id))
     chosen = {(path, digest.hex()): max((at == path, started_at, key) for at, started_at, key in last[digest])[2]
@@ -106,7 +109,7 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
     return {one: OtherJob(job=line) for one, line in _lines(connection, viewer, chosen).items()}
 
 
-def _reading(row: Row[Any]) -> Reading:
+def _reading(row: Any) -> Reading:
     return Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, select
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, true
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
@@ -14,11 +14,12 @@ from glaas.catalog import (
     JobLine,
     StoredJob,
     TrackerRunLine,
+    as_tracker_run_lines,
     find_job_lines,
     find_run_before,
     read_tracker_run_lines,
 )
-from glaas.db import QUERIES_KEPT, ForEach
+from glaas.db import QUERIES_KEPT, ForEach, Query
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM
 from glaas.models import path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
@@ -135,34 +136,56 @@ def _visible_runs(viewer: Viewer) -> Select[Any]:
 
 def _tracker_runs_by_id(connection: Connection, viewer: Viewer, ids: list[str], limit: int
                         ) -> tuple[TrackerRunLine, ...]:
+    rows = [row for _, row in _runs_with_id(viewer, limit).rows(connection, sorted(set(ids)))]
+    return as_tracker_run_lines(connection, viewer, sorted(rows, key=lambda row: row.id, reverse=True)[:limit])
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _runs_with_id(viewer: Viewer, limit: int) -> ForEach:
     table = models.tracker_run
-    query = _visible_runs(viewer).where(table.c.run_id.in_(ids)).order_by(table.c.id.desc()).limit(limit)
-    return read_tracker_run_lines(connection, viewer, query) if ids else ()
+    return ForEach(_visible_runs(viewer).order_by(table.c.id.desc()).limit(limit), table.c.run_id)
 
 
 # ---------------------------------------------------------------------------------------------------- prefixes
 
 
-def _hex_range(column: ColumnElement[bytes], prefix: str, width: int) -> ColumnElement[bool]:
-    """`column` begins with the hexadecimal digits `prefix`; `width` is the number of digits of a whole value."""
-    low = bytes.fromhex(prefix.ljust(width, "0"))
-    high = bytes.fromhex(prefix.ljust(width, "f"))
-    return column.between(low, high)
+def _hex_range(column: ColumnElement[bytes]) -> ColumnElement[bool]:
+    """`column` begins with the hexadecimal digits from which `_bounds` are made."""
+    return column.between(bindparam("low", b"", column.type), bindparam("high", b"", column.type))
+
+
+def _bounds(prefix: str, width: int) -> dict[str, bytes]:
+    """The least and the greatest value of `width` digits with this prefix."""
+    return {"low": bytes.fromhex(prefix.ljust(width, "0")), "high": bytes.fromhex(prefix.ljust(width, "f"))}
 
 
 def _jobs_by_uid(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[int]:
-    table = models.job
     if len(prefix) <= 32:  # noqa: PLR2004  digits of a uid
-        yield from connection.execute(
-            select(table.c.id).where(_hex_range(table.c.uid, prefix, 32), visible(viewer, table.c.project_id))
-            .limit(limit)).scalars()
+        yield from (row.id for row in _jobs_in_range(viewer, limit).all(connection, **_bounds(prefix, 32)))
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _jobs_in_range(viewer: Viewer, limit: int) -> Query:
+    job = models.job.c
+    return Query(select(job.id).where(_hex_range(job.uid), visible(viewer, job.project_id)).limit(limit))
 
 
 def _dags_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> tuple[str, ...]:
-    table = models.dag
-    query = (select(table.c.digest).join(models.session).where(
-        _hex_range(table.c.digest, prefix, 64), visible(viewer, models.session.c.project_id)).limit(limit))
-    return tuple(digest.hex() for digest in connection.execute(query).scalars())
+    rows = _dags_in_range(viewer, limit).all(connection, **_bounds(prefix, 64))
+    return tuple(row.digest.hex() for row in rows)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _dags_in_range(viewer: Viewer, limit: int) -> Query:
+    digest = models.dag.c.digest
+    return Query(select(digest).join(models.session).where(
+        _hex_range(digest), visible(viewer, models.session.c.project_id)).limit(limit))
+
+
+@functools.lru_cache(maxsize=1)
+def _artifacts_in_range(limit: int) -> Query:
+    digest = models.artifact.c.digest
+    return Query(select(digest).where(_hex_range(digest)).order_by(digest).limit(limit))
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
@@ -181,9 +204,7 @@ def _part_of_dataset(viewer: Viewer) -> ForEach:
 
 def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
     """Artifacts in the order of their digests, each with the path of its newest use, or its path in a dataset."""
-    column = models.artifact.c.digest
-    digests = connection.execute(select(column).where(_hex_range(column, prefix, 64)).order_by(column)
-                                 .limit(limit * 5)).scalars().all()
+    digests = [row.digest for row in _artifacts_in_range(limit * 5).all(connection, **_bounds(prefix, 64))]
     found = {digest: _hit(row) for digest, row in _newest_use(viewer).rows(connection, digests)}
     only_inside = [digest for digest in digests if digest not in found]
     for digest, row in _part_of_dataset(viewer).rows(connection, only_inside):
@@ -212,7 +233,7 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     rows = [row for _, row in _newest_with(viewer, "path_key", limit).rows(connection, keys)]
     yield from map(_hit, _newest_first(rows))
     if name == path:
-        names = _completions(connection, use.c.file_name, name)
+        names = _completions(connection, "file_use", "file_name", name)
         rows = [row for _, row in _newest_with(viewer, "file_name", limit).rows(connection, names)]
     else:
         newest = _seen_uses(viewer).where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
@@ -236,21 +257,26 @@ def _newest_first(rows: list[Any]) -> list[Any]:
     return sorted(rows, key=lambda row: row.job_id, reverse=True)
 
 
-def _completions(connection: Connection, column: ColumnElement[str], prefix: str) -> list[str]:
-    """The first few different values of an indexed `column` that begin with `prefix`, in order.
+def _completions(connection: Connection, table: str, column: str, prefix: str) -> list[str]:
+    """The first few different values of an indexed column that begin with `prefix`, in order.
 
     Each is looked up by itself, so that a value with a million rows costs as much as one with a single row.
     """
     end = prefix + "\U0010ffff"  # sorts behind everything that begins with the prefix
     found: list[str] = []
-    query = select(column).where(column >= prefix).order_by(column).limit(1)
-    while len(found) < MOST_COMPLETIONS:
-        value = connection.execute(query).scalar()
-        if value is None or value > end:
-            break
-        found.append(value)
-        query = select(column).where(column > value).order_by(column).limit(1)
+    row = _first_value(table, column, behind=False).first(connection, start=prefix)
+    while row is not None and row[0] <= end and len(found) < MOST_COMPLETIONS:
+        found.append(row[0])
+        row = _first_value(table, column, behind=True).first(connection, start=row[0])
     return found
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _first_value(table: str, column: str, *, behind: bool) -> Query:
+    """The first value from `start` on, or the first one `behind` it."""
+    value = models.metadata.tables[table].c[column]
+    start = bindparam("start", "", value.type)
+    return Query(select(value).where(value > start if behind else value >= start).order_by(value).limit(1))
 
 
 def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[int]:
@@ -260,7 +286,7 @@ def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int
     """
     *whole, last = text.lower().split()[:MOST_WORDS]
     found: set[int] = set()
-    for word in _completions(connection, models.term.c.term, last[:LONGEST_TERM]):
+    for word in _completions(connection, "term", "term", last[:LONGEST_TERM]):
         found |= set(connection.execute(_jobs_with_words(viewer, [word, *whole]).limit(limit)).scalars())
     yield from sorted(found, reverse=True)[:limit]
     if not whole:
@@ -281,13 +307,20 @@ def _jobs_with_words(viewer: Viewer, words: list[str]) -> Select[Any]:
 
 
 def _jobs_by_package(connection: Connection, viewer: Viewer, word: str, limit: int) -> Iterator[int]:
-    package, job = models.package, models.job
+    job = models.job
     name, _, version = word.partition("==")
-    query = select(package.c.environment).where(package.c.name == name)
-    if version:
-        query = query.where(package.c.version == version)
-    environments = connection.execute(query.limit(ENVIRONMENTS_LOOKED_AT)).scalars().all()
-    if environments:
+    rows = _environments_with(any_version=not version).all(connection, package=name, version=version)
+    if rows:
+        environments = [row.environment for row in rows]
         yield from connection.execute(
             select(job.c.id).where(job.c.environment.in_(environments), visible(viewer, job.c.project_id))
             .order_by(job.c.id.desc()).limit(limit)).scalars()
+
+
+@functools.lru_cache(maxsize=2)
+def _environments_with(*, any_version: bool) -> Query:
+    package = models.package.c
+    version = package.version == bindparam("version", "", package.version.type)
+    return Query(select(package.environment).where(
+        package.name == bindparam("package", "", package.name.type), true() if any_version else version)
+        .limit(ENVIRONMENTS_LOOKED_AT))
