@@ -134,7 +134,8 @@ class Query:
         dialect = connection.dialect
         if dialect.name not in self._asked:
             compiled = query.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
-            self._asked[dialect.name] = _Asked(str(compiled), compiled.params, getattr(compiled, "positiontup", None))
+            statement = str(compiled).replace("%(wanted)s", "%(wanted)b")  # binary: digests take longer as text
+            self._asked[dialect.name] = _Asked(statement, compiled.params, getattr(compiled, "positiontup", None))
         return self._asked[dialect.name]
 
     def _converted(self, connection: Connection, rows: list[tuple[Any, ...]]) -> list[Any]:
@@ -197,8 +198,11 @@ class _Asked(NamedTuple):
         given = {**self.defaults, **parameters}
         driver = connection.dialect.loaded_dbapi
         try:
-            return driver_connection.cursor().execute(  # type: ignore[no-any-return]
-                self.statement, given if self.order is None else [given[name] for name in self.order]).fetchall()
+            if self.order is not None:
+                return driver_connection.execute(  # type: ignore[no-any-return]
+                    self.statement, [given[name] for name in self.order]).fetchall()
+            return driver_connection.cursor(binary=True).execute(  # type: ignore[no-any-return]
+                self.statement, given).fetchall()
         except driver.Error as error:
             raise DBAPIError.instance(self.statement, None, error, driver.Error, hide_parameters=True,
                                       dialect=connection.dialect) from error
