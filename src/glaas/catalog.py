@@ -461,6 +461,13 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
                     datasets=tuple(dict.fromkeys(row.dataset.hex() for row in wholes)))
 
 
+def knows_artifact(connection: Connection, viewer: Viewer, digest: str) -> bool:
+    """Whether `find_artifact` finds it."""
+    key = bytes.fromhex(digest)
+    used = next(_newest_uses(viewer, 1).rows(connection, [int(role) for role in Role], digest=key), None)
+    return used is not None or _datasets_with(viewer, 1).first(connection, digest=key) is not None
+
+
 def _names_within(connection: Connection, viewer: Viewer, inside: dict[bytes, str]) -> Iterator[str]:
     """The paths of a file within datasets, where visible jobs used these."""
     for digest, row in uses_of(viewer, FACTS_LOOKED_AT).rows(connection, sorted(inside)):

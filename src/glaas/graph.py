@@ -97,6 +97,27 @@ class Graph:
         return {read for made, read in self.members if made == artifact}
 
 
+class PartUse(NamedTuple):
+    """A job that used a dataset with an artifact in it, or part of the dataset that it is: its digest, and where."""
+
+    job: JobLine
+    digest: str
+    path: str
+
+
+def uses_by_way(graph: Graph, root: bytes) -> tuple[list[PartUse], list[PartUse]]:
+    """Those that made the artifact by way of another one, and those that used it so, each once; newest first."""
+    lines = {line.key: line for line in graph.jobs}
+    made_as, read_as = graph.made_as(root), graph.read_as(root)
+    made: dict[int, PartUse] = {}
+    read: dict[int, PartUse] = {}
+    for edge in sorted(graph.edges, key=lambda edge: edge.job, reverse=True):
+        ways, found = (read_as, read) if edge.role is Role.INPUT else (made_as, made)
+        if edge.artifact in ways:
+            found.setdefault(edge.job, PartUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
+    return list(made.values()), list(read.values())
+
+
 # -------------------------------------------------------------------------------------------------- one DAG
 
 

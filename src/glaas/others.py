@@ -36,10 +36,12 @@ class OtherJob:
     """The job that made what another one read, or that read last what another one wrote.
 
     Attributes:
+        others: how many more jobs made parts of it.
         later: it wrote the content only after the reading job had ended, so what that job read was another copy.
     """
 
     job: JobLine
+    others: int = 0
     later: bool = False
 
 
@@ -54,10 +56,12 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], r
     readings = _readings(uses, who)
     found = find_makers(connection, viewer, readings)
     late = [one._replace(reader=who._replace(ended_at=None)) for one in readings if one not in found]
-    chosen = {_known(one): max(makers) for one, makers in found.items()}
-    later = {_known(one): max(makers) for one, makers in find_makers(connection, viewer, late).items()}
-    lines = _lines(connection, viewer, {one: maker.key for one, maker in {**chosen, **later}.items()})
-    return {one: OtherJob(job=line, later=one in later) for one, line in lines.items()}
+    chosen = {_known(one): makers for one, makers in found.items()}
+    later = {_known(one): makers for one, makers in find_makers(connection, viewer, late).items()}
+    among = {**chosen, **later}
+    lines = _lines(connection, viewer, {one: max(makers).key for one, makers in among.items()})
+    return {one: OtherJob(job=line, later=one in later, others=len({maker.key for maker in among[one]}) - 1)
+            for one, line in lines.items()}
 
 
 def _readings(uses: Iterable[FileUse], reader: Reader) -> list[Reading]:

@@ -315,3 +315,19 @@ def test_a_page_names_a_job_once_that_made_a_folder_file_by_file_and_says_where_
     page = client.get(f"/artifacts/{many.digest}").text
     assert 'What it went into <span class="count">20+</span>' in page
     assert "There is more than is drawn." in page
+
+
+def test_a_dataset_that_several_jobs_made_says_how_many_and_the_api_names_uses_by_way_of_datasets(client, send):
+    whole, read = folder("in/", NAMES[:3])
+    send(*(at(n + 1, n + 1, outputs=(one(f"in/{name}"),)) for n, name in enumerate(NAMES[:3])),
+         at(9, 9, inputs=(read,)), datasets=(whole,))
+    told = client.get(f"/api/v1/jobs/{uid(9)}/inputs").json()["inputs"][0]
+    assert (int(told["written_by"]["uid"], 16), told["written_by_others"]) == (3, 2)
+    assert '@3</a> <span class="muted">and 2 others</span>' in client.get(f"/jobs/{uid(9)}").text
+    found = client.get(f"/api/v1/artifacts/{whole.digest}").json()
+    assert [(use["path"], int(use["job"]["uid"], 16)) for use in found["produced_as"]] == [
+        ("in/f002.bin", 3), ("in/f001.bin", 2), ("in/f000.bin", 1)]
+    file = client.get(f"/api/v1/artifacts/{one('in/f001.bin').digest}").json()
+    assert [(use["digest"], use["path"], int(use["job"]["uid"], 16)) for use in file["used_as"]] == [
+        (whole.digest, "in/", 9)]
+    assert (file["produced_as"], found["used_as"]) == ([], [])

@@ -18,7 +18,7 @@ from glaas.api import views
 from glaas.compare import compare
 from glaas.db import writing
 from glaas.errors import PROBLEM_JSON, ProblemError, not_found
-from glaas.graph import MOST_JOBS, Direction, dag_graph, lineage
+from glaas.graph import MOST_JOBS, Direction, dag_graph, lineage, uses_by_way
 from glaas.identities import identities_of
 from glaas.ingest import REGISTRATION, register
 from glaas.models import Role
@@ -234,7 +234,8 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
     others; else the last that wrote the same content elsewhere and did not read it here itself. Where none did,
     `written_later_by` names one that wrote the same content later: this job read another copy. Each output with the
     other job that read last what this job wrote (`read_by`), by itself, within a dataset or in part; at this path if
-    any did.
+    any did. Of a dataset made by several jobs the one that ended last is named, and how many more there are
+    (`written_by_others`).
     """
     if role not in {"inputs", "outputs"}:
         raise not_found(f"list of jobs' {role[:20]!a}")
@@ -277,12 +278,19 @@ def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
 def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: Reading) -> Response:
     """Some content: the names it was seen under, the jobs that wrote it and those that read it.
 
-    Of many jobs the newest are named; `/uses` lists them all.
+    Of many jobs the newest are named; `/uses` lists them all. `produced_as` and `used_as` name those that did not
+    write or read this very content, but a dataset with it, or part of the dataset that it is: digest and path of that.
     """
     artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
     if artifact is None:
         raise not_found(f"artifact {digest}")
-    return answer(request, views.artifact_shape(artifact))
+    graph = lineage(connection, viewer, digest, depth=1, most_jobs=catalog.USES_SHOWN)
+    return answer(request, views.artifact_shape(artifact, *uses_by_way(graph, bytes.fromhex(digest))))
+
+
+def _require_artifact(connection: Reading, viewer: ViewerNow, digest: str) -> None:
+    if not catalog.knows_artifact(connection, viewer, digest_or_404(digest, "artifact")):
+        raise not_found(f"artifact {digest}")
 
 
 @router.get("/artifacts/{digest}/uses", responses=NOT_FOUND, summary="All jobs that read or wrote an artifact")
@@ -290,8 +298,7 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
 def list_artifact_uses(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, role: UseRole,
                        cursor: Cursor = None, limit: Limit = 100) -> Response:
     """The jobs with the path that each knew the artifact under, newest first."""
-    if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
-        raise not_found(f"artifact {digest}")
+    _require_artifact(connection, viewer, digest)
     uses = catalog.artifact_uses(connection, viewer, digest, Role[role.upper()], before=_use_cursor(cursor),
                                  limit=limit)
     return answer(request, {"uses": [views.use_shape(use) for use in uses],
@@ -315,8 +322,7 @@ def list_members(request: Request, digest: str, *, viewer: ViewerNow, connection
                      " in it are told with how many files they have"))] = None,
                  limit: Limit = 100) -> Response:
     """The members of a dataset, sorted by path: all of them, or one folder after the other."""
-    if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
-        raise not_found(f"artifact {digest}")
+    _require_artifact(connection, viewer, digest)
     after = position_or_422(cursor)
     if folder is not None and not within:
         entries, onward = catalog.dataset_folder(connection, viewer, digest, _clean(folder), start=after, limit=limit)
@@ -340,8 +346,7 @@ def read_lineage(request: Request, digest: str, *, viewer: ViewerNow, connection
                  jobs: Annotated[int, Query(ge=1, le=5000, description="in each direction at most")] = MOST_JOBS,
                  ) -> Response:
     """What made the artifact (`up`), what it went into (`down`), or both; `truncated` tells whether there is more."""
-    if catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"), limit=1) is None:
-        raise not_found(f"artifact {digest}")
+    _require_artifact(connection, viewer, digest)
     graph = lineage(connection, viewer, digest, direction=direction, depth=depth, most_jobs=jobs)
     return answer(request, {"root": digest} | views.graph_shape(graph))
 

@@ -13,7 +13,7 @@ from glaas.catalog import (
     StoredJob,
     TrackerRunLine,
 )
-from glaas.graph import ArtifactNode, Graph
+from glaas.graph import ArtifactNode, Graph, PartUse
 from glaas.identities import Identity
 from glaas.models import Role
 from glaas.others import OtherJob
@@ -44,7 +44,8 @@ def input_shape(use: FileUse, other: OtherJob | None) -> Shape:
     """What a job read, with the job that wrote it before, or one that wrote the same content later."""
     shape: Shape = to_json(use)
     return shape | {"written_by": None if other is None or other.later else _brief_shape(other.job),
-                    "written_later_by": _brief_shape(other.job) if other is not None and other.later else None}
+                    "written_later_by": _brief_shape(other.job) if other is not None and other.later else None,
+                    "written_by_others": 0 if other is None else other.others}
 
 
 def output_shape(use: FileUse, other: OtherJob | None) -> Shape:
@@ -71,16 +72,22 @@ def dag_shape(line: DagLine) -> Shape:
             "jobs_count": line.jobs, "project": line.project}
 
 
-def artifact_shape(artifact: Artifact) -> Shape:
-    """An artifact and the jobs around it."""
+def artifact_shape(artifact: Artifact, made: list[PartUse], used: list[PartUse]) -> Shape:
+    """An artifact and the jobs around it, also those that made and used it by way of another one."""
     return {"digest": artifact.digest, "kind": str(artifact.kind), "size": artifact.size, "files": artifact.files,
             "names": list(artifact.names), "produced_by": [use_shape(use) for use in artifact.produced_by],
-            "used_by": [use_shape(use) for use in artifact.used_by], "datasets": list(artifact.datasets)}
+            "used_by": [use_shape(use) for use in artifact.used_by], "datasets": list(artifact.datasets),
+            "produced_as": [part_use_shape(use) for use in made], "used_as": [part_use_shape(use) for use in used]}
 
 
 def use_shape(use: ArtifactUse) -> Shape:
     """A job that read or wrote an artifact, and the path it knew it under."""
     return {"path": use.path, "role": use.role.name.lower(), "job": job_line_shape(use.job)}
+
+
+def part_use_shape(use: PartUse) -> Shape:
+    """A job that read or wrote another artifact which has this one in it, or shares files with it."""
+    return {"path": use.path, "digest": use.digest, "job": job_line_shape(use.job)}
 
 
 def member_shape(member: Member) -> Shape:

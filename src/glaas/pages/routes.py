@@ -10,7 +10,7 @@ from glaas import catalog, others
 from glaas.compare import compare
 from glaas.drawing import draw
 from glaas.errors import not_found
-from glaas.graph import Graph, dag_graph, lineage
+from glaas.graph import dag_graph, lineage, uses_by_way
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search, similar_jobs
@@ -110,7 +110,7 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
     root = bytes.fromhex(digest)
     drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
-    made_so, used_so = _other_uses(graph, root)
+    made_so, used_so = uses_by_way(graph, root)
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
                   above=folder_steps(folder), drawing=drawing, made_so=made_so, used_so=used_so,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role, most=catalog.USES_SHOWN,
@@ -131,28 +131,6 @@ def folder_steps(folder: str) -> list[tuple[str, str]]:
     """Name and path of each folder that leads to `folder`, itself included: (`a`, `a/`), (`b`, `a/b/`)."""
     names = folder.rstrip("/").split("/") if folder else []
     return [(name, "/".join(names[:index + 1]) + "/") for index, name in enumerate(names)]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class OtherUse:
-    """A job that used a dataset with an artifact in it, or part of the dataset that it is, and where."""
-
-    job: catalog.JobLine
-    digest: str
-    path: str
-
-
-def _other_uses(graph: Graph, root: bytes) -> tuple[list[OtherUse], list[OtherUse]]:
-    """Those that made the artifact by way of another one, and those that used it so, each once; newest first."""
-    lines = {line.key: line for line in graph.jobs}
-    made_as, read_as = graph.made_as(root), graph.read_as(root)
-    made: dict[int, OtherUse] = {}
-    read: dict[int, OtherUse] = {}
-    for edge in sorted(graph.edges, key=lambda edge: edge.job, reverse=True):
-        ways, found = (read_as, read) if edge.role is Role.INPUT else (made_as, made)
-        if edge.artifact in ways:
-            found.setdefault(edge.job, OtherUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
-    return list(made.values()), list(read.values())
 
 
 @router.get("/dag/{dag}")
