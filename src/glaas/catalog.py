@@ -432,8 +432,9 @@ def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
     return direct | inside
 
 
-def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = USES_SHOWN) -> Artifact | None:
-    """The artifact `digest`, with the jobs around it that the viewer may see, newest first.
+def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = USES_SHOWN,
+                  known: Iterable[JobLine] = ()) -> Artifact | None:
+    """The artifact `digest`, with the jobs around it that the viewer may see, newest first; some are `known` already.
 
     What it is comes from those jobs too: what others say of the same digest, such as its size, is theirs.
     """
@@ -449,7 +450,9 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     first = facts[0] if facts else None
     size = next((row.size for row in [*facts, *wholes] if row.size is not None), None)
     shown = {role: rows[:limit] for role, rows in found.items()}
-    lines = find_job_lines(connection, viewer, sorted({row.job_id for rows in shown.values() for row in rows}))
+    lines = {line.key: line for line in known}
+    lines |= find_job_lines(connection, viewer, sorted(
+        {row.job_id for rows in shown.values() for row in rows}.difference(lines)))
     by_role = {role: tuple(ArtifactUse(key=(row.job_id, row.position), job=lines[row.job_id], path=row.path, role=role)
                            for row in rows) for role, rows in shown.items()}
     uses, used = by_role[Role.OUTPUT] + by_role[Role.PAYLOAD], by_role[Role.INPUT]

@@ -60,12 +60,10 @@ class Box:
     x: float = 0
     y: float = 0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """A curve from one box to another as SVG path data."""
-
-    path: str
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job, and no artifact."""
+        return self.css.startswith("job")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +71,7 @@ class Drawing:
     """What a template needs to write the SVG. Sizes in pixels.
 
     Attributes:
+        lines: curves from one box to another as SVG path data: letters and numbers.
         hidden_reruns: earlier runs of a step, folded into the last one.
         hidden_jobs: earlier jobs of a session with more than can be drawn.
     """
@@ -80,7 +79,7 @@ class Drawing:
     width: float
     height: float
     boxes: tuple[Box, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[str, ...]
     hidden_reruns: int
     hidden_jobs: int
 
@@ -181,7 +180,7 @@ def _repeat_far_artifacts(boxes: list[Box], links: list[tuple[int, int]], layers
     copies: dict[tuple[int, int], int] = {}
     for index, (source, target) in enumerate(links):
         stretch = (layers[target] - layers[source] - 1) // NEAR
-        if stretch <= 0 or boxes[source].css.startswith("job"):
+        if stretch <= 0 or boxes[source].is_job:
             continue
         copy = copies.get((source, stretch))
         if copy is None:
@@ -401,16 +400,16 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], layers: list[int], 
     bent, straight = _longest_apart(links, layers)
     whole = igraph.Graph(n=len(boxes), edges=bent, directed=True)
     xs, ys = [0.0] * len(boxes), [0.0] * len(boxes)
-    lines: list[Line] = []
+    lines: list[str] = []
     top = float(MARGIN)
     for component in sorted(whole.connected_components(mode="weak"), key=lambda part: (-len(part), part[0])):
         points, routes = _lay_out_component(whole, component, layers)
         low = min(y for _, y in points.values()) - BOX_HEIGHT / 2
         for node, (x, y) in points.items():
             xs[node], ys[node] = x, y - low + top
-        lines += [Line(path=_curve([(x, y - low + top) for x, y in route])) for route in routes]
+        lines += [_curve([(x, y - low + top) for x, y in route]) for route in routes]
         top += max(y for _, y in points.values()) + BOX_HEIGHT / 2 - low + 2 * ROW_GAP
-    lines += [Line(path=_curve(_route([(xs[node], ys[node]) for node in link]))) for link in straight]
+    lines += [_curve(_route([(xs[node], ys[node]) for node in link])) for link in straight]
     placed = tuple(replace(box, x=round(x, 1), y=round(y - BOX_HEIGHT / 2, 1))
                    for box, x, y in zip(boxes, xs, ys, strict=True))
     return Drawing(width=round(max(xs) + BOX_WIDTH + MARGIN), height=round(top - 2 * ROW_GAP + MARGIN), boxes=placed,

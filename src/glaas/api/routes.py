@@ -281,10 +281,10 @@ def read_artifact(request: Request, digest: str, viewer: ViewerNow, connection: 
     Of many jobs the newest are named; `/uses` lists them all. `produced_as` and `used_as` name those that did not
     write or read this very content, but a dataset with it, or part of the dataset that it is: digest and path of that.
     """
-    artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
+    graph = lineage(connection, viewer, digest_or_404(digest, "artifact"), depth=1, most_jobs=catalog.USES_SHOWN)
+    artifact = catalog.find_artifact(connection, viewer, digest, known=graph.jobs)
     if artifact is None:
         raise not_found(f"artifact {digest}")
-    graph = lineage(connection, viewer, digest, depth=1, most_jobs=catalog.USES_SHOWN)
     return answer(request, views.artifact_shape(artifact, *uses_by_way(graph, bytes.fromhex(digest))))
 
 

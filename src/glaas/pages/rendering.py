@@ -1,6 +1,7 @@
 """Templates: strict escaping, strict undefined names, and the few filters that pages need."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -38,6 +39,11 @@ def visible_text(value: Any) -> Any:
     return value
 
 
+def curves(lines: Sequence[str]) -> Markup:
+    """The lines of a drawing, at once: there may be a thousand, and they are numbers."""
+    return Markup("\n").join(Markup(f'<path d="{line}" marker-end="url(#arrow)"/>') for line in lines)  # noqa: S704
+
+
 @cache
 def static_url(name: str) -> str:
     """Address of a static file that changes with its content, so that browsers may keep it for ever."""
@@ -51,7 +57,8 @@ def environment() -> Environment:
     env = Environment(loader=FileSystemLoader(PACKAGE / "templates"), autoescape=True, undefined=StrictUndefined,
                       finalize=visible_text, trim_blocks=True, lstrip_blocks=True)
     env.filters |= {"size": size_text, "duration": duration_text, "when": time_text, "file_name": file_name,
-                    "command": command_text, "short": lambda digest: digest[:10], "link": link_or_none}
+                    "command": command_text, "short": lambda digest: digest[:10], "link": link_or_none,
+                    "curves": curves}
     env.globals |= {"static_url": static_url, "plural": plural, "version": __version__}
     return env
 

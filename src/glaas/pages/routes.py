@@ -101,13 +101,13 @@ def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Te
 def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, within: Text = "",
                   folder: Text = "", cursor: Cursor = None) -> Response:
     """One artifact: where it came from, what it went into, every name it was seen under, and a dataset's files."""
-    artifact = catalog.find_artifact(connection, viewer, digest_or_404(digest, "artifact"))
+    graph = lineage(connection, viewer, digest_or_404(digest, "artifact"), depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
+    artifact = catalog.find_artifact(connection, viewer, digest, known=graph.jobs)
     if artifact is None:
         raise not_found(f"artifact {digest}")
     within, folder = within.replace("\0", ""), folder.replace("\0", "")
     members, onward = _members(connection, viewer, digest, folder=folder, within=within,
                                cursor=position_or_422(cursor))
-    graph = lineage(connection, viewer, digest, depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
     root = bytes.fromhex(digest)
     drawing = draw(graph, fold_reruns=False, root=root) if graph.jobs else None
     made_so, used_so = uses_by_way(graph, root)
