@@ -734,7 +734,7 @@ def test_what_cannot_be_read_is_neither_gone_nor_changed(desk):
         "out": ("unreadable", "cannot be read: Permission denied"),
         "sub/x": ("unreadable", "cannot be read: Permission denied"),
         "copy": ("stale", "its input in cannot be read: Permission denied"),
-        "copy2": ("fresh", None),
+        "copy2": ("stale", "its input out cannot be read: Permission denied"),
     }
     assert "  unreadable\n    b/     @1  cannot be read: Permission denied (5)\n" in said[1].stdout
     assert said[2].stderr.startswith("roar: b/5 cannot be read now: Permission denied.\n  recorded as ")

@@ -47,7 +47,7 @@ def is_changed(root, jobs, at, one, made):
         return False
     now = state(root, one)
     kept = any(other.digest == one.digest for other in jobs[at]["outputs"])
-    return now == "changed" or (now == "gone" and one.path not in made and not kept)
+    return now == "changed" or (now == "gone" and (one.path, one.digest) not in made and not kept)
 
 
 def expected(root, jobs):
@@ -55,7 +55,7 @@ def expected(root, jobs):
     last = {job["step"]: at for at, job in enumerate(jobs)}
     outputs = {one.path: (number, state(root, one)) for number in sorted(last) for one in jobs[last[number]]["outputs"]
                if one.digest and one.path != ELSEWHERE}
-    made = {one.path for at in last.values() for one in jobs[at]["outputs"] if one.digest}
+    made = {(one.path, one.digest) for at in last.values() for one in jobs[at]["outputs"] if one.digest}
     stale = {number for number, at in last.items() for one in jobs[at]["inputs"]
              if one.digest and is_changed(root, jobs, at, one, made)}
     return stale, outputs
@@ -93,6 +93,22 @@ def test_what_a_job_moved_within_a_trackers_store_is_not_missed(recorder):
     recorder.job("look", [use("runs/a", "a")], [use("table", "t")])
     status = load_status(recorder.database, recorder.workspace, 1)
     assert [step.stale for step in status.steps] == [None, "its input runs/a is gone"]
+
+
+@pytest.mark.parametrize(("read", "stale"), [
+    ({"d/": "ab"}, None), ({"d/": "a"}, None), ({"d/a": "a"}, None), ({"one": "o"}, None),
+    ({"d/": "abx"}, "its input d/ is gone"), ({"d/a": "x"}, "its input d/a is gone"),
+    ({"e/": "ab"}, "its input e/ is gone"), ({"one": "x"}, "its input one is gone"),
+    ({"copy": "o"}, "its input copy is gone")])
+def test_what_is_gone_is_not_missed_where_a_step_made_it(recorder, read, stale):
+    whole, members = real_dataset("d/", {"a": "a", "b": "b"})
+    recorder.job("make", [], [whole, use("one", "o")], datasets=[members])
+    [(path, text)] = read.items()
+    taken, more = real_dataset(path, {name: name for name in text}) if path.endswith("/") else (use(path, text), None)
+    recorder.job("take", [taken], [use("out", "out")], datasets=[more] if more else [])
+    (Path(recorder.workspace.root) / "out").write_text("out")
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [step.stale for step in status.steps] == [None, stale]
 
 
 def test_a_dataset_is_looked_at_member_by_member(recorder):

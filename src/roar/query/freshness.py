@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -75,8 +75,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     files = _FilesNow(database, workspace, read.union(written))
     stale = _Stale(database, steps, session)
     stale.add(find_rewritten(database, last))
-    made = {content.path_id for content in written}
-    missed = [content for content in read if _is_missed(content, files, made)]
+    missed = [content for content in read if _is_missed(content, files, written)]
     stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
                                                        if number not in stale.reasons}))
     last_writes = _last_writes(written)
@@ -156,11 +155,28 @@ def _load_read(database: sqlite3.Connection, last: Mapping[int, int]) -> set[_Co
     return set(map(_Content._make, set(rows)))
 
 
-def _is_missed(content: _Content, files: "_FilesNow", made: Collection[int]) -> bool:
-    """Whether an input is not there as it was read; an intermediate file that a step can make again is not missed."""
+def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Content]) -> bool:
+    """Whether an input is not there as it was read. What is gone is not missed where a step can make it again."""
     state = files.state(content)
-    return state is Freshness.CHANGED or (
-        state in {Freshness.GONE, Freshness.UNREADABLE} and content.path_id not in made)
+    return state in {Freshness.CHANGED, Freshness.UNREADABLE} or (
+        state is Freshness.GONE and content not in written)
+
+
+def _is_part_of_made(database: sqlite3.Connection, content: _Content, path: str, job_id: int, last: Collection[int]
+                     ) -> bool:
+    """Whether each file of what a job read was written there by the last job of a step, be it as part of more."""
+    files = content_below(database, content.artifact_id, path, "")
+    for producer_id, produced_id, place in database.execute(_MADE_OF, (job_id, content.artifact_id)).fetchall():
+        if producer_id in last:
+            files -= content_below(database, produced_id, place, "")
+    return not files
+
+
+_MADE_OF = """
+SELECT DISTINCT producer_id, produced_id, path.path FROM dependency
+JOIN file_written AS made ON made.job_id = producer_id AND made.artifact_id = produced_id
+JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifact_id = ?
+"""
 
 
 def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content],
@@ -174,7 +190,10 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
         reason = f"its input {files.paths[content.path_id]} {words}"
         for job_id, ordinal in database.execute(_READERS, (*content, state is not Freshness.GONE)):
             step = step_of.get(job_id)
-            if step is not None and (step not in first or ordinal < first[step][0]):
+            if step is None or (step in first and ordinal >= first[step][0]):
+                continue
+            if state is not Freshness.GONE or not _is_part_of_made(  # what took from a stale step is not in `step_of`
+                    database, content, files.paths[content.path_id], job_id, step_of):
                 first[step] = ordinal, reason
     return {step: reason for step, (_, reason) in first.items()}
 
