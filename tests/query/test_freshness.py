@@ -148,6 +148,24 @@ def test_what_a_later_job_wrote_in_a_dataset_is_no_change_of_it(recorder, as_dat
         assert (found["d/c"] == "changed") == ("d/c" in changed)
 
 
+@pytest.mark.parametrize("how", ["a file", "a dataset", "all", "nothing"])
+@pytest.mark.parametrize(("changed", "stale_with"), [
+    ("", []), ("c", ["nothing"]), ("a", ["a file", "a dataset", "nothing"])])
+def test_what_a_job_wrote_itself_in_a_dataset_that_it_read_is_no_change_of_its_input(recorder, how, changed,
+                                                                                     stale_with):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    own = {"a file": "c", "a dataset": "bc", "all": "abc", "nothing": ""}[how]
+    for name in "abc":
+        (root / "d" / name).write_text("by hand" if name in changed else name.upper() if name in own else name)
+    whole, members = real_dataset("d/", {name: name for name in "abc"})
+    written, more = real_dataset("d/", {name: name.upper() for name in own})
+    outputs = {"a file": [use("d/c", "C")], "nothing": []}.get(how, [written])
+    recorder.job("fix", [whole], outputs, datasets=[members, *([more] if outputs == [written] else [])])
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == ("its input d/ has changed since" if how in stale_with else None)
+
+
 @pytest.mark.parametrize(("now", "freshness"), [("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("", "gone")])
 def test_shards_are_looked_at_one_by_one(recorder, now, freshness):
     root = Path(recorder.workspace.root)

@@ -129,12 +129,16 @@ def _is_patched(database: sqlite3.Connection, files: "_FilesNow", content: _Cont
     """Whether a dataset differs from what a job wrote only by what later jobs of its session wrote there since."""
     if not files.is_dataset(content):
         return False
-    folder = members_folder(files.paths[content.path_id])
-    above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
-    ranges = [(folder, f"{folder[:-1]}0" if folder else "\U0010ffff"), *((path, f"{path}\0") for path in above)]
-    rows = [row for first, end in ranges for row in database.execute(
-        _WRITTEN_LATER, {"job": job_id, "first": encoded(first), "end": encoded(end)})]
+    rows = _near(database, _WRITTEN_LATER, job_id, members_folder(files.paths[content.path_id]))
     return files.is_there_but_for(content, [(artifact_id, path) for _, artifact_id, path in sorted(rows)])
+
+
+def _near(database: sqlite3.Connection, query: str, job_id: int, folder: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query of a job and a range of paths, for all paths in a folder and those of the folders above."""
+    above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
+    for first, end in [(folder, f"{folder[:-1]}0" if folder else "\U0010ffff"),
+                       *((path, f"{path}\0") for path in above)]:
+        yield from database.execute(query, {"job": job_id, "first": encoded(first), "end": encoded(end)})
 
 
 # What jobs of the same session wrote after a job at the paths from one to before another. Begins with these paths:
@@ -186,25 +190,44 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
     for content in missed:
         state = files.state(content)
         assert state is not None
-        words = _WORDS.get(state, files.trouble(content))
-        reason = f"its input {files.paths[content.path_id]} {words}"
-        for job_id, ordinal in database.execute(_READERS, (*content, state is not Freshness.GONE)):
+        path = files.paths[content.path_id]
+        reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}"
+        for job_id, ordinal in database.execute(_READERS, {
+                "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
+                "dataset": files.is_dataset(content)}):
             step = step_of.get(job_id)
             if step is None or (step in first and ordinal >= first[step][0]):
                 continue
+            if files.is_dataset(content) and _wrote_the_rest(database, files, content, job_id):
+                continue
             if state is not Freshness.GONE or not _is_part_of_made(  # what took from a stale step is not in `step_of`
-                    database, content, files.paths[content.path_id], job_id, step_of):
+                    database, content, path, job_id, step_of):
                 first[step] = ordinal, reason
     return {step: reason for step, (_, reason) in first.items()}
 
 
-# Jobs that read this content at this path, and did not write that path themselves. What is gone is not missed by those
+def _wrote_the_rest(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
+    """Whether a dataset is there as a job read it, but for files that the job wrote itself."""
+    folder = members_folder(files.paths[content.path_id])
+    own = {name for artifact_id, path in _near(database, _WRITTEN_BY, job_id, folder)
+           for name, _ in content_below(database, artifact_id, path, folder)}
+    return bool(own) and files.is_there_without(content, own)
+
+
+# The paths come first (the plus keeps the job's outputs from being looked through once for each).
+_WRITTEN_BY = """
+SELECT artifact_id, path.path FROM path CROSS JOIN file_written AS made ON made.path_id = path.id
+WHERE path.path >= CAST(:first AS TEXT) AND path.path < CAST(:end AS TEXT)
+AND +job_id = :job AND role = 2 AND artifact_id IS NOT NULL
+"""
+
+# Jobs that read this content at this path, and did not write that file themselves. What is gone is not missed by those
 # whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
 _READERS = """
-SELECT job_id, ordinal FROM file_read AS used WHERE path_id = ? AND artifact_id = ?
-AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
-                AND artifact_id IS NOT NULL)
-AND (? OR NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
+SELECT job_id, ordinal FROM file_read AS used WHERE path_id = :path AND artifact_id = :artifact
+AND (:dataset OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
+                             AND artifact_id IS NOT NULL))
+AND NOT (:gone AND EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
 """
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
@@ -286,6 +309,17 @@ class _FilesNow:
         try:
             return files_are_unchanged(self._database, self._workspace.absolute(folder),
                                        [(name, *known[row_id]) for name, row_id in expected.items()])
+        except OSError:
+            return False
+
+    def is_there_without(self, content: _Content, names: Container[str]) -> bool:
+        """Whether the files of a dataset that have none of these names lie there as they were recorded."""
+        members = self._database.execute(
+            "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
+            " WHERE dataset_id = ?", (content.artifact_id,)).fetchall()
+        try:
+            return files_are_unchanged(self._database, self._workspace.absolute(members_folder(
+                self.paths[content.path_id])), [member for member in members if member[0] not in names])
         except OSError:
             return False
 
