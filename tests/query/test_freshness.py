@@ -166,16 +166,20 @@ def test_what_a_job_wrote_itself_in_a_dataset_that_it_read_is_no_change_of_its_i
     assert step.stale == ("its input d/ has changed since" if how in stale_with else None)
 
 
-@pytest.mark.parametrize(("now", "freshness"), [("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("", "gone")])
+@pytest.mark.parametrize(("now", "freshness"), [
+    ("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("-b", "changed"), ("", "gone")])
 def test_shards_are_looked_at_one_by_one(recorder, now, freshness):
     root = Path(recorder.workspace.root)
     (root / "d").mkdir()
     for number, text in enumerate(now, 1):
-        (root / "d" / f"m-0000{number}-of-00002").write_text(text)
+        if text != "-":
+            (root / "d" / f"m-0000{number}-of-00002").write_text(text)
     whole, members = real_dataset("d/m-*-of-00002", {"m-00001-of-00002": "a", "m-00002-of-00002": "b"})
     recorder.job("make", [], [whole], datasets=[members])
     status = load_status(recorder.database, recorder.workspace, 1)
     assert [output.freshness for output in status.outputs] == [freshness]
+    lost = f"d/m-0000{2 if now == 'a' else 1}-of-00002 is gone"
+    assert (lost in (status.outputs[0].reason or "")) == (now in {"a", "-b"})
 
 
 def test_what_later_jobs_wrote_elsewhere_is_not_looked_at(recorder):

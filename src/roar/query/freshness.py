@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
-from roar.query.files_now import DatasetLook, digest_now, files_are_unchanged, is_absence, key_of
+from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, is_absence, key_of
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
 from roar.record.database import encoded
@@ -191,7 +191,7 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
         state = files.state(content)
         assert state is not None
         path = files.paths[content.path_id]
-        reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}"
+        reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}{files.loss(content)}"
         for job_id, ordinal in database.execute(_READERS, {
                 "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
                 "dataset": files.is_dataset(content)}):
@@ -236,8 +236,8 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None) -> Output:
     state = files.state(content) or Freshness.FRESH
-    reason = {Freshness.CHANGED: f"no longer what @{step} wrote", Freshness.GONE: "no longer there",
-              Freshness.UNREADABLE: files.trouble(content)}.get(state)
+    reason = {Freshness.CHANGED: f"no longer what @{step} wrote{files.loss(content)}",
+              Freshness.GONE: "no longer there", Freshness.UNREADABLE: files.trouble(content)}.get(state)
     if state is Freshness.FRESH and stale is not None:
         state, reason = Freshness.STALE, stale
     return Output(path=files.paths[content.path_id], digest=files.digests[content.artifact_id].hex(), step=step,
@@ -267,6 +267,7 @@ class _FilesNow:
                 datasets.add(row_id)
         files = {content.path_id for content in contents if content.artifact_id not in datasets}
         self._troubles: dict[int, OSError] = {}
+        self._lost: dict[_Content, str] = {}
         self._keys = {path_id: self._stat_key(path_id) for path_id in files if not is_location(self.paths[path_id])}
         self._now = digests.find(database, (key for key in self._keys.values() if key is not None))
         here = [content for content in contents if not is_location(self.paths[content.path_id])]
@@ -283,6 +284,11 @@ class _FilesNow:
         if error is None:
             return ""
         return f"cannot be read: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
+
+    def loss(self, content: _Content) -> str:
+        """Which file a changed dataset has lost, as the end of a sentence; "" for others."""
+        name = self._lost.get(content)
+        return "" if name is None else f": {members_folder(self.paths[content.path_id])}{name} is gone"
 
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""
@@ -307,8 +313,8 @@ class _FilesNow:
         known = {row_id: (size, digest) for row_id, size, digest in _rows(
             self._database, "SELECT id, size, digest FROM artifact", set(expected.values()))}
         try:
-            return files_are_unchanged(self._database, self._workspace.absolute(folder),
-                                       [(name, *known[row_id]) for name, row_id in expected.items()])
+            return find_change_of_files(self._database, self._workspace.absolute(folder),
+                                        [(name, *known[row_id]) for name, row_id in expected.items()]) is None
         except OSError:
             return False
 
@@ -318,8 +324,8 @@ class _FilesNow:
             "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
             " WHERE dataset_id = ?", (content.artifact_id,)).fetchall()
         try:
-            return files_are_unchanged(self._database, self._workspace.absolute(members_folder(
-                self.paths[content.path_id])), [member for member in members if member[0] not in names])
+            return find_change_of_files(self._database, self._workspace.absolute(members_folder(
+                self.paths[content.path_id])), [member for member in members if member[0] not in names]) is None
         except OSError:
             return False
 
@@ -389,10 +395,13 @@ class _FilesNow:
 
     def _state_of(self, content: _Content, look: DatasetLook) -> tuple[_Content, Freshness]:
         try:
-            return content, Freshness.FRESH if look.is_unchanged() else Freshness.CHANGED
+            change = look.find_change()
         except OSError as error:
             self._troubles[content.path_id] = error
             return content, Freshness.UNREADABLE
+        if change is not None and change.gone is not None:
+            self._lost[content] = change.gone
+        return content, Freshness.FRESH if change is None else Freshness.CHANGED
 
 
 def _rows(database: sqlite3.Connection, select: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:
