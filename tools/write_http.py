@@ -25,7 +25,9 @@ Everything that the pages show, as JSON. A running server describes itself at `/
   you: the answer is the same `404` as for what was never there.
 - **Registering** takes JSON, plain or with `Content-Encoding: gzip`, in the shape of `roar.wire.Registration`. It is
   all or nothing, and sending it again changes nothing. Fields that the server does not know are passed over, and those
-  that have a default may be missing, so clients one version older or newer keep working. A large one may come in parts
+  that have a default may be missing, so clients one version older or newer keep working. Bytes of a path that are not
+  UTF-8 are written as `\\xff`; a dataset's member then has all bytes of its path as hexadecimal digits in `raw_path`,
+  for the dataset's digest is of these. A large one may come in parts
   (`PUT /api/v1/uploads/{digest}`) and is resumed where it broke off; then `POST /api/v1/sessions?upload={digest}`.
 - **Metrics and health**: `/metrics` (Prometheus), `/healthz` (the process answers), `/readyz` (so does its database).
 

@@ -30,6 +30,7 @@ from glaas.times import now
 from glaas.urls import is_web_url, url_key
 from roar.wire import (
     Dataset,
+    DatasetMember,
     FileUse,
     Git,
     Host,
@@ -40,6 +41,8 @@ from roar.wire import (
     TrackerRun,
     find_secret,
     iter_secrets,
+    raw,
+    shown,
     to_json,
 )
 
@@ -53,6 +56,7 @@ LARGEST_INTEGER = 2**31 - 1
 LARGEST_SIZE = 2**63 - 1
 REGISTRATION = TypeAdapter(Registration)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
+_HEX = re.compile(r"([0-9a-f]{2})+")
 _UID = re.compile(r"[0-9a-f]{32}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 _WORD = re.compile(r"[^\s,;:=/\\\"'()\[\]{}<>|]+")
@@ -255,19 +259,36 @@ def _dataset_flaws(dataset: Dataset, pointer: str) -> Iterator[Flaw]:
         yield Flaw(f"{pointer}/digest", "a digest is 64 lower-case hexadecimal digits")
     elif dataset.digest != members_digest(dataset):
         yield Flaw(f"{pointer}/digest", "the digest is not that of the members")
-    paths: set[str] = set()
+    paths: set[bytes] = set()
     for index, member in enumerate(dataset.members):
-        if member.path in paths:
+        if not _is_shown(member):
+            yield Flaw(f"{pointer}/members/{index}/raw_path", "the path does not show these bytes")
+        if (path := _path_bytes(member)) in paths:
             yield Flaw(f"{pointer}/members/{index}/path", "each member appears once")
-        paths.add(member.path)
+        paths.add(path)
         yield from _use_flaws(FileUse(path=member.path, digest=member.digest, size=member.size),
                               f"{pointer}/members/{index}")
 
 
 def members_digest(dataset: Dataset) -> str:
-    """The digest of a dataset: BLAKE3 over its members sorted by path, one line `DIGEST  PATH` each."""
-    lines = (f"{member.digest}  {member.path}\n" for member in sorted(dataset.members, key=lambda m: m.path))
-    return blake3.blake3("".join(lines).encode()).hexdigest()
+    """The digest of a dataset: BLAKE3 over its members sorted by the bytes of their paths, one `DIGEST  PATH` each."""
+    lines = sorted((_path_bytes(member), member.digest) for member in dataset.members)
+    return blake3.blake3(b"".join(b"%s  %s\n" % (digest.encode(), path) for path, digest in lines)).hexdigest()
+
+
+def _path_bytes(member: DatasetMember) -> bytes:
+    """The bytes of a member's path, of which the path may be only what is shown."""
+    return raw(member.path) if member.raw_path is None or not _is_shown(member) else bytes.fromhex(member.raw_path)
+
+
+def _is_shown(member: DatasetMember) -> bool:
+    """Whether the path is how its bytes are shown, where these are given because they are not UTF-8."""
+    if member.raw_path is None:
+        return True
+    if not _HEX.fullmatch(member.raw_path):
+        return False
+    path = bytes.fromhex(member.raw_path).decode("utf-8", "surrogateescape")
+    return path != member.path == shown(path)
 
 
 def _iter_uses(registration: Registration) -> Iterator[tuple[str, FileUse]]:
@@ -388,7 +409,7 @@ def _write_datasets(connection: Connection, datasets: tuple[Dataset, ...], proje
         if connection.execute(select(members.c.position).where(members.c.dataset == key).limit(1)).first() is None:
             insert_rows(connection, members, [
                 {"dataset": key, "position": n, "path": m.path, "digest": bytes.fromhex(m.digest), "size": m.size}
-                for n, m in enumerate(sorted(dataset.members, key=lambda m: m.path))], keep_existing=True)
+                for n, m in enumerate(sorted(dataset.members, key=lambda m: (m.path, m.digest)))], keep_existing=True)
 
 
 def _write_jobs(connection: Connection, registration: Registration, shapes: list[dict[str, Any]], session: bytes,

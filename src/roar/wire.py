@@ -53,6 +53,7 @@ __all__ = [
     "members_folder",
     "number_of_secret",
     "parameters_of",
+    "raw",
     "to_json",
     "without_path_numbers",
     "without_secrets",
@@ -70,16 +71,23 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetMember:
-    """One file of a dataset; `path` is relative to the dataset's folder."""
+    """One file of a dataset.
+
+    Attributes:
+        path: relative to the dataset's folder.
+        raw_path: where the bytes of the path are not UTF-8 and `path` only shows them, these bytes in hexadecimal
+            digits; None inside the client, where `path` holds them itself.
+    """
 
     path: str
     digest: str
     size: int
+    raw_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
-    """The members of one dataset artifact, sorted by path."""
+    """The members of one dataset artifact, sorted by the bytes of their paths."""
 
     digest: str
     members: tuple[DatasetMember, ...]
@@ -121,6 +129,11 @@ def shown(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def raw(path: str) -> bytes:
+    """The bytes of a path, those too that are not UTF-8 (lone surrogates)."""
+    return path.encode("utf-8", "surrogateescape")
+
+
 def size_text(size: int | None) -> str:
     """A number of bytes for a person: `512 B`, `1.2 MiB`."""
     if size is None:
@@ -141,8 +154,8 @@ def to_json(value: Any) -> Any:
         return shown(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, FileUse):
-        return _file_use(value)
+    if isinstance(value, (FileUse, DatasetMember)):
+        return _file_use(value) if isinstance(value, FileUse) else _dataset_member(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -159,6 +172,16 @@ def _file_use(use: FileUse) -> dict[str, Any]:
         shape["files"] = use.files
     if use.note is not None:
         shape["note"] = shown(use.note)
+    return shape
+
+
+def _dataset_member(member: DatasetMember) -> dict[str, Any]:
+    """`raw_path` appears only where it says something."""
+    path = shown(member.path)
+    shape: dict[str, Any] = {"path": path, "digest": member.digest, "size": member.size}
+    raw_path = member.raw_path if path == member.path else raw(member.path).hex()
+    if raw_path is not None:
+        shape["raw_path"] = raw_path
     return shape
 
 

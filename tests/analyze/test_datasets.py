@@ -1,5 +1,7 @@
 """Folding folders into datasets."""
 
+import os
+
 from blake3 import blake3
 
 from roar.analyze.datasets import dataset_digest, fold_datasets
@@ -50,6 +52,17 @@ def test_the_digest_is_what_b3sum_prints_digested():
     text = f"{'1' * 64}  a\n{'2' * 64}  b\n"
     assert dataset_digest(members) == blake3(text.encode()).hexdigest()
     assert dataset_digest(members[::-1]) == dataset_digest(members)
+
+
+def test_names_that_are_not_utf_8_are_digested_as_they_are():
+    odd, typed = os.fsdecode(b"\xff"), "\\xff"
+    uses = [FileUse(path=f"d/{name}", digest=n * 64, size=1)
+            for name, n in ((odd, "1"), (typed, "2"), ("\uffee", "3"))]
+    _, [dataset] = fold_datasets(uses, threshold=3)
+    assert [member.path for member in dataset.members] == [typed, "\uffee", odd], "by their bytes"
+    lines = b"".join(b"%s  %s\n" % (n * 64, name)
+                     for n, name in ((b"2", rb"\xff"), (b"3", b"\xef\xbf\xae"), (b"1", b"\xff")))
+    assert dataset.digest == blake3(lines).hexdigest()
 
 
 def test_the_shards_of_a_model_are_one_dataset():

@@ -711,6 +711,26 @@ def as_others():
     return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
 
 
+def test_an_empty_file_that_is_named_by_its_path_is_that_file_alone(desk):
+    desk.roar("run", "sh", "-c", ": > one; mkdir many; for n in $(seq 120); do : > many/$n; done")
+    desk.roar("run", "sh", "-c", "cat one > first")
+    desk.roar("run", "sh", "-c", "cat many/* one > second")
+    desk.write("never", "")
+    jobs = [desk.job(f"@{step}")["uid"] for step in (1, 2, 3)]
+
+    def told(ref):
+        found = desk.json("show", ref)
+        uses = [(use["job"], use["path"]) for use in (*found["produced_by"], *found["used_by"])]
+        return uses, found["names"], len(found["datasets"])
+
+    assert told("one") == ([(jobs[0], "one"), (jobs[2], "one"), (jobs[1], "one")], ["one"], 0)
+    assert told("many/7") == ([(jobs[0], "many/7"), (jobs[2], "many/7")], ["many/7"], 1)
+    assert told("never") == ([], [], 0)
+    everywhere, _, datasets = told(desk.json("show", "one")["digest"])
+    assert {path for _, path in everywhere} >= {"one", "first", "second", "many/7"}
+    assert datasets == 1
+
+
 def test_what_cannot_be_read_is_neither_gone_nor_changed(desk):
     desk.write("mk.py", "import os\nfor name in ('a', 'b', 'sub'):\n    os.mkdir(name)\n"
                "for name in ('out', 'sub/x', *(f'{folder}/{number}' for folder in 'ab' for number in range(150))):\n"
@@ -734,7 +754,7 @@ def test_what_cannot_be_read_is_neither_gone_nor_changed(desk):
         "out": ("unreadable", "cannot be read: Permission denied"),
         "sub/x": ("unreadable", "cannot be read: Permission denied"),
         "copy": ("stale", "its input in cannot be read: Permission denied"),
-        "copy2": ("fresh", None),
+        "copy2": ("stale", "its input out cannot be read: Permission denied"),
     }
     assert "  unreadable\n    b/     @1  cannot be read: Permission denied (5)\n" in said[1].stdout
     assert said[2].stderr.startswith("roar: b/5 cannot be read now: Permission denied.\n  recorded as ")

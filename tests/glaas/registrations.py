@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from typing import Any
 
 import blake3
@@ -20,7 +21,7 @@ GIT = model.Git(commit="c0ffee" + "0" * 34, branch="main", remote="https://examp
 
 
 def digest(text: str) -> str:
-    return blake3.blake3(text.encode()).hexdigest()
+    return blake3.blake3(os.fsencode(text)).hexdigest()
 
 
 def uid(number: int) -> str:
@@ -42,7 +43,7 @@ def job(number: int, *, inputs: tuple[model.FileUse, ...] = (), outputs: tuple[m
 
 
 def dataset_of(members: tuple[DatasetMember, ...]) -> Dataset:
-    lines = "".join(f"{m.digest}  {m.path}\n" for m in sorted(members, key=lambda m: m.path))
+    lines = "".join(f"{m.digest}  {m.path}\n" for m in sorted(members, key=lambda m: os.fsencode(m.path)))
     return Dataset(digest=digest(lines), members=members)
 
 

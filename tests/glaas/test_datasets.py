@@ -1,6 +1,7 @@
 """Looking into a dataset: folder by folder, by text, whatever its size and its names."""
 
 import dataclasses
+import os
 import random
 import re
 
@@ -57,6 +58,30 @@ def test_every_folder_holds_what_it_should(client, dataset, limit):
     key = dataset(NASTY)
     for folder in ("", "a/", "a/c/", "a b/", "A/", "a/\U0001f600/", "%/", "nothing/", "a"):
         assert entries(client, key, folder, limit) == expected(NASTY, folder), folder
+
+
+def test_names_that_are_not_utf_8(client, post):
+    """Each is sent as it is shown, with its bytes; the digest is that of the bytes."""
+    names = [os.fsdecode(name) for name in (b"\xff", rb"\xff", b"a/\xe9", b"a/z", "\uffee".encode())]
+    folder = dataset_of(members_of(names))
+    whole = model.FileUse(path="d/", digest=folder.digest, size=9, kind=model.Kind.DATASET, files=len(names))
+    sent = dataclasses.replace(digits(), jobs=(job(1, inputs=(whole,)),), datasets=(folder,), payloads=())
+    assert post(sent).status_code == 201
+    shown = [r"\xff", r"\xff", r"a/\xe9", "a/z", "\uffee"]
+    assert entries(client, folder.digest, "") == [*[(r"\xff", None)] * 2, ("a/", 2), ("\uffee", None)]
+    assert entries(client, folder.digest, "a/") == [(r"a/\xe9", None), ("a/z", None)]
+    found = client.get(f"/api/v1/artifacts/{folder.digest}/members").json()["members"]
+    assert [member["path"] for member in found] == sorted(shown)
+    assert client.get(f"/artifacts/{folder.digest}").text.count(r">\xff<") == 2
+
+
+@pytest.mark.parametrize(("path", "raw_path"), [
+    (r"\xff", "fe"), (r"\xff", "FF"), (r"\xff", "f"), (r"\xff", ""), ("a", "61"), (r"\xff", "5c786666")])
+def test_bytes_that_the_path_does_not_show_are_refused(post, path, raw_path):
+    folder = dataset_of((DatasetMember(path=path, digest=digest("x"), size=1, raw_path=raw_path),))
+    answer = post(dataclasses.replace(digits(), datasets=(folder,)))
+    assert answer.status_code == 422
+    assert "/datasets/0/members/0/raw_path" in [flaw["pointer"] for flaw in answer.json()["errors"]]
 
 
 def test_a_large_tree(client, dataset):

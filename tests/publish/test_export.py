@@ -1,6 +1,7 @@
 """`roar export`: what real jobs recorded, read by the formats' own tools, and the same as a server gives."""
 
 import json
+import os
 import re
 import sys
 import urllib.request
@@ -115,6 +116,35 @@ def test_output_goes_where_it_is_told(desk):
     READERS["ro-crate"]((desk.root / named).read_text())
     refused = desk.roar("export", "--format", "prov", "--output", "a.txt/b", status=1)
     assert refused.stderr.startswith("roar: a.txt/b cannot be written: ")
+
+
+def test_a_dataset_with_names_that_are_no_text(desk, glaas, tmp_path):
+    """One of them is shown as another is really called."""
+    desk.init()
+    (desk.root / "in").mkdir()
+    for name in (b"\xff", rb"\xff", b"caf\xe9"):
+        (desk.root / "in" / os.fsdecode(name)).write_bytes(name)
+    for n in range(150):
+        desk.write(f"in/{n}", str(n))
+    desk.roar("run", "cp", "-r", "in", "out")
+    desk.roar("run", "sh", "-c", "cat in/* > all && cat out/caf* > one")
+    assert "3 outputs up to date" in desk.roar("status").stdout
+    members = desk.json("show", "out/")["members"]
+    assert [(one["path"], one.get("raw_path")) for one in members][-3:] == [
+        (r"\xff", None), (r"caf\xe9", "636166e9"), (r"\xff", "ff")]
+    for name, content in ((b"\xff", b"\xff"), (rb"\xff", rb"\xff")):
+        found = desk.json("show", os.fsdecode(b"out/" + name))
+        assert found["digest"] == blake3.blake3(content).hexdigest()
+    assert "came out the same" in desk.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again")).stdout
+    desk.roar("register", "--server", glaas.url)
+    answer = json.loads(desk.roar("register", "--server", glaas.url, "--json").stdout)
+    for name in FORMATS:
+        for more, query in (((), ""), (("--members",), "?members=true")):
+            printed = desk.roar("export", "--format", name, *more, text=False).stdout
+            READERS[name](printed.decode())
+            assert printed == fetch(f"{glaas.url}/api/v1/sessions/{answer['dag']}/export/{name}{query}"), (name, more)
+    (desk.root / "in" / os.fsdecode(b"\xff")).write_text("other")
+    assert "its input in/ has changed since" in desk.roar("status").stdout
 
 
 def test_names_that_are_no_text_and_a_terminal_that_speaks_no_utf_8(desk):

@@ -1,3 +1,4 @@
+import contextlib
 import gzip
 import http.server
 import json
@@ -159,6 +160,55 @@ def test_a_server_that_is_no_glaas_or_refuses(recorded, odd_server, answer, word
     assert odd_server.seen == [("/api/v1/sessions", "Bearer the-token")]
 
 
+def passed_on(glaas, path, body):
+    """What a server of today answers: status and JSON."""
+    request = urllib.request.Request(glaas.url + path, body, {"content-type": "application/json"})
+    try:
+        with urllib.request.urlopen(request) as taken:
+            return taken.status, json.load(taken)
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)
+
+
+@contextlib.contextmanager
+def older_server(answer):
+    """A server that answers what is posted as `answer(path, body)` says; its address."""
+
+    class Older(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            body = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
+            status, said = answer(self.path, body)
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Older) as older:
+        threading.Thread(target=older.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{older.server_port}"
+        older.shutdown()
+
+
+def test_an_older_server_gets_no_list_of_files_whose_names_are_not_utf_8(desk, glaas):
+    """It passes over the field `raw_path`, and so finds that the digest is another."""
+    desk.init()
+    desk.python("import os; os.mkdir('d'); os.mkdir('e')\n"
+                "for n in range(150): open(b'd/%d\\xff' % n, 'w').write(str(n)); open(f'e/{n}', 'w').write(str(n))")
+
+    def answer(path, body):
+        return passed_on(glaas, path, re.sub(rb',"raw_path":"[0-9a-f]+"', b"", body))
+
+    with older_server(answer) as url:
+        done = desk.roar("register", "--server", url)
+    assert "is older and takes no names that are not UTF-8" in done.stderr
+    told = [json.loads(fetch(f"{glaas.url}/api/v1/artifacts/{use['digest']}/members"))["members"]
+            for use in desk.job()["outputs"]]
+    assert [bool(members) for members in told] == [False, True]
+
+
 def test_an_older_server_gets_what_it_takes(desk, glaas):
     """It refuses folders and names that only look like secrets to it, and takes them redacted and numbered."""
     desk.init()
@@ -168,29 +218,15 @@ def test_an_older_server_gets_what_it_takes(desk, glaas):
     assert "hf_" + "Bert" * 8 in job["command"]
     refused = []
 
-    class Older(http.server.BaseHTTPRequestHandler):
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["content-length"]))
-            body = gzip.decompress(body) if self.headers["content-encoding"] == "gzip" else body
-            if b"group_a_2024/" in body or b"BertBert" in body:
-                refused.append(body)
-                status, answer = 422, {"detail": "No.", "errors": [{"pointer": "/jobs/0/outputs/0/path", "detail": (
-                    "the text holds what looks like a secret in a setting; redact it before it is sent")}]}
-            else:
-                with urllib.request.urlopen(urllib.request.Request(glaas.url + self.path, body, {
-                        "content-type": "application/json"})) as taken:
-                    status, answer = taken.status, json.load(taken)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
+    def answer(path, body):
+        if b"group_a_2024/" in body or b"BertBert" in body:
+            refused.append(body)
+            return 422, {"detail": "No.", "errors": [{"pointer": "/jobs/0/outputs/0/path", "detail": (
+                "the text holds what looks like a secret in a setting; redact it before it is sent")}]}
+        return passed_on(glaas, path, body)
 
-        def log_message(self, *_):
-            pass
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Older) as older:
-        threading.Thread(target=older.serve_forever, daemon=True).start()
-        done = desk.roar("register", "--server", f"http://127.0.0.1:{older.server_port}")
-        older.shutdown()
+    with older_server(answer) as url:
+        done = desk.roar("register", "--server", url)
     assert len(refused) == 1
     assert "is older and takes some names for secrets" in done.stderr
     there = json.loads(fetch(f"{glaas.url}/api/v1/jobs/{job['uid']}"))

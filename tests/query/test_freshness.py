@@ -47,7 +47,7 @@ def is_changed(root, jobs, at, one, made):
         return False
     now = state(root, one)
     kept = any(other.digest == one.digest for other in jobs[at]["outputs"])
-    return now == "changed" or (now == "gone" and one.path not in made and not kept)
+    return now == "changed" or (now == "gone" and (one.path, one.digest) not in made and not kept)
 
 
 def expected(root, jobs):
@@ -55,7 +55,7 @@ def expected(root, jobs):
     last = {job["step"]: at for at, job in enumerate(jobs)}
     outputs = {one.path: (number, state(root, one)) for number in sorted(last) for one in jobs[last[number]]["outputs"]
                if one.digest and one.path != ELSEWHERE}
-    made = {one.path for at in last.values() for one in jobs[at]["outputs"] if one.digest}
+    made = {(one.path, one.digest) for at in last.values() for one in jobs[at]["outputs"] if one.digest}
     stale = {number for number, at in last.items() for one in jobs[at]["inputs"]
              if one.digest and is_changed(root, jobs, at, one, made)}
     return stale, outputs
@@ -95,6 +95,22 @@ def test_what_a_job_moved_within_a_trackers_store_is_not_missed(recorder):
     assert [step.stale for step in status.steps] == [None, "its input runs/a is gone"]
 
 
+@pytest.mark.parametrize(("read", "stale"), [
+    ({"d/": "ab"}, None), ({"d/": "a"}, None), ({"d/a": "a"}, None), ({"one": "o"}, None),
+    ({"d/": "abx"}, "its input d/ is gone"), ({"d/a": "x"}, "its input d/a is gone"),
+    ({"e/": "ab"}, "its input e/ is gone"), ({"one": "x"}, "its input one is gone"),
+    ({"copy": "o"}, "its input copy is gone")])
+def test_what_is_gone_is_not_missed_where_a_step_made_it(recorder, read, stale):
+    whole, members = real_dataset("d/", {"a": "a", "b": "b"})
+    recorder.job("make", [], [whole, use("one", "o")], datasets=[members])
+    [(path, text)] = read.items()
+    taken, more = real_dataset(path, {name: name for name in text}) if path.endswith("/") else (use(path, text), None)
+    recorder.job("take", [taken], [use("out", "out")], datasets=[more] if more else [])
+    (Path(recorder.workspace.root) / "out").write_text("out")
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [step.stale for step in status.steps] == [None, stale]
+
+
 def test_a_dataset_is_looked_at_member_by_member(recorder):
     root = Path(recorder.workspace.root)
     (root / "d").mkdir()
@@ -132,16 +148,38 @@ def test_what_a_later_job_wrote_in_a_dataset_is_no_change_of_it(recorder, as_dat
         assert (found["d/c"] == "changed") == ("d/c" in changed)
 
 
-@pytest.mark.parametrize(("now", "freshness"), [("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("", "gone")])
+@pytest.mark.parametrize("how", ["a file", "a dataset", "all", "nothing"])
+@pytest.mark.parametrize(("changed", "stale_with"), [
+    ("", []), ("c", ["nothing"]), ("a", ["a file", "a dataset", "nothing"])])
+def test_what_a_job_wrote_itself_in_a_dataset_that_it_read_is_no_change_of_its_input(recorder, how, changed,
+                                                                                     stale_with):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    own = {"a file": "c", "a dataset": "bc", "all": "abc", "nothing": ""}[how]
+    for name in "abc":
+        (root / "d" / name).write_text("by hand" if name in changed else name.upper() if name in own else name)
+    whole, members = real_dataset("d/", {name: name for name in "abc"})
+    written, more = real_dataset("d/", {name: name.upper() for name in own})
+    outputs = {"a file": [use("d/c", "C")], "nothing": []}.get(how, [written])
+    recorder.job("fix", [whole], outputs, datasets=[members, *([more] if outputs == [written] else [])])
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == ("its input d/ has changed since" if how in stale_with else None)
+
+
+@pytest.mark.parametrize(("now", "freshness"), [
+    ("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("-b", "changed"), ("", "gone")])
 def test_shards_are_looked_at_one_by_one(recorder, now, freshness):
     root = Path(recorder.workspace.root)
     (root / "d").mkdir()
     for number, text in enumerate(now, 1):
-        (root / "d" / f"m-0000{number}-of-00002").write_text(text)
+        if text != "-":
+            (root / "d" / f"m-0000{number}-of-00002").write_text(text)
     whole, members = real_dataset("d/m-*-of-00002", {"m-00001-of-00002": "a", "m-00002-of-00002": "b"})
     recorder.job("make", [], [whole], datasets=[members])
     status = load_status(recorder.database, recorder.workspace, 1)
     assert [output.freshness for output in status.outputs] == [freshness]
+    lost = f"d/m-0000{2 if now == 'a' else 1}-of-00002 is gone"
+    assert (lost in (status.outputs[0].reason or "")) == (now in {"a", "-b"})
 
 
 def test_what_later_jobs_wrote_elsewhere_is_not_looked_at(recorder):

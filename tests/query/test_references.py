@@ -148,6 +148,9 @@ def test_shards_are_found_by_their_pattern(recorder, ask):
     _real(recorder, uses[0].path, "changed")
     with pytest.raises(NotFoundError, match="no longer those of any recorded dataset"):
         ask("a/m-*-of-00002.bin")
+    os.unlink(os.path.join(recorder.workspace.root, uses[0].path))
+    with pytest.raises(NotFoundError, match=f"{uses[0].path} of {whole.digest[:12]} is gone"):
+        ask("a/m-*-of-00002.bin")
 
 
 @pytest.mark.parametrize(("path", "inside", "names"), [

@@ -20,6 +20,7 @@ from glaas.times import moment_after
 from glaas.urls import is_web_url
 from roar.wire import (
     Dataset,
+    DatasetMember,
     FileUse,
     Job,
     Kind,
@@ -125,11 +126,17 @@ def make_lineage(subject: Subject, session: str, jobs: Iterable[Job], datasets: 
         tracker_runs=tuple(sorted(job.tracker_runs, key=lambda run: (run.tracker, run.run_id, run.url or ""))))
         for job in jobs)
     used = {use.digest for job in jobs for use in (*job.inputs, *job.outputs)}
-    kept = (dataclasses.replace(dataset, members=tuple(
-        member for member in dataset.members if members or (member.digest in used and member.size)))
+    kept = (dataclasses.replace(dataset, members=tuple(sorted((
+        _as_shown(member) for member in dataset.members if members or (member.digest in used and member.size)),
+        key=lambda member: (member.path, member.digest))))
         for dataset in datasets if dataset.digest in used)
     return Lineage(subject=_plain(subject), session=session, jobs=jobs,
                    datasets=tuple(sorted(kept, key=lambda dataset: dataset.digest)))
+
+
+def _as_shown(member: DatasetMember) -> DatasetMember:
+    """A member by what is shown of its path, which is all that a server keeps."""
+    return member if member.raw_path is None else dataclasses.replace(member, raw_path=None)
 
 
 def _plain(value: _T) -> _T:

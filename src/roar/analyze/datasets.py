@@ -1,7 +1,8 @@
 """Fold many files below one folder into one dataset.
 
-A dataset's digest is BLAKE3 over its members, sorted by path, one line `DIGEST  PATH` each: what `b3sum` prints for
-the files from inside the folder, so that anyone can recompute it.
+A dataset's digest is BLAKE3 over its members, sorted by the bytes of their paths, one line `DIGEST  PATH` each: what
+`b3sum` prints for the files from inside the folder, so that anyone can recompute it. Bytes of a path that are not
+UTF-8, in whose place `b3sum` prints others, are digested as they are.
 """
 
 import os
@@ -10,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 
 from roar.model import FileUse, Kind
-from roar.wire import Dataset, DatasetMember, shown
+from roar.wire import Dataset, DatasetMember, raw, shown
 
 _SHARD = re.compile(r"^(.*?)(\d{5})-of-(\d{5})(\.[^/]*)?$", re.DOTALL)
 SPLITS = 4  # a folder of up to this many large sub-folders (train, val, test, …) is that many datasets
@@ -24,8 +25,8 @@ def dataset_digest(members: Sequence[tuple[str, str]]) -> str:
     """
     from blake3 import blake3  # noqa: PLC0415  few jobs have a dataset
 
-    lines = (f"{digest}  {path}\n" for path, digest in sorted(members))
-    return blake3("".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
+    lines = sorted((raw(path), digest) for path, digest in members)
+    return blake3(b"".join(b"%s  %s\n" % (digest.encode(), path) for path, digest in lines)).hexdigest()
 
 
 def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[str] = ()) -> tuple[
@@ -137,8 +138,8 @@ def _note(uses: Sequence[FileUse]) -> str | None:
 
 def _dataset(folder: str, uses: Sequence[FileUse]) -> Dataset:
     start = len(folder) + 1 if folder else 0
-    members = sorted((DatasetMember(path=shown(use.path[start:]), digest=use.digest or "", size=use.size or 0)
-                      for use in uses), key=lambda member: member.path)
+    members = sorted((DatasetMember(path=use.path[start:], digest=use.digest or "", size=use.size or 0)
+                      for use in uses), key=lambda member: raw(member.path))
     return Dataset(digest=dataset_digest([(m.path, m.digest) for m in members]), members=tuple(members))
 
 

@@ -1,10 +1,14 @@
-"""What a glaas before the common table (`roar.credentials`) takes for a secret, though it is none.
+"""What older servers take.
 
-Such a server refuses names of models that begin as tokens do, and folders like `secret=group_a_2024/`. Only where one
-has refused a registration is it sent as the clients of that time did: without them. Nothing here is looked for
-otherwise, and nothing is to be added: a server with the table goes by the table.
+One that does not know `raw_path` gets no list of the files of a dataset with such a name.
+
+What follows is of a glaas before the common table (`roar.credentials`), which takes for a secret what is none. Such a
+server refuses names of models that begin as tokens do, and folders like `secret=group_a_2024/`. Only where one has
+refused a registration is it sent as the clients of that time did: without them. Nothing here is looked for otherwise,
+and no rule is to be added: a server with the table goes by the table.
 """
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable
@@ -35,9 +39,15 @@ def is_refused_before(text: str) -> bool:
     return any(rule.search(text) for rule in _REFUSED)
 
 
+def without_raw_paths(registration: Registration) -> Registration:
+    """The registration without the datasets that have a file whose name is not UTF-8."""
+    return dataclasses.replace(registration, datasets=tuple(
+        dataset for dataset in registration.datasets if not any("raw_path" in to_json(m) for m in dataset.members)))
+
+
 def for_older_servers(registration: Registration, path_key: Callable[[], bytes]) -> Any:
     """The registration's JSON without what such a server refuses; paths that become alike are numbered."""
-    shape = to_json(registration)
+    shape = to_json(without_raw_paths(registration))
     if not _holds_any(shape):
         return shape
     shape["datasets"] = [dataset for dataset in shape["datasets"] if not _holds_any(dataset)]  # its digest is of paths

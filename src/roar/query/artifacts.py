@@ -58,10 +58,17 @@ class Artifact:
 
 
 def load_artifact(database: sqlite3.Connection, row_id: int, path: str | None = None) -> Artifact:
-    """The artifact in row `row_id`; `path` where it was named by one."""
+    """The artifact in row `row_id`; `path` where it was named by one.
+
+    Empty files have nothing to do with each other but at the same path: of one that was named by its path no other is
+    told.
+    """
     digest, size, files = database.execute("SELECT digest, size, files FROM artifact WHERE id = ?",
                                            (row_id,)).fetchone()
     uses = _load_uses(database, row_id)
+    here = path if files is None and not size else None
+    if here is not None:
+        uses = [use for use in uses if use.path == here]
     made = [use for use in uses if use.role != "input"]
     read = [use for use in uses if use.role == "input"]
     if files is not None:
@@ -70,11 +77,14 @@ def load_artifact(database: sqlite3.Connection, row_id: int, path: str | None = 
     datasets = database.execute(
         "SELECT DISTINCT artifact.digest FROM dataset_member JOIN artifact ON artifact.id = dataset_id"
         " WHERE artifact_id = ? ORDER BY dataset_id DESC", (row_id,)).fetchall()
+    wholes = [row[0].hex() for row in datasets]
+    if here is not None:
+        wholes = [whole for whole in wholes if any(use.used_as == whole for use in uses)]
     own = [*made, *read] if files is None else [use for use in (*made, *read) if use.used_as is None]
     return Artifact(
         digest=digest.hex(), kind=Kind.FILE if files is None else Kind.DATASET, size=size, files=files,
         names=tuple(dict.fromkeys(use.path for use in own)), produced_by=tuple(made), used_by=tuple(read),
-        datasets=tuple(row[0].hex() for row in datasets),
+        datasets=tuple(wholes),
         members=() if files is None else tuple(iter_members(database, row_id)),
         labels=dict(database.execute("SELECT key, value FROM label WHERE artifact_id = ? ORDER BY key", (row_id,))))
 

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.errors import NotFoundError
@@ -99,14 +100,20 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
     A part of it that was read later is the smaller one; of those that have the same number of files it is the latest.
     """
     folder = members_folder(path)
-    message = f"The files below {path} are no longer those of any recorded dataset."
+    message = f"The files below {path} are no longer those of any recorded dataset"
+    reasons = []
     for row_id, digest in _largest_first(database, versions):
         try:
-            if DatasetLook(database, workspace.absolute(folder), row_id).is_unchanged():
-                return row_id, digest
+            change = DatasetLook(database, workspace.absolute(folder), row_id).find_change()
         except OSError as error:
-            message = f"{folder}{error.filename} cannot be read now: {error.strerror}."
-    raise NotFoundError(message, hint=_show(versions), candidates=_described(versions))
+            message, reasons = f"{folder}{error.filename} cannot be read now", [str(error.strerror)]
+            continue
+        if change is None:
+            return row_id, digest
+        if change.gone is not None:
+            reasons.append(f"{folder}{change.gone} of {digest[:12]} is gone")
+    raise NotFoundError(": ".join([message, *reasons[:1]]) + ".", hint=_show(versions),
+                        candidates=_described(versions))
 
 
 def _are_datasets(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> bool:
@@ -128,9 +135,15 @@ def _files(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> dic
 def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
     """Whether every member of a dataset lies in `folder` with the recorded content, and can be read."""
     try:
-        return DatasetLook(database, folder, dataset_id).is_unchanged()
+        return DatasetLook(database, folder, dataset_id).find_change() is None
     except OSError:
         return False
+
+
+class Change(NamedTuple):
+    """What is no longer as it was recorded; `gone` names a file that is not there, where that was seen first."""
+
+    gone: str | None = None
 
 
 class DatasetLook:
@@ -146,8 +159,8 @@ class DatasetLook:
         self._names = names + b"\0" if names else b""
         self._begun = StatInBackground(folder, self._names) if names else None
 
-    def is_unchanged(self) -> bool:
-        """Whether every member lies there with the recorded content. Called once.
+    def find_change(self) -> Change | None:
+        """What is no longer as recorded; None where every member lies there with its content. Called once.
 
         Raises:
             OSError: a member, `filename`, cannot be read, and no other is known to be changed or gone.
@@ -155,19 +168,19 @@ class DatasetLook:
         database = self._database
         files = self._begun.files() if self._begun is not None else None
         if files is None:
-            return _members_are_unchanged(database, self._folder, self._dataset_id)
+            return _find_change_of_members(database, self._folder, self._dataset_id)
         recorded: bytes = database.execute("SELECT digest FROM artifact WHERE id = ?",
                                            (self._dataset_id,)).fetchone()[0]
         now = stamp("", files)
         known = digests.find_datasets(database, [now]).get(now)
         if known is not None:
-            return known.digest == recorded.hex()
-        unchanged = _members_are_unchanged(database, self._folder, self._dataset_id)
-        if unchanged and not _is_read_only(database) and _are_settled(database, files):
+            return None if known.digest == recorded.hex() else Change()
+        change = _find_change_of_members(database, self._folder, self._dataset_id)
+        if change is None and not _is_read_only(database) and _are_settled(database, files):
             after = stat_files(self._folder, self._names)
             if after is not None and stamp("", after) == now:
                 digests.remember_datasets(database, [(now, recorded.hex())])
-        return unchanged
+        return change
 
 
 def _are_settled(database: sqlite3.Connection, folders: Iterable[FolderFiles]) -> bool:
@@ -176,22 +189,23 @@ def _are_settled(database: sqlite3.Connection, folders: Iterable[FolderFiles]) -
     return len(digests.find(database, keys)) == len(keys)
 
 
-def _members_are_unchanged(database: sqlite3.Connection, folder: str, dataset_id: int) -> bool:
+def _find_change_of_members(database: sqlite3.Connection, folder: str, dataset_id: int) -> Change | None:
     """The same, member by member.
 
     Raises:
-        OSError: as `DatasetLook.is_unchanged`.
+        OSError: as `DatasetLook.find_change`.
     """
-    return files_are_unchanged(database, folder, database.execute(
+    return find_change_of_files(database, folder, database.execute(
         "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
         " WHERE dataset_id = ?", (dataset_id,)).fetchall())
 
 
-def files_are_unchanged(database: sqlite3.Connection, folder: str, members: Sequence[tuple[str, int, bytes]]) -> bool:
-    """Whether files, each given as its path in `folder`, its size and its digest, lie there with this content.
+def find_change_of_files(database: sqlite3.Connection, folder: str, members: Sequence[tuple[str, int, bytes]]
+                         ) -> Change | None:
+    """What is no longer so of files that are each given as its path in `folder`, its size and its digest.
 
     Raises:
-        OSError: as `DatasetLook.is_unchanged`.
+        OSError: as `DatasetLook.find_change`.
     """
     prefix = folder.rstrip("/") + "/"
     keys: dict[str, digests.Key] = {}
@@ -201,22 +215,22 @@ def files_are_unchanged(database: sqlite3.Connection, folder: str, members: Sequ
             status = os.stat(prefix + name)
         except OSError as error:
             if is_absence(error):
-                return False
+                return Change(gone=name)
             unreadable = unreadable or OSError(error.errno, error.strerror, name)
             continue
         if status.st_size != size:
-            return False
+            return Change()
         keys[name] = status.st_dev, status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns
     known = digests.find(database, keys.values())
     for name, _, digest in members:
         try:
             if name in keys and (known.get(keys[name]) or digest_now(database, prefix + name)) != digest.hex():
-                return False
+                return Change()
         except OSError as error:
             unreadable = unreadable or OSError(error.errno, error.strerror, name)
     if unreadable is not None:
         raise unreadable
-    return True
+    return None
 
 
 def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
-from roar.query.files_now import DatasetLook, digest_now, files_are_unchanged, is_absence, key_of
+from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, is_absence, key_of
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
 from roar.record.database import encoded
@@ -75,8 +75,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     files = _FilesNow(database, workspace, read.union(written))
     stale = _Stale(database, steps, session)
     stale.add(find_rewritten(database, last))
-    made = {content.path_id for content in written}
-    missed = [content for content in read if _is_missed(content, files, made)]
+    missed = [content for content in read if _is_missed(content, files, written)]
     stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
                                                        if number not in stale.reasons}))
     last_writes = _last_writes(written)
@@ -130,12 +129,16 @@ def _is_patched(database: sqlite3.Connection, files: "_FilesNow", content: _Cont
     """Whether a dataset differs from what a job wrote only by what later jobs of its session wrote there since."""
     if not files.is_dataset(content):
         return False
-    folder = members_folder(files.paths[content.path_id])
-    above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
-    ranges = [(folder, f"{folder[:-1]}0" if folder else "\U0010ffff"), *((path, f"{path}\0") for path in above)]
-    rows = [row for first, end in ranges for row in database.execute(
-        _WRITTEN_LATER, {"job": job_id, "first": encoded(first), "end": encoded(end)})]
+    rows = _near(database, _WRITTEN_LATER, job_id, members_folder(files.paths[content.path_id]))
     return files.is_there_but_for(content, [(artifact_id, path) for _, artifact_id, path in sorted(rows)])
+
+
+def _near(database: sqlite3.Connection, query: str, job_id: int, folder: str) -> Iterator[tuple[Any, ...]]:
+    """The rows of a query of a job and a range of paths, for all paths in a folder and those of the folders above."""
+    above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
+    for first, end in [(folder, f"{folder[:-1]}0" if folder else "\U0010ffff"),
+                       *((path, f"{path}\0") for path in above)]:
+        yield from database.execute(query, {"job": job_id, "first": encoded(first), "end": encoded(end)})
 
 
 # What jobs of the same session wrote after a job at the paths from one to before another. Begins with these paths:
@@ -156,11 +159,28 @@ def _load_read(database: sqlite3.Connection, last: Mapping[int, int]) -> set[_Co
     return set(map(_Content._make, set(rows)))
 
 
-def _is_missed(content: _Content, files: "_FilesNow", made: Collection[int]) -> bool:
-    """Whether an input is not there as it was read; an intermediate file that a step can make again is not missed."""
+def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Content]) -> bool:
+    """Whether an input is not there as it was read. What is gone is not missed where a step can make it again."""
     state = files.state(content)
-    return state is Freshness.CHANGED or (
-        state in {Freshness.GONE, Freshness.UNREADABLE} and content.path_id not in made)
+    return state in {Freshness.CHANGED, Freshness.UNREADABLE} or (
+        state is Freshness.GONE and content not in written)
+
+
+def _is_part_of_made(database: sqlite3.Connection, content: _Content, path: str, job_id: int, last: Collection[int]
+                     ) -> bool:
+    """Whether each file of what a job read was written there by the last job of a step, be it as part of more."""
+    files = content_below(database, content.artifact_id, path, "")
+    for producer_id, produced_id, place in database.execute(_MADE_OF, (job_id, content.artifact_id)).fetchall():
+        if producer_id in last:
+            files -= content_below(database, produced_id, place, "")
+    return not files
+
+
+_MADE_OF = """
+SELECT DISTINCT producer_id, produced_id, path.path FROM dependency
+JOIN file_written AS made ON made.job_id = producer_id AND made.artifact_id = produced_id
+JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifact_id = ?
+"""
 
 
 def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content],
@@ -170,22 +190,44 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
     for content in missed:
         state = files.state(content)
         assert state is not None
-        words = _WORDS.get(state, files.trouble(content))
-        reason = f"its input {files.paths[content.path_id]} {words}"
-        for job_id, ordinal in database.execute(_READERS, (*content, state is not Freshness.GONE)):
+        path = files.paths[content.path_id]
+        reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}{files.loss(content)}"
+        for job_id, ordinal in database.execute(_READERS, {
+                "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
+                "dataset": files.is_dataset(content)}):
             step = step_of.get(job_id)
-            if step is not None and (step not in first or ordinal < first[step][0]):
+            if step is None or (step in first and ordinal >= first[step][0]):
+                continue
+            if files.is_dataset(content) and _wrote_the_rest(database, files, content, job_id):
+                continue
+            if state is not Freshness.GONE or not _is_part_of_made(  # what took from a stale step is not in `step_of`
+                    database, content, path, job_id, step_of):
                 first[step] = ordinal, reason
     return {step: reason for step, (_, reason) in first.items()}
 
 
-# Jobs that read this content at this path, and did not write that path themselves. What is gone is not missed by those
+def _wrote_the_rest(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
+    """Whether a dataset is there as a job read it, but for files that the job wrote itself."""
+    folder = members_folder(files.paths[content.path_id])
+    own = {name for artifact_id, path in _near(database, _WRITTEN_BY, job_id, folder)
+           for name, _ in content_below(database, artifact_id, path, folder)}
+    return bool(own) and files.is_there_without(content, own)
+
+
+# The paths come first (the plus keeps the job's outputs from being looked through once for each).
+_WRITTEN_BY = """
+SELECT artifact_id, path.path FROM path CROSS JOIN file_written AS made ON made.path_id = path.id
+WHERE path.path >= CAST(:first AS TEXT) AND path.path < CAST(:end AS TEXT)
+AND +job_id = :job AND role = 2 AND artifact_id IS NOT NULL
+"""
+
+# Jobs that read this content at this path, and did not write that file themselves. What is gone is not missed by those
 # whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
 _READERS = """
-SELECT job_id, ordinal FROM file_read AS used WHERE path_id = ? AND artifact_id = ?
-AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
-                AND artifact_id IS NOT NULL)
-AND (? OR NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
+SELECT job_id, ordinal FROM file_read AS used WHERE path_id = :path AND artifact_id = :artifact
+AND (:dataset OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
+                             AND artifact_id IS NOT NULL))
+AND NOT (:gone AND EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
 """
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
@@ -194,8 +236,8 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None) -> Output:
     state = files.state(content) or Freshness.FRESH
-    reason = {Freshness.CHANGED: f"no longer what @{step} wrote", Freshness.GONE: "no longer there",
-              Freshness.UNREADABLE: files.trouble(content)}.get(state)
+    reason = {Freshness.CHANGED: f"no longer what @{step} wrote{files.loss(content)}",
+              Freshness.GONE: "no longer there", Freshness.UNREADABLE: files.trouble(content)}.get(state)
     if state is Freshness.FRESH and stale is not None:
         state, reason = Freshness.STALE, stale
     return Output(path=files.paths[content.path_id], digest=files.digests[content.artifact_id].hex(), step=step,
@@ -225,6 +267,7 @@ class _FilesNow:
                 datasets.add(row_id)
         files = {content.path_id for content in contents if content.artifact_id not in datasets}
         self._troubles: dict[int, OSError] = {}
+        self._lost: dict[_Content, str] = {}
         self._keys = {path_id: self._stat_key(path_id) for path_id in files if not is_location(self.paths[path_id])}
         self._now = digests.find(database, (key for key in self._keys.values() if key is not None))
         here = [content for content in contents if not is_location(self.paths[content.path_id])]
@@ -241,6 +284,11 @@ class _FilesNow:
         if error is None:
             return ""
         return f"cannot be read: {error.strerror}" + (f" ({error.filename})" if error.filename else "")
+
+    def loss(self, content: _Content) -> str:
+        """Which file a changed dataset has lost, as the end of a sentence; "" for others."""
+        name = self._lost.get(content)
+        return "" if name is None else f": {members_folder(self.paths[content.path_id])}{name} is gone"
 
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""
@@ -265,8 +313,19 @@ class _FilesNow:
         known = {row_id: (size, digest) for row_id, size, digest in _rows(
             self._database, "SELECT id, size, digest FROM artifact", set(expected.values()))}
         try:
-            return files_are_unchanged(self._database, self._workspace.absolute(folder),
-                                       [(name, *known[row_id]) for name, row_id in expected.items()])
+            return find_change_of_files(self._database, self._workspace.absolute(folder),
+                                        [(name, *known[row_id]) for name, row_id in expected.items()]) is None
+        except OSError:
+            return False
+
+    def is_there_without(self, content: _Content, names: Container[str]) -> bool:
+        """Whether the files of a dataset that have none of these names lie there as they were recorded."""
+        members = self._database.execute(
+            "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
+            " WHERE dataset_id = ?", (content.artifact_id,)).fetchall()
+        try:
+            return find_change_of_files(self._database, self._workspace.absolute(members_folder(
+                self.paths[content.path_id])), [member for member in members if member[0] not in names]) is None
         except OSError:
             return False
 
@@ -336,10 +395,13 @@ class _FilesNow:
 
     def _state_of(self, content: _Content, look: DatasetLook) -> tuple[_Content, Freshness]:
         try:
-            return content, Freshness.FRESH if look.is_unchanged() else Freshness.CHANGED
+            change = look.find_change()
         except OSError as error:
             self._troubles[content.path_id] = error
             return content, Freshness.UNREADABLE
+        if change is not None and change.gone is not None:
+            self._lost[content] = change.gone
+        return content, Freshness.FRESH if change is None else Freshness.CHANGED
 
 
 def _rows(database: sqlite3.Connection, select: str, ids: Iterable[int]) -> Iterator[tuple[Any, ...]]:

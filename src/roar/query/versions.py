@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from roar.analyze.datasets import ancestors, shards_path
 from roar.model import members_folder
 from roar.record.database import encoded
-from roar.wire import shown
 
 
 def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
@@ -15,7 +14,7 @@ def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, st
     latest: dict[int, int] = dict(_used_at(database, path))
     if not path.endswith("/"):
         for above in _above(path):
-            name = shown(path[len(members_folder(above)):])
+            name = path[len(members_folder(above)):]
             for dataset_id, job_id in _used_at(database, above):
                 artifact_id = _find_member(database, dataset_id, name)
                 if artifact_id is not None:
