@@ -42,7 +42,7 @@ def texts_of(schema, place=()):
 
 
 PLACES = sorted(texts_of(SCHEMA), key=str)
-SHAPED = {"uid", "digest", "session", "started_at", "job"}  # of these the server checks every character
+SHAPED = {"uid", "digest", "session", "started_at", "job", "raw_path"}  # of these the server checks every character
 NAMES = {place: ".".join("*" if part in (EACH, KEY, VALUE) else part for part in place)
          + (" (key)" if place[-1] is KEY else "") for place in PLACES}
 
