@@ -792,6 +792,36 @@ def test_evidence_is_kept_while_the_record_is_broken(desk):
     assert [use["path"] for use in desk.job()["outputs"]] == ["kept"]
 
 
+def test_a_repository_that_git_takes_for_another_user_s_is_not_told_as_missing(desk):
+    desk.write("in", "tracked")
+    desk.init()
+    desk.roar("run", "cp", "in", "out")
+    desk.env |= {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": str(desk.home / ".gitconfig")}
+    says = f"detected dubious ownership in repository at '{desk.root}'"
+    mends = f"git config --global --add safe.directory {desk.root}"
+
+    def items():
+        done = desk.roar("status", "--checklist", "--json", status=None)
+        return {item["title"]: item for item in json.loads(done.stdout)["checklist"]}
+
+    for title in ("the commits are on a remote", "every root input has a source"):
+        assert (items()[title]["passed"], items()[title]["problems"]) == (None, [f"git {says}"])
+        assert items()[title]["hint"] == mends
+    assert f"cannot be had, as git {says}: {mends}\n" in desk.roar("reproduce", "out", status=1).stdout
+    said = desk.roar("run", "cp", "in", "other").stderr
+    assert said.startswith(f"roar: The code's version is not recorded, as git {says}. Try: {mends}\n")
+    assert desk.job()["tracer"]["gaps"][-1] == "the code's version: git detected dubious ownership in repository"
+    assert f"wrong git: {says}" in desk.roar("doctor", status=1).stdout
+    said = desk.roar("pop", "--delete-outputs", "--json", status=None).stderr
+    assert f"as it {says}; nothing there is deleted\n  try: {mends}\n" in said
+    subprocess.run(mends, shell=True, check=True, env=desk.env, cwd=desk.root)
+    desk.roar("run", "cp", "in", "out")
+    assert desk.job()["git"]["commit"]
+    assert "is in no branch of a remote" in items()["the commits are on a remote"]["problems"][0]
+    assert desk.roar("doctor").returncode == 0
+    assert desk.roar("reproduce", "out").returncode == 0
+
+
 def test_log_knows_no_tracker_of_that_name(desk):
     desk.roar("run", "true")
     done = desk.roar("log", "--tracker", "wandbb", status=1)

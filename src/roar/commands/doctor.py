@@ -11,6 +11,7 @@ from roar import __version__
 from roar.commands.arguments import Parser
 from roar.config import load_settings
 from roar.errors import RoarError, WorkspaceError, install_hint
+from roar.observe.code import find_refusal, find_repository
 from roar.present.answer import print_json
 from roar.present.text import count_text, paint, printable
 from roar.shell import quoted
@@ -77,7 +78,12 @@ def _tracer(_workspace: Workspace) -> Iterator[Check]:
         yield Check(f"tracer mode {mode}", None, "works" if reason is None else reason)
 
 
-def _git(_workspace: Workspace) -> Iterator[Check]:
+def _git(workspace: Workspace) -> Iterator[Check]:
+    root = find_repository(workspace.root)
+    refusal = find_refusal(root) if root is not None else None
+    if refusal is not None:
+        yield Check("git", False, f"{refusal.reason}: the code's commit and changes are not recorded", refusal.hint)
+        return
     found = shutil.which("git")
     yield Check("git", bool(found), found or "is not installed: the code's commit and changes are not recorded",
                 None if found else "apt-get install git")

@@ -11,6 +11,7 @@ from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import RoarError, WorkspaceError
 from roar.model import FileUse, Job, Kind, is_location, members_folder
+from roar.observe.code import refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
@@ -182,8 +183,8 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
     except OSError as error:
         raise WorkspaceError(f"git cannot be started: {error.strerror}.", hint="git --version") from error
     if done.returncode:
-        said = os.fsdecode(done.stderr).strip().splitlines()
-        raise WorkspaceError(f"git {arguments[0]} failed: {said[-1] if said else 'no reason given'}.")
+        said = refusal_of(done.stderr)
+        raise WorkspaceError(f"git {arguments[0]} failed: {said.reason.rstrip('.')}.", hint=said.hint)
 
 
 def _place_root(opened: Opened, root: Root, target: _Target) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -216,7 +216,22 @@ def _code_note(pending: Pending, code: "Code | None") -> str | None:
     """What is missing from the facts about the code."""
     if code is not None or pending.repository is None:
         return code.note if code is not None else None
-    return "the code's version: git is missing, or does not answer for this repository"
+    from roar.observe.code import find_refusal  # noqa: PLC0415  while the command runs
+
+    refusal = find_refusal(pending.repository)
+    if refusal is None:
+        return "the code's version: git is missing, or does not answer for this repository"
+    return f"the code's version: git {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
+
+
+def _about_code(pending: Pending) -> Iterator[str]:
+    """What git says where it has kept the code's version to itself."""
+    from roar.observe.code import find_refusal  # noqa: PLC0415  loaded after the command has ended
+
+    refusal = find_refusal(pending.repository) if pending.git is None and pending.repository is not None else None
+    if refusal is not None:
+        yield (f"The code's version is not recorded, as git {refusal.reason}."
+               f"{f' Try: {refusal.hint}' if refusal.hint else ''}")
 
 
 def _environment(switches: Mapping[str, bool]) -> dict[str, str]:
@@ -253,7 +268,7 @@ def _finish(workspace: Workspace, settings: "Settings", request: Request, pendin
         reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
         _tell(f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
         return
-    for warning in recorded.analysis.warnings:
+    for warning in (*recorded.analysis.warnings, *_about_code(pending)):
         _warn(request, warning)
     if not request.quiet:
         _say(render_closing(recorded.job, recorded.analysis.left_out, recorded.recording_s))
