@@ -343,7 +343,8 @@ def test_config_lists_sets_and_unsets(desk):
     assert found["glaas.url"]["origin"].startswith(f"{path}:")
     desk.roar("config", "glaas.url", "--unset")
     assert desk.json("config")["glaas.url"]["value"] is None
-    desk.roar("config", "datasets.threshold", "many", status=1)
+    said = desk.roar("config", "datasets.threshold", "many", status=1).stderr
+    assert said == "roar: command line: datasets.threshold must be a whole number, not 'many'.\n"
     desk.roar("config", "no.such", status=1)
     desk.roar("config", "--user", "tracer.mode", "preload")
     assert desk.json("config", "tracer.mode")["tracer.mode"]["origin"].startswith(str(desk.home))

@@ -222,7 +222,8 @@ def files_are_unchanged(database: sqlite3.Connection, folder: str, members: Sequ
 def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:
     shown = [f"recorded as {digest[:12]}" for _, digest in versions[:_CANDIDATES]]
     if len(versions) > _CANDIDATES:
-        shown.append(f"… and {len(versions) - _CANDIDATES} earlier versions")
+        more = len(versions) - _CANDIDATES
+        shown.append(f"… and {more:,} earlier {'version' if more == 1 else 'versions'}")
     return tuple(shown)
 
 
