@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import Connection, func, select
-from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from glaas import accounts, identities, models
@@ -306,7 +305,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 def _backup(arguments: argparse.Namespace) -> int:
     """SQLite's own online backup, to a new file that appears only when it is complete."""
-    url = make_url(arguments.database)
+    url = open_engine(arguments.database).url
     if url.get_backend_name() != "sqlite" or not url.database:
         raise UsageError("glaas backup copies SQLite databases; PostgreSQL has its own tool.",
                          hint="pg_dump --format=custom DATABASE > FILE")
@@ -317,9 +316,13 @@ def _backup(arguments: argparse.Namespace) -> int:
     folder = os.path.dirname(os.path.abspath(arguments.file))
     with tempfile.TemporaryDirectory(dir=folder, prefix=".glaas-backup-") as scratch:
         copy = os.path.join(scratch, "copy.db")
-        with contextlib.closing(sqlite3.connect(url.database)) as source, contextlib.closing(
-                sqlite3.connect(copy)) as target:
-            source.backup(target)
+        try:
+            with contextlib.closing(sqlite3.connect(url.database)) as source, contextlib.closing(
+                    sqlite3.connect(copy)) as target:
+                source.backup(target)
+        except sqlite3.Error as error:
+            raise RoarError(f"The database {url.database} cannot be copied: {_first_line(error)}.",
+                            hint="glaas doctor --database URL") from error
         os.chmod(copy, 0o600)
         os.replace(copy, arguments.file)
     print(f"{arguments.file}: {os.path.getsize(arguments.file):,} bytes")

@@ -13,7 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from glaas import administration
 from glaas.accounts import count_users
@@ -38,7 +38,9 @@ def main(argv: list[str] | None = None) -> int:
         if error.hint:
             print(f"  try: {error.hint}", file=sys.stderr)
         return error.exit_status
-    except OperationalError as error:  # that of SQLAlchemy: the database cannot be reached, opened or written
+    except DatabaseError as error:  # that of SQLAlchemy: the database cannot be reached, opened or written, or is none
+        if type(error) not in {DatabaseError, OperationalError}:
+            raise  # a mistake of ours
         reason = " ".join(str(error.orig).split())
         print(f"glaas: The database {without_password(arguments.database)} cannot be used: {reason}\n"
               "  try: glaas doctor --database URL", file=sys.stderr)

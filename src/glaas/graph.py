@@ -41,10 +41,11 @@ _KINDS = {str(kind): kind for kind in Kind}
 
 
 class Direction(StrEnum):
-    """Which way to walk: `up` to what made an artifact, `down` to what it went into."""
+    """Which way to walk: `up` to what made an artifact, `down` to what it went into, or `both`."""
 
     UP = "up"
     DOWN = "down"
+    BOTH = "both"
 
 
 class Edge(NamedTuple):
@@ -207,7 +208,7 @@ def _jobs(connection: Connection, ids: Sequence[int]) -> Iterator[Any]:
 # -------------------------------------------------------------------------------------------------- lineage
 
 
-def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: Direction | None = None,
+def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: Direction = Direction.BOTH,
             depth: int = 5, most_jobs: int = MOST_JOBS) -> Graph:
     """What made an artifact and what it went into, walking at most `depth` jobs far each way.
 
@@ -221,7 +222,7 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
     """
     root = bytes.fromhex(digest)
     walk = _Walk(connection, viewer, root, most_jobs)
-    for way in [direction] if direction is not None else list(Direction):
+    for way in (Direction.UP, Direction.DOWN) if direction is Direction.BOTH else (direction,):
         walk.run(way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
     edges = tuple(edge for edge in walk.edges.values() if edge.job in jobs)

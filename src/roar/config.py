@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from roar.errors import SettingsError
-from roar.workspace import Workspace, check_folder
+from roar.workspace import Workspace, check_folder, unreadable
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", str: "text", tuple: "a list of texts"}
 Value = bool | int | str | tuple[str, ...] | None
@@ -116,7 +116,7 @@ def load_settings(workspace: Workspace, environ: Mapping[str, str] | None = None
 
     Raises:
         SettingsError: a file cannot be parsed, or a key or its type is wrong; names file, line and key.
-        WorkspaceError: something stands in the place of `.roar/`.
+        WorkspaceError: a file cannot be read, or something stands in the place of `.roar/`.
     """
     check_folder(workspace)
     environ = os.environ if environ is None else environ
@@ -179,7 +179,7 @@ def _read_file(path: str, table: tuple[str, ...], *, may_be_closed: bool = False
     except OSError as error:
         if may_be_closed and isinstance(error, PermissionError):
             return {}
-        raise SettingsError(f"{path} cannot be read: {error.strerror}.") from error
+        raise unreadable(path, error) from error
     if table and ".".join(table).encode() not in raw:
         return {}  # another tool's pyproject.toml, right or wrong, is not ours to judge
     import tomllib  # noqa: PLC0415  only where there is a file

@@ -4,7 +4,7 @@
     ├── UsageError             the command line is off (exit status 2)
     ├── SettingsError          a configuration file is broken: names file, line and key
     ├── NotFoundError          no such job, artifact or path; carries candidates
-    ├── WorkspaceError         `.roar/` cannot be made, read or upgraded
+    ├── WorkspaceError         `.roar/` or a settings file cannot be made, read or upgraded
     ├── ObservationError       the command could not be observed
     ├── PublishError           a glaas server could not be reached or refused
     └── TransferError          an object could not be moved, or is not what it should be
@@ -60,7 +60,7 @@ class NotFoundError(RoarError):
 
 
 class WorkspaceError(RoarError):
-    """`.roar/` cannot be made, read or upgraded."""
+    """`.roar/` or a settings file cannot be made, read or upgraded."""
 
 
 class ObservationError(RoarError):

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from errno import ELOOP
+from errno import EACCES, EDQUOT, ELOOP, ENOSPC, EROFS
 
 from roar.errors import WorkspaceError
 
@@ -44,11 +44,17 @@ class Workspace:
         return os.path.join(self.pending, uid)
 
     def pending_uids(self) -> list[str]:
-        """The uids of jobs with evidence that is not yet recorded, sorted."""
+        """The uids of jobs with evidence that is not yet recorded, sorted.
+
+        Raises:
+            WorkspaceError: that cannot be found out.
+        """
         try:
             return sorted(entry.name for entry in os.scandir(self.pending) if entry.is_dir())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            raise unreadable(self.pending, error) from error
 
     def relative(self, path: str) -> str:
         """`path` (absolute, normalised) as it is recorded: relative to the root, absolute outside it."""
@@ -95,21 +101,29 @@ def open_workspace(start: str | None = None, *, create: bool = False) -> Workspa
     workspace = find_workspace(start)
     check_folder(workspace)
     if create:
-        _make(workspace)
+        make_folder(workspace)
     elif not os.path.isdir(workspace.folder):
         raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
     return workspace
 
 
 def check_folder(workspace: Workspace) -> None:
-    """Look whether something stands in the place of `.roar/` that is no folder.
+    """Look whether `.roar/` is closed to us, or something stands in its place that is no folder.
 
     Raises:
-        WorkspaceError: it does; names it, with the command that mends it.
+        WorkspaceError: so it is; names it, with the command that mends it or shows more of it.
     """
     folder = workspace.folder
-    if os.path.isdir(folder) or not os.path.lexists(folder):
+    if os.path.isdir(folder):
+        if os.access(folder, os.R_OK | os.X_OK):
+            return
+        raise unreadable(folder, PermissionError(EACCES, os.strerror(EACCES)))
+    try:
+        os.lstat(folder)
+    except FileNotFoundError:
         return
+    except OSError as error:
+        raise unreadable(folder, error) from error
     from roar.shell import quoted  # noqa: PLC0415  brings `re`, which a start should not have to pay for
 
     if not os.path.islink(folder):
@@ -129,6 +143,23 @@ def check_folder(workspace: Workspace) -> None:
                              hint=f"rm {quoted(folder)}") from error
 
 
+def unreadable(path: str, error: OSError) -> WorkspaceError:
+    """Why `path` cannot be read, and a command that tells more."""
+    from roar.shell import quoted  # noqa: PLC0415  only for an error
+
+    return WorkspaceError(f"{path} cannot be read: {error.strerror}.", hint=f"ls -ld {quoted(path)}")
+
+
+def unwritable(path: str, error: OSError) -> WorkspaceError:
+    """Why `path` cannot be made or written, and a command that tells more."""
+    from roar.shell import quoted  # noqa: PLC0415  only for an error
+
+    there = next(folder for folder in _upwards(path) if os.path.lexists(folder))
+    look = {ENOSPC: "df -h", EDQUOT: "df -h", EROFS: "findmnt -T"}.get(error.errno or 0, "ls -ld")
+    verb = "written" if there == path else "made"
+    return WorkspaceError(f"{path} cannot be {verb}: {error.strerror}.", hint=f"{look} {quoted(there)}")
+
+
 def _free_name(path: str) -> str:
     """A name beside `path` that nothing has yet."""
     number, name = 1, f"{path}.old"
@@ -138,7 +169,12 @@ def _free_name(path: str) -> str:
     return name
 
 
-def _make(workspace: Workspace) -> None:
+def make_folder(workspace: Workspace) -> None:
+    """Make `.roar/` where it is missing.
+
+    Raises:
+        WorkspaceError: it cannot be made.
+    """
     ignore = os.path.join(workspace.folder, ".gitignore")
     if os.path.exists(ignore):
         return
@@ -147,7 +183,7 @@ def _make(workspace: Workspace) -> None:
         with open(ignore, "w", encoding="ascii") as file:
             file.write("*\n")
     except OSError as error:
-        raise WorkspaceError(f"{workspace.folder} cannot be made: {error.strerror}.") from error
+        raise unwritable(workspace.folder, error) from error
 
 
 def _current_folder() -> str:

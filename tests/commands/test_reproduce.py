@@ -421,3 +421,30 @@ def test_a_plan_can_be_pasted_into_a_shell(desk):
     (folder / "o\tut").unlink()
     subprocess.run(["bash", "-c", line], cwd=desk.root, check=True)
     assert (folder / "o\tut").read_text() == "x"
+
+
+def test_an_input_that_cannot_be_read_is_not_told_as_changed(desk):
+    desk.roar("init")
+    desk.write("in", "in")
+    for number in range(3):
+        desk.write(f"data/{number}", str(number))
+    env = {"ROAR_DATASETS_THRESHOLD": "3"}
+    desk.roar("run", "cp", "in", "out")
+    desk.roar("run", "sh", "-c", "cat data/* > all", env=env)
+    desk.be_anybody()
+    for name, made in (("in", "out"), ("data/1", "all")):
+        path = desk.root / name
+        path.chmod(0)
+        done = desk.roar("reproduce", made, "--run", status=1)
+        assert done.stderr == f"roar: {name} cannot be read now: Permission denied.\n  try: ls -ld {path}\n"
+        path.chmod(0o644)
+        path.write_text("!")
+        assert "no longer holds the content" in desk.roar("reproduce", made, "--run", status=1).stderr
+
+
+def test_a_folder_to_reproduce_into_means_nothing_for_a_plan(desk):
+    desk.roar("run", "sh", "-c", "echo > out")
+    done = desk.roar("reproduce", "out", "--into", "a b", status=2)
+    assert done.stderr == ("roar: --into has no effect without --run, which carries the plan out.\n"
+                           "  try: roar reproduce out --run --into 'a b'\n")
+    assert not (desk.root / "a b").exists()

@@ -343,7 +343,8 @@ def test_config_lists_sets_and_unsets(desk):
     assert found["glaas.url"]["origin"].startswith(f"{path}:")
     desk.roar("config", "glaas.url", "--unset")
     assert desk.json("config")["glaas.url"]["value"] is None
-    desk.roar("config", "datasets.threshold", "many", status=1)
+    said = desk.roar("config", "datasets.threshold", "many", status=1).stderr
+    assert said == "roar: command line: datasets.threshold must be a whole number, not 'many'.\n"
     desk.roar("config", "no.such", status=1)
     desk.roar("config", "--user", "tracer.mode", "preload")
     assert desk.json("config", "tracer.mode")["tracer.mode"]["origin"].startswith(str(desk.home))
@@ -427,7 +428,7 @@ def test_doctor(desk):
     desk.roar("run", "true")
     checks = {check["name"]: check for check in desk.json("doctor")["checks"]}
     assert checks["record"]["ok"] is True
-    assert checks["record"]["text"].startswith("1 jobs")
+    assert checks["record"]["text"].startswith("1 job, 0 artifacts, ")
     assert checks["tracer"]["ok"] is True
     (desk.root / ".roar" / "config.toml").write_text("[nonsense]\nx = 1\n")
     assert "wrong settings" in desk.roar("doctor", status=1).stdout
@@ -706,11 +707,6 @@ def test_commands_that_run_at_the_same_time_are_all_recorded(desk):
     assert {use["path"] for job in jobs for use in job["outputs"]} == {f"f{number}" for number in range(8)}
 
 
-def as_others():
-    """Root may read and write everywhere: the words before a command that take that right away."""
-    return ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
-
-
 def test_an_empty_file_that_is_named_by_its_path_is_that_file_alone(desk):
     desk.roar("run", "sh", "-c", ": > one; mkdir many; for n in $(seq 120); do : > many/$n; done")
     desk.roar("run", "sh", "-c", "cat one > first")
@@ -743,8 +739,8 @@ def test_what_cannot_be_read_is_neither_gone_nor_changed(desk):
     closed = [desk.root / name for name in ("a/5", "b/5", "out", "sub", "in")]
     for path in closed:
         path.chmod(0)
-    said = [subprocess.run([*as_others(), *desk.program, *words], cwd=desk.root, env=desk.env, capture_output=True,
-                           text=True, check=False) for words in (["status", "--json"], ["status"], ["show", "b"])]
+    desk.be_anybody()
+    said = [desk.roar(*words, status=None) for words in (["status", "--json"], ["status"], ["show", "b"])]
     for path in closed:
         path.chmod(0o755)
     outputs = {output["path"]: (output["state"], output["reason"]) for output in json.loads(said[0].stdout)["outputs"]}
@@ -765,11 +761,86 @@ def test_a_read_only_record_is_read(desk):
     desk.roar("run", "true")
     for path in (*(desk.root / ".roar").iterdir(), desk.root / ".roar"):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    done = subprocess.run([*as_others(), *desk.program, "log"], cwd=desk.root, env=desk.env, capture_output=True,
-                          text=True, check=False)
+    desk.be_anybody()
+    done = desk.roar("log", status=None)
     (desk.root / ".roar").chmod(0o755)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("@1 ")
+
+
+def test_a_record_that_is_closed_to_us_is_no_missing_record(desk):
+    desk.roar("run", "true")
+    folder = desk.root / ".roar"
+    folder.chmod(0)
+    desk.be_anybody()
+    sentence = f"{folder} cannot be read: Permission denied."
+    for words in (["status"], ["show", "@1"], ["log"], ["dag"], ["recover"], ["run", "@1"], ["init"],
+                  ["init", "--here"]):
+        assert desk.roar(*words, status=1).stderr == f"roar: {sentence}\n  try: ls -ld {folder}\n"
+    checks = json.loads(desk.roar("doctor", "--json", status=1).stdout)["checks"]
+    assert [(check["name"], check["text"]) for check in checks if check["ok"] is False] == [("workspace", sentence)]
+
+
+@pytest.mark.parametrize(("name", "reason"), [("roar.db", "Is a directory"), ("pending", "Not a directory"),
+                                              ("roar.db", "No such file or directory")])
+def test_what_is_no_record_is_named(desk, name, reason):
+    desk.roar("init")
+    path = desk.root / ".roar" / name
+    path.unlink(missing_ok=True)
+    if name == "pending":
+        path.write_text("")
+    elif reason == "Is a directory":
+        path.mkdir()
+    else:
+        path.symlink_to("gone/away")
+    for verb in ("status", "log", "dag"):
+        assert desk.roar(verb, status=1).stderr == f"roar: {path} cannot be read: {reason}.\n  try: ls -ld {path}\n"
+    checks = json.loads(desk.roar("doctor", "--json", status=1).stdout)["checks"]
+    assert [check["text"] for check in checks if check["ok"] is False] == [f"{path} cannot be read: {reason}."]
+
+
+def test_evidence_is_kept_while_the_record_is_broken(desk):
+    desk.roar("run", "true")
+    database = desk.root / ".roar" / "roar.db"
+    database.unlink()
+    database.mkdir()
+    desk.roar("run", "sh", "-c", "echo x > kept")
+    assert desk.roar("recover", status=1).stderr.startswith(f"roar: {database} cannot be read: Is a directory.\n")
+    assert [check["text"] for check in json.loads(desk.roar("doctor", "--json", status=1).stdout)["checks"]
+            if check["name"] == "evidence"] == ["1 job running or not recorded yet"]
+    database.rmdir()
+    assert len(desk.json("recover")["recovered"]) == 1
+    assert [use["path"] for use in desk.job()["outputs"]] == ["kept"]
+
+
+def test_a_repository_that_git_takes_for_another_user_s_is_not_told_as_missing(desk):
+    desk.write("in", "tracked")
+    desk.init()
+    desk.roar("run", "cp", "in", "out")
+    desk.env |= {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": str(desk.home / ".gitconfig")}
+    says = f"detected dubious ownership in repository at '{desk.root}'"
+    mends = f"git config --global --add safe.directory {desk.root}"
+
+    def items():
+        done = desk.roar("status", "--checklist", "--json", status=None)
+        return {item["title"]: item for item in json.loads(done.stdout)["checklist"]}
+
+    for title in ("the commits are on a remote", "every root input has a source"):
+        assert (items()[title]["passed"], items()[title]["problems"]) == (None, [f"git {says}"])
+        assert items()[title]["hint"] == mends
+    assert f"cannot be had, as git {says}: {mends}\n" in desk.roar("reproduce", "out", status=1).stdout
+    said = desk.roar("run", "cp", "in", "other").stderr
+    assert said.startswith(f"roar: The code's version is not recorded, as git {says}. Try: {mends}\n")
+    assert desk.job()["tracer"]["gaps"][-1] == "the code's version: git detected dubious ownership in repository"
+    assert f"wrong git: {says}" in desk.roar("doctor", status=1).stdout
+    said = desk.roar("pop", "--delete-outputs", "--json", status=None).stderr
+    assert f"as it {says}; nothing there is deleted\n  try: {mends}\n" in said
+    subprocess.run(mends, shell=True, check=True, env=desk.env, cwd=desk.root)
+    desk.roar("run", "cp", "in", "out")
+    assert desk.job()["git"]["commit"]
+    assert "is in no branch of a remote" in items()["the commits are on a remote"]["problems"][0]
+    assert desk.roar("doctor").returncode == 0
+    assert desk.roar("reproduce", "out").returncode == 0
 
 
 def test_log_knows_no_tracker_of_that_name(desk):

@@ -92,7 +92,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
     (tmp_path / ".roar" / ".gitignore").mkdir(parents=True)
     (tmp_path / ".roar" / ".gitignore").rmdir()
     (tmp_path / ".roar" / ".gitignore").symlink_to("nowhere/at all")
-    with pytest.raises(WorkspaceError, match=r"\.roar cannot be made"):
+    with pytest.raises(WorkspaceError, match=r"\.roar cannot be written"):
         open_workspace(str(tmp_path), create=True)
 
 

@@ -213,6 +213,15 @@ def test_its_page_names_who_made_it_and_used_it_by_way_of_the_dataset(client, se
                      re.DOTALL)
 
 
+def test_both_directions_are_the_default(client, send):
+    send(at(1, 1, outputs=(one("x"),)), at(2, 2, inputs=(one("x"),), outputs=(one("y"),)))
+    address = f"/api/v1/artifacts/{one('x').digest}/lineage"
+    found = client.get(address, params={"direction": "both"}).json()
+    assert len(found["jobs"]) == 2
+    assert client.get(address).json() == found
+    assert client.get(address, params={"direction": "sideways"}).status_code == 422
+
+
 def test_a_dataset_read_by_many_jobs_file_by_file_is_cut_short(client, send):
     whole, written = folder("a/", NAMES)
     send(at(1, 1, outputs=(written,)), *(at(n + 2, 2, inputs=(one(f"a/{name}"),)) for n, name in enumerate(NAMES)),

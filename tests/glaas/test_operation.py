@@ -149,6 +149,19 @@ def test_databases_that_cannot_be(url):
         open_engine(url)
 
 
+def test_a_file_that_is_no_database_is_told_in_a_sentence(tmp_path):
+    (tmp_path / "g.db").write_bytes(b"nonsense" * 1000)
+    url = f"sqlite:///{tmp_path}/g.db"
+    for verb in (["serve", "--port", "0"], ["migrate"], ["user", "list"], ["token", "list", "ada"],
+                 ["backup", str(tmp_path / "copy.db")], ["doctor"]):
+        done = glaas(*verb, "--database", url, status=1)
+        assert done.stderr.startswith("glaas: The database "), verb
+        assert "file is not a database" in done.stderr
+        assert len(done.stderr.splitlines()) <= 2
+    assert (tmp_path / "g.db").read_bytes() == b"nonsense" * 1000
+    assert "is not a URL" in glaas("backup", str(tmp_path / "copy.db"), "--database", "x", status=1).stderr
+
+
 def test_postgresql_is_migrated_only_on_demand(postgresql):
     postgresql.psql("CREATE DATABASE fresh")
     url = postgresql.get_uri("fresh")

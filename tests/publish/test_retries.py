@@ -1,5 +1,7 @@
 """A server that goes away in the middle of a request is asked again; one that was never there is not."""
 
+import os
+import signal
 import socket
 import threading
 import time
@@ -48,3 +50,20 @@ def test_a_server_that_was_never_there_is_told_at_once():
     with pytest.raises(PublishError, match="cannot be reached: connection refused"):
         get(parse_server(f"http://127.0.0.1:{port}"), "/")
     assert time.monotonic() - start < server.PAUSES_S[0]
+
+
+def test_on_a_terminal_it_is_told_who_does_not_answer(desk):
+    """The kernel takes the connection, and nobody ever reads from it."""
+    desk.roar("run", "true")
+    terminal, its_other_end = os.openpty()
+    with listen() as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = desk.start("register", "--server", url, stderr=its_other_end)
+        os.close(its_other_end)
+        try:
+            assert os.read(terminal, 1000).decode().startswith(
+                f"roar: waiting for {url}, which has not answered yet; after {server.TIMEOUT_S} s")
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 130
+            os.close(terminal)

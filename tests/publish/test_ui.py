@@ -45,6 +45,23 @@ def test_the_workspaces_own_pages_follow_what_is_recorded(desk):
         ui.stdout.close()
 
 
+def test_a_record_that_may_only_be_read_has_pages_too(desk):
+    desk.roar("run", "true")
+    for path in (*(desk.root / ".roar").iterdir(), desk.root / ".roar"):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    desk.be_anybody()
+    ui = desk.start("ui", "--no-browser", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        url = ui.stdout.readline().split()[-1]
+        wait_for(lambda: len(json.loads(fetch(f"{url}api/v1/jobs"))["jobs"]) == 1)
+    finally:
+        ui.send_signal(signal.SIGINT)
+        ui.wait(30)
+        ui.stdout.close()
+        (desk.root / ".roar").chmod(0o755)
+    assert not list(desk.tmp.iterdir())
+
+
 def test_without_the_server_part(desk):
     desk.init()
     desk.python("pass")

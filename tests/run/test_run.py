@@ -270,6 +270,65 @@ def test_whatever_stands_in_the_place_of_the_record_the_command_runs_and_that_is
         assert desk.roar(verb, status=1).stderr == f"roar: {folder} {sentence}\n  try: {hint}\n"
 
 
+@pytest.mark.parametrize(("path", "mode", "sentence", "looked_at"), [
+    (".roar", 0o000, "{0}/.roar cannot be read: Permission denied.", "{0}/.roar"),
+    (".roar", 0o500, "{0}/.roar/pending cannot be made: Permission denied.", "{0}/.roar"),
+    (".roar/config.toml", 0o000, "{0}/.roar/config.toml cannot be read: Permission denied.", "{0}/.roar/config.toml"),
+    (".", 0o500, "{0}/.roar cannot be made: Permission denied.", "{0}"),
+])
+def test_what_is_another_user_s_does_not_stop_the_command(desk, path, mode, sentence, looked_at):
+    if path != ".":
+        desk.roar("init")
+        desk.write(".roar/config.toml", "")
+    desk.be_anybody()
+    (desk.root / path).chmod(mode)
+    inner = desk.roar("run", "-q", *desk.program, "run", "-q", "sh", "-c", "cat; exit 4", input="in", status=4)
+    (desk.root / path).chmod(0o755)
+    line = f"roar: this job was not recorded: {sentence} Try: ls -ld {looked_at}\n".format(desk.root)
+    assert (inner.stdout, inner.stderr) == ("in", line * 2)
+
+
+@pytest.mark.parametrize("name", [".roar/config.toml", "pyproject.toml", "../home/.config/roar/config.toml"])
+def test_settings_that_cannot_be_read_do_not_stop_the_command(desk, name):
+    path = os.path.normpath(desk.root / name)
+    os.makedirs(path)
+    done = desk.roar("run", "sh", "-c", "echo out; exit 4", status=4)
+    assert done.stdout == "out\n"
+    sentence = f"{path} cannot be read: Is a directory."
+    assert done.stderr == f"roar: this job was not recorded: {sentence} Try: ls -ld {path}\n"
+    assert desk.roar("config", status=1).stderr == f"roar: {sentence}\n  try: ls -ld {path}\n"
+
+
+def test_a_signal_reaches_a_command_that_is_not_recorded(desk):
+    desk.write(".roar", "in the way")
+    with desk.start("run", "sh", "-c", "trap 'echo heard; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
+                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.terminate()
+        assert process.communicate(timeout=30)[0] == "heard\n"
+    assert process.returncode == 5
+
+
+def test_the_status_is_the_command_s_even_if_roar_cannot_say_a_word(desk):
+    with open("/dev/full", "w") as full:
+        command = [*desk.program, "run", "sh", "-c", "exit 7"]
+        assert subprocess.run(command, cwd=desk.root, env=desk.env, stderr=full, check=False).returncode == 7
+    reader, writer = os.pipe()
+    os.close(reader)
+    assert subprocess.run(command, cwd=desk.root, env=desk.env, stderr=writer, check=False).returncode == 7
+    os.close(writer)
+    assert [job["exit_code"] for job in desk.json("log")["jobs"]] == [7, 7]
+
+
+def test_a_rerun_in_a_folder_that_is_gone(desk):
+    desk.roar("init")
+    (desk.root / "sub").mkdir()
+    desk.roar("run", "true", cwd=desk.root / "sub")
+    shutil.rmtree(desk.root / "sub")
+    done = desk.roar("run", "@1", status=1)
+    assert done.stderr.startswith(f"roar: The folder of @1, {desk.root}/sub, cannot be entered: No such file")
+
+
 def test_even_a_quiet_run_tells_that_its_job_is_not_recorded(desk):
     desk.roar("run", "-q", "true")
     database = desk.root / ".roar" / "roar.db"

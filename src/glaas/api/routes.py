@@ -342,7 +342,8 @@ def _clean(text: str) -> str:
 @router.get("/artifacts/{digest}/lineage", responses=NOT_FOUND, summary="The graph around an artifact")
 @reads
 def read_lineage(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading,
-                 direction: Direction | None = None, depth: Annotated[int, Query(ge=1, le=100)] = 5,
+                 direction: Annotated[Direction, Query(description="`up`, `down` or `both`")] = Direction.BOTH,
+                 depth: Annotated[int, Query(ge=1, le=100)] = 5,
                  jobs: Annotated[int, Query(ge=1, le=5000, description="in each direction at most")] = MOST_JOBS,
                  ) -> Response:
     """What made the artifact (`up`), what it went into (`down`), or both; `truncated` tells whether there is more."""

@@ -89,7 +89,7 @@ def _write(path: str, key: str, text: str | None) -> str:
     Returns:
         The trackers with switches of their own that one for all of them has replaced.
     """
-    entry = None if text is None else parsed(key, text, "roar config")
+    entry = None if text is None else parsed(key, text, "command line")
     if entry is not None:
         check_switches(Settings({key: entry}))
     value = None if entry is None else entry.value

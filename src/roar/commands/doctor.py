@@ -11,8 +11,9 @@ from roar import __version__
 from roar.commands.arguments import Parser
 from roar.config import load_settings
 from roar.errors import RoarError, WorkspaceError, install_hint
+from roar.observe.code import find_refusal, find_repository
 from roar.present.answer import print_json
-from roar.present.text import paint, printable
+from roar.present.text import count_text, paint, printable
 from roar.shell import quoted
 from roar.wire import size_text
 from roar.workspace import Workspace, check_folder, find_workspace
@@ -77,7 +78,12 @@ def _tracer(_workspace: Workspace) -> Iterator[Check]:
         yield Check(f"tracer mode {mode}", None, "works" if reason is None else reason)
 
 
-def _git(_workspace: Workspace) -> Iterator[Check]:
+def _git(workspace: Workspace) -> Iterator[Check]:
+    root = find_repository(workspace.root)
+    refusal = find_refusal(root) if root is not None else None
+    if refusal is not None:
+        yield Check("git", False, f"{refusal.reason}: the code's commit and changes are not recorded", refusal.hint)
+        return
     found = shutil.which("git")
     yield Check("git", bool(found), found or "is not installed: the code's commit and changes are not recorded",
                 None if found else "apt-get install git")
@@ -97,13 +103,17 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
                 None if writable else f"ls -ld {quoted(workspace.folder)}")
     free = shutil.disk_usage(workspace.folder).free
     yield Check("disk", free >= _LEAST_FREE, f"{size_text(free)} free", None if free >= _LEAST_FREE else "df -h .")
-    waiting = workspace.pending_uids()
-    yield Check("evidence", None, f"{len(waiting)} jobs running or not recorded yet" if waiting else
+    try:
+        waiting = workspace.pending_uids()
+    except WorkspaceError as error:
+        yield Check("evidence", False, error.message, error.hint)
+        return
+    yield Check("evidence", None, f"{count_text(len(waiting), 'job')} running or not recorded yet" if waiting else
                 "every job is recorded", "roar recover" if waiting else None)
 
 
 def _record(workspace: Workspace) -> Iterator[Check]:
-    if not os.path.exists(workspace.database):
+    if not os.path.lexists(workspace.database):
         return
     from roar.record.database import open_database  # noqa: PLC0415  a broken record must not stop the other checks
 
@@ -122,13 +132,15 @@ def _record(workspace: Workspace) -> Iterator[Check]:
         return
     ok = found == ["ok"] and not dangling
     size = size_text(os.path.getsize(workspace.database))
-    yield Check("record", ok, f"{jobs:,} jobs, {artifacts:,} artifacts, {size}" if ok else
-                f"{workspace.database} is damaged: {'; '.join(found)}; {len(dangling)} dangling rows",
+    yield Check("record", ok, f"{count_text(jobs, 'job')}, {count_text(artifacts, 'artifact')}, {size}" if ok else
+                f"{workspace.database} is damaged: {'; '.join(found)}; {count_text(len(dangling), 'dangling row')}",
                 None if ok else f"sqlite3 {quoted(workspace.database)} .recover")
 
 
 def _settings(workspace: Workspace) -> Iterator[Check]:
-    if os.path.lexists(workspace.folder) and not os.path.isdir(workspace.folder):
+    try:
+        check_folder(workspace)
+    except WorkspaceError:
         return  # told already: its settings cannot be read either
     try:
         settings = load_settings(workspace)

@@ -5,7 +5,7 @@ import os
 from roar.commands.arguments import Parser
 from roar.present.text import printable
 from roar.record.database import open_database
-from roar.workspace import FOLDER, Workspace, open_workspace
+from roar.workspace import Workspace, check_folder, make_folder, open_workspace
 
 
 def parser() -> Parser:
@@ -20,7 +20,9 @@ def main(argv: list[str]) -> int:
     """Make `.roar/` and the record in it."""
     arguments = parser().parse_args(argv)
     if arguments.here:
-        os.makedirs(os.path.join(os.getcwd(), FOLDER), exist_ok=True)
+        here = Workspace(os.path.realpath(os.getcwd()))
+        check_folder(here)
+        make_folder(here)
     existed = not arguments.here and os.path.exists(_database())
     workspace = open_workspace(create=True)
     open_database(workspace.database).close()

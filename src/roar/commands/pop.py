@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.model import FileUse, Job, Kind
+from roar.observe.code import find_refusal
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
 from roar.query.files_now import digest_now
@@ -126,7 +127,11 @@ def _listed(tree: str) -> set[str] | None:
     except OSError:
         done = None
     if done is None or done.returncode:
-        sys.stderr.write(f"roar: git cannot tell what it tracks in {printable(tree)}, so nothing there is deleted\n")
+        refusal = find_refusal(tree)
+        why = f", as it {refusal.reason}" if refusal is not None else ""
+        hint = f"\n  try: {refusal.hint}" if refusal is not None and refusal.hint else ""
+        sys.stderr.write(f"roar: git cannot tell what it tracks in {printable(tree + why)}; nothing there is deleted"
+                         f"{hint}\n")
         return None
     return {os.path.join(tree, os.fsdecode(name)) for name in done.stdout.split(b"\0") if name}
 

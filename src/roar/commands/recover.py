@@ -8,6 +8,7 @@ from roar.errors import NotFoundError, RoarError
 from roar.observe.pending import JOB, Pending, load_pending
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
+from roar.record.database import open_database
 from roar.workspace import Workspace, open_workspace
 
 
@@ -30,7 +31,8 @@ def main(argv: list[str]) -> int:
     running, abandoned, broken = _sorted(workspace)
     recovered: list[str] = []
     failed: dict[str, str] = dict(broken)
-    if not arguments.list:
+    if abandoned and not arguments.list:
+        open_database(workspace.database).close()  # a broken one is told once, and is no reason to discard evidence
         for pending in abandoned:
             try:
                 _finish(workspace, pending.uid)

@@ -121,8 +121,8 @@ def _say_plan(publishable: Publishable, size: int, server: str) -> None:
         print(f"@{job.step}  {job.uid[:8]}  {printable(job.name or '')}{'  ' if job.name else ''}"
               f"{command_text(job.command)}")
     datasets = sum(len(dataset.members) for dataset in publishable.datasets)
-    print(f"{count_text(len(publishable.jobs), 'job')} with {count_text(files, 'file use')}"
-          f"{f' and {datasets:,} files in datasets' if datasets else ''}, {size:,} bytes,"
+    members = f" and {count_text(datasets, 'file')} in datasets" if datasets else ""
+    print(f"{count_text(len(publishable.jobs), 'job')} with {count_text(files, 'file use')}{members}, {size:,} bytes,"
           f" would go to {server}. No file's content is sent.")
 
 

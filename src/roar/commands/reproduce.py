@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
-from roar.errors import RoarError, WorkspaceError
+from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.model import FileUse, Job, Kind, is_location, members_folder
+from roar.observe.code import refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
-from roar.query.files_now import dataset_is_unchanged, digest_now
+from roar.query.files_now import DatasetLook, digest_now, files_are_unchanged, is_absence
 from roar.query.jobs import load_datasets, load_job
 from roar.query.references import resolve, resolve_job
 from roar.query.repository import find_work_tree, git_environment, run_git
@@ -32,7 +33,7 @@ def parser() -> Parser:
     result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL or id")
     result.add_argument("--run", action="store_true", help="carry the plan out")
     result.add_argument("--into", metavar="FOLDER",
-                        help="where to (default: a new folder beside the git work tree or workspace)")
+                        help="with --run: where to (default: a new folder beside the git work tree or workspace)")
     result.add_json()
     return result
 
@@ -40,6 +41,9 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Print the plan; with --run the exit status is 0 only when every output came out the same."""
     arguments = parser().parse_args(argv)
+    if arguments.into and not arguments.run:
+        raise UsageError("--into has no effect without --run, which carries the plan out.",
+                         hint=f"roar reproduce {quoted(arguments.ref)} --run --into {quoted(arguments.into)}")
     opened = open_record()
     plan = load_plan(opened.database, opened.workspace, resolve(opened.database, opened.workspace, arguments.ref))
     if not arguments.run:
@@ -160,7 +164,7 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
 def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
     """Before anything runs: an input is there, or the job's commit may bring it."""
     if not (_is_recorded(opened, root, opened.workspace.absolute(root.path)) or _is_tracked(job, root, target)):
-        raise _lost(root)
+        raise _lost(opened, root)
 
 
 def _place_code(opened: Opened, job: Job, target: _Target) -> None:
@@ -182,8 +186,8 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
     except OSError as error:
         raise WorkspaceError(f"git cannot be started: {error.strerror}.", hint="git --version") from error
     if done.returncode:
-        said = os.fsdecode(done.stderr).strip().splitlines()
-        raise WorkspaceError(f"git {arguments[0]} failed: {said[-1] if said else 'no reason given'}.")
+        said = refusal_of(done.stderr)
+        raise WorkspaceError(f"git {arguments[0]} failed: {said.reason.rstrip('.')}.", hint=said.hint)
 
 
 def _place_root(opened: Opened, root: Root, target: _Target) -> None:
@@ -196,7 +200,7 @@ def _place_root(opened: Opened, root: Root, target: _Target) -> None:
         return
     source = opened.workspace.absolute(root.path)
     if not _is_recorded(opened, root, source):
-        raise _lost(root)
+        raise _lost(opened, root)
     if place is None:
         return
     if root.kind is Kind.FILE:
@@ -216,7 +220,15 @@ def _copy(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def _lost(root: Root) -> WorkspaceError:
+def _lost(opened: Opened, root: Root) -> WorkspaceError:
+    place = opened.workspace.absolute(root.path)
+    try:
+        _is_unchanged(opened, root, place)
+    except OSError as error:
+        if not is_absence(error):
+            path = root.path if root.kind is Kind.FILE else os.path.join(_folder_of(root, root.path), error.filename)
+            return WorkspaceError(f"{path} cannot be read now: {error.strerror}.",
+                                  hint=f"ls -ld {quoted(opened.workspace.absolute(path))}")
     digest = (root.digest or "")[:12]
     return WorkspaceError(f"{root.path} no longer holds the content that was read ({digest}).",
                           hint=f"roar show {digest}")
@@ -239,17 +251,25 @@ def _artifact(opened: Opened, root: Root) -> int:
 
 
 def _is_recorded(opened: Opened, root: Root, place: str) -> bool:
-    if root.digest is None:
-        return False
     try:
-        if root.kind is Kind.FILE:
-            return digest_now(opened.database, place) == root.digest
-        if not root.members:
-            return dataset_is_unchanged(opened.database, _folder_of(root, place), _artifact(opened, root))
-        return all(digest_now(opened.database, os.path.join(_folder_of(root, place), member.path)) == member.digest
-                   for member in members_of(opened.database, root))
+        return root.digest is not None and _is_unchanged(opened, root, place)
     except OSError:
         return False
+
+
+def _is_unchanged(opened: Opened, root: Root, place: str) -> bool:
+    """Whether a root input lies at `place` with the recorded content.
+
+    Raises:
+        OSError: that cannot be read; `filename` is a dataset's member.
+    """
+    if root.kind is Kind.FILE:
+        return digest_now(opened.database, place) == root.digest
+    folder = _folder_of(root, place)
+    if not root.members:
+        return DatasetLook(opened.database, folder, _artifact(opened, root)).is_unchanged()
+    return files_are_unchanged(opened.database, folder, [
+        (member.path, member.size, bytes.fromhex(member.digest)) for member in members_of(opened.database, root)])
 
 
 def _run(job: Job, folder: str) -> None:

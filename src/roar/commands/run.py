@@ -8,19 +8,19 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
-from roar.errors import RoarError, UsageError, WorkspaceError
+from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
 from roar.model import REDACTED
 from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.tracing import Ended, Traced, start
-from roar.workspace import Workspace, find_workspace, open_workspace
+from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 
 if TYPE_CHECKING:
     from roar.config import Settings
@@ -103,7 +103,11 @@ def main(argv: list[str]) -> int:
         if again:
             request = _again(workspace, request)
         pending = None if again and tuple(request.command[:2]) in _TRANSFERS else _begin(workspace, request)
-    except (WorkspaceError, OSError) as error:
+    except (UsageError, SettingsError, NotFoundError):
+        raise  # what was asked for cannot be
+    except Exception as error:  # whatever is wrong with the record must not stop the command
+        if request.command[0].startswith("@"):
+            raise  # which command that is stands in the record alone
         return _run_unrecorded(request, error)
     return _move(request) if pending is None else _run(workspace, settings, request, pending)
 
@@ -135,7 +139,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     ended = traced.wait()
     if ended.error is not None:
         pending.remove()
-        sys.stderr.write(f"roar: {request.command[0]}: {_SHELL_WORDS.get(ended.error, ended.error)}\n")
+        _tell_not_started(request, ended.error)
         return ended.exit_code
     _finish(workspace, settings, request, _keep_end(pending, ended, traced, time.monotonic() - began))
     return ended.exit_code
@@ -144,21 +148,19 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
 _SHELL_WORDS = {"not found": "command not found", "not executable": "Permission denied"}
 
 
+def _tell_not_started(request: Request, error: str) -> None:
+    _say(f"roar: {request.command[0]}: {_SHELL_WORDS.get(error, error)}\n")
+
+
 def _run_unrecorded(request: Request, error: Exception) -> int:
     """The command must run even where nothing can be written."""
-    from subprocess import call  # noqa: PLC0415  the rare way
-
-    reason = error.message if isinstance(error, RoarError) else str(error)
-    try:
-        status = call(request.command)
-    except FileNotFoundError:
-        sys.stderr.write(f"roar: {request.command[0]}: command not found\n")
-        return 127
-    except PermissionError:
-        sys.stderr.write(f"roar: {request.command[0]}: Permission denied\n")
-        return 126
-    _tell(f"this job was not recorded: {reason}{_try(error)}")
-    return 128 - status if status < 0 else status
+    ended = start(request.command, log="", mode="none").wait()
+    if ended.error is not None:
+        _tell_not_started(request, ended.error)
+    else:
+        reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
+        _tell(f"this job was not recorded: {reason}{_try(error)}")
+    return ended.exit_code
 
 
 def _begin(workspace: Workspace, request: Request) -> Pending:
@@ -171,7 +173,11 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
                       home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
                       repository=find_repository(cwd))
-    write_pending(pending)
+    try:
+        write_pending(pending)
+    except OSError as error:
+        pending.remove()
+        raise unwritable(workspace.pending, error) from error
     return pending
 
 
@@ -210,7 +216,22 @@ def _code_note(pending: Pending, code: "Code | None") -> str | None:
     """What is missing from the facts about the code."""
     if code is not None or pending.repository is None:
         return code.note if code is not None else None
-    return "the code's version: git is missing, or does not answer for this repository"
+    from roar.observe.code import find_refusal  # noqa: PLC0415  while the command runs
+
+    refusal = find_refusal(pending.repository)
+    if refusal is None:
+        return "the code's version: git is missing, or does not answer for this repository"
+    return f"the code's version: git {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
+
+
+def _about_code(pending: Pending) -> Iterator[str]:
+    """What git says where it has kept the code's version to itself."""
+    from roar.observe.code import find_refusal  # noqa: PLC0415  loaded after the command has ended
+
+    refusal = find_refusal(pending.repository) if pending.git is None and pending.repository is not None else None
+    if refusal is not None:
+        yield (f"The code's version is not recorded, as git {refusal.reason}."
+               f"{f' Try: {refusal.hint}' if refusal.hint else ''}")
 
 
 def _environment(switches: Mapping[str, bool]) -> dict[str, str]:
@@ -247,10 +268,10 @@ def _finish(workspace: Workspace, settings: "Settings", request: Request, pendin
         reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
         _tell(f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
         return
-    for warning in recorded.analysis.warnings:
+    for warning in (*recorded.analysis.warnings, *_about_code(pending)):
         _warn(request, warning)
     if not request.quiet:
-        sys.stderr.write(render_closing(recorded.job, recorded.analysis.left_out, recorded.recording_s))
+        _say(render_closing(recorded.job, recorded.analysis.left_out, recorded.recording_s))
 
 
 def _warn(request: Request, message: str) -> None:
@@ -262,7 +283,16 @@ def _tell(message: str) -> None:
     """Even a quiet `roar run` tells that a job is not in the record."""
     from roar.present.text import told  # noqa: PLC0415  loaded after the command has ended
 
-    sys.stderr.write(f"roar: {told(message)}\n")
+    _say(f"roar: {told(message)}\n")
+
+
+def _say(text: str) -> None:
+    """On stderr; where nobody can hear it, as behind `2> FILE` on a full disk, the status is still the command's."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())  # what is left is written there at the end
 
 
 def _try(error: Exception) -> str:
@@ -298,7 +328,13 @@ def _again(workspace: Workspace, request: Request) -> Request:
     from roar.query.steps import load_step_command  # noqa: PLC0415  only for a rerun
 
     command, cwd = load_step_command(workspace, request.command[0])
-    os.chdir(cwd)
+    try:
+        os.chdir(cwd)
+    except OSError as error:
+        from roar.shell import quoted  # noqa: PLC0415  only for an error
+
+        raise NotFoundError(f"The folder of {request.command[0]}, {cwd}, cannot be entered: {error.strerror}.",
+                            hint=f"ls -ld {quoted(cwd)}") from error
     wanted = changed(command, request.command[1:])
     if any(REDACTED in word for word in wanted):
         raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",

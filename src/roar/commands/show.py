@@ -9,7 +9,7 @@ from roar.commands.opening import Opened, open_record
 from roar.errors import NotFoundError
 from roar.present.answer import print_json
 from roar.present.jobs import render_job, render_log, render_running
-from roar.present.text import printable
+from roar.present.text import count_text, printable
 from roar.query.history import load_lines
 from roar.query.jobs import iter_jobs, load_job, load_left_out
 from roar.query.references import (
@@ -128,7 +128,7 @@ def _show_session(opened: Opened, found: SessionReference, as_json: bool, everyt
     listed = job_ids if everything else job_ids[-30:]
     sys.stdout.write(render_log(load_lines(opened.database, list(reversed(listed)))))
     if len(listed) < len(job_ids):
-        print(f"… and {len(job_ids) - len(listed):,} earlier jobs: roar show {session.uid[:8]} --all")
+        print(f"… and {count_text(len(job_ids) - len(listed), 'earlier job')}: roar show {session.uid[:8]} --all")
 
 
 def _show_tracker_run(opened: Opened, found: TrackerRunReference, arguments: Namespace) -> None:

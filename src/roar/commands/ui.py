@@ -1,5 +1,6 @@
 """`roar ui`: this workspace's own pages, served on loopback and kept up to date while they are open."""
 
+import contextlib
 import os
 import sys
 import threading
@@ -41,14 +42,27 @@ def main(argv: list[str]) -> int:
         raise RoarError(f"The pages need roar's server part, which is not installed ({error.name} is missing).",
                         hint=install_hint("server")) from error
     try:
-        serve_workspace(os.path.join(workspace.folder, _FILE), arguments.port, _Feed(workspace).registrations,
-                        lambda address: _ready(address, browser=not arguments.no_browser), _complain)
+        with _folder(workspace) as folder:
+            serve_workspace(os.path.join(folder, _FILE), arguments.port, _Feed(workspace).registrations,
+                            lambda address: _ready(address, browser=not arguments.no_browser), _complain)
     except SettingsError as error:
         if not isinstance(error.__cause__, OSError):
             raise
         raise RoarError(f"roar ui cannot listen on 127.0.0.1 port {arguments.port}: {error.__cause__.strerror}.",
                         hint="roar ui") from error
     return 0
+
+
+@contextlib.contextmanager
+def _folder(workspace: Workspace) -> Iterator[str]:
+    """Where the pages' own file may lie: in `.roar/`, or in a temporary folder where that may only be read."""
+    if os.access(workspace.folder, os.W_OK):
+        yield workspace.folder
+        return
+    from tempfile import TemporaryDirectory  # noqa: PLC0415  only here
+
+    with TemporaryDirectory(prefix="roar-ui-") as folder:
+        yield folder
 
 
 def _port(text: str) -> int:

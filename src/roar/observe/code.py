@@ -6,9 +6,13 @@ git itself is asked, with its optional locks off, so that nothing in the reposit
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from roar.model import Git
 from roar.observe.redaction import redact_patch, redact_url
+
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
@@ -44,17 +48,48 @@ def find_repository(start: str) -> str | None:
         folder = parent
 
 
+class Refusal(NamedTuple):
+    """What git says where it does not answer for a repository.
+
+    Attributes:
+        reason: its own words, such as `detected dubious ownership in repository at '/srv/code'`.
+        hint: the command that it names to mend that, or None.
+    """
+
+    reason: str
+    hint: str | None
+
+
+def find_refusal(root: str) -> Refusal | None:
+    """Why git does not answer for the repository with this root; None where it does, or is missing."""
+    done = _run(root, "rev-parse", "--git-dir")
+    return None if done is None or done.returncode == 0 else refusal_of(done.stderr)
+
+
+def refusal_of(stderr: bytes) -> Refusal:
+    """What git said when it failed; what it calls fatal, before the last that it said."""
+    said = [line.strip() for line in os.fsdecode(stderr).strip().splitlines()] or ["gives no reason"]
+    reason = next((line for line in said if line.startswith("fatal: ")), said[-1])
+    hint = next((line for line in said if line.startswith("git config ")), None)
+    return Refusal(reason.removeprefix("fatal: "), hint)
+
+
 def _git(root: str, *arguments: str) -> bytes | None:
-    """The output of one git command, None where it failed. Run apart from the terminal: Ctrl-C is the command's."""
+    """The output of one git command, None where it failed."""
+    done = _run(root, *arguments)
+    return done.stdout if done is not None and done.returncode == 0 else None
+
+
+def _run(root: str, *arguments: str) -> "CompletedProcess[bytes] | None":
+    """One git command; None where it cannot be run. Apart from the terminal: Ctrl-C is the command's."""
     import subprocess  # noqa: PLC0415  only inside a repository
 
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
     try:
-        done = subprocess.run(["git", "-C", root, *arguments], env=environment, stdin=subprocess.DEVNULL,
+        return subprocess.run(["git", "-C", root, *arguments], env=environment, stdin=subprocess.DEVNULL,
                               capture_output=True, timeout=TIMEOUT_S, start_new_session=True, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout if done.returncode == 0 else None
 
 
 def read_head(root: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Progress bars on stderr, on a terminal only: for what takes long."""
+"""Progress on stderr, on a terminal only: for what takes long."""
 
 import contextlib
 import sys
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+WONDERS_S = 4.0
 LARGE = 512 * 1024 * 1024  # bytes to digest; less is done before a person wonders
 
 
@@ -23,6 +24,24 @@ def moving(title: str, *, quiet: bool) -> Iterator[Callable[[int, int], None] | 
     """The same while files go over the network, which makes a few bytes take long."""
     with _bar(f"roar: {title}", quiet=quiet, least=1) as show:
         yield show
+
+
+@contextlib.contextmanager
+def waiting(whom: str, most_s: int) -> Iterator[None]:
+    """Say on a terminal whom an answer is waited for, if it does not come before a person wonders."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from threading import Timer  # noqa: PLC0415  only on a terminal
+
+    timer = Timer(WONDERS_S, sys.stderr.write, [
+        f"roar: waiting for {whom}, which has not answered yet; after {most_s} s without a word roar gives up\n"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager

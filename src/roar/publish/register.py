@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from roar.errors import PublishError
-from roar.publish.server import Server, get, post, put
+from roar.publish.server import LARGE_TIMEOUT_S, TIMEOUT_S, Server, get, post, put
 from roar.wire import Registration, canonical_json
 
 SESSIONS = "/api/v1/sessions"
@@ -44,10 +44,11 @@ def register(server: Server, body: bytes, *, project: str | None = None) -> Publ
         PublishError: the server cannot be reached, refuses, or answers nonsense.
     """
     query = {"project": project} if project else {}
+    timeout_s = LARGE_TIMEOUT_S if len(body) > PART_BYTES else TIMEOUT_S
     packed = gzip.compress(body, 1, mtime=0) if len(body) > PART_BYTES else b""
     if len(packed) > PART_BYTES and (digest := _upload(server, packed)) is not None:
         body, query = b"", query | {"upload": digest}
-    answer = post(server, SESSIONS + (f"?{urlencode(query)}" if query else ""), body)
+    answer = post(server, SESSIONS + (f"?{urlencode(query)}" if query else ""), body, timeout_s=timeout_s)
     try:
         return Published(
             dag=str(answer["dag"]), url=_absolute(server, answer["url"]), created=bool(answer["created"]),

@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 
 from roar import __version__
 from roar.errors import PublishError
+from roar.present.progress import waiting
 
-TIMEOUT_S = 120
+TIMEOUT_S = 60
+LARGE_TIMEOUT_S = 120  # for a server that has much to write before it can answer
 PAUSES_S = (0.5, 1.0, 2.0, 4.0)
 _BUSY = frozenset({502, 503, 504})
 _LOOKS_LIKE = "the text holds what looks like "  # as glaas.ingest says it
@@ -85,7 +87,8 @@ def _opener(server: Server) -> urllib.request.OpenerDirector:
     return urllib.request.build_opener(*handlers)
 
 
-def post(server: Server, path: str, body: bytes, *, also_fine: frozenset[int] = frozenset()) -> Any:
+def post(server: Server, path: str, body: bytes, *, also_fine: frozenset[int] = frozenset(),
+         timeout_s: int = TIMEOUT_S) -> Any:
     """The JSON that the server answers to the JSON `body`. A request that was cut short is sent again.
 
     Args:
@@ -93,6 +96,7 @@ def post(server: Server, path: str, body: bytes, *, also_fine: frozenset[int] = 
         path: what to ask for, from `/`.
         body: the request's body.
         also_fine: statuses besides success whose body is the answer.
+        timeout_s: how long the server may be silent.
 
     Raises:
         PublishError: the server cannot be reached, or it refused; the message is its own.
@@ -101,7 +105,7 @@ def post(server: Server, path: str, body: bytes, *, also_fine: frozenset[int] = 
     if len(body) >= _WORTH_COMPRESSING:
         body = gzip.compress(body, 1, mtime=0)
         headers["Content-Encoding"] = "gzip"
-    return _send(server, path, body, headers, also_fine=also_fine)
+    return _send(server, path, body, headers, also_fine=also_fine, timeout_s=timeout_s)
 
 
 def put(server: Server, path: str, body: bytes) -> Any:
@@ -123,7 +127,7 @@ def get(server: Server, path: str, *, also_fine: frozenset[int] = frozenset()) -
 
 
 def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, str], *,
-          also_fine: frozenset[int] = frozenset(), method: str | None = None) -> Any:
+          also_fine: frozenset[int] = frozenset(), method: str | None = None, timeout_s: int = TIMEOUT_S) -> Any:
     request = urllib.request.Request(server.url + path, data=body, method=method, headers={  # noqa: S310  parse_server let only http(s) pass
         **headers, "Accept": "application/json", "User-Agent": f"roar/{__version__}"})
     if server.token:
@@ -132,7 +136,7 @@ def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, s
     was_there = False
     for pause_s in (*PAUSES_S, None):
         try:
-            with opener.open(request, timeout=TIMEOUT_S) as answer:
+            with waiting(server.url, timeout_s), opener.open(request, timeout=timeout_s) as answer:
                 return _read_json(server, answer)
         except urllib.error.HTTPError as error:
             with error:
@@ -143,7 +147,8 @@ def _send(server: Server, path: str, body: bytes | None, headers: Mapping[str, s
             was_there = True
         except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
             if pause_s is None or not (_was_cut_short(error) or (was_there and _was_refused(error))):
-                raise PublishError(f"{server.url} cannot be reached: {_reason(error)}.", passing=True) from error
+                reason = _reason(error, timeout_s)
+                raise PublishError(f"{server.url} cannot be reached: {reason}.", passing=True) from error
             was_there = True
         time.sleep(pause_s)
     raise AssertionError("the last attempt returns or raises")
@@ -161,10 +166,10 @@ def _was_refused(error: Exception) -> bool:
     return isinstance(error.reason if isinstance(error, urllib.error.URLError) else error, ConnectionRefusedError)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, timeout_s: int) -> str:
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
     if isinstance(reason, TimeoutError):
-        return f"no answer within {TIMEOUT_S} s"
+        return f"no answer within {timeout_s} s"
     if isinstance(reason, socket.gaierror):
         return "its name is not known"
     if isinstance(reason, OSError) and reason.strerror:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import starmap
 
 from roar.model import Job, is_location
+from roar.observe.code import Refusal, find_refusal
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
@@ -43,13 +44,15 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     """Check jobs (in the order they started) as they are recorded, with git and the files as they are now."""
     latest = _latest(jobs)
     row_ids = [_row_id(database, job.uid) for job in jobs]
+    trees = {find_work_tree(workspace, job) for job in latest if job.git is not None}
+    refusal = next(filter(None, (find_refusal(tree) for tree in trees if tree is not None)), None)
     return [
         _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
         _check("the code is in a commit", latest, _committed,
                lambda job: f"{_commit(workspace, job)} && roar run @{job.step}"),
-        _pushed(workspace, latest),
-        _sourced(database, workspace, find_roots(database, row_ids), jobs),
+        _unknown("the commits are on a remote", refusal) if refusal else _pushed(workspace, latest),
+        _sourced(database, workspace, find_roots(database, row_ids), jobs, refusal),
         _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
         _fresh(database, workspace, row_ids),
         _without_secrets(database, jobs),
@@ -108,6 +111,11 @@ def _environment(job: Job) -> str | None:
     return None
 
 
+def _unknown(title: str, refusal: Refusal) -> Item:
+    """An item of which only git could tell, which does not answer."""
+    return Item(title=title, passed=None, problems=(f"git {refusal.reason}",), hint=refusal.hint)
+
+
 def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:
     """Each commit must be in some branch of a remote, as far as this clone knows."""
     title = "the commits are on a remote"
@@ -158,7 +166,8 @@ def _push(folder: str, commits: Iterable[str]) -> str:
     return " && ".join(commands)
 
 
-def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Sequence[Job]) -> Item:
+def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Sequence[Job],
+             refusal: Refusal | None) -> Item:
     """A root input is sourced if a recorded job made it, its readers' commits bring it, or its place is known.
 
     That is known of an object that `roar get` fetched, and where a label says so.
@@ -167,9 +176,12 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
                   and not _has_source(database, root)]
     brought = set(roots_from_commits(database, workspace, open_roots, jobs))
     open_roots = [root for root in open_roots if root.path not in brought]
+    title = "every root input has a source"
+    if open_roots and refusal is not None:
+        return _unknown(title, refusal)
     problems = tuple(f"{root.path} has no known source" for root in open_roots)
     path = quoted_path(open_roots[0].path if open_roots else "")
-    return Item(title="every root input has a source", passed=not problems, problems=problems,
+    return Item(title=title, passed=not problems, problems=problems,
                 hint=f"roar label {path} {SOURCE_LABEL}=URL" if problems else None)
 
 

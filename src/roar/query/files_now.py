@@ -236,7 +236,8 @@ def find_change_of_files(database: sqlite3.Connection, folder: str, members: Seq
 def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:
     shown = [f"recorded as {digest[:12]}" for _, digest in versions[:_CANDIDATES]]
     if len(versions) > _CANDIDATES:
-        shown.append(f"… and {len(versions) - _CANDIDATES} earlier versions")
+        more = len(versions) - _CANDIDATES
+        shown.append(f"… and {more:,} earlier {'version' if more == 1 else 'versions'}")
     return tuple(shown)
 
 

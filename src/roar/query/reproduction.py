@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from roar.model import REDACTED, FileUse, Job
+from roar.observe.code import find_refusal
 from roar.query.jobs import iter_jobs, load_blob
 from roar.query.references import Reference
 from roar.query.repository import find_work_tree, lacks_commit, roots_from_commits, run_git
@@ -74,6 +75,9 @@ def _lost_code(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         name = f"commit {job.git.commit[:12]} of @{job.step} {job.uid[:8]}"
         if work_tree is None:
             found[job.git.commit] = f"The {name} cannot be had: its folder is in no git repository any more."
+        elif (refusal := find_refusal(work_tree)) is not None:
+            found[job.git.commit] = (f"The {name} cannot be had, as git {refusal.reason}"
+                                     f"{f': {refusal.hint}' if refusal.hint else '.'}")
         elif lacks_commit(work_tree, job.git.commit):
             remotes = (run_git(work_tree, "remote") or "").splitlines()
             again = joined(["git", "-C", work_tree, "fetch", remotes[0] if remotes else "OTHER_CLONE", job.git.commit])

@@ -14,7 +14,7 @@ def load_step_command(workspace: Workspace, ref: str) -> tuple[list[str], str]:
     Raises:
         NotFoundError: there is no such job.
     """
-    if not os.path.exists(workspace.database):
+    if not os.path.lexists(workspace.database):
         from roar.errors import NotFoundError  # noqa: PLC0415  only for an error
 
         raise NotFoundError("No job has been recorded yet.", hint="roar run COMMAND")

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from roar.errors import WorkspaceError, install_hint
 from roar.shell import quoted
+from roar.workspace import unreadable
 
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 60.0
@@ -158,4 +159,11 @@ def translated(error: sqlite3.Error, path: str) -> WorkspaceError:
         return WorkspaceError(f"{path} is locked by another process.", hint=f"fuser {quoted(path)}")
     if "not a database" in text or "malformed" in text:
         return WorkspaceError(f"{path} is broken: {text}.", hint=f"mv {quoted(path)} {quoted(f'{path}.broken')}")
-    return WorkspaceError(f"{path} cannot be used: {text}.")
+    if "unable to open" in text and os.path.lexists(path):
+        try:
+            with open(path, "rb"):
+                pass
+        except OSError as reason:
+            return unreadable(path, reason)
+    hint = f"df -h {quoted(path)}" if text.endswith(" full") else "roar doctor"
+    return WorkspaceError(f"{path} cannot be used: {text}.", hint=hint)
