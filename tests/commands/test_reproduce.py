@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -421,3 +422,52 @@ def test_a_plan_can_be_pasted_into_a_shell(desk):
     (folder / "o\tut").unlink()
     subprocess.run(["bash", "-c", line], cwd=desk.root, check=True)
     assert (folder / "o\tut").read_text() == "x"
+
+
+FOLDER_THERE = "open('out/model.bin', 'w').write('x')\n"
+FOLDERS_MADE = ("import os\nos.mkdir('out')\nos.makedirs('out/a/b')\nopen('out/a/b/x', 'w').write('x')\n"
+                "os.mkdir('kept/new')\nopen('kept/new/y', 'w').write('y')\n")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_folder_that_the_job_found_is_there_before_its_step(desk, known, tmp_path):
+    desk.write("train.py", FOLDER_THERE)
+    desk.init()
+    (desk.root / "out").mkdir()
+    desk.roar("run", "python", "train.py")
+    if not known:
+        with sqlite3.connect(desk.root / ".roar" / "roar.db") as database:
+            database.execute("DELETE FROM made_folder")
+    assert "  mkdir -p out\n  python train.py" in desk.roar("reproduce", "@1").stdout
+    assert desk.json("reproduce", "@1")["steps"][0]["folders"] == ["out"]
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
+def test_a_folder_that_the_job_made_is_left_to_it(desk, tmp_path):
+    desk.write("train.py", FOLDERS_MADE)
+    desk.init()
+    (desk.root / "kept").mkdir()
+    desk.roar("run", "python", "train.py")
+    assert desk.json("reproduce", "@1")["steps"][0]["folders"] == ["kept"]
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+
+
+@pytest.mark.parametrize(("command", "folders"), [
+    ("mkdir t && echo x > t/x && mv t out", []),
+    ("rm -rf kept && mkdir kept && echo x > kept/x", ["kept"]),
+    ("rmdir kept && mkdir kept && echo x > kept/x", ["kept"]),
+    ("mkdir -p kept/sub && echo x > kept/sub/x", ["kept"]),
+    ("mkdir -p a/b/c && cp -r a/b kept/b && echo x > kept/b/c/x && echo y > a/b/y", ["kept"]),
+    ("mkdir many && for i in $(seq 150); do echo $i > many/$i; done", []),
+    ("for i in $(seq 150); do mkdir -p kept/$((i % 3)); echo $i > kept/$((i % 3))/$i; done", ["kept"]),
+    ("for i in 1 2 3; do echo $i > kept/model-0000$i-of-00003.bin; done", ["kept"]),
+    ("echo x > x", [])])
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_which_folders_have_to_be_there(desk, command, folders, mode, tmp_path):
+    (desk.root / "kept").mkdir()
+    desk.roar("run", "bash", "-ec", command, env={"ROAR_TRACER_MODE": mode})
+    assert desk.json("reproduce", "@1")["steps"][0]["folders"] == folders
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "came out the same" in done.stdout

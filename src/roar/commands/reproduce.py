@@ -98,11 +98,7 @@ class _Target:
         Raises:
             WorkspaceError: it cannot be made, or git fails.
         """
-        try:
-            os.makedirs(self.folder)
-        except OSError as error:
-            raise WorkspaceError(f"{self.folder} cannot be made: {error.strerror}.",
-                                 hint="roar reproduce REF --run --into NEW_FOLDER") from error
+        _make_folder(self.folder)
         if self._around in self.clones:
             _git(None, "clone", "--quiet", "--no-checkout", self._around, self.folder)
         workspace = Workspace(self.root)
@@ -116,6 +112,14 @@ class _Target:
     def remove(self) -> None:
         """Leave nothing of what was made."""
         shutil.rmtree(self._highest, ignore_errors=True)
+
+
+def _make_folder(path: str, *, exist_ok: bool = False) -> None:
+    try:
+        os.makedirs(path, exist_ok=exist_ok)
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be made: {error.strerror}.",
+                             hint="roar reproduce REF --run --into NEW_FOLDER") from error
 
 
 def _is_inside(path: str, folder: str) -> bool:
@@ -138,16 +142,21 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     """Run every job anew; what was made is kept once one of them has run, for a look at what it did."""
     uses = [(job, root) for job in plan.jobs for root in plan.roots
             if job.uid in root.used_by and not is_location(root.path)]
+    roots = set(plan.roots)
+    uses += [(job, placed.root) for job, step in zip(plan.jobs, plan.steps, strict=True) for placed in step.placements
+             if placed.root not in roots]
     started = False
     try:
         target.make()
         for job, root in uses:
             _check(opened, job, root, target)
-        for job in plan.jobs:
+        for job, step in zip(plan.jobs, plan.steps, strict=True):
             _place_code(opened, job, target)
             for user, root in uses:
                 if user is job:
                     _place_root(opened, root, target)
+            for folder in step.folders:
+                _make_folder(target.place(folder) or folder, exist_ok=True)
             started = True
             _run(job, target.root)
     except BaseException:
