@@ -471,3 +471,92 @@ def test_which_folders_have_to_be_there(desk, command, folders, mode, tmp_path):
     assert desk.json("reproduce", "@1")["steps"][0]["folders"] == folders
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
     assert "came out the same" in done.stdout
+
+
+def placements(plan):
+    """Step by step what is to be put in place, and the number of the step after which; 0 from the start."""
+    steps = {job["uid"]: job["step"] for job in plan["jobs"]}
+    return [[(placed["root"]["path"], steps.get(placed["after"], 0)) for placed in step["placements"]]
+            for step in plan["steps"]]
+
+
+def test_what_an_earlier_step_writes_is_put_in_place_after_it(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "echo made > data.csv; echo more > more.csv")
+    desk.write("data.csv", "by hand")
+    desk.write("b.csv", "b")
+    desk.roar("run", "sh", "-c", "cat data.csv b.csv more.csv > o.txt")
+    plan = desk.json("reproduce", "o.txt")
+    assert placements(plan) == [[], [("b.csv", 0), ("data.csv", 1)]]
+    before, first, second = desk.roar("reproduce", "o.txt").stdout.split("\n@")
+    assert ("b.csv" in before, "data.csv\n" in before) == (True, False)
+    assert f"  now, and not before @1 {first[2:10]} is done: put these inputs in place\n" in second
+    assert second.index("  data.csv\n") < second.index("  sh -c")
+    done = desk.roar("reproduce", "o.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "3 of 3 outputs came out the same" in done.stdout
+
+
+def test_a_root_input_that_was_read_before_and_after_a_change_by_hand(desk):
+    for text, out in (("one", "1.txt"), ("two", "2.txt"), ("two", "3.txt")):
+        desk.write("data.csv", text)
+        desk.roar("run", "cp", "data.csv", out)
+    desk.roar("run", "sh", "-c", "cat 1.txt 2.txt 3.txt > all.txt")
+    plan = desk.json("reproduce", "all.txt")
+    assert placements(plan) == [[("data.csv", 0)], [("data.csv", 1)], [], []]
+
+
+def test_an_input_that_its_reader_edits_is_put_back_for_the_next_reader(desk, tmp_path):
+    desk.write("log", "start\n")
+    desk.roar("run", "cat", "log")
+    desk.roar("run", "sh", "-c", "cat log > 1.txt; echo more >> log")
+    desk.write("log", "start\n")
+    desk.roar("run", "sh", "-c", "cat log 1.txt > 2.txt")
+    assert placements(desk.json("reproduce", "2.txt")) == [[("log", 0)], [("log", 2)]]
+    done = desk.roar("reproduce", "2.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "3 of 3 outputs came out the same" in done.stdout
+
+
+def test_what_a_step_made_and_another_replaced_is_put_back_for_a_later_reader(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "echo one > data.csv")
+    desk.roar("run", "sh", "-c", "cat data.csv > was.txt; echo two > data.csv")
+    desk.write("data.csv", "one\n")
+    desk.roar("run", "sh", "-c", "cat data.csv was.txt > o.txt")
+    plan = desk.json("reproduce", "o.txt")
+    assert plan["roots"] == []
+    assert placements(plan) == [[], [], [("data.csv", 2)]]
+    done = desk.roar("reproduce", "o.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "3 of 3 outputs came out the same" in done.stdout
+    desk.write("data.csv", "three\n")
+    done = desk.roar("reproduce", "o.txt", "--run", "--into", str(tmp_path / "third"), status=1)
+    assert "data.csv no longer holds the content that was read" in done.stderr
+
+
+@pytest.mark.parametrize("changed", [1, 30])
+def test_files_of_a_dataset_that_were_changed_by_hand_are_put_in_place_after_its_maker(desk, changed, tmp_path):
+    desk.roar("run", "bash", "-c", "mkdir data; for i in $(seq 120); do echo $i > data/f$i; done")
+    for number in range(1, changed + 1):
+        desk.write(f"data/f{number}", "by hand")
+    desk.write("data/new", "new")
+    desk.roar("run", "bash", "-c", "cat data/* > o.txt")
+    desk.roar("run", "bash", "-c", "cat data/f1?? o.txt > p.txt")
+    found = placements(desk.json("reproduce", "p.txt"))
+    assert found == [[], [("data/f1", 1), ("data/new", 0)] if changed == 1 else [("data/", 1)], []]
+    done = desk.roar("reproduce", "p.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "o.txt" in done.stdout.partition("same     ")[2]
+    assert (tmp_path / "again" / "o.txt").read_bytes() == (desk.root / "o.txt").read_bytes()
+
+
+def test_jobs_that_only_read_the_same_inputs_ask_for_them_once(desk):
+    desk.roar("run", "bash", "-c", "mkdir data; for i in $(seq 120); do echo $i > data/f$i; done")
+    desk.write("c.csv", "c")
+    for name in "abc":
+        desk.roar("run", "bash", "-c", f"cat data/* c.csv > {name}.txt; cat data/f7 > {name}7")
+    assert placements(desk.json("reproduce", "@")) == [[], [("c.csv", 0)], [], []]
+
+
+def test_the_next_step_reads_what_a_step_before_moved_away(desk, tmp_path):
+    desk.write("in/a", "a")
+    desk.roar("run", "sh", "-c", "mv in/a b")
+    desk.write("in/a", "a")
+    desk.roar("run", "sh", "-c", "cat in/a b > c")
+    done = desk.roar("reproduce", "c", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout

@@ -57,7 +57,8 @@ def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequ
     for payload in load_payloads(database, list(rows)):
         payloads[payload.job].append(FileUse(path=payload.path, digest=payload.digest, size=payload.size))
     wrote = {job.uid: (*job.outputs, *payloads[job.uid]) for job in jobs}
-    places = _Places(database, [use.path for job in jobs for use in (*job.inputs, *wrote[job.uid])])
+    used = [use.path for job in jobs for use in (*job.inputs, *wrote[job.uid])]
+    places = _Places(database, [*used, *(root.path for root in roots)])
     roots_of: dict[str, list[Root]] = defaultdict(list)
     for root in roots:
         for uid in root.used_by:
