@@ -6,7 +6,7 @@
 CREATE TABLE session (
     id         INTEGER PRIMARY KEY,
     uid        TEXT NOT NULL UNIQUE,             -- 32 hex
-    started_at TEXT NOT NULL
+    started_at TEXT NOT NULL                     -- when it was begun: its first job may have started before
 ) STRICT;
 
 -- One command in one folder within a session. A rerun is another job of the same step.
