@@ -16,7 +16,7 @@ import igraph  # type: ignore[import-untyped]
 from glaas.catalog import JobLine
 from glaas.graph import ArtifactNode, Graph
 from glaas.models import Role
-from glaas.words import file_name, plural, script_place
+from glaas.words import file_name, plural, script_place, use_path
 from roar.wire import Kind, parameters_of, size_text
 
 BOX_WIDTH = 196
@@ -367,7 +367,8 @@ def _artifact_box(nodes: list[ArtifactNode], root: bytes | None) -> Box:
     if dataset and node.files is not None:
         detail = f"{plural(node.files, 'file')} · {size_text(node.size)}"
     css = ("dataset" if dataset else "artifact") + (" root" if node.digest == root else "")
-    return Box(css=css, text=_cut(file_name(node.path) + "/" * dataset, TEXT_LENGTH),
+    end = "/" if use_path(node.path, node.kind).endswith("/") else ""
+    return Box(css=css, text=_cut(file_name(node.path) + end, TEXT_LENGTH),
                detail=_cut(detail, DETAIL_LENGTH), title=node.path, href=f"/artifacts/{node.digest.hex()}")
 
 

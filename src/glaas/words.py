@@ -4,6 +4,7 @@ import shlex
 from datetime import datetime
 
 from roar.shell import quoted
+from roar.wire import Kind, members_folder
 
 LAUNCHERS = frozenset({
     "accelerate", "bash", "deepspeed", "env", "julia", "mpirun", "nice", "node", "nohup", "perl", "poetry", "Rscript",
@@ -43,6 +44,11 @@ def plural(count: int, noun: str) -> str:
 def file_name(path: str) -> str:
     """The last component of a path."""
     return path.rstrip("/").rpartition("/")[2] or path
+
+
+def use_path(path: str, kind: str) -> str:
+    """The path of a file or dataset as it is shown: a folder ends in `/`; shards keep their pattern."""
+    return f"{path}/" if kind == Kind.DATASET and members_folder(path) == f"{path}/" else path
 
 
 def command_text(command: tuple[str, ...]) -> str:

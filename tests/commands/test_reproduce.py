@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 
@@ -448,3 +449,141 @@ def test_a_folder_to_reproduce_into_means_nothing_for_a_plan(desk):
     assert done.stderr == ("roar: --into has no effect without --run, which carries the plan out.\n"
                            "  try: roar reproduce out --run --into 'a b'\n")
     assert not (desk.root / "a b").exists()
+
+
+FOLDER_THERE = "open('out/model.bin', 'w').write('x')\n"
+FOLDERS_MADE = ("import os\nos.mkdir('out')\nos.makedirs('out/a/b')\nopen('out/a/b/x', 'w').write('x')\n"
+                "os.mkdir('kept/new')\nopen('kept/new/y', 'w').write('y')\n")
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_folder_that_the_job_found_is_there_before_its_step(desk, known, tmp_path):
+    desk.write("train.py", FOLDER_THERE)
+    desk.init()
+    (desk.root / "out").mkdir()
+    desk.roar("run", "python", "train.py")
+    if not known:
+        with sqlite3.connect(desk.root / ".roar" / "roar.db") as database:
+            database.execute("DELETE FROM made_folder")
+    assert "  mkdir -p out\n  python train.py" in desk.roar("reproduce", "@1").stdout
+    assert desk.json("reproduce", "@1")["steps"][0]["folders"] == ["out"]
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
+def test_a_folder_that_the_job_made_is_left_to_it(desk, tmp_path):
+    desk.write("train.py", FOLDERS_MADE)
+    desk.init()
+    (desk.root / "kept").mkdir()
+    desk.roar("run", "python", "train.py")
+    assert desk.json("reproduce", "@1")["steps"][0]["folders"] == ["kept"]
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+
+
+@pytest.mark.parametrize(("command", "folders"), [
+    ("mkdir t && echo x > t/x && mv t out", []),
+    ("rm -rf kept && mkdir kept && echo x > kept/x", ["kept"]),
+    ("rmdir kept && mkdir kept && echo x > kept/x", ["kept"]),
+    ("mkdir -p kept/sub && echo x > kept/sub/x", ["kept"]),
+    ("mkdir -p a/b/c && cp -r a/b kept/b && echo x > kept/b/c/x && echo y > a/b/y", ["kept"]),
+    ("mkdir many && for i in $(seq 150); do echo $i > many/$i; done", []),
+    ("for i in $(seq 150); do mkdir -p kept/$((i % 3)); echo $i > kept/$((i % 3))/$i; done", ["kept"]),
+    ("for i in 1 2 3; do echo $i > kept/model-0000$i-of-00003.bin; done", ["kept"]),
+    ("echo x > x", [])])
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_which_folders_have_to_be_there(desk, command, folders, mode, tmp_path):
+    (desk.root / "kept").mkdir()
+    desk.roar("run", "bash", "-ec", command, env={"ROAR_TRACER_MODE": mode})
+    assert desk.json("reproduce", "@1")["steps"][0]["folders"] == folders
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "came out the same" in done.stdout
+
+
+def placements(plan):
+    """Step by step what is to be put in place, and the number of the step after which; 0 from the start."""
+    steps = {job["uid"]: job["step"] for job in plan["jobs"]}
+    return [[(placed["root"]["path"], steps.get(placed["after"], 0)) for placed in step["placements"]]
+            for step in plan["steps"]]
+
+
+def test_what_an_earlier_step_writes_is_put_in_place_after_it(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "echo made > data.csv; echo more > more.csv")
+    desk.write("data.csv", "by hand")
+    desk.write("b.csv", "b")
+    desk.roar("run", "sh", "-c", "cat data.csv b.csv more.csv > o.txt")
+    plan = desk.json("reproduce", "o.txt")
+    assert placements(plan) == [[], [("b.csv", 0), ("data.csv", 1)]]
+    before, first, second = desk.roar("reproduce", "o.txt").stdout.split("\n@")
+    assert ("b.csv" in before, "data.csv\n" in before) == (True, False)
+    assert f"  now, and not before @1 {first[2:10]} is done: put these inputs in place\n" in second
+    assert second.index("  data.csv\n") < second.index("  sh -c")
+    done = desk.roar("reproduce", "o.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "3 of 3 outputs came out the same" in done.stdout
+
+
+def test_a_root_input_that_was_read_before_and_after_a_change_by_hand(desk):
+    for text, out in (("one", "1.txt"), ("two", "2.txt"), ("two", "3.txt")):
+        desk.write("data.csv", text)
+        desk.roar("run", "cp", "data.csv", out)
+    desk.roar("run", "sh", "-c", "cat 1.txt 2.txt 3.txt > all.txt")
+    plan = desk.json("reproduce", "all.txt")
+    assert placements(plan) == [[("data.csv", 0)], [("data.csv", 1)], [], []]
+
+
+def test_an_input_that_its_reader_edits_is_put_back_for_the_next_reader(desk, tmp_path):
+    desk.write("log", "start\n")
+    desk.roar("run", "cat", "log")
+    desk.roar("run", "sh", "-c", "cat log > 1.txt; echo more >> log")
+    desk.write("log", "start\n")
+    desk.roar("run", "sh", "-c", "cat log 1.txt > 2.txt")
+    assert placements(desk.json("reproduce", "2.txt")) == [[("log", 0)], [("log", 2)]]
+    done = desk.roar("reproduce", "2.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "3 of 3 outputs came out the same" in done.stdout
+
+
+def test_what_a_step_made_and_another_replaced_is_put_back_for_a_later_reader(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "echo one > data.csv")
+    desk.roar("run", "sh", "-c", "cat data.csv > was.txt; echo two > data.csv")
+    desk.write("data.csv", "one\n")
+    desk.roar("run", "sh", "-c", "cat data.csv was.txt > o.txt")
+    plan = desk.json("reproduce", "o.txt")
+    assert plan["roots"] == []
+    assert placements(plan) == [[], [], [("data.csv", 2)]]
+    done = desk.roar("reproduce", "o.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "3 of 3 outputs came out the same" in done.stdout
+    desk.write("data.csv", "three\n")
+    done = desk.roar("reproduce", "o.txt", "--run", "--into", str(tmp_path / "third"), status=1)
+    assert "data.csv no longer holds the content that was read" in done.stderr
+
+
+@pytest.mark.parametrize("changed", [1, 30])
+def test_files_of_a_dataset_that_were_changed_by_hand_are_put_in_place_after_its_maker(desk, changed, tmp_path):
+    desk.roar("run", "bash", "-c", "mkdir data; for i in $(seq 120); do echo $i > data/f$i; done")
+    for number in range(1, changed + 1):
+        desk.write(f"data/f{number}", "by hand")
+    desk.write("data/new", "new")
+    desk.roar("run", "bash", "-c", "cat data/* > o.txt")
+    desk.roar("run", "bash", "-c", "cat data/f1?? o.txt > p.txt")
+    found = placements(desk.json("reproduce", "p.txt"))
+    assert found == [[], [("data/f1", 1), ("data/new", 0)] if changed == 1 else [("data/", 1)], []]
+    done = desk.roar("reproduce", "p.txt", "--run", "--into", str(tmp_path / "again"))
+    assert "o.txt" in done.stdout.partition("same     ")[2]
+    assert (tmp_path / "again" / "o.txt").read_bytes() == (desk.root / "o.txt").read_bytes()
+
+
+def test_jobs_that_only_read_the_same_inputs_ask_for_them_once(desk):
+    desk.roar("run", "bash", "-c", "mkdir data; for i in $(seq 120); do echo $i > data/f$i; done")
+    desk.write("c.csv", "c")
+    for name in "abc":
+        desk.roar("run", "bash", "-c", f"cat data/* c.csv > {name}.txt; cat data/f7 > {name}7")
+    assert placements(desk.json("reproduce", "@")) == [[], [("c.csv", 0)], [], []]
+
+
+def test_the_next_step_reads_what_a_step_before_moved_away(desk, tmp_path):
+    desk.write("in/a", "a")
+    desk.roar("run", "sh", "-c", "mv in/a b")
+    desk.write("in/a", "a")
+    desk.roar("run", "sh", "-c", "cat in/a b > c")
+    done = desk.roar("reproduce", "c", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout

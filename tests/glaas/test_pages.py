@@ -4,10 +4,11 @@ import subprocess
 from importlib.resources import files
 
 import pytest
-from registrations import MLFLOW_URL, WANDB_URL, digest, digits, grown, job, uid, use, wandb_run
+from registrations import MLFLOW_URL, WANDB_URL, dataset_of, digest, digits, grown, job, uid, use, wandb_run
 
 from glaas.words import command_text
 from roar import model
+from roar.wire import DatasetMember, FileUse, Kind
 
 
 def test_the_job_page_leads_with_the_trackers(client, registered):
@@ -274,3 +275,16 @@ def test_a_command_on_a_page_can_be_pasted_and_hides_nothing(words):
 
 def test_the_lines_of_a_command_stay_lines():
     assert command_text(("python", "-c", "import x\nx.run()")) == "python -c 'import x\nx.run()'"
+
+
+@pytest.mark.parametrize(("path", "shown"), [
+    ("out/model-*-of-00002.bin", "out/model-*-of-00002.bin"), ("out/", "out/"), ("out", "out/")])
+def test_a_folder_ends_in_a_slash_and_shards_do_not(client, post, path, shown):
+    wholes = [dataset_of(tuple(DatasetMember(path=f"model-0000{n}-of-00002.bin", digest=digest(f"{version}.{n}"),
+                                             size=10) for n in (1, 2))) for version in (1, 2)]
+    made = [FileUse(path=path, digest=whole.digest, size=20, kind=Kind.DATASET, files=2) for whole in wholes]
+    dag = post(dataclasses.replace(digits(), jobs=(job(1, outputs=(made[0],)), job(2, outputs=(made[1],))),
+                                   datasets=tuple(wholes), payloads=())).json()["dag"]
+    assert f'<span class="wrap">{shown}</span>' in client.get(f"/jobs/{uid(1)}").text
+    assert client.get(f"/search?q={path}").text.count(f'<span class="wrap">{shown}</span>') == 2
+    assert f">{shown.removeprefix('out/') or shown}</text>" in client.get(f"/dag/{dag}").text

@@ -4,12 +4,14 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from recording import file
+from recording import dataset, file
 
 from roar.present import drawing
 from roar.present.drawing import draw_dag
-from roar.present.graphs import ranges, render_dag
+from roar.present.graphs import ranges, render_dag, render_lineage
 from roar.query.graph import load_steps
+from roar.query.lineage import load_lineage
+from roar.query.references import resolve
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -34,7 +36,8 @@ def test_a_sweep_of_200_jobs_fits_a_screen(sweep):
     assert lines[1] == "↳ @2 python prepare.py --seed 1 → train, test"
     assert lines[2] == "↳ @3, @5, @7, @9 … @181 python train.py …  90 steps: 89 ok, 1 exit 1"
     assert lines[3] == "↳ @4, @6, @8, @10 … @182 python eval.py …  90 steps: 90 ok  (also from @2)"
-    assert lines[4].startswith("↳ @183 x6 python collect.py → table  (also from @4, @6, @8, @10")
+    assert lines[4] == ("↳ @183 x6 python collect.py → table  (also from @4, @6, @8, @10 and 85 more:"
+                        " roar dag --all)")
     assert lines[5:] == ["Like steps are folded; each by itself: roar dag --all"]
 
 
@@ -42,6 +45,7 @@ def test_unfolded_every_step_has_its_line(sweep):
     text = render_dag(sweep, {})
     assert len(text.splitlines()) == len(sweep) == 183
     assert all(f"@{step.number} " in text for step in sweep)
+    assert text.splitlines()[-1].endswith(", @176, @178, @180)")
 
 
 def test_followers_of_one_step_branch_and_chains_stay_narrow(recorder):
@@ -156,3 +160,20 @@ def test_an_empty_session_draws_nothing():
     ([1, 3, 5, 7, 9, 11], "@1, @3, @5, @7 … @11")])
 def test_ranges(numbers, text):
     assert ranges(numbers) == text
+
+
+def test_the_makers_of_one_input_are_cut_to_a_readable_length(recorder):
+    files = {f"f{number:03}": f"content {number}" for number in range(300)}
+    for name, content in files.items():
+        recorder.job(f"make {name}", [], [file(f"data/{name}", content)])
+    whole, members = dataset("data/", files)
+    recorder.job("train", [whole], [file("model")], datasets=(members,))
+    lineage = load_lineage(recorder.database, resolve(recorder.database, recorder.workspace, "@-1"))
+    (line,) = (line for line in render_lineage(lineage, "model", session=None).splitlines() if "←" in line)
+    first = [job.uid[:8] for job in lineage.graph.jobs if job.command[1:] == ["f000"] or job.command[1:] == ("f000",)]
+    assert line.endswith(" and 295 more: roar lineage --all")
+    assert f"← {first[0]}, " in line
+    whole_text = render_lineage(lineage, "model", session=None, every_file=True)
+    (line,) = (line for line in whole_text.splitlines() if "←" in line)
+    assert line.count(", ") == 300
+    assert "more" not in line

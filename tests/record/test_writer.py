@@ -18,6 +18,7 @@ from roar.analyze.trackers.contract import RunUpdate
 from roar.errors import WorkspaceError
 from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
+from roar.query.sessions import load_session
 from roar.record.database import SCHEMA_VERSION, open_database
 from roar.record.writer import pop_job, replace_tracker_run, set_label, start_session, write_job
 
@@ -471,3 +472,14 @@ def test_edges_do_not_depend_on_when_jobs_are_recorded(recorder, seed):
             pop_job(recorder.database, uids.pop())
             jobs.pop()
     assert recorder.edges() == {(uids[reader], uids[maker]) for reader, maker in _expected_edges(jobs)}
+
+
+def test_a_session_began_when_its_first_job_started(recorder):
+    recorder.job("slow", [], [file("a")], duration_s=3600)
+    first = recorder.job("first", [], [file("b")], minute=-90)
+    session = load_session(recorder.database, 1)
+    assert (session.started_at, session.jobs) == (recorder.one("SELECT started_at FROM job WHERE uid = ?", first.uid),
+                                                  2)
+    start_session(recorder.database)
+    assert load_session(recorder.database, 2).started_at == recorder.one(
+        "SELECT started_at FROM session WHERE id = 2")

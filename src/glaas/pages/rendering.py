@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from glaas.errors import ProblemError
 from glaas.urls import is_web_url
-from glaas.words import command_text, duration_text, file_name, plural, time_text
+from glaas.words import command_text, duration_text, file_name, plural, time_text, use_path
 from roar import __version__
 from roar.wire import size_text
 
@@ -57,8 +57,8 @@ def environment() -> Environment:
     env = Environment(loader=FileSystemLoader(PACKAGE / "templates"), autoescape=True, undefined=StrictUndefined,
                       finalize=visible_text, trim_blocks=True, lstrip_blocks=True)
     env.filters |= {"size": size_text, "duration": duration_text, "when": time_text, "file_name": file_name,
-                    "command": command_text, "short": lambda digest: digest[:10], "link": link_or_none,
-                    "curves": curves}
+                    "use_path": use_path, "command": command_text, "short": lambda digest: digest[:10],
+                    "link": link_or_none, "curves": curves}
     env.globals |= {"static_url": static_url, "plural": plural, "version": __version__}
     return env
 

@@ -46,6 +46,7 @@ class PathUse:
         moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
         away: it went by a rename, and nothing was put in its place since.
         only_moved: it is `read` only as it went by a rename: the job opened the content under none of its names.
+        new: a folder that the job made where it had found nothing.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
     """
@@ -64,6 +65,7 @@ class PathUse:
     moved_ns: int = 0
     away: bool = False
     only_moved: bool = False
+    new: bool = False
     first_ns: int = 0
     last_ns: int = 0
 
@@ -233,8 +235,10 @@ class _Fold:
         self.write(self.at(event.path, event), event, replaces=False, reads=True)
 
     def make_directory(self, event: Event) -> None:
+        new = event.path not in self.uses and event.path not in self.inside
         use = self.at(event.path, event)
         use.made = Made.DIRECTORY
+        use.new = use.new or new
 
     def symlink(self, event: Event) -> None:
         use = self.at(event.path2, event)
@@ -314,6 +318,7 @@ class _Fold:
                 if signature is not None and stat.S_ISLNK(signature.mode):
                     use.made = Made.SYMLINK
                 moving.append(prefix + name)
+        self.make_directory(event._replace(path=event.path2))
         for old in moving:
             new = event.path2 + old[len(event.path):]
             source = self.uses[old]
@@ -321,7 +326,6 @@ class _Fold:
                 self.make_directory(event._replace(path=new))
             elif not source.away and (source.written or source.read):
                 self.arrive(event._replace(path=old, path2=new), source, moved=True)
-        self.make_directory(event._replace(path=event.path2))
 
 
 def differ(one: Signature | None, other: Signature | None) -> bool:

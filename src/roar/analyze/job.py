@@ -34,6 +34,7 @@ class Analysis:
         left_out: by category, how many paths are not artifacts.
         links: symlinks by which the job named files, and those it made, with where they lead.
         tracker_analysis: with updates to earlier runs.
+        folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
     """
 
@@ -51,6 +52,7 @@ class Analysis:
     links: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tracker_analysis: "TrackerAnalysis | None" = None
+    folders: tuple[str, ...] = ()
     moved: dict[str, str] = field(default_factory=dict)
 
 
@@ -77,6 +79,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.sources = tuple(sorted(kept.sources))
     result.links = {around.shown(path): around.shown(target) or target for path, target in kept.links.items()}
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
+    result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     contents = Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]
@@ -112,6 +115,14 @@ def _vacated(source: str, place: str) -> Iterator[tuple[str, str]]:
     elif os.path.isdir(place) and os.path.isdir(source) and not os.path.islink(place):
         for name in os.listdir(place):
             yield from _vacated(f"{source}/{name}", f"{place}/{name}")
+
+
+def _made_folders(uses: Uses, kept: Kept) -> set[str]:
+    """The highest folders that the job made itself, as far as it left something in them."""
+    new = {path for path, use in uses.opened.items() if use.new}
+    made = {os.path.realpath(path) for path in new if os.path.dirname(path) not in new}
+    folders = {os.path.dirname(use.path) for use in kept.uses if use.written and use.exists} if made else ()
+    return {inside[-1] for folder in folders if (inside := [path for path in ancestors(folder) if path in made])}
 
 
 def _may_hold_trackers(trace: Trace, uses: Uses, around: Surroundings, plumbing: Plumbing) -> bool:

@@ -33,7 +33,7 @@ def parser() -> Parser:
     result.add_argument("--both", dest="direction", action="store_const", const=Direction.BOTH,
                         help="--direction both")
     result.add_argument("--depth", type=int, metavar="N", help="at most N jobs far (default: all)")
-    result.add_argument("--all", action="store_true", help="list all files of each job")
+    result.add_argument("--all", action="store_true", help="list all files of each job, and all jobs that made each")
     result.add_json()
     return result
 

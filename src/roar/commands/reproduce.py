@@ -15,7 +15,7 @@ from roar.observe.code import refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
-from roar.query.files_now import DatasetLook, digest_now, files_are_unchanged, is_absence
+from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, is_absence
 from roar.query.jobs import load_datasets, load_job
 from roar.query.references import resolve, resolve_job
 from roar.query.repository import find_work_tree, git_environment, run_git
@@ -102,11 +102,7 @@ class _Target:
         Raises:
             WorkspaceError: it cannot be made, or git fails.
         """
-        try:
-            os.makedirs(self.folder)
-        except OSError as error:
-            raise WorkspaceError(f"{self.folder} cannot be made: {error.strerror}.",
-                                 hint="roar reproduce REF --run --into NEW_FOLDER") from error
+        _make_folder(self.folder)
         if self._around in self.clones:
             _git(None, "clone", "--quiet", "--no-checkout", self._around, self.folder)
         workspace = Workspace(self.root)
@@ -120,6 +116,14 @@ class _Target:
     def remove(self) -> None:
         """Leave nothing of what was made."""
         shutil.rmtree(self._highest, ignore_errors=True)
+
+
+def _make_folder(path: str, *, exist_ok: bool = False) -> None:
+    try:
+        os.makedirs(path, exist_ok=exist_ok)
+    except OSError as error:
+        raise WorkspaceError(f"{path} cannot be made: {error.strerror}.",
+                             hint="roar reproduce REF --run --into NEW_FOLDER") from error
 
 
 def _is_inside(path: str, folder: str) -> bool:
@@ -142,16 +146,21 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     """Run every job anew; what was made is kept once one of them has run, for a look at what it did."""
     uses = [(job, root) for job in plan.jobs for root in plan.roots
             if job.uid in root.used_by and not is_location(root.path)]
+    roots = set(plan.roots)
+    uses += [(job, placed.root) for job, step in zip(plan.jobs, plan.steps, strict=True) for placed in step.placements
+             if placed.root not in roots]
     started = False
     try:
         target.make()
         for job, root in uses:
             _check(opened, job, root, target)
-        for job in plan.jobs:
+        for job, step in zip(plan.jobs, plan.steps, strict=True):
             _place_code(opened, job, target)
             for user, root in uses:
                 if user is job:
                     _place_root(opened, root, target)
+            for folder in step.folders:
+                _make_folder(target.place(folder) or folder, exist_ok=True)
             started = True
             _run(job, target.root)
     except BaseException:
@@ -267,9 +276,9 @@ def _is_unchanged(opened: Opened, root: Root, place: str) -> bool:
         return digest_now(opened.database, place) == root.digest
     folder = _folder_of(root, place)
     if not root.members:
-        return DatasetLook(opened.database, folder, _artifact(opened, root)).is_unchanged()
-    return files_are_unchanged(opened.database, folder, [
-        (member.path, member.size, bytes.fromhex(member.digest)) for member in members_of(opened.database, root)])
+        return DatasetLook(opened.database, folder, _artifact(opened, root)).find_change() is None
+    members = [(member.path, member.size, bytes.fromhex(member.digest)) for member in members_of(opened.database, root)]
+    return find_change_of_files(opened.database, folder, members) is None
 
 
 def _run(job: Job, folder: str) -> None:

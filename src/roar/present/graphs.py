@@ -33,6 +33,7 @@ Earlier = Mapping[int, Sequence[JobLine]]
 """By number of a step its earlier jobs."""
 
 _NAMES = 3
+_MAKERS = 5
 _SHOWN = 12
 
 
@@ -54,7 +55,7 @@ def render_dag(steps: Sequence[Step], earlier: Earlier | None = None) -> str:
     parents = _parents(steps)
     roots, folded = _nodes(steps, parents, unfold=earlier is not None)
     columns = width()
-    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "", earlier or {})]
+    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "", earlier)]
     if folded:
         lines.append(paint("Like steps are folded; each by itself: roar dag --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
@@ -109,14 +110,15 @@ def likeness(step: Step) -> tuple[str, ...]:
     return words[0], script
 
 
-def _iter_lines(node: _Node, prefix: str, earlier: Earlier) -> Iterator[tuple[str, str]]:
+def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None) -> Iterator[tuple[str, str]]:
     """Lines as prefix (the tree) and text."""
+    most = FOLD if earlier is None else None
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
-        yield first, _node_text(mark, current)
+        yield first, _node_text(mark, current, most)
         below = [_stale_text(current.steps)]
-        below += [paint(f"  {earlier_text(job)}", "dim") for job in earlier.get(current.steps[0].number, ())]
+        below += [paint(f"  {earlier_text(job)}", "dim") for job in (earlier or {}).get(current.steps[0].number, ())]
         more = bool(current.children)
         for line in filter(None, below):
             yield rest + ("│ " if more else "  "), line
@@ -125,9 +127,17 @@ def _iter_lines(node: _Node, prefix: str, earlier: Earlier) -> Iterator[tuple[st
         stack += [(f"{rest}├─", f"{rest}│ ", "●", child) for child in reversed(current.children[:-1])]
 
 
-def _node_text(mark: str, node: _Node) -> str:
-    taken = f"  (also from {ranges(node.others)})" if node.others else ""
+def _node_text(mark: str, node: _Node, most: int | None) -> str:
+    taken = f"  (also from {_others_text(node.others, most)})" if node.others else ""
     return (_step_text(mark, node.steps[0]) if len(node.steps) == 1 else _folded_text(mark, node.steps)) + taken
+
+
+def _others_text(numbers: Sequence[int], most: int | None) -> str:
+    parts = _parts(numbers)
+    if most is None or len(parts) <= most:
+        return ", ".join(map(_part_text, parts))
+    more = len(numbers) - sum(last - first + 1 for first, last in parts[:most])
+    return f"{', '.join(map(_part_text, parts[:most]))} and {more:,} more: roar dag --all"
 
 
 def _step_text(mark: str, step: Step) -> str:
@@ -178,14 +188,26 @@ def _outputs_text(step: Step) -> str:
 
 def ranges(numbers: Sequence[int]) -> str:
     """Step numbers in short: `@2, @5..@190`."""
-    parts: list[list[int]] = []
+    parts = _parts(numbers)
+    if len(parts) <= FOLD:
+        return ", ".join(map(_part_text, parts))
+    return f"{', '.join(map(_part_text, parts[:FOLD]))} … @{parts[-1][1]}"
+
+
+def _parts(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """First and last of the numbers that follow each other."""
+    parts: list[tuple[int, int]] = []
     for number in sorted(numbers):
         if parts and number == parts[-1][1] + 1:
-            parts[-1][1] = number
+            parts[-1] = parts[-1][0], number
         else:
-            parts.append([number, number])
-    shown = [f"@{a}" if a == b else f"@{a}..@{b}" for a, b in parts]
-    return ", ".join(shown) if len(shown) <= FOLD else f"{', '.join(shown[:FOLD])} … @{parts[-1][1]}"
+            parts.append((number, number))
+    return parts
+
+
+def _part_text(part: tuple[int, int]) -> str:
+    first, last = part
+    return f"@{first}" if first == last else f"@{first}..@{last}"
 
 
 def render_lineage(lineage: Lineage, title: str, *, session: str | None, every_file: bool = False) -> str:
@@ -233,11 +255,17 @@ def _hop_title(verb: str, hop: Hop, names: dict[str, str]) -> str:
 def _source_lines(sources: Sequence[Source], steps: dict[str, str], most: int | None) -> list[str]:
     """Inputs that a recorded job made come first: the rest of the lineage hangs on them."""
     rows = [(f"    from  {_artifact_text(source.artifact)}",
-             "← " + ", ".join(steps.get(uid, uid[:8]) for uid in source.makers))
+             "← " + _makers_text([steps.get(uid, uid[:8]) for uid in source.makers], most))
             for source in sources if source.makers]
     rows += [(f"    from  {_artifact_text(source.artifact)}", paint("nothing recorded made it", "dim"))
              for source in sources if not source.makers]
     return _cut_list(table(rows), most) or ["    from  nothing that was observed"]
+
+
+def _makers_text(names: Sequence[str], most: int | None) -> str:
+    if most is None or len(names) <= _MAKERS:
+        return ", ".join(names)
+    return f"{', '.join(names[:_MAKERS])} and {len(names) - _MAKERS:,} more: roar lineage --all"
 
 
 def _cut_list(lines: list[str], most: int | None) -> list[str]:

@@ -1,10 +1,11 @@
 """A plan, and how its outcome compares, as text."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from roar.model import Job
 from roar.present.text import command_text, count_text, paint, printable
+from roar.query.placements import Step
 from roar.query.reproduction import Plan
 from roar.query.roots import Root
 from roar.shell import quoted_path
@@ -26,18 +27,32 @@ def render_plan(plan: Plan) -> str:
     """The steps to take, in order, for a person to read or to follow by hand."""
     lines = [paint(f"{count_text(len(plan.jobs), 'job')} to run again", "bold")]
     brought = set(plan.from_commits)
-    lines += _root_lines("before: have these inputs in place",
-                         [root for root in plan.roots if root.path not in brought])
-    lines += _root_lines("git brings these inputs", [root for root in plan.roots if root.path in brought])
-    for job in plan.jobs:
-        lines.append(f"@{job.step} {job.uid[:8]}")
+    first = {placed.root for step in plan.steps for placed in step.placements if placed.after is None}
+    roots = [root for root in plan.roots if root in first]
+    lines += _root_lines("before: have these inputs in place", [root for root in roots if root.path not in brought])
+    lines += _root_lines("git brings these inputs", [root for root in roots if root.path in brought])
+    names = {job.uid: f"@{job.step} {job.uid[:8]}" for job in plan.jobs}
+    for job, step in zip(plan.jobs, plan.steps, strict=True):
+        lines.append(names[job.uid])
         if job.git is not None and job.git.commit is not None:
             patch = ", then the recorded patch" if job.git.patch else ""
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
+        lines += [f"  {line}" for line in _step_lines(step, names)]
         lines.append(f"  {'' if job.cwd == '.' else f'cd {quoted_path(job.cwd)} && '}{command_text(job.command)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
     lines += [f"note: {sentence}" for sentence in plan.doubts]
     return "\n".join(lines) + "\n"
+
+
+def _step_lines(step: Step, names: Mapping[str, str]) -> list[str]:
+    """What is to be done between the code and the command of a job."""
+    placed: dict[str, list[Root]] = {}
+    for placement in step.placements:
+        if placement.after is not None:
+            placed.setdefault(names[placement.after], []).append(placement.root)
+    lines = [line for name, roots in placed.items()
+             for line in _root_lines(f"now, and not before {name} is done: put these inputs in place", roots)]
+    return [*lines, f"mkdir -p {' '.join(map(quoted_path, step.folders))}"] if step.folders else lines
 
 
 def _root_lines(title: str, roots: Sequence[Root]) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from roar.model import REDACTED, FileUse, Job
 from roar.observe.code import find_refusal
 from roar.query.jobs import iter_jobs, load_blob
+from roar.query.placements import Step, find_steps
 from roar.query.references import Reference
 from roar.query.repository import find_work_tree, lacks_commit, roots_from_commits, run_git
 from roar.query.roots import Root, find_roots, jobs_behind
@@ -20,9 +21,10 @@ class Plan:
 
     Attributes:
         jobs: in the order in which they ran.
-        roots: what has to be there before the first of them, and what a copy outside brought to where it was read.
+        roots: what none of them makes where it is read; the steps say when each has to be there.
         wanted: the outputs that a reproduction is compared with, the last version of each path.
         from_commits: paths of the roots that the checkouts bring as they were read.
+        steps: one for each job, in the same order: what has to be there before it.
         obstacles: why it cannot be carried out, one full sentence each; none when it can.
         doubts: what may make a difference, one full sentence each.
     """
@@ -31,6 +33,7 @@ class Plan:
     roots: tuple[Root, ...]
     wanted: tuple[FileUse, ...]
     from_commits: tuple[str, ...]
+    steps: tuple[Step, ...]
     obstacles: tuple[str, ...]
     doubts: tuple[str, ...]
 
@@ -47,6 +50,7 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 from_commits=roots_from_commits(database, workspace, roots, jobs),
+                steps=find_steps(database, again, jobs, roots),
                 obstacles=(*_obstacles(jobs, roots), *_lost_code(workspace, jobs)), doubts=tuple(_doubts(jobs)))
 
 

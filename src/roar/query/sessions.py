@@ -16,7 +16,7 @@ class Session:
     Attributes:
         row_id: its row in the record.
         uid: 32 hex.
-        started_at: as in Job.
+        started_at: when the first of its jobs started, or else when it was begun.
         jobs: how many.
     """
 
@@ -46,9 +46,9 @@ class Publishable:
 def load_session(database: sqlite3.Connection, row_id: int) -> Session:
     """The session in row `row_id`."""
     uid, started_at, jobs = database.execute(
-        "SELECT uid, started_at,"
-        " (SELECT count(*) FROM job JOIN step ON step.id = step_id WHERE session_id = session.id)"
-        " FROM session WHERE id = ?", (row_id,)).fetchone()
+        "SELECT session.uid, coalesce(min(job.started_at), session.started_at), count(job.id) FROM session"
+        " LEFT JOIN step ON session_id = session.id LEFT JOIN job ON step_id = step.id WHERE session.id = ?",
+        (row_id,)).fetchone()
     labels = dict(database.execute("SELECT key, value FROM label WHERE session_id = ? ORDER BY key", (row_id,)))
     return Session(row_id=row_id, uid=uid, started_at=started_at, jobs=jobs, labels=labels)
 

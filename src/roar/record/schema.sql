@@ -6,7 +6,7 @@
 CREATE TABLE session (
     id         INTEGER PRIMARY KEY,
     uid        TEXT NOT NULL UNIQUE,             -- 32 hex
-    started_at TEXT NOT NULL
+    started_at TEXT NOT NULL                     -- when it was begun: its first job may have started before
 ) STRICT;
 
 -- One command in one folder within a session. A rerun is another job of the same step.
@@ -144,6 +144,14 @@ CREATE TABLE symlink (
     path_id INTEGER NOT NULL REFERENCES path (id),
     target  TEXT NOT NULL,
     PRIMARY KEY (job_id, path_id)
+) STRICT, WITHOUT ROWID;
+
+-- The folders that a job made itself and left outputs in; of these the highest, for all below such a one is its own.
+-- Other folders of its outputs were there before, or were not seen to be made.
+CREATE TABLE made_folder (
+    job_id INTEGER NOT NULL REFERENCES job (id),
+    path   TEXT NOT NULL,                        -- as in `path`
+    PRIMARY KEY (job_id, path)
 ) STRICT, WITHOUT ROWID;
 
 -- The reference to one run in an experiment tracker, as one job made it.

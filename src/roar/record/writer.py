@@ -43,6 +43,7 @@ def write_job(
     blobs: Mapping[str, bytes] | None = None,
     left_out: Mapping[str, int] | None = None,
     symlinks: Mapping[str, str] | None = None,
+    folders: Iterable[str] = (),
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
@@ -56,6 +57,7 @@ def write_job(
         blobs: content to keep by digest (64 hex): the patch.
         left_out: category of plumbing to number of paths.
         symlinks: path of the link to its target, as they are to be shown.
+        folders: that the job made itself.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
             since this job moved files.
@@ -75,6 +77,8 @@ def write_job(
         _insert_uses(database, job_id, job, payloads, datasets)
         _insert_parts(database, job_id, job, left_out or {}, symlinks or {})
         _insert_blobs(database, blobs or {})
+        database.executemany("INSERT INTO made_folder (job_id, path) VALUES (?,CAST(? AS TEXT))",
+                             ((job_id, encoded(path)) for path in folders))
         for update in tracker_updates:
             update_tracker_run(database, update)
         if follow is not None:
@@ -104,7 +108,7 @@ def delete_job(database: sqlite3.Connection, job_id: int) -> None:
         "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id = ?", (job_id,))]
     used = [row[0] for row in database.execute(
         "SELECT DISTINCT artifact_id FROM file_use WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,))]
-    for table in ("file_use", "symlink", "tracker_run", "tracker_summary", "left_out", "label"):
+    for table in ("file_use", "symlink", "made_folder", "tracker_run", "tracker_summary", "left_out", "label"):
         database.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608  names of our own
     database.execute("DELETE FROM dependency WHERE consumer_id = ? OR producer_id = ?", (job_id, job_id))
     database.execute("DELETE FROM job WHERE id = ?", (job_id,))
