@@ -277,8 +277,9 @@ def _is_unchanged(opened: Opened, root: Root, place: str) -> bool:
     folder = _folder_of(root, place)
     if not root.members:
         return DatasetLook(opened.database, folder, _artifact(opened, root)).find_change() is None
-    members = [(member.path, member.size, bytes.fromhex(member.digest)) for member in members_of(opened.database, root)]
-    return find_change_of_files(opened.database, folder, members) is None
+    members = members_of(opened.database, root)
+    return find_change_of_files(opened.database, folder, [
+        (member.path, member.size, bytes.fromhex(member.digest)) for member in members]) is None
 
 
 def _run(job: Job, folder: str) -> None:
