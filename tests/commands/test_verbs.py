@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -951,3 +952,23 @@ def test_options_of_python_itself_leave_the_script_its_place(desk):
     changes = desk.json("diff", "@1", "@2")["parameters"]
     assert {change["name"]: (change["before"], change["after"]) for change in changes} == {
         "python -O": (None, "given"), "python -X": (None, "dev"), "word 2": ("5", "6")}
+
+
+def test_a_copy_of_a_folder_made_by_hand_is_its_dataset_and_a_part_says_of_what(desk):
+    desk.roar("run", "bash", "-c", "for f in a b; do mkdir -p data/$f; for i in $(seq 60); do echo $f$i > data/$f/$i;"
+              " done; done; mkdir few; echo 1 > few/one; echo 2 > few/two")
+    maker = desk.job("@1")["uid"]
+    shutil.copytree(desk.root / "data", desk.root / "by" / "hand")
+    assert [job["uid"] for job in desk.json("lineage", "by/hand")["jobs"]] == [maker]
+    assert desk.json("show", "by/hand/")["digest"] == desk.json("show", "data")["digest"]
+    assert desk.roar("show", "by", status=1).stderr.startswith("roar: No recorded job read or wrote 'by' as data")
+    desk.write("by/hand/a/1", "another")
+    assert "No recorded job" in desk.roar("show", "by/hand", status=1).stderr
+    shutil.rmtree(desk.root / "data" / "b")
+    for part in ("data/a", "data/b/"):
+        assert desk.roar("lineage", part, status=1).stderr == (
+            f"roar: No recorded job read or wrote '{part}' by itself; it is part of the dataset data/.\n"
+            "  try: roar show data/\n")
+    told = desk.roar("show", "few", status=1).stderr
+    assert "No recorded job read or wrote 'few' as a whole, but what is below it." in told
+    assert ("few/one" in told, "few/two" in told) == (True, True)

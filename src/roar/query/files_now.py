@@ -56,6 +56,20 @@ def find_elsewhere(database: sqlite3.Connection, absolute: str) -> tuple[int, st
     return None if row is None else (row[0], digest)
 
 
+def find_folder_elsewhere(database: sqlite3.Connection, absolute: str) -> tuple[int, str] | None:
+    """The recorded dataset that a folder is a copy of, whose path the record does not know."""
+    sizes = []
+    try:
+        for place, _, names in os.walk(absolute):
+            sizes += [os.stat(os.path.join(place, name)).st_size for name in names]
+        datasets = database.execute("SELECT id, digest FROM artifact WHERE files = ? AND size = ? ORDER BY id DESC",
+                                    (len(sizes), sum(sizes))).fetchall()
+        return next(((row_id, digest.hex()) for row_id, digest in datasets
+                     if DatasetLook(database, absolute, row_id).find_change() is None), None)
+    except OSError:
+        return None
+
+
 def digest_now(database: sqlite3.Connection, absolute: str) -> str:
     """The digest of a file's present content, from the cache where it is unchanged; 64 hex.
 

@@ -83,7 +83,7 @@ def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ref
         by_id = _jobs_of_run(database, ref)
         if by_id:
             return TrackerRunReference(None, by_id)
-        raise _unknown(database, ref)
+        raise _unknown(database, workspace, ref)
     raise NotFoundError(f"{ref!r} names more than one thing.", hint="more characters, or ./NAME for a path",
                         candidates=tuple(_candidate(database, match) for match in found[:_CANDIDATES]))
 
@@ -262,12 +262,14 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
         if versions or _path_id(database, path) is not None:
             row_id, digest = find_at_path(database, workspace, path, versions)
             return ArtifactReference(row_id, digest, path)
-    if not os.path.isfile(ref):
-        return None
-    from roar.query.files_now import find_elsewhere  # noqa: PLC0415
+    from roar.query.files_now import find_elsewhere, find_folder_elsewhere  # noqa: PLC0415
 
-    found = find_elsewhere(database, os.path.realpath(ref))
-    return None if found is None else ArtifactReference(*found, path=workspace.relative(os.path.realpath(ref)))
+    real = os.path.realpath(ref)
+    if os.path.isdir(ref):
+        found = find_folder_elsewhere(database, real)
+        return None if found is None else ArtifactReference(*found, path=workspace.relative(real) + "/")
+    found = find_elsewhere(database, real) if os.path.isfile(ref) else None
+    return None if found is None else ArtifactReference(*found, path=workspace.relative(real))
 
 
 def _candidate(database: sqlite3.Connection, match: Reference) -> str:
@@ -293,7 +295,7 @@ def _words(command: str) -> str:
     return " ".join(json.loads(command))[:80]
 
 
-def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
+def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError:
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
     if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
@@ -302,6 +304,8 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
     if re.fullmatch(r"[0-9a-fA-F]{4,64}", ref):
         return NotFoundError(f"No job, session or artifact has a name that starts with {ref!r}.",
                              hint="roar log --all", candidates=_names_like(database, ref))
+    if (folder := _unknown_folder(database, workspace, ref)) is not None:
+        return folder
     name = os.path.basename(ref.rstrip("/"))
     if name and os.path.lexists(ref):
         return NotFoundError(f"No recorded job read or wrote {ref!r} as data: code is recorded with its commit, and a"
@@ -314,6 +318,20 @@ def _unknown(database: sqlite3.Connection, ref: str) -> RoarError:
         close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)
     return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
                          candidates=tuple(close[:_CANDIDATES]))
+
+
+def _unknown_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError | None:
+    """What to say of a folder that is recorded only in part, or as part of more."""
+    from roar.query.versions import find_around, find_below  # noqa: PLC0415  only for an error
+
+    for folder in (form for form in recorded_forms(workspace, ref) if form.endswith("/")):
+        if (above := find_around(database, folder)) is not None:
+            return NotFoundError(f"No recorded job read or wrote {ref!r} by itself; it is part of the dataset"
+                                 f" {above}.", hint=f"roar show {quoted_path(above)}")
+        if below := find_below(database, folder, _CANDIDATES):
+            return NotFoundError(f"No recorded job read or wrote {ref!r} as a whole, but what is below it.",
+                                 hint=f"roar show {quoted_path(below[0])}", candidates=tuple(below))
+    return None
 
 
 def _names_like(database: sqlite3.Connection, ref: str) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from roar.analyze.datasets import ancestors, shards_path
 from roar.model import members_folder
 from roar.record.database import encoded
+from roar.wire import raw
 
 
 def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
@@ -22,6 +23,29 @@ def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, st
     rows = sorted(latest, key=lambda artifact_id: (latest[artifact_id], artifact_id), reverse=True)
     return [(row_id, database.execute("SELECT digest FROM artifact WHERE id = ?", (row_id,)).fetchone()[0].hex())
             for row_id in rows]
+
+
+def find_around(database: sqlite3.Connection, folder: str) -> str | None:
+    """Where the dataset is recorded, if any, that has files of a folder (`a/b/`) in it: the nearest, used last."""
+    for above in _above(folder.rstrip("/")):
+        inside = raw(folder[len(above):])
+        for dataset_id, _ in sorted(_used_at(database, above), key=lambda used: used[1], reverse=True):
+            if database.execute("SELECT 1 FROM dataset_member WHERE dataset_id = ?"
+                                " AND substr(CAST(path AS BLOB), 1, ?) = CAST(? AS BLOB) LIMIT 1",
+                                (dataset_id, len(inside), inside)).fetchone():
+                return above
+    return None
+
+
+def find_below(database: sqlite3.Connection, folder: str, limit: int) -> list[str]:
+    """The first paths in a folder (`a/b/`) at which jobs read or wrote anything, in their order."""
+    start = raw(folder)
+    rows = database.execute(
+        "SELECT path FROM path WHERE path >= CAST(:start AS TEXT) AND path < CAST(:end AS TEXT) AND ("
+        " EXISTS (SELECT 1 FROM file_written WHERE path_id = path.id) OR"
+        " EXISTS (SELECT 1 FROM file_read WHERE path_id = path.id)) ORDER BY path LIMIT :limit",
+        {"start": start, "end": start[:-1] + b"0", "limit": limit})  # "0" comes right after "/"
+    return [path for (path,) in rows]
 
 
 def _above(path: str) -> Iterator[str]:
