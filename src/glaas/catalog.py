@@ -178,10 +178,11 @@ def _line_of_job(viewer: Viewer) -> ForEach:
     return ForEach(_job_lines(viewer), models.job.c.id)
 
 
-def _as_lines(connection: Connection, rows: Sequence[Any], *, brief: bool = False) -> tuple[JobLine, ...]:
+def _as_lines(connection: Connection, rows: Sequence[Any], *, brief: bool = False, labelled: bool = True
+              ) -> tuple[JobLine, ...]:
     ids = [] if brief else [row.id for row in rows]
     runs = tracker_runs_of(connection, ids)
-    labels = labels_of(connection, ids)
+    labels = labels_of(connection, ids if labelled else ())
     return tuple(JobLine(
         key=row.id, uid=row.uid.hex(), step=row.step, name=row.name, command=tuple(row.command),
         started_at=row.started_at, duration_s=row.duration_s, exit_code=row.exit_code, state=JobState(row.state),
@@ -190,11 +191,11 @@ def _as_lines(connection: Connection, rows: Sequence[Any], *, brief: bool = Fals
     ) for row in rows)
 
 
-def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int], *, brief: bool = False
-                   ) -> dict[int, JobLine]:
+def find_job_lines(connection: Connection, viewer: Viewer, ids: Sequence[int], *, brief: bool = False,
+                   labelled: bool = True) -> dict[int, JobLine]:
     """The jobs with these row numbers that the viewer may see; `brief` leaves out tracker runs and labels."""
     rows = [row for _, row in _line_of_job(viewer).rows(connection, ids)]
-    return {line.key: line for line in _as_lines(connection, rows, brief=brief)}
+    return {line.key: line for line in _as_lines(connection, rows, brief=brief, labelled=labelled)}
 
 
 def recent_jobs(connection: Connection, viewer: Viewer, *, before: int | None = None, limit: int = 30,

@@ -9,7 +9,8 @@ import shlex
 import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import igraph  # type: ignore[import-untyped]
 
@@ -40,8 +41,7 @@ NEAR = 12
 MOST_LOOKS = 2000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Box:
+class Box(NamedTuple):
     """A job, an artifact, or several artifacts that come from and go to the same jobs.
 
     Attributes:
@@ -185,7 +185,7 @@ def _repeat_far_artifacts(boxes: list[Box], links: list[tuple[int, int]], layers
         copy = copies.get((source, stretch))
         if copy is None:
             copy = copies[source, stretch] = len(boxes)
-            boxes.append(replace(boxes[source], css=f"{boxes[source].css} again"))
+            boxes.append(boxes[source]._replace(css=f"{boxes[source].css} again"))
         links[index] = (copy, target)
 
 
@@ -411,7 +411,7 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], layers: list[int], 
         lines += [_curve([(x, y - low + top) for x, y in route]) for route in routes]
         top += max(y for _, y in points.values()) + BOX_HEIGHT / 2 - low + 2 * ROW_GAP
     lines += [_curve(_route([(xs[node], ys[node]) for node in link])) for link in straight]
-    placed = tuple(replace(box, x=round(x, 1), y=round(y - BOX_HEIGHT / 2, 1))
+    placed = tuple(box._replace(x=round(x, 1), y=round(y - BOX_HEIGHT / 2, 1))
                    for box, x, y in zip(boxes, xs, ys, strict=True))
     return Drawing(width=round(max(xs) + BOX_WIDTH + MARGIN), height=round(top - 2 * ROW_GAP + MARGIN), boxes=placed,
                    lines=tuple(lines), hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)

@@ -209,7 +209,7 @@ def _jobs(connection: Connection, ids: Sequence[int]) -> Iterator[Any]:
 
 
 def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: Direction = Direction.BOTH,
-            depth: int = 5, most_jobs: int = MOST_JOBS) -> Graph:
+            depth: int = 5, most_jobs: int = MOST_JOBS, labelled: bool = True) -> Graph:
     """What made an artifact and what it went into, walking at most `depth` jobs far each way.
 
     Up, it begins with all jobs that wrote the very content, or the members of a dataset that none wrote as a whole,
@@ -218,13 +218,13 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
 
     An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one. Of an
     artifact that very many jobs read the newest are walked, and no more than `most_jobs` in each direction; the graph
-    says then that it is cut short.
+    says then that it is cut short. Jobs come without their labels where these are not asked for (`labelled`).
     """
     root = bytes.fromhex(digest)
     walk = _Walk(connection, viewer, root, most_jobs)
     for way in (Direction.UP, Direction.DOWN) if direction is Direction.BOTH else (direction,):
         walk.run(way, depth)
-    jobs = find_job_lines(connection, viewer, sorted(walk.jobs))
+    jobs = find_job_lines(connection, viewer, sorted(walk.jobs), labelled=labelled)
     edges = tuple(edge for edge in walk.edges.values() if edge.job in jobs)
     members = dict.fromkeys((*walk.members, *_pairs(walk.taken)))
     if root not in walk.artifacts and any(root in pair for pair in members):

@@ -101,7 +101,8 @@ def compare_page(request: Request, viewer: ViewerNow, connection: Reading, a: Te
 def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connection: Reading, within: Text = "",
                   folder: Text = "", cursor: Cursor = None) -> Response:
     """One artifact: where it came from, what it went into, every name it was seen under, and a dataset's files."""
-    graph = lineage(connection, viewer, digest_or_404(digest, "artifact"), depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN)
+    graph = lineage(connection, viewer, digest_or_404(digest, "artifact"), depth=LINEAGE_DEPTH, most_jobs=JOBS_DRAWN,
+                    labelled=False)
     artifact = catalog.find_artifact(connection, viewer, digest, known=graph.jobs)
     if artifact is None:
         raise not_found(f"artifact {digest}")
