@@ -6,10 +6,11 @@ import itertools
 import psycopg
 import pytest
 from registrations import body, digest, digits, job, uid, use
-from sqlalchemy import select
+from sqlalchemy import Column, MetaData, Table, select
+from sqlalchemy.exc import DBAPIError
 
 from glaas import models
-from glaas.db import ForEach, open_engine, reading
+from glaas.db import ForEach, Query, open_engine, reading
 from glaas.graph import MOST_JOBS
 from glaas.pages.routes import JOBS_DRAWN
 
@@ -72,6 +73,17 @@ def test_the_limit_counts_for_each_value(database, client, popular):
         assert list(ForEach(query, table.c.digest).rows(connection, [])) == []
     engine.dispose()
     assert sorted(rows) == sorted([(wanted[0], "base.pt")] * 3 + [(wanted[1], "data.csv")])
+
+
+def test_what_a_database_refuses_is_told_as_sqlalchemy_tells_it(database):
+    """The application knows its errors, whoever asked: a database that goes away is a 503."""
+    table = Table("nowhere", MetaData(), Column("digest", models.DIGEST))
+    engine = open_engine(database)
+    for ask in (Query(select(table)).all, lambda connection: list(
+            ForEach(select(table), table.c.digest).rows(connection, [b"x"]))):
+        with pytest.raises(DBAPIError, match="nowhere"), reading(engine) as connection:
+            ask(connection)
+    engine.dispose()
 
 
 def test_a_page_asks_as_often_for_many_files_as_for_few(client, post, database, monkeypatch):
