@@ -827,15 +827,15 @@ def test_a_repository_that_git_takes_for_another_user_s_is_not_told_as_missing(d
         return {item["title"]: item for item in json.loads(done.stdout)["checklist"]}
 
     for title in ("the commits are on a remote", "every root input has a source"):
-        assert (items()[title]["passed"], items()[title]["problems"]) == (None, [f"git {says}"])
+        assert (items()[title]["passed"], items()[title]["problems"]) == (None, [f"git says: {says}"])
         assert items()[title]["hint"] == mends
-    assert f"cannot be had, as git {says}: {mends}\n" in desk.roar("reproduce", "out", status=1).stdout
+    assert f"cannot be had, as git says: {says}. Try: {mends}\n" in desk.roar("reproduce", "out", status=1).stdout
     said = desk.roar("run", "cp", "in", "other").stderr
-    assert said.startswith(f"roar: The code's version is not recorded, as git {says}. Try: {mends}\n")
-    assert desk.job()["tracer"]["gaps"][-1] == "the code's version: git detected dubious ownership in repository"
+    assert said.startswith(f"roar: The code's version is not recorded, as git says: {says}. Try: {mends}\n")
+    assert desk.job()["tracer"]["gaps"][-1] == "the code's version: git says: detected dubious ownership in repository"
     assert f"wrong git: {says}" in desk.roar("doctor", status=1).stdout
     said = desk.roar("pop", "--delete-outputs", "--json", status=None).stderr
-    assert f"as it {says}; nothing there is deleted\n  try: {mends}\n" in said
+    assert f" (it says: {says}); nothing there is deleted\n  try: {mends}\n" in said
     subprocess.run(mends, shell=True, check=True, env=desk.env, cwd=desk.root)
     desk.roar("run", "cp", "in", "out")
     assert desk.job()["git"]["commit"]

@@ -345,7 +345,7 @@ def test_where_git_does_not_answer_scripts_are_inputs_and_the_job_says_so(desk):
     desk.roar("run", "python", "a.py")
     job = desk.job()
     assert (job["git"], names(job["inputs"])) == (None, ["a.py"])
-    assert any("git is missing, or does not answer" in gap for gap in job["tracer"]["gaps"])
+    assert "the code's version: git says: not a git repository" in " ".join(job["tracer"]["gaps"])
 
 
 def test_the_files_of_a_submodule_are_not_additions(desk):

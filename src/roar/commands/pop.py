@@ -128,7 +128,7 @@ def _listed(tree: str) -> set[str] | None:
         done = None
     if done is None or done.returncode:
         refusal = find_refusal(tree)
-        why = f", as it {refusal.reason}" if refusal is not None else ""
+        why = f" (it says: {refusal.reason})" if refusal is not None else ""
         hint = f"\n  try: {refusal.hint}" if refusal is not None and refusal.hint else ""
         sys.stderr.write(f"roar: git cannot tell what it tracks in {printable(tree + why)}; nothing there is deleted"
                          f"{hint}\n")

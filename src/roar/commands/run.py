@@ -221,7 +221,7 @@ def _code_note(pending: Pending, code: "Code | None") -> str | None:
     refusal = find_refusal(pending.repository)
     if refusal is None:
         return "the code's version: git is missing, or does not answer for this repository"
-    return f"the code's version: git {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
+    return f"the code's version: git says: {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
 
 
 def _about_code(pending: Pending) -> Iterator[str]:
@@ -230,7 +230,7 @@ def _about_code(pending: Pending) -> Iterator[str]:
 
     refusal = find_refusal(pending.repository) if pending.git is None and pending.repository is not None else None
     if refusal is not None:
-        yield (f"The code's version is not recorded, as git {refusal.reason}."
+        yield (f"The code's version is not recorded, as git says: {refusal.reason}."
                f"{f' Try: {refusal.hint}' if refusal.hint else ''}")
 
 

@@ -113,7 +113,7 @@ def _environment(job: Job) -> str | None:
 
 def _unknown(title: str, refusal: Refusal) -> Item:
     """An item of which only git could tell, which does not answer."""
-    return Item(title=title, passed=None, problems=(f"git {refusal.reason}",), hint=refusal.hint)
+    return Item(title=title, passed=None, problems=(f"git says: {refusal.reason}",), hint=refusal.hint)
 
 
 def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:

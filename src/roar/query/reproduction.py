@@ -80,8 +80,8 @@ def _lost_code(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
         if work_tree is None:
             found[job.git.commit] = f"The {name} cannot be had: its folder is in no git repository any more."
         elif (refusal := find_refusal(work_tree)) is not None:
-            found[job.git.commit] = (f"The {name} cannot be had, as git {refusal.reason}"
-                                     f"{f': {refusal.hint}' if refusal.hint else '.'}")
+            found[job.git.commit] = (f"The {name} cannot be had, as git says: {refusal.reason}"
+                                     f"{f'. Try: {refusal.hint}' if refusal.hint else '.'}")
         elif lacks_commit(work_tree, job.git.commit):
             remotes = (run_git(work_tree, "remote") or "").splitlines()
             again = joined(["git", "-C", work_tree, "fetch", remotes[0] if remotes else "OTHER_CLONE", job.git.commit])
