@@ -972,3 +972,10 @@ def test_a_copy_of_a_folder_made_by_hand_is_its_dataset_and_a_part_says_of_what(
     told = desk.roar("show", "few", status=1).stderr
     assert "No recorded job read or wrote 'few' as a whole, but what is below it." in told
     assert ("few/one" in told, "few/two" in told) == (True, True)
+
+
+def test_a_file_of_a_size_that_no_artifact_has_is_not_read(desk):
+    desk.roar("run", "sh", "-c", "echo a > out")
+    with (desk.root / "huge").open("wb") as file:
+        file.truncate(1 << 40)
+    assert "No recorded job read or wrote 'huge'" in desk.roar("show", "huge", status=1).stderr

@@ -47,8 +47,11 @@ def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, 
 
 
 def find_elsewhere(database: sqlite3.Connection, absolute: str) -> tuple[int, str] | None:
-    """The artifact with the content of a file whose path the record does not know."""
+    """The artifact with the content of a file whose path the record does not know; one of another size is not read."""
     try:
+        if database.execute("SELECT 1 FROM artifact WHERE size = ? LIMIT 1", (os.stat(absolute).st_size,)
+                            ).fetchone() is None:
+            return None
         digest = digest_now(database, absolute)
     except OSError:
         return None
