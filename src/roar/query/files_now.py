@@ -61,9 +61,12 @@ def find_elsewhere(database: sqlite3.Connection, absolute: str) -> tuple[int, st
 
 def find_folder_elsewhere(database: sqlite3.Connection, absolute: str) -> tuple[int, str] | None:
     """The recorded dataset that a folder is a copy of, whose path the record does not know."""
-    sizes = []
+    most = database.execute("SELECT max(files) FROM artifact").fetchone()[0] or 0
+    sizes: list[int] = []
     try:
         for place, _, names in os.walk(absolute):
+            if len(sizes) + len(names) > most:
+                return None  # a home folder, or all of a disk, is not walked through
             sizes += [os.stat(os.path.join(place, name)).st_size for name in names]
         datasets = database.execute("SELECT id, digest FROM artifact WHERE files = ? AND size = ? ORDER BY id DESC",
                                     (len(sizes), sum(sizes))).fetchall()
