@@ -215,9 +215,13 @@ def _find_change_of_members(database: sqlite3.Connection, folder: str, dataset_i
     Raises:
         OSError: as `DatasetLook.find_change`.
     """
-    return find_change_of_files(database, folder, database.execute(
-        "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
-        " WHERE dataset_id = ?", (dataset_id,)).fetchall())
+    return find_change_of_files(database, folder, recorded_members(database, dataset_id))
+
+
+def recorded_members(database: sqlite3.Connection, dataset_id: int) -> list[tuple[str, int, bytes]]:
+    """Path, size and digest of each file of a dataset."""
+    return database.execute("SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
+                            " WHERE dataset_id = ?", (dataset_id,)).fetchall()
 
 
 def find_change_of_files(database: sqlite3.Connection, folder: str, members: Sequence[tuple[str, int, bytes]]

@@ -14,7 +14,14 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
-from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, is_absence, key_of
+from roar.query.files_now import (
+    DatasetLook,
+    digest_now,
+    find_change_of_files,
+    is_absence,
+    key_of,
+    recorded_members,
+)
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
 from roar.record import digests
 from roar.record.database import encoded
@@ -320,9 +327,7 @@ class _FilesNow:
 
     def is_there_without(self, content: _Content, names: Container[str]) -> bool:
         """Whether the files of a dataset that have none of these names lie there as they were recorded."""
-        members = self._database.execute(
-            "SELECT path, size, digest FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
-            " WHERE dataset_id = ?", (content.artifact_id,)).fetchall()
+        members = recorded_members(self._database, content.artifact_id)
         try:
             return find_change_of_files(self._database, self._workspace.absolute(members_folder(
                 self.paths[content.path_id])), [member for member in members if member[0] not in names]) is None
