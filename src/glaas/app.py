@@ -27,6 +27,7 @@ from glaas.pages import rendering
 from glaas.pages.account import router as account_router
 from glaas.pages.routes import router as pages_router
 from glaas.settings import Settings, SignOn
+from glaas.state import Turns
 from glaas.web import Gate, RateLimit
 from roar import __version__
 
@@ -47,6 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.engine = engine
     app.state.measures = Measures()
+    app.state.turns = Turns()
     app.state.rate_limit = RateLimit(settings.writes_per_minute, "registrations")
     app.state.sign_in_limit = RateLimit(settings.sign_ins_per_minute, "sign-ins")
     app.state.provider = None

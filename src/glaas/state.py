@@ -3,7 +3,9 @@
 import functools
 import inspect
 import re
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -21,6 +23,8 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UID = re.compile(r"[0-9a-f]{32}")
 LARGEST_KEY = 2**63 - 1
 LARGEST_POSITION = 2**31 - 1
+AT_ONCE = 2
+LONGEST_WAIT_S = 0.2
 
 
 def settings_of(request: Request) -> Settings:
@@ -33,6 +37,12 @@ def engine_of(request: Request) -> Engine:
     """The application's database."""
     engine: Engine = request.app.state.engine
     return engine
+
+
+def turns_of(request: Request) -> "Turns":
+    """Whose turn it is among the requests that read."""
+    turns: Turns = request.app.state.turns
+    return turns
 
 
 def base_url(request: Request) -> str:
@@ -114,8 +124,30 @@ def require_same_origin(request: Request) -> None:
     raise ProblemError(403, "This form was not sent from a page of this server.")
 
 
+class Turns:
+    """Has a process work on few requests at a time, first come, first served.
+
+    All threads of a process share one processor: side by side, each request would take as long as all of them take
+    together. One that has waited LONGEST_WAIT_S goes ahead nevertheless, for those before it may be slow ones, or wait
+    for the database.
+    """
+
+    def __init__(self) -> None:
+        self._free = threading.Semaphore(AT_ONCE)
+
+    @contextmanager
+    def wait(self) -> Iterator[None]:
+        """A turn."""
+        mine = self._free.acquire(timeout=LONGEST_WAIT_S)
+        try:
+            yield
+        finally:
+            if mine:
+                self._free.release()
+
+
 def reads(endpoint: Callable[..., Response]) -> Callable[..., Response]:
-    """Call `endpoint` with a connection for reading as `connection`, which is given back in the same thread.
+    """Call `endpoint` in its turn, with a connection for reading as `connection`, given back in the same thread.
 
     A connection that waited between the threads of a request (as a dependency of FastAPI's would) could be held by a
     request that waits for a thread, while all threads wait for a connection.
@@ -124,7 +156,7 @@ def reads(endpoint: Callable[..., Response]) -> Callable[..., Response]:
 
     @functools.wraps(endpoint)
     def call(request: Request, **arguments: Any) -> Response:
-        with reading(engine_of(request)) as connection:
+        with turns_of(request).wait(), reading(engine_of(request)) as connection:
             return endpoint(request=request, connection=connection, **arguments)
 
     call.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -29,6 +30,7 @@ from glaas.models import metadata
 from glaas.operation import JsonLines
 from glaas.schema import migrate, schema_versions
 from glaas.settings import Settings
+from glaas.state import AT_ONCE, LONGEST_WAIT_S, Turns
 from roar.errors import SettingsError
 
 JSON = {"content-type": "application/json"}
@@ -350,3 +352,42 @@ def test_a_rush_is_answered(database):
         assert len(answers) == len(pages)
     finally:
         stop(process)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)  # readers of SQLite wait for nothing
+def test_requests_that_wait_for_the_database_hold_up_no_others(database):
+    """Searches hang at a locked table, more of them than are worked on at a time; a job's page needs no such table."""
+    process, url = start("--database", database)
+    engine = open_engine(database)
+    try:
+        fetch(f"{url}api/v1/sessions", body(digits()))
+        with ThreadPoolExecutor(4) as pool:
+            with engine.connect() as connection:
+                connection.execute(text("LOCK TABLE term IN ACCESS EXCLUSIVE MODE"))
+                searches = [pool.submit(fetch, f"{url}search?q=train.py") for _ in range(4)]
+                time.sleep(1)
+                assert "train.py" in fetch(f"{url}jobs/{uid(2)}")
+                assert not any(search.done() for search in searches)
+            assert all("train.py" in search.result() for search in searches)
+    finally:
+        engine.dispose()
+        stop(process)
+
+
+def test_few_requests_are_worked_on_at_a_time():
+    turns, order, finish = Turns(), [], threading.Event()
+
+    def work(number):
+        with turns.wait():
+            order.append(number)
+            finish.wait(10)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(AT_ONCE + 1)]
+    for thread in threads:
+        thread.start()
+    time.sleep(LONGEST_WAIT_S / 4)
+    assert len(order) == AT_ONCE
+    finish.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(order) == list(range(AT_ONCE + 1))
