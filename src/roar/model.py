@@ -5,8 +5,11 @@ JSON and back). A path is text as `os.fsdecode` gives it: bytes that are not UTF
 inside the client, and are shown and sent as ``\xNN``.
 """
 
+import re
 from dataclasses import dataclass, field
 from enum import StrEnum
+
+_SHARD = re.compile(r"^(.*?)\d{5}(-of-\d{5}(?:\.[^/]*)?)$", re.DOTALL)
 
 REDACTED = "[redacted]"
 """What stands in a recorded text in place of a secret."""
@@ -49,6 +52,12 @@ def members_folder(path: str) -> str:
     """The folder that a dataset's members are named from: `in/` of `in/`, and of the shards `in/part-*-of-8`."""
     start = path[:path.rfind("/") + 1]
     return start if "*" in path[len(start):] or start == path else f"{path}/"
+
+
+def shards_path(path: str) -> str | None:
+    """The path of the dataset that a file is in if it is one of several shards; None where its name says otherwise."""
+    match = _SHARD.search(path)
+    return None if match is None else f"{match[1]}*{match[2]}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

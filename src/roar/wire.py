@@ -26,6 +26,7 @@ from roar.model import (
     TrackerRunState,
     TrackerSummary,
     members_folder,
+    shards_path,
 )
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "number_of_secret",
     "parameters_of",
     "raw",
+    "shards_path",
     "to_json",
     "without_path_numbers",
     "without_secrets",

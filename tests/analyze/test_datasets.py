@@ -2,6 +2,7 @@
 
 import os
 
+import pytest
 from blake3 import blake3
 
 from roar.analyze.datasets import dataset_digest, fold_datasets
@@ -65,11 +66,12 @@ def test_names_that_are_not_utf_8_are_digested_as_they_are():
     assert dataset.digest == blake3(lines).hexdigest()
 
 
-def test_the_shards_of_a_model_are_one_dataset():
-    uses = [FileUse(path=f"out/model-{n:05}-of-00003.safetensors", digest=f"{n:064x}", size=5) for n in (1, 2, 3)]
+@pytest.mark.parametrize("ending", [".safetensors", ".tar.gz", ""])  # those of TFRecord have none
+def test_the_shards_of_a_model_are_one_dataset(ending):
+    uses = [FileUse(path=f"out/model-{n:05}-of-00003{ending}", digest=f"{n:064x}", size=5) for n in (1, 2, 3)]
     other = FileUse(path="out/config.json", digest="c" * 64, size=1)
     folded, datasets = fold_datasets([*uses, other], threshold=100)
     assert [(u.path, u.files, u.size) for u in folded] == [
-        ("out/config.json", None, 1), ("out/model-*-of-00003.safetensors", 3, 15)]
-    assert [m.path for m in datasets[0].members] == [f"model-{n:05}-of-00003.safetensors" for n in (1, 2, 3)]
+        ("out/config.json", None, 1), (f"out/model-*-of-00003{ending}", 3, 15)]
+    assert [m.path for m in datasets[0].members] == [f"model-{n:05}-of-00003{ending}" for n in (1, 2, 3)]
     assert fold_datasets(uses, threshold=0)[1] == []

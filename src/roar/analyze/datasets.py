@@ -6,14 +6,12 @@ UTF-8, in whose place `b3sum` prints others, are digested as they are.
 """
 
 import os
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Mapping, Sequence
 
-from roar.model import FileUse, Kind
+from roar.model import FileUse, Kind, shards_path
 from roar.wire import Dataset, DatasetMember, raw, shown
 
-_SHARD = re.compile(r"^(.*?)(\d{5})-of-(\d{5})(\.[^/]*)?$", re.DOTALL)
 SPLITS = 4  # a folder of up to this many large sub-folders (train, val, test, …) is that many datasets
 
 
@@ -73,33 +71,24 @@ def nearest(folder: str, roots: Container[str]) -> str | None:
     return next((ancestor for ancestor in ancestors(folder) if ancestor in roots), None)
 
 
-def shards_path(path: str) -> str | None:
-    """The path of the dataset that a file is in if it is one of several shards; None where its name says otherwise."""
-    match = _SHARD.search(path)
-    return None if match is None else _shards_path(match[1], match[3], match[4])
-
-
-def _shards_path(head: str, total: str, tail: str | None) -> str:
-    return f"{head}*-of-{total}{tail}"
-
-
 def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
     """Files named `NAME-00001-of-00005.EXT`, as large models are split, are one dataset of their folder."""
-    groups: dict[tuple[str, str, str], list[FileUse]] = defaultdict(list)
+    groups: dict[str, list[FileUse]] = defaultdict(list)
+    rest: list[FileUse] = []
     for use in uses:
-        match = _SHARD.search(use.path) if use.kind is Kind.FILE and use.digest is not None else None
-        if match:
-            groups[match[1], match[3], match[4]].append(use)
-    folded, datasets = list(uses), []
-    for (head, total, tail), shards in groups.items():
-        if len(shards) > 1:
-            dataset = _dataset(os.path.dirname(head), shards)
-            datasets.append(dataset)
-            folded = [use for use in folded if use not in shards]
-            folded.append(FileUse(path=_shards_path(head, total, tail), digest=dataset.digest, kind=Kind.DATASET,
-                                  size=sum(member.size for member in dataset.members), files=len(shards),
-                                  note=_note(shards)))
-    return sorted(folded, key=lambda use: use.path), datasets
+        path = shards_path(use.path) if use.kind is Kind.FILE and use.digest is not None else None
+        (rest if path is None else groups[path]).append(use)
+    datasets = []
+    for path, shards in groups.items():
+        if len(shards) == 1:
+            rest += shards
+            continue
+        dataset = _dataset(os.path.dirname(path), shards)
+        datasets.append(dataset)
+        rest.append(FileUse(path=path, digest=dataset.digest, kind=Kind.DATASET,
+                            size=sum(member.size for member in dataset.members), files=len(shards),
+                            note=_note(shards)))
+    return sorted(rest, key=lambda use: use.path), datasets
 
 
 def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) -> Mapping[str, list[FileUse]]:

@@ -4,8 +4,8 @@ import os
 import sqlite3
 from collections.abc import Iterator
 
-from roar.analyze.datasets import ancestors, shards_path
-from roar.model import members_folder
+from roar.analyze.datasets import ancestors
+from roar.model import members_folder, shards_path
 from roar.record.database import encoded
 from roar.wire import raw
 
