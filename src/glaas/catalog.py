@@ -565,6 +565,14 @@ def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: 
     return tuple(entries), position if position < end else None
 
 
+def find_member(connection: Connection, viewer: Viewer, digest: str, path: str) -> Member | None:
+    """The file at `path` in a dataset, where there is one and the viewer may know it."""
+    key = bytes.fromhex(digest)
+    if _dataset_is_told(viewer).first(connection, dataset=key) is None:
+        return None
+    return _Members(connection, key).find(path)
+
+
 @functools.lru_cache(maxsize=QUERIES_KEPT)
 def _dataset_is_told(viewer: Viewer) -> Query:
     told = models.dataset_project.c
@@ -600,14 +608,25 @@ class _Members:
         """Positions of the first member in `folder`, and behind the last."""
         if not folder:
             return 0, self._count
+        low = self._first_from(folder)
+        return low, self.behind(folder, low, self._count)
+
+    def find(self, path: str) -> Member | None:
+        """The member at `path`."""
+        position = self._first_from(path)
+        row = self.at(position) if position < self._count else None
+        return _member(row) if row is not None and row.path == path else None
+
+    def _first_from(self, path: str) -> int:
+        """The position of the first member at `path` or behind it."""
         low, high = 0, self._count
         while low < high:
             middle = (low + high) // 2
-            if self.at(middle).path < folder:
+            if self.at(middle).path < path:
                 low = middle + 1
             else:
                 high = middle
-        return low, self.behind(folder, low, self._count)
+        return low
 
     def behind(self, folder: str, low: int, high: int) -> int:
         """The first position from `low` on whose member is not in `folder`; all of its members lie before `high`."""

@@ -16,6 +16,7 @@ from glaas.catalog import (
     TrackerRunLine,
     as_tracker_run_lines,
     find_job_lines,
+    find_member,
     find_run_before,
     read_tracker_run_lines,
 )
@@ -24,7 +25,7 @@ from glaas.ingest import LONGEST_NAME, LONGEST_TERM
 from glaas.models import path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from glaas.words import file_name, script_place
-from roar.wire import Kind
+from roar.wire import Kind, members_folder, shards_path
 
 LONGEST_QUERY = 4000
 SHORTEST_PREFIX = 4
@@ -33,6 +34,7 @@ MOST_WORDS = 8
 MOST_COMPLETIONS = 10
 USES_LOOKED_AT = 2000
 ENVIRONMENTS_LOOKED_AT = 500
+DATASETS_LOOKED_AT = 10
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -220,7 +222,7 @@ def _hit(row: Any) -> ArtifactHit:
 
 
 def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[ArtifactHit]:
-    """Artifacts at the path `text`; then those whose path ends in it, or whose file name begins with it.
+    """Artifacts at the path `text`, or else in datasets; then where the path ends in it, or the name begins with it.
 
     Of a name that is everywhere only the newest uses are looked at.
     """
@@ -232,6 +234,8 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     keys = sorted({path_key(form) for form in (path, path.rstrip("/"), path.rstrip("/") + "/")})
     rows = [row for _, row in _newest_with(viewer, "path_key", limit).rows(connection, keys)]
     yield from map(_hit, _newest_first(rows))
+    if not rows:
+        yield from _members_at(connection, viewer, path)
     if name == path:
         names = _completions(connection, "file_use", "file_name", name)
         rows = [row for _, row in _newest_with(viewer, "file_name", limit).rows(connection, names)]
@@ -240,6 +244,19 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
         ending = newest.c.path.endswith("/" + path.lstrip("/"), autoescape=True)
         rows = list(connection.execute(select(newest).where(ending).order_by(newest.c.job_id.desc()).limit(limit)))
     yield from map(_hit, _newest_first(rows))
+
+
+def _members_at(connection: Connection, viewer: Viewer, path: str) -> Iterator[ArtifactHit]:
+    """Files at a path within the newest datasets that jobs used in one of the folders around it, or as its shards."""
+    datasets = {path[:place + end] for place, letter in enumerate(path) if letter == "/" for end in (0, 1)}
+    datasets |= {shards_path(path) or ""}
+    rows = [row for _, row in _newest_with(viewer, "path_key", DATASETS_LOOKED_AT).rows(
+        connection, sorted(map(path_key, datasets - {""}))) if row.kind == Kind.DATASET and row.path in datasets]
+    newest = dict.fromkeys((row.digest.hex(), members_folder(row.path)) for row in _newest_first(rows))
+    for digest, folder in list(newest)[:DATASETS_LOOKED_AT]:
+        member = find_member(connection, viewer, digest, path.removeprefix(folder))
+        if member is not None:
+            yield ArtifactHit(digest=member.digest, kind=Kind.FILE, size=member.size, path=path)
 
 
 def _seen_uses(viewer: Viewer) -> Select[Any]:

@@ -123,3 +123,18 @@ def test_a_dataset_of_nothing_that_is_known(client, post):
     post(dataclasses.replace(digits(), jobs=(job(1, inputs=(whole,)),), datasets=(), payloads=()))
     assert "No files are known." in client.get(f"/artifacts/{digest('data')}").text
     assert entries(client, digest("data"), "") == []
+
+
+@pytest.mark.parametrize(("folder", "names"), [
+    ("data/digits/", ["train/cat/1.png", "train/dog/1.png", "README.md"]), ("data/digits", ["a b/é.png", "a/b", "z"]),
+    ("out/w-*-of-00002", ["w-00001-of-00002", "w-00002-of-00002"]), ("/data/", ["x/y", "z"])])
+def test_a_file_of_a_dataset_is_found_by_its_path(client, post, folder, names):
+    members = dataset_of(members_of(names))
+    whole = model.FileUse(path=folder, digest=members.digest, size=9, kind=model.Kind.DATASET, files=len(names))
+    post(dataclasses.replace(digits(), jobs=(job(1, inputs=(whole,)),), datasets=(members,), payloads=()))
+    start = model.members_folder(folder)
+    for name in names:
+        hits = client.get("/api/v1/search", params={"q": start + name}).json()["artifacts"]
+        assert [(hit["digest"], hit["path"]) for hit in hits] == [(digest(name), start + name)]
+    for nothing in (start + "nothing.png", start + names[0] + "/more", start + names[0][:-1]):
+        assert client.get("/api/v1/search", params={"q": nothing}).json()["artifacts"] == []
