@@ -115,6 +115,21 @@ def test_every_page_is_accessible_and_quiet(browser, glaas, signed_in, look):
     context.close()
 
 
+def test_nothing_moves_while_a_slow_machine_loads_a_page(browser, glaas, signed_in):
+    """A browser that has parsed half of a page would show that, and columns of tables move as more rows come."""
+    url, dag, _ = glaas
+    context = browser.new_context(storage_state=signed_in, reduced_motion="reduce")
+    page = context.new_page()
+    context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    page.add_init_script(SHIFTS)
+    for path in paths(dag) * 2:
+        page.goto(url + path)
+        page.wait_for_timeout(100)
+        assert page.evaluate("window.shifts.map((text) => text.slice(0, 200))") == [], path
+    context.close()
+
+
+
 def test_the_job_page_is_light(browser, glaas, signed_in):
     context = browser.new_context(storage_state=signed_in)
     page = context.new_page()
