@@ -14,6 +14,7 @@ from glaas.access import Viewer, members_are_seen
 from glaas.catalog import JobLine, dag_job_lines, find_job_lines
 from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.makers import (
+    EMPTY,
     MEMBERS_COMPARED,
     WHOLES_LOOKED_AT,
     WHOLES_WALKED,
@@ -49,7 +50,7 @@ class Direction(StrEnum):
 
 
 class Edge(NamedTuple):
-    """A job read (`input`) or wrote (`output`) an artifact; at several `paths` perhaps."""
+    """A job read (`input`) or wrote (`output`) what `Graph.artifacts` has under a key; at several `paths` perhaps."""
 
     job: int
     artifact: bytes
@@ -75,6 +76,7 @@ class Graph:
     """Jobs, artifacts and the edges between them.
 
     Attributes:
+        artifacts: by digest; what is empty by digest and path, for it is alike without having to do with each other.
         taken: by job and by what it read, what that came from where it is not the same: a dataset that a job wrote and
             in which it is a file, or parts of the dataset that it is.
         members: what jobs wrote, or the artifact that was asked for, with what of it others read or what has it: pairs
@@ -115,7 +117,8 @@ def uses_by_way(graph: Graph, root: bytes) -> tuple[list[PartUse], list[PartUse]
     for edge in sorted(graph.edges, key=lambda edge: edge.job, reverse=True):
         ways, found = (read_as, read) if edge.role is Role.INPUT else (made_as, made)
         if edge.artifact in ways:
-            found.setdefault(edge.job, PartUse(lines[edge.job], edge.artifact.hex(), edge.paths[0]))
+            digest = graph.artifacts[edge.artifact].digest.hex()
+            found.setdefault(edge.job, PartUse(lines[edge.job], digest, edge.paths[0]))
     return list(made.values()), list(read.values())
 
 
@@ -148,9 +151,14 @@ def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, A
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
     for part in in_parts(ids):
         for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
-            artifacts[digest] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
-            _note_edge(edges, (job_id, digest, _ROLES[role]), path)
+            key = _node_key(digest, path, empty=size == 0)
+            artifacts[key] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
+            _note_edge(edges, (job_id, key, _ROLES[role]), path)
     return artifacts, tuple(edges.values())
+
+
+def _node_key(digest: bytes, path: str, *, empty: bool) -> bytes:
+    return digest + path.encode() if empty else digest
 
 
 def _note_edge(edges: _Edges, key: tuple[int, bytes, Role], path: str) -> None:
@@ -168,22 +176,23 @@ def _taken(connection: Connection, viewer: Viewer, ids: Sequence[int], artifacts
     made = {digest for digest, _ in written}
     read = {edge.artifact for edge in edges if edge.role is Role.INPUT}
     around = _members_of(connection, sorted(key for key in made if artifacts[key].kind is Kind.DATASET),
-                         sorted(key for key in read if artifacts[key].kind is Kind.FILE))
+                         sorted({artifacts[key].digest for key in read if artifacts[key].kind is Kind.FILE}))
     readers = {row.job_id: reader_of(row) for row in _jobs(connection, ids)}
     readings = []
     for edge in edges:
         node = artifacts[edge.artifact]
-        if edge.role is Role.INPUT and node.size != 0:
-            readings += [Reading(readers[edge.job], edge.artifact, path, node.kind, node.files) for path in edge.paths
-                         if (edge.artifact in around if node.kind is Kind.FILE
-                             else (edge.artifact, path) not in written)]
+        if edge.role is Role.INPUT:
+            within = node.kind is Kind.FILE
+            readings += [Reading(readers[edge.job], node.digest, path, node.kind, node.files) for path in edge.paths
+                         if (node.digest in around if within else (edge.artifact, path) not in written)]
     inside = set(ids)
     found: dict[tuple[int, bytes], dict[bytes, None]] = {}
     for reading, makers in find_makers(connection, viewer, readings).items():
         assert reading.reader is not None
         for maker in makers:
             if maker.digest != reading.digest and maker.key in inside and maker.digest in artifacts:
-                found.setdefault((reading.reader.key, reading.digest), {})[maker.digest] = None
+                key = reading.reader.key, _node_key(reading.digest, reading.path, empty=reading.digest == EMPTY)
+                found.setdefault(key, {})[maker.digest] = None
     return {key: tuple(some) for key, some in found.items()}
 
 
@@ -216,13 +225,16 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
     and goes on to those that made what each job read (see `glaas.makers`). Down, it begins with all that read the
     content, by itself or within a dataset, or a part of the dataset, and goes on to those that read what they wrote.
 
-    An empty file is the same artifact everywhere and proves no connection: the walk does not pass through one. Of an
-    artifact that very many jobs read the newest are walked, and no more than `most_jobs` in each direction; the graph
-    says then that it is cut short. Jobs come without their labels where these are not asked for (`labelled`).
+    Empty files are alike without having to do with each other: the walk passes through one only at its path and in
+    its session, and none begins at their common digest.
+
+    Of an artifact that very many jobs read the newest are walked, and no more than `most_jobs` in each direction; the
+    graph says then that it is cut short. Jobs come without their labels where these are not asked for (`labelled`).
     """
     root = bytes.fromhex(digest)
     walk = _Walk(connection, viewer, root, most_jobs)
-    for way in (Direction.UP, Direction.DOWN) if direction is Direction.BOTH else (direction,):
+    ways = (Direction.UP, Direction.DOWN) if direction is Direction.BOTH else (direction,)
+    for way in ways if root != EMPTY else ():
         walk.run(way, depth)
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs), labelled=labelled)
     edges = tuple(edge for edge in walk.edges.values() if edge.job in jobs)
@@ -253,7 +265,7 @@ def _uses_with_jobs(limit: int) -> ForEach:
 
 
 class _Use(NamedTuple):
-    """What a job read or wrote that is not empty."""
+    """What a job read or wrote."""
 
     role: Role
     reading: Reading
@@ -300,7 +312,9 @@ class _Walk:
     def run(self, way: Direction, depth: int) -> None:
         """Walk one way from the root."""
         seen: set[int] = set()
-        jobs = self._makers_of_root() if way is Direction.UP else self._users_of({self.root}, ())
+        jobs = self._makers_of_root() if way is Direction.UP else self._users_of(
+            {self.root}, (), self._readings_of_empty((session, path, Kind.DATASET)
+                                                     for _, session, path in self._places_of({self.root})))
         for distance in range(1, depth + 1):
             room = self.most_jobs - len(seen)
             if len(jobs) > room:
@@ -314,11 +328,14 @@ class _Walk:
             if way is Direction.UP:
                 jobs = self._makers_of(uses) - seen
             else:
-                made = {use.reading.digest for use in uses if use.role is not Role.INPUT}
+                written = [use.reading for use in uses if use.role is not Role.INPUT]
+                made = {reading.digest for reading in written} - {EMPTY}
+                empty = [(reading.reader.session, reading.path, reading.kind) for reading in written
+                         if reading.reader and (reading.digest == EMPTY or reading.kind is Kind.DATASET)]
                 if distance == depth and self._are_read_by_others(made, seen):
                     self.truncated = True
                     return
-                jobs = self._users_of(made, seen) - seen
+                jobs = self._users_of(made, seen, self._readings_of_empty(empty)) - seen
         self.truncated |= bool(jobs)
 
     def _are_read_by_others(self, made: set[bytes], seen: set[int]) -> bool:
@@ -353,29 +370,31 @@ class _Walk:
         assert reading.reader is not None
         others = [maker.digest for maker in makers if maker.digest != reading.digest]
         if others:
-            key = reading.reader.key, reading.digest
+            key = reading.reader.key, _node_key(reading.digest, reading.path, empty=reading.digest == EMPTY)
             self.taken[key] = tuple(dict.fromkeys((*self.taken.get(key, ()), *others)))
 
-    def _users_of(self, made: set[bytes], makers: Collection[int]) -> set[int]:
-        """The jobs that read what `makers` made; without any what is known of the root, whoever made it."""
+    def _users_of(self, made: set[bytes], makers: Collection[int], more: Iterable[Reading] = ()) -> set[int]:
+        """The jobs that read what `makers` made, `more` of it besides; without any makers those that read the root."""
         found = {} if makers else self._around(sorted(made), Direction.DOWN)
         jobs = {row.job_id for rows in found.values() for row in rows}
         related = self._related(made)
         readings = self._readings_of(sorted(made.union(related) if makers else related), min(makers, default=0))
+        readings += more
         explained = self.makers.of(readings)
         folders = [] if makers else [members_folder(path) for _, _, path in self._places_of(made)]
         for reading in readings:
             assert reading.reader is not None
             among = explained.get(reading, ())
-            taken = [maker for maker in among if maker.digest in made and (not makers or maker.key in makers)]
+            made_here = made | {EMPTY} if makers else made
+            taken = [maker for maker in among if maker.digest in made_here and (not makers or maker.key in makers)]
             self._note_taken(reading, taken)
-            if not taken and not makers:
+            if taken:
+                jobs.add(reading.reader.key)
+            elif not makers and reading.digest in related:
                 one = related[reading.digest]
                 if one.has_root or (not among and one.lies_in(folders, reading)):
                     self.members[self.root, reading.digest] = None
                     jobs.add(reading.reader.key)
-            elif taken:
-                jobs.add(reading.reader.key)
         return jobs
 
     def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
@@ -391,6 +410,14 @@ class _Walk:
         self.truncated |= len(rows) > most
         return [Reading(reader_of(rows[key]), key[1], key[2], Kind(rows[key].kind), rows[key].files)
                 for key in sorted(rows, reverse=True)[:most]]
+
+    def _readings_of_empty(self, written: Iterable[tuple[bytes, str, Kind]]) -> list[Reading]:
+        """What jobs read of empty files that were written in a session at a path, also within a dataset."""
+        places: dict[bytes, set[str]] = defaultdict(set)
+        for session, path, kind in written:
+            places[session] |= {path, members_folder(path)} if kind is Kind.DATASET else {path}
+        return [Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
+                for session, some in places.items() for row in self.makers.readings_of_empty(session, some)]
 
     def _related(self, made: set[bytes]) -> dict[bytes, _Related]:
         """What has one of these in it, is part of one, or shares files with one."""
@@ -439,13 +466,13 @@ class _Walk:
         for number, (job_id, row) in enumerate(_uses_with_jobs(room).rows(self.connection, sorted(jobs)), 1):
             role, kind, digest, path, size = _ROLES[row.role], _KINDS[row.kind], row.digest, row.path, row.size
             self.kinds[digest] = kind
-            self.artifacts[digest] = ArtifactNode(digest, path, kind, size, row.files)
-            _note_edge(self.edges, (job_id, digest, role), path)
-            if size != 0:
-                reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
-                found.append(_Use(role, Reading(reader, digest, path, kind, row.files)))
-                if kind is Kind.DATASET and role is not Role.INPUT:
-                    self.places[digest, row.session, path] = None
+            key = _node_key(digest, path, empty=size == 0)
+            self.artifacts[key] = ArtifactNode(digest, path, kind, size, row.files)
+            _note_edge(self.edges, (job_id, key, role), path)
+            reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
+            found.append(_Use(role, Reading(reader, digest, path, kind, row.files)))
+            if kind is Kind.DATASET and role is not Role.INPUT:
+                self.places[digest, row.session, path] = None
             if number == room:
                 self.truncated = True
                 break

@@ -4,14 +4,17 @@ A job read what was written last before its end at the path that it read, as a f
 its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
 an earlier job of its session found it there; elsewhere a file that was written by itself goes before datasets with
 it. Of jobs that ran side by side it is the one that ended last. A dataset that no job wrote as a whole came from those
-that wrote its members. An empty file is the same everywhere and came from nowhere. That is the rule of the client's
-own record, which has one session after the other in one folder; here two people may have written the same path.
+that wrote its members. Empty files are alike without having to do with each other, so one came only from a job of the
+same session that wrote it at the very path; so did a dataset of nothing else. That is the rule of the client's own
+record, which has one session after the other in one folder; here two people may have written the same path.
 """
 
 import functools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any, NamedTuple
 
+import blake3
 from sqlalchemy import BigInteger, Connection, Select, String, bindparam, select, true
 
 from glaas import models
@@ -29,6 +32,7 @@ MEMBERS_USED = 1000
 MEMBERS_COMPARED = 5
 MEMBERS_SHARED = 5
 SESSION_DATASETS = 2000
+SESSION_EMPTIES = 2000
 NEIGHBOURS = 50
 PATH_USES_LOOKED_AT = 100
 READERS_APART = 100
@@ -36,6 +40,7 @@ REGISTERED_LATER = 2000  # jobs
 
 _ALWAYS = "9999"
 LAST = 2**62  # the key of no job
+EMPTY = blake3.blake3().digest()
 
 
 class Reader(NamedTuple):
@@ -136,6 +141,7 @@ class Makers:
         self._written_known: dict[bytes, list[_Written]] = {}
         self._sessions_known: dict[bytes, list[Any]] = {}
         self._shared_known: dict[tuple[bytes, bytes], list[Shared]] = {}
+        self._empty_known: dict[bytes, list[Any]] = {}
 
     def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
         """See `find_makers`."""
@@ -146,6 +152,8 @@ class Makers:
         open_datasets = [one for one in readings if one.kind is Kind.DATASET and one not in found]
         if not open_datasets:
             return found
+        found |= {one: (maker,) for one, maker in self._makers_of_empty(
+            one for one in open_datasets if one not in chosen)}
         members = {one: [Reading(one.reader, digest, members_folder(one.path) + path, Kind.FILE,
                                  whole=(one.digest, one.path))
                          for digest, path in dict.fromkeys((*self._members(one), *self._members_around(one)))]
@@ -185,15 +193,56 @@ class Makers:
 
     def around(self, session: bytes, digest: bytes, path: str, *, read: bool) -> list[bytes]:
         """The other datasets that jobs of a session read, or wrote, in or around the folders of one; newest first."""
-        if session not in self._sessions_known:
-            self._sessions_known[session] = [row for _, row in _datasets_of_session(self._viewer).rows(
-                self._connection, [session])]
-        known = self._sessions_known[session]
+        known = self._datasets_of(session)
         folders = {members_folder(path), *(members_folder(row.path) for row in known if row.digest == digest)}
         found = {row.digest: None for row in known
                  if (row.role == Role.INPUT) == read and row.digest != digest
                  and _is_near(members_folder(row.path), folders)}
         return list(found)[:NEIGHBOURS]
+
+    def _datasets_of(self, session: bytes) -> list[Any]:
+        if session not in self._sessions_known:
+            self._sessions_known[session] = [row for _, row in _datasets_of_session(self._viewer).rows(
+                self._connection, [session])]
+        return self._sessions_known[session]
+
+    def readings_of_empty(self, session: bytes, places: AbstractSet[str]) -> Iterator[Any]:
+        """Who of a session read something empty at one of these paths, or in one of these folders (`a/b/`)."""
+        empty_datasets = [row for row in self._datasets_of(session) if row.size == 0] if places else []
+        for row in [*self._empties_of(session), *empty_datasets] if places else ():
+            if row.role == Role.INPUT and not places.isdisjoint([row.path, *_folders(row.path)]):
+                yield row
+
+    def _empties_of(self, session: bytes) -> list[Any]:
+        if session not in self._empty_known:
+            self._empty_known[session] = [row for _, row in _empties_of_session(self._viewer).rows(
+                self._connection, [session])]
+        return self._empty_known[session]
+
+    def _makers_of_empty(self, readings: Iterable[Reading]) -> Iterator[tuple[Reading, Maker]]:
+        """Who of their own session wrote what is empty where it was read: a dataset, or a file, also within one."""
+        for reading in readings:
+            if reading.reader is None:
+                continue
+            session = reading.reader.session
+            known = self._empties_of(session) if reading.digest == EMPTY else self._datasets_of(session)
+            written = [_written(row) for row in known if row.role != Role.INPUT
+                       and (row.digest, row.path) == (reading.digest, reading.path)]
+            if reading.digest == EMPTY:
+                written += self._empty_within(session, reading.path)
+            possible = _before(reading, written)
+            if possible:
+                yield reading, _last(reading, possible, here=True)
+
+    def _empty_within(self, session: bytes, path: str) -> Iterator[_Written]:
+        """The jobs of a session that wrote a dataset with an empty file at this path."""
+        folders = _folders(path)
+        around = [row for row in self._datasets_of(session)
+                  if row.role != Role.INPUT and members_folder(row.path) in folders]
+        places = self._paths_inside(EMPTY, {row.digest for row in around})
+        for row in around:
+            if (row.digest, path.removeprefix(members_folder(row.path))) in places:
+                yield _written(row)._replace(path=path)
 
     def shared(self, dataset: bytes, others: Sequence[bytes]) -> list[Shared]:
         """Some of the files that others have in common with a dataset, as far as one of their first is."""
@@ -214,6 +263,8 @@ class Makers:
 
     def _chosen(self, readings: list[Reading]) -> dict[Reading, Maker]:
         """For each the last job that wrote it as it is, or a dataset with it."""
+        empty = [one for one in readings if one.digest == EMPTY]
+        readings = [one for one in readings if one.digest != EMPTY]
         wholes = self._wholes({one.digest for one in readings if one.kind is Kind.FILE})
         digests = {one.digest for one in readings}
         digests.update(whole for digest in list(digests) for whole, _ in wholes.get(digest, ()))
@@ -230,7 +281,7 @@ class Makers:
                     and not any(each.path == one.path for each in _before(one, known[one.digest]))):
                 crowded.setdefault(one.reader, []).append(one)
         more = self._among_many(crowded)
-        chosen: dict[Reading, Maker] = {}
+        chosen = dict(self._makers_of_empty(empty))
         elsewhere: dict[Reading, list[_Written]] = {}
         for one in readings:
             possible = _before(one, [*known[one.digest], *more.get(one, ())])
@@ -375,6 +426,11 @@ def _is_near(folder: str, folders: Iterable[str]) -> bool:
     return any(folder.startswith(other) or other.startswith(folder) for other in folders)
 
 
+def _folders(path: str) -> list[str]:
+    """The folders around a path, each with a slash at its end; the one that has no name is the workspace."""
+    return ["", *(path[:place + 1] for place, letter in enumerate(path) if letter == "/")]
+
+
 def _places(path: str) -> list[str]:
     """Where a file may have been written: at its path, or with a dataset that is one of the folders around it."""
     folders = [path[:place] for place, letter in enumerate(path) if letter == "/" and place]
@@ -452,9 +508,23 @@ def first_members(viewer: Viewer, limit: int) -> ForEach:
 def _datasets_of_session(viewer: Viewer) -> ForEach:
     """The datasets that the jobs of a session read and wrote, the last job first."""
     use, job = models.file_use.c, models.job.c
-    return ForEach(select(use.job_id, use.role, use.path, use.digest).join_from(models.file_use, models.job).where(
-        use.kind == str(Kind.DATASET), use.digest.is_not(None), visible(viewer, job.project_id)).order_by(
-        use.job_id.desc()).limit(SESSION_DATASETS), job.session)
+    return ForEach(_uses_in_session(viewer).where(use.kind == str(Kind.DATASET), use.digest.is_not(None))
+                   .limit(SESSION_DATASETS), job.session)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _empties_of_session(viewer: Viewer) -> ForEach:
+    """The empty files that the jobs of a session read and wrote, the last job first."""
+    use, job = models.file_use.c, models.job.c
+    roles = use.role.in_([int(role) for role in Role])  # for the index, which has them before the jobs
+    return ForEach(_uses_in_session(viewer).where(use.digest == EMPTY, roles).limit(SESSION_EMPTIES), job.session)
+
+
+def _uses_in_session(viewer: Viewer) -> Select[Any]:
+    use, job = models.file_use.c, models.job.c
+    return select(use.job_id, use.role, use.path, use.digest, use.kind, use.size, use.files, job.session,
+                  job.started_at, job.duration_s).join_from(models.file_use, models.job).where(
+        visible(viewer, job.project_id)).order_by(use.job_id.desc())
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)

@@ -88,12 +88,11 @@ def _makers_of(connection: Connection, viewer: Viewer, readings: Iterable[Readin
 
 
 def _inputs_of(connection: Connection, keys: Iterable[int]) -> Iterator[Reading]:
-    """What these jobs read. An empty file is the same everywhere and leads nowhere."""
+    """What these jobs read."""
     use, job = models.file_use, models.job
     query = (select(use.c.job_id, use.c.digest, use.c.path, use.c.kind, use.c.files, job.c.session, job.c.started_at,
                     job.c.duration_s)
-             .join(job).where(use.c.role == int(Role.INPUT), use.c.digest.is_not(None),
-                              use.c.size.is_distinct_from(0)))
+             .join(job).where(use.c.role == int(Role.INPUT), use.c.digest.is_not(None)))
     for part in in_parts(sorted(keys)):
         for row in connection.execute(query.where(use.c.job_id.in_(part))):
             yield Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)

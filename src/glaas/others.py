@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from glaas.access import Viewer
 from glaas.catalog import JobLine, StoredJob, file_uses, find_job_lines
 from glaas.makers import (
+    EMPTY,
     WHOLES_LOOKED_AT,
     Makers,
     Reader,
@@ -55,7 +56,8 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], r
     who = Reader(reader.key, bytes.fromhex(reader.session), moment_after(job.started_at, job.duration_s))
     readings = _readings(uses, who)
     found = find_makers(connection, viewer, readings)
-    late = [one._replace(reader=who._replace(ended_at=None)) for one in readings if one not in found]
+    late = [one._replace(reader=who._replace(ended_at=None)) for one in readings
+            if one not in found and one.digest != EMPTY]
     chosen = {_known(one): makers for one, makers in found.items()}
     later = {_known(one): makers for one, makers in find_makers(connection, viewer, late).items()}
     among = {**chosen, **later}
@@ -66,7 +68,7 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], r
 
 def _readings(uses: Iterable[FileUse], reader: Reader) -> list[Reading]:
     return [Reading(reader, bytes.fromhex(use.digest), use.path, use.kind, use.files)
-            for use in uses if use.digest is not None and use.size != 0]
+            for use in uses if use.digest is not None]
 
 
 def _known(reading: Reading) -> _Known:
@@ -85,9 +87,10 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
 
     Only what `writer` made counts: a job that read the same content as somebody else wrote it did not read this.
     """
-    written = {(use.path, bytes.fromhex(use.digest)): use for use in uses if use.digest is not None and use.size != 0}
+    written = {(use.path, bytes.fromhex(use.digest)): use for use in uses if use.digest is not None}
+    empty = {path for path, digest in written if digest == EMPTY}
     look = Makers(connection, viewer)
-    wanted = {digest for _, digest in written}
+    wanted = {digest for _, digest in written} - {EMPTY}
     paths = dict.fromkeys(path for path, _ in written)
     for digest, path in _related(connection, viewer, look, written, bytes.fromhex(writer.session)):
         wanted.add(digest)
@@ -100,6 +103,9 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
         found += [row for rows in after.values() for row in rows]
         at_paths = readers_at_paths(connection, viewer, list(paths)[:_PATHS], not_job=writer.key)
         found += [row for row in at_paths if row.digest in wanted]
+    for (path, _), use in written.items():
+        empty |= {path, members_folder(path)} if use.kind is Kind.DATASET else set()
+    found += look.readings_of_empty(bytes.fromhex(writer.session), empty)
     readings = {_reading(row): row for row in found}
     makers = look.of(sorted(readings, key=lambda one: readings[one].job_id, reverse=True)[:_READINGS])
     last: dict[bytes, list[_Start]] = {}
@@ -108,8 +114,12 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
         for maker in some:
             if maker.key == writer.key:
                 last.setdefault(maker.digest, []).append((row.path, row.started_at, row.job_id))
-    chosen = {(path, digest.hex()): max((at == path, started_at, key) for at, started_at, key in last[digest])[2]
-              for path, digest in written if digest in last}
+    chosen: dict[_Known, int] = {}
+    for path, digest in written:
+        readers_here = [(at == path, started_at, key) for at, started_at, key in last.get(digest, ())
+                        if digest != EMPTY or at == path]
+        if readers_here:
+            chosen[path, digest.hex()] = max(readers_here)[2]
     return {one: OtherJob(job=line) for one, line in _lines(connection, viewer, chosen).items()}
 
 
@@ -120,7 +130,7 @@ def _reading(row: Any) -> Reading:
 def _related(connection: Connection, viewer: Viewer, look: Makers, written: dict[tuple[str, bytes], FileUse],
              session: bytes) -> Iterator[tuple[bytes, str | None]]:
     """Datasets with these files in them, files in these datasets at their paths, and what shares files with them."""
-    files = sorted({digest for (_, digest), use in written.items() if use.kind is Kind.FILE})
+    files = sorted({digest for (_, digest), use in written.items() if use.kind is Kind.FILE} - {EMPTY})
     folders = {digest: path for (path, digest), use in written.items() if use.kind is Kind.DATASET}
     for _, row in wholes_of(viewer, WHOLES_LOOKED_AT).rows(connection, files):
         yield row.dataset, None

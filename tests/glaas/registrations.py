@@ -29,7 +29,7 @@ def uid(number: int) -> str:
 
 
 def use(path: str, content: str | None = None, size: int = 1234, **more: Any) -> model.FileUse:
-    return model.FileUse(path=path, digest=digest(content or path), size=size, **more)
+    return model.FileUse(path=path, digest=digest(path if content is None else content), size=size, **more)
 
 
 def job(number: int, *, inputs: tuple[model.FileUse, ...] = (), outputs: tuple[model.FileUse, ...] = (),

@@ -188,14 +188,54 @@ def test_what_lay_there_before_was_not_brought_by_a_later_job(client, send):
     assert (written_by(client, 3), written_by(client, 4)) == ({"x": None}, {"w": 2})
 
 
-def test_an_empty_file_of_a_dataset_leads_nowhere(client, send):
+def test_an_empty_file_of_a_dataset_leads_nowhere_else(client, send):
     whole = dataset_of((DatasetMember(path="done", digest=digest(""), size=0),
                         DatasetMember(path="n", digest=digest("n"), size=1)))
     written = FileUse(path="a/", digest=whole.digest, size=1, kind=Kind.DATASET, files=2)
     send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(use("b/done", "", 0),), outputs=(use("m"),)),
-         datasets=(whole,))
+         at(3, 3, inputs=(use("a/done", "", 0),), outputs=(use("k"),)), at(4, 4, outputs=(use("a/done", "", 0),)),
+         at(5, 5, inputs=(use("a/done", "", 0),)), datasets=(whole,))
     assert written_by(client, 2) == {"b/done": None}
     assert around(client, digest("m"), "up") == [2]
+    assert (written_by(client, 3), written_by(client, 5)) == ({"a/done": 1}, {"a/done": 4})
+    assert (read_by(client, 1), read_by(client, 4)) == ({"a/": 3}, {"a/done": 5})
+    assert around(client, digest("k"), "up") == [1, 3]
+    assert around(client, whole.digest, "down") == [3]
+
+
+def test_empty_files_lead_from_step_to_step_where_they_lie(client, send):
+    """Pipelines mark by `touch x.done` that a step is through; all such files have one digest."""
+    def flag(name):
+        return use(f"{name}.done", "", 0)
+
+    dag = send(at(1, 1, inputs=(use("raw"),), outputs=(flag("a"),)), at(2, 2, outputs=(flag("b"),)),
+               at(3, 3, inputs=(flag("a"),), outputs=(use("x"), flag("c"))), at(4, 4, inputs=(flag("nobody's"),)),
+               at(5, 5, inputs=(flag("c"), flag("b"))))
+    send(at(6, 6, outputs=(flag("a"),)), at(7, 7, inputs=(flag("c"),), outputs=(use("y"),)))
+    assert [written_by(client, number) for number in (3, 4, 5, 7)] == [
+        {"a.done": 1}, {"nobody's.done": None}, {"c.done": 3, "b.done": 2}, {"c.done": None}]
+    assert [read_by(client, number) for number in (1, 2, 3, 6)] == [
+        {"a.done": 3}, {"b.done": 5}, {"x": None, "c.done": 5}, {"a.done": None}]
+    assert around(client, digest("x"), "up") == [1, 3]
+    assert around(client, digest("y"), "up") == [7]
+    assert around(client, digest("raw"), "down") == [1, 3, 5]
+    assert around(client, digest(""), "both") == []
+    assert client.get(f"/artifacts/{digest('')}").status_code == 200
+    page = client.get(f"/dag/{dag}").text
+    assert [page.count(f">{name}.done</text>") for name in ("a", "b", "c", "nobody&#39;s")] == [1, 1, 1, 1]
+    assert lines_of(page) == 9  # 1→a→3→c→5, 2→b→5, raw→1, nobody's→4, 3→x
+    shown = client.get(f"/api/v1/sessions/{dag}").json()
+    assert [node["path"] for node in shown["artifacts"] if node["size"] == 0] != []
+    assert len({node["digest"] for node in shown["artifacts"]}) == len(shown["artifacts"])
+
+
+def test_a_folder_of_nothing_but_empty_files(client, send):
+    whole = dataset_of(tuple(DatasetMember(path=name, digest=digest(""), size=0) for name in "ab"))
+    here = FileUse(path="a/", digest=whole.digest, size=0, kind=Kind.DATASET, files=2)
+    there = dataclasses.replace(here, path="b/")
+    send(at(1, 1, outputs=(here,)), at(2, 2, inputs=(there,)), at(3, 3, inputs=(here,)), datasets=(whole,))
+    assert [written_by(client, number) for number in (2, 3)] == [{"b/": None}, {"a/": 1}]
+    assert read_by(client, 1) == {"a/": 3}
 
 
 def test_its_page_names_who_made_it_and_used_it_by_way_of_the_dataset(client, send):

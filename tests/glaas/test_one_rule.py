@@ -23,7 +23,7 @@ from recording import Recorder, dataset, file
 
 FOLDERS = ("a/", "b/", "a/sub/")
 NAMES = ("x", "y", "z", "w")
-CONTENTS = ("1", "2", "3", "4", "5")
+CONTENTS = ("1", "2", "3", "4", "5", "")
 
 
 def some_uses(rng):

@@ -19,7 +19,8 @@ def digest(content):
 
 
 def file(path, content=None, size=10, **more):
-    return FileUse(path=path, digest=digest(path if content is None else content), size=size, **more)
+    return FileUse(path=path, digest=digest(path if content is None else content), size=0 if content == "" else size,
+                   **more)
 
 
 def unknown(path, note="it was gone"):
@@ -28,10 +29,10 @@ def unknown(path, note="it was gone"):
 
 def dataset(path, members):
     """A dataset use and its members; `members` maps names to contents."""
-    rows = tuple(DatasetMember(path=name, digest=digest(content), size=10)
+    rows = tuple(DatasetMember(path=name, digest=digest(content), size=10 if content else 0)
                  for name, content in sorted(members.items()))
     whole = digest("".join(f"{row.digest}  {row.path}\n" for row in rows))
-    return (FileUse(path=path, digest=whole, size=10 * len(rows), kind=Kind.DATASET, files=len(rows)),
+    return (FileUse(path=path, digest=whole, size=sum(row.size for row in rows), kind=Kind.DATASET, files=len(rows)),
             Dataset(digest=whole, members=rows))
 
 

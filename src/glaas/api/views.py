@@ -110,18 +110,22 @@ def tracker_run_shape(line: TrackerRunLine) -> Shape:
 def graph_shape(graph: Graph) -> Shape:
     """Jobs, artifacts, and edges from what was read to what read it, and from what wrote to what was written.
 
-    An edge has the paths at which that was.
+    An edge has the paths at which that was. All empty files are one artifact; those at different paths have nothing to
+    do with each other.
     """
     uids = {job.key: job.uid for job in graph.jobs}
-    edges: list[Shape] = []
+    used: dict[tuple[str, str, str], list[str]] = {}
     for edge in graph.edges:
-        job, digest = uids[edge.job], edge.artifact.hex()
+        job, digest = uids[edge.job], graph.artifacts[edge.artifact].digest.hex()
         source, target = (digest, job) if edge.role is Role.INPUT else (job, digest)
-        edges.append({"source": source, "target": target, "role": edge.role.name.lower(), "paths": edge.paths})
-    edges += [{"source": member.hex(), "target": dataset.hex(), "role": "member"} for member, dataset in graph.members]
+        used.setdefault((source, target, edge.role.name.lower()), []).extend(edge.paths)
+    edges: list[Shape] = [{"source": source, "target": target, "role": role, "paths": paths}
+                          for (source, target, role), paths in used.items()]
+    edges += [{"source": graph.artifacts[member].digest.hex(), "target": graph.artifacts[dataset].digest.hex(),
+               "role": "member"} for member, dataset in graph.members]
+    nodes = {node.digest: node for node in graph.artifacts.values()}
     return {"jobs": [job_line_shape(job) for job in graph.jobs],
-            "artifacts": [_node_shape(node) for node in graph.artifacts.values()], "edges": edges,
-            "truncated": graph.truncated}
+            "artifacts": [_node_shape(node) for node in nodes.values()], "edges": edges, "truncated": graph.truncated}
 
 
 def _node_shape(node: ArtifactNode) -> Shape:
