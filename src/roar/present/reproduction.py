@@ -52,7 +52,10 @@ def _step_lines(step: Step, names: Mapping[str, str]) -> list[str]:
             placed.setdefault(names[placement.after], []).append(placement.root)
     lines = [line for name, roots in placed.items()
              for line in _root_lines(f"now, and not before {name} is done: put these inputs in place", roots)]
-    return [*lines, f"mkdir -p {' '.join(map(quoted_path, step.folders))}"] if step.folders else lines
+    lines += [f"rm -f {quoted_path(link.path)}" for link in step.links if link.target is None]
+    lines += [f"mkdir -p {' '.join(map(quoted_path, step.folders))}"] if step.folders else []
+    return lines + [f"ln -sfn {quoted_path(link.target)} {quoted_path(link.path)}" for link in step.links
+                    if link.target is not None]
 
 
 def _root_lines(title: str, roots: Sequence[Root]) -> list[str]:

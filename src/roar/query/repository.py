@@ -11,6 +11,7 @@ from typing import NamedTuple
 from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository
+from roar.query.jobs import load_blob
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 
@@ -19,10 +20,11 @@ _PLACES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_D
 
 
 class _Source(NamedTuple):
-    """The root of a git work tree, and a commit of its repository."""
+    """The root of a git work tree, a commit of its repository, and the digest of the changes on top, if any."""
 
     work_tree: str
     commit: str
+    patch: str | None
 
 
 def git_environment() -> dict[str, str]:
@@ -50,6 +52,18 @@ def find_work_tree(workspace: Workspace, job: Job) -> str | None:
     return find_repository(workspace.absolute(job.cwd))
 
 
+def find_around(workspace: Workspace, jobs: Iterable[Job]) -> str:
+    """The folder that a reproduction of these jobs stands for: the workspace, or the work tree around it."""
+    trees = {find_work_tree(workspace, job) for job in jobs if job.git is not None}
+    return min((tree for tree in trees if tree is not None and is_inside(workspace.root, tree)), key=len,
+               default=workspace.root)
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def lacks_commit(work_tree: str, commit: str) -> bool:
     """Whether git can tell that a commit is not in the repository any more."""
     return (run_git(work_tree, "rev-parse", "--git-dir") is not None
@@ -75,17 +89,41 @@ def roots_from_commits(database: sqlite3.Connection, workspace: Workspace, roots
     return tuple(path for path, comes in answer.items() if comes)
 
 
+def links_from_code(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]
+                    ) -> dict[str, frozenset[str]]:
+    """By the uid of each job the symlinks that its commit and its uncommitted changes bring, absolute."""
+    found: dict[_Source, frozenset[str]] = {}
+    answer = {}
+    for job in jobs:
+        source = _source(workspace, job)
+        if source is None or job.git is None:
+            continue
+        source = source._replace(patch=job.git.patch)
+        if source not in found:
+            found[source] = _links(database, source)
+        answer[job.uid] = found[source]
+    return answer
+
+
+def _links(database: sqlite3.Connection, source: _Source) -> frozenset[str]:
+    patch = load_blob(database, source.patch) if source.patch else None
+    with _index(source.work_tree, source.commit, patch) as folder:
+        listed = (run_git(folder, "ls-files", "--stage", "-z") or "").split("\0")
+    return frozenset(os.path.join(source.work_tree, entry.partition("\t")[2]) for entry in listed
+                     if entry.startswith("120000 "))
+
+
 def _source(workspace: Workspace, job: Job) -> _Source | None:
     work_tree = find_work_tree(workspace, job)
     if work_tree is None or job.git is None or job.git.commit is None:
         return None
-    return _Source(work_tree, job.git.commit)
+    return _Source(work_tree, job.git.commit, None)
 
 
 def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, roots: Iterable[Root]
              ) -> set[tuple[str, str | None]]:
     """Path and digest of those of `roots` that a clone of this commit holds."""
-    work_tree, commit = source
+    work_tree, commit, _ = source
     listed = run_git(work_tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit) or ""
     tracked = frozenset(listed.split("\0"))
     files = {(root.path, root.digest): found for root in roots
@@ -117,8 +155,17 @@ def _clone(work_tree: str, commit: str, names: Collection[str]) -> Iterator[str]
     """A folder with these files of a commit as a clone has them; without those that git cannot write.
 
     Filters and line ends are those of the user's and the machine's settings and of the commit's own attributes: the
-    repository's `.git/config`, which may name others, is not cloned. Objects are read where they lie.
+    repository's `.git/config`, which may name others, is not cloned.
     """
+    with _index(work_tree, commit, None) as folder:
+        run_git(folder, "checkout-index", "--quiet", "-z", "--stdin",
+                content=b"".join(os.fsencode(name) + b"\0" for name in names))
+        yield folder
+
+
+@contextlib.contextmanager
+def _index(work_tree: str, commit: str, patch: bytes | None) -> Iterator[str]:
+    """A new repository whose index holds a commit and a patch on top; objects are read where they lie."""
     objects = run_git(work_tree, "rev-parse", "--git-path", "objects")
     kind = run_git(work_tree, "rev-parse", "--show-object-format") or "sha1"
     with tempfile.TemporaryDirectory(prefix="roar-") as folder:
@@ -127,9 +174,8 @@ def _clone(work_tree: str, commit: str, names: Collection[str]) -> Iterator[str]
             os.symlink(os.path.join(work_tree, objects), link)
             with open(os.path.join(folder, ".git", "objects", "info", "alternates"), "w", encoding="ascii") as file:
                 file.write("../lent\n")
-            if run_git(folder, "read-tree", commit) is not None:
-                run_git(folder, "checkout-index", "--quiet", "-z", "--stdin",
-                        content=b"".join(os.fsencode(name) + b"\0" for name in names))
+            if run_git(folder, "read-tree", commit) is not None and patch is not None:
+                run_git(folder, "apply", "--cached", "--whitespace=nowarn", "-", content=patch)
         yield folder
 
 

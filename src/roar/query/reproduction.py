@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from roar.model import REDACTED, FileUse, Job
 from roar.observe.code import find_refusal
 from roar.query.jobs import iter_jobs, load_blob
+from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.references import Reference
 from roar.query.repository import find_work_tree, lacks_commit, roots_from_commits, run_git
@@ -48,10 +49,12 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
     roots = tuple(find_roots(database, list(again), copies=True))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
+    links = find_links(database, workspace, jobs)
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 from_commits=roots_from_commits(database, workspace, roots, jobs),
-                steps=find_steps(database, again, jobs, roots),
-                obstacles=(*_obstacles(jobs, roots), *_lost_code(workspace, jobs)), doubts=tuple(_doubts(jobs)))
+                steps=find_steps(database, again, jobs, roots, links.of_job),
+                obstacles=(*_obstacles(jobs, roots), *_lost_code(workspace, jobs), *links.obstacles),
+                doubts=(*_doubts(jobs), *links.doubts))
 
 
 def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
