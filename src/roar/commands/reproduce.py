@@ -19,7 +19,7 @@ from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, 
 from roar.query.jobs import load_datasets, load_job
 from roar.query.placements import Step
 from roar.query.references import resolve, resolve_job
-from roar.query.repository import find_around, find_work_tree, git_environment, is_inside, run_git
+from roar.query.repository import find_around, find_work_tree, git_environment, is_inside, patched_names, run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
 from roar.query.roots import Root, members_of
 from roar.record.database import open_database
@@ -150,7 +150,7 @@ def _new_folder(around: str, wanted: str | None) -> str:
 def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     """Run every job anew; what was made is kept once one of them has run, for a look at what it did."""
     uses = [(job, root) for job in plan.jobs for root in plan.roots
-            if job.uid in root.used_by and not is_location(root.path)]
+            if job.uid in root.used_by and root.digest is not None and not is_location(root.path)]
     roots = set(plan.roots)
     uses += [(job, placed.root) for job, step in zip(plan.jobs, plan.steps, strict=True) for placed in step.placements
              if placed.root not in roots]
@@ -160,7 +160,7 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
         for job, root in uses:
             _check(opened, job, root, target)
         for job, step in zip(plan.jobs, plan.steps, strict=True):
-            _place_code(opened, job, target)
+            _place_code(opened, job, step, target)
             _prepare(opened, step, [root for user, root in uses if user is job], target)
             started = True
             _run(job, target)
@@ -193,7 +193,7 @@ def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
         raise _lost(opened, root)
 
 
-def _place_code(opened: Opened, job: Job, target: _Target) -> None:
+def _place_code(opened: Opened, job: Job, step: Step, target: _Target) -> None:
     """The work tree as it was: the commit, and the uncommitted changes on top."""
     if job.git is None or job.git.commit is None:
         return
@@ -201,7 +201,22 @@ def _place_code(opened: Opened, job: Job, target: _Target) -> None:
     _git(folder, "checkout", "--quiet", "--force", "--detach", job.git.commit)
     patch = load_patch(opened.database, job)
     if patch is not None:
+        _clear_for_patch(folder, patch, target)
         _git(folder, "apply", "--whitespace=nowarn", "-", content=patch)
+    for path in step.restored:
+        _git(folder, "--literal-pathspecs", "checkout", "--quiet", "--force", job.git.commit, "--",
+             str(target.place(path)))
+
+
+def _clear_for_patch(clone: str, patch: bytes, target: _Target) -> None:
+    """Remove the untracked files that an earlier step's patch added and this one adds, too."""
+    names = patched_names(clone, patch)
+    listed = run_git(clone, "ls-files", "-z")
+    for name in set(names) - set((listed or "").split("\0")):
+        place = os.path.join(clone, name)
+        target.clear_way(place)
+        if os.path.isfile(place):
+            os.unlink(place)
 
 
 def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> None:
@@ -213,7 +228,8 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
         raise WorkspaceError(f"git cannot be started: {error.strerror}.", hint="git --version") from error
     if done.returncode:
         said = refusal_of(done.stderr)
-        raise WorkspaceError(f"git {arguments[0]} failed: {said.reason.rstrip('.')}.", hint=said.hint)
+        verb = next(word for word in arguments if not word.startswith("-"))
+        raise WorkspaceError(f"git {verb} failed: {said.reason.rstrip('.')}.", hint=said.hint)
 
 
 def _place_root(opened: Opened, root: Root, target: _Target) -> None:

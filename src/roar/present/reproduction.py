@@ -28,15 +28,15 @@ def render_plan(plan: Plan) -> str:
     lines = [paint(f"{count_text(len(plan.jobs), 'job')} to run again", "bold")]
     brought = set(plan.from_commits)
     first = {placed.root for step in plan.steps for placed in step.placements if placed.after is None}
-    roots = [root for root in plan.roots if root in first]
-    lines += _root_lines("before: have these inputs in place", [root for root in roots if root.path not in brought])
-    lines += _root_lines("git brings these inputs", [root for root in roots if root.path in brought])
+    lines += _root_lines("before: have these inputs in place", [root for root in plan.roots if root in first])
+    lines += _root_lines("git brings these inputs", [root for root in plan.roots if root.path in brought])
     names = {job.uid: f"@{job.step} {job.uid[:8]}" for job in plan.jobs}
     for job, step in zip(plan.jobs, plan.steps, strict=True):
         lines.append(names[job.uid])
         if job.git is not None and job.git.commit is not None:
             patch = ", then the recorded patch" if job.git.patch else ""
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
+            lines += [f"  git checkout {job.git.commit[:12]} -- {quoted_path(path)}" for path in step.restored]
         lines += [f"  {line}" for line in _step_lines(step, names)]
         lines.append(f"  {'' if job.cwd == '.' else f'cd {quoted_path(job.cwd)} && '}{command_text(job.command)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]

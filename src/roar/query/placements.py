@@ -12,6 +12,7 @@ from roar.analyze.datasets import ancestors
 from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.query.jobs import load_datasets, load_payloads
 from roar.query.links import Link
+from roar.query.repository import inputs_of
 from roar.query.roots import Root, members_of
 
 
@@ -34,12 +35,14 @@ class Step:
 
     Attributes:
         job: its uid.
+        restored: files that have to be as in the commit, not as in the uncommitted changes.
         folders: that have to be there, without the folders above them: it wrote in them and did not make them itself.
         links: symlinks that have to be there, and those that have to go.
         placements: what has to be put in place, in the order of the paths.
     """
 
     job: str
+    restored: tuple[str, ...] = ()
     folders: tuple[str, ...]
     links: tuple[Link, ...]
     placements: tuple[Placement, ...]
@@ -63,13 +66,10 @@ def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequ
     wrote = {job.uid: (*job.outputs, *payloads[job.uid]) for job in jobs}
     used = [use.path for job in jobs for use in (*job.inputs, *wrote[job.uid])]
     places = _Places(database, [*used, *(root.path for root in roots)])
-    roots_of: dict[str, list[Root]] = defaultdict(list)
-    for root in roots:
-        for uid in root.used_by:
-            roots_of[uid].append(root)
+    roots_of = inputs_of(roots)
     steps = []
     for job in jobs:
-        placements = tuple(places.before(job, roots_of[job.uid]))
+        placements = tuple(places.before(job, roots_of.get(job.uid, ())))
         needed = links.get(job.uid, ())
         steps.append(Step(job=job.uid, folders=_folders(database, row_of[job.uid], job, needed), links=needed,
                           placements=placements))
