@@ -587,3 +587,94 @@ def test_the_next_step_reads_what_a_step_before_moved_away(desk, tmp_path):
     desk.roar("run", "sh", "-c", "cat in/a b > c")
     done = desk.roar("reproduce", "c", "--run", "--into", str(tmp_path / "again"))
     assert "2 of 2 outputs came out the same" in done.stdout
+
+
+def asked_for(plan):
+    return [placed["root"]["path"] for step in plan["steps"] for placed in step["placements"]]
+
+
+@pytest.mark.parametrize("pause", ["", "sleep 0.5; "])
+@pytest.mark.parametrize("dirty", [False, True])
+def test_a_tracked_file_that_a_job_edits_comes_from_git(desk, pause, dirty, tmp_path):
+    """git is asked while the job runs: what it says of a quick one may hold the edit."""
+    desk.write("sub/log", "start\n")
+    desk.write("other", "x")
+    desk.init()
+    desk.write("sub/log" if dirty and pause else "other", "by hand\n" if dirty else "x")
+    desk.roar("run", "sh", "-c", f"{pause}echo more >> sub/log")
+    desk.write("sub/log", "changed since\n")
+    assert desk.job()["inputs"][0]["digest"] is None
+    plan = desk.json("reproduce", "@1")
+    assert (plan["from_commits"], plan["obstacles"], asked_for(plan)) == (["sub/log"], [], [])
+    said = desk.roar("reproduce", "@1").stdout
+    assert "before: have these inputs in place" not in said
+    restored = plan["steps"][0]["restored"]
+    assert restored == [] if pause else restored in ([], ["sub/log"])
+    assert said.count(" -- sub/log\n") == len(restored)
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
+def test_a_patch_that_holds_the_edit_of_the_job_itself_is_not_taken_for_what_it_read(desk, tmp_path):
+    desk.write("log", "start\n")
+    desk.write("known", "start\n")
+    desk.init()
+    desk.roar("run", "cat", "known")
+    desk.roar("run", "sh", "-c", "echo more >> log; echo more >> known; sleep 0.5")
+    assert [use["digest"] is None for use in desk.job()["inputs"]] == [False, True]
+    plan = desk.json("reproduce", "@-1")
+    assert plan["steps"][0]["restored"] == ["known", "log"]
+    assert (plan["from_commits"], asked_for(plan)) == (["known", "log"], [])
+    done = desk.roar("reproduce", "@-1", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+
+
+def test_what_no_commit_nor_patch_can_have_held_stays_unknown(desk):
+    desk.write("log", "start\n")
+    desk.init()
+    desk.write("log", "by hand, and not committed\n")
+    desk.roar("run", "sh", "-c", "echo more >> log; sleep 0.5")
+    assert "cannot: The content of log when it was read is not known." in desk.roar("reproduce", "@1", status=1).stdout
+
+
+def test_what_each_checkout_brings_is_not_asked_for(desk, tmp_path):
+    desk.write("conf/a", "a\n")
+    desk.write(".gitignore", "*.out\n")
+    before = ""
+    for number, text in enumerate(("one", "two", "three", "one"), 1):
+        desk.write("conf/b", f"{text}\n")
+        desk.init() if number == 1 else desk.git("commit", "-qam", text)
+        desk.roar("run", "sh", "-c", f"cat {before} conf/a conf/b > {number}.out")
+        before = f"{number}.out"
+    desk.write("conf/b", "changed since\n")
+    plan = desk.json("reproduce", "4.out")
+    assert plan["from_commits"] == ["conf/a", "conf/b"]
+    assert asked_for(plan) == []
+    assert "in place" not in desk.roar("reproduce", "4.out").stdout
+    done = desk.roar("reproduce", "4.out", "--run", "--into", str(tmp_path / "again"))
+    assert "4 of 4 outputs came out the same" in done.stdout
+
+
+def test_an_earlier_version_that_a_job_made_comes_with_a_later_checkout(desk, tmp_path):
+    desk.write(".gitignore", "*.out\n")
+    desk.init()
+    for text in ("one", "two"):
+        desk.roar("run", "sh", "-c", f"echo {text} > conf; echo > {text}.out")
+        desk.git("add", "conf")
+        desk.git("commit", "-qm", text)
+    desk.git("revert", "--no-edit", "HEAD")
+    desk.roar("run", "sh", "-c", "cat conf one.out two.out > 3.out")
+    assert asked_for(desk.json("reproduce", "3.out")) == []
+    done = desk.roar("reproduce", "3.out", "--run", "--into", str(tmp_path / "again"))
+    assert "came out the same" in done.stdout
+
+
+def test_an_untracked_source_that_several_steps_read(desk, tmp_path):
+    desk.write(".gitignore", "*.out\n")
+    desk.init()
+    desk.write("lib/tool.py", "import sys\nopen(sys.argv[1], 'w').write('x')\n")
+    desk.roar("run", "python", "lib/tool.py", "1.out")
+    desk.write("lib/tool.py", "import sys\nopen(sys.argv[1], 'w').write(open('1.out').read() * 2)\n")
+    desk.roar("run", "python", "lib/tool.py", "2.out")
+    done = desk.roar("reproduce", "2.out", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout

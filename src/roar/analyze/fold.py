@@ -17,6 +17,7 @@ from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature
 
 O_ACCMODE = os.O_ACCMODE
+LINKS = 40  # that one name may lead through, path_resolution(7)
 DELETED = " (deleted)"  # what /proc/PID/fd shows behind the name of an O_TMPFILE
 
 
@@ -40,6 +41,7 @@ class PathUse:
         exists: the path is there after the command has ended.
         status: what lstat(2) says of it then; None where it is gone, or was not looked at.
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
+        linked: the job made a symlink here at some time, and may have written through it since.
         changed: a later read found other content than the first, which the job had not written there.
         signature: of the content at the first read, or just before the first write that kept content; None where
             it was not taken or nothing was there.
@@ -60,6 +62,7 @@ class PathUse:
     status: Signature | None = None
     made: Made = Made.FILE
     target: str | None = None
+    linked: bool = False
     signature: Signature | None = None
     moved_to: str | None = None
     moved_ns: int = 0
@@ -184,12 +187,22 @@ class _Fold:
             return
         use = self.at(event.path, event)
         fresh = creates and event.existed is False
+        if not writes and not fresh:
+            use = self.behind(use, event)
         if writes or fresh:
             self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR)
         elif not use.written:
             self.read(use, event)
         else:
             self.note_opened(use.path)
+
+    def behind(self, use: PathUse, event: Event) -> PathUse:
+        """The use that symlinks of the job's own lead to."""
+        for _ in range(LINKS):
+            if use.made is not Made.SYMLINK or use.target is None:
+                break
+            use = self.at(os.path.normpath(os.path.join(os.path.dirname(use.path), use.target)), event)
+        return use
 
     def note_opened(self, path: str) -> None:
         """Content that may be from before the job was opened where it is now."""
@@ -245,6 +258,7 @@ class _Fold:
         self.write(use, event, replaces=True, reads=False)
         use.made = Made.SYMLINK
         use.target = event.path
+        use.linked = True
 
     def unlink(self, event: Event) -> None:
         use = self.at(event.path, event)
@@ -289,6 +303,7 @@ class _Fold:
             self.unopened.pop(event.path, None)
             self.unopened[event.path2] = before
         target.made, target.target = source.made, source.target
+        target.linked = target.linked or source.made is Made.SYMLINK
         if moved and written_here:
             source.last_ns = event.time_ns
         source.moved_to, source.moved_ns = event.path2, event.time_ns

@@ -32,7 +32,8 @@ class Analysis:
         stamps: digests of datasets by the stamp of all their files; to be remembered.
         sources: source files of the repository that were read, absolute.
         left_out: by category, how many paths are not artifacts.
-        links: symlinks by which the job named files, and those it made, with where they lead.
+        links: symlinks by which the job named files, and those it made, as they are to be shown; each with its text.
+        made_links: those of them that it made.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
@@ -50,6 +51,7 @@ class Analysis:
     sources: tuple[str, ...] = ()
     left_out: dict[str, int] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
+    made_links: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     tracker_analysis: "TrackerAnalysis | None" = None
     folders: tuple[str, ...] = ()
@@ -77,7 +79,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     unchanged = UnchangedDatasets(uses, kept, around, known)
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
-    result.links = {around.shown(path): around.shown(target) or target for path, target in kept.links.items()}
+    result.links = {around.shown(path): target for path, target in kept.links.items()}
+    result.made_links = tuple(map(around.shown, kept.made_links))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     contents = Contents(around, uses, known)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import Made, PathUse, Uses, differ, find_content, look_up
+from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, find_content, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
 
@@ -15,6 +15,10 @@ class Kept:
     """The uses that may be artifacts, under their real paths, and counts of the others.
 
     A folder that was only read stays closed where its files may all be artifacts; the others are sorted file by file.
+
+    Attributes:
+        links: the symlinks by which the job named files, and those it made, each with its text.
+        made_links: those of them that it made.
     """
 
     def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing
@@ -23,6 +27,7 @@ class Kept:
         self.filtered: Counter[str] = Counter()
         self.sources: set[str] = set()
         self.links: dict[str, str] = {}
+        self.made_links: set[str] = set()
         self.payloads: list[PathUse] = []
         self._around = around
         self._repository = None if around.repository is None else os.path.join(around.repository, "")
@@ -32,6 +37,7 @@ class Kept:
                            if payload and (use := uses.opened.get(path)) is not None and _is_passed_on(use)
                            and (there := find_content(uses, use)) is not None}
         self._real: dict[str, str] = {}
+        self._walked: set[str] = set()
         self._by_path: dict[str, PathUse] = {}
         self._plumbing = plumbing
         self._sort_all(uses.opened.values())
@@ -73,11 +79,12 @@ class Kept:
                 self.payloads.append(use)
             return
         category = self._plumbing.category(use.path)
+        if category == KEPT and use.linked and _is_link(use):
+            self._note_made_link(use.path)
         if category != KEPT:
             self.left_out[category] += 1
         elif use.made is Made.SYMLINK and use.written:
             self.left_out["links"] += 1
-            self.links[use.path] = use.target or os.path.realpath(use.path)
         elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
             self.left_out["temporary"] += 1
         else:
@@ -86,11 +93,11 @@ class Kept:
     def _resolve(self, use: PathUse) -> None:
         path = self._real_path(use)
         if path != use.path:
+            self._note_links(use)
             category = self._plumbing.category(path)
             if category != KEPT:
                 self.left_out[category] += 1
                 return
-            self.links[use.path] = path
             folder = os.path.dirname(path)
             if folder in self._all.closed:
                 self._todo += self._all.open(folder)
@@ -109,7 +116,7 @@ class Kept:
     def _real_path(self, use: PathUse) -> str:
         folder, _, name = use.path.rpartition("/")
         real = self._real_folder(folder or "/")
-        if use.status is not None and stat.S_ISLNK(use.status.mode):
+        if _is_link(use):
             return os.path.realpath(use.path)
         return use.path if real == (folder or "/") else os.path.join(real, name)
 
@@ -119,10 +126,46 @@ class Kept:
             real = self._real[folder] = os.path.realpath(folder)
         return real
 
+    def _note_made_link(self, path: str) -> None:
+        folder, _, name = path.rpartition("/")
+        place = os.path.join(self._real_folder(folder or "/"), name)
+        self.made_links.add(place)
+        self._walk(os.path.dirname(place), name)
+
+    def _note_links(self, use: PathUse) -> None:
+        """Note the symlinks on the way to a file, those in its folder's path once for all files there."""
+        folder, _, name = use.path.rpartition("/")
+        if folder not in self._walked:
+            self._walked.add(folder)
+            self._walk("/", folder)
+        if _is_link(use):
+            self._walk(self._real_folder(folder or "/"), name)
+
+    def _walk(self, folder: str, path: str) -> None:
+        """Note each symlink that is followed from a folder along a path, as in path_resolution(7)."""
+        names = path.split("/")[::-1]
+        followed = 0
+        while names and followed < LINKS:
+            place = os.path.normpath(os.path.join(folder, names.pop()))
+            try:
+                target = os.readlink(place)
+            except OSError:
+                folder = place
+                continue
+            self.links[place] = target
+            followed += 1
+            names += target.split("/")[::-1]
+            if target.startswith("/"):
+                folder = "/"
+
     def _is_code(self, use: PathUse) -> bool:
         """Source that a repository holds is recorded with the commit and its patch, not as data."""
         return (self._repository is not None and not use.written and is_source(use.path)
                 and use.path.startswith(self._repository) and not self._around.made(use.path))
+
+
+def _is_link(use: PathUse) -> bool:
+    return use.status is not None and stat.S_ISLNK(use.status.mode)
 
 
 def _is_passed_on(use: PathUse) -> bool:

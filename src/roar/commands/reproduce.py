@@ -17,8 +17,9 @@ from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
 from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, is_absence
 from roar.query.jobs import load_datasets, load_job
+from roar.query.placements import Step
 from roar.query.references import resolve, resolve_job
-from roar.query.repository import find_work_tree, git_environment, run_git
+from roar.query.repository import find_around, find_work_tree, git_environment, is_inside, patched_names, run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
 from roar.query.roots import Root, members_of
 from roar.record.database import open_database
@@ -78,13 +79,13 @@ class _Target:
     def __init__(self, workspace: Workspace, jobs: Sequence[Job], wanted: str | None) -> None:
         trees = {find_work_tree(workspace, job) for job in jobs if job.git is not None}
         ordered = sorted((tree for tree in trees if tree is not None), key=len)
-        around = next((tree for tree in ordered if _is_inside(workspace.root, tree)), workspace.root)
+        around = find_around(workspace, jobs)
         self._workspace = workspace
         self._around = around
         self.folder = _new_folder(around, wanted)
         self.root = os.path.normpath(os.path.join(self.folder, os.path.relpath(workspace.root, around)))
         self.clones = {tree: os.path.normpath(os.path.join(self.folder, os.path.relpath(tree, around)))
-                       for tree in ordered if _is_inside(tree, around)}
+                       for tree in ordered if is_inside(tree, around)}
         self._highest = self.folder
         while not os.path.lexists(os.path.dirname(self._highest)):
             self._highest = os.path.dirname(self._highest)
@@ -92,9 +93,17 @@ class _Target:
     def place(self, path: str) -> str | None:
         """What stands for a recorded path here; None for one that is used where it lies."""
         absolute = self._workspace.absolute(path)
-        if not _is_inside(absolute, self._around):
+        if not is_inside(absolute, self._around):
             return None
         return os.path.normpath(os.path.join(self.folder, os.path.relpath(absolute, self._around)))
+
+    def clear_way(self, place: str) -> None:
+        """No symlink stands at a place in the folder or on the way to it: nothing is written through one."""
+        way = self.folder
+        for name in os.path.relpath(place, self.folder).split("/") if is_inside(place, self.folder) else ():
+            way = os.path.join(way, name)
+            if os.path.islink(way):
+                os.unlink(way)
 
     def make(self) -> None:
         """Make the folders, and the clones in them.
@@ -126,10 +135,6 @@ def _make_folder(path: str, *, exist_ok: bool = False) -> None:
                              hint="roar reproduce REF --run --into NEW_FOLDER") from error
 
 
-def _is_inside(path: str, folder: str) -> bool:
-    return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
 def _new_folder(around: str, wanted: str | None) -> str:
     folder = os.path.abspath(wanted) if wanted else f"{around}-reproduced"
     number = 1
@@ -145,7 +150,7 @@ def _new_folder(around: str, wanted: str | None) -> str:
 def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     """Run every job anew; what was made is kept once one of them has run, for a look at what it did."""
     uses = [(job, root) for job in plan.jobs for root in plan.roots
-            if job.uid in root.used_by and not is_location(root.path)]
+            if job.uid in root.used_by and root.digest is not None and not is_location(root.path)]
     roots = set(plan.roots)
     uses += [(job, placed.root) for job, step in zip(plan.jobs, plan.steps, strict=True) for placed in step.placements
              if placed.root not in roots]
@@ -155,19 +160,31 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
         for job, root in uses:
             _check(opened, job, root, target)
         for job, step in zip(plan.jobs, plan.steps, strict=True):
-            _place_code(opened, job, target)
-            for user, root in uses:
-                if user is job:
-                    _place_root(opened, root, target)
-            for folder in step.folders:
-                _make_folder(target.place(folder) or folder, exist_ok=True)
+            _place_code(opened, job, step, target)
+            _prepare(opened, step, [root for user, root in uses if user is job], target)
             started = True
-            _run(job, target.root)
+            _run(job, target)
     except BaseException:
         if not started:
             target.remove()
         raise
     return _compare(opened, plan, target)
+
+
+def _prepare(opened: Opened, step: Step, roots: Sequence[Root], target: _Target) -> None:
+    """Put in place what a job finds besides its code."""
+    for link in step.links:
+        if link.target is None:
+            target.clear_way(target.place(link.path) or link.path)
+    for root in roots:
+        _place_root(opened, root, target)
+    for folder in step.folders:
+        place = target.place(folder) or folder
+        target.clear_way(place)
+        _make_folder(place, exist_ok=True)
+    for link in step.links:
+        if link.target is not None:
+            _place_link(target.place(link.path) or link.path, link.target)
 
 
 def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
@@ -176,7 +193,7 @@ def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
         raise _lost(opened, root)
 
 
-def _place_code(opened: Opened, job: Job, target: _Target) -> None:
+def _place_code(opened: Opened, job: Job, step: Step, target: _Target) -> None:
     """The work tree as it was: the commit, and the uncommitted changes on top."""
     if job.git is None or job.git.commit is None:
         return
@@ -184,7 +201,22 @@ def _place_code(opened: Opened, job: Job, target: _Target) -> None:
     _git(folder, "checkout", "--quiet", "--force", "--detach", job.git.commit)
     patch = load_patch(opened.database, job)
     if patch is not None:
+        _clear_for_patch(folder, patch, target)
         _git(folder, "apply", "--whitespace=nowarn", "-", content=patch)
+    for path in step.restored:
+        _git(folder, "--literal-pathspecs", "checkout", "--quiet", "--force", job.git.commit, "--",
+             str(target.place(path)))
+
+
+def _clear_for_patch(clone: str, patch: bytes, target: _Target) -> None:
+    """Remove the untracked files that an earlier step's patch added and this one adds, too."""
+    names = patched_names(clone, patch)
+    listed = run_git(clone, "ls-files", "-z")
+    for name in set(names) - set((listed or "").split("\0")):
+        place = os.path.join(clone, name)
+        target.clear_way(place)
+        if os.path.isfile(place):
+            os.unlink(place)
 
 
 def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> None:
@@ -196,7 +228,8 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
         raise WorkspaceError(f"git cannot be started: {error.strerror}.", hint="git --version") from error
     if done.returncode:
         said = refusal_of(done.stderr)
-        raise WorkspaceError(f"git {arguments[0]} failed: {said.reason.rstrip('.')}.", hint=said.hint)
+        verb = next(word for word in arguments if not word.startswith("-"))
+        raise WorkspaceError(f"git {verb} failed: {said.reason.rstrip('.')}.", hint=said.hint)
 
 
 def _place_root(opened: Opened, root: Root, target: _Target) -> None:
@@ -213,10 +246,21 @@ def _place_root(opened: Opened, root: Root, target: _Target) -> None:
     if place is None:
         return
     if root.kind is Kind.FILE:
-        _copy(source, place)
+        _copy(source, place, target)
         return
     for member in members_of(opened.database, root):
-        _copy(*(os.path.join(_folder_of(root, side), member.path) for side in (source, place)))
+        _copy(os.path.join(_folder_of(root, source), member.path), os.path.join(_folder_of(root, place), member.path),
+              target)
+
+
+def _place_link(place: str, text: str) -> None:
+    try:
+        if os.path.lexists(place):
+            os.unlink(place)
+        os.symlink(text, place)
+    except OSError as error:
+        raise WorkspaceError(f"The symlink {place} cannot be put in place: {error.strerror}.",
+                             hint=f"ls -ld {quoted(place)}") from error
 
 
 def _folder_of(root: Root, place: str) -> str:
@@ -224,9 +268,10 @@ def _folder_of(root: Root, place: str) -> str:
     return place if root.path.endswith("/") else os.path.dirname(place)
 
 
-def _copy(source: str, target: str) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    shutil.copy2(source, target)
+def _copy(source: str, place: str, target: _Target) -> None:
+    target.clear_way(place)
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    shutil.copy2(source, place)
 
 
 def _lost(opened: Opened, root: Root) -> WorkspaceError:
@@ -248,7 +293,7 @@ def _is_tracked(job: Job, root: Root, target: _Target) -> bool:
     place = target.place(root.path)
     if job.git is None or job.git.commit is None or place is None:
         return False
-    return any(_is_inside(place, clone) and run_git(
+    return any(is_inside(place, clone) and run_git(
         clone, "cat-file", "-e", f"{job.git.commit}:{os.path.relpath(place, clone)}") is not None
         for clone in target.clones.values())
 
@@ -282,19 +327,20 @@ def _is_unchanged(opened: Opened, root: Root, place: str) -> bool:
         (member.path, member.size, bytes.fromhex(member.digest)) for member in members]) is None
 
 
-def _run(job: Job, folder: str) -> None:
+def _run(job: Job, target: _Target) -> None:
     """Under `roar run`, so that the reproduction has a record of its own; its output goes to stderr.
 
     A `roar get` records itself.
     """
-    cwd = os.path.normpath(os.path.join(folder, job.cwd))
+    cwd = os.path.normpath(os.path.join(target.root, job.cwd))
+    target.clear_way(cwd)
     os.makedirs(cwd, exist_ok=True)
     words = ["run", "--quiet", "--", *job.command] if job.kind == "run" else [*job.command[1:], "--quiet"]
     done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdout=sys.stderr)
     if done.returncode != job.exit_code:
         name = f"@{job.step} {job.uid[:8]}"
         raise RoarError(f"{name} ended with {done.returncode} instead of {job.exit_code}, in {cwd}.",
-                        hint=f"cd {quoted(folder)} && roar show @-1")
+                        hint=f"cd {quoted(target.root)} && roar show @-1")
 
 
 def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:

@@ -28,15 +28,15 @@ def render_plan(plan: Plan) -> str:
     lines = [paint(f"{count_text(len(plan.jobs), 'job')} to run again", "bold")]
     brought = set(plan.from_commits)
     first = {placed.root for step in plan.steps for placed in step.placements if placed.after is None}
-    roots = [root for root in plan.roots if root in first]
-    lines += _root_lines("before: have these inputs in place", [root for root in roots if root.path not in brought])
-    lines += _root_lines("git brings these inputs", [root for root in roots if root.path in brought])
+    lines += _root_lines("before: have these inputs in place", [root for root in plan.roots if root in first])
+    lines += _root_lines("git brings these inputs", [root for root in plan.roots if root.path in brought])
     names = {job.uid: f"@{job.step} {job.uid[:8]}" for job in plan.jobs}
     for job, step in zip(plan.jobs, plan.steps, strict=True):
         lines.append(names[job.uid])
         if job.git is not None and job.git.commit is not None:
             patch = ", then the recorded patch" if job.git.patch else ""
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
+            lines += [f"  git checkout {job.git.commit[:12]} -- {quoted_path(path)}" for path in step.restored]
         lines += [f"  {line}" for line in _step_lines(step, names)]
         lines.append(f"  {'' if job.cwd == '.' else f'cd {quoted_path(job.cwd)} && '}{command_text(job.command)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
@@ -52,7 +52,10 @@ def _step_lines(step: Step, names: Mapping[str, str]) -> list[str]:
             placed.setdefault(names[placement.after], []).append(placement.root)
     lines = [line for name, roots in placed.items()
              for line in _root_lines(f"now, and not before {name} is done: put these inputs in place", roots)]
-    return [*lines, f"mkdir -p {' '.join(map(quoted_path, step.folders))}"] if step.folders else lines
+    lines += [f"rm -f {quoted_path(link.path)}" for link in step.links if link.target is None]
+    lines += [f"mkdir -p {' '.join(map(quoted_path, step.folders))}"] if step.folders else []
+    return lines + [f"ln -sfn {quoted_path(link.target)} {quoted_path(link.path)}" for link in step.links
+                    if link.target is not None]
 
 
 def _root_lines(title: str, roots: Sequence[Root]) -> list[str]:

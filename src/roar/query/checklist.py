@@ -11,7 +11,7 @@ from roar.observe.code import Refusal, find_refusal
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_blob
-from roar.query.repository import find_work_tree, roots_from_commits, run_git
+from roar.query.repository import find_in_commits, find_work_tree, inputs_of, run_git
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -174,7 +174,7 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     """
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
                   and not _has_source(database, root)]
-    brought = set(roots_from_commits(database, workspace, open_roots, jobs))
+    brought = set(find_in_commits(database, workspace, jobs, inputs_of(open_roots)).paths(open_roots))
     open_roots = [root for root in open_roots if root.path not in brought]
     title = "every root input has a source"
     if open_roots and refusal is not None:

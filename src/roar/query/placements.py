@@ -11,6 +11,8 @@ from typing import NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.query.jobs import load_datasets, load_payloads
+from roar.query.links import Link
+from roar.query.repository import inputs_of
 from roar.query.roots import Root, members_of
 
 
@@ -33,17 +35,21 @@ class Step:
 
     Attributes:
         job: its uid.
+        restored: files that have to be as in the commit, not as in the uncommitted changes.
         folders: that have to be there, without the folders above them: it wrote in them and did not make them itself.
+        links: symlinks that have to be there, and those that have to go.
         placements: what has to be put in place, in the order of the paths.
     """
 
     job: str
+    restored: tuple[str, ...] = ()
     folders: tuple[str, ...]
+    links: tuple[Link, ...]
     placements: tuple[Placement, ...]
 
 
-def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequence[Job], roots: Sequence[Root]
-               ) -> tuple[Step, ...]:
+def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequence[Job], roots: Sequence[Root],
+               links: Mapping[str, tuple[Link, ...]]) -> tuple[Step, ...]:
     """The steps of a plan.
 
     Args:
@@ -51,6 +57,7 @@ def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequ
         rows: the jobs by their rows.
         jobs: the same, in the order in which they are to run.
         roots: what none of them makes where it is read.
+        links: by the uid of the job that needs them.
     """
     row_of = {job.uid: row for row, job in rows.items()}
     payloads: dict[str, list[FileUse]] = defaultdict(list)
@@ -59,24 +66,24 @@ def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequ
     wrote = {job.uid: (*job.outputs, *payloads[job.uid]) for job in jobs}
     used = [use.path for job in jobs for use in (*job.inputs, *wrote[job.uid])]
     places = _Places(database, [*used, *(root.path for root in roots)])
-    roots_of: dict[str, list[Root]] = defaultdict(list)
-    for root in roots:
-        for uid in root.used_by:
-            roots_of[uid].append(root)
+    roots_of = inputs_of(roots)
     steps = []
     for job in jobs:
-        placements = tuple(places.before(job, roots_of[job.uid]))
-        steps.append(Step(job=job.uid, folders=_folders(database, row_of[job.uid], job), placements=placements))
+        placements = tuple(places.before(job, roots_of.get(job.uid, ())))
+        needed = links.get(job.uid, ())
+        steps.append(Step(job=job.uid, folders=_folders(database, row_of[job.uid], job, needed), links=needed,
+                          placements=placements))
         places.use(job.uid, job.inputs)
         places.use(job.uid, wrote[job.uid])
     return tuple(steps)
 
 
-def _folders(database: sqlite3.Connection, row_id: int, job: Job) -> tuple[str, ...]:
-    """The folders that a job wrote in and did not make, as far as the record knows."""
+def _folders(database: sqlite3.Connection, row_id: int, job: Job, links: Sequence[Link]) -> tuple[str, ...]:
+    """The folders that a job wrote in and did not make, as far as the record knows, and those of the links."""
     made = {path for (path,) in database.execute("SELECT path FROM made_folder WHERE job_id = ?", (row_id,))}
     wanted = {_found(folder, made) for use in job.outputs if job.kind == "run" and not is_location(use.path)
               for folder in _written_in(database, use, made)}
+    wanted |= {os.path.dirname(link.path) for link in links if link.target is not None}
     above = {folder for path in wanted for folder in ancestors(path)[1:]}
     return tuple(sorted(wanted - above - {"", "/"}))
 

@@ -4,13 +4,14 @@ import contextlib
 import os
 import sqlite3
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from subprocess import run
 from typing import NamedTuple
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository
+from roar.query.jobs import load_blob
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 
@@ -50,29 +51,132 @@ def find_work_tree(workspace: Workspace, job: Job) -> str | None:
     return find_repository(workspace.absolute(job.cwd))
 
 
+def find_around(workspace: Workspace, jobs: Iterable[Job]) -> str:
+    """The folder that a reproduction of these jobs stands for: the workspace, or the work tree around it."""
+    trees = {find_work_tree(workspace, job) for job in jobs if job.git is not None}
+    return min((tree for tree in trees if tree is not None and is_inside(workspace.root, tree)), key=len,
+               default=workspace.root)
+
+
+def is_inside(path: str, folder: str) -> bool:
+    """Whether a path is a folder or lies in it."""
+    return path == folder or path.startswith(folder.rstrip("/") + "/")
+
+
 def lacks_commit(work_tree: str, commit: str) -> bool:
     """Whether git can tell that a commit is not in the repository any more."""
     return (run_git(work_tree, "rev-parse", "--git-dir") is not None
             and run_git(work_tree, "cat-file", "-e", f"{commit}^{{commit}}") is None)
 
 
-def roots_from_commits(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Iterable[Job]
-                       ) -> tuple[str, ...]:
-    """Paths of the root inputs that a new clone, at the commit of each job that reads them, brings as they were read.
+class FromCommits(NamedTuple):
+    """What new clones bring, at the commits of the jobs of a plan.
 
-    A path that was read with more than one content is among them where each of these comes so.
+    Attributes:
+        brought: the uid of a job, and a root input that comes as that job read it.
+        restored: by the uid of a job the files that come so although its uncommitted changes hold them otherwise: git
+            was asked for these while the job ran, which may have changed the files by then.
     """
+
+    brought: frozenset[tuple[str, Root]]
+    restored: Mapping[str, tuple[str, ...]]
+
+    def lacks(self, root: Root) -> bool:
+        """Whether one of the jobs that read a root input does not get it so."""
+        return any((uid, root) not in self.brought for uid in root.used_by)
+
+    def paths(self, roots: Iterable[Root]) -> tuple[str, ...]:
+        """The paths of root inputs that come so; one that was read with several contents where each of these does."""
+        answer: dict[str, bool] = {}
+        for root in roots:
+            answer[root.path] = answer.get(root.path, True) and not self.lacks(root)
+        return tuple(path for path, comes in answer.items() if comes)
+
+
+def inputs_of(roots: Iterable[Root]) -> dict[str, list[Root]]:
+    """The root inputs of each job, by its uid."""
+    found: dict[str, list[Root]] = {}
+    for root in roots:
+        for uid in root.used_by:
+            found.setdefault(uid, []).append(root)
+    return found
+
+
+def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job],
+                    inputs: Mapping[str, Sequence[Root]]) -> FromCommits:
+    """What of the inputs of jobs, by uid, their commits bring; of those not known also their uncommitted changes."""
     sources = {job.uid: source for job in jobs if (source := _source(workspace, job)) is not None}
     wanted: dict[_Source, list[Root]] = {}
-    for root in roots:
-        for source in {sources[uid] for uid in root.used_by if uid in sources}:
-            wanted.setdefault(source, []).append(root)
-    brought = {source: _brought(database, workspace, source, found) for source, found in wanted.items()}
-    answer: dict[str, bool] = {}
-    for root in roots:
-        answer[root.path] = answer.get(root.path, True) and all(
-            uid in sources and (root.path, root.digest) in brought[sources[uid]] for uid in root.used_by)
-    return tuple(path for path, comes in answer.items() if comes)
+    for uid, source in sources.items():
+        wanted.setdefault(source, []).extend(root for root in inputs.get(uid, ()) if root.digest is not None)
+    found = {source: _brought(database, workspace, source, roots) for source, roots in wanted.items()}
+    brought: set[tuple[str, Root]] = set()
+    restored = {}
+    for job in jobs:
+        if job.uid not in sources:
+            continue
+        source = sources[job.uid]
+        patch = load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
+        known = [root for root in inputs.get(job.uid, ()) if root in found[source]]
+        edited, unpatched = _edited(workspace, source, job, patch, [
+            root for root in inputs.get(job.uid, ()) if root.digest is None])
+        brought |= {(job.uid, root) for root in (*known, *edited)}
+        names = [name for root in known for name in _files(database, workspace, source.work_tree, root)]
+        changed = set(patched_names(source.work_tree, patch)).intersection(names) if patch is not None else ()
+        restored[job.uid] = tuple(sorted((*(workspace.relative(os.path.join(source.work_tree, name))
+                                            for name in changed), *(root.path for root in unpatched))))
+    return FromCommits(frozenset(brought), restored)
+
+
+def _edited(workspace: Workspace, source: _Source, job: Job, patch: bytes | None, roots: Sequence[Root]
+            ) -> tuple[list[Root], list[Root]]:
+    """Which of a job's inputs, whose content it changed before it was known, come with its code; which without patch.
+
+    The patch may hold what the job itself wrote: that has another size than what was read, or is the job's output.
+    """
+    names = {root: name for root in roots for name in (_name(workspace, source.work_tree, root.path),)
+             if root.kind is Kind.FILE and name is not None}
+    if not names:
+        return [], []
+    left = {use.path: use.digest for use in job.outputs}
+    sizes = {use.path: use.size for use in job.inputs}
+    found = []
+    for content in (patch, None) if patch is not None else (None,):
+        with _clone(source, content, names.values()) as folder:
+            now = _digests(folder, names.values())
+            found.append([root for root, name in names.items() if name in now and now[name] != left.get(root.path)
+                          and sizes.get(root.path) in {None, os.path.getsize(os.path.join(folder, name))}])
+    unpatched = [root for root in found[-1] if root not in found[0]]
+    return [*found[0], *unpatched], unpatched
+
+
+def patched_names(work_tree: str, patch: bytes) -> list[str]:
+    """The names of the files that a patch changes or adds, relative to the root of the work tree."""
+    listed = run_git(work_tree, "apply", "--numstat", "-z", "-", content=patch) or ""
+    return [entry.split("\t", 2)[2] for entry in listed.split("\0") if entry.count("\t") > 1]
+
+
+def links_from_code(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]
+                    ) -> dict[str, frozenset[str]]:
+    """By the uid of each job the symlinks that its commit and its uncommitted changes bring, absolute."""
+    found: dict[tuple[_Source, str | None], frozenset[str]] = {}
+    answer = {}
+    for job in jobs:
+        source = _source(workspace, job)
+        if source is None or job.git is None:
+            continue
+        key = source, job.git.patch
+        if key not in found:
+            found[key] = _links(database, *key)
+        answer[job.uid] = found[key]
+    return answer
+
+
+def _links(database: sqlite3.Connection, source: _Source, patch: str | None) -> frozenset[str]:
+    with _index(source, load_blob(database, patch) if patch is not None else None) as folder:
+        listed = (run_git(folder, "ls-files", "--stage", "-z") or "").split("\0")
+    return frozenset(os.path.join(source.work_tree, entry.partition("\t")[2]) for entry in listed
+                     if entry.startswith("120000 "))
 
 
 def _source(workspace: Workspace, job: Job) -> _Source | None:
@@ -82,28 +186,24 @@ def _source(workspace: Workspace, job: Job) -> _Source | None:
     return _Source(work_tree, job.git.commit)
 
 
-def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, roots: Iterable[Root]
-             ) -> set[tuple[str, str | None]]:
-    """Path and digest of those of `roots` that a clone of this commit holds."""
-    work_tree, commit = source
-    listed = run_git(work_tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit) or ""
+def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, roots: Iterable[Root]) -> set[Root]:
+    """Those of `roots` that a clone of this commit holds."""
+    listed = run_git(source.work_tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", source.commit) or ""
     tracked = frozenset(listed.split("\0"))
-    files = {(root.path, root.digest): found for root in roots
-             if (found := _files(database, workspace, work_tree, root)) and tracked.issuperset(found)}
+    files = {root: found for root in roots
+             if (found := _files(database, workspace, source.work_tree, root)) and tracked.issuperset(found)}
     if not files:
         return set()
     names = {name for found in files.values() for name in found}
-    with _clone(work_tree, commit, names) as folder:
+    with _clone(source, None, names) as folder:
         now = _digests(folder, names)
-    return {key for key, found in files.items() if all(now.get(name) == digest for name, digest in found.items())}
+    return {root for root, found in files.items() if all(now.get(name) == digest for name, digest in found.items())}
 
 
 def _files(database: sqlite3.Connection, workspace: Workspace, work_tree: str, root: Root) -> Mapping[str, str]:
     """The digests of a root input's files by their names in the work tree; none where it is not all inside."""
-    if root.digest is None or is_location(root.path):
-        return {}
-    place = os.path.relpath(workspace.absolute(root.path), work_tree)
-    if place.startswith("../"):
+    place = _name(workspace, work_tree, root.path)
+    if root.digest is None or place is None:
         return {}
     if root.kind is Kind.FILE:
         return {place: root.digest}
@@ -112,13 +212,29 @@ def _files(database: sqlite3.Connection, workspace: Workspace, work_tree: str, r
             for member in members_of(database, root)}
 
 
+def _name(workspace: Workspace, work_tree: str, path: str) -> str | None:
+    """The name in the work tree of what was recorded at a path; None where it is not inside."""
+    place = workspace.absolute(path)
+    return os.path.relpath(place, work_tree) if not is_location(path) and is_inside(place, work_tree) else None
+
+
 @contextlib.contextmanager
-def _clone(work_tree: str, commit: str, names: Collection[str]) -> Iterator[str]:
-    """A folder with these files of a commit as a clone has them; without those that git cannot write.
+def _clone(source: _Source, patch: bytes | None, names: Iterable[str]) -> Iterator[str]:
+    """A folder with these files of a commit, and a patch, as a clone has them; without those that git cannot write.
 
     Filters and line ends are those of the user's and the machine's settings and of the commit's own attributes: the
-    repository's `.git/config`, which may name others, is not cloned. Objects are read where they lie.
+    repository's `.git/config`, which may name others, is not cloned.
     """
+    with _index(source, patch) as folder:
+        run_git(folder, "checkout-index", "--quiet", "-z", "--stdin",
+                content=b"".join(os.fsencode(name) + b"\0" for name in names))
+        yield folder
+
+
+@contextlib.contextmanager
+def _index(source: _Source, patch: bytes | None) -> Iterator[str]:
+    """A new repository whose index holds a commit and a patch on top; objects are read where they lie."""
+    work_tree, commit = source
     objects = run_git(work_tree, "rev-parse", "--git-path", "objects")
     kind = run_git(work_tree, "rev-parse", "--show-object-format") or "sha1"
     with tempfile.TemporaryDirectory(prefix="roar-") as folder:
@@ -127,9 +243,8 @@ def _clone(work_tree: str, commit: str, names: Collection[str]) -> Iterator[str]
             os.symlink(os.path.join(work_tree, objects), link)
             with open(os.path.join(folder, ".git", "objects", "info", "alternates"), "w", encoding="ascii") as file:
                 file.write("../lent\n")
-            if run_git(folder, "read-tree", commit) is not None:
-                run_git(folder, "checkout-index", "--quiet", "-z", "--stdin",
-                        content=b"".join(os.fsencode(name) + b"\0" for name in names))
+            if run_git(folder, "read-tree", commit) is not None and patch is not None:
+                run_git(folder, "apply", "--cached", "--whitespace=nowarn", "-", content=patch)
         yield folder
 
 

@@ -1,15 +1,16 @@
 """What it takes to make an artifact again: the jobs in order, their code, and what has to be there before."""
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from roar.model import REDACTED, FileUse, Job
 from roar.observe.code import find_refusal
 from roar.query.jobs import iter_jobs, load_blob
+from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.references import Reference
-from roar.query.repository import find_work_tree, lacks_commit, roots_from_commits, run_git
+from roar.query.repository import FromCommits, find_in_commits, find_work_tree, inputs_of, lacks_commit, run_git
 from roar.query.roots import Root, find_roots, jobs_behind
 from roar.shell import joined
 from roar.workspace import Workspace
@@ -48,10 +49,28 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
     roots = tuple(find_roots(database, list(again), copies=True))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
+    links = find_links(database, workspace, jobs)
+    steps = find_steps(database, again, jobs, roots, links.of_job)
+    code = find_in_commits(database, workspace, jobs, _inputs(roots, steps))
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
-                from_commits=roots_from_commits(database, workspace, roots, jobs),
-                steps=find_steps(database, again, jobs, roots),
-                obstacles=(*_obstacles(jobs, roots), *_lost_code(workspace, jobs)), doubts=tuple(_doubts(jobs)))
+                from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
+                obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
+                           *links.obstacles),
+                doubts=(*_doubts(jobs), *links.doubts))
+
+
+def _inputs(roots: Sequence[Root], steps: Sequence[Step]) -> dict[str, list[Root]]:
+    """What each job has to find, by its uid."""
+    found = inputs_of(roots)
+    for step in steps:
+        found.setdefault(step.job, []).extend(placed.root for placed in step.placements)
+    return found
+
+
+def _with_code(step: Step, code: FromCommits) -> Step:
+    """A step without the placements that its checkout does."""
+    return replace(step, restored=code.restored.get(step.job, ()), placements=tuple(
+        placed for placed in step.placements if (step.job, placed.root) not in code.brought))
 
 
 def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
@@ -59,11 +78,11 @@ def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
     return load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
 
 
-def _obstacles(jobs: Sequence[Job], roots: Sequence[Root]) -> list[str]:
+def _obstacles(jobs: Sequence[Job], lacking: Iterable[Root]) -> list[str]:
     found = [] if jobs else ["No recorded job made it."]
     found += [f"The command of @{job.step} {job.uid[:8]} holds a secret that was not stored."
               for job in jobs if any(REDACTED in word for word in job.command)]
-    found += [f"The content of {root.path} when it was read is not known." for root in roots if root.digest is None]
+    found += [f"The content of {root.path} when it was read is not known." for root in lacking if root.digest is None]
     found += [f"@{job.step} {job.uid[:8]} ran before the first commit of its repository."
               for job in jobs if job.git is not None and job.git.commit is None]
     return found

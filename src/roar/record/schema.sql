@@ -138,11 +138,13 @@ CREATE TABLE dependency (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX dependency_by_producer ON dependency (producer_id, produced_id);
 
--- A symlink through which a job reached a file, or which it made.
+-- A symlink through which a job reached a file, or which it made. What an older roar recorded is where a file's name
+-- led, links in the path of its folder included; with `made` null.
 CREATE TABLE symlink (
     job_id  INTEGER NOT NULL REFERENCES job (id),
     path_id INTEGER NOT NULL REFERENCES path (id),
-    target  TEXT NOT NULL,
+    target  TEXT NOT NULL,                       -- its text: relative to its folder, or absolute
+    made    INTEGER,                             -- 1: the job made it; 0: it was there before
     PRIMARY KEY (job_id, path_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -43,6 +43,7 @@ def write_job(
     blobs: Mapping[str, bytes] | None = None,
     left_out: Mapping[str, int] | None = None,
     symlinks: Mapping[str, str] | None = None,
+    made_links: Collection[str] = (),
     folders: Iterable[str] = (),
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
@@ -56,7 +57,8 @@ def write_job(
         datasets: the members of the datasets among the uses; those recorded earlier may be left out.
         blobs: content to keep by digest (64 hex): the patch.
         left_out: category of plumbing to number of paths.
-        symlinks: path of the link to its target, as they are to be shown.
+        symlinks: path of the link, as it is to be shown, to its text.
+        made_links: those of them that the job made.
         folders: that the job made itself.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
@@ -75,7 +77,8 @@ def write_job(
             delete_job(database, known[0])
         job_id, step = _insert_job(database, job)
         _insert_uses(database, job_id, job, payloads, datasets)
-        _insert_parts(database, job_id, job, left_out or {}, symlinks or {})
+        _insert_parts(database, job_id, job, left_out or {})
+        _insert_symlinks(database, job_id, symlinks or {}, made_links)
         _insert_blobs(database, blobs or {})
         database.executemany("INSERT INTO made_folder (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in folders))
@@ -338,8 +341,7 @@ def _next_id(database: sqlite3.Connection, table: str) -> int:
     return (last or 0) + 1
 
 
-def _insert_parts(database: sqlite3.Connection, job_id: int, job: Job, left_out: Mapping[str, int],
-                  symlinks: Mapping[str, str]) -> None:
+def _insert_parts(database: sqlite3.Connection, job_id: int, job: Job, left_out: Mapping[str, int]) -> None:
     for run in job.tracker_runs:
         _insert_tracker_run(database, job_id, run)
     for key, value in job.labels.items():
@@ -348,9 +350,14 @@ def _insert_parts(database: sqlite3.Connection, job_id: int, job: Job, left_out:
                          ((job_id, name, summary.filtered_files) for name, summary in job.trackers.items()))
     database.executemany("INSERT INTO left_out (job_id, category, files) VALUES (?,?,?)",
                          ((job_id, category, files) for category, files in left_out.items()))
+
+
+def _insert_symlinks(database: sqlite3.Connection, job_id: int, symlinks: Mapping[str, str],
+                     made_links: Collection[str]) -> None:
     paths = _intern_paths(database, symlinks)
-    database.executemany("INSERT INTO symlink (job_id, path_id, target) VALUES (?,?,CAST(? AS TEXT))",
-                         ((job_id, paths[path], encoded(target)) for path, target in symlinks.items()))
+    database.executemany("INSERT INTO symlink (job_id, path_id, target, made) VALUES (?,?,CAST(? AS TEXT),?)",
+                         ((job_id, paths[path], encoded(target), path in made_links)
+                          for path, target in symlinks.items()))
 
 
 def _insert_tracker_run(database: sqlite3.Connection, job_id: int, run: TrackerRun) -> None:
