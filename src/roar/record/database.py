@@ -13,12 +13,14 @@ from roar.errors import WorkspaceError, install_hint
 from roar.shell import quoted
 from roar.workspace import unreadable
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 BUSY_TIMEOUT_S = 60.0
 _APPLICATION_ID = 0x726F6172  # "roar"
 _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
     "CREATE TABLE dataset_cache (stamp BLOB PRIMARY KEY, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;",
     ("CREATE TABLE made_folder (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"
+     " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
+    ("CREATE TABLE deleted_file (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"
      " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
 )
 
