@@ -138,6 +138,7 @@ def test_the_wheel_holds_what_it_should(tmp_path):
     names = set(zipfile.ZipFile(wheel).namelist())
     sources = {str(path.relative_to(SOURCE)) for package in ("roar", "glaas") for path in (SOURCE / package).rglob("*")
                if path.is_file() and "__pycache__" not in path.parts and "_native" not in path.parts}
-    native = {f"roar/_native/{name}" for name in ("roar-tracer", "roar-folders", "libroar-preload.so", "roar-canary")}
+    native = {f"roar/_native/{name}" for name in (
+        "roar-tracer", "roar-folders", "roar-witness", "libroar-preload.so", "roar-canary")}
     assert {name for name in names if ".dist-info/" not in name} == sources | native
     assert any(name.endswith("licenses/LICENSE") for name in names)

@@ -966,12 +966,44 @@ def test_a_copy_of_a_folder_made_by_hand_is_its_dataset_and_a_part_says_of_what(
     assert "No recorded job" in desk.roar("show", "by/hand", status=1).stderr
     shutil.rmtree(desk.root / "data" / "b")
     for part in ("data/a", "data/b/"):
-        assert desk.roar("lineage", part, status=1).stderr == (
+        assert desk.roar("dag", part, status=1).stderr == (
             f"roar: No recorded job read or wrote '{part}' by itself; it is part of the dataset data/.\n"
             "  try: roar show data/\n")
-    told = desk.roar("show", "few", status=1).stderr
+    told = desk.roar("dag", "few", status=1).stderr
     assert "No recorded job read or wrote 'few' as a whole, but what is below it." in told
     assert ("few/one" in told, "few/two" in told) == (True, True)
+
+
+def test_a_folder_is_answered_by_what_is_recorded_in_it(desk):
+    desk.roar("run", "bash", "-c", "for f in a b; do mkdir -p all/data/$f; for i in $(seq 60); do echo $f$i >"
+              " all/data/$f/$i; done; done")
+    desk.write("all/raw", "raw")
+    desk.roar("run", "sh", "-c", "cat all/data/a/1 all/raw > all/model")
+    desk.roar("run", "sh", "-c", "cat all/data/b/1 > other")
+    maker, reader, other = (desk.job(f"@{step}")["uid"] for step in (1, 2, 3))
+    show, lineage = (lambda ref: desk.json("show", ref)), (lambda *words: {
+        job["uid"] for job in desk.json("lineage", *words)["jobs"]})
+    part = show("all/data/a")
+    assert (part["kind"], part["path"], part["digest"], part["files"]) == ("folder", "all/data/a/", None, 60)
+    assert [use["job"] for use in part["produced_by"]] == [maker]
+    assert [use["job"] for use in part["used_by"]] == [reader]
+    assert lineage("all/data/a") == {maker}
+    assert lineage("all/data/a", "--both") == {maker, reader}
+    assert lineage("all/data/b", "--down") == {other}
+    above = show("all/")
+    assert [(member["path"], member["kind"]) for member in above["members"]] == [
+        ("data/", "dataset"), ("model", "file"), ("raw", "file")]
+    assert {use["job"] for use in above["produced_by"]} == {maker, reader}
+    assert lineage("all", "--both") == {maker, reader, other}
+    assert [root["path"] for root in desk.json("inputs", "all")["inputs"]] == ["all/raw"]
+    for root in (".", str(desk.root)):
+        assert desk.json("lineage", root, "--both")["root"] == "./"
+        assert lineage(root, "--both") == {maker, reader, other}
+        assert show(root)["files"] == 123
+    text = desk.roar("show", "all/data/a").stdout
+    assert text.startswith("folder all/data/a/  ")
+    assert f"@2  {reader[:8]}  as all/data/a/1" in text
+    assert "… and 40 more: --all" in text
 
 
 def test_a_file_of_a_size_that_no_artifact_has_is_not_read(desk):

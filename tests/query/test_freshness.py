@@ -166,6 +166,22 @@ def test_what_a_job_wrote_itself_in_a_dataset_that_it_read_is_no_change_of_its_i
     assert step.stale == ("its input d/ has changed since" if how in stale_with else None)
 
 
+@pytest.mark.parametrize(("deleted", "now", "reason"), [
+    ("ab", "c", None), ("abc", "", None), ("a", "bc", None), ("a", "c", ": d/b is gone"), ("ab", "C", ""),
+    ("", "bc", ": d/a is gone")])
+def test_what_a_job_deleted_itself_of_what_it_read_is_no_change_of_its_input(recorder, deleted, now, reason):
+    root = Path(recorder.workspace.root)
+    if now:
+        (root / "d").mkdir()
+    for name in now:
+        (root / "d" / name.lower()).write_text(name)
+    whole, members = real_dataset("d/", {name: name for name in "abc"})
+    recorder.job("clean", [whole, use("list", "l")], datasets=[members], deleted=[f"d/{name}" for name in deleted]
+                 + ["list"])
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == (None if reason is None else f"its input d/ has changed since{reason}")
+
+
 @pytest.mark.parametrize(("now", "freshness"), [
     ("ab", "fresh"), ("ax", "changed"), ("a", "changed"), ("-b", "changed"), ("", "gone")])
 def test_shards_are_looked_at_one_by_one(recorder, now, freshness):

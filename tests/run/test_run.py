@@ -506,3 +506,13 @@ def test_files_are_found_by_their_bytes_whatever_the_locale(desk):
     assert "3 outputs up to date" in status
     assert r"m\xe9.pt" in desk.roar("show", env=locale).stdout
     assert desk.job()["name"] == "tête"
+
+
+def test_a_job_is_not_stale_by_what_it_deleted_itself(desk):
+    desk.roar("run", "sh", "-c", "mkdir data; for i in $(seq 120); do echo $i > data/$i; done; echo x > list")
+    desk.roar("run", "sh", "-c", "cat data/* list | wc -l > count; rm data/1 data/2; mv data/3 kept; rm list")
+    desk.roar("run", "sh", "-c", "cat count > report")
+    assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {1: None, 2: None, 3: None}
+    (desk.root / "data" / "4").unlink()
+    stale = {step["step"]: step["stale"] for step in desk.json("status")["steps"]}
+    assert stale[2] == "its input data/ has changed since: data/4 is gone"

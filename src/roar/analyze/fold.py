@@ -48,6 +48,7 @@ class PathUse:
         moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
         away: it went by a rename, and nothing was put in its place since.
         only_moved: it is `read` only as it went by a rename: the job opened the content under none of its names.
+        deleted: the job removed what stood here, and put nothing in its place.
         new: a folder that the job made where it had found nothing.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
@@ -68,6 +69,7 @@ class PathUse:
     moved_ns: int = 0
     away: bool = False
     only_moved: bool = False
+    deleted: bool = False
     new: bool = False
     first_ns: int = 0
     last_ns: int = 0
@@ -263,6 +265,7 @@ class _Fold:
     def unlink(self, event: Event) -> None:
         use = self.at(event.path, event)
         use.last_ns = event.time_ns
+        use.deleted = True
         if not use.written and not use.read and use.signature is None:
             use.signature = event.signature
 

@@ -36,6 +36,7 @@ class Analysis:
         made_links: those of them that it made.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
+        deleted: files that the job read, and then deleted or moved away, as they are to be shown.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
     """
 
@@ -55,6 +56,7 @@ class Analysis:
     warnings: tuple[str, ...] = ()
     tracker_analysis: "TrackerAnalysis | None" = None
     folders: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
     moved: dict[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +85,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.made_links = tuple(map(around.shown, kept.made_links))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
+    result.deleted = tuple(sorted(around.shown(use.path) for use in kept.uses
+                                  if use.read and not use.exists and (use.deleted or use.away)))
     contents = Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]

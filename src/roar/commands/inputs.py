@@ -8,7 +8,7 @@ from roar.model import FileUse, is_location
 from roar.present.answer import print_json
 from roar.present.jobs import use_lines
 from roar.present.text import count_text, paint
-from roar.query.references import resolve
+from roar.query.references import resolve_or_folder
 from roar.query.roots import Root, find_roots, jobs_behind
 
 
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     """Print the root inputs."""
     arguments = parser().parse_args(argv)
     opened = open_record()
-    found = resolve(opened.database, opened.workspace, arguments.ref)
+    found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     roots = find_roots(opened.database, jobs_behind(opened.database, found))
     if arguments.json:
         print_json({"inputs": roots})

@@ -12,11 +12,12 @@ from roar.query.jobs import iter_jobs
 from roar.query.lineage import Direction, load_lineage
 from roar.query.references import (
     ArtifactReference,
+    FolderReference,
     JobReference,
     Reference,
     TrackerRunReference,
     find_current_session,
-    resolve,
+    resolve_or_folder,
 )
 from roar.shell import quoted
 
@@ -24,7 +25,8 @@ from roar.shell import quoted
 def parser() -> Parser:
     """The command line of `roar lineage`."""
     result = Parser("lineage", "Show what an artifact or job was made from (up), what was made of it (down), or both.")
-    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL or id")
+    result.add_argument("ref", metavar="REF", help="an artifact or folder (path or digest), a job, or a tracker run's"
+                        " URL or id")
     result.add_argument("--direction", choices=tuple(Direction), default=Direction.UP, type=Direction,
                         help="which way to walk (default: up)")
     result.add_argument("--up", dest="direction", action="store_const", const=Direction.UP, help="--direction up")
@@ -44,12 +46,14 @@ def main(argv: list[str]) -> int:
     if arguments.depth is not None and arguments.depth < 1:
         raise UsageError("--depth must be 1 or more.", hint="roar lineage --help")
     opened = open_record()
-    root = as_root(opened, arguments.ref, resolve(opened.database, opened.workspace, arguments.ref))
+    found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
+    root = found if isinstance(found, FolderReference) else as_root(opened, arguments.ref, found)
     lineage = load_lineage(opened.database, root, direction=arguments.direction, depth=arguments.depth)
     if arguments.json:
         jobs = list(iter_jobs(opened.database, [job.row_id for job in lineage.graph.jobs]))
-        print_json({"root": lineage.root, "jobs": jobs, "artifacts": lineage.graph.artifacts,
-                    "edges": lineage.graph.edges, "same_content": lineage.same_content, "truncated": lineage.cut})
+        print_json({"root": lineage.root, "kind": _kind(root), "jobs": jobs, "artifacts": lineage.graph.artifacts,
+                    "edges": lineage.graph.edges, "same_content": lineage.same_content,
+                    "truncated": lineage.cut or lineage.folder_cut})
     else:
         current = find_current_session(opened.database)
         sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all,
@@ -67,7 +71,16 @@ def as_root(opened: Opened, ref: str, found: Reference) -> ArtifactReference | J
     return found
 
 
-def _title(opened: Opened, root: ArtifactReference | JobReference) -> str:
+def _kind(root: ArtifactReference | JobReference | FolderReference) -> str:
+    """What the root is; its name alone does not tell."""
+    if isinstance(root, FolderReference):
+        return "folder"
+    return "job" if isinstance(root, JobReference) else "artifact"
+
+
+def _title(opened: Opened, root: ArtifactReference | JobReference | FolderReference) -> str:
+    if isinstance(root, FolderReference):
+        return f"folder {printable(root.path)}"
     if isinstance(root, ArtifactReference):
         return f"{printable(root.path)}  {root.digest}" if root.path else root.digest
     import json  # noqa: PLC0415  only for a job

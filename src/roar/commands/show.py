@@ -15,20 +15,21 @@ from roar.query.jobs import iter_jobs, load_job, load_left_out
 from roar.query.references import (
     SHORTEST_UID,
     ArtifactReference,
+    FolderReference,
     JobReference,
     SessionReference,
     TrackerRunReference,
     find_current_session,
     iter_named,
-    resolve,
+    resolve_or_folder,
 )
 from roar.query.running import RunningJob, find_running_job, load_running
 
 
 def parser() -> Parser:
     """The command line of `roar show`."""
-    result = Parser("show", "Show all about a job, an artifact or dataset, a session, or a tracker run (by its URL or"
-                    " id).")
+    result = Parser("show", "Show all about a job, an artifact or dataset, a folder of them, a session, or a tracker"
+                    " run (by its URL or id).")
     result.add_argument("ref", metavar="REF", nargs="?", default="@-1",
                         help="@N, a uid, a digest, a path, a tracker run's URL or id, or @ for this session"
                              " (default: the last job)")
@@ -45,11 +46,13 @@ def main(argv: list[str]) -> int:
     if running is not None:
         _show_running(running, arguments.json)
         return 0
-    found = resolve(opened.database, opened.workspace, arguments.ref)
+    found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     if isinstance(found, JobReference):
         _show_job(opened, found, arguments.json, arguments.all)
     elif isinstance(found, ArtifactReference):
         _show_artifact(opened, found, arguments.json, arguments.all)
+    elif isinstance(found, FolderReference):
+        _show_folder(opened, found, arguments.json, arguments.all)
     elif isinstance(found, SessionReference):
         _show_session(opened, found, arguments.json, arguments.all)
     else:
@@ -112,6 +115,18 @@ def _show_artifact(opened: Opened, found: ArtifactReference, as_json: bool, ever
     else:
         current = find_current_session(opened.database)
         sys.stdout.write(render_artifact(artifact, session=current.uid if current else None, everything=everything))
+
+
+def _show_folder(opened: Opened, found: FolderReference, as_json: bool, everything: bool) -> None:
+    from roar.present.artifacts import render_folder  # noqa: PLC0415  a job needs none of it
+    from roar.query.folders import load_folder  # noqa: PLC0415
+
+    folder = load_folder(opened.database, found)
+    if as_json:
+        print_json(folder)
+    else:
+        current = find_current_session(opened.database)
+        sys.stdout.write(render_folder(folder, session=current.uid if current else None, everything=everything))
 
 
 def _show_session(opened: Opened, found: SessionReference, as_json: bool, everything: bool) -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import Any, Final
 
 from roar.observe.trace import Ended
+from roar.observe.witness import Addressee, Witness
 
 __all__ = ["Ended", "Traced", "available_modes", "start"]
 
@@ -19,16 +20,19 @@ _LIBRARY: Final = os.path.join(_NATIVE, "libroar-preload.so")
 _CANARY: Final = os.path.join(_NATIVE, "roar-canary")
 
 _MODES: Final = ("full", "seccomp", "preload")
-_IGNORED: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-_PASSED_ON: Final = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_IGNORED: Final = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+_PASSED_ON: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
 _NOT_OBSERVED: Final = "nothing was observed"
 
 
 class Traced:
     """A command that has been started.
 
-    Until `wait` returns, this process leaves SIGINT, SIGQUIT and the terminal's stop signals to the command, and
-    passes SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 on to it. Use from the main thread.
+    Until `wait` returns, this process leaves the terminal's stop signals to the command, and passes SIGINT, SIGQUIT,
+    SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 on to it, unless the command got the same signal itself: from the terminal,
+    which signals the whole foreground group, or because somebody signalled the group of both (`kill -- -PGID`,
+    or timeout(1), which signals first its child and then the group). Use from the main thread.
 
     Attributes:
         pid: the command's process id; 0 where it could not be started.
@@ -36,7 +40,8 @@ class Traced:
         gaps: why a better mode was not to be had, or why nothing is observed; one phrase each.
     """
 
-    def __init__(self, *, pid: int, mode: str, gaps: tuple[str, ...], messages: "_Messages | None") -> None:
+    def __init__(self, *, pid: int, mode: str, gaps: tuple[str, ...], messages: "_Messages | None",
+                 witness: Witness) -> None:
         self.pid = pid
         self.mode = mode
         self.gaps = gaps
@@ -44,6 +49,8 @@ class Traced:
         self._ended: Ended | None = None
         self._handlers: dict[signal.Signals, Any] = {}
         self._wake: tuple[int, int, int] | None = None  # our pipe's ends, and the wake-up descriptor before
+        self._witness = witness
+        self._asking: set[int] = set()  # signals whose addressee is being found out
 
     def wait(self) -> Ended:
         """Wait until the command has ended; not for what it leaves in the background."""
@@ -76,6 +83,7 @@ class Traced:
                 self._handlers[number] = signal.signal(number, self._pass_on)
 
     def _restore_signals(self) -> None:
+        self._witness.stop()
         for number, handler in self._handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._handlers.clear()
@@ -87,6 +95,30 @@ class Traced:
             self._wake = None
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
+        if number in self._asking:
+            return  # the same signal again within a moment, which counts as one
+        self._asking.add(number)
+        try:
+            if self._is_for_us_to_pass_on(number):
+                self._signal(number)
+        finally:
+            self._asking.discard(number)
+
+    def _is_for_us_to_pass_on(self, number: int) -> bool:
+        addressee = self._witness.addressee(number)
+        if addressee is Addressee.UNKNOWN:
+            return number not in _FROM_TERMINAL
+        if addressee is Addressee.GROUP:
+            return not self._is_in_our_group()
+        return addressee is Addressee.ROAR
+
+    def _is_in_our_group(self) -> bool:
+        try:
+            return os.getpgid(self.pid) == os.getpgrp()
+        except ProcessLookupError:
+            return True
+
+    def _signal(self, number: int) -> None:
         if self.pid and self._ended is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
@@ -112,7 +144,7 @@ class Traced:
         """The command has been stopped: so are we, for the shell to see; when continued, so is the command."""
         if _state_of(self.pid) == "T":
             os.kill(os.getpid(), signal.SIGSTOP)
-            self._pass_on(signal.SIGCONT, None)
+            self._signal(signal.SIGCONT)
 
     def _wait_for_child(self) -> Ended:
         if not self.pid:
@@ -221,16 +253,18 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         return _start_untraced(command, (f"{_NOT_OBSERVED}: the tracer cannot be started ({error.strerror})",))
     try:
         os.close(writer)
-        traced = _first_message(_Messages(reader, tracer))
+        witness = Witness()  # before the command is told to start
+        traced = _first_message(_Messages(reader, tracer), witness)
         if isinstance(traced, Traced):
             traced._take_signals()  # noqa: SLF001  its own module
             return traced
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    witness.stop()
     return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",))  # gives the command the mask that is in force
 
 
-def _first_message(messages: _Messages) -> Traced | str:
+def _first_message(messages: _Messages, witness: Witness) -> Traced | str:
     """The command that is about to run, or why the tracer cannot run it."""
     kind, _, rest = messages.read().partition(" ")
     if kind == "L":
@@ -243,7 +277,7 @@ def _first_message(messages: _Messages) -> Traced | str:
     gaps = tuple(reason for reason in reasons.split("; ") if reason)
     if mode == "none":
         gaps = (_NOT_OBSERVED, *gaps)
-    return Traced(pid=int(pid), mode=mode, gaps=gaps, messages=messages)
+    return Traced(pid=int(pid), mode=mode, gaps=gaps, messages=messages, witness=witness)
 
 
 def _spawn(program: str, arguments: Sequence[str], mask: Iterable[int]) -> int:
@@ -266,12 +300,13 @@ def _spawn_as_shell(command: Sequence[str], mask: Iterable[int]) -> int:
 
 def _start_untraced(command: Sequence[str], gaps: tuple[str, ...]) -> Traced:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_IGNORED, *_PASSED_ON})
-    traced = Traced(pid=0, mode="none", gaps=gaps or (_NOT_OBSERVED,), messages=None)
+    traced = Traced(pid=0, mode="none", gaps=gaps or (_NOT_OBSERVED,), messages=None, witness=Witness())
     try:
         traced.pid = _spawn_as_shell(command, before)
         traced._take_signals()  # noqa: SLF001  its own module
     except OSError as error:
         traced._ended = _not_started(error.errno or 0)  # noqa: SLF001  its own module
+        traced._witness.stop()  # noqa: SLF001  its own module
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return traced

@@ -7,8 +7,9 @@ from typing import TypeVar
 from roar.present.jobs import SHORT, outcome, outcome_colour, render_log
 from roar.present.text import count_text, paint, printable, short_command, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
+from roar.query.folders import Folder
 from roar.query.freshness import Freshness, Output, Status
-from roar.query.graph import Step
+from roar.query.graph import GraphArtifact, Step
 from roar.query.history import line_of_unrecorded
 from roar.query.running import RunningJob
 from roar.query.sessions import Session
@@ -43,6 +44,19 @@ def render_artifact(artifact: Artifact, *, session: str | None, everything: bool
     return "\n".join(lines) + "\n"
 
 
+def render_folder(folder: Folder, *, session: str | None, everything: bool = False) -> str:
+    """A folder: who made what is recorded in it, who used that, and what it is. Arguments as of `render_artifact`."""
+    most = None if everything else _SHOWN
+    job_lines = partial(_job_lines, session=session)
+    made, used = _by_job(folder.produced_by), _by_job(folder.used_by)
+    lines = [f"folder {printable(folder.path)}  {size_text(folder.size)}, {count_text(folder.files, 'recorded file')}"]
+    lines += _section("made by", made, job_lines, most) or ["  made by: nothing that is recorded"]
+    lines += _section("used by", used, job_lines, most)
+    lines += _section("recorded in it", folder.members, _member_lines, most)
+    lines += ["  … it has more files than were taken: name one below it"] if folder.truncated else []
+    return "\n".join(lines) + "\n"
+
+
 def _section(title: str, items: Sequence[_Item], render: Callable[[Sequence[_Item]], list[str]], most: int | None
              ) -> list[str]:
     """A titled list, cut after `most` items: only what is shown is rendered, for there may be a million."""
@@ -57,7 +71,7 @@ def _label_lines(labels: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{printable(key)}={printable(value)}" for key, value in labels]
 
 
-def _member_lines(members: Sequence[DatasetMember]) -> list[str]:
+def _member_lines(members: Sequence[DatasetMember | GraphArtifact]) -> list[str]:
     return table([(member.digest[:SHORT], size_text(member.size), printable(member.path)) for member in members],
                  right=(1,))
 
@@ -65,6 +79,20 @@ def _member_lines(members: Sequence[DatasetMember]) -> list[str]:
 def _use_lines(uses: Sequence[ArtifactUse], session: str | None, *, within: bool) -> list[str]:
     return table([(f"@{use.step}" if use.session == session else "", use.job[:8], _use_text(use, within=within))
                   for use in uses])
+
+
+def _by_job(uses: Sequence[ArtifactUse]) -> list[list[ArtifactUse]]:
+    found: dict[str, list[ArtifactUse]] = {}
+    for use in uses:
+        found.setdefault(use.job, []).append(use)
+    return list(found.values())
+
+
+def _job_lines(jobs: Sequence[Sequence[ArtifactUse]], session: str | None) -> list[str]:
+    """One line for each job, with the first of its uses."""
+    more = [f" and {count_text(len(uses) - 1, 'other')}" if len(uses) > 1 else "" for uses in jobs]
+    lines = _use_lines([uses[0] for uses in jobs], session, within=False)
+    return [line + rest for line, rest in zip(lines, more, strict=True)]
 
 
 def _use_text(use: ArtifactUse, *, within: bool) -> str:

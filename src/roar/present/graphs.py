@@ -236,6 +236,8 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, every_f
         lines += _cut_list([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs], most)
     if not lineage.hops:
         lines.append("  nothing that is recorded lies that way")
+    if lineage.folder_cut:
+        lines += ["", "… the folder has more files than were taken: name one below it"]
     if lineage.cut:
         lines += ["", "… there is more beyond this depth: roar lineage without --depth"]
     return "\n".join(lines) + "\n"

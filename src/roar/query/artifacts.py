@@ -10,7 +10,7 @@ from roar.query.parts import PartUse, Writings, uses_of_parts
 from roar.record.dependencies import makers_at
 from roar.wire import DatasetMember
 
-_ROLES = {1: "input", 2: "output", 3: "payload"}
+ROLES = {1: "input", 2: "output", 3: "payload"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,7 @@ def load_artifact(database: sqlite3.Connection, row_id: int, path: str | None = 
 
 def _load_uses(database: sqlite3.Connection, row_id: int) -> list[ArtifactUse]:
     """The uses of an artifact, and of the datasets that a file is in at the path where it lay there."""
-    found = [(job_id, ArtifactUse(job=uid, session=session, step=step, role=_ROLES[role],
+    found = [(job_id, ArtifactUse(job=uid, session=session, step=step, role=ROLES[role],
                                   used_as=None if whole is None else whole.hex(),
                                   path=path if whole is None else members_folder(path) + inside))
              for job_id, uid, session, step, role, path, whole, inside

@@ -15,6 +15,7 @@ from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
 from roar.query.files_now import (
+    Change,
     DatasetLook,
     digest_now,
     find_change_of_files,
@@ -198,27 +199,44 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: It
         state = files.state(content)
         assert state is not None
         path = files.paths[content.path_id]
-        reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}{files.loss(content)}"
+        word = _WORDS.get(state, files.trouble(content))
+        reason = f"its input {path} {word}{files.loss(content)}"
         for job_id, ordinal in database.execute(_READERS, {
                 "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
+                "place": encoded(path),
                 "dataset": files.is_dataset(content)}):
             step = step_of.get(job_id)
             if step is None or (step in first and ordinal >= first[step][0]):
                 continue
-            if files.is_dataset(content) and _wrote_the_rest(database, files, content, job_id):
-                continue
+            own = _own_files(database, files, content, job_id)
+            if own:
+                change = files.change_without(content, own)
+                if change is None:
+                    continue
+                if state is Freshness.CHANGED:
+                    first[step] = ordinal, f"its input {path} {word}{_loss_text(path, change.gone)}"
+                    continue
             if state is not Freshness.GONE or not _is_part_of_made(  # what took from a stale step is not in `step_of`
                     database, content, path, job_id, step_of):
                 first[step] = ordinal, reason
     return {step: reason for step, (_, reason) in first.items()}
 
 
-def _wrote_the_rest(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
-    """Whether a dataset is there as a job read it, but for files that the job wrote itself."""
+def _own_files(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> set[str]:
+    """The names of the files in a dataset's folder that the job wrote or deleted itself; none for a file."""
+    if not files.is_dataset(content):
+        return set()
     folder = members_folder(files.paths[content.path_id])
     own = {name for artifact_id, path in _near(database, _WRITTEN_BY, job_id, folder)
            for name, _ in content_below(database, artifact_id, path, folder)}
-    return bool(own) and files.is_there_without(content, own)
+    own.update(path[len(folder):] for (path,) in database.execute(
+        "SELECT path FROM deleted_file WHERE job_id = ?", (job_id,)) if path.startswith(folder))
+    return own
+
+
+def _loss_text(path: str, gone: str | None) -> str:
+    """Which file a changed dataset has lost, as the end of a sentence."""
+    return "" if gone is None else f": {members_folder(path)}{gone} is gone"
 
 
 # The paths come first (the plus keeps the job's outputs from being looked through once for each).
@@ -229,12 +247,13 @@ AND +job_id = :job AND role = 2 AND artifact_id IS NOT NULL
 """
 
 # Jobs that read this content at this path, and did not write that file themselves. What is gone is not missed by those
-# whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
+# that deleted it, or whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
 _READERS = """
 SELECT job_id, ordinal FROM file_read AS used WHERE path_id = :path AND artifact_id = :artifact
 AND (:dataset OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
                              AND artifact_id IS NOT NULL))
 AND NOT (:gone AND EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
+AND NOT (:gone AND EXISTS (SELECT 1 FROM deleted_file WHERE job_id = used.job_id AND path = CAST(:place AS TEXT)))
 """
 
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
@@ -294,8 +313,7 @@ class _FilesNow:
 
     def loss(self, content: _Content) -> str:
         """Which file a changed dataset has lost, as the end of a sentence; "" for others."""
-        name = self._lost.get(content)
-        return "" if name is None else f": {members_folder(self.paths[content.path_id])}{name} is gone"
+        return _loss_text(self.paths[content.path_id], self._lost.get(content))
 
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""
@@ -325,14 +343,14 @@ class _FilesNow:
         except OSError:
             return False
 
-    def is_there_without(self, content: _Content, names: Container[str]) -> bool:
-        """Whether the files of a dataset that have none of these names lie there as they were recorded."""
+    def change_without(self, content: _Content, names: Container[str]) -> Change | None:
+        """What is no longer as recorded of the files of a dataset that have none of these names."""
         members = recorded_members(self._database, content.artifact_id)
         try:
             return find_change_of_files(self._database, self._workspace.absolute(members_folder(
-                self.paths[content.path_id])), [member for member in members if member[0] not in names]) is None
+                self.paths[content.path_id])), [member for member in members if member[0] not in names])
         except OSError:
-            return False
+            return Change()
 
     def forgive(self, contents: Iterable[_Content]) -> None:
         """These are not to count as changed."""

@@ -1,15 +1,16 @@
 """Walking the graph from an artifact or a job: up to what it was made from, down to what was made of it."""
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from roar.model import Kind, members_folder
+from roar.query.folders import load_parts
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, iter_graph_uses
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
-from roar.query.references import ArtifactReference, JobReference
+from roar.query.references import ArtifactReference, FolderReference, JobReference
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT
 
@@ -47,14 +48,15 @@ class Hop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lineage:
-    """What lies around an artifact or a job.
+    """What lies around an artifact, a job or a folder.
 
     Attributes:
-        root: digest of the artifact, or uid of the job.
+        root: digest of the artifact, uid of the job, or path of the folder.
         hops: upwards first, nearest first; then downwards.
         graph: the same as jobs, artifacts and edges.
         same_content: uids of other jobs that wrote the same content as the root; the walk takes the last one.
         cut: whether the walk ended at `depth` although there is more.
+        folder_cut: whether the folder has more in it than was taken.
     """
 
     root: str
@@ -62,16 +64,25 @@ class Lineage:
     graph: Graph
     same_content: tuple[str, ...] = ()
     cut: bool = False
+    folder_cut: bool = False
 
 
-def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobReference, *,
+def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobReference | FolderReference, *,
                  direction: Direction = Direction.UP, depth: int | None = None) -> Lineage:
     """The lineage of `root`, at most `depth` jobs far each way (None: all of it)."""
     walk = _Walk(database, depth)
     same_content: tuple[str, ...] = ()
+    folder_cut = False
     if isinstance(root, JobReference):
         ups, downs = [root.row_id], [root.row_id]
         walk.root_name = root.uid
+    elif isinstance(root, FolderReference):
+        parts = load_parts(database, root.path)
+        ups, downs = (sorted({link.job_id for link in links}, reverse=True) for links in (parts.makers, parts.readers))
+        walk.root_name = root.path
+        walk.add_roots(parts.artifacts, made_as={(link.artifact_id, link.part_id) for link in parts.makers},
+                       read_as={(link.artifact_id, link.part_id) for link in parts.readers})
+        folder_cut = parts.cut
     else:
         makers = _makers(database, root.row_id, root.path)
         ups = [maker.job_id for maker in makers]
@@ -87,7 +98,7 @@ def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobRefe
         walk.down(downs)
     hops = walk.hops()
     return Lineage(root=walk.root_name, hops=tuple(hops), graph=walk.graph(hops), same_content=same_content,
-                   cut=walk.cut)
+                   cut=walk.cut, folder_cut=folder_cut)
 
 
 class _Walk:
@@ -98,10 +109,9 @@ class _Walk:
         self._depth = depth
         self._uids: dict[int, str] = {}
         self._uses: dict[int, list[tuple[int, int, GraphArtifact]]] = {}
-        self._root: GraphArtifact | None = None
-        self._root_made_as: set[int] = set()
-        self._root_read_as: set[int] = set()
-        self._root_id: int | None = None
+        self._roots: Mapping[int, GraphArtifact] = {}
+        self._made_as: set[tuple[int, int]] = set()
+        self._read_as: set[tuple[int, int]] = set()
         self.root_name = ""
         self.distance: dict[int, int] = {}
         self.taken: dict[int, set[tuple[int, int, int]]] = {}  # consumer → (artifact, producer, produced)
@@ -109,15 +119,21 @@ class _Walk:
 
     def add_root(self, artifact_id: int, path: str | None, *, made_as: Iterable[int], read_as: Iterable[int]) -> None:
         """Start at an artifact that jobs made and read as these: as itself, within a dataset, or in parts."""
-        self._root_id = artifact_id
-        self._root_made_as = {artifact_id, *made_as}
-        self._root_read_as = {artifact_id, *read_as}
         digest, size, files, last_path = self._database.execute(
             "SELECT digest, size, files, (SELECT path.path FROM path WHERE path.id = coalesce("
             " (SELECT path_id FROM file_written WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1),"
             " (SELECT path_id FROM file_read WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1)))"
             " FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
-        self._root = _artifact(digest, size, files, path or last_path)
+        self.add_roots({artifact_id: _artifact(digest, size, files, path or last_path)},
+                       made_as={(made, artifact_id) for made in (artifact_id, *made_as)},
+                       read_as={(read, artifact_id) for read in (artifact_id, *read_as)})
+
+    def add_roots(self, roots: Mapping[int, GraphArtifact], *, made_as: set[tuple[int, int]],
+                  read_as: set[tuple[int, int]]) -> None:
+        """Start at several, by row; each pair is what a job made or read, and the root that this is or shares with."""
+        self._roots = roots
+        self._made_as = made_as
+        self._read_as = read_as
 
     def uid(self, job_id: int) -> str:
         if job_id not in self._uids:
@@ -168,10 +184,12 @@ class _Walk:
         order = sorted(self.distance, key=lambda job_id: (self.distance[job_id] < 0, abs(self.distance[job_id]),
                                                           -job_id))
         lines = load_lines(self._database, order)
-        wanted = {produced for taken in self.taken.values() for _, _, produced in taken} | self._root_made_as
-        return [self._hop(line, wanted) for line in lines]
+        wanted = {produced for taken in self.taken.values() for _, _, produced in taken}
+        wanted.update(made for made, _ in self._made_as)
+        read_as = {read for read, _ in self._read_as}
+        return [self._hop(line, wanted, read_as) for line in lines]
 
-    def _hop(self, line: JobLine, wanted: set[int]) -> Hop:
+    def _hop(self, line: JobLine, wanted: set[int], read_as: set[int]) -> Hop:
         upwards = self.distance[line.row_id] > 0
         makers: dict[int, dict[str, None]] = {}
         for artifact_id, producer_id, _ in sorted(self.taken.get(line.row_id, ())):
@@ -181,11 +199,11 @@ class _Walk:
         return Hop(job=line, distance=self.distance[line.row_id],
                    sources=tuple(Source(artifact=artifact, makers=tuple(makers.get(row_id, ())))
                                  for row_id, artifact in inputs
-                                 if upwards or row_id in makers or row_id in self._root_read_as),
+                                 if upwards or row_id in makers or row_id in read_as),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted))
 
     def graph(self, hops: Iterable[Hop]) -> Graph:
-        artifacts: dict[str, GraphArtifact] = {} if self._root is None else {self._root.digest: self._root}
+        artifacts: dict[str, GraphArtifact] = {root.digest: root for root in self._roots.values()}
         edges: dict[GraphEdge, None] = {}
         for hop in hops:
             for source in hop.sources:
@@ -202,10 +220,9 @@ class _Walk:
         digests = {row_id: artifact.digest for job_id in self.distance for row_id, _, artifact in self.uses(job_id)}
         pairs = {(produced, read) for consumer, taken in self.taken.items() if consumer in self.distance
                  for read, producer, produced in taken if producer in self.distance}
-        if self._root is not None and self._root_id is not None:
-            digests[self._root_id] = self._root.digest
-            pairs.update((made, self._root_id) for made in self._root_made_as if made in digests)
-            pairs.update((self._root_id, read) for read in self._root_read_as if read in digests)
+        digests |= {row_id: root.digest for row_id, root in self._roots.items()}
+        pairs.update((made, root) for made, root in self._made_as if made in digests)
+        pairs.update((root, read) for read, root in self._read_as if read in digests)
         return [GraphEdge(source=digests[produced], target=digests[read], role="member")
                 for produced, read in sorted(pairs) if produced != read]
 

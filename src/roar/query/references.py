@@ -3,7 +3,7 @@
 `@N` (step N of the current session), `@-N` (the Nth job from the end), a job's uid or its start (4 or more), an
 artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL or id, an
 object's URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current
-session.
+session. For the verbs that tell of a folder also a folder in which files are recorded, or which is part of a dataset.
 """
 
 import os
@@ -60,7 +60,34 @@ class TrackerRunReference:
     job_ids: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class FolderReference:
+    """A folder with recorded files in it that no job used as one dataset: `a/b/`, or `./` for the workspace."""
+
+    path: str
+
+
 Reference = JobReference | ArtifactReference | SessionReference | TrackerRunReference
+
+
+def resolve_or_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Reference | FolderReference:
+    """What `ref` names, which may be a folder with recorded files in it.
+
+    Raises:
+        NotFoundError: as `resolve`.
+    """
+    try:
+        return resolve(database, workspace, ref)
+    except FolderError as error:
+        return error.folder
+
+
+class FolderError(NotFoundError):
+    """What was named is a folder with recorded files in it, where one artifact, job or session is wanted."""
+
+    def __init__(self, folder: FolderReference, message: str, *, hint: str, candidates: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint, candidates=candidates)
+        self.folder = folder
 
 
 def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Reference:
@@ -298,14 +325,14 @@ def _words(command: str) -> str:
 def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError:
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
+    if (folder := _unknown_folder(database, workspace, ref)) is not None:
+        return folder
     if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")
     if re.fullmatch(r"[0-9a-fA-F]{4,64}", ref):
         return NotFoundError(f"No job, session or artifact has a name that starts with {ref!r}.",
                              hint="roar log --all", candidates=_names_like(database, ref))
-    if (folder := _unknown_folder(database, workspace, ref)) is not None:
-        return folder
     name = os.path.basename(ref.rstrip("/"))
     if name and os.path.lexists(ref):
         return NotFoundError(f"No recorded job read or wrote {ref!r} as data: code is recorded with its commit, and a"
@@ -320,17 +347,18 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
                          candidates=tuple(close[:_CANDIDATES]))
 
 
-def _unknown_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError | None:
+def _unknown_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> FolderError | None:
     """What to say of a folder that is recorded only in part, or as part of more."""
-    from roar.query.versions import find_around, find_below  # noqa: PLC0415  only for an error
+    from roar.query.versions import find_around, find_below  # noqa: PLC0415  only for a folder
 
     for folder in (form for form in recorded_forms(workspace, ref) if form.endswith("/")):
-        if (above := find_around(database, folder)) is not None:
-            return NotFoundError(f"No recorded job read or wrote {ref!r} by itself; it is part of the dataset"
-                                 f" {above}.", hint=f"roar show {quoted_path(above)}")
+        if (around := find_around(database, folder)) is not None:
+            return FolderError(FolderReference(folder), f"No recorded job read or wrote {ref!r} by itself; it is part"
+                               f" of the dataset {around.path}.", hint=f"roar show {quoted_path(around.path)}")
         if below := find_below(database, folder, _CANDIDATES):
-            return NotFoundError(f"No recorded job read or wrote {ref!r} as a whole, but what is below it.",
-                                 hint=f"roar show {quoted_path(below[0])}", candidates=tuple(below))
+            return FolderError(FolderReference(folder), f"No recorded job read or wrote {ref!r} as a whole, but what"
+                               " is below it.", hint=f"roar show {quoted_path(below[0][1])}",
+                               candidates=tuple(path for _, path in below))
     return None
 
 

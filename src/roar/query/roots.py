@@ -9,7 +9,14 @@ from roar.model import Kind, members_folder
 from roar.query.jobs import iter_members
 from roar.query.lineage import Direction, load_lineage
 from roar.query.parts import Files, Writings
-from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference, TrackerRunReference
+from roar.query.references import (
+    ArtifactReference,
+    FolderReference,
+    JobReference,
+    Reference,
+    SessionReference,
+    TrackerRunReference,
+)
 from roar.query.sessions import session_job_ids
 from roar.record.dependencies import Maker, content_below, makers_at
 from roar.wire import DatasetMember
@@ -50,8 +57,8 @@ def members_of(database: sqlite3.Connection, root: Root) -> Iterator[DatasetMemb
             yield member
 
 
-def jobs_behind(database: sqlite3.Connection, found: Reference) -> list[int]:
-    """The rows of the jobs of a session, or of those that led to an artifact, a job or a tracker run."""
+def jobs_behind(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
+    """The rows of the jobs of a session, or of those that led to an artifact, a job, a tracker run or a folder."""
     if isinstance(found, SessionReference):
         return session_job_ids(database, found.row_id)
     if isinstance(found, TrackerRunReference):
@@ -62,7 +69,7 @@ def jobs_behind(database: sqlite3.Connection, found: Reference) -> list[int]:
     return _behind(database, found)
 
 
-def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReference) -> list[int]:
+def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReference | FolderReference) -> list[int]:
     return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP).hops]
 
 

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
 from roar.model import members_folder, shards_path
@@ -12,11 +13,11 @@ from roar.wire import raw
 
 def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, str]]:
     """Row and digest of the artifacts recorded at `path`, the one that was used last first."""
-    latest: dict[int, int] = dict(_used_at(database, path))
+    latest = {artifact_id: job_id for artifact_id, job_id, _ in _used_at(database, path)}
     if not path.endswith("/"):
         for above in _above(path):
             name = path[len(members_folder(above)):]
-            for dataset_id, job_id in _used_at(database, above):
+            for dataset_id, job_id, _ in _used_at(database, above):
                 artifact_id = _find_member(database, dataset_id, name)
                 if artifact_id is not None:
                     latest[artifact_id] = max(job_id, latest.get(artifact_id, 0))
@@ -25,27 +26,53 @@ def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, st
             for row_id in rows]
 
 
-def find_around(database: sqlite3.Connection, folder: str) -> str | None:
-    """Where the dataset is recorded, if any, that has files of a folder (`a/b/`) in it: the nearest, used last."""
-    for above in _above(folder.rstrip("/")):
-        inside = raw(folder[len(above):])
-        for dataset_id, _ in sorted(_used_at(database, above), key=lambda used: used[1], reverse=True):
-            if database.execute("SELECT 1 FROM dataset_member WHERE dataset_id = ?"
-                                " AND substr(CAST(path AS BLOB), 1, ?) = CAST(? AS BLOB) LIMIT 1",
-                                (dataset_id, len(inside), inside)).fetchone():
-                return above
-    return None
+class Used(NamedTuple):
+    """What was used last at a path, by which job, and whether that job wrote it."""
+
+    path: str
+    artifact_id: int
+    job_id: int
+    is_written: bool
 
 
-def find_below(database: sqlite3.Connection, folder: str, limit: int) -> list[str]:
-    """The first paths in a folder (`a/b/`) at which jobs read or wrote anything, in their order."""
+def find_around(database: sqlite3.Connection, folder: str) -> Used | None:
+    """The dataset, if any, that was used last of those that have files of a folder (`a/b/`) in them."""
+    found = [Used(above, *use) for above in _above(folder.rstrip("/")) for use in _used_at(database, above)]
+    return next((used for used in sorted(found, key=lambda used: used.job_id, reverse=True)
+                 if database.execute(f"SELECT 1 FROM ({_MEMBERS_BELOW}) LIMIT 1", _below(used, folder)).fetchone()),  # noqa: S608  our own text
+                None)
+
+
+def members_below(database: sqlite3.Connection, used: Used, folder: str) -> set[tuple[str, int]]:
+    """The files of a dataset that lie in a folder below it, each as its path there and its artifact."""
+    inside = len(folder) - len(members_folder(used.path))
+    return {(path[inside:], artifact_id)
+            for path, artifact_id in database.execute(_MEMBERS_BELOW, _below(used, folder))}
+
+
+_MEMBERS_BELOW = """
+SELECT path, artifact_id FROM dataset_member WHERE dataset_id = :dataset
+AND substr(CAST(path AS BLOB), 1, length(:inside)) = :inside
+"""
+
+
+def _below(used: Used, folder: str) -> dict[str, int | bytes]:
+    return {"dataset": used.artifact_id, "inside": raw(folder[len(members_folder(used.path)):])}
+
+
+def find_below(database: sqlite3.Connection, folder: str, limit: int) -> list[tuple[int, str]]:
+    """Row and text of the first paths in a folder (`a/b/`, `./`) at which jobs used anything, in their order."""
     start = raw(folder)
-    rows = database.execute(
-        "SELECT path FROM path WHERE path >= CAST(:start AS TEXT) AND path < CAST(:end AS TEXT) AND ("
+    where = _IN_THE_WORKSPACE if folder == "./" else _IN_A_FOLDER
+    return database.execute(
+        f"SELECT id, path FROM path WHERE {where} AND ("  # noqa: S608  our own text
         " EXISTS (SELECT 1 FROM file_written WHERE path_id = path.id) OR"
         " EXISTS (SELECT 1 FROM file_read WHERE path_id = path.id)) ORDER BY path LIMIT :limit",
-        {"start": start, "end": start[:-1] + b"0", "limit": limit})  # "0" comes right after "/"
-    return [path for (path,) in rows]
+        {"start": start, "end": start[:-1] + b"0", "limit": limit}).fetchall()
+
+
+_IN_A_FOLDER = "path >= CAST(:start AS TEXT) AND path < CAST(:end AS TEXT)"  # "0" comes right after "/"
+_IN_THE_WORKSPACE = "substr(path, 1, 1) <> '/' AND instr(path, '://') = 0"
 
 
 def _above(path: str) -> Iterator[str]:
@@ -57,17 +84,18 @@ def _above(path: str) -> Iterator[str]:
             yield f"{folder}/"
 
 
-def _used_at(database: sqlite3.Connection, path: str) -> list[tuple[int, int]]:
-    """The artifacts that jobs read or wrote at exactly this path, each with the last of these jobs."""
+def _used_at(database: sqlite3.Connection, path: str) -> list[tuple[int, int, bool]]:
+    """The artifacts that jobs used at exactly this path, each with the last of these jobs, and whether it wrote it."""
     return database.execute(_USED_AT, {"path": encoded(path)}).fetchall()
 
 
+# The highest role of a job's uses comes last: what it wrote is what it left there.
 _USED_AT = """
 WITH here AS MATERIALIZED (SELECT id FROM path WHERE path = CAST(:path AS TEXT))
-SELECT artifact_id, max(job_id) FROM (
-    SELECT artifact_id, job_id FROM here CROSS JOIN file_written ON path_id = id UNION ALL
-    SELECT artifact_id, job_id FROM here CROSS JOIN file_read ON path_id = id
-) WHERE artifact_id IS NOT NULL GROUP BY artifact_id
+SELECT artifact_id, job_id, role >= 2 FROM (SELECT artifact_id, job_id, role, max(job_id * 4 + role) FROM (
+    SELECT artifact_id, job_id, role FROM here CROSS JOIN file_written ON path_id = id UNION ALL
+    SELECT artifact_id, job_id, role FROM here CROSS JOIN file_read ON path_id = id
+) WHERE artifact_id IS NOT NULL GROUP BY artifact_id)
 """
 
 

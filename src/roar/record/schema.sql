@@ -156,6 +156,13 @@ CREATE TABLE made_folder (
     PRIMARY KEY (job_id, path)
 ) STRICT, WITHOUT ROWID;
 
+-- Files that a job read and then deleted or moved away itself.
+CREATE TABLE deleted_file (
+    job_id INTEGER NOT NULL REFERENCES job (id),
+    path   TEXT NOT NULL,                        -- as in `path`
+    PRIMARY KEY (job_id, path)
+) STRICT, WITHOUT ROWID;
+
 -- The reference to one run in an experiment tracker, as one job made it.
 CREATE TABLE tracker_run (
     id          INTEGER PRIMARY KEY,

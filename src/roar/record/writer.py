@@ -45,6 +45,7 @@ def write_job(
     symlinks: Mapping[str, str] | None = None,
     made_links: Collection[str] = (),
     folders: Iterable[str] = (),
+    deleted: Iterable[str] = (),
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
@@ -60,6 +61,7 @@ def write_job(
         symlinks: path of the link, as it is to be shown, to its text.
         made_links: those of them that the job made.
         folders: that the job made itself.
+        deleted: files that the job read, and then deleted or moved away itself.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
             since this job moved files.
@@ -82,6 +84,8 @@ def write_job(
         _insert_blobs(database, blobs or {})
         database.executemany("INSERT INTO made_folder (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in folders))
+        database.executemany("INSERT INTO deleted_file (job_id, path) VALUES (?,CAST(? AS TEXT))",
+                             ((job_id, encoded(path)) for path in deleted))
         for update in tracker_updates:
             update_tracker_run(database, update)
         if follow is not None:
@@ -111,7 +115,8 @@ def delete_job(database: sqlite3.Connection, job_id: int) -> None:
         "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id = ?", (job_id,))]
     used = [row[0] for row in database.execute(
         "SELECT DISTINCT artifact_id FROM file_use WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,))]
-    for table in ("file_use", "symlink", "made_folder", "tracker_run", "tracker_summary", "left_out", "label"):
+    for table in ("file_use", "symlink", "made_folder", "deleted_file", "tracker_run", "tracker_summary", "left_out",
+                  "label"):
         database.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608  names of our own
     database.execute("DELETE FROM dependency WHERE consumer_id = ? OR producer_id = ?", (job_id, job_id))
     database.execute("DELETE FROM job WHERE id = ?", (job_id,))

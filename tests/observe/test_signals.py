@@ -1,0 +1,131 @@
+"""A signal that reaches roar reaches the command exactly once, whoever sent it and to whom."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+MODES = ("full", "seccomp", "preload", "none")
+ROAR = ("import sys; from roar.observe import tracing\n"
+        "sys.exit(tracing.start(sys.argv[3:], log=sys.argv[1], mode=sys.argv[2]).wait().exit_code)\n")
+COUNTS = ("import signal, sys, time\n"
+          "heard = []\n"
+          "for number in map(int, sys.argv[1:]): signal.signal(number, lambda number, _: heard.append(number))\n"
+          "print('ready', flush=True)\n"
+          "end = time.monotonic() + 20\n"
+          "while not heard and time.monotonic() < end: time.sleep(0.02)\n"
+          "time.sleep(0.6)\n"
+          "print(*heard, flush=True)\n")
+ALL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
+
+
+def command(tmp_path, mode, *before):
+    counts = [sys.executable, "-c", COUNTS, *(str(int(number)) for number in ALL)]
+    return [sys.executable, "-c", ROAR, str(tmp_path / "log"), mode, *before, *counts]
+
+
+def heard(process):
+    out, err = process.communicate(timeout=30)
+    assert not err
+    return [int(number) for number in out.split()]
+
+
+def ready(words, **options):
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.1)
+    return process
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", ALL)
+def test_to_roar_alone(number, mode, tmp_path):
+    process = ready(command(tmp_path, mode))
+    process.send_signal(number)
+    assert heard(process) == [number]
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", ALL)
+def test_to_the_group(number, mode, tmp_path):
+    process = ready(command(tmp_path, mode), start_new_session=True)
+    os.killpg(process.pid, number)
+    assert heard(process) == [number]
+
+
+@pytest.mark.parametrize("number", ALL)
+@pytest.mark.parametrize("options", [(), ("--foreground",)])
+def test_by_timeout(options, number, tmp_path):
+    """timeout(1) makes itself the leader of a group, signals its child, and then the group."""
+    process = ready(["timeout", *options, "-s", str(int(number)), "1.5", *command(tmp_path, "auto")])
+    assert heard(process) == [number]
+
+
+def test_to_the_group_while_the_command_is_in_another(tmp_path):
+    """As timeout(1) would reach it without roar in between."""
+    process = ready(command(tmp_path, "auto", "setsid"), start_new_session=True)
+    os.killpg(process.pid, signal.SIGINT)
+    assert heard(process) == [signal.SIGINT]
+
+
+def test_twice_to_roar_alone(tmp_path):
+    process = ready(command(tmp_path, "auto"))
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    assert heard(process) == [signal.SIGINT] * 2
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("key", "number"), [(b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)])
+def test_by_the_terminal(key, number, mode, tmp_path):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, command(tmp_path, mode))
+    said = b""
+    while b"ready" not in said:
+        said += os.read(terminal, 4096)
+    time.sleep(0.1)
+    os.write(terminal, key)
+    os.waitpid(pid, 0)
+    said = os.read(terminal, 4096).removeprefix(b"\r\n")
+    os.close(terminal)
+    assert said.replace(b"^C", b"").replace(b"^\\", b"").split() == [str(int(number)).encode()]
+
+
+def group_is_empty(group):
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_in_the_group(number, tmp_path):
+    words = [sys.executable, "-c", ROAR, str(tmp_path / "log"), "auto", "setsid", "sh", "-c", "echo ready; sleep 3"]
+    process = ready(words, start_new_session=True)
+    process.send_signal(number)
+    process.wait()
+    process.stdout.close()
+    process.stderr.close()
+    deadline = time.monotonic() + 2
+    while not group_is_empty(process.pid):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_witness_that_was_stopped_does_not_hold_up_the_end(tmp_path):
+    process = ready(command(tmp_path, "auto"), start_new_session=True)
+    os.killpg(process.pid, signal.SIGSTOP)
+    os.killpg(process.pid, signal.SIGTERM)
+    for found in subprocess.run(["ps", "-o", "pid=,comm=", "-g", str(process.pid)], stdout=subprocess.PIPE, text=True,
+                                check=True).stdout.splitlines():
+        if "witness" not in found:
+            os.kill(int(found.split()[0]), signal.SIGCONT)
+    assert signal.SIGTERM in heard(process)
