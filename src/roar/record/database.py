@@ -20,8 +20,8 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
     "CREATE TABLE dataset_cache (stamp BLOB PRIMARY KEY, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;",
     ("CREATE TABLE made_folder (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"
      " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
-    ("ALTER TABLE symlink ADD COLUMN made INTEGER;"
-     " CREATE TABLE deleted_file (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"
+    ("ALTER TABLE symlink ADD COLUMN made INTEGER;\n"
+     "CREATE TABLE deleted_file (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"
      " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
 )
 
