@@ -144,7 +144,7 @@ def parsed(key: str, text: str, origin: str) -> Entry:
     """
     declared = _find_declared(key)
     if declared is None:
-        raise SettingsError(f"{origin}: there is no setting {key!r}.", hint="roar config")
+        raise SettingsError(f"{origin}: there is no setting {key!r}.{_close(key)}", hint="roar config")
     value: object = text
     if declared.type is bool:
         value = text.lower() in _TRUE if text.lower() in _TRUE | _FALSE else text
@@ -153,6 +153,16 @@ def parsed(key: str, text: str, origin: str) -> Entry:
     elif declared.type is tuple:
         value = [item.strip() for item in text.split(",") if item.strip()]
     return Entry(_checked(declared, key, value, origin), origin)
+
+
+def check_key(key: str) -> None:
+    """Look whether there is a setting of this name.
+
+    Raises:
+        SettingsError: there is none; with one of a like name.
+    """
+    if _find_declared(key) is None:
+        raise SettingsError(f"There is no setting {key!r}.{_close(key)}", hint="roar config")
 
 
 def _overlay(below: dict[str, Entry], above: Mapping[str, Entry]) -> None:

@@ -127,12 +127,12 @@ def check_folder(workspace: Workspace) -> None:
     from roar.shell import quoted  # noqa: PLC0415  brings `re`, which a start should not have to pay for
 
     if not os.path.islink(folder):
-        raise WorkspaceError(f"{folder} is in the way: it is a file, and should be a folder.",
+        raise WorkspaceError(f"{folder} is in the way: it is {kind_of(folder)}, and should be a folder.",
                              hint=f"mv {quoted(folder)} {quoted(_free_name(folder))}")
     target = os.path.join(workspace.root, os.readlink(folder))
     try:
         os.stat(folder)
-        raise WorkspaceError(f"{folder} is a link to {target}, which is a file and should be a folder.",
+        raise WorkspaceError(f"{folder} is a link to {target}, which is {kind_of(folder)} and should be a folder.",
                              hint=f"rm {quoted(folder)}")
     except FileNotFoundError as error:
         raise WorkspaceError(f"{folder} is a link to {target}, which is not there.",
@@ -141,6 +141,15 @@ def check_folder(workspace: Workspace) -> None:
         reason = "leads back to itself" if error.errno == ELOOP else f"cannot be followed: {error.strerror}"
         raise WorkspaceError(f"{folder} is a link to {target}, which {reason}.",
                              hint=f"rm {quoted(folder)}") from error
+
+
+def kind_of(path: str) -> str:
+    """What lies at a path that is there, symlinks followed: `a file`, `a fifo`."""
+    import stat  # noqa: PLC0415  only for an error
+
+    mode = os.stat(path).st_mode
+    return {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a fifo", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
+            stat.S_IFBLK: "a device"}.get(stat.S_IFMT(mode), "a file")
 
 
 def unreadable(path: str, error: OSError) -> WorkspaceError:
@@ -178,11 +187,16 @@ def make_folder(workspace: Workspace) -> None:
     ignore = os.path.join(workspace.folder, ".gitignore")
     if os.path.exists(ignore):
         return
+    ignore = os.path.realpath(ignore)
+    new = f"{ignore}.{os.getpid()}"  # a full disk must leave none that is empty
     try:
         os.makedirs(workspace.folder, exist_ok=True)
-        with open(ignore, "w", encoding="ascii") as file:
+        with open(new, "w", encoding="ascii") as file:
             file.write("*\n")
+        os.replace(new, ignore)
     except OSError as error:
+        if os.path.exists(new):
+            os.unlink(new)
         raise unwritable(workspace.folder, error) from error
 
 

@@ -1011,3 +1011,27 @@ def test_a_file_of_a_size_that_no_artifact_has_is_not_read(desk):
     with (desk.root / "huge").open("wb") as file:
         file.truncate(1 << 40)
     assert "No recorded job read or wrote 'huge'" in desk.roar("show", "huge", status=1).stderr
+
+
+def test_what_is_no_file_is_named_as_what_it_is(desk):
+    desk.roar("run", "true")
+    os.mkfifo(desk.root / "ff")
+    for verb in ("show", "lineage"):
+        told = desk.roar(verb, "ff", status=1).stderr
+        assert told.startswith("roar: 'ff' is a fifo, whose content is not recorded.")
+
+
+def test_a_setting_that_there_is_not_cannot_be_unset_but_taken_out_of_the_file(desk):
+    told = "roar: There is no setting 'glaas.ur'. Did you mean 'glaas.url'?\n  try: roar config\n"
+    assert desk.roar("config", "--unset", "glaas.ur", status=1).stderr == told
+    assert desk.roar("config", "glaas.ur", status=1).stderr == told
+    desk.roar("config", "--unset", "glaas.url")
+    desk.write(".roar/config.toml", "[glaas]\nur = 1\n")
+    desk.roar("config", "--unset", "glaas.ur")
+    assert "ur" not in (desk.root / ".roar" / "config.toml").read_text().split()
+
+
+def test_a_byte_and_its_spelling_do_not_look_alike(desk):
+    desk.roar("run", "python", "-c", r"[open(name, 'w').write(name.hex()) for name in (b'a\xff', rb'a\xff')]")
+    text = desk.roar("show").stdout
+    assert (r"  a\xff" in text, r"  a\\xff" in text) == (True, True)

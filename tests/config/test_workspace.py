@@ -1,6 +1,8 @@
 """Finding the workspace, with the real git."""
 
+import os
 import subprocess
+import sys
 
 import pytest
 
@@ -107,8 +109,21 @@ def test_a_link_to_nowhere_is_named_with_the_command_that_mends_it(tmp_path, cre
     assert open_workspace(str(tmp_path), create=True).root == str(tmp_path)
 
 
+def test_a_disk_that_is_full_leaves_no_empty_gitignore(tmp_path):
+    code = ("import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+            "from roar.errors import WorkspaceError; from roar.workspace import open_workspace\n"
+            "try: open_workspace(sys.argv[1], create=True)\n"
+            "except WorkspaceError as error: print(error.message)\n")
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE, text=True, check=True)
+    assert "File too large" in done.stdout
+    assert list((tmp_path / ".roar").iterdir()) == []
+    open_workspace(str(tmp_path), create=True)
+    assert (tmp_path / ".roar" / ".gitignore").read_text() == "*\n"
+
+
 @pytest.mark.parametrize(("kind", "message"), [
     ("file", "{0} is in the way: it is a file, and should be a folder."),
+    ("fifo", "{0} is in the way: it is a fifo, and should be a folder."),
     ("link to a file", "{0} is a link to {1}/it's, which is a file and should be a folder."),
     ("loop", "{0} is a link to {1}/.roar, which leads back to itself."),
 ])
@@ -120,6 +135,8 @@ def test_what_stands_in_its_place_is_named_with_the_command_that_mends_it(tmp_pa
     if kind == "file":
         folder.write_text("mine")
         (base / ".roar.old").write_text("another")
+    elif kind == "fifo":
+        os.mkfifo(folder)
     else:
         (base / "it's").write_text("mine")
         folder.symlink_to("it's" if kind == "link to a file" else ".roar")
@@ -128,5 +145,5 @@ def test_what_stands_in_its_place_is_named_with_the_command_that_mends_it(tmp_pa
     assert caught.value.message == message.format(folder, base)
     subprocess.run(["sh", "-c", caught.value.hint], check=True)
     assert open_workspace(str(base), create=True).root == str(base)
-    assert (base / (".roar.old2" if kind == "file" else "it's")).exists() or kind == "loop"
+    assert (base / (".roar.old2" if kind == "file" else "it's")).exists() or kind in {"loop", "fifo"}
     assert kind != "file" or (base / ".roar.old2").read_text() == "mine"

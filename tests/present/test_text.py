@@ -1,5 +1,6 @@
 """Text that is safe to print and easy to read."""
 
+import itertools
 import os
 import shlex
 import subprocess
@@ -22,9 +23,15 @@ from roar.wire import size_text
 
 @pytest.mark.parametrize(("text", "shown"), [
     ("plain", "plain"), ("a\nb\tc", "a\\nb\\tc"), ("\x1b[31m", "\\x1b[31m"), ("\udcff", "\\xff"),
-    ("ünïcode", "ünïcode"), ("\u202eevil", "\\u202eevil"), ("\x9b", "\\x9b"), ("\x00", "\\x00")])
+    ("ünïcode", "ünïcode"), ("\u202eevil", "\\u202eevil"), ("\x9b", "\\x9b"), ("\x00", "\\x00"),
+    ("\\xff", "\\\\xff"), ("a\\b", "a\\b"), ("a\\b\n", "a\\\\b\\n"), ("\\n", "\\\\n"), ("\\\\", "\\\\\\\\")])
 def test_nothing_acts_on_the_terminal(text, shown):
     assert printable(text) == shown
+
+
+def test_no_two_names_look_alike():
+    names = ["".join(parts) for parts in itertools.product(["", "\\", "n", "xff", "\n", "\udcff"], repeat=4)]
+    assert len({printable(name) for name in set(names)}) == len(set(names))
 
 
 @pytest.mark.parametrize("command", [

@@ -1,10 +1,12 @@
 """`roar run` from outside: the command untouched, the record right."""
 
+import contextlib
 import json
 import os
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -516,3 +518,28 @@ def test_a_job_is_not_stale_by_what_it_deleted_itself(desk):
     (desk.root / "data" / "4").unlink()
     stale = {step["step"]: step["stale"] for step in desk.json("status")["steps"]}
     assert stale[2] == "its input data/ has changed since: data/4 is gone"
+
+
+def test_who_waits_for_a_record_that_another_process_has_locked_is_told(desk):
+    desk.roar("run", "true")
+    path = desk.root / ".roar" / "roar.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        waiting = desk.start("run", "true", stderr=subprocess.PIPE, text=True)
+        quiet = desk.start("run", "-q", "true", stderr=subprocess.PIPE, text=True)
+        assert waiting.stderr.readline() == f"roar: waiting for {path}, which another process has locked\n"
+        other.execute("COMMIT")
+    assert waiting.communicate(timeout=30)[1].startswith("roar: recorded @1 ")
+    assert (quiet.communicate(timeout=30)[1], waiting.returncode, quiet.returncode) == ("", 0, 0)
+    assert len(desk.json("log")["jobs"]) == 3
+
+
+def test_what_is_told_of_a_record_that_breaks_meanwhile_is_one_sentence(desk):
+    desk.roar("run", "true")
+    done = desk.roar("run", "sh", "-c", "echo this is no database, which is long enough > .roar/roar.db")
+    assert "is broken: file is not a database); `roar recover` tries again" in done.stderr
+
+
+def test_one_file_that_was_left_out_is_one(desk):
+    done = desk.roar("run", "true")
+    assert not re.search(r"\b1 (packages|libraries|settings)\b", done.stderr)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from roar.analyze.trackers.discovery import check_switches
 from roar.commands.arguments import Parser
-from roar.config import SETTINGS, TRACKERS_KEY, Entry, Settings, Value, load_settings, parsed, user_config
+from roar.config import SETTINGS, TRACKERS_KEY, Entry, Settings, Value, check_key, load_settings, parsed, user_config
 from roar.errors import SettingsError, UsageError
 from roar.present.answer import print_json
 from roar.present.text import paint, printable, table
@@ -42,6 +42,7 @@ def main(argv: list[str]) -> int:
     if arguments.key is not None:
         parsed_key = next((key for key in entries if key == arguments.key), None)
         if parsed_key is None:
+            check_key(arguments.key)
             raise SettingsError(f"There is no setting {arguments.key!r}.", hint="roar config")
         entries = {parsed_key: entries[parsed_key]}
     if arguments.json:
@@ -103,6 +104,8 @@ def _write(path: str, key: str, text: str | None) -> str:
         raise SettingsError(f"{path} cannot be read: {reason}.") from error
     kept, covered = _without_table(old, key) if key == TRACKERS_KEY else (old, [])
     new = _edited(kept, key, value)
+    if text is None and new == old:
+        check_key(key)  # one that is in the file can be taken out of it, whatever it is called
     _check(path, new, key, value)
     try:
         with open(path, "w", encoding="utf-8") as file:

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+import sys
 from typing import NamedTuple
 
 from roar.errors import WorkspaceError
@@ -16,6 +17,10 @@ class Opened(NamedTuple):
     database: sqlite3.Connection
 
 
+def _say(what: str) -> None:
+    sys.stderr.write(f"roar: {what}\n")
+
+
 def open_record() -> Opened:
     """Open the record of the current folder's workspace; jobs that were cut short are finished first.
 
@@ -25,7 +30,7 @@ def open_record() -> Opened:
     workspace = open_workspace()
     if not os.path.exists(workspace.database) and not os.access(workspace.folder, os.W_OK):
         raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
-    database = open_database(workspace.database)  # first: a broken one is told once, not again for each job
+    database = open_database(workspace.database, waits=_say)  # first: that it is broken is told once, not for each job
     if workspace.pending_uids() and os.access(workspace.folder, os.W_OK):
         from roar.commands.run import finish_abandoned  # noqa: PLC0415  only where a `roar run` did not end well
 

@@ -260,12 +260,13 @@ def _finish(workspace: Workspace, settings: "Settings", request: Request, pendin
 
     try:
         with digesting(quiet=request.quiet) as progress:
-            recorded = record_pending(workspace, settings, pending, progress=progress)
+            recorded = record_pending(workspace, settings, pending, progress=progress,
+                                      waits=None if request.quiet else _tell)
     except KeyboardInterrupt:
         _tell(f"recording was interrupted; `roar recover` finishes job {pending.uid[:8]}")
         return
     except Exception as error:  # noqa: BLE001  whatever goes wrong, the status is the command's and the evidence stays
-        reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
+        reason = error.message.rstrip(".") if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
         _tell(f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
         return
     for warning in (*recorded.analysis.warnings, *_about_code(pending)):

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TypeVar
 
 from roar.present.jobs import SHORT, outcome, outcome_colour, render_log
-from roar.present.text import count_text, paint, printable, short_command, table, time_text
+from roar.present.text import count_text, on_one_line, paint, printable, short_command, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
 from roar.query.folders import Folder
 from roar.query.freshness import Freshness, Output, Status
@@ -147,4 +147,4 @@ def _failed_lines(steps: Sequence[Step]) -> list[str]:
 
 def _output_lines(outputs: Sequence[Output]) -> list[str]:
     return table([(paint(printable(output.path), _COLOURS[output.freshness]), f"@{output.step}",
-                   printable(output.reason or "")) for output in outputs])
+                   on_one_line(output.reason or "")) for output in outputs])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from roar.present.text import paint, printable
+from roar.present.text import on_one_line, paint, printable
 from roar.query.checklist import Item
 
 _SHOWN = 5
@@ -18,5 +18,5 @@ def render_checklist(items: Sequence[Item]) -> str:
         if len(item.problems) > _SHOWN:
             lines.append(f"      … and {len(item.problems) - _SHOWN:,} more: --json")
         if item.hint:
-            lines.append(f"      try: {printable(item.hint)}")
+            lines.append(f"      try: {on_one_line(item.hint)}")
     return "".join(f"{line}\n" for line in lines)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from roar.model import FileUse, Job, JobState, Kind, TrackerRun, TrackerRunState
 from roar.present.runs import iter_cut
-from roar.present.text import count_text, printable
+from roar.present.text import category_text, count_text, on_one_line, printable
 
 SHOWN = 4  # names of each direction; the rest is a number
 
@@ -18,7 +18,7 @@ def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) ->
     width = max(len(name) for name, _ in rows)
     lines += [f"  {name:<{width}}  {text}" for name, text in rows if text]
     lines[-1] += f" · recording took {recording_s:.2f} s"
-    return "\n".join(map(printable, lines)) + "\n"
+    return "\n".join(map(on_one_line, lines)) + "\n"
 
 
 def _ending(job: Job) -> str:
@@ -29,7 +29,8 @@ def _ending(job: Job) -> str:
 
 
 def _files(uses: tuple[FileUse, ...]) -> str:
-    names = [f"{use.path} ({use.files} files)" if use.kind is Kind.DATASET else use.path for use in uses[:SHOWN]]
+    names = [printable(use.path) + (f" ({use.files} files)" if use.kind is Kind.DATASET else "")
+             for use in uses[:SHOWN]]
     more = f" and {len(uses) - SHOWN} more" if len(uses) > SHOWN else ""
     return ", ".join(names) + more
 
@@ -53,7 +54,8 @@ def _tracker(run: TrackerRun) -> str:
 
 def _left_out(job: Job, left_out: Mapping[str, int]) -> str:
     parts = [f"{count_text(summary.filtered_files, 'file')} of {name}" for name, summary in job.trackers.items()]
-    parts += [f"{count} {category}" for category, count in sorted(left_out.items(), key=lambda item: -item[1])]
+    parts += [category_text(count, category)
+              for category, count in sorted(left_out.items(), key=lambda item: -item[1])]
     return ", ".join(parts)
 
 

@@ -14,6 +14,7 @@ from roar.present.text import (
     count_text,
     cut,
     duration_text,
+    on_one_line,
     paint,
     printable,
     short_command,
@@ -169,7 +170,7 @@ def _folded_text(mark: str, steps: Sequence[Step]) -> str:
 def _stale_text(steps: Sequence[Step]) -> str:
     if len(steps) > 1 or steps[0].stale is None:
         return ""
-    return paint(f"  stale: {printable(steps[0].stale)}", "yellow")
+    return paint(f"  stale: {on_one_line(steps[0].stale)}", "yellow")
 
 
 def earlier_text(line: JobLine) -> str:

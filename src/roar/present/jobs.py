@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from roar.model import FileUse, Job, Kind, TrackerRun, TrackerRunState
 from roar.present.runs import iter_cut
 from roar.present.text import (
+    category_text,
     command_text,
     count_text,
     cut,
     duration_text,
+    on_one_line,
     paint,
     printable,
     seconds_since,
@@ -174,7 +176,7 @@ def tracker_run_lines(run: TrackerRun) -> list[str]:
     title = f"{label}{name}  run {printable(run.run_id)}{f' of {where}' if where else ''}"
     if run.how_to_view is not None:
         verb = "upload it" if run.state is TrackerRunState.OFFLINE else "see it"
-        return [f"{title}, {run.state}; {verb}: {printable(run.how_to_view)}"]
+        return [f"{title}, {run.state}; {verb}: {on_one_line(run.how_to_view)}"]
     return [f"{title}, {run.state}: {printable(run.note or 'nothing proves where it can be seen')}"]
 
 
@@ -213,5 +215,5 @@ def _path(use: FileUse) -> str:
 def _left_out(job: Job, left_out: Mapping[str, int]) -> list[str]:
     parts = [f"{count_text(summary.filtered_files, 'file')} of {printable(name)}"
              for name, summary in job.trackers.items() if summary.filtered_files]
-    parts += [f"{number:,} {category}" for category, number in left_out.items()]
+    parts += [category_text(number, category) for category, number in left_out.items()]
     return [f"  {paint('left out', 'dim')} {', '.join(parts)}"] if parts else []

@@ -12,6 +12,7 @@ from roar.wire import shown
 
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _ODD_BYTE = re.compile(r"(?<!\\)((?:\\\\)*)\\udc([89a-f][0-9a-f])")
+_LIKE_ESCAPED = re.compile(r"\\(?:[ntr\\]|x[0-9a-f]{2}|u[0-9a-f]{4})")
 _COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _WORD = 60
 _MINUTE_S = 60
@@ -20,13 +21,23 @@ _COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33",
 
 
 def printable(text: str) -> str:
-    r"""`text` on one line, with control characters and odd bytes written as `\n`, `\x1b` and the like."""
+    r"""`text` on one line, with control characters and odd bytes written as `\n`, `\x1b` and the like.
+
+    No two texts look alike: where anything is written so, or could be taken for it, a backslash itself is ``\\``.
+    """
+    if "\\" in text and (_LIKE_ESCAPED.search(text) or on_one_line(text) != text):
+        text = text.replace("\\", "\\\\")
+    return on_one_line(text)
+
+
+def on_one_line(text: str) -> str:
+    """`printable` for a text of several parts, each of which is to be read as it is: a sentence, a command."""
     return _UNSAFE.sub(_escape, shown(text))
 
 
 def told(sentence: str) -> str:
-    r"""`printable` for a sentence that may hold a word as repr() shows it: an odd byte is ``\xNN`` there too."""
-    return printable(_ODD_BYTE.sub(r"\1\\x\2", sentence))
+    r"""`on_one_line` for a sentence that may hold a word as repr() shows it: an odd byte is ``\xNN`` there too."""
+    return on_one_line(_ODD_BYTE.sub(r"\1\\x\2", sentence))
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -126,6 +137,14 @@ def seconds_since(moment: str) -> float:
 def count_text(number: int, noun: str) -> str:
     """`1 file`, `2 files`, `12,000 files`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+_ONE = {"libraries": "library", "packages": "package", "settings": "setting"}
+
+
+def category_text(number: int, category: str) -> str:
+    """How many paths of a category were left out: `3 system`, `2 packages`, `1 package`."""
+    return f"{number:,} {_ONE.get(category, category) if number == 1 else category}"
 
 
 def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> list[str]:

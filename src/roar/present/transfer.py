@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from roar.model import FileUse, Job, Kind
-from roar.present.text import count_text, duration_text, printable
+from roar.present.text import count_text, duration_text, on_one_line, printable
 from roar.wire import size_text
 
 SHOWN = 4  # names of each direction; the rest is a number
@@ -28,11 +28,11 @@ def render_transfer(job: Job, *, files: int, size: int, there: int) -> str:
         parts.append(f"{count_text(there, 'file')} there already")
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {' · '.join(parts) or 'nothing moved'}",
              f"  read   {_names(job.inputs)}", f"  wrote  {_names(job.outputs)}"]
-    return "\n".join(map(printable, lines)) + "\n"
+    return "\n".join(map(on_one_line, lines)) + "\n"
 
 
 def _names(uses: Sequence[FileUse]) -> str:
-    names = [f"{use.path} ({count_text(use.files or 0, 'file')})" if use.kind is Kind.DATASET else use.path
+    names = [printable(use.path) + (f" ({count_text(use.files or 0, 'file')})" if use.kind is Kind.DATASET else "")
              for use in uses[:SHOWN]]
     return ", ".join(names) + (f" and {len(uses) - SHOWN:,} more" if len(uses) > SHOWN else "")
 

@@ -16,7 +16,7 @@ from roar.errors import NotFoundError, RoarError
 from roar.model import is_location
 from roar.record.database import encoded
 from roar.shell import quoted, quoted_path
-from roar.workspace import Workspace
+from roar.workspace import Workspace, kind_of
 
 SHORTEST_UID = 4
 SHORTEST_DIGEST = 6
@@ -327,6 +327,8 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
 
     if (folder := _unknown_folder(database, workspace, ref)) is not None:
         return folder
+    if os.path.exists(ref) and (kind := kind_of(ref)) not in {"a file", "a folder"}:
+        return NotFoundError(f"{ref!r} is {kind}, whose content is not recorded.", hint="roar log")
     if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")

@@ -7,7 +7,7 @@ the statement (`CAST(? AS TEXT)`), and read back with `surrogateescape`.
 import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from roar.errors import WorkspaceError, install_hint
 from roar.shell import quoted
@@ -15,6 +15,7 @@ from roar.workspace import unreadable
 
 SCHEMA_VERSION = 4
 BUSY_TIMEOUT_S = 60.0
+_PATIENCE_S = 2.0  # of silence
 _APPLICATION_ID = 0x726F6172  # "roar"
 _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
     "CREATE TABLE dataset_cache (stamp BLOB PRIMARY KEY, digest BLOB NOT NULL) STRICT, WITHOUT ROWID;",
@@ -26,17 +27,24 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
 )
 
 
-def open_database(path: str) -> sqlite3.Connection:
+class _Record(sqlite3.Connection):
+    """A connection; `waits` is told, in one phrase, when another process keeps us waiting for the write lock."""
+
+    waits: Callable[[str], None] | None = None
+
+
+def open_database(path: str, *, waits: Callable[[str], None] | None = None) -> sqlite3.Connection:
     """Open the record at `path`, making it where it is missing and upgrading it where it is older.
 
-    A record that may only be read is opened for reading.
+    A record that may only be read is opened for reading. `waits` is told when another process keeps us waiting.
 
     Raises:
         WorkspaceError: the file is not a record, is broken, is locked, or was written by a newer roar.
     """
-    connection: sqlite3.Connection | None = None
+    connection: _Record | None = None
     try:
         connection = _connect(path)
+        connection.waits = waits
         _prepare(connection, path)
     except (sqlite3.Error, WorkspaceError) as error:
         if connection is not None:
@@ -51,7 +59,7 @@ def open_database(path: str) -> sqlite3.Connection:
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Hold the one write lock of the record; commit at the end, roll back on any error."""
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection)
     except sqlite3.Error as error:
         raise translated(error, _path_of(connection)) from error
     try:
@@ -63,6 +71,24 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         if isinstance(error, sqlite3.Error) and is_about_the_file(error):
             raise translated(error, _path_of(connection)) from error
         raise
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    """Take the write lock; who waits longer than a person has patience for is told."""
+    waits = connection.waits if isinstance(connection, _Record) else None
+    if waits is not None:
+        connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_S * 1000:.0f}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error):
+                raise
+        else:
+            return
+        finally:
+            connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_S * 1000:.0f}")
+        waits(f"waiting for {_path_of(connection)}, which another process has locked")
+    connection.execute("BEGIN IMMEDIATE")
 
 
 def encoded(text: str) -> str | bytes:
@@ -80,16 +106,16 @@ def decoded(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def _connect(path: str) -> sqlite3.Connection:
+def _connect(path: str) -> _Record:
     read_only = os.path.exists(path) and not (os.access(path, os.W_OK) and os.access(os.path.dirname(path), os.W_OK))
     if read_only:
         from urllib.parse import quote  # noqa: PLC0415  only where nothing may be written
 
         # no write-ahead log can be begun there: share one that is there already, else read the file as it is
         how = "mode=ro" if os.path.exists(f"{path}-wal") else "immutable=1"
-        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{how}", uri=True)
+        connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{how}", uri=True, factory=_Record)
     else:
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, factory=_Record)
     connection.isolation_level = None
     connection.text_factory = decoded
     return connection

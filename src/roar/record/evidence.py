@@ -36,7 +36,8 @@ class Recorded:
 
 
 def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *,
-                   progress: Callable[[int, int], None] | None = None) -> Recorded:
+                   progress: Callable[[int, int], None] | None = None,
+                   waits: Callable[[str], None] | None = None) -> Recorded:
     """Analyse the evidence of one job, write the record, and remove the evidence.
 
     Args:
@@ -44,20 +45,21 @@ def record_pending(workspace: Workspace, settings: Settings, pending: Pending, *
         settings: those in force.
         pending: the evidence.
         progress: told (bytes done, bytes in all) while files are digested.
+        waits: told in one phrase when another process keeps it waiting.
 
     Raises:
         WorkspaceError: the record cannot be written; the evidence is kept.
     """
     with without_collection():
-        return _record(workspace, settings, pending, progress)
+        return _record(workspace, settings, pending, progress, waits)
 
 
 def _record(workspace: Workspace, settings: Settings, pending: Pending,
-            progress: Callable[[int, int], None] | None) -> Recorded:
+            progress: Callable[[int, int], None] | None, waits: Callable[[str], None] | None) -> Recorded:
     began = time.monotonic()
     trace = _load(pending)
     pending = _with_end(pending, trace)
-    database = open_database(workspace.database)
+    database = open_database(workspace.database, waits=waits)
     try:
         around = _surroundings(workspace, settings, pending, lambda path: was_written(database, workspace, path))
         known = Remembered(digests=lambda wanted: digests.find(database, map(identity, wanted)),
