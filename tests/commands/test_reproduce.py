@@ -430,7 +430,7 @@ def test_an_input_that_cannot_be_read_is_not_told_as_changed(desk):
     for number in range(3):
         desk.write(f"data/{number}", str(number))
     env = {"ROAR_DATASETS_THRESHOLD": "3"}
-    desk.roar("run", "cp", "in", "out")
+    desk.roar("run", "sh", "-c", "cat in in > out")
     desk.roar("run", "sh", "-c", "cat data/* > all", env=env)
     desk.be_anybody()
     for name, made in (("in", "out"), ("data/1", "all")):
@@ -544,7 +544,7 @@ def test_an_input_that_its_reader_edits_is_put_back_for_the_next_reader(desk, tm
 
 def test_what_a_step_made_and_another_replaced_is_put_back_for_a_later_reader(desk, tmp_path):
     desk.roar("run", "sh", "-c", "echo one > data.csv")
-    desk.roar("run", "sh", "-c", "cat data.csv > was.txt; echo two > data.csv")
+    desk.roar("run", "sh", "-c", "cat data.csv data.csv > was.txt; echo two > data.csv")
     desk.write("data.csv", "one\n")
     desk.roar("run", "sh", "-c", "cat data.csv was.txt > o.txt")
     plan = desk.json("reproduce", "o.txt")
@@ -678,3 +678,42 @@ def test_an_untracked_source_that_several_steps_read(desk, tmp_path):
     desk.roar("run", "python", "lib/tool.py", "2.out")
     done = desk.roar("reproduce", "2.out", "--run", "--into", str(tmp_path / "again"))
     assert "2 of 2 outputs came out the same" in done.stdout
+
+
+@pytest.mark.parametrize("now", [None, "changed since"])
+def test_an_input_that_is_gone_from_its_path_is_taken_from_another_recorded_one(desk, now, tmp_path):
+    desk.write("raw.csv", "raw")
+    desk.roar("run", "sh", "-c", "cat raw.csv raw.csv > 1.out")
+    desk.roar("run", "cp", "raw.csv", "copy of raw.csv")
+    desk.write("raw.csv", now) if now else (desk.root / "raw.csv").unlink()
+    done = desk.roar("reproduce", "1.out", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+    assert (tmp_path / "again" / "raw.csv").read_text() == "raw"
+    os.utime(desk.write("copy of raw.csv", "bad"), (1, 1))
+    done = desk.roar("reproduce", "1.out", "--run", "--into", str(tmp_path / "third"), status=1)
+    assert "no longer holds the content" in done.stderr
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_files_of_a_dataset_are_taken_from_where_they_were_recorded(desk, tmp_path, whole):
+    env = {"ROAR_DATASETS_THRESHOLD": "3"}
+    for number in range(5):
+        desk.write(f"data/{number}", str(number))
+    desk.roar("run", "sh", "-c", "cat data/* > all.out", env=env)
+    if whole:
+        (desk.root / "data").rename(desk.root / "moved")
+        desk.roar("run", "sh", "-c", "cat moved/* > /dev/null", env=env)
+    else:
+        (desk.root / "data" / "3").rename(desk.root / "three")
+        desk.roar("run", "cat", "three")
+        desk.write("data/3", "changed since")
+    done = desk.roar("reproduce", "all.out", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
+def test_an_input_outside_is_used_where_it_lies_or_not_at_all(desk, tmp_path):
+    (tmp_path / "raw.csv").write_text("raw")
+    desk.roar("run", "sh", "-c", "cat ../raw.csv > 1.out")
+    (tmp_path / "raw.csv").write_text("changed since")
+    assert desk.roar("reproduce", "1.out", "--run", status=1).stderr.startswith(
+        f"roar: {tmp_path}/raw.csv no longer holds the content that was read")

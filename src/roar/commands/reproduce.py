@@ -5,7 +5,8 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
@@ -22,6 +23,7 @@ from roar.query.references import resolve, resolve_job
 from roar.query.repository import find_around, find_work_tree, git_environment, is_inside, patched_names, run_git
 from roar.query.reproduction import Plan, load_patch, load_plan
 from roar.query.roots import Root, members_of
+from roar.query.versions import iter_places
 from roar.record.database import open_database
 from roar.shell import quoted
 from roar.workspace import Workspace
@@ -189,7 +191,7 @@ def _prepare(opened: Opened, step: Step, roots: Sequence[Root], target: _Target)
 
 def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
     """Before anything runs: an input is there, or the job's commit may bring it."""
-    if not (_is_recorded(opened, root, opened.workspace.absolute(root.path)) or _is_tracked(job, root, target)):
+    if _find_sources(opened, root, target) is None and not _is_tracked(job, root, target):
         raise _lost(opened, root)
 
 
@@ -233,24 +235,54 @@ def _git(folder: str | None, *arguments: str, content: bytes | None = None) -> N
 
 
 def _place_root(opened: Opened, root: Root, target: _Target) -> None:
-    """Copy a root input, once its content is the recorded one, unless the checkout has brought it already.
+    """Copy a root input from where its content lies, unless the checkout has brought it already.
 
     One outside the workspace and its work tree is used where it lies.
     """
     place = target.place(root.path)
     if place is not None and _is_recorded(opened, root, place):
         return
-    source = opened.workspace.absolute(root.path)
-    if not _is_recorded(opened, root, source):
+    sources = _find_sources(opened, root, target)
+    if sources is None:
         raise _lost(opened, root)
     if place is None:
         return
+    for name, source in sources.items():
+        _copy(source, place if root.kind is Kind.FILE else os.path.join(_folder_of(root, place), name), target)
+
+
+def _find_sources(opened: Opened, root: Root, target: _Target) -> dict[str, str] | None:
+    """Where each file of a root input lies now with its content, by its name in it; None where one does not.
+
+    That is its own path, or any other that was recorded with this content, unless it is used where it lies.
+    """
+    source = opened.workspace.absolute(root.path)
     if root.kind is Kind.FILE:
-        _copy(source, place, target)
-        return
-    for member in members_of(opened.database, root):
-        _copy(os.path.join(_folder_of(root, source), member.path), os.path.join(_folder_of(root, place), member.path),
-              target)
+        files = [("", source, root.digest or "")]
+    else:
+        folder = _folder_of(root, source)
+        files = [(member.path, os.path.join(folder, member.path), member.digest)
+                 for member in members_of(opened.database, root)]
+    if _is_recorded(opened, root, source):
+        return {name: place for name, place, _ in files}
+    found = {}
+    for name, place, digest in files if target.place(root.path) is not None else ():
+        copy = next((path for path in chain([place], _copies(opened, digest)) if _holds(opened, path, digest)), None)
+        if copy is None:
+            return None
+        found[name] = copy
+    return found or None
+
+
+def _copies(opened: Opened, digest: str) -> Iterator[str]:
+    yield from map(opened.workspace.absolute, iter_places(opened.database, digest))
+
+
+def _holds(opened: Opened, place: str, digest: str) -> bool:
+    try:
+        return digest_now(opened.database, place) == digest
+    except OSError:
+        return False
 
 
 def _place_link(place: str, text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
-from roar.model import members_folder, shards_path
+from roar.model import is_location, members_folder, shards_path
 from roar.record.database import encoded
 from roar.wire import raw
 
@@ -24,6 +24,25 @@ def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, st
     rows = sorted(latest, key=lambda artifact_id: (latest[artifact_id], artifact_id), reverse=True)
     return [(row_id, database.execute("SELECT digest FROM artifact WHERE id = ?", (row_id,)).fetchone()[0].hex())
             for row_id in rows]
+
+
+def iter_places(database: sqlite3.Connection, digest: str) -> Iterator[str]:
+    """The paths at which jobs read or wrote this content, by itself or in a dataset, those used last first."""
+    rows = database.execute(_PLACES, {"digest": bytes.fromhex(digest)}).fetchall()
+    for path, name in rows:
+        if not is_location(path):
+            yield path if name is None else members_folder(path) + name
+
+
+_PLACES = """
+WITH file AS MATERIALIZED (SELECT id FROM artifact WHERE digest = :digest),
+content AS MATERIALIZED (SELECT id, NULL AS name FROM file
+    UNION ALL SELECT dataset_id, dataset_member.path FROM file JOIN dataset_member ON artifact_id = file.id),
+used AS (SELECT artifact_id, path_id, job_id FROM file_read
+    UNION ALL SELECT artifact_id, path_id, job_id FROM file_written)
+SELECT path.path, name FROM content JOIN used ON used.artifact_id = content.id JOIN path ON path.id = used.path_id
+GROUP BY path.id, name ORDER BY max(job_id) DESC
+"""
 
 
 class Used(NamedTuple):
