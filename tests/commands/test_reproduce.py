@@ -717,3 +717,25 @@ def test_an_input_outside_is_used_where_it_lies_or_not_at_all(desk, tmp_path):
     (tmp_path / "raw.csv").write_text("changed since")
     assert desk.roar("reproduce", "1.out", "--run", status=1).stderr.startswith(
         f"roar: {tmp_path}/raw.csv no longer holds the content that was read")
+
+
+def test_a_patch_that_a_secret_keeps_from_applying_is_told_in_the_plan(desk, tmp_path):
+    desk.write("conf.py", 'password = "hunter2hunter2"\n')
+    desk.init()
+    desk.write("conf.py", 'password = "hunter3hunter3"\nprint(1)\n')
+    desk.roar("run", "python", "conf.py")
+    said = desk.roar("reproduce", "@1", status=1).stdout
+    assert re.search(r"cannot: The uncommitted changes of @1 \w{8} do not apply to its commit: they hold a secret",
+                     said)
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"), status=1)
+    assert "It cannot be reproduced: The uncommitted changes of @1 " in done.stderr
+
+
+def test_a_patch_with_a_secret_is_a_doubt(desk, tmp_path):
+    desk.write("conf.py", "print(1)\n")
+    desk.init()
+    desk.write("conf.py", 'password = "hunter3hunter3"\nprint(1)\n')
+    desk.roar("run", "python", "conf.py")
+    assert re.search(r"note: The uncommitted changes of @1 \w{8} hold a secret that was not stored\.",
+                     desk.roar("reproduce", "@1").stdout)
+    desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))

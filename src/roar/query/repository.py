@@ -156,6 +156,22 @@ def patched_names(work_tree: str, patch: bytes) -> list[str]:
     return [entry.split("\t", 2)[2] for entry in listed.split("\0") if entry.count("\t") > 1]
 
 
+def find_unpatchable(workspace: Workspace, patches: Mapping[str, bytes], jobs: Iterable[Job]) -> Iterator[Job]:
+    """The jobs whose patch, by its digest, does not apply to their commit as a clone has it."""
+    wanted: dict[_Source, dict[str, list[Job]]] = {}
+    for job in jobs:
+        source = _source(workspace, job)
+        if source is not None and job.git is not None and job.git.patch is not None and job.git.patch in patches:
+            wanted.setdefault(source, {}).setdefault(job.git.patch, []).append(job)
+    for source, found in wanted.items():
+        if run_git(source.work_tree, "cat-file", "-e", f"{source.commit}^{{commit}}") is None:
+            continue  # nothing can be said without it
+        with _index(source, None) as folder:
+            for patch, users in found.items():
+                if run_git(folder, "apply", "--cached", "--check", "-", content=patches[patch]) is None:
+                    yield from users
+
+
 def links_from_code(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]
                     ) -> dict[str, frozenset[str]]:
     """By the uid of each job the symlinks that its commit and its uncommitted changes bring, absolute."""

@@ -1,7 +1,7 @@
 """What it takes to make an artifact again: the jobs in order, their code, and what has to be there before."""
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roar.model import REDACTED, FileUse, Job
@@ -10,7 +10,15 @@ from roar.query.jobs import iter_jobs, load_blob
 from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.references import Reference
-from roar.query.repository import FromCommits, find_in_commits, find_work_tree, inputs_of, lacks_commit, run_git
+from roar.query.repository import (
+    FromCommits,
+    find_in_commits,
+    find_unpatchable,
+    find_work_tree,
+    inputs_of,
+    lacks_commit,
+    run_git,
+)
 from roar.query.roots import Root, find_roots, jobs_behind
 from roar.shell import joined
 from roar.workspace import Workspace
@@ -49,14 +57,16 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
     roots = tuple(find_roots(database, list(again), copies=True))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
+    patches = {job.git.patch: patch for job in jobs if job.git is not None and job.git.patch is not None
+               for patch in (load_patch(database, job),) if patch is not None}
     links = find_links(database, workspace, jobs)
     steps = find_steps(database, again, jobs, roots, links.of_job)
     code = find_in_commits(database, workspace, jobs, _inputs(roots, steps))
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
-                           *links.obstacles),
-                doubts=(*_doubts(jobs), *links.doubts))
+                           *_lost_changes(workspace, jobs, patches), *links.obstacles),
+                doubts=(*_doubts(jobs), *_hidden(jobs, patches), *links.doubts))
 
 
 def _inputs(roots: Sequence[Root], steps: Sequence[Step]) -> dict[str, list[Root]]:
@@ -107,6 +117,21 @@ def _lost_code(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
             found[job.git.commit] = (f"The {name} is no longer in the repository (git deletes what no branch holds);"
                                      f" another clone may have it: {again}")
     return list(found.values())
+
+
+def _lost_changes(workspace: Workspace, jobs: Sequence[Job], patches: Mapping[str, bytes]) -> list[str]:
+    return [f"The uncommitted changes of @{job.step} {job.uid[:8]} do not apply to its commit"
+            + (": they hold a secret that was not stored." if job in _with_secrets(jobs, patches) else ".")
+            for job in find_unpatchable(workspace, patches, jobs)]
+
+
+def _hidden(jobs: Sequence[Job], patches: Mapping[str, bytes]) -> list[str]:
+    return [f"The uncommitted changes of @{job.step} {job.uid[:8]} hold a secret that was not stored."
+            for job in _with_secrets(jobs, patches)]
+
+
+def _with_secrets(jobs: Iterable[Job], patches: Mapping[str, bytes]) -> list[Job]:
+    return [job for job in jobs if job.git is not None and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
 
 
 def _doubts(jobs: Sequence[Job]) -> list[str]:
