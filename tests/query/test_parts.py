@@ -228,3 +228,14 @@ def test_a_job_that_made_a_folder_file_by_file_is_named_once_in_lineage_and_with
     assert [source.makers for source in first.sources] == [(maker.uid,)]
     found = load_artifact(recorder.database, at(recorder, whole).row_id)
     assert sorted(use.path for use in found.produced_by) == ["in/a", "in/b", "in/c"]
+
+
+def test_each_of_several_copies_is_told_with_who_wrote_it_there(recorder):
+    first = recorder.job("first", [], [file("a.done", ""), file("x", "same")])
+    second = recorder.job("second", [], [file("b.done", ""), file("y", "same")])
+    recorder.job("look", [file("a.done", ""), file("b.done", ""), file("c.done", ""), file("x", "same"),
+                          file("y", "same"), file("z", "same")], [file("seen")])
+    *_, last = [hop for hop in load_lineage(recorder.database, artifact(recorder, "seen")).hops if hop.sources]
+    assert {source.artifact.path: source.makers for source in last.sources} == {
+        "a.done": (first.uid,), "b.done": (second.uid,), "c.done": (), "x": (first.uid,), "y": (second.uid,),
+        "z": (first.uid, second.uid)}

@@ -1,7 +1,8 @@
 """Walking the graph from an artifact or a job: up to what it was made from, down to what was made of it."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -191,16 +192,43 @@ class _Walk:
 
     def _hop(self, line: JobLine, wanted: set[int], read_as: set[int]) -> Hop:
         upwards = self.distance[line.row_id] > 0
-        makers: dict[int, dict[str, None]] = {}
-        for artifact_id, producer_id, _ in sorted(self.taken.get(line.row_id, ())):
-            makers.setdefault(artifact_id, {})[self.uid(producer_id)] = None
+        makers: dict[int, list[tuple[int, int]]] = {}
+        for artifact_id, producer_id, produced_id in sorted(self.taken.get(line.row_id, ())):
+            makers.setdefault(artifact_id, []).append((producer_id, produced_id))
         inputs = [(row_id, artifact) for row_id, role, artifact in self.uses(line.row_id) if role == INPUT]
         outputs = [(row_id, artifact) for row_id, role, artifact in self.uses(line.row_id) if role != INPUT]
+        paths: dict[int, list[str]] = defaultdict(list)
+        for row_id, artifact in inputs:
+            paths[row_id].append(artifact.path)
         return Hop(job=line, distance=self.distance[line.row_id],
-                   sources=tuple(Source(artifact=artifact, makers=tuple(makers.get(row_id, ())))
+                   sources=tuple(Source(artifact=artifact, makers=self._makers_at(
+                                     artifact, paths[row_id], makers.get(row_id, ())))
                                  for row_id, artifact in inputs
                                  if upwards or row_id in makers or row_id in read_as),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted))
+
+    def _makers_at(self, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]]
+                   ) -> tuple[str, ...]:
+        """Of those that made what a job read at several paths the ones that made it at the artifact's.
+
+        Those that wrote it there go before those that wrote it elsewhere; what is empty came from no others.
+        """
+        all_makers = dict.fromkeys(job_id for job_id, _ in makers)
+        chosen = list(all_makers)
+        if len(paths) > 1:
+            wrote = {path: [job_id for job_id, produced_id in makers if self._wrote_at(path, job_id, produced_id)]
+                     for path in paths}
+            chosen = wrote[artifact.path]
+            if not chosen and artifact.size:
+                there = {job_id for job_ids in wrote.values() for job_id in job_ids}
+                chosen = [job_id for job_id in all_makers if job_id not in there] or list(all_makers)
+        return tuple(map(self.uid, dict.fromkeys(chosen)))
+
+    def _wrote_at(self, path: str, job_id: int, artifact_id: int) -> bool:
+        """Whether a job wrote an artifact at a path, around it, or in it."""
+        places = [made.path for row_id, role, made in self.uses(job_id) if role != INPUT and row_id == artifact_id]
+        return any(place == path or path.startswith(members_folder(place)) or (
+            path.endswith("/") and place.startswith(path)) for place in places)
 
     def graph(self, hops: Iterable[Hop]) -> Graph:
         artifacts: dict[str, GraphArtifact] = {root.digest: root for root in self._roots.values()}
