@@ -7,11 +7,13 @@ UTF-8, in whose place `b3sum` prints others, are digested as they are.
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
+from itertools import islice
 
 from roar.model import FileUse, Kind, shards_path
 from roar.wire import Dataset, DatasetMember, raw, shown
 
+LINES_AT_ONCE = 1000
 SPLITS = 4  # a folder of up to this many large sub-folders (train, val, test, …) is that many datasets
 
 
@@ -21,10 +23,18 @@ def dataset_digest(members: Sequence[tuple[str, str]]) -> str:
     Args:
         members: path relative to the dataset's folder and digest, in any order.
     """
+    return _digest_in_order(sorted((raw(path), digest) for path, digest in members))
+
+
+def _digest_in_order(members: Iterable[tuple[bytes, str]]) -> str:
+    """Some lines at a time: those of a large dataset take more memory than anything else in recording it."""
     from blake3 import blake3  # noqa: PLC0415  few jobs have a dataset
 
-    lines = sorted((raw(path), digest) for path, digest in members)
-    return blake3(b"".join(b"%s  %s\n" % (digest.encode(), path) for path, digest in lines)).hexdigest()
+    hasher = blake3()
+    lines = (b"%s  %s\n" % (digest.encode(), path) for path, digest in members)
+    while some := b"".join(islice(lines, LINES_AT_ONCE)):
+        hasher.update(some)
+    return hasher.hexdigest()
 
 
 def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[str] = ()) -> tuple[
@@ -129,7 +139,7 @@ def _dataset(folder: str, uses: Sequence[FileUse]) -> Dataset:
     start = len(folder) + 1 if folder else 0
     members = sorted((DatasetMember(path=use.path[start:], digest=use.digest or "", size=use.size or 0)
                       for use in uses), key=lambda member: raw(member.path))
-    return Dataset(digest=dataset_digest([(m.path, m.digest) for m in members]), members=tuple(members))
+    return Dataset(digest=_digest_in_order((raw(m.path), m.digest) for m in members), members=tuple(members))
 
 
 class _Tree:
