@@ -103,7 +103,8 @@ def everything(dag):
              for role in ("input", "output", "payload")),
            f"compare?a={uid(77)}&b={uid(1)}"]
     queries = ["hush", "hush.py", "hush=hush", uid(77)[:20], secret[:12], "hush.bin", "shared.csv", "hush0run",
-               "https://wandb.ai/x/hush/runs/hush0run", dag[:12], "numpy", "7e7e7e7e", digest("hush member")[:12]]
+               "https://wandb.ai/x/hush/runs/hush0run", dag[:12], "numpy", "7e7e7e7e", digest("hush member")[:12],
+               "hush/hush member", "mine/hush member"]
     pages = ["/", "/tracker-runs", "/tracker-runs?project=x", f"/jobs/{uid(77)}", f"/jobs/{uid(77)}/inputs",
              f"/artifacts/{folder}?folder=hush", f"/artifacts/{folder}?within=hush",
              f"/dag/{dag}", f"/artifacts/{secret}", f"/artifacts/{shared}", f"/artifacts/{folder}", f"/jobs/{uid(1)}",
