@@ -57,6 +57,21 @@ def test_to_the_group(number, mode, tmp_path):
     assert heard(process) == [number]
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("number", ALL)
+def test_to_roar_that_was_started_to_ignore_it(number, mode, tmp_path):
+    """As nohup(1) does, and a script's `&`: the command may handle it all the same; one that does not ignores it."""
+    ignoring = ["env", "--ignore-signal=INT,QUIT,TERM,HUP,USR1"]
+    process = ready([*ignoring, *command(tmp_path, mode)])
+    process.send_signal(number)
+    assert heard(process) == [number]
+    process = subprocess.Popen([*ignoring, sys.executable, "-c", ROAR, str(tmp_path / "log2"), mode, "sh", "-c",
+                                "echo ready; sleep 0.8; echo through"], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    process.send_signal(number)
+    assert (process.communicate(timeout=30)[0], process.returncode) == ("through\n", 0)
+
+
 @pytest.mark.parametrize("number", ALL)
 @pytest.mark.parametrize("options", [(), ("--foreground",)])
 def test_by_timeout(options, number, tmp_path):

@@ -78,9 +78,8 @@ class Traced:
             self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         for number in _IGNORED:
             self._handlers[number] = signal.signal(number, signal.SIG_IGN)
-        for number in _PASSED_ON:
-            if signal.getsignal(number) != signal.SIG_IGN:  # nohup
-                self._handlers[number] = signal.signal(number, self._pass_on)
+        for number in _PASSED_ON:  # also one that we were told to ignore (nohup, `&`): the command may handle it
+            self._handlers[number] = signal.signal(number, self._pass_on)
 
     def _restore_signals(self) -> None:
         self._witness.stop()
