@@ -141,7 +141,7 @@ class Makers:
         self._written_known: dict[bytes, list[_Written]] = {}
         self._sessions_known: dict[bytes, list[Any]] = {}
         self._shared_known: dict[tuple[bytes, bytes], list[Shared]] = {}
-        self._empty_known: dict[bytes, list[Any]] = {}
+        self._empty_known: dict[tuple[bytes, bool], list[Any]] = {}
 
     def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
         """See `find_makers`."""
@@ -209,15 +209,15 @@ class Makers:
     def readings_of_empty(self, session: bytes, places: AbstractSet[str]) -> Iterator[Any]:
         """Who of a session read something empty at one of these paths, or in one of these folders (`a/b/`)."""
         empty_datasets = [row for row in self._datasets_of(session) if row.size == 0] if places else []
-        for row in [*self._empties_of(session), *empty_datasets] if places else ():
+        for row in [*self._empties_of(session, read=True), *empty_datasets] if places else ():
             if row.role == Role.INPUT and not places.isdisjoint([row.path, *_folders(row.path)]):
                 yield row
 
-    def _empties_of(self, session: bytes) -> list[Any]:
-        if session not in self._empty_known:
-            self._empty_known[session] = [row for _, row in _empties_of_session(self._viewer).rows(
+    def _empties_of(self, session: bytes, *, read: bool) -> list[Any]:
+        if (session, read) not in self._empty_known:
+            self._empty_known[session, read] = [row for _, row in _empties_of_session(self._viewer, read=read).rows(
                 self._connection, [session])]
-        return self._empty_known[session]
+        return self._empty_known[session, read]
 
     def _makers_of_empty(self, readings: Iterable[Reading]) -> Iterator[tuple[Reading, Maker]]:
         """Who of their own session wrote what is empty where it was read: a dataset, or a file, also within one."""
@@ -225,7 +225,7 @@ class Makers:
             if reading.reader is None:
                 continue
             session = reading.reader.session
-            known = self._empties_of(session) if reading.digest == EMPTY else self._datasets_of(session)
+            known = self._empties_of(session, read=False) if reading.digest == EMPTY else self._datasets_of(session)
             written = [_written(row) for row in known if row.role != Role.INPUT
                        and (row.digest, row.path) == (reading.digest, reading.path)]
             if reading.digest == EMPTY:
@@ -513,10 +513,10 @@ def _datasets_of_session(viewer: Viewer) -> ForEach:
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _empties_of_session(viewer: Viewer) -> ForEach:
-    """The empty files that the jobs of a session read and wrote, the last job first."""
+def _empties_of_session(viewer: Viewer, *, read: bool) -> ForEach:
+    """The empty files that the jobs of a session read, or wrote, the last job first."""
     use, job = models.file_use.c, models.job.c
-    roles = use.role.in_([int(role) for role in Role])  # for the index, which has them before the jobs
+    roles = use.role.in_([int(role) for role in Role if (role is Role.INPUT) == read])  # as the index begins with them
     return ForEach(_uses_in_session(viewer).where(use.digest == EMPTY, roles).limit(SESSION_EMPTIES), job.session)
 
 

@@ -115,9 +115,9 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
             if maker.key == writer.key:
                 last.setdefault(maker.digest, []).append((row.path, row.started_at, row.job_id))
     chosen: dict[_Known, int] = {}
-    for path, digest in written:
+    for (path, digest), use in written.items():
         readers_here = [(at == path, started_at, key) for at, started_at, key in last.get(digest, ())
-                        if digest != EMPTY or at == path]
+                        if use.size != 0 or at == path]
         if readers_here:
             chosen[path, digest.hex()] = max(readers_here)[2]
     return {one: OtherJob(job=line) for one, line in _lines(connection, viewer, chosen).items()}

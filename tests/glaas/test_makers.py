@@ -229,13 +229,23 @@ def test_empty_files_lead_from_step_to_step_where_they_lie(client, send):
     assert len({node["digest"] for node in shown["artifacts"]}) == len(shown["artifacts"])
 
 
+def test_an_empty_file_of_a_session_that_reads_very_many(client, send):
+    """Every job reads the same empty files of packages; what the first one wrote is found all the same."""
+    packages = tuple(use(f"pkg/{n}/__init__.py", "", 0) for n in range(300))
+    send(at(1, 1, outputs=(use("a.done", "", 0),)), *(at(n, n, inputs=packages) for n in range(2, 10)),
+         at(10, 10, inputs=(use("a.done", "", 0),)))
+    assert written_by(client, 10) == {"a.done": 1}
+    assert read_by(client, 1) == {"a.done": 10}
+
+
 def test_a_folder_of_nothing_but_empty_files(client, send):
     whole = dataset_of(tuple(DatasetMember(path=name, digest=digest(""), size=0) for name in "ab"))
     here = FileUse(path="a/", digest=whole.digest, size=0, kind=Kind.DATASET, files=2)
     there = dataclasses.replace(here, path="b/")
-    send(at(1, 1, outputs=(here,)), at(2, 2, inputs=(there,)), at(3, 3, inputs=(here,)), datasets=(whole,))
+    other = dataclasses.replace(here, path="c/")
+    send(at(1, 1, outputs=(here, other)), at(2, 2, inputs=(there,)), at(3, 3, inputs=(here,)), datasets=(whole,))
     assert [written_by(client, number) for number in (2, 3)] == [{"b/": None}, {"a/": 1}]
-    assert read_by(client, 1) == {"a/": 3}
+    assert read_by(client, 1) == {"a/": 3, "c/": None}
 
 
 def test_its_page_names_who_made_it_and_used_it_by_way_of_the_dataset(client, send):
