@@ -1,6 +1,7 @@
 """The pages in a real Chromium: accessible, light, without a shift or a complaint, and usable by keyboard."""
 
 import dataclasses
+import itertools
 import json
 import os
 import re
@@ -8,7 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 
 import pytest
@@ -128,6 +132,43 @@ def test_nothing_moves_while_a_slow_machine_loads_a_page(browser, glaas, signed_
         assert page.evaluate("window.shifts.map((text) => text.slice(0, 200))") == [], path
     context.close()
 
+
+@pytest.fixture
+def in_parts(glaas):
+    """Address that gives each answer of the server in three parts, with a pause after each."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            request = urllib.request.Request(glaas[0] + self.path, headers={"cookie": self.headers.get("cookie", "")})
+            with urllib.request.urlopen(request) as answer:
+                content = answer.read()
+                self.send_response(answer.status)
+                self.send_header("content-type", answer.headers["content-type"])
+                self.end_headers()
+            places = sorted({len(content) // 2, content.find(b"<footer>") + len(b"<footer>")})
+            for start, end in itertools.pairwise([0, *places, len(content)]):
+                self.wfile.write(content[start:end])
+                self.wfile.flush()
+                time.sleep(0.15)
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_nothing_moves_while_a_page_comes_in_parts(browser, glaas, signed_in, in_parts):
+    """Short ones too, whose end lies at the edge of the window."""
+    context = browser.new_context(storage_state=signed_in, reduced_motion="reduce")
+    page = context.new_page()
+    page.add_init_script(SHIFTS)
+    for path in (f"/jobs/{uid(2)}", "/", "/account", f"/compare?a={uid(2)}", "/search?q=python"):
+        page.goto(in_parts + path)
+        page.wait_for_timeout(100)
+        assert page.evaluate("window.shifts.map((text) => text.slice(0, 200))") == [], path
+    context.close()
 
 
 def test_the_job_page_is_light(browser, glaas, signed_in):
