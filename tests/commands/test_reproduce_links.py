@@ -149,6 +149,81 @@ def test_nothing_is_written_through_a_link_that_was_no_longer_there(desk, outsid
     assert (folder / name).read_text() == "a\na\n"
 
 
+@pytest.mark.parametrize("where", ["out/w", "{out}/w", "{root}/w", "{root}/sub/../w", "out/many",
+                                   "out/p-0000$i-of-00003"])
+def test_no_file_outside_is_written_over_that_the_job_did_not_leave_there(desk, outside, tmp_path, where):
+    """By a link that leads outside, or by an absolute path, which may lead into the workspace itself."""
+    (desk.root / "out").symlink_to(outside)
+    (desk.root / "sub").mkdir()
+    where = where.format(out=outside, root=desk.root)
+    if "many" in where:
+        desk.roar("run", "sh", "-c",
+                  f"mkdir '{where}'; for i in $(seq 200); do echo $i > '{where}'/$i; done; echo o > o")
+        place = outside / "many" / "7"
+    elif "$i" in where:
+        desk.roar("run", "sh", "-c", f"for i in 1 2 3; do echo $i > {where}; done; echo o > o")
+        place = outside / "p-00002-of-00003"
+    else:
+        desk.roar("run", "sh", "-c", f"echo first > '{where}'; echo o > o")
+        place = desk.root / "w" if str(desk.root) in where else outside / "w"
+    writes, would = ("may write", "may write") if place.parent == desk.root else ("writes", "would write")
+    name = f"@1 {desk.job()['uid'][:8]}"
+    assert f"note: {name} {writes} again over " in desk.roar("reproduce", "o").stdout
+    place.write_text("later work")
+    told = f"{name} {would} over {place}, which no job of the plan left so: move that away first."
+    assert f"cannot: {told}\n" in desk.roar("reproduce", "o", status=1).stdout
+    assert told in desk.roar("reproduce", "o", "--run", "--into", str(tmp_path / "again"), status=1).stderr
+    assert place.read_text() == "later work"
+    assert not (tmp_path / "again").exists()
+    place.rename(tmp_path / "kept")
+    assert "cannot: " not in desk.roar("reproduce", "o").stdout
+    folder = tmp_path / "again"
+    desk.roar("reproduce", "o", "--run", "--into", str(folder), status=None)
+    assert (folder / "o").read_text() == "o\n"
+    assert (tmp_path / "kept").read_text() == "later work"
+
+
+@pytest.mark.parametrize(("command", "refused"), [
+    ("mkdir a && cd {root}/a && echo x > w", True), ("mkdir a; sh make.sh --to={root}/a/", True),
+    ("cd {root} && mkdir a && echo x > a/w", True), ("mkdir a; PLACE={root} sh make.sh", True),
+    ("mkdir a; echo x > a/w; ls -d {root}-other || true", False),
+    ("mkdir a; echo x > a/w; cat {root}/way {root}/aa", False)])
+def test_a_folder_that_the_command_names_is_taken_as_written_to(desk, command, refused):
+    desk.write("way", "way")
+    desk.write("aa", "aa")
+    desk.write("make.sh", "echo x > a/w")
+    desk.init()
+    desk.roar("run", "sh", "-c", command.format(root=desk.root))
+    desk.write("a/w", "later work")
+    assert ("cannot: " in desk.roar("reproduce", "@", status=None).stdout) is refused
+
+
+def test_no_file_near_another_folder_is_written_over(desk, tmp_path):
+    """A relative way out leads elsewhere from there."""
+    near = desk.root.parent / "near"
+    near.mkdir()
+    desk.roar("run", "sh", "-c", "echo x > ../near/w; echo o > o")
+    (tmp_path / "far" / "near").mkdir(parents=True)
+    foreign = tmp_path / "far" / "near" / "w"
+    foreign.write_text("another's")
+    arguments = ["reproduce", "o", "--run", "--into", str(tmp_path / "far" / "again")]
+    said = desk.roar(*arguments, status=1).stderr
+    assert f"From {tmp_path}/far/again the jobs may write over {foreign}, which none of them left so." in said
+    assert foreign.read_text() == "another's"
+    assert not (tmp_path / "far" / "again").exists()
+    foreign.unlink()
+    desk.roar(*arguments, status=None)
+    assert foreign.read_text() == "x\n"
+
+
+def test_what_a_later_job_of_the_plan_left_outside_is_its_own(desk, outside):
+    (desk.root / "out").symlink_to(outside)
+    desk.roar("run", "sh", "-c", "echo first > out/w; echo o > o")
+    desk.roar("run", "sh", "-c", "cat o; echo second > out/w; echo p > p")
+    assert "cannot: " not in desk.roar("reproduce", "p").stdout
+    assert "cannot: @1 " in desk.roar("reproduce", "o", status=1).stdout
+
+
 def test_an_input_is_not_copied_through_a_link_of_the_checkout(desk, outside, tmp_path):
     (desk.root / "data").symlink_to(outside)
     desk.init()

@@ -16,12 +16,20 @@ from roar.observe.code import refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable
-from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, is_absence
-from roar.query.jobs import load_datasets, load_job
+from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, holds, is_absence
+from roar.query.jobs import load_datasets, load_job, load_patch
 from roar.query.placements import Step
 from roar.query.references import resolve, resolve_job
-from roar.query.repository import find_around, find_work_tree, git_environment, is_inside, patched_names, run_git
-from roar.query.reproduction import Plan, load_patch, load_plan
+from roar.query.repository import (
+    find_around,
+    find_work_tree,
+    find_work_trees,
+    git_environment,
+    is_inside,
+    patched_names,
+    run_git,
+)
+from roar.query.reproduction import Plan, find_written_over, load_plan
 from roar.query.roots import Root, members_of
 from roar.query.versions import iter_places
 from roar.record.database import open_database
@@ -59,6 +67,10 @@ def main(argv: list[str]) -> int:
         raise RoarError(f"It cannot be reproduced: {plan.obstacles[0]}",
                         hint=f"roar reproduce {quoted(arguments.ref)}")
     target = _Target(opened.workspace, plan.jobs, arguments.into)
+    foreign = find_written_over(opened.database, opened.workspace, plan.jobs, target.folder)
+    if foreign is not None:
+        raise WorkspaceError(f"From {target.folder} the jobs may write over {foreign}, which none of them left so.",
+                             hint=f"roar reproduce {quoted(arguments.ref)} --run")
     results = _carry_out(opened, plan, target)
     if arguments.json:
         print_json({"folder": target.root, "outputs": [result._asdict() for result in results],
@@ -79,15 +91,14 @@ class _Target:
     """
 
     def __init__(self, workspace: Workspace, jobs: Sequence[Job], wanted: str | None) -> None:
-        trees = {find_work_tree(workspace, job) for job in jobs if job.git is not None}
-        ordered = sorted((tree for tree in trees if tree is not None), key=len)
-        around = find_around(workspace, jobs)
+        trees = find_work_trees(workspace, jobs)
+        around = find_around(workspace, trees)
         self._workspace = workspace
         self._around = around
         self.folder = _new_folder(around, wanted)
         self.root = os.path.normpath(os.path.join(self.folder, os.path.relpath(workspace.root, around)))
         self.clones = {tree: os.path.normpath(os.path.join(self.folder, os.path.relpath(tree, around)))
-                       for tree in ordered if is_inside(tree, around)}
+                       for tree in trees if is_inside(tree, around)}
         self._highest = self.folder
         while not os.path.lexists(os.path.dirname(self._highest)):
             self._highest = os.path.dirname(self._highest)
@@ -267,7 +278,8 @@ def _find_sources(opened: Opened, root: Root, target: _Target) -> dict[str, str]
         return {name: place for name, place, _ in files}
     found = {}
     for name, place, digest in files if target.place(root.path) is not None else ():
-        copy = next((path for path in chain([place], _copies(opened, digest)) if _holds(opened, path, digest)), None)
+        copy = next((path for path in chain([place], _copies(opened, digest))
+                     if holds(opened.database, path, {digest})), None)
         if copy is None:
             return None
         found[name] = copy
@@ -276,13 +288,6 @@ def _find_sources(opened: Opened, root: Root, target: _Target) -> dict[str, str]
 
 def _copies(opened: Opened, digest: str) -> Iterator[str]:
     yield from map(opened.workspace.absolute, iter_places(opened.database, digest))
-
-
-def _holds(opened: Opened, place: str, digest: str) -> bool:
-    try:
-        return digest_now(opened.database, place) == digest
-    except OSError:
-        return False
 
 
 def _place_link(place: str, text: str) -> None:

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from roar.analyze.digest import digest_files, signature_of
@@ -95,6 +95,14 @@ def digest_now(database: sqlite3.Connection, absolute: str) -> str:
     if done.settled and not _is_read_only(database):
         digests.remember(database, [(key, done.digest)])
     return done.digest
+
+
+def holds(database: sqlite3.Connection, absolute: str, wanted: Container[str | None]) -> bool:
+    """Whether a file that can be read lies at a path, with one of these digests."""
+    try:
+        return digest_now(database, absolute) in wanted
+    except OSError:
+        return False
 
 
 def is_absence(error: OSError) -> bool:

@@ -1,21 +1,29 @@
 """What it takes to make an artifact again: the jobs in order, their code, and what has to be there before."""
 
+import os
+import re
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from roar.model import REDACTED, FileUse, Job
+from roar.analyze.datasets import ancestors
+from roar.model import REDACTED, FileUse, Job, Kind, is_location, members_folder
 from roar.observe.code import find_refusal
-from roar.query.jobs import iter_jobs, load_blob
+from roar.query.files_now import holds
+from roar.query.jobs import iter_jobs, load_datasets, load_patches
 from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.references import Reference
 from roar.query.repository import (
     FromCommits,
+    find_around,
     find_in_commits,
     find_unpatchable,
     find_work_tree,
+    find_work_trees,
     inputs_of,
+    is_inside,
     lacks_commit,
     run_git,
 )
@@ -57,16 +65,18 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
     roots = tuple(find_roots(database, list(again), copies=True))
     wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
-    patches = {job.git.patch: patch for job in jobs if job.git is not None and job.git.patch is not None
-               for patch in (load_patch(database, job),) if patch is not None}
-    links = find_links(database, workspace, jobs)
+    patches = load_patches(database, jobs)
+    links = find_links(database, workspace, jobs, patches)
     steps = find_steps(database, again, jobs, roots, links.of_job)
-    code = find_in_commits(database, workspace, jobs, _inputs(roots, steps))
+    over_foreign, over_own = _in_the_way(database, workspace, jobs)
+    code = find_in_commits(database, workspace, jobs, _inputs(roots, steps), patches)
+    hidden = [job for job in jobs if job.git is not None
+              and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
     return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
                 from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
-                           *_lost_changes(workspace, jobs, patches), *links.obstacles),
-                doubts=(*_doubts(jobs), *_hidden(jobs, patches), *links.doubts))
+                           *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
+                doubts=(*_doubts(jobs, hidden), *links.doubts, *over_own))
 
 
 def _inputs(roots: Sequence[Root], steps: Sequence[Step]) -> dict[str, list[Root]]:
@@ -81,11 +91,6 @@ def _with_code(step: Step, code: FromCommits) -> Step:
     """A step without the placements that its checkout does."""
     return replace(step, restored=code.restored.get(step.job, ()), placements=tuple(
         placed for placed in step.placements if (step.job, placed.root) not in code.brought))
-
-
-def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
-    """The uncommitted changes that the job ran with, None for a clean tree."""
-    return load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
 
 
 def _obstacles(jobs: Sequence[Job], lacking: Iterable[Root]) -> list[str]:
@@ -119,22 +124,74 @@ def _lost_code(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
     return list(found.values())
 
 
-def _lost_changes(workspace: Workspace, jobs: Sequence[Job], patches: Mapping[str, bytes]) -> list[str]:
+def _lost_changes(workspace: Workspace, jobs: Sequence[Job], patches: Mapping[str, bytes], hidden: Sequence[Job]
+                  ) -> list[str]:
     return [f"The uncommitted changes of @{job.step} {job.uid[:8]} do not apply to its commit"
-            + (": they hold a secret that was not stored." if job in _with_secrets(jobs, patches) else ".")
+            + (": they hold a secret that was not stored." if job in hidden else ".")
             for job in find_unpatchable(workspace, patches, jobs)]
 
 
-def _hidden(jobs: Sequence[Job], patches: Mapping[str, bytes]) -> list[str]:
-    return [f"The uncommitted changes of @{job.step} {job.uid[:8]} hold a secret that was not stored."
-            for job in _with_secrets(jobs, patches)]
+def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]
+                ) -> tuple[list[str], list[str]]:
+    """What the jobs write over outside of the reproduction: what none of them left there, and the rest."""
+    around = find_around(workspace, find_work_trees(workspace, jobs))
+    foreign: dict[tuple[str, str], list[str]] = defaultdict(list)
+    own: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for place, (job, left) in _left_outside(database, workspace, jobs, around).items():
+        if os.path.lexists(place):
+            found = own if holds(database, place, left) else foreign
+            sure = not is_inside(place, around)
+            found[f"@{job.step} {job.uid[:8]}", ("would write" if found is foreign else "writes") if sure else
+                  "may write"].append(place)
+    return ([f"{name} {verb} over {_first_of(places)}, which no job of the plan left so: move that away first."
+             for (name, verb), places in foreign.items()],
+            [f"{name} {verb} again over {_first_of(places)}, outside of the reproduction."
+             for (name, verb), places in own.items()])
 
 
-def _with_secrets(jobs: Iterable[Job], patches: Mapping[str, bytes]) -> list[Job]:
-    return [job for job in jobs if job.git is not None and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
+def find_written_over(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], folder: str
+                      ) -> str | None:
+    """What lies where the jobs would write if their ways out of the workspace, `../out`, start in `folder`."""
+    around = find_around(workspace, find_work_trees(workspace, jobs))
+    for place, (_, left) in _left_outside(database, workspace, jobs, around).items():
+        moved = os.path.normpath(os.path.join(folder, os.path.relpath(place, around)))
+        if moved != place and not is_inside(place, around) and os.path.lexists(moved) and not holds(
+                database, moved, left):
+            return moved
+    return None
 
 
-def _doubts(jobs: Sequence[Job]) -> list[str]:
+def _first_of(places: Sequence[str]) -> str:
+    return places[0] + (f" and {len(places) - 1:,} more" if len(places) > 1 else "")
+
+
+def _left_outside(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], around: str
+                  ) -> dict[str, tuple[Job, set[str | None]]]:
+    """By path what jobs write outside of `around`, or may in it: the last of them, and digests that they left."""
+    found: dict[str, tuple[Job, set[str | None]]] = {}
+    for job in jobs:
+        for place, digest in _written_outside(database, workspace, job, around):
+            found[place] = job, {digest, *found.get(place, (job, ()))[1]}
+    return found
+
+
+def _written_outside(database: sqlite3.Connection, workspace: Workspace, job: Job, around: str
+                     ) -> Iterator[tuple[str, str | None]]:
+    """Path and digest of each file that a job wrote elsewhere, or to where its command says with an absolute path."""
+    paths = re.compile(re.escape(around) + r"(?:/[^\s'\";:,|&<>()]*)?(?![^\s'\";:,|&<>()])")
+    named = {os.path.normpath(path) for word in job.command for path in paths.findall(word)}
+    for use in job.outputs:
+        path = os.path.normpath(workspace.absolute(use.path))
+        if is_location(use.path) or (is_inside(path, around) and named.isdisjoint(ancestors(path))):
+            continue
+        if use.kind is Kind.FILE:
+            yield path, use.digest
+        for dataset in load_datasets(database, [use.digest] if use.kind is Kind.DATASET and use.digest else []):
+            folder = workspace.absolute(members_folder(use.path))
+            yield from ((os.path.join(folder, member.path), member.digest) for member in dataset.members)
+
+
+def _doubts(jobs: Sequence[Job], hidden: Iterable[Job]) -> list[str]:
     found = [f"@{job.step} {job.uid[:8]} did not end well (exit status {job.exit_code})."
              for job in jobs if job.exit_code]
     found += [f"@{job.step} {job.uid[:8]} was not seen whole: {', '.join(job.tracer.gaps)}."
@@ -142,4 +199,6 @@ def _doubts(jobs: Sequence[Job]) -> list[str]:
     versions = sorted({job.python.version for job in jobs if job.python is not None})
     if len(versions) > 1:
         found.append(f"The jobs ran with different versions of Python: {', '.join(versions)}.")
+    found += [f"The uncommitted changes of @{job.step} {job.uid[:8]} hold a secret that was not stored."
+              for job in hidden]
     return found
