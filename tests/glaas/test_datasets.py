@@ -138,3 +138,14 @@ def test_a_file_of_a_dataset_is_found_by_its_path(client, post, folder, names):
         assert [(hit["digest"], hit["path"]) for hit in hits] == [(digest(name), start + name)]
     for nothing in (start + "nothing.png", start + names[0] + "/more", start + names[0][:-1]):
         assert client.get("/api/v1/search", params={"q": nothing}).json()["artifacts"] == []
+
+
+def test_a_file_of_an_older_version_of_a_dataset_is_found_behind_many_uses_of_the_newer(client, post):
+    versions = [dataset_of(members_of(names)) for names in (["cat/1.png", "dog/1.png"], ["dog/1.png"])]
+    old, new = (model.FileUse(path="data/", digest=one.digest, size=9, kind=model.Kind.DATASET,
+                              files=len(one.members)) for one in versions)
+    jobs = (job(1, inputs=(old,)), *(job(number, inputs=(new,)) for number in range(2, 20)))
+    post(dataclasses.replace(digits(), jobs=jobs, datasets=tuple(versions), payloads=()))
+    for name in ("cat/1.png", "dog/1.png"):
+        hits = client.get("/api/v1/search", params={"q": f"data/{name}"}).json()["artifacts"]
+        assert [hit["digest"] for hit in hits] == [digest(name)]

@@ -13,7 +13,7 @@ from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
 from roar.query.differences import Change, Difference, code_of, compare
-from roar.query.jobs import load_blob, load_job
+from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
 from roar.query.repository import find_work_tree
@@ -64,12 +64,13 @@ def _load(opened: Opened, ref: str) -> Job:
 
 def _uncommitted(opened: Opened, job: Job) -> bytes:
     """The uncommitted changes that a job ran with, without those of files that it used as data."""
-    if job.git is None or job.git.patch is None:
+    patch = load_patch(opened.database, job)
+    if patch is None:
         return b""
     work_tree = find_work_tree(opened.workspace, job) or opened.workspace.root
     data = {os.path.relpath(opened.workspace.absolute(use.path), work_tree) + ("/" if use.path.endswith("/") else "")
             for use in (*job.inputs, *job.outputs)}
-    return code_of(load_blob(opened.database, job.git.patch) or b"", data)
+    return code_of(patch, data)
 
 
 def _print(before: Job, after: Job, difference: Difference, most: int | None) -> None:

@@ -18,7 +18,9 @@ class Opened(NamedTuple):
 
 
 def _say(what: str) -> None:
-    sys.stderr.write(f"roar: {what}\n")
+    from roar.present.text import told  # noqa: PLC0415  hardly ever
+
+    sys.stderr.write(f"roar: {told(what)}\n")
 
 
 def open_record() -> Opened:

@@ -1,6 +1,6 @@
 """The few lines that `roar run` says on stderr when the job is recorded."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from roar.model import FileUse, Job, JobState, Kind, TrackerRun, TrackerRunState
 from roar.present.runs import iter_cut
@@ -12,7 +12,7 @@ SHOWN = 4  # names of each direction; the rest is a number
 def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) -> str:
     """What was recorded, for a person: files, tracker links, what was left out, how it was seen, what it cost."""
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {_ending(job)}"]
-    rows = [("read", _files(job.inputs)), ("wrote", _files(job.outputs))]
+    rows = [("read", files_text(job.inputs)), ("wrote", files_text(job.outputs))]
     rows += _tracker_runs(job)
     rows += [("left out", _left_out(job, left_out)), ("seen by", _observed(job))]
     width = max(len(name) for name, _ in rows)
@@ -28,11 +28,11 @@ def _ending(job: Job) -> str:
     return f"done{seconds}" if job.exit_code == 0 else f"failed{seconds}, exit status {job.exit_code}"
 
 
-def _files(uses: tuple[FileUse, ...]) -> str:
-    names = [printable(use.path) + (f" ({use.files} files)" if use.kind is Kind.DATASET else "")
+def files_text(uses: Sequence[FileUse]) -> str:
+    """The first names of what a job read or wrote, and how many more there are; "" where there are none."""
+    names = [printable(use.path) + (f" ({count_text(use.files or 0, 'file')})" if use.kind is Kind.DATASET else "")
              for use in uses[:SHOWN]]
-    more = f" and {len(uses) - SHOWN} more" if len(uses) > SHOWN else ""
-    return ", ".join(names) + more
+    return ", ".join(names) + (f" and {len(uses) - SHOWN:,} more" if len(uses) > SHOWN else "")
 
 
 def _tracker_runs(job: Job) -> list[tuple[str, str]]:

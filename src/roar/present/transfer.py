@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from roar.model import FileUse, Job, Kind
-from roar.present.text import count_text, duration_text, on_one_line, printable
+from roar.model import Job
+from roar.present.closing import files_text
+from roar.present.text import count_text, duration_text, on_one_line
 from roar.wire import size_text
 
-SHOWN = 4  # names of each direction; the rest is a number
 _DONE = {"get": "fetched", "put": "sent"}
 
 
@@ -27,14 +27,8 @@ def render_transfer(job: Job, *, files: int, size: int, there: int) -> str:
     if there:
         parts.append(f"{count_text(there, 'file')} there already")
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {' · '.join(parts) or 'nothing moved'}",
-             f"  read   {_names(job.inputs)}", f"  wrote  {_names(job.outputs)}"]
+             f"  read   {files_text(job.inputs)}", f"  wrote  {files_text(job.outputs)}"]
     return "\n".join(map(on_one_line, lines)) + "\n"
-
-
-def _names(uses: Sequence[FileUse]) -> str:
-    names = [printable(use.path) + (f" ({count_text(use.files or 0, 'file')})" if use.kind is Kind.DATASET else "")
-             for use in uses[:SHOWN]]
-    return ", ".join(names) + (f" and {len(uses) - SHOWN:,} more" if len(uses) > SHOWN else "")
 
 
 def transfer_shape(job: Job | None, files: Sequence[dict[str, Any]]) -> dict[str, Any]:

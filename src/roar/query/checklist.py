@@ -10,8 +10,8 @@ from roar.model import Job, is_location
 from roar.observe.code import Refusal, find_refusal
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
-from roar.query.jobs import load_blob
-from roar.query.repository import find_in_commits, find_work_tree, inputs_of, run_git
+from roar.query.jobs import load_patch, load_patches
+from roar.query.repository import find_in_commits, find_work_tree, find_work_trees, inputs_of, run_git
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -44,8 +44,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     """Check jobs (in the order they started) as they are recorded, with git and the files as they are now."""
     latest = _latest(jobs)
     row_ids = [_row_id(database, job.uid) for job in jobs]
-    trees = {find_work_tree(workspace, job) for job in latest if job.git is not None}
-    refusal = next(filter(None, (find_refusal(tree) for tree in trees if tree is not None)), None)
+    refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, latest))), None)
     return [
         _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
@@ -174,7 +173,8 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     """
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
                   and not _has_source(database, root)]
-    brought = set(find_in_commits(database, workspace, jobs, inputs_of(open_roots)).paths(open_roots))
+    code = find_in_commits(database, workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
+    brought = set(code.paths(open_roots))
     open_roots = [root for root in open_roots if root.path not in brought]
     title = "every root input has a source"
     if open_roots and refusal is not None:
@@ -215,10 +215,9 @@ def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:
         places = [place for place, text in texts.items() if redact_text(text) != text]
         if redact_command(job.command) != job.command:
             places.append("command")
-        if job.git is not None and job.git.patch is not None:
-            patch = (load_blob(database, job.git.patch) or b"").decode("utf-8", "surrogateescape")
-            if redact_patch(patch) != patch:
-                places.append("patch of uncommitted changes")
+        patch = (load_patch(database, job) or b"").decode("utf-8", "surrogateescape")
+        if redact_patch(patch) != patch:
+            places.append("patch of uncommitted changes")
         problems += [f"@{job.step} seems to hold a secret in its {place}" for place in places]
     return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
                 hint="roar pop, and give the secret by an environment variable" if problems else None)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from roar.model import Kind, members_folder
 from roar.query.artifacts import ROLES, ArtifactUse
-from roar.query.graph import GraphArtifact
+from roar.query.graph import GraphArtifact, graph_artifact
 from roar.query.parts import Writings, uses_of_parts
 from roar.query.references import FolderReference
 from roar.query.versions import Used, find_around, find_below, members_below
@@ -243,9 +243,7 @@ CROSS JOIN file_read ON file_read.artifact_id = dataset_id JOIN path ON path.id 
 def _load_artifacts(database: sqlite3.Connection, places: dict[int, str]) -> dict[int, GraphArtifact]:
     rows = database.execute("SELECT id, digest, size, files FROM artifact"
                             " WHERE id IN (SELECT value FROM json_each(?))", (json.dumps(list(places)),))
-    return {row_id: GraphArtifact(digest=digest.hex(), path=places[row_id], size=size, files=files,
-                                  kind=Kind.FILE if files is None else Kind.DATASET)
-            for row_id, digest, size, files in rows}
+    return {row_id: graph_artifact(digest, places[row_id], size, files) for row_id, digest, size, files in rows}
 
 
 def _load_uses(database: sqlite3.Connection, uses: str, links: Iterable[Link], start: str) -> tuple[ArtifactUse, ...]:

@@ -132,9 +132,14 @@ def iter_graph_uses(database: sqlite3.Connection, job_id: int) -> list[tuple[int
         "SELECT artifact.id, role, digest, path.path, artifact.size, artifact.files FROM file_use"
         " JOIN artifact ON artifact.id = artifact_id JOIN path ON path.id = path_id WHERE job_id = ?"
         " ORDER BY role, ordinal", (job_id,))
-    return [(row_id, role, GraphArtifact(digest=digest.hex(), path=path, size=size, files=files,
-                                         kind=Kind.FILE if files is None else Kind.DATASET))
+    return [(row_id, role, graph_artifact(digest, path, size, files))
             for row_id, role, digest, path, size, files in rows]
+
+
+def graph_artifact(digest: bytes, path: str, size: int, files: int | None) -> GraphArtifact:
+    """An artifact from the columns of its row."""
+    return GraphArtifact(digest=digest.hex(), path=path, size=size, files=files,
+                         kind=Kind.FILE if files is None else Kind.DATASET)
 
 
 def _edge(uid: str, role: int, digest: str) -> GraphEdge:

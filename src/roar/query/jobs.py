@@ -83,6 +83,17 @@ def load_blob(database: sqlite3.Connection, digest: str) -> bytes | None:
     return None if row is None else zlib.decompress(row[0])
 
 
+def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
+    """The uncommitted changes of a job, as `git apply` takes them."""
+    return load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
+
+
+def load_patches(database: sqlite3.Connection, jobs: Iterable[Job]) -> dict[str, bytes]:
+    """The uncommitted changes of jobs by their digest, as far as they are kept."""
+    digests = {job.git.patch for job in jobs if job.git is not None and job.git.patch is not None}
+    return {digest: patch for digest in digests if (patch := load_blob(database, digest)) is not None}
+
+
 def load_left_out(database: sqlite3.Connection, uid: str) -> dict[str, int]:
     """How many paths of each category were left out of job `uid` as plumbing, the most first."""
     return dict(database.execute(

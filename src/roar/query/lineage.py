@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roar.model import Kind, members_folder
+from roar.model import members_folder
 from roar.query.folders import load_parts
-from roar.query.graph import Graph, GraphArtifact, GraphEdge, iter_graph_uses
+from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, iter_graph_uses
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, FolderReference, JobReference
@@ -125,7 +125,7 @@ class _Walk:
             " (SELECT path_id FROM file_written WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1),"
             " (SELECT path_id FROM file_read WHERE artifact_id = artifact.id ORDER BY job_id DESC LIMIT 1)))"
             " FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
-        self.add_roots({artifact_id: _artifact(digest, size, files, path or last_path)},
+        self.add_roots({artifact_id: graph_artifact(digest, path or last_path or "", size, files)},
                        made_as={(made, artifact_id) for made in (artifact_id, *made_as)},
                        read_as={(read, artifact_id) for read in (artifact_id, *read_as)})
 
@@ -253,11 +253,6 @@ class _Walk:
         pairs.update((root, read) for read, root in self._read_as if read in digests)
         return [GraphEdge(source=digests[produced], target=digests[read], role="member")
                 for produced, read in sorted(pairs) if produced != read]
-
-
-def _artifact(digest: bytes, size: int, files: int | None, path: str | None) -> GraphArtifact:
-    return GraphArtifact(digest=digest.hex(), size=size, files=files, path=path or "",
-                         kind=Kind.FILE if files is None else Kind.DATASET)
 
 
 def find_maker(database: sqlite3.Connection, artifact: ArtifactReference) -> int | None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.model import Job, is_location, members_folder
 from roar.query.jobs import load_datasets
-from roar.query.repository import find_around, is_inside, links_from_code
+from roar.query.repository import find_around, find_work_trees, is_inside, links_from_code
 from roar.workspace import Workspace
 
 
@@ -43,13 +43,14 @@ class _Recorded(NamedTuple):
     made: bool
 
 
-def find_links(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Links:
-    """The links of a plan whose jobs run in this order."""
+def find_links(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], patches: Mapping[str, bytes]
+               ) -> Links:
+    """The links of a plan whose jobs run in this order; `patches` has their uncommitted changes by digest."""
     recorded = {job.uid: tuple(_load(database, workspace, job)) for job in jobs}
     if not any(recorded.values()):
         return Links({}, (), ())
-    there = _There(database, workspace, find_around(workspace, jobs))
-    tracked = links_from_code(database, workspace, [job for job in jobs if recorded[job.uid]])
+    there = _There(database, workspace, find_around(workspace, find_work_trees(workspace, jobs)))
+    tracked = links_from_code(workspace, [job for job in jobs if recorded[job.uid]], patches)
     found = {}
     obstacles: list[str] = []
     for job in jobs:

@@ -11,7 +11,6 @@ from typing import NamedTuple
 from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository
-from roar.query.jobs import load_blob
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 
@@ -51,11 +50,15 @@ def find_work_tree(workspace: Workspace, job: Job) -> str | None:
     return find_repository(workspace.absolute(job.cwd))
 
 
-def find_around(workspace: Workspace, jobs: Iterable[Job]) -> str:
-    """The folder that a reproduction of these jobs stands for: the workspace, or the work tree around it."""
+def find_work_trees(workspace: Workspace, jobs: Iterable[Job]) -> list[str]:
+    """The roots of the work trees that these jobs ran in, those that lie around others first."""
     trees = {find_work_tree(workspace, job) for job in jobs if job.git is not None}
-    return min((tree for tree in trees if tree is not None and is_inside(workspace.root, tree)), key=len,
-               default=workspace.root)
+    return sorted((tree for tree in trees if tree is not None), key=len)
+
+
+def find_around(workspace: Workspace, work_trees: Iterable[str]) -> str:
+    """The folder that a reproduction stands for: the workspace, or of the work trees the first around it."""
+    return next((tree for tree in work_trees if is_inside(workspace.root, tree)), workspace.root)
 
 
 def is_inside(path: str, folder: str) -> bool:
@@ -103,8 +106,11 @@ def inputs_of(roots: Iterable[Root]) -> dict[str, list[Root]]:
 
 
 def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job],
-                    inputs: Mapping[str, Sequence[Root]]) -> FromCommits:
-    """What of the inputs of jobs, by uid, their commits bring; of those not known also their uncommitted changes."""
+                    inputs: Mapping[str, Sequence[Root]], patches: Mapping[str, bytes]) -> FromCommits:
+    """What of the inputs of jobs, by uid, their commits bring; of those not known also their uncommitted changes.
+
+    `patches` has these by their digest.
+    """
     sources = {job.uid: source for job in jobs if (source := _source(workspace, job)) is not None}
     wanted: dict[_Source, list[Root]] = {}
     for uid, source in sources.items():
@@ -116,7 +122,7 @@ def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: It
         if job.uid not in sources:
             continue
         source = sources[job.uid]
-        patch = load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
+        patch = patches.get(job.git.patch or "") if job.git is not None else None
         known = [root for root in inputs.get(job.uid, ()) if root in found[source]]
         edited, unpatched = _edited(workspace, source, job, patch, [
             root for root in inputs.get(job.uid, ()) if root.digest is None])
@@ -172,7 +178,7 @@ def find_unpatchable(workspace: Workspace, patches: Mapping[str, bytes], jobs: I
                     yield from users
 
 
-def links_from_code(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]
+def links_from_code(workspace: Workspace, jobs: Iterable[Job], patches: Mapping[str, bytes]
                     ) -> dict[str, frozenset[str]]:
     """By the uid of each job the symlinks that its commit and its uncommitted changes bring, absolute."""
     found: dict[tuple[_Source, str | None], frozenset[str]] = {}
@@ -183,13 +189,13 @@ def links_from_code(database: sqlite3.Connection, workspace: Workspace, jobs: It
             continue
         key = source, job.git.patch
         if key not in found:
-            found[key] = _links(database, *key)
+            found[key] = _links(source, patches.get(job.git.patch or ""))
         answer[job.uid] = found[key]
     return answer
 
 
-def _links(database: sqlite3.Connection, source: _Source, patch: str | None) -> frozenset[str]:
-    with _index(source, load_blob(database, patch) if patch is not None else None) as folder:
+def _links(source: _Source, patch: bytes | None) -> frozenset[str]:
+    with _index(source, patch) as folder:
         listed = (run_git(folder, "ls-files", "--stage", "-z") or "").split("\0")
     return frozenset(os.path.join(source.work_tree, entry.partition("\t")[2]) for entry in listed
                      if entry.startswith("120000 "))
