@@ -204,7 +204,8 @@ def _groups(graph: Graph, jobs: list[JobLine], root: bytes | None) -> dict[_Grou
     """Artifacts by who made them and who used them, in order of appearance, each under the path that it had there."""
     groups: dict[_Group, list[ArtifactNode]] = {}
     for version in _Versions(graph, jobs, root).found():
-        key = _Group(version.all_makers, tuple(version.users), version.digest == root)
+        key = _Group(version.all_makers, tuple(version.users),
+                     graph.artifacts[version.digest].digest == root)
         groups.setdefault(key, []).append(graph.artifacts[version.digest]._replace(path=version.path))
     return groups
 

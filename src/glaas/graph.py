@@ -25,8 +25,10 @@ from glaas.makers import (
     find_makers,
     first_members,
     members_used,
+    node_key,
     reader_of,
     readers_of,
+    reading_of,
     uses_of,
     wholes_of,
 )
@@ -93,11 +95,11 @@ class Graph:
 
     def made_as(self, artifact: bytes) -> set[bytes]:
         """What jobs wrote with the artifact in it, or of which it is made."""
-        return {made for made, read in self.members if read == artifact}
+        return {made for made, read in self.members if self.artifacts[read].digest == artifact}
 
     def read_as(self, artifact: bytes) -> set[bytes]:
         """What jobs read with the artifact in it, or of it."""
-        return {read for made, read in self.members if made == artifact}
+        return {read for made, read in self.members if self.artifacts[made].digest == artifact}
 
 
 class PartUse(NamedTuple):
@@ -151,14 +153,10 @@ def _uses_of_jobs(connection: Connection, ids: list[int]) -> tuple[dict[bytes, A
         use.c.digest.is_not(None)).order_by(use.c.job_id, use.c.role, use.c.position)
     for part in in_parts(ids):
         for job_id, role, path, digest, size, kind, files in connection.execute(query.where(use.c.job_id.in_(part))):
-            key = _node_key(digest, path, empty=size == 0)
+            key = node_key(digest, path, size)
             artifacts[key] = ArtifactNode(digest=digest, path=path, kind=_KINDS[kind], size=size, files=files)
             _note_edge(edges, (job_id, key, _ROLES[role]), path)
     return artifacts, tuple(edges.values())
-
-
-def _node_key(digest: bytes, path: str, *, empty: bool) -> bytes:
-    return digest + path.encode() if empty else digest
 
 
 def _note_edge(edges: _Edges, key: tuple[int, bytes, Role], path: str) -> None:
@@ -173,26 +171,26 @@ def _taken(connection: Connection, viewer: Viewer, ids: Sequence[int], artifacts
            edges: Iterable[Edge]) -> dict[tuple[int, bytes], tuple[bytes, ...]]:
     """What these jobs read of what others of them wrote without being the same: see `Graph.taken`."""
     written = {(edge.artifact, path) for edge in edges if edge.role is not Role.INPUT for path in edge.paths}
-    made = {digest for digest, _ in written}
-    read = {edge.artifact for edge in edges if edge.role is Role.INPUT}
-    around = _members_of(connection, sorted(key for key in made if artifacts[key].kind is Kind.DATASET),
-                         sorted({artifacts[key].digest for key in read if artifacts[key].kind is Kind.FILE}))
+    made = [artifacts[key] for key, _ in written]
+    read = [artifacts[edge.artifact] for edge in edges if edge.role is Role.INPUT]
+    around = _members_of(connection, sorted({node.digest for node in made if node.kind is Kind.DATASET}),
+                         sorted({node.digest for node in read if node.kind is Kind.FILE}))
     readers = {row.job_id: reader_of(row) for row in _jobs(connection, ids)}
     readings = []
     for edge in edges:
         node = artifacts[edge.artifact]
         if edge.role is Role.INPUT:
             within = node.kind is Kind.FILE
-            readings += [Reading(readers[edge.job], node.digest, path, node.kind, node.files) for path in edge.paths
+            readings += [Reading(readers[edge.job], node.digest, path, node.kind, node.files, size=node.size)
+                         for path in edge.paths
                          if (node.digest in around if within else (edge.artifact, path) not in written)]
     inside = set(ids)
     found: dict[tuple[int, bytes], dict[bytes, None]] = {}
     for reading, makers in find_makers(connection, viewer, readings).items():
         assert reading.reader is not None
         for maker in makers:
-            if maker.digest != reading.digest and maker.key in inside and maker.digest in artifacts:
-                key = reading.reader.key, _node_key(reading.digest, reading.path, empty=reading.digest == EMPTY)
-                found.setdefault(key, {})[maker.digest] = None
+            if maker.digest != reading.digest and maker.key in inside and maker.node in artifacts:
+                found.setdefault((reading.reader.key, reading.node), {})[maker.node] = None
     return {key: tuple(some) for key, some in found.items()}
 
 
@@ -236,6 +234,7 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
     ways = (Direction.UP, Direction.DOWN) if direction is Direction.BOTH else (direction,)
     for way in ways if root != EMPTY else ():
         walk.run(way, depth)
+    walk.truncated |= walk.makers.cut
     jobs = find_job_lines(connection, viewer, sorted(walk.jobs), labelled=labelled)
     edges = tuple(edge for edge in walk.edges.values() if edge.job in jobs)
     members = dict.fromkeys((*walk.members, *_pairs(walk.taken)))
@@ -368,9 +367,9 @@ class _Walk:
 
     def _note_taken(self, reading: Reading, makers: Iterable[Maker]) -> None:
         assert reading.reader is not None
-        others = [maker.digest for maker in makers if maker.digest != reading.digest]
+        others = [maker.node for maker in makers if maker.digest != reading.digest]
         if others:
-            key = reading.reader.key, _node_key(reading.digest, reading.path, empty=reading.digest == EMPTY)
+            key = reading.reader.key, reading.node
             self.taken[key] = tuple(dict.fromkeys((*self.taken.get(key, ()), *others)))
 
     def _users_of(self, made: set[bytes], makers: Collection[int], more: Iterable[Reading] = ()) -> set[int]:
@@ -408,16 +407,15 @@ class _Walk:
             self.truncated = True
         most = READINGS_FOR_EACH_JOB * self.most_jobs
         self.truncated |= len(rows) > most
-        return [Reading(reader_of(rows[key]), key[1], key[2], Kind(rows[key].kind), rows[key].files)
-                for key in sorted(rows, reverse=True)[:most]]
+        return [reading_of(rows[key]) for key in sorted(rows, reverse=True)[:most]]
 
     def _readings_of_empty(self, written: Iterable[tuple[bytes, str, Kind]]) -> list[Reading]:
         """What jobs read of empty files that were written in a session at a path, also within a dataset."""
         places: dict[bytes, set[str]] = defaultdict(set)
         for session, path, kind in written:
             places[session] |= {path, members_folder(path)} if kind is Kind.DATASET else {path}
-        return [Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
-                for session, some in places.items() for row in self.makers.readings_of_empty(session, some)]
+        return [reading_of(row) for session, some in places.items()
+                for row in self.makers.readers_of_empty(session, some)]
 
     def _related(self, made: set[bytes]) -> dict[bytes, _Related]:
         """What has one of these in it, is part of one, or shares files with one."""
@@ -453,7 +451,7 @@ class _Walk:
         """Digest, session and path of datasets among these, as far as they are known."""
         if self.root in made and self.kinds.get(self.root) is not Kind.FILE and not self.root_noted:
             self.root_noted = True
-            rows = uses_of(self.viewer, PLACES_LOOKED_AT).rows(self.connection, [self.root])
+            rows = uses_of(self.viewer, PLACES_LOOKED_AT, empty_too=True).rows(self.connection, [self.root])
             self.places.update(((self.root, row.session, row.path), None) for _, row in rows
                                if row.kind == Kind.DATASET)
         return [place for place in self.places if place[0] in made]
@@ -466,11 +464,11 @@ class _Walk:
         for number, (job_id, row) in enumerate(_uses_with_jobs(room).rows(self.connection, sorted(jobs)), 1):
             role, kind, digest, path, size = _ROLES[row.role], _KINDS[row.kind], row.digest, row.path, row.size
             self.kinds[digest] = kind
-            key = _node_key(digest, path, empty=size == 0)
+            key = node_key(digest, path, size)
             self.artifacts[key] = ArtifactNode(digest, path, kind, size, row.files)
             _note_edge(self.edges, (job_id, key, role), path)
             reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
-            found.append(_Use(role, Reading(reader, digest, path, kind, row.files)))
+            found.append(_Use(role, Reading(reader, digest, path, kind, row.files, size=size)))
             if kind is Kind.DATASET and role is not Role.INPUT:
                 self.places[digest, row.session, path] = None
             if number == room:
@@ -480,8 +478,8 @@ class _Walk:
 
     def _around(self, digests: Sequence[bytes], way: Direction) -> dict[bytes, list[Any]]:
         """The newest jobs that wrote (`up`) or read (`down`) each, as many as may be walked."""
-        query = uses_of(self.viewer, self.most_jobs + 1, read=way is Direction.DOWN)
         found: dict[bytes, list[Any]] = {}
+        query = uses_of(self.viewer, self.most_jobs + 1, read=way is Direction.DOWN, empty_too=self.root in digests)
         for part in in_parts(digests):
             for digest, row in query.rows(self.connection, part):
                 self.kinds[digest] = _KINDS[row.kind]

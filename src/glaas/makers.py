@@ -63,24 +63,31 @@ class Reading(NamedTuple):
     kind: Kind
     files: int | None = None
     whole: tuple[bytes, str] | None = None
+    size: int | None = None
+
+    @property
+    def node(self) -> bytes:
+        """What stands for it in a graph."""
+        return node_key(self.digest, self.path, self.size)
 
 
 class Maker(NamedTuple):
     """A job that made what was read: when it ended, its key, and the artifact that it wrote.
 
-    `here` tells whether it wrote that at the very path.
+    `here` tells whether it wrote that at the very path; `node` stands for the artifact in a graph.
     """
 
     ended_at: str
     key: int
     digest: bytes
     here: bool
+    node: bytes
 
 
 class _Written(NamedTuple):
     """Some content as a job wrote it: by itself, or within the dataset `digest`, at `path` all the same.
 
-    `ended_at` is when the job started where its end is not known.
+    `ended_at` is when the job started where its end is not known; `node` stands in a graph for what it wrote.
     """
 
     started_at: str
@@ -89,6 +96,48 @@ class _Written(NamedTuple):
     session: bytes
     digest: bytes
     path: str
+    node: bytes
+
+
+class _Empties:
+    """The empty files that the jobs of a session wrote or read, and its datasets, by where they were.
+
+    Attributes:
+        written: by digest and path.
+        datasets: those that were written, by their folder.
+        read: rows by path, and by each folder around it.
+        cut: whether there are more than were looked at.
+    """
+
+    def __init__(self) -> None:
+        self.written: dict[tuple[bytes, str], list[_Written]] = {}
+        self.datasets: dict[str, list[_Written]] = {}
+        self.read: dict[str, list[Any]] = {}
+        self.cut = False
+
+    def add(self, row: Any) -> None:
+        """Take one use of one of its jobs."""
+        if row.role != Role.INPUT:
+            written = _written(row)
+            self.written.setdefault((row.digest, row.path), []).append(written)
+            if row.kind == Kind.DATASET:
+                self.datasets.setdefault(members_folder(row.path), []).append(written)
+        elif row.size == 0:
+            for place in {row.path, *_folders(row.path)}:
+                self.read.setdefault(place, []).append(row)
+
+
+def node_key(digest: bytes, path: str, size: int | None) -> bytes:
+    """What stands for an artifact in a graph: its digest, and of an empty one its path besides.
+
+    Empty ones are alike without having to do with each other.
+    """
+    return digest + path.encode() if size == 0 else digest
+
+
+def reading_of(row: Any) -> Reading:
+    """What a job read, from a row of a use with `job_id`, `session`, `started_at` and `duration_s`."""
+    return Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files, size=row.size)
 
 
 def reader_of(row: Any) -> Reader:
@@ -141,7 +190,14 @@ class Makers:
         self._written_known: dict[bytes, list[_Written]] = {}
         self._sessions_known: dict[bytes, list[Any]] = {}
         self._shared_known: dict[tuple[bytes, bytes], list[Shared]] = {}
-        self._empty_known: dict[tuple[bytes, bool], list[Any]] = {}
+        self._empties_known: dict[bytes, _Empties] = {}
+        self._empties_inside_known: dict[bytes, set[str]] = {}
+        self._makers_of_empty_known: dict[Reading, Maker | None] = {}
+
+    @property
+    def cut(self) -> bool:
+        """Whether a session has more empty files than were looked at."""
+        return any(known.cut for known in self._empties_known.values())
 
     def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
         """See `find_makers`."""
@@ -206,43 +262,54 @@ class Makers:
                 self._connection, [session])]
         return self._sessions_known[session]
 
-    def readings_of_empty(self, session: bytes, places: AbstractSet[str]) -> Iterator[Any]:
+    def readers_of_empty(self, session: bytes, places: AbstractSet[str]) -> list[Any]:
         """Who of a session read something empty at one of these paths, or in one of these folders (`a/b/`)."""
-        empty_datasets = [row for row in self._datasets_of(session) if row.size == 0] if places else []
-        for row in [*self._empties_of(session, read=True), *empty_datasets] if places else ():
-            if row.role == Role.INPUT and not places.isdisjoint([row.path, *_folders(row.path)]):
-                yield row
+        known = self._empties_of(session).read if places else {}
+        return list({id(row): row for place in sorted(places) for row in known.get(place, ())}.values())
 
-    def _empties_of(self, session: bytes, *, read: bool) -> list[Any]:
-        if (session, read) not in self._empty_known:
-            self._empty_known[session, read] = [row for _, row in _empties_of_session(self._viewer, read=read).rows(
-                self._connection, [session])]
-        return self._empty_known[session, read]
+    def _empties_of(self, session: bytes) -> _Empties:
+        if session not in self._empties_known:
+            known = self._empties_known[session] = _Empties()
+            for read in (True, False):
+                rows = _empties_of_session(self._viewer, read=read).rows(self._connection, [session])
+                for number, (_, row) in enumerate(rows, 1):
+                    known.add(row)
+                    known.cut |= number == SESSION_EMPTIES
+            for row in self._datasets_of(session):
+                known.add(row)
+        return self._empties_known[session]
 
     def _makers_of_empty(self, readings: Iterable[Reading]) -> Iterator[tuple[Reading, Maker]]:
         """Who of their own session wrote what is empty where it was read: a dataset, or a file, also within one."""
         for reading in readings:
-            if reading.reader is None:
-                continue
-            session = reading.reader.session
-            known = self._empties_of(session, read=False) if reading.digest == EMPTY else self._datasets_of(session)
-            written = [_written(row) for row in known if row.role != Role.INPUT
-                       and (row.digest, row.path) == (reading.digest, reading.path)]
-            if reading.digest == EMPTY:
-                written += self._empty_within(session, reading.path)
-            possible = _before(reading, written)
-            if possible:
-                yield reading, _last(reading, possible, here=True)
+            if reading not in self._makers_of_empty_known:
+                written = _before(reading, self._written_empty(reading))
+                self._makers_of_empty_known[reading] = _last(reading, written, here=True) if written else None
+            maker = self._makers_of_empty_known[reading]
+            if maker is not None:
+                yield reading, maker
 
-    def _empty_within(self, session: bytes, path: str) -> Iterator[_Written]:
-        """The jobs of a session that wrote a dataset with an empty file at this path."""
-        folders = _folders(path)
-        around = [row for row in self._datasets_of(session)
-                  if row.role != Role.INPUT and members_folder(row.path) in folders]
-        places = self._paths_inside(EMPTY, {row.digest for row in around})
-        for row in around:
-            if (row.digest, path.removeprefix(members_folder(row.path))) in places:
-                yield _written(row)._replace(path=path)
+    def _written_empty(self, reading: Reading) -> list[_Written]:
+        if reading.reader is None:
+            query = uses_of(self._viewer, WRITERS_LOOKED_AT, read=False, empty_too=True)
+            digests = [] if reading.digest == EMPTY else [reading.digest]
+            return [_written(row) for _, row in query.rows(self._connection, digests)]
+        known = self._empties_of(reading.reader.session)
+        written = known.written.get((reading.digest, reading.path), [])
+        if reading.digest != EMPTY:
+            return written
+        around = [one for folder in _folders(reading.path) for one in known.datasets.get(folder, ())]
+        inside = self._empties_inside({one.digest for one in around})
+        return written + [one._replace(path=reading.path) for one in around
+                          if reading.path.removeprefix(members_folder(one.path)) in inside[one.digest]]
+
+    def _empties_inside(self, datasets: AbstractSet[bytes]) -> dict[bytes, set[str]]:
+        """The paths of the empty files of datasets."""
+        new = set(datasets).difference(self._empties_inside_known)
+        self._empties_inside_known.update((digest, set()) for digest in new)
+        for digest, path in self._paths_inside(EMPTY, new):
+            self._empties_inside_known[digest].add(path)
+        return self._empties_inside_known
 
     def shared(self, dataset: bytes, others: Sequence[bytes]) -> list[Shared]:
         """Some of the files that others have in common with a dataset, as far as one of their first is."""
@@ -439,7 +506,7 @@ def _places(path: str) -> list[str]:
 
 def _written(row: Any) -> _Written:
     return _Written(row.started_at, moment_after(row.started_at, row.duration_s) or row.started_at, row.job_id,
-                    row.session, row.digest, row.path)
+                    row.session, row.digest, row.path, node_key(row.digest, row.path, row.size))
 
 
 def _before(reading: Reading, written: Iterable[_Written]) -> list[_Written]:
@@ -455,18 +522,21 @@ def _last(reading: Reading, written: Iterable[_Written], *, here: bool) -> Maker
     """The one that ended last, and one of the reader's own session before all others."""
     session = None if reading.reader is None else reading.reader.session
     last = max(written, key=lambda one: (one.session == session, one.ended_at, one.key))
-    return Maker(last.ended_at, last.key, last.digest, here)
+    return Maker(last.ended_at, last.key, last.digest, here, last.node)
 
 
 # ---------------------------------------------------------------------------------------------------- queries
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def uses_of(viewer: Viewer, limit: int, *, read: bool | None = None) -> ForEach:
-    """The jobs that read a content, or wrote it, or either; of each role those that were registered last."""
+def uses_of(viewer: Viewer, limit: int, *, read: bool | None = None, empty_too: bool = False) -> ForEach:
+    """The jobs that read a content, or wrote it, or either; of each role those that were registered last.
+
+    Nobody is found to have used what is empty, unless that is asked for.
+    """
     use = models.file_use.c
     role = true() if read is None else use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
-    query = _uses_before(viewer).where(role, use.size.is_distinct_from(0))
+    query = _uses_before(viewer).where(role, true() if empty_too else use.size.is_distinct_from(0))
     return ForEach(query.order_by(None).order_by(use.role.desc(), use.job_id.desc()).limit(limit), use.digest)
 
 
@@ -481,7 +551,7 @@ def _uses_before(viewer: Viewer) -> Select[Any]:
     """Uses of jobs that started by a time (`until`) and were `registered` before some job, the last one first."""
     use, job = models.file_use, models.job
     return select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.kind, job.c.started_at, job.c.duration_s,
-                  job.c.session, use.c.files).join(job, job.c.id == use.c.job_id).where(
+                  job.c.session, use.c.files, use.c.size).join(job, job.c.id == use.c.job_id).where(
         visible(viewer, job.c.project_id), job.c.started_at <= bindparam("until", _ALWAYS, String),
         use.c.job_id < bindparam("registered", LAST, BigInteger),
         use.c.job_id != bindparam("not_job", 0, BigInteger)).order_by(use.c.job_id.desc())

@@ -12,7 +12,7 @@ from glaas.access import Viewer, members_are_seen
 from glaas.db import in_parts
 from glaas.errors import ProblemError, not_found
 from glaas.exports import Lineage, Noun, Subject, make_lineage
-from glaas.makers import Reading, find_makers, reader_of
+from glaas.makers import EMPTY, Makers, Reading, reader_of
 from glaas.models import Role
 from roar.wire import Dataset, DatasetMember, Job, Kind, Payload
 
@@ -57,7 +57,9 @@ def artifact_lineage(connection: Connection, viewer: Viewer, digest: str, *, mem
         raise not_found(f"artifact {digest}")
     read = Reading(None, bytes.fromhex(digest), artifact.names[0] if artifact.names else "", artifact.kind,
                    artifact.files)
-    makers = _makers_of(connection, viewer, [read])
+    if read.digest == EMPTY:
+        raise ProblemError(404, "All empty files are one artifact, whoever wrote them: export a job or a session.")
+    makers = _makers_of(Makers(connection, viewer), [read])
     if not makers:
         raise ProblemError(404, f"No job that you may see here wrote artifact {digest}, so nothing is known of where"
                                 " it came from.")
@@ -72,19 +74,20 @@ def _walked(connection: Connection, viewer: Viewer, subject: Subject, start: set
 
 
 def _jobs_behind(connection: Connection, viewer: Viewer, start: set[int], subject: Subject) -> set[int]:
+    makers = Makers(connection, viewer)
     seen = set(start)
     level = seen
     while level:
         if len(seen) > MOST_JOBS:
             raise ProblemError(422, f"The {subject.noun} {subject.name} came from more than {MOST_JOBS} jobs: export a"
                                     " session instead.")
-        level = _makers_of(connection, viewer, _inputs_of(connection, level)) - seen
+        level = _makers_of(makers, _inputs_of(connection, level)) - seen
         seen |= level
     return seen
 
 
-def _makers_of(connection: Connection, viewer: Viewer, readings: Iterable[Reading]) -> set[int]:
-    return {maker.key for makers in find_makers(connection, viewer, readings).values() for maker in makers}
+def _makers_of(makers: Makers, readings: Iterable[Reading]) -> set[int]:
+    return {maker.key for found in makers.of(readings).values() for maker in found}
 
 
 def _inputs_of(connection: Connection, keys: Iterable[int]) -> Iterator[Reading]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy import Connection
 
@@ -16,9 +15,10 @@ from glaas.makers import (
     Reading,
     find_makers,
     members_used,
-    reader_of,
+    node_key,
     readers_at_paths,
     readers_of,
+    reading_of,
     wholes_of,
 )
 from glaas.models import Role
@@ -105,26 +105,21 @@ def users_of(connection: Connection, viewer: Viewer, uses: Sequence[FileUse], wr
         found += [row for row in at_paths if row.digest in wanted]
     for (path, _), use in written.items():
         empty |= {path, members_folder(path)} if use.kind is Kind.DATASET else set()
-    found += look.readings_of_empty(bytes.fromhex(writer.session), empty)
-    readings = {_reading(row): row for row in found}
+    found += look.readers_of_empty(bytes.fromhex(writer.session), empty)
+    readings = {reading_of(row): row for row in found}
     makers = look.of(sorted(readings, key=lambda one: readings[one].job_id, reverse=True)[:_READINGS])
     last: dict[bytes, list[_Start]] = {}
     for reading, some in makers.items():
         row = readings[reading]
         for maker in some:
             if maker.key == writer.key:
-                last.setdefault(maker.digest, []).append((row.path, row.started_at, row.job_id))
+                last.setdefault(maker.node, []).append((row.path, row.started_at, row.job_id))
     chosen: dict[_Known, int] = {}
     for (path, digest), use in written.items():
-        readers_here = [(at == path, started_at, key) for at, started_at, key in last.get(digest, ())
-                        if use.size != 0 or at == path]
-        if readers_here:
-            chosen[path, digest.hex()] = max(readers_here)[2]
+        starts = last.get(node_key(digest, path, use.size))
+        if starts:
+            chosen[path, digest.hex()] = max((at == path, started_at, key) for at, started_at, key in starts)[2]
     return {one: OtherJob(job=line) for one, line in _lines(connection, viewer, chosen).items()}
-
-
-def _reading(row: Any) -> Reading:
-    return Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
 
 
 def _related(connection: Connection, viewer: Viewer, look: Makers, written: dict[tuple[str, bytes], FileUse],

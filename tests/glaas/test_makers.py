@@ -6,6 +6,7 @@ import re
 import pytest
 from registrations import dataset_of, digest, digits, job, uid, use
 
+from glaas import makers
 from roar.wire import DatasetMember, FileUse, Kind
 
 
@@ -246,6 +247,48 @@ def test_a_folder_of_nothing_but_empty_files(client, send):
     send(at(1, 1, outputs=(here, other)), at(2, 2, inputs=(there,)), at(3, 3, inputs=(here,)), datasets=(whole,))
     assert [written_by(client, number) for number in (2, 3)] == [{"b/": None}, {"a/": 1}]
     assert read_by(client, 1) == {"a/": 3, "c/": None}
+
+
+def test_one_flag_out_of_a_folder_of_flags(client, send):
+    whole = dataset_of(tuple(DatasetMember(path=name, digest=digest(""), size=0) for name in "ab"))
+    flags = FileUse(path="flags/", digest=whole.digest, size=0, kind=Kind.DATASET, files=2)
+    copied = dataclasses.replace(flags, path="copied/")
+    dag = send(at(1, 1, inputs=(use("raw"),), outputs=(flags, copied)),
+               at(2, 2, inputs=(use("flags/a", "", 0),), outputs=(use("x"),)),
+               at(3, 3, inputs=(copied,), outputs=(use("y"),)),
+               at(4, 4, inputs=(use("flags/c", "", 0),)), datasets=(whole,))
+    send(at(5, 5, outputs=(flags,)), at(6, 6, inputs=(use("flags/b", "", 0),)), datasets=(whole,))
+    assert (written_by(client, 2), written_by(client, 4)) == ({"flags/a": 1}, {"flags/c": None})
+    assert read_by(client, 1) == {"flags/": 2, "copied/": 3}
+    assert around(client, digest("x"), "up") == [1, 2]
+    assert around(client, digest("raw"), "down") == [1, 2, 3]
+    assert around(client, whole.digest, "up") == [1, 5]
+    assert around(client, whole.digest, "down") == [2, 3, 6]
+    shown = client.get(f"/api/v1/sessions/{dag}").json()
+    assert [(edge["source"], edge["target"]) for edge in shown["edges"] if edge["role"] == "member"] == [
+        (whole.digest, digest(""))]
+    assert lines_of(client.get(f"/dag/{dag}").text) == 8  # raw→1→flags/→2→x, 1→copied/→3→y, flags/c→4; no more
+    page = client.get(f"/artifacts/{whole.digest}").text
+    assert re.search(r'Where it came from <span class="count">3<.*?What it went into <span class="count">3<', page,
+                     re.DOTALL)
+    assert "part of it: <a href" in page
+    assert "same artifact wherever" not in page
+    assert 'class="box dataset root' in page
+    made = client.get(f"/api/v1/artifacts/{whole.digest}/export/prov").json()
+    assert [key for key in made["activity"] if uid(5) in key]
+    told = client.get(f"/api/v1/artifacts/{digest('')}/export/prov")
+    assert told.status_code == 404
+    assert told.json()["detail"] == "All empty files are one artifact, whoever wrote them: export a job or a session."
+
+
+def test_a_walk_says_where_it_left_empty_files_out(client, send, monkeypatch):
+    monkeypatch.setattr(makers, "SESSION_EMPTIES", 3)
+    makers._empties_of_session.cache_clear()
+    send(at(1, 1, outputs=tuple(use(f"{n}.done", "", 0) for n in range(4))),
+         at(2, 2, inputs=(use("3.done", "", 0),), outputs=(use("x"),)))
+    found = client.get(f"/api/v1/artifacts/{digest('x')}/lineage?direction=up").json()
+    makers._empties_of_session.cache_clear()
+    assert found["truncated"]
 
 
 def test_its_page_names_who_made_it_and_used_it_by_way_of_the_dataset(client, send):

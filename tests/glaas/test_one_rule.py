@@ -11,7 +11,9 @@ from sqlalchemy import select
 from glaas import models
 from glaas.access import OWNER
 from glaas.db import open_engine, reading
+from glaas.graph import dag_graph
 from glaas.makers import Reading, find_makers, reader_of
+from glaas.models import Role
 from roar.model import FileUse, Kind
 from roar.query.references import find_current_session
 from roar.query.sessions import load_publishable
@@ -24,33 +26,34 @@ from recording import Recorder, dataset, file
 FOLDERS = ("a/", "b/", "a/sub/")
 NAMES = ("x", "y", "z", "w")
 CONTENTS = ("1", "2", "3", "4", "5", "")
+FLAGS = ("", "", "", "1")
 
 
-def some_uses(rng):
+def some_uses(rng, contents):
     """Files and datasets, none of which lies in another."""
     uses, datasets = [], []
     for folder in rng.sample(FOLDERS[:2], rng.randrange(3)):
         names = rng.sample([*NAMES, "sub/x", "sub/y"], rng.randrange(2, 6))
-        whole, members = dataset(folder, {name: rng.choice(CONTENTS) for name in names})
+        whole, members = dataset(folder, {name: rng.choice(contents) for name in names})
         uses.append(whole)
         datasets.append(members)
     free = [folder for folder in (*FOLDERS, "") if not any(folder.startswith(use.path) for use in uses)]
     for folder in free:
-        uses += [file(folder + name, rng.choice(CONTENTS)) for name in rng.sample(NAMES, rng.randrange(3))]
+        uses += [file(folder + name, rng.choice(contents)) for name in rng.sample(NAMES, rng.randrange(3))]
     return uses, datasets
 
 
-def record(recorder, rng):
+def record(recorder, rng, contents=CONTENTS):
     """Jobs one after the other; what one read is mostly what lay there."""
     lies: dict[str, object] = {}
     for number in range(rng.randrange(3, 14)):
-        inputs, sets_in = some_uses(rng)
+        inputs, sets_in = some_uses(rng, contents)
         if lies and rng.random() < .8:
             known = rng.sample(sorted(lies), min(len(lies), rng.randrange(1, 4)))
             inputs = [lies[path][0] for path in known if not any(
                 path != other and path.startswith(other) for other in known)]
             sets_in = [members for path in known for members in lies[path][1]]
-        outputs, sets_out = some_uses(rng) if rng.random() < .7 else ([], [])
+        outputs, sets_out = some_uses(rng, contents) if rng.random() < .7 else ([], [])
         recorder.job(f"step {number}", inputs, outputs, datasets=[*sets_in, *sets_out])
         for use in outputs:
             lies[use.path] = use, [members for members in sets_out if members.digest == use.digest]
@@ -89,17 +92,39 @@ def makers_on_server(database):
     return found
 
 
+def drawn_on_server(database, dag):
+    """By job and digest of what it read, the jobs that the graph of the session connects it with."""
+    engine = open_engine(database)
+    with reading(engine) as connection:
+        graph = dag_graph(connection, OWNER, dag)
+    engine.dispose()
+    uids = {line.key: line.uid for line in graph.jobs}
+    makers, found = {}, {}
+    for edge in graph.edges:
+        if edge.role is not Role.INPUT:
+            makers.setdefault(edge.artifact, set()).add(uids[edge.job])
+    for edge in graph.edges:
+        if edge.role is Role.INPUT:
+            for key in (edge.artifact, *graph.taken.get((edge.job, edge.artifact), ())):
+                found.setdefault((uids[edge.job], graph.artifacts[edge.artifact].digest.hex()), set()).update(
+                    makers.get(key, ()))
+    return found
+
+
+@pytest.mark.parametrize("contents", [CONTENTS, FLAGS])
 @pytest.mark.parametrize("seed", range(20))
-def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, monkeypatch):
+def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, contents, monkeypatch):
     monkeypatch.setattr(recording, "digest", digest)  # those that a server accepts
-    rng = random.Random(seed)
     recorder = Recorder(tmp_path / "workspace")
-    record(recorder, rng)
+    record(recorder, random.Random(seed), contents)
     session = find_current_session(recorder.database)
     sent = load_publishable(recorder.database, session.row_id)
-    assert post(Registration(version=1, client="roar 0.1.0", session=sent.session, jobs=sent.jobs,
-                             datasets=sent.datasets, payloads=sent.payloads)).status_code == 201
+    answer = post(Registration(version=1, client="roar 0.1.0", session=sent.session, jobs=sent.jobs,
+                               datasets=sent.datasets, payloads=sent.payloads))
+    assert answer.status_code == 201
     here, there = makers_in_record(recorder), makers_on_server(database)
     recorder.database.close()
     assert {key: there.get(key) for key in here} == here
     assert there == here
+    drawn = drawn_on_server(database, answer.json()["dag"])
+    assert [key for key, makers in here.items() if not makers <= drawn[key]] == []

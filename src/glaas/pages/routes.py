@@ -11,6 +11,7 @@ from glaas.compare import compare
 from glaas.drawing import draw
 from glaas.errors import not_found
 from glaas.graph import dag_graph, lineage, uses_by_way
+from glaas.makers import EMPTY
 from glaas.models import Role
 from glaas.pages.rendering import render
 from glaas.search import Found, search, similar_jobs
@@ -115,7 +116,8 @@ def artifact_page(request: Request, digest: str, *, viewer: ViewerNow, connectio
     return render(request, "artifact.html", artifact=artifact, members=members, within=within, folder=folder,
                   above=folder_steps(folder), drawing=drawing, made_so=made_so, used_so=used_so,
                   truncated=graph.truncated, depth=LINEAGE_DEPTH, role=Role, most=catalog.USES_SHOWN,
-                  made=bool(artifact.size and (artifact.produced_by or made_so)), next=onward)
+                  made=root != EMPTY and bool(artifact.produced_by or made_so), nothing=root == EMPTY,
+                  next=onward)
 
 
 def _members(connection: Reading, viewer: ViewerNow, digest: str, *, folder: str, within: str, cursor: int | None
