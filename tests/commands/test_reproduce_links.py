@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import subprocess
+import sys
 
 import pytest
 
@@ -149,13 +150,17 @@ def test_nothing_is_written_through_a_link_that_was_no_longer_there(desk, outsid
     assert (folder / name).read_text() == "a\na\n"
 
 
-@pytest.mark.parametrize("where", ["out/w", "{out}/w", "{root}/w", "{root}/sub/../w", "out/many",
-                                   "out/p-0000$i-of-00003"])
+def without_protection(desk):
+    """Set up a desk where the kernel gives nobody a mount namespace, as in most containers."""
+    desk.program = ["unshare", "--user", "--map-root-user", "sh", "-c",
+                    'echo 0 > /proc/sys/user/max_mnt_namespaces && exec "$@"', "sh", *desk.program]
+
+
+@pytest.mark.parametrize("where", ["out/w", "{out}/w", "out/many", "out/p-0000$i-of-00003"])
 def test_no_file_outside_is_written_over_that_the_job_did_not_leave_there(desk, outside, tmp_path, where):
-    """By a link that leads outside, or by an absolute path, which may lead into the workspace itself."""
+    """By a link that leads outside, or by an absolute path."""
     (desk.root / "out").symlink_to(outside)
-    (desk.root / "sub").mkdir()
-    where = where.format(out=outside, root=desk.root)
+    where = where.format(out=outside)
     if "many" in where:
         desk.roar("run", "sh", "-c",
                   f"mkdir '{where}'; for i in $(seq 200); do echo $i > '{where}'/$i; done; echo o > o")
@@ -165,12 +170,11 @@ def test_no_file_outside_is_written_over_that_the_job_did_not_leave_there(desk, 
         place = outside / "p-00002-of-00003"
     else:
         desk.roar("run", "sh", "-c", f"echo first > '{where}'; echo o > o")
-        place = desk.root / "w" if str(desk.root) in where else outside / "w"
-    writes, would = ("may write", "may write") if place.parent == desk.root else ("writes", "would write")
+        place = outside / "w"
     name = f"@1 {desk.job()['uid'][:8]}"
-    assert f"note: {name} {writes} again over " in desk.roar("reproduce", "o").stdout
+    assert f"note: {name} writes again over " in desk.roar("reproduce", "o").stdout
     place.write_text("later work")
-    told = f"{name} {would} over {place}, which no job of the plan left so: move that away first."
+    told = f"{name} would write over {place}, which no job of the plan left so: move that away first."
     assert f"cannot: {told}\n" in desk.roar("reproduce", "o", status=1).stdout
     assert told in desk.roar("reproduce", "o", "--run", "--into", str(tmp_path / "again"), status=1).stderr
     assert place.read_text() == "later work"
@@ -183,19 +187,88 @@ def test_no_file_outside_is_written_over_that_the_job_did_not_leave_there(desk, 
     assert (tmp_path / "kept").read_text() == "later work"
 
 
-@pytest.mark.parametrize(("command", "refused"), [
+ROUND = [("echo first > '{root}/my folder/w'", "my folder/w"), ("echo first > '{root}/lr=0.1,bs=32'", "lr=0.1,bs=32"),
+         ("cd {root} && echo first > w", "w"), ("echo first > {root}/sub/../w", "w"),
+         ("echo first > ../project/w", "w"), ("cd ..; cd project; echo first > w", "w"),
+         ("echo first > ~/project/w", "w"), ('echo first > "$HOME/project/w"', "w"),
+         ("echo first > {root}/../near/w", "w"), ("echo first > absolute/w", "sub/w"),
+         ("echo first > back/w", "sub/w"), ("echo first > file", "sub/k"), ("echo first > hop/w", "sub/w")]
+
+
+@pytest.fixture
+def roundabout(desk):
+    """A repository with links out of it and back, some of them of the code."""
+    desk.env["HOME"] = str(desk.root.parent)
+    desk.write("sub/k", "k")
+    desk.write("my folder/k", "k")
+    (desk.root.parent / "near").symlink_to(desk.root)
+    (desk.root.parent / "hop").symlink_to(desk.root / "sub")
+    (desk.root / "absolute").symlink_to(desk.root / "sub")
+    (desk.root / "back").symlink_to("../project/sub")
+    (desk.root / "file").symlink_to(desk.root / "sub" / "k")
+    desk.init()
+    (desk.root / "hop").symlink_to("../hop")
+    return desk
+
+
+@pytest.mark.parametrize(("command", "place", "into"), [
+    *((command, place, "../again") for command, place in ROUND),
+    *((command, place, "again") for command, place in ROUND[2:6])])
+def test_the_original_stays_as_it_is_however_a_command_comes_there(roundabout, command, place, into):
+    roundabout.roar("run", "sh", "-c", command.format(root=roundabout.root) + "; echo o > o")
+    assert place in [use["path"] for use in roundabout.job()["outputs"]]
+    (roundabout.root / place).write_text("later work")
+    before = sorted(path for path in roundabout.root.rglob("*") if ".roar/" not in f"{path}/")
+    roundabout.roar("reproduce", "o", "--run", "--into", into, status=None)
+    assert (roundabout.root / place).read_text() == "later work"
+    folder = roundabout.root / into
+    assert "cd " in command or (folder / "o").read_text() == "o\n"
+    assert before == sorted(path for path in roundabout.root.rglob("*") if ".roar/" not in f"{path}/"
+                            and not path.is_relative_to(folder))
+
+
+def test_a_script_that_writes_beside_itself_does_not_come_to_the_original(desk):
+    desk.write("src/g.py", "import os.path\nopen(os.path.dirname(__file__) + '/w', 'w').write('first')\n")
+    desk.init()
+    desk.roar("run", sys.executable, str(desk.root / "src" / "g.py"))
+    desk.write("src/w", "later work")
+    told = f"@1 {desk.job()['uid'][:8]} ended with 1 instead of 0"
+    assert told in desk.roar("reproduce", "@1", "--run", status=1).stderr
+    assert (desk.root / "src" / "w").read_text() == "later work"
+
+
+@pytest.mark.parametrize(("command", "place"), ROUND)
+def test_where_the_original_cannot_be_protected_its_later_files_are_in_the_way(roundabout, command, place):
+    without_protection(roundabout)
+    roundabout.roar("run", "sh", "-c", command.format(root=roundabout.root) + "; echo o > o")
+    assert "may write again over" in roundabout.roar("reproduce", "o").stdout
+    (roundabout.root / place).write_text("later work")
+    told = f"@1 {roundabout.job()['uid'][:8]} may write over {roundabout.root / place}, which no job of the plan left"
+    assert told in roundabout.roar("reproduce", "o", "--run", status=1).stderr
+    assert (roundabout.root / place).read_text() == "later work"
+    assert not os.path.lexists(f"{roundabout.root}-reproduced")
+
+
+@pytest.mark.parametrize(("command", "told"), [
     ("mkdir a && cd {root}/a && echo x > w", True), ("mkdir a; sh make.sh --to={root}/a/", True),
     ("cd {root} && mkdir a && echo x > a/w", True), ("mkdir a; PLACE={root} sh make.sh", True),
     ("mkdir a; echo x > a/w; ls -d {root}-other || true", False),
     ("mkdir a; echo x > a/w; cat {root}/way {root}/aa", False)])
-def test_a_folder_that_the_command_names_is_taken_as_written_to(desk, command, refused):
+@pytest.mark.parametrize("protected", [True, False])
+def test_a_folder_that_the_command_names_is_taken_as_written_to(desk, command, told, protected):
     desk.write("way", "way")
     desk.write("aa", "aa")
     desk.write("make.sh", "echo x > a/w")
     desk.init()
+    if not protected:
+        without_protection(desk)
     desk.roar("run", "sh", "-c", command.format(root=desk.root))
     desk.write("a/w", "later work")
-    assert ("cannot: " in desk.roar("reproduce", "@", status=None).stdout) is refused
+    said = desk.roar("reproduce", "@", status=None).stdout
+    name = f"@1 {desk.job()['uid'][:8]}"
+    fails = f"note: {name} may write into {desk.root} itself by its path, which fails: a reproduction leaves"
+    assert (fails in said) is (told and protected)
+    assert (f"cannot: {name} may write over {desk.root}/a/w" in said) is (told and not protected)
 
 
 def test_no_file_near_another_folder_is_written_over(desk, tmp_path):

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 
 from roar.commands.arguments import Parser
@@ -15,10 +15,11 @@ from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.observe.code import refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
-from roar.present.text import printable
+from roar.present.text import printable, told
 from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, holds, is_absence
 from roar.query.jobs import load_datasets, load_job, load_patch
 from roar.query.placements import Step
+from roar.query.protection import can_protect, protect
 from roar.query.references import resolve, resolve_job
 from roar.query.repository import (
     find_around,
@@ -71,6 +72,8 @@ def main(argv: list[str]) -> int:
     if foreign is not None:
         raise WorkspaceError(f"From {target.folder} the jobs may write over {foreign}, which none of them left so.",
                              hint=f"roar reproduce {quoted(arguments.ref)} --run")
+    for doubt in plan.doubts:
+        sys.stderr.write(f"roar: {told(doubt)}\n")
     results = _carry_out(opened, plan, target)
     if arguments.json:
         print_json({"folder": target.root, "outputs": [result._asdict() for result in results],
@@ -95,6 +98,7 @@ class _Target:
         around = find_around(workspace, trees)
         self._workspace = workspace
         self._around = around
+        self._protected = can_protect(around)
         self.folder = _new_folder(around, wanted)
         self.root = os.path.normpath(os.path.join(self.folder, os.path.relpath(workspace.root, around)))
         self.clones = {tree: os.path.normpath(os.path.join(self.folder, os.path.relpath(tree, around)))
@@ -102,6 +106,10 @@ class _Target:
         self._highest = self.folder
         while not os.path.lexists(os.path.dirname(self._highest)):
             self._highest = os.path.dirname(self._highest)
+
+    def protection(self, cwd: str) -> Callable[[], None] | None:
+        """What makes the original read-only to a command that starts in `cwd`, where that can be."""
+        return protect(self._around, but=self.folder, cwd=cwd) if self._protected else None
 
     def place(self, path: str) -> str | None:
         """What stands for a recorded path here; None for one that is used where it lies."""
@@ -149,7 +157,7 @@ def _make_folder(path: str, *, exist_ok: bool = False) -> None:
 
 
 def _new_folder(around: str, wanted: str | None) -> str:
-    folder = os.path.abspath(wanted) if wanted else f"{around}-reproduced"
+    folder = os.path.realpath(wanted) if wanted else f"{around}-reproduced"
     number = 1
     while not wanted and os.path.lexists(folder):
         number += 1
@@ -373,10 +381,12 @@ def _run(job: Job, target: _Target) -> None:
     target.clear_way(cwd)
     os.makedirs(cwd, exist_ok=True)
     words = ["run", "--quiet", "--", *job.command] if job.kind == "run" else [*job.command[1:], "--quiet"]
-    done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdout=sys.stderr)
-    if done.returncode != job.exit_code:
+    done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdout=sys.stderr,
+                          preexec_fn=target.protection(cwd))
+    status = done.returncode if done.returncode >= 0 else 128 - done.returncode
+    if status != job.exit_code:
         name = f"@{job.step} {job.uid[:8]}"
-        raise RoarError(f"{name} ended with {done.returncode} instead of {job.exit_code}, in {cwd}.",
+        raise RoarError(f"{name} ended with {status} instead of {job.exit_code}, in {cwd}.",
                         hint=f"cd {quoted(target.root)} && roar show @-1")
 
 

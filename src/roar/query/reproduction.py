@@ -14,6 +14,7 @@ from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs, load_datasets, load_patches
 from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
+from roar.query.protection import can_protect
 from roar.query.references import Reference
 from roar.query.repository import (
     FromCommits,
@@ -30,6 +31,9 @@ from roar.query.repository import (
 from roar.query.roots import Root, find_roots, jobs_behind
 from roar.shell import joined
 from roar.workspace import Workspace
+
+_PATH_ENDS = re.compile(r"[\s'\";:,|&<>()]")
+_ROUNDABOUT = re.compile(r"\.\.|~|\$\{?(HOME|PWD|OLDPWD)\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,25 +139,32 @@ def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequen
                 ) -> tuple[list[str], list[str]]:
     """What the jobs write over outside of the reproduction: what none of them left there, and the rest."""
     around = find_around(workspace, find_work_trees(workspace, jobs))
+    protected = can_protect(around)
     foreign: dict[tuple[str, str], list[str]] = defaultdict(list)
     own: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for place, (job, left) in _left_outside(database, workspace, jobs, around).items():
-        if os.path.lexists(place):
+    failing: list[str] = []
+    for place, (job, left) in _left_outside(database, workspace, jobs, around, protected=protected).items():
+        name = f"@{job.step} {job.uid[:8]}"
+        inside = is_inside(place, around)
+        if inside and protected:
+            failing.append(name)
+        elif os.path.lexists(place):
             found = own if holds(database, place, left) else foreign
-            sure = not is_inside(place, around)
-            found[f"@{job.step} {job.uid[:8]}", ("would write" if found is foreign else "writes") if sure else
-                  "may write"].append(place)
+            verb = "may write" if inside else "writes" if found is own else "would write"
+            found[name, verb].append(place)
     return ([f"{name} {verb} over {_first_of(places)}, which no job of the plan left so: move that away first."
              for (name, verb), places in foreign.items()],
             [f"{name} {verb} again over {_first_of(places)}, outside of the reproduction."
-             for (name, verb), places in own.items()])
+             for (name, verb), places in own.items()]
+            + [f"{name} may write into {around} itself by its path, which fails: a reproduction leaves that as it is."
+               for name in dict.fromkeys(failing)])
 
 
 def find_written_over(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], folder: str
                       ) -> str | None:
     """What lies where the jobs would write if their ways out of the workspace, `../out`, start in `folder`."""
     around = find_around(workspace, find_work_trees(workspace, jobs))
-    for place, (_, left) in _left_outside(database, workspace, jobs, around).items():
+    for place, (_, left) in _left_outside(database, workspace, jobs, around, protected=True).items():
         moved = os.path.normpath(os.path.join(folder, os.path.relpath(place, around)))
         if moved != place and not is_inside(place, around) and os.path.lexists(moved) and not holds(
                 database, moved, left):
@@ -165,21 +176,24 @@ def _first_of(places: Sequence[str]) -> str:
     return places[0] + (f" and {len(places) - 1:,} more" if len(places) > 1 else "")
 
 
-def _left_outside(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], around: str
-                  ) -> dict[str, tuple[Job, set[str | None]]]:
+def _left_outside(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], around: str, *,
+                  protected: bool) -> dict[str, tuple[Job, set[str | None]]]:
     """By path what jobs write outside of `around`, or may in it: the last of them, and digests that they left."""
     found: dict[str, tuple[Job, set[str | None]]] = {}
     for job in jobs:
-        for place, digest in _written_outside(database, workspace, job, around):
+        for place, digest in _written_outside(database, workspace, job, around, protected=protected):
             found[place] = job, {digest, *found.get(place, (job, ()))[1]}
     return found
 
 
-def _written_outside(database: sqlite3.Connection, workspace: Workspace, job: Job, around: str
+def _written_outside(database: sqlite3.Connection, workspace: Workspace, job: Job, around: str, *, protected: bool
                      ) -> Iterator[tuple[str, str | None]]:
-    """Path and digest of each file that a job wrote elsewhere, or to where its command says with an absolute path."""
-    paths = re.compile(re.escape(around) + r"(?:/[^\s'\";:,|&<>()]*)?(?![^\s'\";:,|&<>()])")
-    named = {os.path.normpath(path) for word in job.command for path in paths.findall(word)}
+    """Path and digest of each file that a job wrote elsewhere, or to where its command says with an absolute path.
+
+    Where `around` is not protected, also of those to which it may come otherwise.
+    """
+    named = {around} if not protected and _goes_round(database, job) else {
+        path for word in job.command for path in _paths_in(word) if is_inside(path, around)}
     for use in job.outputs:
         path = os.path.normpath(workspace.absolute(use.path))
         if is_location(use.path) or (is_inside(path, around) and named.isdisjoint(ancestors(path))):
@@ -189,6 +203,21 @@ def _written_outside(database: sqlite3.Connection, workspace: Workspace, job: Jo
         for dataset in load_datasets(database, [use.digest] if use.kind is Kind.DATASET and use.digest else []):
             folder = workspace.absolute(members_folder(use.path))
             yield from ((os.path.join(folder, member.path), member.digest) for member in dataset.members)
+
+
+def _goes_round(database: sqlite3.Connection, job: Job) -> bool:
+    """Whether a command may come back into its workspace from elsewhere: by `..`, the home folder, or a symlink."""
+    links = database.execute("SELECT target FROM symlink JOIN job ON job.id = job_id WHERE uid = ?", (job.uid,))
+    return (any(map(_ROUNDABOUT.search, job.command))
+            or any(target.startswith("/") or ".." in target for target, in links))
+
+
+def _paths_in(word: str) -> Iterator[str]:
+    """What a word of a command names by absolute paths, without symlinks: what lies there, or may have lain there."""
+    for start in (place for place, letter in enumerate(word) if letter == "/" and word[place - 1:place] != "/"):
+        ends = [match.start() for match in _PATH_ENDS.finditer(word, start + 1)] + [len(word)]
+        there = [word[start:end] for end in ends if os.path.lexists(word[start:end])]
+        yield from map(os.path.realpath, {word[start:ends[0]], *there[-1:]})
 
 
 def _doubts(jobs: Sequence[Job], hidden: Iterable[Job]) -> list[str]:
