@@ -60,7 +60,9 @@ static long open_to_write(int number, int folder, const char *path, int flags, u
 {
     struct log_signature before;
     uint16_t bits = 0;
-    if (!(flags & (O_TRUNC | O_EXCL))) { /* what was there may stay, and be read */
+    if (flags & O_CREAT && flags & O_EXCL) { /* fails where something is */
+        bits = LOG_EXISTED_KNOWN;
+    } else if (!(flags & O_TRUNC)) { /* what was there may stay, and be read */
         bits = LOG_EXISTED_KNOWN;
         if (library_stat_path(folder, path, 0, &before) == 0)
             bits |= LOG_EXISTED;

@@ -30,6 +30,17 @@ def test_a_temporary_name_that_is_renamed(desk):
     assert files(desk, "open('a.tmp','w').write('x'); os.replace('a.tmp', 'a')") == ({}, {"a": digest("x")})
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_what_is_made_only_where_nothing_was_is_no_input(desk, mode):
+    """`tempfile` opens so, and so do writers that put a whole file in place; HDF5 makes its files so."""
+    desk.env["ROAR_TRACER_MODE"] = mode
+    code = ("import tempfile; f = tempfile.NamedTemporaryFile('w', dir='.', delete=False); f.write('x'); f.close();"
+            "os.replace(f.name, 'a'); open('b', 'x+').write('y'); open('c', 'w').close(); os.unlink('c')\n"
+            "open('c', 'x+').write('z')\ntry: open('d', 'x+')\nexcept OSError: pass")
+    assert files(desk, code, c="c", d="d") == ({}, {"a": digest("x"), "b": digest("y"), "c": digest("z")})
+    assert desk.job()["tracer"]["mode"] == mode
+
+
 def test_renaming_over_an_input_that_was_read(desk):
     code = "t = open('a').read(); open('b','w').write(t + '!'); os.replace('b', 'a')"
     desk.python("open('a', 'w').write('x')")
