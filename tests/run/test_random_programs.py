@@ -92,7 +92,24 @@ class Model:
     def replace(self, one: str, _: str, text: str) -> str | None:
         self.files.pop(one, None)
         self.put(one, text)
-        return f"open('tmp', 'w').write({text!r}); os.replace('tmp', {one!r})"
+        return f"open('tmp', 'x+').write({text!r}); os.replace('tmp', {one!r})"
+
+    def make(self, one: str, _: str, text: str) -> str | None:
+        if one in self.files:
+            return None
+        self.put(one, text)
+        return f"open({one!r}, 'x+').write({text!r})"
+
+    def empty_and_write(self, one: str, _: str, text: str) -> str | None:
+        self.put(one, text)
+        return f"open({one!r}, 'w+').write({text!r})"
+
+    def edit(self, one: str, _: str, text: str) -> str | None:
+        if one not in self.files:
+            return None
+        self.use(one)
+        self.put(one, text + self.files[one].text[len(text):])
+        return f"open({one!r}, 'r+').write({text!r})"
 
     def rename(self, one: str, other: str, _: str) -> str | None:
         if one not in self.files or self.files[one] is self.files.get(other):
@@ -158,7 +175,7 @@ def make_up(seed: int) -> tuple[dict[str, str], Model]:
     steps: list[Callable[[str, str, str], str | None]] = [
         model.read, model.read, model.read_by_another_process, model.read_link, model.write, model.write_link,
         model.append, model.write_unnamed, model.replace, model.rename, model.rename, model.exchange, model.link,
-        model.copy, model.unlink]
+        model.copy, model.unlink, model.make, model.empty_and_write, model.edit]
     folder_steps = [model.rename_folder, model.rename_folder, model.make_folder]
     for number in range(chance.randint(3, 12)):
         if chance.random() < 0.25:
