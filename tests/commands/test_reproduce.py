@@ -249,6 +249,24 @@ def test_what_was_copied_by_hand_is_put_where_it_was_read(mixed, tmp_path):
     assert "2 of 2 outputs came out the same" in done.stdout
 
 
+def test_every_dataset_of_a_folder_is_compared(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "mkdir d; for i in $(seq 150); do date +%N > d/$i; done")
+    desk.roar("run", "sh", "-c", "for i in $(seq 151 300); do echo $i > d/$i; done")
+    desk.roar("run", "sh", "-c", "cat d/* | wc -l > o")
+    done = desk.roar("reproduce", "o", "--run", "--into", str(tmp_path / "again"), status=1)
+    assert [line.split()[0] for line in done.stdout.splitlines() if line.endswith(("d/", " o"))] == [
+        "differs", "same", "same"]
+    assert "2 of 3 outputs" in done.stdout
+
+
+def test_a_dataset_that_was_written_anew_is_compared_once(desk, tmp_path):
+    for text in "ab":
+        desk.roar("run", "sh", "-c", f"mkdir -p d; for i in $(seq 150); do echo {text} > d/$i; done")
+    desk.roar("run", "sh", "-c", "cat d/* | wc -l > o")
+    plan = desk.json("reproduce", "o")
+    assert len([use for use in plan["wanted"] if use["path"] == "d/"]) == 1
+
+
 def test_without_outputs_the_exit_status_is_what_is_compared(desk, tmp_path):
     desk.roar("run", "sh", "-c", "exit 3", status=3)
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))

@@ -391,18 +391,18 @@ def _run(job: Job, target: _Target) -> None:
 
 
 def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
-    """The outputs as the reproduction's own record has them, beside the recorded ones."""
+    """The outputs as the reproduction's own record has them of the same jobs, beside the recorded ones."""
     workspace = Workspace(os.path.realpath(target.root))
     database = open_database(workspace.database)
-    made: dict[str, FileUse] = {}
-    for number in range(len(plan.jobs), 0, -1):
-        job = load_job(database, resolve_job(database, workspace, f"@-{number}").row_id)
-        made.update({use.path: use for use in job.outputs})
-    wanted = {use: _path_there(use, target, workspace) for use in plan.wanted}
-    found = {use: made[path].digest for use, path in wanted.items() if path in made}
-    if len(found) < len(wanted):
-        files = _files(database, made.values())
-        found |= {use: _found_in_parts(opened, use, path, files) for use, path in wanted.items() if use not in found}
+    found: dict[FileUse, str | None] = {}
+    for number, job in enumerate(plan.jobs):
+        again = load_job(database, resolve_job(database, workspace, f"@-{len(plan.jobs) - number}").row_id)
+        made = {use.path: use.digest for use in again.outputs}
+        wanted = {use: _path_there(use, target, workspace) for use in plan.wanted if use in job.outputs}
+        found |= {use: made[path] for use, path in wanted.items() if path in made}
+        missing = {use: path for use, path in wanted.items() if path not in made}
+        files = _files(database, again.outputs) if missing else {}
+        found |= {use: _found_in_parts(opened, use, path, files) for use, path in missing.items()}
     database.close()
     return [_compared(use, found[use]) for use in plan.wanted]
 

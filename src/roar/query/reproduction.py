@@ -43,7 +43,8 @@ class Plan:
     Attributes:
         jobs: in the order in which they ran.
         roots: what none of them makes where it is read; the steps say when each has to be there.
-        wanted: the outputs that a reproduction is compared with, the last version of each path.
+        wanted: the outputs that a reproduction is compared with, the last version of each path; of a folder also an
+            earlier dataset with files that no later one has.
         from_commits: paths of the roots that the checkouts bring as they were read.
         steps: one for each job, in the same order: what has to be there before it.
         obstacles: why it cannot be carried out, one full sentence each; none when it can.
@@ -68,7 +69,6 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
     jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
     roots = tuple(find_roots(database, list(again), copies=True))
-    wanted = {use.path: use for job in jobs for use in job.outputs if use.digest is not None}
     patches = load_patches(database, jobs)
     links = find_links(database, workspace, jobs, patches)
     steps = find_steps(database, again, jobs, roots, links.of_job)
@@ -76,11 +76,34 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     code = find_in_commits(database, workspace, jobs, _inputs(roots, steps), patches)
     hidden = [job for job in jobs if job.git is not None
               and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
-    return Plan(jobs=jobs, roots=roots, wanted=tuple(wanted[path] for path in sorted(wanted)),
+    return Plan(jobs=jobs, roots=roots, wanted=tuple(_wanted(database, jobs)),
                 from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
                            *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
                 doubts=(*_doubts(jobs, hidden), *links.doubts, *over_own))
+
+
+def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileUse]:
+    versions: dict[str, dict[str, FileUse]] = defaultdict(dict)  # by path and digest, the last one last
+    for job in jobs:
+        for use in job.outputs:
+            if use.digest is not None:
+                versions[use.path].pop(use.digest, None)
+                versions[use.path][use.digest] = use
+    for path in sorted(versions):
+        later: set[str] = set()
+        chosen: list[FileUse] = []
+        for use in reversed(versions[path].values()):
+            names = _member_names(database, use) if len(versions[path]) > 1 else set()
+            if not chosen or names - later:
+                chosen.append(use)
+            later |= names
+        yield from reversed(chosen)
+
+
+def _member_names(database: sqlite3.Connection, use: FileUse) -> set[str]:
+    return {member.path for dataset in load_datasets(database, [use.digest or ""] if use.kind is Kind.DATASET else [])
+            for member in dataset.members}
 
 
 def _inputs(roots: Sequence[Root], steps: Sequence[Step]) -> dict[str, list[Root]]:
