@@ -61,13 +61,6 @@ static int is_watched(uint32_t group)
     return 0;
 }
 
-void recover_watch(const struct call *call)
-{
-    log_gap("io_uring");
-    if (!is_watched(call->group) && watched_count < MOST_WATCHED)
-        watched[watched_count++] = call->group;
-}
-
 void recover_forget(uint32_t group)
 {
     for (unsigned i = watched_count; i-- > 0;)
@@ -89,8 +82,9 @@ static uint32_t flags_of_descriptor(uint32_t group, const char *descriptor)
     return flags ? (uint32_t)strtoul(flags + 6, NULL, 8) : O_RDONLY;
 }
 
-/* One record for each path, however often it is seen. Writes are told from reads by a byte before the path. */
-static void record_descriptor(const struct call *call, const char *descriptor, struct path *path)
+/* One record for each path, however often it is seen. Writes are told from reads by a byte before the path. What was
+ * open before the process could make calls of another kind is only remembered. */
+static void record_descriptor(const struct call *call, const char *descriptor, struct path *path, int before)
 {
     struct stat status;
     if (path_of_descriptor(call, atoi(descriptor), path) != 0 || path_stat(path, 1, &status) != 0 ||
@@ -104,6 +98,8 @@ static void record_descriptor(const struct call *call, const char *descriptor, s
         return;
     struct log_signature signature = path_signature(&status);
     seen_remember(seen, hash, &signature);
+    if (before)
+        return;
     struct log_text none = {NULL, 0};
     log_append(LOG_OPEN, call->group, atoi(descriptor), flags, 0, &signature, path_as_text(path), none);
 }
@@ -122,11 +118,9 @@ void recover_now_and_then(const struct call *call)
     recover_descriptors(call);
 }
 
-void recover_descriptors(const struct call *call)
+static void look_at_descriptors(const struct call *call, int before)
 {
     static struct path path;
-    if (!is_watched(call->group))
-        return;
     char name[64];
     snprintf(name, sizeof name, "/proc/%u/fd", call->group);
     DIR *folder = opendir(name);
@@ -134,6 +128,21 @@ void recover_descriptors(const struct call *call)
         return;
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
         if (entry->d_name[0] != '.')
-            record_descriptor(call, entry->d_name, &path);
+            record_descriptor(call, entry->d_name, &path, before);
     closedir(folder);
+}
+
+void recover_watch(const struct call *call)
+{
+    log_gap("io_uring");
+    if (is_watched(call->group) || watched_count == MOST_WATCHED)
+        return;
+    watched[watched_count++] = call->group;
+    look_at_descriptors(call, 1);
+}
+
+void recover_descriptors(const struct call *call)
+{
+    if (is_watched(call->group))
+        look_at_descriptors(call, 0);
 }
