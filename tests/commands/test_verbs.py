@@ -1035,3 +1035,22 @@ def test_a_byte_and_its_spelling_do_not_look_alike(desk):
     desk.roar("run", "python", "-c", r"[open(name, 'w').write(name.hex()) for name in (b'a\xff', rb'a\xff')]")
     text = desk.roar("show").stdout
     assert (r"  a\xff" in text, r"  a\\xff" in text) == (True, True)
+
+
+def test_words_are_found_beside_names_and_labels_that_are_no_text(desk):
+    desk.roar("run", "-q", "--name", b"k\xff", "true")
+    desk.roar("run", "-q", "--label", b"x\xff=\xfe", "sh", "-c", "true")
+    assert len(desk.json("log", "true")["jobs"]) == 2
+    assert len(desk.json("log", b"k\xff")["jobs"]) == 1
+    assert len(desk.json("log", b"\xfe")["jobs"]) == 1
+
+
+def test_jobs_are_found_by_the_workspace_and_what_is_above_it(desk):
+    desk.write("in", "a")
+    (desk.root / "s").mkdir()
+    desk.roar("run", "-q", "sh", "-c", "cat in > s/o")
+    desk.roar("run", "-q", "true")
+    for place in (".", "./", "..", "/", str(desk.root)):
+        assert len(desk.json("log", "--path", place)["jobs"]) == 1, place
+    done = desk.roar("log", "--path", "..", "--json", cwd=desk.root / "s")
+    assert len(json.loads(done.stdout)["jobs"]) == 1

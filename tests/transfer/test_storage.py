@@ -622,3 +622,13 @@ def test_a_place_where_nothing_can_be_recorded(desk, bucket):
 def test_completion_knows_the_verbs(desk):
     assert desk.roar("completion", "words", "--", "pu").stdout == "put\n"
     assert "--force" in desk.roar("completion", "words", "--", "get", "--").stdout.split()
+
+
+def test_nothing_is_fetched_into_the_record(desk, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "x").write_text("x")
+    desk.roar("init")
+    before = (desk.root / ".roar" / "roar.db").read_bytes()
+    done = desk.roar("get", "--force", f"file://{tmp_path}/store/x", ".roar/roar.db", status=2)
+    assert ".roar/roar.db lies in " in done.stderr
+    assert (desk.root / ".roar" / "roar.db").read_bytes() == before

@@ -1,5 +1,6 @@
 """`roar get`: fetch objects and folders from object storage, as a job of its own."""
 
+import os
 import re
 import sys
 from argparse import ArgumentTypeError
@@ -48,6 +49,10 @@ def main(argv: list[str]) -> int:
     if arguments.digest and (len(items) > 1 or items[0].source != location):
         raise UsageError(f"{location.url} is a folder; --digest is for one object.", hint="roar get --help")
     opened = open_or_explain()
+    own = opened.workspace.folder
+    for item in items:
+        if os.path.realpath(item.path).startswith(f"{os.path.realpath(own)}/"):
+            raise UsageError(f"{item.path} lies in {own}, which holds the record.", hint="roar get URL ELSEWHERE")
     before = None if opened.database is None else find_at_location(opened.database, location.url)
     fetched: list[Moved] = []
 

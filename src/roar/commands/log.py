@@ -120,7 +120,8 @@ def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
         return ()
     if any(letter in path for letter in "*?[") and not os.path.lexists(path):
         return (path,)
-    return tuple(recorded_forms(opened.workspace, path))
+    holds_workspace = f"{opened.workspace.root}/".startswith(os.path.join(os.path.realpath(path), ""))
+    return (*recorded_forms(opened.workspace, path), *(["."] if holds_workspace else []))
 
 
 def _count(text: str) -> int:

@@ -63,7 +63,7 @@ def passes_unrecorded(wanted: JobFilter, job: Job) -> bool:
             and (wanted.since is None or job.started_at >= wanted.since)
             and (wanted.until is None or job.started_at < wanted.until)
             and all(key in job.labels and value in {None, job.labels[key]} for key, value in wanted.labels)
-            and bool(words(json.dumps(job.command), f"{job.name or ''} {labels}")))
+            and bool(words(json.dumps(job.command).encode(), os.fsencode(f"{job.name or ''} {labels}"))))
 
 
 def line_of_unrecorded(job: Job) -> JobLine:
@@ -128,8 +128,8 @@ def _conditions(database: sqlite3.Connection, wanted: JobFilter) -> tuple[list[s
         values.append(json.dumps(sorted(_jobs_with_path(database, wanted.paths))))
     if wanted.text:
         database.create_function("holds_words", 2, _HoldsWords(wanted.text), deterministic=True)
-        conditions.append("(holds_words(command, coalesce(name, '') || ' ' || coalesce((SELECT group_concat(key || '='"
-                          " || value, ' ') FROM label WHERE job_id = job.id), '')))")
+        conditions.append("(holds_words(CAST(command AS BLOB), CAST(coalesce(name, '') || ' ' || coalesce((SELECT"
+                          " group_concat(key || '=' || value, ' ') FROM label WHERE job_id = job.id), '') AS BLOB)))")
     return conditions, values
 
 
@@ -137,18 +137,21 @@ _STATUS = {"ok": "exit_code = 0", "failed": "exit_code <> 0"}
 
 
 class _HoldsWords:
-    """The SQL function `holds_words(command, more)`: whether every word is in the command or in `more`."""
+    """The SQL function `holds_words(command, more)`: whether every word is in the command or in `more`.
+
+    It takes bytes: what is not UTF-8 cannot be handed over as text.
+    """
 
     def __init__(self, words: Sequence[str]) -> None:
         self._words = [word.casefold() for word in words]
 
-    def __call__(self, command: str, more: str) -> bool:
-        text = f"{' '.join(json.loads(command))} {more}".casefold()
+    def __call__(self, command: bytes, more: bytes) -> bool:
+        text = f"{' '.join(json.loads(command))} {os.fsdecode(more)}".casefold()
         return all(word in text for word in self._words)
 
 
 def _jobs_with_path(database: sqlite3.Connection, paths: Sequence[str]) -> set[int]:
-    """The jobs that read or wrote the path, a file below it, or a dataset that holds it."""
+    """The jobs that read or wrote the path, a file below it, or a dataset that holds it; `.` is the workspace."""
     jobs: set[int] = set()
     for path_id in _path_ids(database, paths):
         jobs |= {row[0] for row in database.execute(
@@ -164,6 +167,9 @@ def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
         rows = database.execute("SELECT id FROM path WHERE path GLOB CAST(? AS TEXT)", (encoded(paths[0]),))
         return [row[0] for row in rows]
     ids = []
+    if "." in paths:
+        ids += [row[0] for row in database.execute("SELECT id FROM path WHERE path NOT GLOB '/*' AND"
+                                                   " instr(path, '://') = 0")]
     for path in paths:
         below = path.rstrip("/") + "/"
         ids += [row[0] for row in database.execute(
