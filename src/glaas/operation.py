@@ -68,7 +68,7 @@ class Meter:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        start = time.perf_counter()
+        start = scope.setdefault("state", {})["began"] = time.perf_counter()
         status = 500
 
         async def watch(message: Message) -> None:

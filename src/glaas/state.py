@@ -4,11 +4,13 @@ import functools
 import inspect
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
+from anyio import from_thread
 from fastapi import Depends, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from sqlalchemy import Connection, Engine
@@ -25,6 +27,8 @@ LARGEST_KEY = 2**63 - 1
 LARGEST_POSITION = 2**31 - 1
 AT_ONCE = 2
 LONGEST_WAIT_S = 0.2
+LEFT_AFTER_S = 0.1
+GONE = 499  # what nginx notes of a client that closed its connection; nobody gets it
 
 
 def settings_of(request: Request) -> Settings:
@@ -146,18 +150,27 @@ class Turns:
                 self._free.release()
 
 
+async def _is_gone(request: Request) -> bool:
+    """Whether the client has closed the connection. The first thing that a server says of a request is its body."""
+    return await request.is_disconnected() or await request.is_disconnected()
+
+
 def reads(endpoint: Callable[..., Response]) -> Callable[..., Response]:
     """Call `endpoint` in its turn, with a connection for reading as `connection`, given back in the same thread.
 
     A connection that waited between the threads of a request (as a dependency of FastAPI's would) could be held by a
-    request that waits for a thread, while all threads wait for a connection.
+    request that waits for a thread, while all threads wait for a connection. Where the client has gone away while its
+    request waited, nothing is done for it.
     """
     signature = inspect.signature(endpoint)
 
     @functools.wraps(endpoint)
     def call(request: Request, **arguments: Any) -> Response:
-        with turns_of(request).wait(), reading(engine_of(request)) as connection:
-            return endpoint(request=request, connection=connection, **arguments)
+        with turns_of(request).wait():
+            if time.perf_counter() - request.state.began > LEFT_AFTER_S and from_thread.run(_is_gone, request):
+                return Response(status_code=GONE)
+            with reading(engine_of(request)) as connection:
+                return endpoint(request=request, connection=connection, **arguments)
 
     call.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]
         parameter for name, parameter in signature.parameters.items() if name != "connection"])

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -369,6 +370,33 @@ def test_requests_that_wait_for_the_database_hold_up_no_others(database):
                 assert "train.py" in fetch(f"{url}jobs/{uid(2)}")
                 assert not any(search.done() for search in searches)
             assert all("train.py" in search.result() for search in searches)
+    finally:
+        engine.dispose()
+        stop(process)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_nothing_is_done_for_clients_that_have_gone(database):
+    """More requests than there are threads wait for a locked table; nobody waits for their answers any more."""
+    process, url = start("--database", database)
+    engine = open_engine(database)
+    try:
+        fetch(f"{url}api/v1/sessions", body(digits()))
+        with engine.connect() as connection:
+            connection.execute(text("LOCK TABLE term IN ACCESS EXCLUSIVE MODE"))
+            waiting = [http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc) for _ in range(100)]
+            for client in waiting:
+                client.request("GET", "/search?q=train.py")
+            time.sleep(1)
+            for client in waiting:
+                client.close()
+        answers = {}
+        while sum(answers.values()) < len(waiting):
+            time.sleep(0.1)
+            answers = {status: int(count) for status, count in re.findall(
+                r'glaas_requests_total{method="GET",route="/search",status="(\d+)"} (\d+)', fetch(f"{url}metrics"))}
+        assert answers.keys() == {"200", "499"}
+        assert answers["499"] >= 40
     finally:
         engine.dispose()
         stop(process)
