@@ -45,15 +45,24 @@ def record_at_random(recorder, dice):
         recorder.job(f"job {number}", *uses, datasets=datasets)
 
 
-@pytest.mark.parametrize("seed", range(150))
-def test_the_answer_for_a_folder_is_that_of_all_that_is_recorded_in_it(recorder, seed):
+def make_files(root, names):
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+
+
+@pytest.mark.parametrize(("seed", "there"), [
+    *((seed, there) for seed in range(100) for there in (False, True)), (924, True), (1141, False), (1273, True)])
+def test_the_answer_for_a_folder_is_that_of_all_that_is_recorded_in_it(recorder, tmp_path, seed, there):
     record_at_random(recorder, random.Random(seed))
+    make_files(tmp_path, NAMES if there else ())
     for path in ("./", "d/", "d/s/", "d/s/t/"):
-        parts = load_parts(recorder.database, path)
+        folder = FolderReference(path, str(tmp_path / path) if there else None)
+        parts = load_parts(recorder.database, path, folder.place)
         for direction in (Direction.UP, Direction.DOWN):
-            found = near(recorder, FolderReference(path), direction)
+            found = near(recorder, folder, direction)
             assert found == answer_of_files(recorder, parts, direction), path
-        graph = load_lineage(recorder.database, FolderReference(path), direction=Direction.BOTH).graph
+        graph = load_lineage(recorder.database, folder, direction=Direction.BOTH).graph
         known = {artifact.digest for artifact in graph.artifacts} | {job.uid for job in graph.jobs}
         assert all(edge.source in known and edge.target in known for edge in graph.edges)
 
@@ -133,3 +142,39 @@ def test_a_folder_is_found_from_where_one_stands_and_without_its_files(recorder,
     for ref, path in ((".", "./"), (recorder.workspace.root, "./"), ("data", "data/"),
                       ("data/images/cats", "data/images/cats/")):
         assert resolve_or_folder(recorder.database, recorder.workspace, ref) == FolderReference(path)
+
+
+def two_halves(recorder):
+    """Two jobs that each wrote files of one folder, and a third that wrote over one of the first's."""
+    first, members = dataset("d/", {"a": "a", "b": "b"})
+    second, more = dataset("d/", {"c": "c", "d": "d"})
+    return [recorder.job("first", [file("source")], [first], datasets=[members]).uid,
+            recorder.job("second", [], [second], datasets=[more]).uid,
+            recorder.job("third", [], [file("d/b", "B")]).uid]
+
+
+def test_a_folder_that_several_jobs_filled_is_made_by_all_of_them(recorder, tmp_path):
+    jobs = two_halves(recorder)
+    make_files(tmp_path, ["d/a", "d/b", "d/c"])
+    folder = FolderReference("d/", str(tmp_path / "d"))
+    assert near(recorder, folder, Direction.UP) == set(jobs)
+    assert [root.path for root in find_roots(recorder.database, jobs_behind(recorder.database, folder))] == ["source"]
+    found = load_folder(recorder.database, folder)
+    assert (found.files, found.size, found.gone) == (4, 40, ("d",))
+    assert sorted(member.path for member in found.members) == ["./", "./", "b"]
+
+
+def test_what_was_cleared_away_before_a_folder_was_filled_again_is_not_told(recorder, tmp_path):
+    _, *left = two_halves(recorder)
+    make_files(tmp_path, ["d/b", "d/c"])
+    assert near(recorder, FolderReference("d/", str(tmp_path / "d")), Direction.UP) == set(left)
+
+
+def test_a_dataset_within_another_is_counted_once(recorder):
+    whole, members = dataset("d/", {"s/a": "a", "s/b": "b", "c": "c"})
+    part, more = dataset("d/s/", {"a": "a", "b": "b"})
+    recorder.job("make", [], [whole], datasets=[members])
+    reader = recorder.job("read", [part], [file("o")], datasets=[more])
+    found = load_folder(recorder.database, FolderReference("./"))
+    assert (found.files, [member.path for member in found.members]) == (4, ["d/", "o"])
+    assert [use.job for use in found.used_by] == [reader.uid]

@@ -206,3 +206,20 @@ def test_what_later_jobs_wrote_elsewhere_is_not_looked_at(recorder):
     assert "path>? AND path<?" in first
     assert second.startswith("SEARCH file_use USING")
     assert "path_id=?" in second
+
+
+@pytest.mark.parametrize(("now", "found"), [
+    ("abcd", {1: "fresh", 2: "fresh"}), ("aBcd", {1: "changed", 2: "fresh"}), ("a-cd", {1: "changed", 2: "fresh"}),
+    ("abcD", {1: "fresh", 2: "changed"}), ("--cd", {2: "fresh"})])
+def test_each_of_several_jobs_that_filled_a_folder_is_looked_after(recorder, now, found):
+    """What was cleared away before the folder was filled again is not missed."""
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    for name, text in zip("abcd", now, strict=True):
+        if text != "-":
+            (root / "d" / name).write_text(text)
+    for command, names in (("first", "ab"), ("second", "cd")):
+        whole, members = real_dataset("d/", {name: name for name in names})
+        recorder.job(command, [], [whole], datasets=[members])
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert {output.step: output.freshness for output in status.outputs} == found

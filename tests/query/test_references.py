@@ -8,7 +8,15 @@ from recording import dataset, digest, file
 
 from roar.errors import NotFoundError
 from roar.model import FileUse, Kind, TrackerRun, TrackerRunState
-from roar.query.references import ArtifactReference, JobReference, SessionReference, TrackerRunReference, resolve
+from roar.query.references import (
+    ArtifactReference,
+    FolderReference,
+    JobReference,
+    SessionReference,
+    TrackerRunReference,
+    resolve,
+    resolve_or_folder,
+)
 from roar.record.writer import start_session
 from roar.wire import Dataset, DatasetMember
 
@@ -263,3 +271,31 @@ def test_a_name_that_is_not_utf_8_is_unknown_as_any_other(recorder, ask, name):
         _real(recorder, name, "")
     with pytest.raises(NotFoundError):
         ask(name)
+
+
+def test_a_folder_that_several_jobs_filled_is_not_one_of_its_datasets(recorder, ask):
+    def fill(command, names):
+        uses = {name: _real(recorder, f"d/{name}", name) for name in names}
+        members = tuple(DatasetMember(path=name, digest=use.digest, size=use.size) for name, use in uses.items())
+        recorder.job(command, [], [FileUse(path="d/", digest=digest(names), size=2, kind=Kind.DATASET, files=2)],
+                     datasets=[Dataset(digest=digest(names), members=members)])
+
+    fill("first", "ab")
+    assert ask("d") == resolve_or_folder(recorder.database, recorder.workspace, "d")
+    fill("second", "cd")
+    assert resolve_or_folder(recorder.database, recorder.workspace, "d") == FolderReference("d/")
+    assert isinstance(ask("d"), ArtifactReference), "where one artifact is wanted"
+    for name in "ab":
+        os.unlink(f"d/{name}")
+    assert ask("d") == resolve_or_folder(recorder.database, recorder.workspace, "d")
+
+
+def test_a_folder_of_a_dataset_is_that_folder_and_no_copy_of_an_equal_one(recorder, ask):
+    for path in ("raw/", "out/s/"):
+        _real(recorder, f"{path}a", "a")
+    raw = Dataset(digest=digest("raw"), members=(DatasetMember(path="a", digest=_blake3("a"), size=1),))
+    out = Dataset(digest=digest("out"), members=(DatasetMember(path="s/a", digest=_blake3("a"), size=1),))
+    uses = [FileUse(path=path, digest=one.digest, size=1, kind=Kind.DATASET, files=1)
+            for path, one in (("raw/", raw), ("out/", out))]
+    recorder.job("copy", uses[:1], uses[1:], datasets=[raw, out])
+    assert resolve_or_folder(recorder.database, recorder.workspace, "out/s") == FolderReference("out/s/")

@@ -20,7 +20,7 @@ from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, 
 from roar.query.jobs import load_datasets, load_job, load_patch
 from roar.query.placements import Step
 from roar.query.protection import can_protect, protect
-from roar.query.references import resolve, resolve_job
+from roar.query.references import resolve_job, resolve_or_folder
 from roar.query.repository import (
     find_around,
     find_work_tree,
@@ -42,7 +42,8 @@ def parser() -> Parser:
     """The command line of `roar reproduce`."""
     result = Parser("reproduce", "Print the plan that makes an artifact, job or session again: its code, its inputs,"
                     " its commands. With --run carry it out in a new folder and compare the digests that come out.")
-    result.add_argument("ref", metavar="REF", help="an artifact (path or digest), a job, or a tracker run's URL or id")
+    result.add_argument("ref", metavar="REF", help="an artifact or folder (path or digest), a job, or a tracker run's"
+                        " URL or id")
     result.add_argument("--run", action="store_true", help="carry the plan out")
     result.add_argument("--into", metavar="FOLDER",
                         help="with --run: where to (default: a new folder beside the git work tree or workspace)")
@@ -57,7 +58,8 @@ def main(argv: list[str]) -> int:
         raise UsageError("--into has no effect without --run, which carries the plan out.",
                          hint=f"roar reproduce {quoted(arguments.ref)} --run --into {quoted(arguments.into)}")
     opened = open_record()
-    plan = load_plan(opened.database, opened.workspace, resolve(opened.database, opened.workspace, arguments.ref))
+    found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
+    plan = load_plan(opened.database, opened.workspace, found)
     if not arguments.run:
         if arguments.json:
             print_json(plan)

@@ -1,25 +1,32 @@
 """A folder that no job used as one dataset: what is recorded in it, who made that, and who read it.
 
-The parts of a folder are what was used last at each path below it, and of the dataset around it, if there is one, the
-files that lie in it. The number of questions to the record does not depend on the number of files.
+The parts of a folder are what was used last at each path below it, and of the datasets around it the files that lie in
+it. The number of questions to the record does not depend on the number of files.
 """
 
+import itertools
 import json
+import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from roar.model import Kind, members_folder
 from roar.query.artifacts import ROLES, ArtifactUse
+from roar.query.files_now import holds, recorded_members
 from roar.query.graph import GraphArtifact, graph_artifact
 from roar.query.parts import Writings, uses_of_parts
 from roar.query.references import FolderReference
-from roar.query.versions import Used, find_around, find_below, members_below
+from roar.query.versions import Used, find_below, find_versions, iter_around, members_below
 from roar.record.dependencies import makers_at
 
 MOST = 20_000
 """Up to so many paths in a folder are taken, in their order."""
+
+MOST_FILES = 1_000_000
+"""Up to so many files of datasets are looked at, those that were used last."""
 
 
 class Link(NamedTuple):
@@ -37,12 +44,14 @@ class Parts:
     Attributes:
         artifacts: by row, each under the first path that it has in the folder.
         places: every path and the row of what is there.
+        files: every file and the row of what is there.
         makers, readers: the jobs.
         cut: whether the folder has more paths than were taken.
     """
 
     artifacts: dict[int, GraphArtifact]
     places: tuple[tuple[str, int], ...]
+    files: dict[str, int]
     makers: frozenset[Link]
     readers: frozenset[Link]
     cut: bool
@@ -54,7 +63,8 @@ class Folder:
 
     Attributes:
         path: as recorded, with `/` at its end.
-        size, files: of what is recorded in it.
+        size, files: of what is recorded in it, each file once.
+        gone: the files that are not there now, where the folder is; relative to it.
         produced_by, used_by, names, datasets, labels: as of an artifact.
         members: what is recorded in it, the paths relative to it.
         truncated: whether it has more paths than were taken.
@@ -65,6 +75,7 @@ class Folder:
     kind: str = "folder"
     size: int
     files: int
+    gone: tuple[str, ...] = ()
     names: tuple[str, ...]
     produced_by: tuple[ArtifactUse, ...]
     used_by: tuple[ArtifactUse, ...]
@@ -74,86 +85,125 @@ class Folder:
     truncated: bool
 
 
-def load_parts(database: sqlite3.Connection, folder: str) -> Parts:
-    """What is recorded in a folder (`a/b/`, `./`), who made it and who read it."""
+def load_parts(database: sqlite3.Connection, folder: str, place: str | None = None) -> Parts:
+    """What is recorded in a folder (`a/b/`, `./`), who made it and who read it.
+
+    Of several datasets that were recorded at one path the last one counts; with `place`, where the folder lies now,
+    also the earlier ones that have files of their own there.
+    """
     paths = find_below(database, folder, MOST + 1)
-    uses = _last_uses(database, [path_id for path_id, _ in paths[:MOST]])
-    around = find_around(database, folder)
-    inside: set[tuple[str, int]] = set()
-    if around is not None:
-        inside = members_below(database, around, folder)
-        files = {folder + name: artifact_id for name, artifact_id in inside}
-        uses = [use for use in uses if not _is_told_by(use, around, files)]
-        later = [use for use in uses if use.job_id > around.job_id]
-        names = {use.path for use in later}.union(*_files(database, later).values())
-        inside = {(name, artifact_id) for name, artifact_id in inside if folder + name not in names}
-    uses = _without_told(database, uses)
-    makers = _makers(database, uses)
-    if around is not None:
-        makers |= _makers_inside(database, around, folder, inside)
-    places = sorted({(folder + name, artifact_id) for name, artifact_id in inside}
+    below = _uses_at(database, [path_id for path_id, _ in paths[:MOST]])
+    around = list(iter_around(database, folder))
+    uses = [*(below if place else _last_at_each_path(below)), *(around if place else around[:1])]
+    held, cut = _held_by_each(database, uses, folder)
+    if place is not None:
+        start = "" if folder == "./" else folder
+        last = {*_last_at_each_path(below), *around[:1]}
+        held = {use: files for use, files in held.items() if use in last or any(
+            os.path.lexists(os.path.join(place, path.removeprefix(start))) for path in files)}
+    inside = {use: {(path[len(folder):], artifact_id) for path, artifact_id in held[use].items()}
+              for use in around if use in held}
+    uses = [use for use in below if use in held]
+    makers = _makers(database, uses).union(*(_makers_inside(database, use, folder, files)
+                                             for use, files in inside.items()))
+    places = sorted({(folder + name, artifact_id) for files in inside.values() for name, artifact_id in files}
                     | {(use.path, use.artifact_id) for use in uses})
     artifacts = _load_artifacts(database, {artifact_id: path for path, artifact_id in reversed(places)})
     return Parts(artifacts=artifacts, places=tuple(places), makers=frozenset(makers),
-                 readers=frozenset(_readers(database, folder, artifacts)), cut=len(paths) > MOST)
+                 files={path: artifact_id for files in held.values() for path, artifact_id in files.items()},
+                 readers=frozenset(_readers(database, folder, artifacts)), cut=cut or len(paths) > MOST)
 
 
 def load_folder(database: sqlite3.Connection, reference: FolderReference) -> Folder:
     """What is to be told of a folder."""
     folder = "" if reference.path == "./" else reference.path
-    parts = load_parts(database, reference.path)
-    members = [replace(parts.artifacts[row_id], path=path.removeprefix(folder)) for path, row_id in parts.places]
+    parts = load_parts(database, reference.path, reference.place)
+    members = [replace(parts.artifacts[row_id], path=path.removeprefix(folder) or "./")
+               for path, row_id in parts.places]
     return Folder(
         path=reference.path, names=(reference.path,), members=tuple(members), truncated=parts.cut,
-        size=sum(one.size for one in members), files=sum(one.files or 1 for one in members),
+        size=_total_size(database, parts.files.values()), files=len(parts.files),
+        gone=() if reference.place is None else tuple(sorted(
+            name for name in (path.removeprefix(folder) for path in parts.files)
+            if not os.path.lexists(os.path.join(reference.place, name)))),
         produced_by=_load_uses(database, "file_written", parts.makers, folder),
         used_by=_load_uses(database, "file_read", parts.readers, folder))
 
 
-def _last_uses(database: sqlite3.Connection, path_ids: Sequence[int]) -> list[Used]:
-    """What was used last at each of these paths, and had a digest."""
-    rows = database.execute(_LAST_USES, {"paths": json.dumps(path_ids)})
+def holds_more(database: sqlite3.Connection, reference: FolderReference, dataset_id: int) -> bool:
+    """Whether files lie in a folder as they were recorded there that a dataset recorded there has not."""
+    path, place = reference.path, reference.place
+    if place is None or len(find_below(database, path, 2)) == len(find_versions(database, path)) == 1:
+        return False
+    members = {name for name, _, _ in recorded_members(database, dataset_id)}
+    more = {name: artifact_id for name, artifact_id in (
+        (file[len(path):], artifact_id) for file, artifact_id in load_parts(database, path, place).files.items())
+        if name not in members and os.path.lexists(os.path.join(place, name))}
+    known = dict(database.execute("SELECT id, digest FROM artifact WHERE id IN (SELECT value FROM json_each(?))",
+                                  (json.dumps(list(set(more.values()))),)))
+    return any(holds(database, os.path.join(place, name), {known[artifact_id].hex()})
+               for name, artifact_id in more.items())
+
+
+def _total_size(database: sqlite3.Connection, artifact_ids: Collection[int]) -> int:
+    sizes = dict(database.execute("SELECT id, size FROM artifact WHERE id IN (SELECT value FROM json_each(?))",
+                                  (json.dumps(list(set(artifact_ids))),)).fetchall())
+    return sum(sizes[artifact_id] for artifact_id in artifact_ids)
+
+
+def _uses_at(database: sqlite3.Connection, path_ids: Sequence[int]) -> list[Used]:
+    """The last use of each artifact with a digest at each of these paths, the paths in their order."""
+    rows = database.execute(_USES_AT, {"paths": json.dumps(path_ids)})
     return [Used(*row[:4]) for row in rows]
 
 
 # Of the uses by one job what it wrote is what it left there.
-_LAST_USES = """
+_USES_AT = """
 WITH here AS MATERIALIZED (SELECT path.id, path.path FROM json_each(:paths) AS one CROSS JOIN path
                            ON path.id = one.value)
 SELECT path, artifact_id, job_id, role >= 2, max(job_id * 4 + role) FROM (
     SELECT path, path_id, artifact_id, job_id, role FROM here CROSS JOIN file_written ON path_id = here.id UNION ALL
     SELECT path, path_id, artifact_id, job_id, role FROM here CROSS JOIN file_read ON path_id = here.id
-) WHERE artifact_id IS NOT NULL GROUP BY path_id ORDER BY path
+) WHERE artifact_id IS NOT NULL GROUP BY path_id, artifact_id ORDER BY path
 """
 
 
-def _without_told(database: sqlite3.Connection, uses: Sequence[Used]) -> list[Used]:
-    """Without the files that are told of by a dataset."""
-    datasets = _find_datasets(database, uses)
-    above: dict[str, list[Used]] = {}
+def _last_at_each_path(uses: Iterable[Used]) -> list[Used]:
+    last: dict[str, Used] = {}
     for use in uses:
-        if use.artifact_id in datasets:
-            above.setdefault(members_folder(use.path), []).append(use)
-    covering = {use: [other for start in _starts(use.path) for other in above.get(start, ())]
-                for use in uses if use.artifact_id not in datasets}
-    files = _files(database, {other for others in covering.values() for other in others})
-    return [use for use in uses if not any(_is_told_by(use, other, files[other]) for other in covering.get(use, ()))]
+        if use.path not in last or _time(last[use.path]) < _time(use):
+            last[use.path] = use
+    return list(last.values())
 
 
-def _is_told_by(use: Used, dataset: Used, files: Mapping[str, int]) -> bool:
-    """Whether a dataset with these files has a file in it: one that it replaced, or one that was only read since."""
-    if use.path not in files:
-        return False
-    since = (use.job_id, use.is_written) > (dataset.job_id, dataset.is_written)
-    return not since or (not use.is_written and files[use.path] == use.artifact_id)
+def _time(use: Used) -> tuple[int, bool]:
+    return use.job_id, use.is_written
 
 
-def _starts(path: str) -> Iterator[str]:
-    """The folders above a path, each with `/` at its end."""
-    at = path.find("/") + 1
-    while at:
-        yield path[:at]
-        at = path.find("/", at) + 1
+def _held_by_each(database: sqlite3.Connection, uses: Sequence[Used], folder: str
+                  ) -> tuple[dict[Used, dict[str, int]], bool]:
+    """The files of a folder, each under the use that tells of it; and whether there are more than can be looked at.
+
+    That is the last use, but what was only read, all of it as it lies in an earlier dataset, is told of by that.
+    """
+    held: dict[Used, dict[str, int]] = {}
+    teller: dict[str, Used] = {}
+    order = sorted(uses, key=_time, reverse=True)
+    files_of, cut = _files(database, order, folder)
+    datasets = _find_datasets(database, uses)
+    for use in order:
+        files = files_of.get(use, {})
+        same = Counter(teller[path] for path, artifact_id in files.items() if path in teller
+                       and not teller[path].is_written and held[teller[path]][path] == artifact_id)
+        for other in [other for other, count in same.items()
+                      if use.artifact_id in datasets and count == len(held[other])]:
+            for path in held.pop(other):
+                del teller[path]
+        own = {path: artifact_id for path, artifact_id in files.items() if path not in teller}
+        if own:
+            held[use] = own
+            teller.update(dict.fromkeys(own, use))
+    return held, cut
 
 
 def _find_datasets(database: sqlite3.Connection, uses: Iterable[Used]) -> set[int]:
@@ -162,16 +212,30 @@ def _find_datasets(database: sqlite3.Connection, uses: Iterable[Used]) -> set[in
     return {row_id for (row_id,) in rows}
 
 
-def _files(database: sqlite3.Connection, uses: Collection[Used]) -> dict[Used, dict[str, int]]:
-    """By path the files in each dataset."""
+def _files(database: sqlite3.Connection, uses: Sequence[Used], folder: str
+           ) -> tuple[dict[Used, dict[str, int]], bool]:
+    """By path the files in a folder of each use, and whether the last of the uses were left out."""
+    sizes = dict(database.execute("SELECT id, files FROM artifact WHERE id IN (SELECT value FROM json_each(?))",
+                                  (json.dumps([use.artifact_id for use in uses]),)).fetchall())
+    until = list(itertools.accumulate(sizes[use.artifact_id] or 1 for use in uses))
+    taken = [use for use, files in zip(uses, until, strict=True) if files <= max(MOST_FILES, until[0])]
+    start = "" if folder == "./" else folder
     members: dict[int, list[tuple[str, int]]] = {}
+    whole = {use.artifact_id for use in taken if use.path.startswith(start) and sizes[use.artifact_id] is not None}
     for dataset_id, *member in database.execute(
             "SELECT dataset_id, path, artifact_id FROM dataset_member"
-            " WHERE dataset_id IN (SELECT value FROM json_each(?))",
-            (json.dumps([use.artifact_id for use in uses]),)):
+            " WHERE dataset_id IN (SELECT value FROM json_each(?))", (json.dumps(list(whole)),)):
         members.setdefault(dataset_id, []).append((member[0], member[1]))
-    return {use: {members_folder(use.path) + name: artifact_id
-                  for name, artifact_id in members.get(use.artifact_id, ())} for use in uses}
+    found = {}
+    for use in taken:
+        if sizes[use.artifact_id] is None:
+            found[use] = {use.path: use.artifact_id}
+        elif use.path.startswith(start):
+            above = members_folder(use.path)
+            found[use] = {above + name: artifact_id for name, artifact_id in members.get(use.artifact_id, ())}
+        else:
+            found[use] = {folder + name: artifact_id for name, artifact_id in members_below(database, use, folder)}
+    return found, len(taken) < len(uses)
 
 
 def _makers(database: sqlite3.Connection, uses: Sequence[Used]) -> set[Link]:

@@ -86,7 +86,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     missed = [content for content in read if _is_missed(content, files, written)]
     stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
                                                        if number not in stale.reasons}))
-    last_writes = _last_writes(written)
+    last_writes = _last_writes(files, written)
     files.forgive(content for content, step in last_writes.items() if files.state(content) is Freshness.CHANGED
                   and _is_patched(database, files, content, last[step]))
     outputs = [_output(files, content, step, stale.reasons.get(step))
@@ -124,13 +124,13 @@ def _load_written(database: sqlite3.Connection, last: Mapping[int, int]) -> dict
     return written
 
 
-def _last_writes(written: Mapping[_Content, int]) -> dict[_Content, int]:
-    """Of what was written to the same path, the content of the latest step."""
-    latest: dict[int, tuple[int, _Content]] = {}
-    for content, step in written.items():
-        if content.path_id not in latest or latest[content.path_id][0] < step:
-            latest[content.path_id] = step, content
-    return {content: step for step, content in latest.values()}
+def _last_writes(files: "_FilesNow", written: Mapping[_Content, int]) -> dict[_Content, int]:
+    """Of what was written to the same path, the content of the latest step, and datasets that left more there."""
+    at_path: dict[int, list[_Content]] = {}
+    for content in sorted(written, key=written.__getitem__, reverse=True):
+        at_path.setdefault(content.path_id, []).append(content)
+    return {content: written[content] for contents in at_path.values()
+            for content in (contents[0], *files.left_of(contents))}
 
 
 def _is_patched(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
@@ -318,6 +318,16 @@ class _FilesNow:
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""
         return content.artifact_id in self._datasets
+
+    def left_of(self, contents: Sequence[_Content]) -> Iterator[_Content]:
+        """The datasets at one path, the latest first, that have a file there of which none before them tells."""
+        names: set[str] = set()
+        for content in contents if len(contents) > 1 else ():
+            own = {name for name, _, _ in recorded_members(self._database, content.artifact_id)} - names
+            folder = self._workspace.absolute(members_folder(self.paths[content.path_id]))
+            if names and any(os.path.lexists(f"{folder}/{name}") for name in own):
+                yield content
+            names |= own
 
     def is_there_but_for(self, content: _Content, written: Iterable[tuple[int, str]]) -> bool:
         """Whether a dataset lies there as it was recorded, but for files that now are as they were written later.

@@ -78,7 +78,7 @@ def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobRefe
         ups, downs = [root.row_id], [root.row_id]
         walk.root_name = root.uid
     elif isinstance(root, FolderReference):
-        parts = load_parts(database, root.path)
+        parts = load_parts(database, root.path, root.place)
         ups, downs = (sorted({link.job_id for link in links}, reverse=True) for links in (parts.makers, parts.readers))
         walk.root_name = root.path
         walk.add_roots(parts.artifacts, made_as={(link.artifact_id, link.part_id) for link in parts.makers},

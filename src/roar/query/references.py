@@ -10,7 +10,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from roar.errors import NotFoundError, RoarError
 from roar.model import is_location
@@ -62,24 +62,39 @@ class TrackerRunReference:
 
 @dataclass(frozen=True, slots=True)
 class FolderReference:
-    """A folder with recorded files in it that no job used as one dataset: `a/b/`, or `./` for the workspace."""
+    """A folder with recorded files in it that no job used as one dataset: `a/b/`, or `./` for the workspace.
+
+    `place` is where it lies now, None where there is no such folder.
+    """
 
     path: str
+    place: str | None = field(default=None, compare=False)
 
 
 Reference = JobReference | ArtifactReference | SessionReference | TrackerRunReference
 
 
 def resolve_or_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Reference | FolderReference:
-    """What `ref` names, which may be a folder with recorded files in it.
+    """What `ref` names, which may be a folder with recorded files in it: more than those of one dataset.
 
     Raises:
         NotFoundError: as `resolve`.
     """
     try:
-        return resolve(database, workspace, ref)
+        found = resolve(database, workspace, ref)
     except FolderError as error:
         return error.folder
+    if isinstance(found, ArtifactReference) and found.path is not None and found.path.endswith("/"):
+        from roar.query.folders import holds_more  # noqa: PLC0415  only for a folder
+
+        folder = _folder_at(workspace, found.path)
+        return folder if holds_more(database, folder, found.row_id) else found
+    return found
+
+
+def _folder_at(workspace: Workspace, path: str) -> FolderReference:
+    place = workspace.absolute(path)
+    return FolderReference(path, place if os.path.isdir(place) else None)
 
 
 class FolderError(NotFoundError):
@@ -282,9 +297,10 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
         NotFoundError: the path is recorded, but what lies there now is not.
     """
     from roar.query.files_now import find_at_path  # noqa: PLC0415  digests; a uid needs none of it
-    from roar.query.versions import find_versions  # noqa: PLC0415
+    from roar.query.versions import find_versions, iter_around  # noqa: PLC0415
 
-    for path in recorded_forms(workspace, ref):
+    forms = recorded_forms(workspace, ref)
+    for path in forms:
         versions = find_versions(database, path)
         if versions or _path_id(database, path) is not None:
             row_id, digest = find_at_path(database, workspace, path, versions)
@@ -293,6 +309,8 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
 
     real = os.path.realpath(ref)
     if os.path.isdir(ref):
+        if any(True for form in forms if form.endswith("/") for _ in iter_around(database, form)):
+            return None
         found = find_folder_elsewhere(database, real)
         return None if found is None else ArtifactReference(*found, path=workspace.relative(real) + "/")
     found = find_elsewhere(database, real) if os.path.isfile(ref) else None
@@ -351,15 +369,15 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
 
 def _unknown_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> FolderError | None:
     """What to say of a folder that is recorded only in part, or as part of more."""
-    from roar.query.versions import find_around, find_below  # noqa: PLC0415  only for a folder
+    from roar.query.versions import find_below, iter_around  # noqa: PLC0415  only for a folder
 
     for folder in (form for form in recorded_forms(workspace, ref) if form.endswith("/")):
-        if (around := find_around(database, folder)) is not None:
-            return FolderError(FolderReference(folder), f"No recorded job read or wrote {ref!r} by itself; it is part"
-                               f" of the dataset {around.path}.", hint=f"roar show {quoted_path(around.path)}")
+        if (around := next(iter_around(database, folder), None)) is not None:
+            return FolderError(_folder_at(workspace, folder), f"No recorded job read or wrote {ref!r} by itself; it is"
+                               f" part of the dataset {around.path}.", hint=f"roar show {quoted_path(around.path)}")
         if below := find_below(database, folder, _CANDIDATES):
-            return FolderError(FolderReference(folder), f"No recorded job read or wrote {ref!r} as a whole, but what"
-                               " is below it.", hint=f"roar show {quoted_path(below[0][1])}",
+            return FolderError(_folder_at(workspace, folder), f"No recorded job read or wrote {ref!r} as a whole, but"
+                               " what is below it.", hint=f"roar show {quoted_path(below[0][1])}",
                                candidates=tuple(path for _, path in below))
     return None
 

@@ -15,7 +15,7 @@ from roar.query.jobs import iter_jobs, load_datasets, load_patches
 from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.protection import can_protect
-from roar.query.references import Reference
+from roar.query.references import FolderReference, Reference
 from roar.query.repository import (
     FromCommits,
     find_around,
@@ -60,8 +60,8 @@ class Plan:
     doubts: tuple[str, ...]
 
 
-def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Reference) -> Plan:
-    """The plan for an artifact, a job, a session or the job of a tracker run.
+def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Reference | FolderReference) -> Plan:
+    """The plan for an artifact, a folder, a job, a session or the job of a tracker run.
 
     What was sent to a store is not sent again: such a job makes nothing here.
     """

@@ -54,12 +54,12 @@ class Used(NamedTuple):
     is_written: bool
 
 
-def find_around(database: sqlite3.Connection, folder: str) -> Used | None:
-    """The dataset, if any, that was used last of those that have files of a folder (`a/b/`) in them."""
+def iter_around(database: sqlite3.Connection, folder: str) -> Iterator[Used]:
+    """The datasets that have files of a folder (`a/b/`) in them, the one that was used last first."""
     found = [Used(above, *use) for above in _above(folder.rstrip("/")) for use in _used_at(database, above)]
-    return next((used for used in sorted(found, key=lambda used: used.job_id, reverse=True)
-                 if database.execute(f"SELECT 1 FROM ({_MEMBERS_BELOW}) LIMIT 1", _below(used, folder)).fetchone()),  # noqa: S608  our own text
-                None)
+    for used in sorted(found, key=lambda used: used.job_id, reverse=True):
+        if database.execute(f"SELECT 1 FROM ({_MEMBERS_BELOW}) LIMIT 1", _below(used, folder)).fetchone():  # noqa: S608  our own text
+            yield used
 
 
 def members_below(database: sqlite3.Connection, used: Used, folder: str) -> set[tuple[str, int]]:
