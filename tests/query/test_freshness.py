@@ -46,8 +46,7 @@ def is_changed(root, jobs, at, one, made):
     if one.path == ELSEWHERE or any(other.digest for other in own):
         return False
     now = state(root, one)
-    kept = any(other.digest == one.digest for other in jobs[at]["outputs"])
-    return now == "changed" or (now == "gone" and (one.path, one.digest) not in made and not kept)
+    return now == "changed" or (now == "gone" and (one.path, one.digest) not in made)
 
 
 def expected(root, jobs):
@@ -223,3 +222,21 @@ def test_each_of_several_jobs_that_filled_a_folder_is_looked_after(recorder, now
         recorder.job(command, [], [whole], datasets=[members])
     status = load_status(recorder.database, recorder.workspace, 1)
     assert {output.step: output.freshness for output in status.outputs} == found
+
+
+def test_a_rerun_that_wrote_over_what_a_later_step_wrote_is_named(recorder):
+    recorder.job("first", [], [use("o", "a")])
+    recorder.job("second", [], [use("o", "b")])
+    recorder.job("first", [], [use("o", "c")])
+    for text, reason in (("c", "written again by @1 since: roar run @2"), ("z", "no longer what @2 wrote")):
+        (Path(recorder.workspace.root) / "o").write_text(text)
+        [output] = load_status(recorder.database, recorder.workspace, 1).outputs
+        assert (output.step, output.freshness, output.reason) == (2, "changed", reason)
+
+
+@pytest.mark.parametrize(("to", "stale"), [("copy", "its input d is gone"), (ELSEWHERE, None)])
+def test_what_was_copied_is_missed_where_it_is_gone_but_not_what_was_stored(recorder, to, stale):
+    recorder.job("copy", [use("d", "d")], [use(to, "d")])
+    (Path(recorder.workspace.root) / "copy").write_text("d")
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == stale

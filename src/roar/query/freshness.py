@@ -89,7 +89,8 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     last_writes = _last_writes(files, written)
     files.forgive(content for content, step in last_writes.items() if files.state(content) is Freshness.CHANGED
                   and _is_patched(database, files, content, last[step]))
-    outputs = [_output(files, content, step, stale.reasons.get(step))
+    again = _written_again(files, written, last)
+    outputs = [_output(files, content, step, stale.reasons.get(step), again.get(content))
                for content, step in last_writes.items() if files.state(content) is not None]
     return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
@@ -247,12 +248,14 @@ AND +job_id = :job AND role = 2 AND artifact_id IS NOT NULL
 """
 
 # Jobs that read this content at this path, and did not write that file themselves. What is gone is not missed by those
-# that deleted it, or whose outputs hold the very same, those in a tracker's store too: they moved it, or copied it.
+# that deleted it or moved it away, be it into a tracker's store, and by those that sent it to where it is stored.
 _READERS = """
 SELECT job_id, ordinal FROM file_read AS used WHERE path_id = :path AND artifact_id = :artifact
 AND (:dataset OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
                              AND artifact_id IS NOT NULL))
-AND NOT (:gone AND EXISTS (SELECT 1 FROM file_written WHERE job_id = used.job_id AND artifact_id = used.artifact_id))
+AND NOT (:gone AND EXISTS (
+    SELECT 1 FROM file_written AS made JOIN path ON path.id = made.path_id WHERE made.job_id = used.job_id
+    AND made.artifact_id = used.artifact_id AND (role = 3 OR instr(path.path, '://') > 0)))
 AND NOT (:gone AND EXISTS (SELECT 1 FROM deleted_file WHERE job_id = used.job_id AND path = CAST(:place AS TEXT)))
 """
 
@@ -260,9 +263,18 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
 
-def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None) -> Output:
+def _written_again(files: "_FilesNow", written: Mapping[_Content, int], last: Mapping[int, int]
+                   ) -> dict[_Content, int]:
+    """The step that wrote what lies there now in the place of what a job before it wrote."""
+    here = {content.path_id: step for content, step in written.items() if files.state(content) is Freshness.FRESH}
+    return {content: here[content.path_id] for content, step in written.items()
+            if files.state(content) is Freshness.CHANGED and last[here.get(content.path_id, step)] > last[step]}
+
+
+def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None, again: int | None) -> Output:
     state = files.state(content) or Freshness.FRESH
-    reason = {Freshness.CHANGED: f"no longer what @{step} wrote{files.loss(content)}",
+    reason = {Freshness.CHANGED: f"no longer what @{step} wrote{files.loss(content)}" if again is None
+              else f"written again by @{again} since: roar run @{step}",
               Freshness.GONE: "no longer there", Freshness.UNREADABLE: files.trouble(content)}.get(state)
     if state is Freshness.FRESH and stale is not None:
         state, reason = Freshness.STALE, stale
