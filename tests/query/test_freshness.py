@@ -240,3 +240,24 @@ def test_what_was_copied_is_missed_where_it_is_gone_but_not_what_was_stored(reco
     (Path(recorder.workspace.root) / "copy").write_text("d")
     [step] = load_status(recorder.database, recorder.workspace, 1).steps
     assert step.stale == stale
+
+
+@pytest.mark.parametrize(("now", "stale"), [
+    ({}, None), ({"cur": "v2"}, "its symlink cur leads to v2 now"),
+    ({"over": "v2"}, "its symlink over leads to v2 now"),
+    ({"over": "cur2", "cur2": "v1"}, None), ({"cur": "copy"}, None), ({"made": "v2"}, None), ({"cur": "v0"}, "its symlink cur leads to v0 now")])
+@pytest.mark.parametrize("as_dataset", [False, True])
+def test_a_symlink_that_leads_to_other_content_now_makes_stale(recorder, now, stale, as_dataset):
+    """Read through `over`, which leads by `cur` to `v1`."""
+    root = Path(recorder.workspace.root)
+    for folder, text in (("v1", "a"), ("v2", "b"), ("copy", "a")):
+        (root / folder).mkdir()
+        (root / folder / "f").write_text(text)
+    whole, members = real_dataset("v1/", {"f": "a"})
+    links = {"over": "cur", "cur": "v1", "made": "v1"}
+    recorder.job("read", [whole if as_dataset else use("v1/f", "a")], [], datasets=[members] if as_dataset else [],
+                 symlinks=links, made_links=["made"])
+    for name, target in {**links, **now}.items():
+        (root / name).symlink_to(target)
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == stale

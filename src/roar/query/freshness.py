@@ -24,6 +24,7 @@ from roar.query.files_now import (
     recorded_members,
 )
 from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
+from roar.query.repointed import find_repointed
 from roar.record import digests
 from roar.record.database import encoded
 from roar.record.dependencies import content_below
@@ -83,6 +84,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     files = _FilesNow(database, workspace, read.union(written))
     stale = _Stale(database, steps, session)
     stale.add(find_rewritten(database, last))
+    stale.add(find_repointed(database, workspace, last))
     missed = [content for content in read if _is_missed(content, files, written)]
     stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
                                                        if number not in stale.reasons}))
