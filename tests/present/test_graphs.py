@@ -4,7 +4,7 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from recording import dataset, file
+from recording import dataset, file, unknown
 
 from roar.present import drawing
 from roar.present.drawing import draw_dag
@@ -177,3 +177,9 @@ def test_the_makers_of_one_input_are_cut_to_a_readable_length(recorder):
     (line,) = (line for line in whole_text.splitlines() if "←" in line)
     assert line.count(", ") == 300
     assert "more" not in line
+
+
+def test_an_input_whose_content_is_not_known_is_named(recorder):
+    recorder.job("make", [unknown("d", "it was changed")], [file("o")])
+    lineage = load_lineage(recorder.database, resolve(recorder.database, recorder.workspace, "@-1"))
+    assert "    from  d  no digest  it was changed" in render_lineage(lineage, "o", session=None)

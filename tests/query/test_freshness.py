@@ -245,7 +245,8 @@ def test_what_was_copied_is_missed_where_it_is_gone_but_not_what_was_stored(reco
 @pytest.mark.parametrize(("now", "stale"), [
     ({}, None), ({"cur": "v2"}, "its symlink cur leads to v2 now"),
     ({"over": "v2"}, "its symlink over leads to v2 now"),
-    ({"over": "cur2", "cur2": "v1"}, None), ({"cur": "copy"}, None), ({"made": "v2"}, None), ({"cur": "v0"}, "its symlink cur leads to v0 now")])
+    ({"over": "cur2", "cur2": "v1"}, None), ({"cur": "copy"}, None), ({"made": "v2"}, None),
+    ({"cur": "v0"}, "its symlink cur leads to v0 now")])
 @pytest.mark.parametrize("as_dataset", [False, True])
 def test_a_symlink_that_leads_to_other_content_now_makes_stale(recorder, now, stale, as_dataset):
     """Read through `over`, which leads by `cur` to `v1`."""

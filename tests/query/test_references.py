@@ -299,3 +299,20 @@ def test_a_folder_of_a_dataset_is_that_folder_and_no_copy_of_an_equal_one(record
             for path, one in (("raw/", raw), ("out/", out))]
     recorder.job("copy", uses[:1], uses[1:], datasets=[raw, out])
     assert resolve_or_folder(recorder.database, recorder.workspace, "out/s") == FolderReference("out/s/")
+
+
+def test_a_link_to_a_folder_is_that_folder(recorder, ask):
+    recorder.job("read", [_real(recorder, "v1/a", "a")], symlinks={"cur": "v1"})
+    os.symlink("v1", "cur")
+    assert resolve_or_folder(recorder.database, recorder.workspace, "cur") == FolderReference("v1/")
+
+
+def test_a_folder_of_which_nothing_is_recorded(recorder, ask):
+    recorder.job("read", [_real(recorder, "v1/a", "a")])
+    os.mkdir("empty")
+    with pytest.raises(NotFoundError, match="an empty folder"):
+        ask("empty")
+    for above in ("..", "/"):
+        with pytest.raises(NotFoundError, match="a folder above the workspace") as caught:
+            ask(above)
+        assert caught.value.hint == f"roar show {recorder.workspace.root}"

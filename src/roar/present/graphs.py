@@ -24,7 +24,7 @@ from roar.present.text import (
 )
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
-from roar.query.lineage import Hop, Lineage, Source
+from roar.query.lineage import Hop, Lineage
 from roar.wire import size_text
 
 FOLD = 4
@@ -230,7 +230,7 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, every_f
         lines.append(f"  {others} wrote the very same content, the latest {lineage.same_content[0][:8]}")
     for hop in up:
         lines += ["", _hop_title("made by" if hop.distance == 1 else "before it", hop, steps)]
-        lines += _source_lines(hop.sources, steps, most)
+        lines += _source_lines(hop, steps, most)
     for hop in down:
         lines += ["", _hop_title("used by" if hop.distance == -1 else "after it", hop, steps)]
         lines += _cut_list([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources], most)
@@ -255,13 +255,15 @@ def _hop_title(verb: str, hop: Hop, names: dict[str, str]) -> str:
             f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {short_command(hop.job.command)}")
 
 
-def _source_lines(sources: Sequence[Source], steps: dict[str, str], most: int | None) -> list[str]:
+def _source_lines(hop: Hop, steps: dict[str, str], most: int | None) -> list[str]:
     """Inputs that a recorded job made come first: the rest of the lineage hangs on them."""
     rows = [(f"    from  {_artifact_text(source.artifact)}",
              "← " + _makers_text([steps.get(uid, uid[:8]) for uid in source.makers], most))
-            for source in sources if source.makers]
+            for source in hop.sources if source.makers]
     rows += [(f"    from  {_artifact_text(source.artifact)}", paint("nothing recorded made it", "dim"))
-             for source in sources if not source.makers]
+             for source in hop.sources if not source.makers]
+    rows += [(f"    from  {printable(path)}  {paint('no digest', 'dim')}", paint(printable(note or ""), "dim"))
+             for path, note in hop.unknown]
     return _cut_list(table(rows), most) or ["    from  nothing that was observed"]
 
 

@@ -39,12 +39,14 @@ class Hop:
     Attributes:
         sources: up: everything it read; down: what it read that lies on the walk.
         outputs: up: what it wrote that lies on the walk; down: everything it wrote.
+        unknown: up: path and note of what it read whose content is not known.
     """
 
     job: JobLine
     distance: int
     sources: tuple[Source, ...]
     outputs: tuple[GraphArtifact, ...]
+    unknown: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +207,8 @@ class _Walk:
                                      artifact, paths[row_id], makers.get(row_id, ())))
                                  for row_id, artifact in inputs
                                  if upwards or row_id in makers or row_id in read_as),
-                   outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted))
+                   outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
+                   unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
 
     def _makers_at(self, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]]
                    ) -> tuple[str, ...]:
@@ -253,6 +256,12 @@ class _Walk:
         pairs.update((root, read) for read, root in self._read_as if read in digests)
         return [GraphEdge(source=digests[produced], target=digests[read], role="member")
                 for produced, read in sorted(pairs) if produced != read]
+
+
+_UNKNOWN = """
+SELECT path.path, note FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? AND artifact_id IS NULL
+ORDER BY ordinal
+"""
 
 
 def find_maker(database: sqlite3.Connection, artifact: ArtifactReference) -> int | None:

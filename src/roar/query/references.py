@@ -6,6 +6,7 @@ object's URL (the artifact that was last recorded there), a session's uid or its
 session. For the verbs that tell of a folder also a folder in which files are recorded, or which is part of a dataset.
 """
 
+import contextlib
 import os
 import re
 import sqlite3
@@ -302,7 +303,8 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
     forms = recorded_forms(workspace, ref)
     for path in forms:
         versions = find_versions(database, path)
-        if versions or _path_id(database, path) is not None:
+        link_to_folder = not versions and not path.endswith("/") and os.path.isdir(ref)
+        if versions or (_path_id(database, path) is not None and not link_to_folder):
             row_id, digest = find_at_path(database, workspace, path, versions)
             return ArtifactReference(row_id, digest, path)
     from roar.query.files_now import find_elsewhere, find_folder_elsewhere  # noqa: PLC0415
@@ -343,10 +345,8 @@ def _words(command: str) -> str:
 def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError:
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
-    if (folder := _unknown_folder(database, workspace, ref)) is not None:
-        return folder
-    if os.path.exists(ref) and (kind := kind_of(ref)) not in {"a file", "a folder"}:
-        return NotFoundError(f"{ref!r} is {kind}, whose content is not recorded.", hint="roar log")
+    if (there := _unknown_folder(database, workspace, ref) or _unrecorded(workspace, ref)) is not None:
+        return there
     if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")
@@ -365,6 +365,21 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
         close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)
     return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
                          candidates=tuple(close[:_CANDIDATES]))
+
+
+def _unrecorded(workspace: Workspace, ref: str) -> NotFoundError | None:
+    """What to say of what lies there and no job can have used as data."""
+    if not os.path.isdir(ref):
+        kind = kind_of(ref) if os.path.exists(ref) else "a file"
+        return None if kind == "a file" else NotFoundError(f"{ref!r} is {kind}, whose content is not recorded.",
+                                                           hint="roar log")
+    if workspace.root.startswith(os.path.realpath(ref).rstrip("/") + "/"):
+        return NotFoundError(f"{ref!r} is a folder above the workspace {workspace.root}, and no recorded job read or"
+                             " wrote anything else in it.", hint=f"roar show {quoted_path(workspace.root)}")
+    with contextlib.suppress(OSError):
+        if not os.listdir(ref):
+            return NotFoundError(f"{ref!r} is an empty folder, of which nothing is recorded.", hint="roar log")
+    return None
 
 
 def _unknown_folder(database: sqlite3.Connection, workspace: Workspace, ref: str) -> FolderError | None:
