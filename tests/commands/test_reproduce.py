@@ -222,6 +222,19 @@ def test_the_files_of_a_dataset_that_no_job_made_are_inputs_of_their_own(mixed, 
     assert "data/x1" not in mixed.roar("status", "--checklist", status=None).stdout
 
 
+def test_a_file_that_may_have_been_deleted_before_it_could_be_read_is_a_doubt(mixed):
+    mixed.roar("run", "bash", "-c", "cat data/f? data/f?? > few")
+    assert mixed.json("reproduce", "few")["doubts"] == [], "all that was not read is still there"
+    for name in ("f7", "f8"):
+        (mixed.root / "data" / name).unlink()
+    mixed.roar("run", "bash", "-c", "find data -type f | LC_ALL=C sort | xargs cat > all")
+    [doubt] = mixed.json("reproduce", "all")["doubts"]
+    assert " makes data/f7 and 1 more again, which @3 " in doubt
+    mixed.roar("run", "bash", "-c", "cat data/f9; rm data/f9")
+    mixed.roar("run", "bash", "-c", "find data -type f | LC_ALL=C sort | xargs cat > most")
+    assert not any("f9" in doubt for doubt in mixed.json("reproduce", "@")["doubts"]), "a job deletes it again"
+
+
 def test_many_files_of_a_dataset_that_no_job_made_are_one_part_of_it(mixed, tmp_path):
     for number in range(30):
         mixed.write(f"data/x{number}", f"mine {number}")

@@ -12,6 +12,7 @@ from roar.model import REDACTED, FileUse, Job, Kind, is_location, members_folder
 from roar.observe.code import find_refusal
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs, load_datasets, load_patches
+from roar.query.leftovers import find_leftovers
 from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.protection import can_protect
@@ -80,7 +81,7 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                 from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
                            *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
-                doubts=(*_doubts(jobs, hidden), *links.doubts, *over_own))
+                doubts=(*_doubts(jobs, hidden), *links.doubts, *find_leftovers(database, workspace, jobs), *over_own))
 
 
 def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileUse]:
