@@ -45,7 +45,25 @@ def main(argv: list[str] | None = None) -> int:
         _flush_answer()
         _complain(told)
         return told.exit_status
-    return status
+    return status if status >= 0 else _die_of(-status)
+
+
+def _die_of(number: int) -> int:
+    """End as the command of `roar run` did, for whoever looks at how: a shell stops its script at Ctrl-C only if so.
+
+    Returns the status where this signal does not end this process, such as the first of a container.
+    """
+    import contextlib  # noqa: PLC0415  only at such an end
+    import resource  # noqa: PLC0415
+    import signal  # noqa: PLC0415
+
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (min(1, most) if most >= 0 else 1, most))  # no core(5) file of ours; a
+    with contextlib.suppress(OSError, ValueError):  # program behind core_pattern is not run for a limit of 1, not of 0
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+    os.kill(os.getpid(), number)
+    return 128 + number
 
 
 _TERMINAL = "roar-terminal"  # an option of ours among the interpreter's; those that it does not know it only keeps

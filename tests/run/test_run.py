@@ -173,7 +173,7 @@ def test_a_signal_to_roar_reaches_the_command(desk, number, status):
     assert run.stdout.readline() == b"ready\n"
     time.sleep(0.2)
     run.send_signal(number)
-    assert run.wait(20) == status
+    assert run.wait(20) == -number
     job = desk.job()
     assert (job["state"], job["exit_code"], names(job["outputs"])) == ("interrupted", status, ["out"])
     run.stdout.close()
@@ -188,9 +188,34 @@ def test_ctrl_c_reaches_the_command_once_and_the_job_is_recorded(desk):
     assert run.stdout.readline() == b"ready\n"
     os.killpg(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=20)
-    assert run.returncode == 130, err
+    assert run.returncode == -signal.SIGINT, err
     job = desk.job()
     assert (job["state"], job["exit_code"], names(job["outputs"])) == ("interrupted", 130, ["caught"])
+
+
+@pytest.mark.parametrize("mode", ["auto", "preload", "none"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL, signal.SIGSEGV, signal.SIGRTMIN])
+def test_roar_dies_as_the_command_does(desk, number, mode):
+    """Without a core file of its own; a status above 128 stays a status."""
+    roar = [sys.executable, "-m", "roar", "run", "-q", "sh", "-c"]
+    for script, status in ((f"ulimit -c 0; kill -{int(number)} $$", -number), (f"exit {128 + number}", 128 + number)):
+        done = subprocess.run(["bash", "-c", 'ulimit -S -c unlimited; exec "$@"', "bash", *roar, script],
+                              cwd=desk.root, env={**desk.env, "ROAR_TRACER_MODE": mode}, check=False)
+        assert done.returncode == status
+        assert desk.job()["exit_code"] == 128 + number
+    assert not list(desk.root.glob("core*"))
+
+
+def test_ctrl_c_ends_a_loop_of_bash(desk):
+    """It looks at whether its child died of SIGINT."""
+    loop = f"for i in 1 2 3; do {sys.executable} -m roar run -q sh -c 'echo $0; exec sleep 5' $i; done; echo after"
+    with subprocess.Popen(["bash", "-c", loop], cwd=desk.root, env=desk.env, stdout=subprocess.PIPE,
+                          start_new_session=True) as bash:
+        assert bash.stdout.readline() == b"1\n"
+        os.killpg(bash.pid, signal.SIGINT)
+        assert bash.stdout.read() == b""
+    assert bash.returncode == -signal.SIGINT
+    assert desk.job()["exit_code"] == 130
 
 
 def test_a_command_that_handles_the_signal_is_done(desk):

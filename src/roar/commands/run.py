@@ -90,7 +90,7 @@ def _set(request: Request, option: str, value: str) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Run the command and record it; return the command's exit status."""
+    """Run the command and record it; return the command's exit status, or -N where signal N ended it."""
     if argv[:1] in (["--help"], ["-h"]):
         sys.stdout.write(USAGE)
         return 0
@@ -142,7 +142,11 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
         _tell_not_started(request, ended.error)
         return ended.exit_code
     _finish(workspace, settings, request, _keep_end(pending, ended, traced, time.monotonic() - began))
-    return ended.exit_code
+    return _status(ended)
+
+
+def _status(ended: Ended) -> int:
+    return ended.exit_code if ended.signal is None else -ended.signal
 
 
 _SHELL_WORDS = {"not found": "command not found", "not executable": "Permission denied"}
@@ -160,7 +164,7 @@ def _run_unrecorded(request: Request, error: Exception) -> int:
     else:
         reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
         _tell(f"this job was not recorded: {reason}{_try(error)}")
-    return ended.exit_code
+    return _status(ended)
 
 
 def _begin(workspace: Workspace, request: Request) -> Pending:
