@@ -1,10 +1,14 @@
 /* roar-tracer: starts a command so that every file it opens is recorded.
  *
  *   roar-tracer --log PATH --mode auto|full|seccomp|preload --library PATH --canary PATH --status FD
- *               [--environment NAME:NAME:PREFIX*] -- COMMAND ARGUMENT...
+ *               [--environment NAME:NAME:PREFIX*] --blocked MASK [--alarm MICROSECONDS:INTERVAL] -- COMMAND ARGUMENT...
+ *
+ * MASK and the alarm are the command's: signals that it is to find blocked, in hexadecimal as in proc(5), and the
+ * interval timer that roar inherited. Roar starts this program with every signal blocked.
  *
  * Messages on descriptor FD, one line each:
- *   S pid mode reasons   the command is about to start; why better modes were not taken, or nothing
+ *   S pid mode signals reasons   the command is about to start; which of the signals that wait in roar it has been given
+ *                        (MASK); why better modes were not taken, or nothing
  *   X errno              it could not be started
  *   T                    it has been stopped (job control)
  *   E status rss user system   it has ended: wait status, KiB, microseconds
@@ -34,6 +38,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,6 +51,8 @@ struct options {
     int status;
     const char *names[MOST_NAMES];
     size_t name_count;
+    uint64_t blocked;
+    struct itimerval alarm;
     char **command;
 };
 
@@ -54,9 +61,10 @@ static const char *const mode_names[] = {"none", "full", "seccomp", "preload"};
 static char reasons[512];
 
 /* What the command is to get back as it was. */
-static sigset_t signals_before;
 static struct sigaction child_signal_before;
 static pid_t process_group_before;
+
+static pid_t roar;
 
 /* Limits that are meant for the command, not for guard and supervisor. */
 static struct limit {
@@ -70,6 +78,9 @@ static struct limit {
 struct shared {
     int listener;
     pid_t command;
+    struct signals {
+        uint64_t waiting, ignored; /* in roar */
+    } signals;
 };
 static struct shared *shared;
 
@@ -92,12 +103,20 @@ static void parse_names(char *list)
         options.names[options.name_count++] = name;
 }
 
+static void parse_alarm(char *times)
+{
+    long left = strtol(times, &times, 10), interval = *times ? strtol(times + 1, NULL, 10) : 0;
+    options.alarm.it_value = (struct timeval){left / 1000000, left % 1000000};
+    options.alarm.it_interval = (struct timeval){interval / 1000000, interval % 1000000};
+}
+
 static int parse(int argc, char **argv)
 {
     static const struct option known[] = {
         {"log", required_argument, NULL, 'l'},     {"mode", required_argument, NULL, 'm'},
         {"library", required_argument, NULL, 'p'}, {"canary", required_argument, NULL, 'c'},
         {"status", required_argument, NULL, 's'},  {"environment", required_argument, NULL, 'e'},
+        {"blocked", required_argument, NULL, 'b'}, {"alarm", required_argument, NULL, 'a'},
         {NULL, 0, NULL, 0},
     };
     int option;
@@ -112,6 +131,8 @@ static int parse(int argc, char **argv)
         case 'c': options.canary = optarg; break;
         case 's': options.status = atoi(optarg); break;
         case 'e': parse_names(optarg); break;
+        case 'b': options.blocked = strtoull(optarg, NULL, 16); break;
+        case 'a': parse_alarm(optarg); break;
         default: return -1;
         }
     }
@@ -146,13 +167,33 @@ static int set_environment(void)
     return setenv("ROAR_TRACE", trace, 1) || setenv("LD_PRELOAD", preload, 1) ? -1 : 0;
 }
 
+static uint64_t bit_of(int signal)
+{
+    return (uint64_t)1 << (signal - 1);
+}
+
+/* posix_spawn, with which roar started us, has set the two signals that glibc keeps for itself to be ignored. Its own
+ * sigaction refuses them. */
+static void restore_internal_signals(void)
+{
+    for (int signal = 32; signal < 34; signal++) {
+        struct {
+            unsigned long handler, flags, restorer, mask;
+        } action = {.handler = shared->signals.ignored & bit_of(signal) ? 1 : 0}; /* SIG_IGN, SIG_DFL */
+        syscall(SYS_rt_sigaction, signal, &action, NULL, sizeof action.mask);
+    }
+}
+
+/* The signals that have waited until now come at the end. */
 static void restore_process(void)
 {
-    setpgid(0, process_group_before);
     for (size_t i = 0; i < LIMIT_COUNT; i++)
         setrlimit(limits[i].what, &limits[i].before);
+    restore_internal_signals();
     sigaction(SIGCHLD, &child_signal_before, NULL);
-    sigprocmask(SIG_SETMASK, &signals_before, NULL);
+    if (timerisset(&options.alarm.it_value))
+        setitimer(ITIMER_REAL, &options.alarm, NULL);
+    syscall(SYS_rt_sigprocmask, SIG_SETMASK, &options.blocked, NULL, sizeof options.blocked);
 }
 
 static int send_descriptor(int socket, int fd)
@@ -201,6 +242,7 @@ static int join_filter(int socket, enum log_mode mode)
 static void become_command(int socket, enum log_mode mode)
 {
     char text[640], go;
+    setpgid(0, process_group_before); /* what the group is sent from now on waits for the command */
     int library = mode == LOG_MODE_FULL || mode == LOG_MODE_PRELOAD;
     if (mode != LOG_MODE_PRELOAD && mode != LOG_MODE_NONE && join_filter(socket, mode) < 0)
         _exit(125);
@@ -208,10 +250,11 @@ static void become_command(int socket, enum log_mode mode)
         _exit(125);
     if (send(socket, "r", 2, MSG_NOSIGNAL) != 2 || read(socket, &go, 1) != 1)
         _exit(125);
-    restore_process();
-    int length = snprintf(text, sizeof text, "S %d %s %s\n", getpid(), mode_names[mode], reasons);
+    int length = snprintf(text, sizeof text, "S %d %s %lx %s\n", getpid(), mode_names[mode],
+                          (unsigned long)shared->signals.waiting, reasons);
     if (write(options.status, text, (size_t)length) < 0)
         _exit(125); /* roar is gone before the command began */
+    restore_process();
     execvp(options.command[0], options.command);
     length = snprintf(text, sizeof text, "X %d\n", errno);
     ssize_t done = write(options.status, text, (size_t)length);
@@ -393,6 +436,26 @@ static void hide_command(void)
         memset(*word, 0, strlen(*word));
 }
 
+/* Signals that roar got before the command was in its group, or that are meant for roar alone, wait in roar. The command
+ * has them blocked still: one that it got itself is not doubled. */
+static void hand_over_signals(void)
+{
+    char path[32], line[256];
+    snprintf(path, sizeof path, "/proc/%d/status", roar);
+    FILE *status = fopen(path, "re");
+    if (!status)
+        return;
+    while (fgets(line, sizeof line, status)) {
+        sscanf(line, "ShdPnd: %lx", &shared->signals.waiting);
+        sscanf(line, "SigIgn: %lx", &shared->signals.ignored);
+    }
+    fclose(status);
+    shared->signals.waiting &= ~bit_of(SIGCHLD);
+    for (int signal = 1; signal < _NSIG; signal++)
+        if (shared->signals.waiting & bit_of(signal))
+            kill(shared->command, signal);
+}
+
 static void supervise(void)
 {
     int socket = -1;
@@ -401,6 +464,7 @@ static void supervise(void)
         _exit(125);
     hide_command();
     log_header->command_pid = shared->command;
+    hand_over_signals();
     if (write(socket, "g", 1) != 1)
         _exit(125);
     close(socket);
@@ -418,7 +482,7 @@ static void leave_terminal_signals(void)
     process_group_before = getpgrp();
     setpgid(0, 0);
     sigfillset(&all);
-    sigprocmask(SIG_SETMASK, &all, &signals_before);
+    sigprocmask(SIG_SETMASK, &all, NULL);
     sigaction(SIGCHLD, &plain, &child_signal_before);
 }
 
@@ -475,6 +539,7 @@ int main(int argc, char **argv)
         return 2;
     }
     fcntl(options.status, F_SETFD, FD_CLOEXEC);
+    roar = getppid();
     leave_terminal_signals();
     raise_limits();
     int error = log_create(options.log, options.names, options.name_count);

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from roar.observe import signals, tracing
+
 MODES = ("full", "seccomp", "preload", "none")
 ROAR = ("import sys; from roar.observe import tracing\n"
         "sys.exit(tracing.start(sys.argv[3:], log=sys.argv[1], mode=sys.argv[2]).wait().exit_code)\n")
@@ -20,6 +22,23 @@ COUNTS = ("import signal, sys, time\n"
           "while not heard and time.monotonic() < end: time.sleep(0.02)\n"
           "time.sleep(0.6)\n"
           "print(*heard, flush=True)\n")
+EACH = ("import signal, sys\n"
+        "stop = []\n"
+        "for number in map(int, sys.argv[1:]): signal.signal(number, lambda number, _: print(number, flush=True))\n"
+        "signal.signal(signal.SIGTERM, lambda *_: stop.append(1))\n"
+        "print('ready', flush=True)\n"
+        "while not stop: signal.pause()\n")
+GIVEN = ("import os, signal, sys\n"
+         "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGRTMIN])\n"
+         "for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTSTP): signal.signal(number, signal.SIG_IGN)\n"
+         "signal.signal(signal.SIGPIPE, signal.SIG_DFL)\n"
+         "signal.signal(signal.SIGXFSZ, signal.SIG_DFL)\n"
+         "signal.setitimer(signal.ITIMER_REAL, 1000, 7)\n"
+         "os.execvp(sys.argv[1], sys.argv[1:])\n")
+FOUND = ("import signal\n"
+         "print(*[line for line in open('/proc/self/status') if line[:6] in {'SigBlk', 'SigIgn', 'ShdPnd'}])\n"
+         "print([round(seconds, -1) for seconds in signal.getitimer(signal.ITIMER_REAL)])\n"
+         "raise SystemExit(3)\n")
 ALL = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1)
 
 
@@ -144,3 +163,53 @@ def test_a_witness_that_was_stopped_does_not_hold_up_the_end(tmp_path):
         if "witness" not in found:
             os.kill(int(found.split()[0]), signal.SIGCONT)
     assert signal.SIGTERM in heard(process)
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+@pytest.mark.parametrize("mode", ["auto", "none"])
+def test_every_signal_that_can_be(mode, send, tmp_path):
+    numbers = sorted(signals.PASSED_ON - {signal.SIGTERM})
+    process = ready([sys.executable, "-c", ROAR, str(tmp_path / "log"), mode, sys.executable, "-c", EACH,
+                     *map(str, map(int, numbers))], start_new_session=True)
+    for number in numbers:
+        send(process.pid, number)
+        assert int(process.stdout.readline()) == number
+    process.send_signal(signal.SIGTERM)
+    assert heard(process) == []
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_an_alarm_that_was_set_before_is_the_commands(mode, tmp_path):
+    """`perl -e 'alarm N; exec @ARGV' CMD`, the timeout of systems that have no timeout(1)."""
+    before = "import os, signal, sys; signal.alarm(1); os.execv(sys.argv[1], sys.argv[1:])"
+    began = time.monotonic()
+    done = subprocess.run([sys.executable, "-c", before, sys.executable, "-c", ROAR, tmp_path / "log", mode,
+                           "sleep", "20"], check=False)
+    assert done.returncode == 128 + signal.SIGALRM
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_command_finds_what_roar_was_given(mode, tmp_path):
+    """With SIGCHLD ignored there is no status of a child, but roar has one."""
+    words = [sys.executable, "-c", FOUND]
+    plain = subprocess.run([sys.executable, "-c", GIVEN, *words], capture_output=True, text=True, check=False)
+    traced = subprocess.run([sys.executable, "-c", GIVEN, sys.executable, "-c", ROAR, tmp_path / "log", mode, *words],
+                            capture_output=True, text=True, check=False)
+    assert (traced.stdout, traced.stderr, traced.returncode) == (plain.stdout, plain.stderr, 3)
+
+
+@pytest.mark.parametrize("send", [os.kill, os.killpg])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_before_the_command_is_in_the_group(number, send, tmp_path):
+    """The tracer has left the group already, and has not started the command yet."""
+    tracer = tmp_path / "tracer"
+    tracer.write_text(f'#!/bin/sh\necho ready\nsleep 0.5\nexec {tracing._TRACER} "$@"\n')
+    tracer.chmod(0o755)
+    slow = f"from roar.observe import tracing; tracing._TRACER = {str(tracer)!r}\n{ROAR}"
+    process = ready([sys.executable, "-c", slow, tmp_path / "log", "auto", "sh", "-c", "sleep 5; echo through"],
+                    start_new_session=True)
+    send(process.pid, number)
+    assert heard(process) == []
+    assert process.returncode == 128 + number

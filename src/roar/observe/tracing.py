@@ -5,10 +5,23 @@ import errno
 import os
 import select
 import signal
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, Final
 
+from roar.observe.signals import (
+    DEFAULT,
+    IGNORE,
+    PASSED_ON,
+    STOPPING,
+    Given,
+    become_command,
+    discard,
+    hold,
+    release,
+    set_handler,
+)
 from roar.observe.trace import Ended
 from roar.observe.witness import Addressee, Witness
 
@@ -20,8 +33,6 @@ _LIBRARY: Final = os.path.join(_NATIVE, "libroar-preload.so")
 _CANARY: Final = os.path.join(_NATIVE, "roar-canary")
 
 _MODES: Final = ("full", "seccomp", "preload")
-_IGNORED: Final = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-_PASSED_ON: Final = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 _FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
 _NOT_OBSERVED: Final = "nothing was observed"
 
@@ -29,10 +40,10 @@ _NOT_OBSERVED: Final = "nothing was observed"
 class Traced:
     """A command that has been started.
 
-    Until `wait` returns, this process leaves the terminal's stop signals to the command, and passes SIGINT, SIGQUIT,
-    SIGTERM, SIGHUP, SIGUSR1 and SIGUSR2 on to it, unless the command got the same signal itself: from the terminal,
-    which signals the whole foreground group, or because somebody signalled the group of both (`kill -- -PGID`,
-    or timeout(1), which signals first its child and then the group). Use from the main thread.
+    Until `wait` returns, this process leaves the terminal's stop signals to the command, and passes all others that it
+    can (`signals.PASSED_ON`) on to it, unless the command got the same signal itself: from the terminal, which signals
+    the whole foreground group, or because somebody signalled the group of both (`kill -- -PGID`, or timeout(1), which
+    signals first its child and then the group). Use from the main thread.
 
     Attributes:
         pid: the command's process id; 0 where it could not be started.
@@ -47,18 +58,23 @@ class Traced:
         self.gaps = gaps
         self._messages = messages
         self._ended: Ended | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
+        self._handlers: dict[int, Any] = {}
         self._wake: tuple[int, int, int] | None = None  # our pipe's ends, and the wake-up descriptor before
         self._witness = witness
-        self._asking: set[int] = set()  # signals whose addressee is being found out
+        self._arrived: dict[int, float] = {}  # signals whose addressee is to be found out, and when they came
+        self._asking = False
 
-    def wait(self) -> Ended:
-        """Wait until the command has ended; not for what it leaves in the background."""
+    def wait(self, afterwards: Callable[[int, FrameType | None], None] | None = None) -> Ended:
+        """Wait until the command has ended; not for what it leaves in the background.
+
+        afterwards: the handler, from then on, of the signals that were passed on, but for those that this process was
+            told to ignore; None gives back the handlers that were there.
+        """
         if self._ended is None:
             try:
                 self._ended = self._wait_for_messages() if self._messages else self._wait_for_child()
             finally:
-                self._restore_signals()
+                self._restore_signals(afterwards)
         return self._ended
 
     def is_running(self) -> bool:
@@ -75,16 +91,19 @@ class Traced:
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wake = (reader, writer, signal.set_wakeup_fd(writer, warn_on_full_buffer=False))
         if self._messages is None:
-            self._handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        for number in _IGNORED:
-            self._handlers[number] = signal.signal(number, signal.SIG_IGN)
-        for number in _PASSED_ON:  # also one that we were told to ignore (nohup, `&`): the command may handle it
-            self._handlers[number] = signal.signal(number, self._pass_on)
+            self._handlers[signal.SIGCHLD] = set_handler(signal.SIGCHLD, lambda _number, _frame: None)
+        for stopping in STOPPING:
+            self._handlers[stopping] = set_handler(stopping, IGNORE)
+        for number in PASSED_ON:  # also one that we were told to ignore (nohup, `&`): the command may handle it
+            self._handlers[number] = set_handler(number, self._pass_on)
 
-    def _restore_signals(self) -> None:
+    def _restore_signals(self, afterwards: Callable[[int, FrameType | None], None] | None) -> None:
         self._witness.stop()
-        for number, handler in self._handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+        for number, before in self._handlers.items():
+            handler = DEFAULT if before is None else before
+            if afterwards is not None and number in PASSED_ON and before != IGNORE:
+                handler = afterwards
+            set_handler(number, handler)
         self._handlers.clear()
         if self._wake is not None:
             reader, writer, before = self._wake
@@ -94,17 +113,17 @@ class Traced:
             self._wake = None
 
     def _pass_on(self, number: int, _frame: FrameType | None) -> None:
-        if number in self._asking:
-            return  # the same signal again within a moment, which counts as one
-        self._asking.add(number)
-        try:
-            if self._is_for_us_to_pass_on(number):
-                self._signal(number)
-        finally:
-            self._asking.discard(number)
+        self._arrived.setdefault(number, time.monotonic())  # the same again within a moment counts as one
+        while self._arrived and not self._asking:
+            self._asking = True
+            first, at = next(iter(self._arrived.items()))
+            if self._is_for_us_to_pass_on(first, at):
+                self._signal(first)
+            del self._arrived[first]
+            self._asking = False
 
-    def _is_for_us_to_pass_on(self, number: int) -> bool:
-        addressee = self._witness.addressee(number)
+    def _is_for_us_to_pass_on(self, number: int, at: float) -> bool:
+        addressee = self._witness.addressee(number, at)
         if addressee is Addressee.UNKNOWN:
             return number not in _FROM_TERMINAL
         if addressee is Addressee.GROUP:
@@ -140,10 +159,9 @@ class Traced:
         return self._wait_for_orphan()
 
     def _stop_too(self) -> None:
-        """The command has been stopped: so are we, for the shell to see; when continued, so is the command."""
+        """The command has been stopped: so are we, for the shell to see. SIGCONT is passed on as others are."""
         if _state_of(self.pid) == "T":
             os.kill(os.getpid(), signal.SIGSTOP)
-            self._signal(signal.SIGCONT)
 
     def _wait_for_child(self) -> Ended:
         if not self.pid:
@@ -233,34 +251,51 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         mode: `auto`, `full`, `seccomp`, `preload` or `none`. A mode that cannot be had gives way to the next.
         environment_names: variables to note at each exec; a name that ends in `*` is a prefix.
     """
-    if mode == "none":
-        return _start_untraced(command, ())
     _reap_guards()
+    given = hold()
+    try:
+        if mode == "none":
+            return _start_untraced(command, (), given)
+        traced = _start_traced(command, _arguments(log, mode, environment_names, given))
+        if isinstance(traced, str):
+            return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",), given)
+        traced._take_signals()  # noqa: SLF001  its own module
+        return traced
+    finally:
+        release(given)
+
+
+def _arguments(log: str | os.PathLike[str], mode: str, environment_names: Iterable[str], given: Given) -> list[str]:
+    """The tracer's, but for the descriptor and the command."""
+    left, interval = (round(seconds * 1e6) for seconds in given.alarm)
+    blocked = sum(1 << (number - 1) for number in given.blocked)
+    return [_TRACER, "--log", os.path.abspath(log), "--mode", mode, "--library", _LIBRARY, "--canary", _CANARY,
+            "--environment", ":".join(environment_names), "--blocked", f"{blocked:x}", "--alarm", f"{left}:{interval}"]
+
+
+def _start_traced(command: Sequence[str], arguments: Sequence[str]) -> "Traced | str":
+    """The command that is about to run, or why there is no tracer for it. While every signal is blocked."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     os.set_inheritable(writer, True)
-    arguments = [
-        _TRACER, "--log", os.path.abspath(log), "--mode", mode, "--library", _LIBRARY, "--canary", _CANARY,
-        "--status", str(writer), "--environment", ":".join(environment_names), "--", *command,
-    ]  # fmt: skip
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_IGNORED, *_PASSED_ON})
     try:
-        tracer = _spawn(_TRACER, arguments, before)
+        tracer = _spawn(_TRACER, [*arguments, "--status", str(writer), "--", *command])
     except OSError as error:
-        os.close(writer)
         os.close(reader)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        return _start_untraced(command, (f"{_NOT_OBSERVED}: the tracer cannot be started ({error.strerror})",))
-    try:
-        os.close(writer)
-        witness = Witness()  # before the command is told to start
-        traced = _first_message(_Messages(reader, tracer), witness)
-        if isinstance(traced, Traced):
-            traced._take_signals()  # noqa: SLF001  its own module
-            return traced
+        return f"the tracer cannot be started ({error.strerror})"
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    witness.stop()
-    return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",))  # gives the command the mask that is in force
+        os.close(writer)
+    _heed_children()
+    witness = Witness()  # before the command is told to start
+    traced = _first_message(_Messages(reader, tracer), witness)
+    if isinstance(traced, str):
+        witness.stop()
+    return traced
+
+
+def _heed_children() -> None:
+    """Where SIGCHLD is ignored, a child's status is lost."""
+    if signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _first_message(messages: _Messages, witness: Witness) -> Traced | str:
@@ -272,43 +307,70 @@ def _first_message(messages: _Messages, witness: Witness) -> Traced | str:
     if kind != "S":
         messages.close()
         return "the tracer failed at its start"
-    pid, mode, reasons = rest.split(" ", 2)
+    pid, mode, handed_over, reasons = rest.split(" ", 3)
+    signals = int(handed_over, 16)
+    discard(frozenset(number for number in range(1, signals.bit_length() + 1) if signals >> (number - 1) & 1))
     gaps = tuple(reason for reason in reasons.split("; ") if reason)
     if mode == "none":
         gaps = (_NOT_OBSERVED, *gaps)
     return Traced(pid=int(pid), mode=mode, gaps=gaps, messages=messages, witness=witness)
 
 
-def _spawn(program: str, arguments: Sequence[str], mask: Iterable[int]) -> int:
-    """Start a program with the signals that a shell would give it; Python itself ignores two of them."""
-    default = [signal.SIGPIPE, signal.SIGXFSZ]
-    return os.posix_spawnp(program, list(arguments), os.environ, setsigmask=mask, setsigdef=default)
+def _spawn(program: str, arguments: Sequence[str]) -> int:
+    """Start a program with the two signals that Python itself ignores as a shell would give them."""
+    return os.posix_spawnp(program, list(arguments), os.environ, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
 
 
-def _spawn_as_shell(command: Sequence[str], mask: Iterable[int]) -> int:
-    """As execvp(3) does: a script without a first line that names its interpreter is the shell's."""
-    try:
-        return _spawn(command[0], command, mask)
-    except OSError as error:
-        if error.errno != errno.ENOEXEC:
-            raise
-        import shutil  # noqa: PLC0415  only on this path
-
-        return _spawn("/bin/sh", ["sh", shutil.which(command[0]) or command[0], *command[1:]], mask)
-
-
-def _start_untraced(command: Sequence[str], gaps: tuple[str, ...]) -> Traced:
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*_IGNORED, *_PASSED_ON})
+def _start_untraced(command: Sequence[str], gaps: tuple[str, ...], given: Given) -> Traced:
+    """While every signal is blocked."""
     traced = Traced(pid=0, mode="none", gaps=gaps or (_NOT_OBSERVED,), messages=None, witness=Witness())
+    _heed_children()
     try:
-        traced.pid = _spawn_as_shell(command, before)
+        traced.pid = _fork(command, given)
         traced._take_signals()  # noqa: SLF001  its own module
     except OSError as error:
         traced._ended = _not_started(error.errno or 0)  # noqa: SLF001  its own module
         traced._witness.stop()  # noqa: SLF001  its own module
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return traced
+
+
+def _fork(command: Sequence[str], given: Given) -> int:
+    """The process id of the command; raises OSError where it cannot be started.
+
+    posix_spawn would not do: it can neither have a signal ignored nor set an alarm.
+    """
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    missed = frozenset(signal.sigpending()) - {signal.SIGCHLD}
+    pid = os.fork()
+    if not pid:
+        try:
+            become_command(given, missed)
+            release(given)
+            _execute(command)
+        except OSError as error:
+            os.write(writer, str(error.errno).encode())
+        finally:
+            os._exit(127)
+    discard(missed)
+    os.close(writer)
+    with open(reader, "rb") as answer:
+        failed = answer.read()
+    if failed:
+        os.waitpid(pid, 0)
+        raise OSError(int(failed), os.strerror(int(failed)))
+    return pid
+
+
+def _execute(command: Sequence[str]) -> None:
+    """As execvp(3) does: a script without a first line that names its interpreter is the shell's."""
+    try:
+        os.execvp(command[0], list(command))  # noqa: S606  the user's
+    except OSError as error:
+        if error.errno != errno.ENOEXEC:
+            raise
+    import shutil  # noqa: PLC0415  only on this path
+
+    os.execv("/bin/sh", ["sh", shutil.which(command[0]) or command[0], *command[1:]])  # noqa: S606  the user's
 
 
 def _not_started(error: int) -> Ended:

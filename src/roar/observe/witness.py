@@ -8,6 +8,8 @@ import time
 from enum import Enum, auto
 from typing import Final
 
+from roar.observe.signals import ALL
+
 _PROGRAM: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native", "roar-witness")
 _MOMENT_S: Final = 0.1  # timeout(1) signals its child first and then the group; the two may lie a little apart
 
@@ -30,23 +32,22 @@ class Witness:
         self._reader, writer = os.pipe2(os.O_CLOEXEC)
         try:
             os.set_inheritable(writer, True)
-            self._pid = os.posix_spawn(_PROGRAM, [_PROGRAM, str(writer)], {}, setsigmask=signal.valid_signals())
+            self._pid = os.posix_spawn(_PROGRAM, [_PROGRAM, str(writer)], {}, setsigmask=ALL)
         except OSError:
             os.close(self._reader)
             self._reader = -1
         finally:
             os.close(writer)
 
-    def addressee(self, number: int) -> Addressee:
-        """Whom the signal was sent to that roar got just now; waits for the witness, a tenth of a second at most."""
-        deadline = time.monotonic() + _MOMENT_S
+    def addressee(self, number: int, at: float) -> Addressee:
+        """Whom the signal was sent to that roar got at this moment; waits for the witness, but not for long."""
         while True:
             heard_at, addressee = self._heard.get(number, (0.0, Addressee.ROAR))
-            if time.monotonic() - heard_at < _MOMENT_S:
+            if heard_at > at - _MOMENT_S:
                 return addressee
             if self._reader < 0:
                 return Addressee.UNKNOWN
-            if not select.select([self._reader], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not select.select([self._reader], [], [], max(0.0, at + _MOMENT_S - time.monotonic()))[0]:
                 return Addressee.ROAR
             self._listen()
 
