@@ -122,6 +122,17 @@ def test_an_append_is_an_input_and_an_output(desk):
     assert job["outputs"][0]["digest"] == blake3(b"one\ntwo\n").hexdigest()
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_a_file_that_was_made_to_be_read_and_written_is_no_input(desk, mode):
+    """O_EXCL proves that there was none: HDF5 files, and what is written beside its place and then moved there."""
+    code = ("import os, tempfile\nopen('made', 'x+').close()\n"
+            "file = tempfile.NamedTemporaryFile('w', dir='.', delete=False)\n"
+            "file.write('x')\nfile.close()\nos.replace(file.name, 'moved')\n"
+            "try: open('made', 'x+')\nexcept FileExistsError: pass\n")
+    desk.roar("run", sys.executable, "-c", code, env={"ROAR_TRACER_MODE": mode})
+    assert (names(desk.job()["inputs"]), names(desk.job()["outputs"])) == ([], ["made", "moved"])
+
+
 def test_content_that_an_earlier_job_made_is_known_even_when_it_is_gone(desk):
     desk.python("open('a', 'w').write('one')")
     made = desk.job()["outputs"][0]["digest"]
@@ -536,6 +547,18 @@ def test_files_are_found_by_their_bytes_whatever_the_locale(desk):
     assert "3 outputs up to date" in status
     assert r"m\xe9.pt" in desk.roar("show", env=locale).stdout
     assert desk.job()["name"] == "tête"
+
+
+@pytest.mark.parametrize("given", [{}, {"LANG": "C"}, {"LC_CTYPE": "POSIX"}, {"LC_CTYPE": "C.UTF-8"}])
+@pytest.mark.parametrize("mode", ["auto", "none"])
+def test_the_locale_is_the_command_s(desk, mode, given):
+    """Python changes that of its own process, and its children's, where it is C."""
+    env = {name: value for name, value in desk.env.items() if name != "LANG" and not name.startswith("LC_")} | given
+    script = ["sh", "-c", "env | grep -E '^(LC_|LANG)' | sort; printf '\\303\\251' | wc -m"]
+    plain = subprocess.run(script, env=env, capture_output=True, check=True).stdout
+    roar = [sys.executable, "-m", "roar", "run", "-q", *script]
+    env["ROAR_TRACER_MODE"] = mode
+    assert subprocess.run(roar, cwd=desk.root, env=env, capture_output=True, check=True).stdout == plain
 
 
 def test_a_job_is_not_stale_by_what_it_deleted_itself(desk):

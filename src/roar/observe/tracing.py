@@ -252,6 +252,7 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         environment_names: variables to note at each exec; a name that ends in `*` is a prefix.
     """
     _reap_guards()
+    _give_back_locale()
     given = hold()
     try:
         if mode == "none":
@@ -290,6 +291,21 @@ def _start_traced(command: Sequence[str], arguments: Sequence[str]) -> "Traced |
     if isinstance(traced, str):
         witness.stop()
     return traced
+
+
+def _give_back_locale() -> None:
+    """Where the locale is C, Python has set LC_CTYPE for itself (PEP 538). /proc has what roar was started with."""
+    if os.environ.get("LC_CTYPE") not in {"C.UTF-8", "C.utf8", "UTF-8"}:
+        return
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            given = dict(entry.split(b"=", 1) for entry in file.read().split(b"\0") if b"=" in entry)
+    except OSError:
+        return
+    if b"LC_CTYPE" not in given:
+        del os.environ["LC_CTYPE"]
+    else:
+        os.environb[b"LC_CTYPE"] = given[b"LC_CTYPE"]
 
 
 def _heed_children() -> None:
