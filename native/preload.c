@@ -60,8 +60,8 @@ static long open_to_write(int number, int folder, const char *path, int flags, u
 {
     struct log_signature before;
     uint16_t bits = 0;
-    if (flags & O_CREAT && flags & O_EXCL) { /* fails where something is */
-        bits = LOG_EXISTED_KNOWN;
+    if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL)) {
+        bits = LOG_EXISTED_KNOWN; /* it fails where there is one */
     } else if (!(flags & O_TRUNC)) { /* what was there may stay, and be read */
         bits = LOG_EXISTED_KNOWN;
         if (library_stat_path(folder, path, 0, &before) == 0)
