@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import sqlite3
@@ -356,6 +357,39 @@ def test_the_status_is_the_command_s_even_if_roar_cannot_say_a_word(desk):
     assert subprocess.run(command, cwd=desk.root, env=desk.env, stderr=writer, check=False).returncode == 7
     os.close(writer)
     assert [job["exit_code"] for job in desk.json("log")["jobs"]] == [7, 7]
+
+
+@pytest.mark.parametrize(("number", "state"), [
+    (signal.SIGINT, "not recorded yet"), (signal.SIGTERM, "not recorded yet"), (signal.SIGHUP, "recorded"),
+    (signal.SIGUSR1, "recorded"), (signal.SIGALRM, "recorded"),
+])
+def test_a_signal_while_the_job_is_recorded_leaves_the_status_alone(desk, number, state):
+    desk.roar("run", "true")
+    with contextlib.closing(sqlite3.connect(desk.root / ".roar" / "roar.db", isolation_level=None)) as database:
+        database.execute("BEGIN IMMEDIATE")
+        run = desk.start("run", "sh", "-c", "exit 7", stderr=subprocess.PIPE, text=True)
+        assert "waiting" in run.stderr.readline()
+        run.send_signal(number)
+        time.sleep(0.2)
+    assert run.wait(20) == 7
+    said = run.stderr.read()
+    run.stderr.close()
+    assert ("recorded @" in said) == (state == "recorded"), said
+    assert ("interrupted" in said) == (state != "recorded"), said
+    desk.roar("recover")
+    assert desk.job()["exit_code"] == 7
+
+
+@pytest.mark.parametrize("mode", ["auto", "none"])
+def test_the_status_is_the_command_s_even_if_memory_does_not_suffice_for_the_record(desk, mode):
+    run = desk.start("run", "sh", "-c", "echo ready; read x; exit 5", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                     stderr=subprocess.DEVNULL, env={"ROAR_TRACER_MODE": mode})
+    assert run.stdout.readline() == b"ready\n"
+    time.sleep(0.5)
+    resource.prlimit(run.pid, resource.RLIMIT_AS, (1, 1))
+    run.stdin.close()
+    assert run.wait(20) == 5
+    run.stdout.close()
 
 
 def test_a_rerun_in_a_folder_that_is_gone(desk):

@@ -6,10 +6,12 @@ facts about code and machine are gathered while it runs.
 
 import contextlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
@@ -135,14 +137,31 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
         pending = _gather(replace(pending, pid=traced.pid, mode=traced.mode, gaps=traced.gaps), head, switches)
         _prepare(workspace, pending, switches, traced)
     except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
-        _warn(request, f"facts about the code and the machine are missing: {error}")
-    ended = traced.wait()
+        with contextlib.suppress(Exception):  # as where memory does not even suffice to say so
+            _warn(request, f"facts about the code and the machine are missing: {error}")
+    ended = _wait(traced)
     if ended.error is not None:
         pending.remove()
         _tell_not_started(request, ended.error)
         return ended.exit_code
-    _finish(workspace, settings, request, _keep_end(pending, ended, traced, time.monotonic() - began))
+    pending = pending.ended(duration_s=round(time.monotonic() - began, 6), exit_code=ended.exit_code,
+                            signal=ended.signal, mode=traced.mode, gaps=tuple(traced.gaps))
+    with contextlib.suppress(Exception, KeyboardInterrupt):  # what cannot even be told: the status is the command's
+        _finish(workspace, settings, request, pending)
     return _status(ended)
+
+
+def _wait(traced: Traced) -> Ended:
+    try:
+        return traced.wait(_interrupt_recording)
+    except KeyboardInterrupt:  # just after the command had ended
+        return traced.wait()
+
+
+def _interrupt_recording(number: int, _frame: FrameType | None) -> None:
+    """What was meant for the command is of no concern any more; nor is a terminal that is gone."""
+    if number in {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}:
+        raise KeyboardInterrupt
 
 
 def _status(ended: Ended) -> int:
@@ -247,25 +266,12 @@ def _environment(switches: Mapping[str, bool]) -> dict[str, str]:
     return initial_environment(os.environ, switches)
 
 
-def _keep_end(pending: Pending, ended: Ended, traced: Traced, duration_s: float) -> Pending:
-    """Add how the command ended to the evidence, before anything of ours can fail."""
-    pending = pending.ended(duration_s=round(duration_s, 6), exit_code=ended.exit_code, signal=ended.signal,
-                            mode=traced.mode, gaps=tuple(traced.gaps))
-    with contextlib.suppress(OSError):  # a full disk: recording says so below
-        write_pending(pending)
-    return pending
-
-
 def _finish(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> None:
     """Record the job and say so; on failure keep the evidence and say that."""
-    from roar.present.closing import render_closing  # noqa: PLC0415  loaded after the command has ended
-    from roar.present.progress import digesting  # noqa: PLC0415
-    from roar.record.evidence import record_pending  # noqa: PLC0415
-
     try:
-        with digesting(quiet=request.quiet) as progress:
-            recorded = record_pending(workspace, settings, pending, progress=progress,
-                                      waits=None if request.quiet else _tell)
+        with contextlib.suppress(OSError):  # a full disk: recording says so below
+            write_pending(pending)
+        recorded = _record(workspace, settings, request, pending)
     except KeyboardInterrupt:
         _tell(f"recording was interrupted; `roar recover` finishes job {pending.uid[:8]}")
         return
@@ -273,10 +279,21 @@ def _finish(workspace: Workspace, settings: "Settings", request: Request, pendin
         reason = error.message.rstrip(".") if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
         _tell(f"job {pending.uid[:8]} is not recorded yet ({reason}); `roar recover` tries again")
         return
+    from roar.present.closing import render_closing  # noqa: PLC0415  loaded after the command has ended
+
     for warning in (*recorded.analysis.warnings, *_about_code(pending)):
         _warn(request, warning)
     if not request.quiet:
         _say(render_closing(recorded.job, recorded.analysis.left_out, recorded.recording_s))
+
+
+def _record(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> "Recorded":
+    from roar.present.progress import digesting  # noqa: PLC0415  loaded after the command has ended
+    from roar.record.evidence import record_pending  # noqa: PLC0415
+
+    with digesting(quiet=request.quiet) as progress:
+        return record_pending(workspace, settings, pending, progress=progress,
+                              waits=None if request.quiet else _tell)
 
 
 def _warn(request: Request, message: str) -> None:
