@@ -82,9 +82,10 @@ static uint32_t flags_of_descriptor(uint32_t group, const char *descriptor)
     return flags ? (uint32_t)strtoul(flags + 6, NULL, 8) : O_RDONLY;
 }
 
-/* One record for each path, however often it is seen. Writes are told from reads by a byte before the path. What was
- * open before the process could make calls of another kind is only remembered. */
-static void record_descriptor(const struct call *call, const char *descriptor, struct path *path, int before)
+/* One record for each path, however often it is seen. Writes are told from reads by a byte before the path. Of what is
+ * open for writing only, nothing was read, unless it appends; whether it was there before cannot be known any more.
+ * known: it was open before there was a ring, and is only remembered. */
+static void record_descriptor(const struct call *call, const char *descriptor, struct path *path, int known)
 {
     struct stat status;
     if (path_of_descriptor(call, atoi(descriptor), path) != 0 || path_stat(path, 1, &status) != 0 ||
@@ -98,10 +99,11 @@ static void record_descriptor(const struct call *call, const char *descriptor, s
         return;
     struct log_signature signature = path_signature(&status);
     seen_remember(seen, hash, &signature);
-    if (before)
-        return;
     struct log_text none = {NULL, 0};
-    log_append(LOG_OPEN, call->group, atoi(descriptor), flags, 0, &signature, path_as_text(path), none);
+    int only_written = (flags & (O_ACCMODE | O_APPEND)) == O_WRONLY;
+    if (!known)
+        log_append(LOG_OPEN, call->group, atoi(descriptor), flags, 0, only_written ? NULL : &signature,
+                   path_as_text(path), none);
 }
 
 void recover_now_and_then(const struct call *call)
@@ -118,7 +120,7 @@ void recover_now_and_then(const struct call *call)
     recover_descriptors(call);
 }
 
-static void look_at_descriptors(const struct call *call, int before)
+static void look_at_descriptors(const struct call *call, int known)
 {
     static struct path path;
     char name[64];
@@ -128,7 +130,7 @@ static void look_at_descriptors(const struct call *call, int before)
         return;
     for (struct dirent *entry = readdir(folder); entry; entry = readdir(folder))
         if (entry->d_name[0] != '.')
-            record_descriptor(call, entry->d_name, &path, before);
+            record_descriptor(call, entry->d_name, &path, known);
     closedir(folder);
 }
 

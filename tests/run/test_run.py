@@ -134,6 +134,21 @@ def test_a_file_that_was_made_to_be_read_and_written_is_no_input(desk, mode):
     assert (names(desk.job()["inputs"]), names(desk.job()["outputs"])) == ([], ["made", "moved"])
 
 
+def test_what_the_caller_has_open_is_no_file_of_a_job_that_uses_io_uring(desk, tmp_path):
+    """Its descriptors are looked at, as the opens of the ring cannot be; what it makes there is an output alone."""
+    stories = os.path.join(os.path.dirname(os.path.dirname(__file__)), "native")
+    subprocess.run(["gcc", "-I", stories, "-o", tmp_path / "ring", os.path.join(stories, "io_uring.c")], check=True)
+    desk.write("in.txt", "x")
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(open(desk.root / name, "w+")) for name in ("given", "answer", "errors")]
+        ring = desk.start("run", "-q", tmp_path / "ring", stdin=streams[0], stdout=streams[1], stderr=streams[2])
+        if ring.wait(20) == 77:
+            pytest.skip("io_uring is switched off here")
+    job = desk.job()
+    assert [name for name in names(job["inputs"]) if "/" not in name] == ["in.txt"]
+    assert names(job["outputs"]) == ["out.txt"]
+
+
 def test_content_that_an_earlier_job_made_is_known_even_when_it_is_gone(desk):
     desk.python("open('a', 'w').write('one')")
     made = desk.job()["outputs"][0]["digest"]
