@@ -99,9 +99,19 @@ def _dispatch(arguments: list[str]) -> int:
         raise _unknown_verb(verb)
     from importlib import import_module  # noqa: PLC0415  a verb's module is imported only when it is asked for
 
+    if verb == "run":
+        _let_interrupts_end_us()
     module = import_module(f"roar.commands.{verb}")
     status: int = module.main(arguments[1:])
     return status
+
+
+def _let_interrupts_end_us() -> None:
+    """Until the command is there Ctrl-C has nothing to undo, and is what it would be for the command."""
+    import signal  # noqa: PLC0415  `roar run` needs it anyway
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _print_help() -> int:

@@ -121,6 +121,8 @@ def _move(request: Request) -> int:
     """`roar run @N` of a step that roar itself carried out."""
     from importlib import import_module  # noqa: PLC0415  only for a rerun
 
+    if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as when that verb is given by hand
     status: int = import_module(f"roar.commands.{request.command[1]}").main(
         [*request.command[2:], *(["--quiet"] if request.quiet else [])])
     return status
@@ -147,7 +149,10 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     pending = pending.ended(duration_s=round(time.monotonic() - began, 6), exit_code=ended.exit_code,
                             signal=ended.signal, mode=traced.mode, gaps=tuple(traced.gaps))
     with contextlib.suppress(Exception, KeyboardInterrupt):  # what cannot even be told: the status is the command's
-        _finish(workspace, settings, request, pending)
+        try:
+            _finish(workspace, settings, request, pending)
+        finally:
+            _ignore_interrupts()
     return _status(ended)
 
 
@@ -160,8 +165,17 @@ def _wait(traced: Traced) -> Ended:
 
 def _interrupt_recording(number: int, _frame: FrameType | None) -> None:
     """What was meant for the command is of no concern any more; nor is a terminal that is gone."""
-    if number in {signal.SIGINT, signal.SIGQUIT, signal.SIGTERM}:
+    if number in _INTERRUPTING:
+        _ignore_interrupts()
         raise KeyboardInterrupt
+
+
+_INTERRUPTING = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM)
+
+
+def _ignore_interrupts() -> None:
+    for number in _INTERRUPTING:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _status(ended: Ended) -> int:
