@@ -407,6 +407,19 @@ def test_the_status_is_the_command_s_even_if_memory_does_not_suffice_for_the_rec
     run.stdout.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_command_has_started_leaves_no_half_a_job(desk, number):
+    """Either nothing has begun, or the command gets it."""
+    desk.roar("run", "true")
+    code = ("import os, roar.commands.run as run, roar.cli as cli\nbegin = run._begin\n"
+            f"run._begin = lambda *words: (begin(*words), os.kill(os.getpid(), {int(number)}))[0]\n"
+            "raise SystemExit(cli.main(['run', 'sh', '-c', 'sleep 5; echo through']))\n")
+    done = subprocess.run([sys.executable, "-c", code], cwd=desk.root, env=desk.env, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (-number, b"")
+    assert desk.job()["state"] == "interrupted"
+    assert not list((desk.root / ".roar" / "pending").iterdir())
+
+
 def test_a_rerun_in_a_folder_that_is_gone(desk):
     desk.roar("init")
     (desk.root / "sub").mkdir()

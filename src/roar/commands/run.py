@@ -21,6 +21,7 @@ from roar.model import REDACTED
 from roar.observe.code import find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
 from roar.observe.redaction import redact_command, redact_labels, redact_text
+from roar.observe.signals import Given, hold
 from roar.observe.tracing import Ended, Traced, start
 from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 
@@ -97,6 +98,7 @@ def main(argv: list[str]) -> int:
         sys.stdout.write(USAGE)
         return 0
     request = parse(argv)
+    given = pending = None
     try:
         settings = load_settings(find_workspace())
         check_switches(settings)
@@ -104,14 +106,16 @@ def main(argv: list[str]) -> int:
         again = request.command[0].startswith("@")
         if again:
             request = _again(workspace, request)
-        pending = None if again and tuple(request.command[:2]) in _TRANSFERS else _begin(workspace, request)
+        if not again or tuple(request.command[:2]) not in _TRANSFERS:
+            given = hold()  # a signal that comes from here on is the command's: what is begun is not left behind
+            pending = _begin(workspace, request)
     except (UsageError, SettingsError, NotFoundError):
         raise  # what was asked for cannot be
     except Exception as error:  # whatever is wrong with the record must not stop the command
         if request.command[0].startswith("@"):
             raise  # which command that is stands in the record alone
-        return _run_unrecorded(request, error)
-    return _move(request) if pending is None else _run(workspace, settings, request, pending)
+        return _run_unrecorded(request, error, given)
+    return _run(workspace, settings, request, pending, given) if pending and given else _move(request)
 
 
 _TRANSFERS = frozenset({("roar", "get"), ("roar", "put")})
@@ -128,13 +132,13 @@ def _move(request: Request) -> int:
     return status
 
 
-def _run(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> int:
+def _run(workspace: Workspace, settings: "Settings", request: Request, pending: Pending, given: Given) -> int:
     """Start the command first, do everything else while it runs, record it when it has ended."""
     head = read_head(pending.repository) if pending.repository else None
     switches = tracker_switches(settings)
     began = time.monotonic()
     traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
-                   environment_names=environment_names(switches))
+                   environment_names=environment_names(switches), given=given)
     try:
         pending = _gather(replace(pending, pid=traced.pid, mode=traced.mode, gaps=traced.gaps), head, switches)
         _prepare(workspace, pending, switches, traced)
@@ -189,9 +193,9 @@ def _tell_not_started(request: Request, error: str) -> None:
     _say(f"roar: {request.command[0]}: {_SHELL_WORDS.get(error, error)}\n")
 
 
-def _run_unrecorded(request: Request, error: Exception) -> int:
+def _run_unrecorded(request: Request, error: Exception, given: Given | None) -> int:
     """The command must run even where nothing can be written."""
-    ended = start(request.command, log="", mode="none").wait()
+    ended = _wait(start(request.command, log="", mode="none", given=given))
     if ended.error is not None:
         _tell_not_started(request, ended.error)
     else:

@@ -240,7 +240,7 @@ def _reap_guards() -> None:
 
 
 def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "auto",
-          environment_names: Iterable[str] = ()) -> Traced:
+          environment_names: Iterable[str] = (), given: Given | None = None) -> Traced:
     """Start `command` in the current folder, environment and terminal, and return once it is about to run.
 
     Never fails because of the tracer: where that cannot work the command runs all the same, and `mode` is `none`.
@@ -250,10 +250,11 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         log: where the event log is to be made; must not exist. Removed by the caller, after `load_trace`.
         mode: `auto`, `full`, `seccomp`, `preload` or `none`. A mode that cannot be had gives way to the next.
         environment_names: variables to note at each exec; a name that ends in `*` is a prefix.
+        given: from `signals.hold`, where that was called before. What came since then is the command's.
     """
     _reap_guards()
     _give_back_locale()
-    given = hold()
+    given = given or hold()
     try:
         if mode == "none":
             return _start_untraced(command, (), given)
