@@ -186,11 +186,17 @@ def _status(ended: Ended) -> int:
     return ended.exit_code if ended.signal is None else -ended.signal
 
 
-_SHELL_WORDS = {"not found": "command not found", "not executable": "Permission denied"}
-
-
 def _tell_not_started(request: Request, error: str) -> None:
-    _say(f"roar: {request.command[0]}: {_SHELL_WORDS.get(error, error)}\n")
+    """In the words of bash."""
+    name = request.command[0]
+    if error == "not executable":
+        reason = "Is a directory" if os.path.isdir(name) else "Permission denied"
+    elif "/" not in name:
+        reason = "command not found"
+    else:
+        missing = not os.path.exists(name)
+        reason = "No such file or directory" if missing else "cannot execute: required file not found"
+    _say(f"roar: {name}: {reason}\n")
 
 
 def _run_unrecorded(request: Request, error: Exception, given: Given | None) -> int:
