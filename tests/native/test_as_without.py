@@ -285,5 +285,5 @@ def test_a_limit_on_processor_time_that_the_tracer_would_not_outlive(story_folde
     os.close(writer)
     with os.fdopen(reader) as file:
         words = file.readline()
-    assert " preload full: the limit on processor time (ulimit -t) could end the tracer" in words
+    assert " preload 0 full: the limit on processor time (ulimit -t) could end the tracer" in words
     assert done.stdout == "60\n100\n", "the command has the limits that were set"

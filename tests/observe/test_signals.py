@@ -22,12 +22,12 @@ COUNTS = ("import signal, sys, time\n"
           "while not heard and time.monotonic() < end: time.sleep(0.02)\n"
           "time.sleep(0.6)\n"
           "print(*heard, flush=True)\n")
-EACH = ("import signal, sys\n"
+EACH = ("import signal, sys, time\n"
         "stop = []\n"
         "for number in map(int, sys.argv[1:]): signal.signal(number, lambda number, _: print(number, flush=True))\n"
         "signal.signal(signal.SIGTERM, lambda *_: stop.append(1))\n"
         "print('ready', flush=True)\n"
-        "while not stop: signal.pause()\n")
+        "while not stop: time.sleep(0.05)\n")
 GIVEN = ("import os, signal, sys\n"
          "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2, signal.SIGRTMIN])\n"
          "for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTSTP): signal.signal(number, signal.SIG_IGN)\n"
@@ -89,6 +89,17 @@ def test_to_roar_that_was_started_to_ignore_it(number, mode, tmp_path):
     assert process.stdout.readline() == "ready\n"
     process.send_signal(number)
     assert (process.communicate(timeout=30)[0], process.returncode) == ("through\n", 0)
+
+
+@pytest.mark.parametrize("mode", ["auto", "none"])
+def test_to_roar_that_was_started_to_block_it(mode, tmp_path):
+    """The command may have it unblocked, as those do that set up handlers of their own."""
+    block = "import os, signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); "
+    unblocks = f"import signal; signal.pthread_sigmask(signal.SIG_SETMASK, [])\n{COUNTS}"
+    process = ready([sys.executable, "-c", f"{block}os.execv(sys.argv[1], sys.argv[1:])", sys.executable, "-c", ROAR,
+                     tmp_path / "log", mode, sys.executable, "-c", unblocks, str(int(signal.SIGTERM))])
+    process.send_signal(signal.SIGTERM)
+    assert heard(process) == [signal.SIGTERM]
 
 
 @pytest.mark.parametrize("number", ALL)

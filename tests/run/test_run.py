@@ -73,6 +73,18 @@ def test_a_command_that_does_not_exist(desk):
     assert desk.json("log")["jobs"] == []
 
 
+@pytest.mark.parametrize(("name", "status", "reason"), [
+    ("./no", 127, "No such file or directory"), ("./script", 127, "cannot execute: required file not found"),
+    (".", 126, "Is a directory"),
+])
+@pytest.mark.parametrize("mode", ["auto", "none"])
+def test_why_a_path_cannot_be_run(desk, mode, name, status, reason):
+    (desk.root / "script").write_text("#!/no/such/interpreter\n")
+    (desk.root / "script").chmod(0o755)
+    done = desk.roar("run", name, status=status, env={"ROAR_TRACER_MODE": mode})
+    assert done.stderr == f"roar: {name}: {reason}\n"
+
+
 def test_a_file_that_is_not_executable(desk):
     desk.write("script", "#!/bin/sh\n")
     done = desk.roar("run", "./script", status=126)

@@ -40,9 +40,9 @@ def hold() -> Given:
     return Given(blocked, signal.setitimer(signal.ITIMER_REAL, 0), _signal.getsignal(signal.SIGCHLD) == IGNORE)
 
 
-def release(given: Given) -> None:
-    """Let the signals that have waited come."""
-    _signal.pthread_sigmask(signal.SIG_SETMASK, given.blocked)
+def release(given: Given, *, heard: frozenset[int] = frozenset()) -> None:
+    """Let the signals that have waited come. heard: also these, that roar was started to block."""
+    _signal.pthread_sigmask(signal.SIG_SETMASK, given.blocked - heard)
 
 
 def discard(numbers: frozenset[int]) -> None:

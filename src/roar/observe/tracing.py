@@ -61,6 +61,7 @@ class Traced:
         self._handlers: dict[int, Any] = {}
         self._wake: tuple[int, int, int] | None = None  # our pipe's ends, and the wake-up descriptor before
         self._witness = witness
+        self._given: Given | None = None
         self._arrived: dict[int, float] = {}  # signals whose addressee is to be found out, and when they came
         self._asking = False
 
@@ -83,11 +84,12 @@ class Traced:
             return self._ended is None
         return not select.select([self._messages.descriptor], [], [], 0)[0]
 
-    def _take_signals(self) -> None:
+    def _take_signals(self, given: Given) -> None:
         """Python runs a handler between two steps of its own: a signal just before a read would wait for its end.
 
         Hence the wake-up descriptor, which the signal itself makes readable.
         """
+        self._given = given
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._wake = (reader, writer, signal.set_wakeup_fd(writer, warn_on_full_buffer=False))
         if self._messages is None:
@@ -105,6 +107,8 @@ class Traced:
                 handler = afterwards
             set_handler(number, handler)
         self._handlers.clear()
+        if self._given is not None:
+            release(self._given)
         if self._wake is not None:
             reader, writer, before = self._wake
             signal.set_wakeup_fd(before)
@@ -261,10 +265,10 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         traced = _start_traced(command, _arguments(log, mode, environment_names, given))
         if isinstance(traced, str):
             return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",), given)
-        traced._take_signals()  # noqa: SLF001  its own module
+        traced._take_signals(given)  # noqa: SLF001  its own module
         return traced
     finally:
-        release(given)
+        release(given, heard=PASSED_ON | {signal.SIGCHLD})  # the command may unblock them
 
 
 def _arguments(log: str | os.PathLike[str], mode: str, environment_names: Iterable[str], given: Given) -> list[str]:
@@ -344,7 +348,7 @@ def _start_untraced(command: Sequence[str], gaps: tuple[str, ...], given: Given)
     _heed_children()
     try:
         traced.pid = _fork(command, given)
-        traced._take_signals()  # noqa: SLF001  its own module
+        traced._take_signals(given)  # noqa: SLF001  its own module
     except OSError as error:
         traced._ended = _not_started(error.errno or 0)  # noqa: SLF001  its own module
         traced._witness.stop()  # noqa: SLF001  its own module
