@@ -32,8 +32,7 @@ class Outcome:
 
 
 def _run_traced(
-    command: list[str], folder: Path, mode: str, *, user: str = "root", timeout: float = 120,
-    descriptors: tuple[int, ...] = ()
+    command: list[str], folder: Path, mode: str, *, user: str = "root", timeout: float = 120
 ) -> Outcome:
     log = folder / "event.log"
     reader, writer = os.pipe()
@@ -44,8 +43,7 @@ def _run_traced(
     if user != "root":
         tracer = [*AS_ORDINARY_USER, *tracer]
     done = subprocess.run(
-        tracer, cwd=folder, pass_fds=[writer, *descriptors], capture_output=True, timeout=timeout, check=False,
-        text=True
+        tracer, cwd=folder, pass_fds=[writer], capture_output=True, timeout=timeout, check=False, text=True
     )
     os.close(writer)
     with os.fdopen(reader) as file:

@@ -251,19 +251,3 @@ def test_go_and_its_child(mode, user, go_program, story_folder, run_traced):
     for expectation in child + own:
         missed = mode == "preload" and expectation in own[:2]
         assert fulfils(expectation, outcome.trace, folder) != missed, expectation
-
-
-@pytest.mark.parametrize("mode", ["full", "seccomp"])
-def test_what_was_open_before_a_ring_is_not_opened_by_it(mode, build, story_folder, run_traced):
-    """As with `< before.txt > after.txt` in the shell that starts the command."""
-    folder = story_folder("root")
-    for name in ("before.txt", "after.txt"):
-        (folder / name).write_text(name)
-    with open(folder / "before.txt") as before, open(folder / "after.txt", "a") as after:
-        outcome = run_traced([str(build(STORIES[0].parent / "io_uring.c"))], folder, mode,
-                             descriptors=(before.fileno(), after.fileno()))
-    if outcome.exit_code == NOT_AVAILABLE:
-        pytest.skip("not available on this machine")
-    seen = {os.path.basename(event.path) for event in outcome.trace.events if event.path.startswith(str(folder))}
-    assert {"in.txt", "out.txt"} <= seen
-    assert seen.isdisjoint({"before.txt", "after.txt"})

@@ -135,17 +135,6 @@ def test_an_append_is_an_input_and_an_output(desk):
     assert job["outputs"][0]["digest"] == blake3(b"one\ntwo\n").hexdigest()
 
 
-@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
-def test_a_file_that_was_made_to_be_read_and_written_is_no_input(desk, mode):
-    """O_EXCL proves that there was none: HDF5 files, and what is written beside its place and then moved there."""
-    code = ("import os, tempfile\nopen('made', 'x+').close()\n"
-            "file = tempfile.NamedTemporaryFile('w', dir='.', delete=False)\n"
-            "file.write('x')\nfile.close()\nos.replace(file.name, 'moved')\n"
-            "try: open('made', 'x+')\nexcept FileExistsError: pass\n")
-    desk.roar("run", sys.executable, "-c", code, env={"ROAR_TRACER_MODE": mode})
-    assert (names(desk.job()["inputs"]), names(desk.job()["outputs"])) == ([], ["made", "moved"])
-
-
 def test_what_the_caller_has_open_is_no_file_of_a_job_that_uses_io_uring(desk, tmp_path):
     """Its descriptors are looked at, as the opens of the ring cannot be; what it makes there is an output alone."""
     stories = os.path.join(os.path.dirname(os.path.dirname(__file__)), "native")
