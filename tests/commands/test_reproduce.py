@@ -415,6 +415,26 @@ def test_what_git_brings_is_what_a_clone_without_our_own_settings_gives(desk, se
     assert desk.json("reproduce", "o.out")["from_commits"] == ["a.csv", "plain.csv"], "every clone has it"
 
 
+@pytest.mark.parametrize(("recorded", "reproduced"), [
+    (("diff.noprefix", "true"), ("diff.noprefix", "false")),
+    (("diff.context", "0"), ("apply.whitespace", "error")),
+    (("diff.external", "/bin/true"), ("apply.ignoreWhitespace", "change")),
+    (("core.autocrlf", "true"), ("core.autocrlf", "true")),
+])
+def test_uncommitted_changes_are_kept_and_applied_whatever_the_user_s_settings(desk, recorded, reproduced, tmp_path):
+    config = desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    desk.write("src/g.py", "print(1)\n")
+    desk.write("g.py", "print(1)\n")
+    desk.init()
+    desk.git("config", "--file", config, *recorded)
+    desk.write("src/g.py", "import sys; sys.path[0] = 'src'; import new\nprint(2) \n")
+    (desk.root / "src" / "new.py").write_bytes(b"print(open('src/new.py', 'rb').read())\r\n")
+    desk.roar("run", "sh", "-c", f"{sys.executable} -B src/g.py > o")
+    desk.git("config", "--file", config, *reproduced)
+    done = desk.roar("reproduce", "o", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
 def test_a_large_file_that_git_holds_as_a_pointer_is_copied(desk, tmp_path):
     """A stand-in for git-lfs, which asks a server unless this variable forbids it."""
     desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")

@@ -115,3 +115,92 @@ def test_untracked_sources_become_patches_of_their_own(repository):
     new.unlink()
     subprocess.run(["git", "-C", repository, "apply"], input=patch, check=True)
     assert new.read_text() == "y = 1\n"
+
+
+SETTINGS = {"diff.noprefix": "true", "diff.mnemonicPrefix": "true", "diff.srcPrefix": "x/", "diff.dstPrefix": "y/",
+            "diff.context": "0", "diff.interHunkContext": "9", "diff.renames": "copies", "diff.external": "/bin/true",
+            "diff.py.textconv": "sed s/1/7/", "diff.py.command": "/bin/true", "diff.algorithm": "patience",
+            "diff.suppressBlankEmpty": "true", "diff.relative": "true", "diff.ignoreSubmodules": "all",
+            "diff.submodule": "log", "color.ui": "always", "core.quotePath": "false", "core.safecrlf": "true",
+            "apply.whitespace": "error", "apply.ignoreWhitespace": "change"}
+
+
+@pytest.fixture(params=["all", "diff.noprefix", "diff.context", "GIT_DIFF_OPTS"])
+def user(request, monkeypatch, tmp_path):
+    """One of the settings that the user may have, all of them, or an environment."""
+    if request.param.startswith("GIT_"):
+        monkeypatch.setenv(request.param, "-u0")
+        return
+    config = tmp_path / "gitconfig"
+    for name, value in SETTINGS.items():
+        if request.param in {name, "all"}:
+            subprocess.run(["git", "config", "--file", config, name, value], check=True)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
+
+
+def changed(repository):
+    """What is told of changes that the settings have to do with."""
+    lines = [f"line {number}" for number in range(40)]
+    for name in ("g.py", "ü.py", "old.py"):
+        (repository / name).write_text("\n".join(["", *lines, ""]))
+    (repository / ".gitattributes").write_text("*.py diff=py\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "two")
+    git(repository, "mv", "old.py", "new.py")
+    (repository / "sub").mkdir()
+    for name in ("g.py", "ü.py"):
+        (repository / name).write_text("\n".join(["", *lines[:10], "1 and \t ", *lines[12:20], *lines[21:], ""]))
+    (repository / "sub" / "more.py").write_text("1\n\n")
+    return read_code(str(repository / "sub")).patch, addition_patch(str(repository),
+                                                                    str(repository / "sub" / "more.py"))
+
+
+@pytest.fixture
+def usual(tmp_path):
+    """The same without any settings."""
+    root = tmp_path / "usual"
+    root.mkdir()
+    git(root, "init", "-q")
+    return changed(root)
+
+
+def test_the_user_s_settings_change_no_patch(usual, repository, user):
+    assert changed(repository) == usual
+    assert b"rename from old.py" in usual[0]
+    assert b"\n+1 and \t \n" in usual[0]
+    assert b"\n+1\n" in usual[1]
+
+
+def test_the_variables_of_another_repository_do_not_count(repository, tmp_path, monkeypatch):
+    """As in a hook of that one."""
+    (repository / "a.py").write_text("x = 2\n")
+    here = read_code(str(repository))
+    other = tmp_path / "other"
+    git(tmp_path, "init", "-q", "-b", "theirs", other)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
+    assert read_code(str(repository)) == here
+
+
+@pytest.mark.parametrize("marks", [["--skip-worktree"], ["--assume-unchanged"],
+                                   ["--skip-worktree", "--assume-unchanged"]])
+def test_files_that_git_is_told_not_to_look_at(repository, marks):
+    for name in ("marked.py", "sparse.py"):
+        (repository / name).write_text("x = 1\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "two")
+    for mark in marks:
+        git(repository, "update-index", mark, "marked.py", "sparse.py")
+    (repository / "sparse.py").unlink()
+    assert read_code(str(repository)).patch is None
+    (repository / "marked.py").write_text("x = 2\n")
+    index = (repository / ".git" / "index").read_bytes()
+    code = read_code(str(repository))
+    assert code.git.dirty
+    assert b"+x = 2" in code.patch
+    assert b"sparse.py" not in code.patch
+    assert (repository / ".git" / "index").read_bytes() == index
+    clone = repository.parent / "clone"
+    git(repository, "clone", "-q", repository, clone)
+    subprocess.run(["git", "-C", clone, "apply"], input=code.patch, check=True)
+    assert (clone / "marked.py").read_text() == "x = 2\n"

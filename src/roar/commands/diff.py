@@ -9,6 +9,7 @@ from roar.commands.lineage import as_root
 from roar.commands.opening import Opened, open_record
 from roar.errors import NotFoundError
 from roar.model import Job
+from roar.observe.code import DIFF, find_repository, git_environment
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
@@ -133,11 +134,12 @@ def code_difference(opened: Opened, before: Job, after: Job) -> str | None:
 def _git_diff(folder: str, before: str, after: str) -> str | None:
     import subprocess  # noqa: PLC0415  only where commits differ
 
-    if not os.path.isdir(folder):
+    root = find_repository(folder)
+    if root is None:
         return None
     try:
-        done = subprocess.run(["git", "diff", "--no-color", "--no-ext-diff", before, after], cwd=folder,
-                              capture_output=True, check=False)
+        done = subprocess.run(["git", *DIFF, before, after], cwd=root, env=git_environment(), capture_output=True,
+                              check=False)
     except OSError:
         return None
     return done.stdout.decode("utf-8", "backslashreplace") if done.returncode == 0 else None

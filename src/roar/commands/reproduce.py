@@ -12,7 +12,7 @@ from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.model import FileUse, Job, Kind, is_location, members_folder
-from roar.observe.code import refusal_of
+from roar.observe.code import git_environment, refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable, told
@@ -22,10 +22,10 @@ from roar.query.placements import Step
 from roar.query.protection import can_protect, protect
 from roar.query.references import resolve_job, resolve_or_folder
 from roar.query.repository import (
+    APPLY,
     find_around,
     find_work_tree,
     find_work_trees,
-    git_environment,
     is_inside,
     patched_names,
     run_git,
@@ -225,7 +225,7 @@ def _place_code(opened: Opened, job: Job, step: Step, target: _Target) -> None:
     patch = load_patch(opened.database, job)
     if patch is not None:
         _clear_for_patch(folder, patch, target)
-        _git(folder, "apply", "--whitespace=nowarn", "-", content=patch)
+        _git(folder, *APPLY, "-", content=patch)
     for path in step.restored:
         _git(folder, "--literal-pathspecs", "checkout", "--quiet", "--force", job.git.commit, "--",
              str(target.place(path)))

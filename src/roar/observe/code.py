@@ -4,7 +4,8 @@ git itself is asked, with its optional locks off, so that nothing in the reposit
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +18,17 @@ if TYPE_CHECKING:
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
 ARGUMENTS = 500  # paths that fit one command line with room to spare
+
+DIFF = ("-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "diff", "--no-color", "--no-ext-diff",
+        "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--inter-hunk-context=0",
+        "--diff-algorithm=default", "--indent-heuristic", "--find-renames", "-O/dev/null", "--submodule=short",
+        "--ignore-submodules=untracked")
+"""Arguments of git for a difference that is the same with any settings of the user."""
+
+_FOREIGN = frozenset({
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS",
+    "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +86,31 @@ def refusal_of(stderr: bytes) -> Refusal:
     return Refusal(reason.removeprefix("fatal: "), hint)
 
 
-def _git(root: str, *arguments: str) -> bytes | None:
+def git_environment() -> dict[str, str]:
+    """The environment for git, without what binds it to one repository, as inside a hook, or changes its answers.
+
+    Large files (git-lfs-config(5)) stay pointers: what a server would have to be asked for is no part of a clone.
+    """
+    return {name: value for name, value in os.environ.items() if name not in _FOREIGN} | {"GIT_LFS_SKIP_SMUDGE": "1"}
+
+
+def _git(root: str, *arguments: str, index: str | None = None) -> bytes | None:
     """The output of one git command, None where it failed."""
-    done = _run(root, *arguments)
+    done = _run(root, *arguments, index=index)
     return done.stdout if done is not None and done.returncode == 0 else None
 
 
-def _run(root: str, *arguments: str) -> "CompletedProcess[bytes] | None":
+def _run(root: str, *arguments: str, index: str | None = None, content: bytes = b""
+         ) -> "CompletedProcess[bytes] | None":
     """One git command; None where it cannot be run. Apart from the terminal: Ctrl-C is the command's."""
     import subprocess  # noqa: PLC0415  only inside a repository
 
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    environment = git_environment() | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    if index is not None:
+        environment["GIT_INDEX_FILE"] = index
     try:
-        return subprocess.run(["git", "-C", root, *arguments], env=environment, stdin=subprocess.DEVNULL,
-                              capture_output=True, timeout=TIMEOUT_S, start_new_session=True, check=False)
+        return subprocess.run(["git", "-C", root, *arguments], env=environment, input=content, capture_output=True,
+                              timeout=TIMEOUT_S, start_new_session=True, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
 
@@ -166,13 +189,38 @@ def _remote(root: str, branch: str | None) -> str | None:
 def _read_patch(root: str, commit: str | None) -> tuple[bytes | None, str | None]:
     """The uncommitted changes of tracked files, and a note where they could not be had."""
     against = commit or "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree, before the first commit
-    patch = _git(root, "diff", "--no-ext-diff", "--no-color", "--no-textconv", "--binary", "--submodule=short",
-                 against)
+    with _full_index(root) as index:
+        patch = _git(root, *DIFF, "--binary", against, index=index)
     if patch is None:
         return None, "git could not tell what is uncommitted"
     if len(patch) > PATCH_LIMIT:
         return None, f"the uncommitted changes are {len(patch) // 1_000_000} MB and were not kept"
     return (_without_secrets(patch), None) if patch else (None, None)
+
+
+@contextmanager
+def _full_index(root: str) -> Iterator[str | None]:
+    """A copy of the index in which git looks at all files; None where its own does.
+
+    Those marked with `git update-index --skip-worktree` or `--assume-unchanged` count as unchanged for git, whatever
+    they hold. One that is not there (a sparse checkout) is left out on purpose.
+    """
+    listed = (_git(root, "ls-files", "-v", "-z") or b"").split(b"\0")
+    names = [entry[2:] for entry in listed if entry and (entry[:1] == b"S" or entry[:1].islower())
+             and os.path.lexists(os.path.join(os.fsencode(root), entry[2:]))]
+    place = _line(_git(root, "rev-parse", "--git-path", "index")) if names else None
+    if place is None:
+        yield None
+        return
+    import shutil  # noqa: PLC0415  hardly any repository has such files
+    import tempfile  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory(prefix="roar-") as folder:
+        index = shutil.copyfile(os.path.join(root, place), os.path.join(folder, "index"))
+        for mark in ("--no-skip-worktree", "--no-assume-unchanged"):
+            _run(root, "-c", "core.splitIndex=false", "update-index", mark, "-z", "--stdin", index=index,
+                 content=b"".join(name + b"\0" for name in names))
+        yield index
 
 
 def _without_secrets(patch: bytes) -> bytes:
@@ -191,14 +239,8 @@ def untracked(root: str, paths: Sequence[str]) -> list[str]:
 
 def addition_patch(root: str, path: str) -> bytes:
     """A patch that adds one untracked file, in git's own form; empty where it cannot be made."""
-    import subprocess  # noqa: PLC0415  only inside a repository
-
-    environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
-    name = os.path.relpath(path, root)
-    try:
-        done = subprocess.run(["git", "-C", root, "diff", "--no-index", "--no-color", "--binary", "--",
-                               "/dev/null", name], env=environment, stdin=subprocess.DEVNULL, capture_output=True,
-                              timeout=TIMEOUT_S, start_new_session=True, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+    done = _run(root, "-c", "core.autocrlf=false", *DIFF, "--binary", "--no-index", "--", "/dev/null",
+                os.path.relpath(path, root))
+    if done is None or done.returncode != 1 or len(done.stdout) > PATCH_LIMIT:
         return b""
-    return _without_secrets(done.stdout) if done.returncode == 1 and len(done.stdout) <= PATCH_LIMIT else b""
+    return _without_secrets(done.stdout)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
-from roar.observe.code import find_repository
+from roar.observe.code import find_repository, git_environment
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 
-_PLACES = frozenset({"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR",
-                     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_PREFIX", "GIT_NAMESPACE"})
+APPLY = ("apply", "-p1", "--whitespace=nowarn", "--no-ignore-whitespace")
+"""Arguments of git by which a patch is applied as it is, with any settings of the user."""
 
 
 class _Source(NamedTuple):
@@ -23,14 +23,6 @@ class _Source(NamedTuple):
 
     work_tree: str
     commit: str
-
-
-def git_environment() -> dict[str, str]:
-    """The environment for git, without what binds it to one repository, as inside a hook.
-
-    Large files (git-lfs-config(5)) stay pointers: what a server would have to be asked for is no part of a clone.
-    """
-    return {name: value for name, value in os.environ.items() if name not in _PLACES} | {"GIT_LFS_SKIP_SMUDGE": "1"}
 
 
 def run_git(folder: str, *arguments: str, content: bytes | None = None) -> str | None:
@@ -158,7 +150,7 @@ def _edited(workspace: Workspace, source: _Source, job: Job, patch: bytes | None
 
 def patched_names(work_tree: str, patch: bytes) -> list[str]:
     """The names of the files that a patch changes or adds, relative to the root of the work tree."""
-    listed = run_git(work_tree, "apply", "--numstat", "-z", "-", content=patch) or ""
+    listed = run_git(work_tree, *APPLY, "--numstat", "-z", "-", content=patch) or ""
     return [entry.split("\t", 2)[2] for entry in listed.split("\0") if entry.count("\t") > 1]
 
 
@@ -174,7 +166,7 @@ def find_unpatchable(workspace: Workspace, patches: Mapping[str, bytes], jobs: I
             continue  # nothing can be said without it
         with _index(source, None) as folder:
             for patch, users in found.items():
-                if run_git(folder, "apply", "--cached", "--check", "-", content=patches[patch]) is None:
+                if run_git(folder, *APPLY, "--cached", "--check", "-", content=patches[patch]) is None:
                     yield from users
 
 
@@ -266,7 +258,7 @@ def _index(source: _Source, patch: bytes | None) -> Iterator[str]:
             with open(os.path.join(folder, ".git", "objects", "info", "alternates"), "w", encoding="ascii") as file:
                 file.write("../lent\n")
             if run_git(folder, "read-tree", commit) is not None and patch is not None:
-                run_git(folder, "apply", "--cached", "--whitespace=nowarn", "-", content=patch)
+                run_git(folder, *APPLY, "--cached", "-", content=patch)
         yield folder
 
 
