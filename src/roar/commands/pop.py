@@ -3,18 +3,16 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
-from roar.model import FileUse, Job, Kind
-from roar.observe.code import find_refusal
+from roar.model import Job
+from roar.observe.code import find_refusal, git_environment
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
-from roar.query.files_now import digest_now
-from roar.query.jobs import iter_members, load_job
+from roar.query.jobs import load_job
+from roar.query.own_outputs import iter_own
 from roar.query.references import resolve_job
-from roar.record.database import encoded
 from roar.record.writer import pop_job
 
 
@@ -23,7 +21,8 @@ def parser() -> Parser:
     result = Parser("pop", "Forget the last job of this session. No file is touched.")
     result.add_argument("--delete-outputs", action="store_true",
                         help="also delete the files that the job wrote: only those that are still as it wrote them,"
-                             " that it did not read as well, that no other job wrote, and that git does not track")
+                             " that it did not read as well, that no other job wrote, and that git does not track;"
+                             " of what it read or moved the last copy stays")
     result.add_json()
     return result
 
@@ -33,7 +32,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     job = load_job(opened.database, resolve_job(opened.database, opened.workspace, "@-1").row_id)
-    doomed = list(_deletable(opened, job)) if arguments.delete_outputs else []
+    doomed = _doomed(opened, job) if arguments.delete_outputs else []
     pop_job(opened.database, job.uid)
     deleted = [path for path in doomed if _delete(path)]
     if arguments.json:
@@ -49,47 +48,11 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _deletable(opened: Opened, job: Job) -> Iterator[str]:
+def _doomed(opened: Opened, job: Job) -> list[str]:
     """Absolute paths of the job's outputs that may go."""
-    read = {use.path for use in job.inputs}
-    files = [(path, digest) for use in job.outputs if not _is_shared(opened, job, use.path, use.digest)
-             for path, digest in _files(opened, use) if opened.workspace.relative(path) not in read]
-    tracked = _tracked([path for path, _ in files])
-    for path, digest in files:
-        if path in tracked or os.path.islink(path) or _is_shared(opened, job, opened.workspace.relative(path), digest):
-            continue
-        if _is_still(opened, path, digest):
-            yield path
-
-
-def _files(opened: Opened, use: FileUse) -> Iterator[tuple[str, str]]:
-    """The files of an output, absolute, each with its recorded digest."""
-    path = opened.workspace.absolute(use.path)
-    if use.digest is None:
-        return
-    if use.kind is Kind.FILE:
-        yield path, use.digest
-        return
-    row = opened.database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(use.digest),)).fetchone()
-    for member in iter_members(opened.database, row[0]):
-        yield os.path.join(path, member.path), member.digest
-
-
-def _is_shared(opened: Opened, job: Job, path: str, digest: str | None) -> bool:
-    """Whether another job wrote the same content to the same place: then it is that job's output, too."""
-    if digest is None:
-        return False
-    return opened.database.execute(
-        "SELECT 1 FROM file_written JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
-        " JOIN job ON job.id = job_id WHERE path = CAST(? AS TEXT) AND digest = ? AND job.uid <> ?",
-        (encoded(path), bytes.fromhex(digest), job.uid)).fetchone() is not None
-
-
-def _is_still(opened: Opened, path: str, digest: str) -> bool:
-    try:
-        return digest_now(opened.database, path) == digest
-    except OSError:
-        return False
+    own = list(iter_own(opened.database, opened.workspace, job))
+    tracked = _tracked(own)
+    return [path for path in own if path not in tracked]
 
 
 def _tracked(paths: list[str]) -> set[str]:
@@ -123,7 +86,8 @@ def _work_tree(folder: str) -> str | None:
 def _listed(tree: str) -> set[str] | None:
     """Absolute paths of all files that git tracks in a work tree; None where it cannot tell."""
     try:
-        done = subprocess.run(["git", "ls-files", "-z"], cwd=tree, capture_output=True, check=False)
+        done = subprocess.run(["git", "ls-files", "-z"], cwd=tree, env=git_environment(), capture_output=True,
+                              check=False)
     except OSError:
         done = None
     if done is None or done.returncode:

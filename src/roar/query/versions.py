@@ -45,6 +45,21 @@ GROUP BY path.id, name ORDER BY max(job_id) DESC
 """
 
 
+def places_written(database: sqlite3.Connection, digest: str, but_by: str) -> set[str]:
+    """The paths at which jobs other than `but_by`, a uid, wrote this content, by itself or in a dataset."""
+    rows = database.execute(_PLACES_WRITTEN, {"digest": bytes.fromhex(digest), "job": but_by})
+    return {path if name is None else members_folder(path) + name for path, name in rows}
+
+
+_PLACES_WRITTEN = """
+WITH file AS MATERIALIZED (SELECT id FROM artifact WHERE digest = :digest),
+content AS MATERIALIZED (SELECT id, NULL AS name FROM file
+    UNION ALL SELECT dataset_id, dataset_member.path FROM file JOIN dataset_member ON artifact_id = file.id)
+SELECT path.path, content.name FROM content JOIN file_written AS made ON made.artifact_id = content.id
+JOIN job ON job.id = made.job_id JOIN path ON path.id = path_id WHERE job.uid <> :job
+"""
+
+
 class Used(NamedTuple):
     """What was used last at a path, by which job, and whether that job wrote it."""
 

@@ -9,12 +9,15 @@ from roar.analyze.datasets import fold_datasets
 from roar.model import FileUse, Job, JobState, Tracer
 from roar.observe.machine import read_host
 from roar.record.writer import write_job
-from roar.transfer.moving import Moved
+from roar.transfer.moving import Moved, State
 from roar.wire import Dataset
 from roar.workspace import Workspace
 
 INTERRUPTED = 130
 """The exit status of a command that Ctrl-C ended."""
+
+WAS_THERE = "was there already, and was not fetched"
+"""The note on an output of `get` that it found: the job has all of what was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,8 @@ def record(database: sqlite3.Connection, workspace: Workspace, transfer: Transfe
     objects: list[FileUse] = []
     datasets: list[Dataset] = []
     for group in transfer.groups:
-        files_here, datasets_here = fold_datasets(_files(workspace, group), threshold=threshold, keep=_never_whole())
+        found = _files(workspace, group, fetched=transfer.kind == "get")
+        files_here, datasets_here = fold_datasets(found, threshold=threshold, keep=_never_whole())
         objects_there, datasets_there = _fold_objects(group, threshold)
         files += files_here
         objects += objects_there
@@ -61,9 +65,11 @@ def record(database: sqlite3.Connection, workspace: Workspace, transfer: Transfe
     return write_job(database, job, datasets=tuple({dataset.digest: dataset for dataset in datasets}.values()))
 
 
-def _files(workspace: Workspace, group: Sequence[Moved]) -> list[FileUse]:
+def _files(workspace: Workspace, group: Sequence[Moved], *, fetched: bool) -> list[FileUse]:
     paths = {workspace.relative(moved.path): moved for moved in group}
-    return [FileUse(path=path, digest=moved.digest, size=moved.size) for path, moved in paths.items()]
+    return [FileUse(path=path, digest=moved.digest, size=moved.size,
+                    note=WAS_THERE if fetched and moved.state is State.THERE else None)
+            for path, moved in paths.items()]
 
 
 def _fold_objects(group: Sequence[Moved], threshold: int) -> tuple[list[FileUse], list[Dataset]]:

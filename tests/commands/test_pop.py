@@ -1,0 +1,100 @@
+"""`roar pop --delete-outputs`: what it must not delete."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+MANY = "for i in $(seq {}); do echo $i > {}/$i; done"
+
+
+def popped(desk, **more):
+    """How many files went with the last job."""
+    before = {os.path.join(place, name) for place, _, names in os.walk(desk.tmp.parent) for name in names}
+    deleted = desk.roar("pop", "--delete-outputs", **more).stdout.count("\ndeleted ")
+    assert deleted == sum(not os.path.lexists(path) for path in before if "/.roar/" not in path)
+    return deleted
+
+
+@pytest.mark.parametrize("command", [
+    "mv data.csv raw/data.csv",
+    f"{sys.executable} -c \"import shutil; shutil.move('data.csv', 'raw')\"",
+    "sed -i.bak s/p/q/ data.csv",
+    "gzip data.csv",
+    "mv set other",
+    "mkdir all; mv set/* data.csv all/",
+    "cp -r set other; rm -r set",
+    "cp set/7 seven; rm set/7",
+])
+def test_the_last_copy_of_what_the_job_read_stays(desk, command):
+    for folder in ("raw", "set"):
+        (desk.root / folder).mkdir()
+    desk.write("data.csv", "precious\n")
+    subprocess.run(["sh", "-c", MANY.format(150, "set")], cwd=desk.root, check=True)
+    desk.roar("run", "sh", "-c", command)
+    assert popped(desk) == 0
+
+
+def test_a_copy_goes_as_long_as_the_content_lies_elsewhere(desk):
+    desk.write("data", "d")
+    copies = "cp data a; cp data b; echo c > c"
+    desk.roar("run", "sh", "-c", copies)
+    assert popped(desk) == 3
+    desk.roar("run", "sh", "-c", copies)
+    desk.write("data", "edited")
+    assert popped(desk) == 1
+    assert not (desk.root / "c").exists()
+
+
+def test_files_in_another_job_s_dataset_stay(desk):
+    (desk.root / "out").mkdir()
+    desk.roar("run", "sh", "-c", MANY.format(200, "out"))
+    desk.roar("run", "sh", "-c", "echo 5 > out/5")
+    assert popped(desk) == 0
+    desk.roar("run", "sh", "-c", MANY.format("100 300", "out"))
+    assert popped(desk) == 100
+    assert "1 output up to date" in desk.roar("status").stdout
+    shards = "for i in 1 2 3; do echo $i > m-0000$i-of-00003.bin; done"
+    desk.roar("run", "sh", "-c", shards)
+    desk.roar("run", "sh", "-c", "echo 2 > m-00002-of-00003.bin")
+    assert popped(desk) == 0
+
+
+def test_a_member_of_a_dataset_that_the_job_read_and_wrote_stays(desk):
+    (desk.root / "set").mkdir()
+    subprocess.run(["sh", "-c", MANY.format(150, "set")], cwd=desk.root, check=True)
+    desk.roar("run", "sh", "-c", "cat set/* > sum; cp sum set/5")
+    assert popped(desk) == 1
+    assert (desk.root / "set" / "5").exists()
+
+
+@pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
+def test_git_is_asked_for_the_repository_of_the_file(desk, name):
+    """A hook, or `git rebase --exec`, runs with the variables of another one."""
+    desk.write("tracked", "t")
+    desk.init()
+    desk.git("init", "-q", str(desk.tmp / "other"))
+    desk.roar("run", "sh", "-c", "echo changed > tracked")
+    place = desk.tmp / "other" / ".git" / ("" if name == "GIT_DIR" else "index")
+    assert popped(desk, env={name: str(place)}) == 0
+
+
+def test_nothing_is_deleted_through_a_symlink(desk):
+    desk.roar("run", "sh", "-c", "mkdir out; echo x > out/a")
+    (desk.root / "out").rename(desk.tmp / "kept")
+    (desk.root / "out").symlink_to(desk.tmp / "kept")
+    assert popped(desk) == 0
+
+
+def test_what_get_found_stays(desk):
+    store = desk.tmp / "store"
+    for folder, names in ((store, "abc"), (desk.root / "store", "a")):
+        folder.mkdir()
+        for name in names:
+            (folder / name).write_text(name)
+    desk.roar("get", f"file://{store}")
+    assert {use["path"]: use.get("note") for use in desk.job()["outputs"]} == {
+        "store/a": "was there already, and was not fetched", "store/b": None, "store/c": None}
+    assert popped(desk) == 2
+    assert (desk.root / "store" / "a").exists()
