@@ -271,6 +271,44 @@ def test_a_folder_that_the_command_names_is_taken_as_written_to(desk, command, t
     assert (f"cannot: {name} may write over {desk.root}/a/w" in said) is (told and not protected)
 
 
+def test_a_symlink_that_came_into_the_way_outside_is_not_followed(desk, tmp_path):
+    near = desk.root.parent / "near"
+    desk.roar("run", "sh", "-c", "mkdir ../near; echo x > ../near/w; echo o > o")
+    name = f"@1 {desk.job()['uid'][:8]}"
+    kept = tmp_path / "kept"
+    near.rename(kept)
+    for link in (near, near / "w"):
+        if link.parent == near:
+            near.unlink()
+            near.mkdir()
+        link.symlink_to(kept / os.path.relpath(link, near))
+        told = f"{name} would write over {link}, which no job of the plan left so: move that away first."
+        assert f"cannot: {told}\n" in desk.roar("reproduce", "o", status=1).stdout
+        assert told in desk.roar("reproduce", "o", "--run", status=1).stderr
+
+
+def test_a_folder_outside_that_a_job_makes_is_not_taken_from_others_files(desk, tmp_path):
+    """Its command may remove what is there."""
+    near = desk.root.parent / "near"
+    desk.roar("run", "sh", "-c", "rm -rf ../near; mkdir -p ../near/sub; touch ../near/.log; echo x > ../near/w;"
+              " cp ../near/w o; echo t > ../near/t; rm ../near/t; ln -s w ../near/link")
+    for folder in ("first", "second"):
+        desk.roar("reproduce", "o", "--run", "--into", str(desk.root.parent / folder))
+    mine = near / "sub" / "notes"
+    mine.write_text("mine")
+    name = f"@1 {desk.job()['uid'][:8]}"
+    told = f"{name} makes {near} anew, in which no job of the plan left {mine}: move that away first."
+    assert f"cannot: {told}\n" in desk.roar("reproduce", "o", status=1).stdout
+    assert told in desk.roar("reproduce", "o", "--run", status=1).stderr
+    mine.rename(desk.root / "kept")
+    desk.roar("reproduce", "o")
+    far = tmp_path / "far" / "near"
+    far.mkdir(parents=True)
+    (far / "theirs").write_text("another's")
+    said = desk.roar("reproduce", "o", "--run", "--into", str(tmp_path / "far" / "again"), status=1).stderr
+    assert f"the jobs may write over {far}/theirs, which none of them left so." in said
+
+
 def test_no_file_near_another_folder_is_written_over(desk, tmp_path):
     """A relative way out leads elsewhere from there."""
     near = desk.root.parent / "near"

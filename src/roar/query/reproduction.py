@@ -3,9 +3,12 @@
 import os
 import re
 import sqlite3
+import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
 
 from roar.analyze.datasets import ancestors
 from roar.model import REDACTED, FileUse, Job, Kind, is_location, members_folder
@@ -167,17 +170,23 @@ def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequen
     foreign: dict[tuple[str, str], list[str]] = defaultdict(list)
     own: dict[tuple[str, str], list[str]] = defaultdict(list)
     failing: list[str] = []
-    for place, (job, left) in _left_outside(database, workspace, jobs, around, protected=protected).items():
+    outside = _left_outside(database, workspace, jobs, around, protected=protected)
+    links = _made_links(database, workspace, jobs)
+    for place, (job, left) in outside.items():
         name = f"@{job.step} {job.uid[:8]}"
         inside = is_inside(place, around)
         if inside and protected:
             failing.append(name)
-        elif os.path.lexists(place):
-            found = own if holds(database, place, left) else foreign
+        elif (link := None if inside else _link_on(place)) or os.path.lexists(place):
+            found = own if link is None and holds(database, place, left) else foreign
             verb = "may write" if inside else "writes" if found is own else "would write"
-            found[name, verb].append(place)
+            found[name, verb].append(link or place)
     return ([f"{name} {verb} over {_first_of(places)}, which no job of the plan left so: move that away first."
-             for (name, verb), places in foreign.items()],
+             for (name, verb), places in foreign.items()]
+            + [f"@{job.step} {job.uid[:8]} makes {folder} anew, in which no job of the plan left {file}:"
+               " move that away first."
+             for job, folder in _made_outside(database, workspace, jobs, around)
+             if (file := _first_added(folder, {*outside, *links}, _ended_at(job))) is not None],
             [f"{name} {verb} again over {_first_of(places)}, outside of the reproduction."
              for (name, verb), places in own.items()]
             + [f"{name} may write into {around} itself by its path, which fails: a reproduction leaves that as it is."
@@ -188,15 +197,64 @@ def find_written_over(database: sqlite3.Connection, workspace: Workspace, jobs: 
                       ) -> str | None:
     """What lies where the jobs would write if their ways out of the workspace, `../out`, start in `folder`."""
     around = find_around(workspace, find_work_trees(workspace, jobs))
-    for place, (_, left) in _left_outside(database, workspace, jobs, around, protected=True).items():
-        moved = os.path.normpath(os.path.join(folder, os.path.relpath(place, around)))
-        if moved != place and not is_inside(place, around) and os.path.lexists(moved) and not holds(
-                database, moved, left):
-            return moved
+    outside = {place: left for place, (_, left) in _left_outside(
+        database, workspace, jobs, around, protected=True).items() if not is_inside(place, around)}
+
+    def moved(place: str) -> str:
+        return os.path.normpath(os.path.join(folder, os.path.relpath(place, around)))
+
+    found = (moved(place) for place, left in outside.items() if moved(place) != place and os.path.lexists(moved(place))
+             and (os.path.islink(moved(place)) or not holds(database, moved(place), left)))
+    known = {moved(place) for place in (*outside, *_made_links(database, workspace, jobs))}
+    added = (_first_added(moved(made), known, 0)
+             for _, made in _made_outside(database, workspace, jobs, around) if moved(made) != made)
+    return next(chain(found, filter(None, added)), None)
+
+
+def _link_on(place: str) -> str | None:
+    """The first symlink on the way to a place that was recorded without any."""
+    return next((way for way in reversed(ancestors(place)) if os.path.islink(way)), None)
+
+
+def _made_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]) -> list[str]:
+    return [workspace.absolute(path) for job in jobs for (path,) in database.execute(
+        "SELECT path.path FROM symlink JOIN job ON job.id = job_id JOIN path ON path.id = path_id"
+        " WHERE uid = ? AND made", (job.uid,)).fetchall()]
+
+
+def _made_outside(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job], around: str
+                  ) -> Iterator[tuple[Job, str]]:
+    """The folders outside of `around` that jobs made themselves; to do so a command may remove what is there first."""
+    for job in jobs:
+        for (path,) in database.execute("SELECT path FROM made_folder JOIN job ON job.id = job_id WHERE uid = ?",
+                                        (job.uid,)).fetchall():
+            folder = workspace.absolute(path)
+            if not is_inside(folder, around):
+                yield job, folder
+
+
+def _first_added(folder: str, known: Container[str], since: float) -> str | None:
+    """A file in a folder which is not `known`, and has come there or has changed after a time (in seconds).
+
+    What a job left besides its outputs, such as a log or a cache, is not told from files of others otherwise.
+    """
+    for place, folders, files in os.walk(folder):
+        for path in (os.path.join(place, name) for name in (*folders, *files)):
+            try:
+                status = os.lstat(path)
+            except OSError:
+                continue
+            if path not in known and not stat.S_ISDIR(status.st_mode) and status.st_ctime > since:
+                return path
     return None
 
 
-def _first_of(places: Sequence[str]) -> str:
+def _ended_at(job: Job) -> float:
+    return datetime.fromisoformat(job.started_at).timestamp() + (job.duration_s or 0)
+
+
+def _first_of(places: Iterable[str]) -> str:
+    places = list(dict.fromkeys(places))
     return places[0] + (f" and {len(places) - 1:,} more" if len(places) > 1 else "")
 
 
