@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 
 import pytest
 
@@ -340,6 +341,82 @@ def test_a_submodule_is_cloned_where_it_lies(desk, tmp_path):
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
     assert "1 of 1 output came out the same" in done.stdout
     assert (tmp_path / "again" / "o.txt").read_text() == "raw"
+
+
+@pytest.fixture(params=[".", "exp/one"])
+def nested(desk, request, tmp_path):
+    """A repository with a submodule in a submodule, and a workspace in it; code of all three is imported."""
+    desk.env |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+    for name, content in (("inner", "X = 1\n"), ("lib", "from inner.m import X\n")):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "m.py").write_text(content)
+        desk.git("-C", str(folder), "init", "-q")
+        if name == "lib":
+            desk.git("-C", str(folder), "submodule", "--quiet", "add", str(tmp_path / "inner"), "inner")
+        desk.git("-C", str(folder), "add", "-A")
+        desk.git("-C", str(folder), "commit", "-q", "-m", "start")
+    desk.top = desk.root
+    desk.write("g.py", "import sys; sys.path.append('lib'); import m; open(sys.argv[1], 'w').write(str(m.X))\n")
+    desk.git("init", "-q", "-b", "main")
+    desk.git("submodule", "--quiet", "add", str(tmp_path / "lib"), "lib")
+    desk.git("submodule", "--quiet", "update", "--init", "--recursive")
+    desk.init()
+    desk.root = desk.top / request.param
+    desk.root.mkdir(parents=True, exist_ok=True)
+    desk.roar("init", "--here")
+    desk.made = os.path.join(request.param, "o")
+    up = os.path.relpath(desk.top, desk.root)
+    desk.imports = ["sh", "-c", f"cd {up} && {sys.executable} -B g.py {desk.made}"]
+    return desk
+
+
+def test_code_in_submodules_comes_as_it_was(nested, tmp_path):
+    inner = nested.top / "lib" / "inner"
+
+    def edit(text):
+        (inner / "m.py").write_text(text)
+
+    def commit():
+        nested.git("-C", str(inner), "commit", "-qam", "change")
+
+    changes = [lambda: None, lambda: edit("X = 2\n"), lambda: edit("X = 3\n"), commit,
+               lambda: edit("from new import X\n")]
+    for change, made in zip(changes, "12334", strict=True):
+        change()
+        (nested.top / "lib" / "new.py").write_text("X = 4\n")
+        nested.roar("run", *nested.imports)
+        job = nested.job()
+        folder = tmp_path / job["uid"]
+        done = nested.roar("reproduce", job["uid"], "--run", "--into", str(folder))
+        assert "1 of 1 output came out the same" in done.stdout
+        assert "note: " not in nested.roar("reproduce", job["uid"]).stdout
+        assert (folder / nested.made).read_text() == (nested.top / nested.made).read_text() == made
+    jobs = [job["uid"] for job in nested.json("log")["jobs"]]
+    assert "likely cause: code" in nested.roar("diff", jobs[3], jobs[2]).stdout
+    assert "\n++X = 3" in nested.roar("diff", jobs[3], jobs[2], "--code").stdout
+    for uid in jobs:
+        nested.roar("reproduce", uid)
+
+
+def test_a_submodule_that_is_not_here_is_told(nested, tmp_path):
+    nested.roar("run", *nested.imports)
+    commit = nested.git("-C", str(nested.top / "lib"), "rev-parse", "HEAD")
+    (nested.top / "lib").rename(tmp_path / "away")
+    name = f"@1 {nested.job()['uid'][:8]}"
+    told = f"The submodule lib of {name} does not come with its code: it is not here with commit {commit[:12]}."
+    assert f"note: {told}\n" in nested.roar("reproduce", "@1").stdout
+
+
+def test_changes_in_a_submodule_that_an_older_roar_did_not_record_are_told(nested):
+    (nested.top / "lib" / "m.py").write_text("X = 2\n")
+    nested.roar("run", *nested.imports)
+    patch = nested.git("-C", str(nested.top), "diff", "--submodule=short", "HEAD").encode() + b"\n"
+    with sqlite3.connect(nested.root / ".roar" / "roar.db") as database:
+        database.execute("UPDATE blob SET content = ?", (zlib.compress(patch),))
+    name = f"@1 {nested.job()['uid'][:8]}"
+    assert (f"note: The uncommitted changes in the submodule lib of {name} were not recorded.\n"
+            in nested.roar("reproduce", "@1").stdout)
 
 
 @pytest.mark.parametrize("into", [None, "some/where"])

@@ -204,3 +204,27 @@ def test_files_that_git_is_told_not_to_look_at(repository, marks):
     git(repository, "clone", "-q", repository, clone)
     subprocess.run(["git", "-C", clone, "apply"], input=code.patch, check=True)
     assert (clone / "marked.py").read_text() == "x = 2\n"
+
+
+def test_changes_in_submodules_have_their_names_from_the_root(repository, tmp_path, monkeypatch):
+    library = tmp_path / "library"
+    library.mkdir()
+    git(library, "init", "-q")
+    (library / "m.py").write_text("x = 1\n")
+    git(library, "add", ".")
+    git(library, "commit", "-q", "-m", "one")
+    git(repository, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", library, "lib é")
+    git(repository, "commit", "-q", "-m", "two")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    git(repository, "config", "--file", tmp_path / "gitconfig", "diff.ignoreSubmodules", "all")
+    (repository / "lib é" / "new.py").write_text("untracked\n")
+    assert read_code(str(repository)).patch is None
+    (repository / "a.py").write_text("x = 2\n")
+    (repository / "lib é" / "m.py").write_text("x = 2\n")
+    patch = read_code(str(repository)).patch.decode()
+    commit = git(library, "rev-parse", "HEAD")
+    assert [line.rstrip("\t") for line in patch.splitlines() if line.startswith("+")] == [
+        "+++ b/a.py", "+x = 2", r'+++ "b/lib \303\251"', f"+Subproject commit {commit}-dirty",
+        r'+++ "b/lib \303\251/m.py"', "+x = 2"]
+    (repository / "lib é" / "m.py").write_text("x = 2\n" * 3_000_000)
+    assert b"m.py" not in read_code(str(repository)).patch

@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from roar.commands.arguments import Parser
@@ -24,11 +24,13 @@ from roar.query.references import resolve_job, resolve_or_folder
 from roar.query.repository import (
     APPLY,
     find_around,
+    find_submodules,
     find_work_tree,
     find_work_trees,
     is_inside,
     patched_names,
     run_git,
+    without_submodules,
 )
 from roar.query.reproduction import Plan, find_written_over, load_plan
 from roar.query.roots import Root, members_of
@@ -69,7 +71,7 @@ def main(argv: list[str]) -> int:
     if plan.obstacles:
         raise RoarError(f"It cannot be reproduced: {plan.obstacles[0]}",
                         hint=f"roar reproduce {quoted(arguments.ref)}")
-    target = _Target(opened.workspace, plan.jobs, arguments.into)
+    target = _Target(opened.workspace, plan.jobs, _submodules(opened, plan.jobs), arguments.into)
     foreign = find_written_over(opened.database, opened.workspace, plan.jobs, target.folder)
     if foreign is not None:
         raise WorkspaceError(f"From {target.folder} the jobs may write over {foreign}, which none of them left so.",
@@ -86,25 +88,43 @@ def main(argv: list[str]) -> int:
     return 0 if all(result.outcome == "same" for result in results) else 1
 
 
+def _submodules(opened: Opened, jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
+    """By uid of a job the commits of its submodules, by their names, those first that lie around others."""
+    found = {}
+    for job in jobs:
+        tree = find_work_tree(opened.workspace, job)
+        found[job.uid] = {} if tree is None or job.git is None or job.git.commit is None else {
+            one.name: one.commit for one in find_submodules(tree, job.git.commit, load_patch(opened.database, job))
+            if one.is_kept}
+    return found
+
+
 class _Target:
     """Where a reproduction goes: a new folder, which stands for the workspace, or for the work tree around it.
 
     Attributes:
         folder: the new folder.
         root: what stands for the workspace's root, in it.
-        clones: by work tree of the jobs, the highest first, where its clone goes.
+        clones: by work tree of the jobs and by submodule in it where its clone goes.
+        submodules: by uid of a job the commits of the submodules that it found, by their names.
     """
 
-    def __init__(self, workspace: Workspace, jobs: Sequence[Job], wanted: str | None) -> None:
+    def __init__(self, workspace: Workspace, jobs: Sequence[Job], submodules: Mapping[str, Mapping[str, str]],
+                 wanted: str | None) -> None:
         trees = find_work_trees(workspace, jobs)
         around = find_around(workspace, trees)
         self._workspace = workspace
+        self.submodules = submodules
         self._around = around
         self._protected = can_protect(around)
         self.folder = _new_folder(around, wanted)
         self.root = os.path.normpath(os.path.join(self.folder, os.path.relpath(workspace.root, around)))
         self.clones = {tree: os.path.normpath(os.path.join(self.folder, os.path.relpath(tree, around)))
                        for tree in trees if is_inside(tree, around)}
+        for tree in list(self.clones):
+            self.clones |= {os.path.join(tree, name): os.path.join(self.clones[tree], name)
+                            for job in jobs if find_work_tree(workspace, job) == tree
+                            for name in submodules[job.uid]}
         self._highest = self.folder
         while not os.path.lexists(os.path.dirname(self._highest)):
             self._highest = os.path.dirname(self._highest)
@@ -139,9 +159,9 @@ class _Target:
             _git(None, "clone", "--quiet", "--no-checkout", self._around, self.folder)
         workspace = Workspace(self.root)
         os.makedirs(workspace.folder, exist_ok=True)
-        for tree, clone in self.clones.items():
+        for tree, clone in sorted(self.clones.items(), key=lambda pair: len(pair[0])):
             if tree != self._around:  # set up like the submodule that it is, so that its jobs find the workspace
-                store = os.path.join(workspace.folder, "modules", os.path.relpath(clone, self.root))
+                store = os.path.join(workspace.folder, "modules", os.path.relpath(clone, self.folder))
                 os.makedirs(os.path.dirname(store), exist_ok=True)
                 _git(None, "clone", "--quiet", "--no-checkout", "--separate-git-dir", store, tree, clone)
 
@@ -225,10 +245,16 @@ def _place_code(opened: Opened, job: Job, step: Step, target: _Target) -> None:
     patch = load_patch(opened.database, job)
     if patch is not None:
         _clear_for_patch(folder, patch, target)
-        _git(folder, *APPLY, "-", content=patch)
+    commits = {folder: job.git.commit}
+    for name, commit in target.submodules[job.uid].items():
+        commits[os.path.join(folder, name)] = commit
+        _git(os.path.join(folder, name), "checkout", "--quiet", "--force", "--detach", commit)
+    if files := without_submodules(patch or b""):
+        _git(folder, *APPLY, "-", content=files)
     for path in step.restored:
-        _git(folder, "--literal-pathspecs", "checkout", "--quiet", "--force", job.git.commit, "--",
-             str(target.place(path)))
+        place = str(target.place(path))
+        clone = max((clone for clone in commits if is_inside(place, clone)), key=len)
+        _git(clone, "--literal-pathspecs", "checkout", "--quiet", "--force", commits[clone], "--", place)
 
 
 def _clear_for_patch(clone: str, patch: bytes, target: _Target) -> None:

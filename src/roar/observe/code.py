@@ -191,11 +191,30 @@ def _read_patch(root: str, commit: str | None) -> tuple[bytes | None, str | None
     against = commit or "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree, before the first commit
     with _full_index(root) as index:
         patch = _git(root, *DIFF, "--binary", against, index=index)
+    if patch is not None and b"+Subproject commit " in patch:
+        inner = _patch_in_submodules(root, against)
+        patch += inner if len(patch) + len(inner) <= PATCH_LIMIT else b""
     if patch is None:
         return None, "git could not tell what is uncommitted"
     if len(patch) > PATCH_LIMIT:
         return None, f"the uncommitted changes are {len(patch) // 1_000_000} MB and were not kept"
     return (_without_secrets(patch), None) if patch else (None, None)
+
+
+def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
+    """The uncommitted changes in changed submodules, each against its own HEAD; their names start from `root`."""
+    listed = _git(root, "diff-index", "-z", "--ignore-submodules=untracked", against) or b""
+    fields = os.fsdecode(listed).split("\0")
+    patches = b""
+    for modes, name in zip(fields[::2], fields[1::2], strict=False):
+        inner, place = os.path.join(root, name), f"{above}{name}/"
+        if modes.split()[1] != "160000" or not os.path.lexists(os.path.join(inner, ".git")):
+            continue
+        patch = _git(inner, *DIFF, f"--src-prefix=a/{place}", f"--dst-prefix=b/{place}", "--binary", "HEAD") or b""
+        patches += patch
+        if b"+Subproject commit " in patch:
+            patches += _patch_in_submodules(inner, "HEAD", place)
+    return patches
 
 
 @contextmanager
@@ -216,7 +235,8 @@ def _full_index(root: str) -> Iterator[str | None]:
     import tempfile  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory(prefix="roar-") as folder:
-        index = shutil.copyfile(os.path.join(root, place), os.path.join(folder, "index"))
+        # with its time, by which git tells the files that changed in the second in which it was written
+        index = shutil.copy2(os.path.join(root, place), os.path.join(folder, "index"))
         for mark in ("--no-skip-worktree", "--no-assume-unchanged"):
             _run(root, "-c", "core.splitIndex=false", "update-index", mark, "-z", "--stdin", index=index,
                  content=b"".join(name + b"\0" for name in names))

@@ -49,6 +49,11 @@ class Difference:
         return [name for name in ("parameters", "inputs", "code", "packages", "host") if getattr(self, name)]
 
 
+def sections_of(patch: bytes) -> list[bytes]:
+    """A patch (git-diff(1)) file by file."""
+    return _SECTION.split(patch)
+
+
 def code_of(patch: bytes, data: Collection[str]) -> bytes:
     """A patch (git-diff(1)) without the files that are data.
 
@@ -56,14 +61,14 @@ def code_of(patch: bytes, data: Collection[str]) -> bytes:
         patch: as it was recorded.
         data: paths from the root of the work tree; one that ends in `/` is a folder.
     """
-    return b"".join(section for section in _SECTION.split(patch) if not _is_data(_name(section), data))
+    return b"".join(section for section in sections_of(patch) if not _is_data(name_of(section), data))
 
 
 def _is_data(name: str, data: Collection[str]) -> bool:
     return name in data or any(name[:at + 1] in data for at, letter in enumerate(name) if letter == "/")
 
 
-def _name(section: bytes) -> str:
+def name_of(section: bytes) -> str:
     """The file that one section of a patch is about, by its header `a/NAME b/NAME`; empty for a renamed one."""
     header = section.partition(b"\n")[0].removeprefix(b"diff --git ")
     half = len(header) // 2

@@ -2,15 +2,18 @@
 
 import contextlib
 import os
+import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from subprocess import run
 from typing import NamedTuple
 
 from roar.analyze.digest import digest_files, signature_of
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository, git_environment
+from roar.query.differences import name_of, sections_of
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 
@@ -18,11 +21,16 @@ APPLY = ("apply", "-p1", "--whitespace=nowarn", "--no-ignore-whitespace")
 """Arguments of git by which a patch is applied as it is, with any settings of the user."""
 
 
+_MODE = re.compile(rb"^(?:index \S+|new file mode|deleted file mode)(?: (\d+))?$", re.MULTILINE)
+_MOVED_TO = re.compile(rb"^\+Subproject commit ([0-9a-f]+)(-dirty)?$", re.MULTILINE)
+
+
 class _Source(NamedTuple):
-    """The root of a git work tree, and a commit of its repository."""
+    """The root of a git work tree, a commit of its repository, and the submodules there, each with its commit."""
 
     work_tree: str
     commit: str
+    submodules: "tuple[Submodule, ...]"
 
 
 def run_git(folder: str, *arguments: str, content: bytes | None = None) -> str | None:
@@ -64,6 +72,77 @@ def lacks_commit(work_tree: str, commit: str) -> bool:
             and run_git(work_tree, "cat-file", "-e", f"{commit}^{{commit}}") is None)
 
 
+class Submodule(NamedTuple):
+    """A submodule as a job found it.
+
+    Attributes:
+        name: its path from the root of the work tree.
+        commit: that was checked out in it.
+        is_kept: whether its work tree is there, and its repository has the commit.
+        lacks_changes: whether it held uncommitted changes that were not recorded.
+    """
+
+    name: str
+    commit: str
+    is_kept: bool
+    lacks_changes: bool
+
+
+def find_submodules(work_tree: str, commit: str, patch: bytes | None) -> tuple[Submodule, ...]:
+    """The submodules of a commit and of uncommitted changes on top, those that lie around others first."""
+    sections = {name_of(section): section for section in sections_of(patch or b"")}
+    moved = {name: _MOVED_TO.search(section) for name, section in sections.items() if _is_submodule(section)}
+    found: list[Submodule] = []
+    todo = [*_gitlinks(work_tree, commit), *((name, "") for name in moved)]
+    while todo:
+        name, at = todo.pop(0)
+        change = moved.get(name)
+        if name in {other.name for other in found} or (name in moved and change is None):
+            continue  # known, or deleted
+        at = at if change is None else change[1].decode()
+        folder = os.path.join(work_tree, name)
+        found.append(Submodule(
+            name, at, os.path.lexists(os.path.join(folder, ".git")) and not lacks_commit(folder, at),
+            change is not None and change[2] is not None
+            and not any(other != name and is_inside(other, name) for other in sections)))
+        if found[-1].is_kept:
+            todo += [(f"{name}/{inner}", its) for inner, its in _gitlinks(folder, at)]
+    return tuple(sorted(found))
+
+
+@cache
+def _gitlinks(work_tree: str, commit: str) -> tuple[tuple[str, str], ...]:
+    """Name and commit of each submodule that a commit has itself."""
+    if run_git(work_tree, "cat-file", "-e", f"{commit}:.gitmodules") is None:
+        return ()
+    listed = (run_git(work_tree, "ls-tree", "-r", "-z", "--full-tree", commit) or "").split("\0")
+    return tuple((name, facts.split()[2]) for facts, _, name in (entry.partition("\t") for entry in listed)
+                 if facts.startswith("160000 "))
+
+
+def without_submodules(patch: bytes) -> bytes:
+    """A patch without what it says of the commits of submodules: those are checked out."""
+    return b"".join(section for section in sections_of(patch) if not _is_submodule(section))
+
+
+def _is_submodule(section: bytes) -> bool:
+    """Whether one section of a patch says which commit a submodule has; it has no mode where only `-dirty` is new."""
+    mode = _MODE.search(section)
+    return _MOVED_TO.search(section) is not None if mode is None else mode[1] == b"160000"
+
+
+def find_lost_submodules(workspace: Workspace, jobs: Iterable[Job], patches: Mapping[str, bytes]
+                         ) -> Iterator[tuple[Job, Submodule]]:
+    """The submodules that do not come as jobs found them, each once."""
+    known = set()
+    for job in jobs:
+        source = _source(workspace, job, patches)
+        for submodule in source.submodules if source is not None else ():
+            if (not submodule.is_kept or submodule.lacks_changes) and submodule not in known:
+                known.add(submodule)
+                yield job, submodule
+
+
 class FromCommits(NamedTuple):
     """What new clones bring, at the commits of the jobs of a plan.
 
@@ -103,7 +182,7 @@ def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: It
 
     `patches` has these by their digest.
     """
-    sources = {job.uid: source for job in jobs if (source := _source(workspace, job)) is not None}
+    sources = {job.uid: source for job in jobs if (source := _source(workspace, job, patches)) is not None}
     wanted: dict[_Source, list[Root]] = {}
     for uid, source in sources.items():
         wanted.setdefault(source, []).extend(root for root in inputs.get(uid, ()) if root.digest is not None)
@@ -158,7 +237,7 @@ def find_unpatchable(workspace: Workspace, patches: Mapping[str, bytes], jobs: I
     """The jobs whose patch, by its digest, does not apply to their commit as a clone has it."""
     wanted: dict[_Source, dict[str, list[Job]]] = {}
     for job in jobs:
-        source = _source(workspace, job)
+        source = _source(workspace, job, patches)
         if source is not None and job.git is not None and job.git.patch is not None and job.git.patch in patches:
             wanted.setdefault(source, {}).setdefault(job.git.patch, []).append(job)
     for source, found in wanted.items():
@@ -166,7 +245,8 @@ def find_unpatchable(workspace: Workspace, patches: Mapping[str, bytes], jobs: I
             continue  # nothing can be said without it
         with _index(source, None) as folder:
             for patch, users in found.items():
-                if run_git(folder, *APPLY, "--cached", "--check", "-", content=patches[patch]) is None:
+                files = without_submodules(patches[patch])
+                if files and run_git(folder, *APPLY, "--cached", "--check", "-", content=files) is None:
                     yield from users
 
 
@@ -176,7 +256,7 @@ def links_from_code(workspace: Workspace, jobs: Iterable[Job], patches: Mapping[
     found: dict[tuple[_Source, str | None], frozenset[str]] = {}
     answer = {}
     for job in jobs:
-        source = _source(workspace, job)
+        source = _source(workspace, job, patches)
         if source is None or job.git is None:
             continue
         key = source, job.git.patch
@@ -193,17 +273,17 @@ def _links(source: _Source, patch: bytes | None) -> frozenset[str]:
                      if entry.startswith("120000 "))
 
 
-def _source(workspace: Workspace, job: Job) -> _Source | None:
+def _source(workspace: Workspace, job: Job, patches: Mapping[str, bytes]) -> _Source | None:
     work_tree = find_work_tree(workspace, job)
     if work_tree is None or job.git is None or job.git.commit is None:
         return None
-    return _Source(work_tree, job.git.commit)
+    patch = patches.get(job.git.patch or "")
+    return _Source(work_tree, job.git.commit, find_submodules(work_tree, job.git.commit, patch))
 
 
 def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, roots: Iterable[Root]) -> set[Root]:
     """Those of `roots` that a clone of this commit holds."""
-    listed = run_git(source.work_tree, "ls-tree", "-r", "-z", "--name-only", "--full-tree", source.commit) or ""
-    tracked = frozenset(listed.split("\0"))
+    tracked = frozenset(_tracked(source))
     files = {root: found for root in roots
              if (found := _files(database, workspace, source.work_tree, root)) and tracked.issuperset(found)}
     if not files:
@@ -212,6 +292,14 @@ def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source
     with _clone(source, None, names) as folder:
         now = _digests(folder, names)
     return {root for root, found in files.items() if all(now.get(name) == digest for name, digest in found.items())}
+
+
+def _tracked(source: _Source) -> Iterator[str]:
+    """The names of the files that a commit and its submodules have."""
+    for name, commit in (("", source.commit), *((f"{inner.name}/", inner.commit) for inner in source.submodules)):
+        folder = os.path.join(source.work_tree, name)
+        listed = run_git(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit) or ""
+        yield from (name + found for found in listed.split("\0"))
 
 
 def _files(database: sqlite3.Connection, workspace: Workspace, work_tree: str, root: Root) -> Mapping[str, str]:
@@ -247,19 +335,30 @@ def _clone(source: _Source, patch: bytes | None, names: Iterable[str]) -> Iterat
 
 @contextlib.contextmanager
 def _index(source: _Source, patch: bytes | None) -> Iterator[str]:
-    """A new repository whose index holds a commit and a patch on top; objects are read where they lie."""
-    work_tree, commit = source
-    objects = run_git(work_tree, "rev-parse", "--git-path", "objects")
-    kind = run_git(work_tree, "rev-parse", "--show-object-format") or "sha1"
+    """A new repository whose index holds a commit, its submodules as folders, and a patch on top."""
+    kind = run_git(source.work_tree, "rev-parse", "--show-object-format") or "sha1"
     with tempfile.TemporaryDirectory(prefix="roar-") as folder:
-        if objects is not None and run_git(folder, "init", "--quiet", f"--object-format={kind}") is not None:
-            link = os.path.join(folder, ".git", "lent")  # in a list of alternates some letters would mean something
-            os.symlink(os.path.join(work_tree, objects), link)
-            with open(os.path.join(folder, ".git", "objects", "info", "alternates"), "w", encoding="ascii") as file:
-                file.write("../lent\n")
-            if run_git(folder, "read-tree", commit) is not None and patch is not None:
-                run_git(folder, *APPLY, "--cached", "-", content=patch)
+        if run_git(folder, "init", "--quiet", f"--object-format={kind}") is not None:
+            kept = [inner for inner in source.submodules if inner.is_kept]
+            _lend(folder, [source.work_tree, *(os.path.join(source.work_tree, inner.name) for inner in kept)])
+            has_commit = run_git(folder, "read-tree", source.commit) is not None
+            for inner in kept:
+                run_git(folder, "update-index", "--force-remove", "--", inner.name)
+                run_git(folder, "read-tree", f"--prefix={inner.name}/", inner.commit)
+            if has_commit and (files := without_submodules(patch or b"")):
+                run_git(folder, *APPLY, "--cached", "-", content=files)
         yield folder
+
+
+def _lend(folder: str, work_trees: Iterable[str]) -> None:
+    """Let a new repository read the objects of others where they lie."""
+    with open(os.path.join(folder, ".git", "objects", "info", "alternates"), "w", encoding="ascii") as file:
+        for number, work_tree in enumerate(work_trees):
+            objects = run_git(work_tree, "rev-parse", "--git-path", "objects")
+            if objects is not None:
+                link = f"lent{number}"  # in a list of alternates some letters would mean something
+                os.symlink(os.path.join(work_tree, objects), os.path.join(folder, ".git", link))
+                file.write(f"../{link}\n")
 
 
 def _digests(folder: str, names: Iterable[str]) -> dict[str, str | None]:

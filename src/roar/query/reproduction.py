@@ -24,6 +24,7 @@ from roar.query.repository import (
     FromCommits,
     find_around,
     find_in_commits,
+    find_lost_submodules,
     find_unpatchable,
     find_work_tree,
     find_work_trees,
@@ -84,7 +85,8 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                 from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
                            *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
-                doubts=(*_doubts(jobs, hidden), *links.doubts, *find_leftovers(database, workspace, jobs), *over_own))
+                doubts=(*_doubts(jobs, hidden), *_lacking_submodules(workspace, jobs, patches), *links.doubts,
+                        *find_leftovers(database, workspace, jobs), *over_own))
 
 
 def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileUse]:
@@ -160,6 +162,15 @@ def _lost_changes(workspace: Workspace, jobs: Sequence[Job], patches: Mapping[st
     return [f"The uncommitted changes of @{job.step} {job.uid[:8]} do not apply to its commit"
             + (": they hold a secret that was not stored." if job in hidden else ".")
             for job in find_unpatchable(workspace, patches, jobs)]
+
+
+def _lacking_submodules(workspace: Workspace, jobs: Sequence[Job], patches: Mapping[str, bytes]) -> list[str]:
+    found = []
+    for job, submodule in find_lost_submodules(workspace, jobs, patches):
+        name = f"submodule {submodule.name} of @{job.step} {job.uid[:8]}"
+        found.append(f"The uncommitted changes in the {name} were not recorded." if submodule.is_kept else
+                     f"The {name} does not come with its code: it is not here with commit {submodule.commit[:12]}.")
+    return found
 
 
 def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]
