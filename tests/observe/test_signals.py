@@ -10,6 +10,7 @@ import time
 import pytest
 
 from roar.observe import signals, tracing
+from roar.observe.witness import Witness
 
 MODES = ("full", "seccomp", "preload", "none")
 ROAR = ("import sys; from roar.observe import tracing\n"
@@ -188,6 +189,29 @@ def test_every_signal_that_can_be(mode, send, tmp_path):
     process.send_signal(signal.SIGTERM)
     assert heard(process) == []
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("moment", range(9))
+def test_a_signal_that_comes_while_another_one_is_passed_on(moment):
+    """Python calls a handler between any two lines of another one."""
+    process = ready([sys.executable, "-c", EACH, str(int(signal.SIGUSR1)), str(int(signal.SIGHUP))])
+    traced = tracing.Traced(pid=process.pid, mode="none", gaps=(), messages=None, witness=Witness())
+    lines = iter(range(1000))
+
+    def trace(frame, event, _):
+        if frame.f_code is not tracing.Traced._pass_on.__code__:
+            return None
+        if event == "line" and next(lines) == moment:
+            sys.settrace(None)
+            traced._pass_on(signal.SIGHUP, None)
+        return trace
+
+    sys.settrace(trace)
+    traced._pass_on(signal.SIGUSR1, None)
+    sys.settrace(None)
+    traced._witness.stop()
+    process.send_signal(signal.SIGTERM)
+    assert sorted(heard(process)) == [signal.SIGHUP, signal.SIGUSR1]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -120,10 +120,11 @@ class Traced:
         self._arrived.setdefault(number, time.monotonic())  # the same again within a moment counts as one
         while self._arrived and not self._asking:
             self._asking = True
-            first, at = next(iter(self._arrived.items()))
-            if self._is_for_us_to_pass_on(first, at):
-                self._signal(first)
-            del self._arrived[first]
+            while self._arrived:  # asked once more: another call may have come between the two lines before
+                first, at = next(iter(self._arrived.items()))
+                if self._is_for_us_to_pass_on(first, at):
+                    self._signal(first)
+                del self._arrived[first]
             self._asking = False
 
     def _is_for_us_to_pass_on(self, number: int, at: float) -> bool:
