@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, true
+from sqlalchemy import Column, ColumnElement, Connection, Select, bindparam, func, select, true
 
 from glaas import models
 from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
@@ -18,6 +18,7 @@ from glaas.catalog import (
     find_job_lines,
     find_member,
     find_run_before,
+    is_seen,
     read_tracker_run_lines,
 )
 from glaas.db import QUERIES_KEPT, ForEach, Query
@@ -184,10 +185,10 @@ def _dags_in_range(viewer: Viewer, limit: int) -> Query:
         _hex_range(digest), visible(viewer, models.session.c.project_id)).limit(limit))
 
 
-@functools.lru_cache(maxsize=1)
-def _artifacts_in_range(limit: int) -> Query:
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _artifacts_in_range(viewer: Viewer, limit: int) -> Query:
     digest = models.artifact.c.digest
-    return Query(select(digest).where(_hex_range(digest)).order_by(digest).limit(limit))
+    return Query(select(digest).where(_hex_range(digest), is_seen(viewer, digest)).order_by(digest).limit(limit))
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
@@ -206,7 +207,7 @@ def _part_of_dataset(viewer: Viewer) -> ForEach:
 
 def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
     """Artifacts in the order of their digests, each with the path of its newest use, or its path in a dataset."""
-    digests = [row.digest for row in _artifacts_in_range(limit * 5).all(connection, **_bounds(prefix, 64))]
+    digests = [row.digest for row in _artifacts_in_range(viewer, limit * 5).all(connection, **_bounds(prefix, 64))]
     found = {digest: _hit(row) for digest, row in _newest_use(viewer).rows(connection, digests)}
     only_inside = [digest for digest in digests if digest not in found]
     for digest, row in _part_of_dataset(viewer).rows(connection, only_inside):
@@ -237,7 +238,7 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
     if not rows:
         yield from _members_at(connection, viewer, path)
     if name == path:
-        names = _completions(connection, "file_use", "file_name", name)
+        names = _completions(connection, viewer, use.c.file_name, name)
         rows = [row for _, row in _newest_with(viewer, "file_name", limit).rows(connection, names)]
     else:
         newest = _seen_uses(viewer).where(use.c.file_name == name).limit(USES_LOOKED_AT).subquery()
@@ -274,26 +275,33 @@ def _newest_first(rows: list[Any]) -> list[Any]:
     return sorted(rows, key=lambda row: row.job_id, reverse=True)
 
 
-def _completions(connection: Connection, table: str, column: str, prefix: str) -> list[str]:
-    """The first few different values of an indexed column that begin with `prefix`, in order.
+def _completions(connection: Connection, viewer: Viewer, column: Column[str], prefix: str) -> list[str]:
+    """The first few different values of an indexed column of jobs that begin with `prefix`, in order.
 
-    Each is looked up by itself, so that a value with a million rows costs as much as one with a single row.
+    Those that only hidden jobs have neither appear nor take another's place, however many there are.
     """
     end = prefix + "\U0010ffff"  # sorts behind everything that begins with the prefix
-    found: list[str] = []
-    row = _first_value(table, column, behind=False).first(connection, start=prefix)
-    while row is not None and row[0] <= end and len(found) < MOST_COMPLETIONS:
-        found.append(row[0])
-        row = _first_value(table, column, behind=True).first(connection, start=row[0])
-    return found
+    return [row.value for row in _first_values(viewer, column).all(connection, start=prefix, end=end)]
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
-def _first_value(table: str, column: str, *, behind: bool) -> Query:
-    """The first value from `start` on, or the first one `behind` it."""
-    value = models.metadata.tables[table].c[column]
-    start = bindparam("start", "", value.type)
-    return Query(select(value).where(value > start if behind else value >= start).order_by(value).limit(1))
+def _first_values(viewer: Viewer, column: Column[str]) -> Query:
+    """Each value is looked up by itself, so that one with a million rows costs as much as one with a single row.
+
+    The databases walk on only until enough are found. What asks whether a value is seen is no EXISTS, for PostgreSQL
+    might read all rows at once to answer that.
+    """
+    start, end = bindparam("start", "", column.type), bindparam("end", "", column.type)
+    first = select(func.min(column).label("value")).where(column >= start, column <= end).cte("walk", recursive=True)
+    behind = select(func.min(column)).where(column > first.c.value, column <= end).scalar_subquery()
+    walk = first.union_all(select(behind).where(first.c.value.is_not(None)))
+    query = select(walk.c.value).where(walk.c.value.is_not(None)).limit(MOST_COMPLETIONS)
+    if not sees_everything(viewer):
+        job = models.job.c
+        seen = select(job.id).join_from(column.table, models.job).where(
+            column == walk.c.value, visible(viewer, job.project_id)).limit(1)
+        query = query.where(seen.scalar_subquery().is_not(None))
+    return Query(query)
 
 
 def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int) -> Iterator[int]:
@@ -303,7 +311,7 @@ def _jobs_by_words(connection: Connection, viewer: Viewer, text: str, limit: int
     """
     *whole, last = text.lower().split()[:MOST_WORDS]
     found: set[int] = set()
-    for word in _completions(connection, "term", "term", last[:LONGEST_TERM]):
+    for word in _completions(connection, viewer, models.term.c.term, last[:LONGEST_TERM]):
         found |= set(connection.execute(_jobs_with_words(viewer, [word, *whole]).limit(limit)).scalars())
     yield from sorted(found, reverse=True)[:limit]
     if not whole:
@@ -326,7 +334,7 @@ def _jobs_with_words(viewer: Viewer, words: list[str]) -> Select[Any]:
 def _jobs_by_package(connection: Connection, viewer: Viewer, word: str, limit: int) -> Iterator[int]:
     job = models.job
     name, _, version = word.partition("==")
-    rows = _environments_with(any_version=not version).all(connection, package=name, version=version)
+    rows = _environments_with(viewer, any_version=not version).all(connection, package=name, version=version)
     if rows:
         environments = [row.environment for row in rows]
         yield from connection.execute(
@@ -334,10 +342,11 @@ def _jobs_by_package(connection: Connection, viewer: Viewer, word: str, limit: i
             .order_by(job.c.id.desc()).limit(limit)).scalars()
 
 
-@functools.lru_cache(maxsize=2)
-def _environments_with(*, any_version: bool) -> Query:
-    package = models.package.c
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _environments_with(viewer: Viewer, *, any_version: bool) -> Query:
+    package, job = models.package.c, models.job.c
     version = package.version == bindparam("version", "", package.version.type)
+    seen = select(job.id).where(job.environment == package.environment, visible(viewer, job.project_id)).limit(1)
     return Query(select(package.environment).where(
-        package.name == bindparam("package", "", package.name.type), true() if any_version else version)
-        .limit(ENVIRONMENTS_LOOKED_AT))
+        package.name == bindparam("package", "", package.name.type), true() if any_version else version,
+        true() if sees_everything(viewer) else seen.scalar_subquery().is_not(None)).limit(ENVIRONMENTS_LOOKED_AT))

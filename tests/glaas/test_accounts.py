@@ -9,11 +9,12 @@ from registrations import body, dataset_of, digest, digits, job, uid, use, wandb
 from sqlalchemy import select, update
 from starlette.testclient import TestClient
 
-from glaas import accounts, models
+from glaas import accounts, models, search
 from glaas.access import create_project, set_member
 from glaas.app import create_app
 from glaas.db import open_engine, writing
 from glaas.settings import Settings
+from roar import model
 from roar.errors import UsageError
 from roar.wire import DatasetMember, Registration
 
@@ -210,6 +211,46 @@ def test_who_knows_the_members_of_a_dataset_sees_them(filled):
     told = dataclasses.replace(claim(digest=folder.digest, size=1239, kind="dataset", files=2), datasets=(folder,))
     assert filled.post(told, "bob", "open").status_code == 201
     assert len(filled.get(f"/api/v1/artifacts/{folder.digest}/members").json()["members"]) == 2
+
+
+def named(number, names, **more):
+    """A job with these words in its command and these files."""
+    taken = job(number, command=("python", *names), outputs=tuple(use(f"{name}.bin") for name in names), **more)
+    return dataclasses.replace(digits(), session=uid(number), jobs=(taken,), datasets=(), payloads=())
+
+
+def test_what_is_hidden_takes_no_place_in_a_search(guarded):
+    """Else hidden words could be guessed letter by letter: by how many of one's own are found beside them."""
+    for number in range(10):
+        assert guarded.post(named(100 + number, [f"wombat~{number}"]), "bob", "open").status_code == 201
+    for number in range(3):
+        assert guarded.post(named(200 + number, [f"wombat{n}" for n in range(number, 40)]), "alice", "hush"
+                            ).status_code == 201
+    for who, jobs, files in (("bob", 10, 10), (None, 10, 10), ("alice", 3, 10), ("root", 3, 10)):
+        for prefix in ("wombat", "womb"):
+            found = guarded.get("/api/v1/search", who, params={"q": prefix, "limit": 100}).json()
+            assert (len(found["jobs"]), len(found["artifacts"])) == (jobs, files), (who, prefix)
+    found = guarded.get("/api/v1/search", "bob", params={"q": "wombat~"}).json()
+    assert len(found["jobs"]) == len(found["artifacts"]) == 10
+
+
+def test_hidden_digests_and_packages_take_no_place_either(guarded, monkeypatch):
+    monkeypatch.setattr(search, "ENVIRONMENTS_LOOKED_AT", 1)
+    search._environments_with.cache_clear()
+    for number in range(20):
+        python = model.Python(version=f"3.{number}", packages=(model.Package(name="wombats", version="1"),))
+        hidden = named(200 + number, ["x"], python=python, inputs=(
+            dataclasses.replace(use(f"hidden{number}"), digest=f"abcd{number:060x}"),))
+        assert guarded.post(hidden, "alice", "hush").status_code == 201
+    python = model.Python(version="2.7", packages=(model.Package(name="wombats", version="1"),))
+    mine = named(300, ["y"], python=python, inputs=(dataclasses.replace(use("mine"), digest="abcd" + "f" * 60),))
+    assert guarded.post(mine, "bob", "open").status_code == 201
+    for query in ("wombats", "wombats==1"):
+        found = guarded.get("/api/v1/search", "bob", params={"q": query}).json()["jobs"]
+        assert [one["uid"] for one in found] == [uid(300)]
+    found = guarded.get("/api/v1/search", "bob", params={"q": "abcd", "limit": 1}).json()["artifacts"]
+    assert [one["path"] for one in found] == ["mine"]
+    search._environments_with.cache_clear()
 
 
 @pytest.mark.parametrize("size", [1, 1234, None])
