@@ -24,6 +24,7 @@ from glaas.access import OWNER, Viewer, project_for_writing
 from glaas.catalog import file_uses, find_job, is_seen
 from glaas.db import in_parts, insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
+from glaas.makers import EMPTY
 from glaas.models import Role, path_key
 from glaas.sameness import same_files, same_job
 from glaas.times import now
@@ -36,6 +37,7 @@ from roar.wire import (
     Host,
     Job,
     JobState,
+    Kind,
     Python,
     Registration,
     TrackerRun,
@@ -232,6 +234,10 @@ def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
         yield Flaw(f"{pointer}/digest", "a digest is 64 lower-case hexadecimal digits")
     if use.size is not None and not 0 <= use.size <= LARGEST_SIZE:
         yield Flaw(f"{pointer}/size", "a size is a number of bytes from 0")
+    elif use.size and use.digest == EMPTY.hex():
+        yield Flaw(f"{pointer}/size", "the digest is that of nothing, whose size is 0")
+    elif use.size == 0 and use.kind is Kind.FILE and use.digest not in {None, EMPTY.hex()}:
+        yield Flaw(f"{pointer}/size", "a file of size 0 has the digest of nothing, and this is another one")
     if use.files is not None and not 0 <= use.files <= LARGEST_INTEGER:
         yield Flaw(f"{pointer}/files", "the number of files is a number from 0")
 
@@ -313,6 +319,10 @@ def _size_flaws(registration: Registration) -> Iterator[Flaw]:
         for m, member in enumerate(dataset.members):
             if sizes.setdefault(member.digest, member.size) != member.size:
                 yield Flaw(f"/datasets/{d}/members/{m}/size", "the same digest is given with another size elsewhere")
+    has_content = {dataset.digest: any(member.size for member in dataset.members) for dataset in registration.datasets}
+    for pointer, use in _iter_uses(registration):
+        if use.digest in has_content and use.size is not None and has_content[use.digest] != (use.size > 0):
+            yield Flaw(f"{pointer}/size", "a dataset has the size of its members, which is 0 only where all are empty")
 
 
 # ----------------------------------------------------------------------------------------------------- writing

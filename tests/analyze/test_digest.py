@@ -66,6 +66,14 @@ def test_content_that_changed_has_no_digest(tmp_path, size):
     assert "changed" in done.note
 
 
+def test_a_file_whose_size_does_not_tell_of_its_content_has_no_digest():
+    """Such are those of the kernel, and of file systems that stream; of size 0 only the empty file has a digest."""
+    path = "/proc/version"
+    got = digest_files({path: find_regular(path)}, {})[path]
+    assert (got.digest, got.size) == (None, None)
+    assert "size of 0" in got.note
+
+
 def test_a_file_that_is_gone_says_so(tmp_path):
     file = tmp_path / "f"
     file.write_bytes(b"x")

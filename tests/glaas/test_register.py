@@ -264,6 +264,35 @@ def test_one_digest_has_one_size(client, post, registered):
     assert client.get(f"/api/v1/jobs/{uid(9)}").status_code == 404
 
 
+def folder(members, size):
+    """A registration of a job that read a dataset of this size with these members."""
+    told = dataset_of(tuple(DatasetMember(path=path, digest=digest(content), size=length)
+                            for path, content, length in members))
+    read = model.FileUse(path="data", digest=told.digest, size=size, kind=model.Kind.DATASET, files=len(members))
+    return dataclasses.replace(digits(), jobs=(job(1, inputs=(read,)),), datasets=(told,), payloads=())
+
+
+@pytest.mark.parametrize(("registration", "pointer"), [
+    (changed(2, outputs=(use("flag", "", 5),)), "/jobs/1/outputs/0/size"),
+    (changed(2, inputs=(use("full", "full", 0),)), "/jobs/1/inputs/0/size"),
+    (dataclasses.replace(digits(), payloads=(Payload(job=uid(2), path="p", digest=digest(""), size=1),)),
+     "/payloads/0/size"),
+    (folder([("a", "", 5)], 5), "/datasets/0/members/0/size"),
+    (folder([("a", "a", 0)], 0), "/datasets/0/members/0/size"),
+    (folder([("a", "a", 3)], 0), "/jobs/0/inputs/0/size"),
+    (folder([("a", "", 0)], 7), "/jobs/0/inputs/0/size"),
+    (folder([], 7), "/jobs/0/inputs/0/size"),
+])
+def test_nothing_but_what_is_empty_has_the_digest_of_nothing(client, post, registration, pointer):
+    response = post(registration)
+    assert response.status_code == 422
+    assert pointer in [flaw["pointer"] for flaw in response.json()["errors"]]
+    assert client.get("/api/v1/jobs").json()["jobs"] == []
+    empty = folder([("a", "", 0), ("b", "", 0)], 0)
+    done = job(2, outputs=(use("DONE", "", 0), use("unknown", size=None)))
+    assert post(dataclasses.replace(empty, jobs=(*empty.jobs, done))).status_code == 201
+
+
 @pytest.mark.parametrize(("values", "pointer"), [
     ({"uid": "ABC"}, "/jobs/1/uid"),
     ({"uid": uid(1)}, "/jobs/1/uid"),

@@ -204,8 +204,11 @@ def _digest_one(path: str, signature: Signature, blake3: "type[blake3]") -> Dige
     except OSError as error:
         return _failed(error)
     try:
-        hasher = blake3(_read_whole(descriptor, signature.size))
-        return _checked(hasher.hexdigest(), os.fstat(descriptor), signature, tick)
+        content = _read_whole(descriptor, signature.size)
+        done = _checked(blake3(content).hexdigest(), os.fstat(descriptor), signature, tick)
+        if done.digest is not None and content and not signature.size:  # as some file systems answer
+            return Digested(None, None, None, "has content that its size of 0 does not tell of")
+        return done
     except OSError as error:
         return _failed(error)
     finally:
