@@ -13,7 +13,6 @@ from sqlalchemy import (
     Select,
     and_,
     bindparam,
-    exists,
     func,
     or_,
     select,
@@ -24,6 +23,7 @@ from glaas import models
 from glaas.access import Viewer, members_are_seen, sees_everything, uses_seen_by, visible
 from glaas.db import QUERIES_KEPT, ForEach, Query
 from glaas.makers import uses_of
+from glaas.member_sizes import MemberSizes
 from glaas.models import Role
 from roar.wire import (
     FileUse,
@@ -424,13 +424,17 @@ def _jobs_of_dag(viewer: Viewer) -> Query:
 
 
 def is_seen(viewer: Viewer, digest: ColumnElement[Any]) -> ColumnElement[bool]:
-    """Some visible job used the artifact, or it is part of a dataset whose members the viewer may know."""
+    """Some visible job used the artifact, or it is part of a dataset whose members the viewer may know.
+
+    It is no EXISTS, for PostgreSQL might read all uses at once to answer that.
+    """
     if sees_everything(viewer):
         return true()
-    use, job, members = models.file_use, models.job, models.dataset_member
-    direct = exists().where(use.c.digest == digest, use.c.job_id == job.c.id, visible(viewer, job.c.project_id))
-    inside = exists().where(members.c.digest == digest, members_are_seen(viewer, members.c.dataset))
-    return direct | inside
+    use, members = models.file_use.c, models.dataset_member.c
+    direct = uses_seen_by(viewer, select(use.job_id)).where(use.digest == digest).limit(1).scalar_subquery()
+    inside = select(members.dataset).where(
+        members.digest == digest, members_are_seen(viewer, members.dataset)).limit(1).scalar_subquery()
+    return direct.is_not(None) | inside.is_not(None)
 
 
 def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit: int = USES_SHOWN,
@@ -449,7 +453,9 @@ def find_artifact(connection: Connection, viewer: Viewer, digest: str, *, limit:
     if not facts and not wholes:
         return None
     first = facts[0] if facts else None
-    size = next((row.size for row in [*facts, *wholes] if row.size is not None), None)
+    size = next((row.size for row in facts if row.size is not None), None)
+    if size is None and wholes:
+        size = MemberSizes(connection, viewer, [wholes[0].dataset]).of(wholes[0])
     shown = {role: rows[:limit] for role, rows in found.items()}
     lines = {line.key: line for line in known}
     lines |= find_job_lines(connection, viewer, sorted(
@@ -481,7 +487,7 @@ def _names_within(connection: Connection, viewer: Viewer, inside: dict[bytes, st
 @functools.lru_cache(maxsize=QUERIES_KEPT)
 def _datasets_with(viewer: Viewer, limit: int) -> Query:
     member = models.dataset_member.c
-    return Query(select(member.dataset, member.path, member.size).where(
+    return Query(select(member.dataset, member.position, member.path, member.size).where(
         member.digest == bindparam("digest", b"", member.digest.type),
         members_are_seen(viewer, member.dataset)).limit(limit))
 
@@ -521,16 +527,17 @@ def dataset_members(connection: Connection, viewer: Viewer, digest: str, *, afte
     wanted = and_(table.c.dataset == bytes.fromhex(digest), table.c.position > after,
                   members_are_seen(viewer, table.c.dataset))
     if folder:
-        start, end = _Members(connection, bytes.fromhex(digest)).range_of(folder)
+        start, end = _Members(connection, viewer, bytes.fromhex(digest)).range_of(folder)
         wanted = and_(wanted, table.c.position >= start, table.c.position < end)
     if within:
         wanted = and_(wanted, table.c.path.icontains(within, autoescape=True))
     rows = connection.execute(select(table).where(wanted).order_by(table.c.position).limit(limit))
-    return tuple(_member(row) for row in rows)
+    sizes = MemberSizes(connection, viewer, [bytes.fromhex(digest)])
+    return tuple(_member(row, sizes) for row in rows)
 
 
-def _member(row: Row[Any]) -> Member:
-    return Member(position=row.position, path=row.path, digest=row.digest.hex(), size=row.size)
+def _member(row: Row[Any], sizes: MemberSizes) -> Member:
+    return Member(position=row.position, path=row.path, digest=row.digest.hex(), size=sizes.of(row))
 
 
 def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: str = "", *, start: int | None = None,
@@ -548,7 +555,7 @@ def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: 
     key = bytes.fromhex(digest)
     if _dataset_is_told(viewer).first(connection, dataset=key) is None:
         return (), None
-    members = _Members(connection, key)
+    members = _Members(connection, viewer, key)
     first, end = members.range_of(folder)
     position = first if start is None else max(first, start)
     entries: list[MemberFolder | Member] = []
@@ -556,7 +563,7 @@ def dataset_folder(connection: Connection, viewer: Viewer, digest: str, folder: 
         row = members.at(position)
         name, slash, _ = row.path[len(folder):].partition("/")
         if not slash:
-            entries.append(_member(row))
+            entries.append(_member(row, members.sizes))
             position += 1
             continue
         behind = members.behind(f"{folder}{name}/", position, end)
@@ -570,7 +577,7 @@ def find_member(connection: Connection, viewer: Viewer, digest: str, path: str) 
     key = bytes.fromhex(digest)
     if _dataset_is_told(viewer).first(connection, dataset=key) is None:
         return None
-    return _Members(connection, key).find(path)
+    return _Members(connection, viewer, key).find(path)
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
@@ -587,7 +594,8 @@ class _Members:
     Paths are compared here, by code point as `ingest` sorted them, for databases compare by other rules.
     """
 
-    def __init__(self, connection: Connection, dataset: bytes) -> None:
+    def __init__(self, connection: Connection, viewer: Viewer, dataset: bytes) -> None:
+        self.sizes = MemberSizes(connection, viewer, [dataset])
         self._connection = connection
         table = models.dataset_member
         self._query = select(table).where(table.c.dataset == dataset)
@@ -615,7 +623,7 @@ class _Members:
         """The member at `path`."""
         position = self._first_from(path)
         row = self.at(position) if position < self._count else None
-        return _member(row) if row is not None and row.path == path else None
+        return _member(row, self.sizes) if row is not None and row.path == path else None
 
     def _first_from(self, path: str) -> int:
         """The position of the first member at `path` or behind it."""

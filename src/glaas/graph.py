@@ -32,6 +32,7 @@ from glaas.makers import (
     uses_of,
     wholes_of,
 )
+from glaas.member_sizes import MemberSizes
 from glaas.models import Role
 from roar.wire import Kind, members_folder
 
@@ -248,10 +249,12 @@ def lineage(connection: Connection, viewer: Viewer, digest: str, *, direction: D
 def _member_node(connection: Connection, viewer: Viewer, digest: bytes) -> dict[bytes, ArtifactNode]:
     """A file that jobs used only within a dataset, under its path there, where the viewer may know that."""
     table = models.dataset_member.c
-    row = connection.execute(select(table.path, table.size).where(
+    row = connection.execute(select(table.dataset, table.position, table.path, table.size).where(
         table.digest == digest, members_are_seen(viewer, table.dataset)).limit(1)).first()
-    return {} if row is None else {
-        digest: ArtifactNode(digest=digest, path=row.path, kind=Kind.FILE, size=row.size, files=None)}
+    if row is None:
+        return {}
+    size = MemberSizes(connection, viewer, [row.dataset]).of(row)
+    return {digest: ArtifactNode(digest=digest, path=row.path, kind=Kind.FILE, size=size, files=None)}
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)

@@ -17,12 +17,12 @@ from typing import Any
 
 import blake3
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import Connection, Engine, Row, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, insert, select, update
 
 from glaas import models
 from glaas.access import OWNER, Viewer, project_for_writing
-from glaas.catalog import file_uses, find_job, is_seen
-from glaas.db import in_parts, insert_new, insert_rows, lock, refresh_statistics, write_at_last
+from glaas.catalog import file_uses, find_job
+from glaas.db import ForEach, in_parts, insert_new, insert_rows, lock, refresh_statistics, write_at_last
 from glaas.errors import Flaw, ProblemError
 from glaas.makers import EMPTY
 from glaas.models import Role, path_key
@@ -350,7 +350,7 @@ def _write(connection: Connection, registration: Registration, shape: dict[str, 
     answer = Registered(dag=digest.hex(), jobs=tuple(job.uid for job in registration.jobs), created=True)
     if connection.execute(select(models.dag.c.digest).where(models.dag.c.digest == digest)).first() is not None:
         return Registered(dag=answer.dag, jobs=answer.jobs, created=False)
-    _write_artifacts(connection, registration, viewer)
+    _write_artifacts(connection, registration, project_id)
     _write_datasets(connection, registration.datasets, project_id)
     ids = _write_jobs(connection, registration, shape["jobs"], session, project_id)
     connection.execute(insert(models.dag), {
@@ -382,7 +382,7 @@ def _known_project(connection: Connection, viewer: Viewer, project_id: int, name
     return project_id
 
 
-def _write_artifacts(connection: Connection, registration: Registration, viewer: Viewer) -> None:
+def _write_artifacts(connection: Connection, registration: Registration, project_id: int) -> None:
     rows: dict[bytes, dict[str, Any]] = {}
     for dataset in registration.datasets:
         for member in dataset.members:
@@ -393,33 +393,81 @@ def _write_artifacts(connection: Connection, registration: Registration, viewer:
             key = bytes.fromhex(use.digest)
             rows[key] = {"digest": key, "kind": str(use.kind), "size": use.size, "files": use.files}
     table = models.artifact
-    other_size = []
+    otherwise: dict[bytes, int] = {}
     for chunk in in_parts(sorted(rows), CHUNK):
         for known in connection.execute(select(table.c.digest, table.c.size).where(table.c.digest.in_(chunk))):
-            new = rows.pop(known.digest)
-            if None not in (known.size, new["size"]) and known.size != new["size"]:
-                other_size.append(known.digest)
-    # Who may not see the artifact must not learn from a refusal that it is there.
-    for chunk in in_parts(other_size, CHUNK):
-        seen = connection.execute(select(table.c.digest).where(
-            table.c.digest.in_(chunk), is_seen(viewer, table.c.digest)).limit(1)).scalar()
-        if seen is not None:
-            raise ProblemError(422, f"Artifact {seen.hex()} is registered with another size.")
+            size = rows.pop(known.digest)["size"]
+            if size is not None and size != known.size:
+                otherwise[known.digest] = size
+    _check_sizes(connection, otherwise, project_id)
+    for chunk in in_parts(sorted(otherwise), CHUNK):
+        connection.execute(update(table).where(table.c.digest.in_(chunk)).values(size=None))
     insert_rows(connection, table, [rows[key] for key in sorted(rows)], keep_existing=True)
 
 
+def _check_sizes(connection: Connection, sizes: Mapping[bytes, int], project_id: int) -> None:
+    """A digest has one size within a project. What others say is theirs: it neither binds nor is told anybody.
+
+    Raises:
+        ProblemError: 422 where the project has another size of one.
+    """
+    digests = sorted(sizes)
+    known = [(digest, row.size) for digest, row in _size_used().rows(connection, digests, project=project_id)]
+    known += [(digest, row.size if row.sizes is None else row.sizes[row.position])
+              for digest, row in _size_inside().rows(connection, digests, project=project_id)]
+    for digest, size in known:
+        if size != sizes[digest]:
+            raise ProblemError(422, f"Artifact {digest.hex()} is registered with another size in this project.")
+
+
+@functools.lru_cache(maxsize=1)
+def _size_used() -> ForEach:
+    """The size of an artifact as jobs of a project said."""
+    use, job = models.file_use.c, models.job.c
+    return ForEach(select(use.size).join_from(models.file_use, models.job).where(
+        job.project_id == bindparam("project", 0, job.project_id.type), use.size.is_not(None)).limit(1), use.digest)
+
+
+@functools.lru_cache(maxsize=1)
+def _size_inside() -> ForEach:
+    """The size of a file as a project told the members of a dataset."""
+    member, told = models.dataset_member, models.dataset_project
+    return ForEach(select(member.c.size, member.c.position, told.c.sizes).join(
+        told, told.c.dataset == member.c.dataset).where(
+        told.c.project_id == bindparam("project", 0, told.c.project_id.type)).limit(1), member.c.digest)
+
+
 def _write_datasets(connection: Connection, datasets: tuple[Dataset, ...], project_id: int) -> None:
-    members = models.dataset_member
-    insert_rows(connection, models.dataset_project, [
-        {"dataset": key, "project_id": project_id}
-        for key in sorted({bytes.fromhex(dataset.digest) for dataset in datasets if dataset.members})
-    ], keep_existing=True)
-    for dataset in sorted(datasets, key=lambda d: d.digest):
-        key = bytes.fromhex(dataset.digest)
-        if connection.execute(select(members.c.position).where(members.c.dataset == key).limit(1)).first() is None:
-            insert_rows(connection, members, [
-                {"dataset": key, "position": n, "path": m.path, "digest": bytes.fromhex(m.digest), "size": m.size}
-                for n, m in enumerate(sorted(dataset.members, key=lambda m: (m.path, m.digest)))], keep_existing=True)
+    """The members of datasets that this project did not tell before, as the first project told them or otherwise."""
+    told = models.dataset_project
+    new = {bytes.fromhex(dataset.digest): dataset for dataset in datasets if dataset.members}
+    for chunk in in_parts(sorted(new), CHUNK):
+        for key in connection.execute(select(told.c.dataset).where(
+                told.c.project_id == project_id, told.c.dataset.in_(chunk))).scalars().all():
+            del new[key]
+    alike = []
+    for key in sorted(new):
+        sizes = _write_members(connection, key, new[key])
+        if sizes is None:
+            alike.append({"dataset": key, "project_id": project_id})
+        else:
+            connection.execute(insert_new(connection, told), {
+                "dataset": key, "project_id": project_id, "sizes": sizes})
+    insert_rows(connection, told, alike, keep_existing=True)
+
+
+def _write_members(connection: Connection, key: bytes, dataset: Dataset) -> list[int] | None:
+    """Keep the members of a dataset; their sizes by position where others are kept already."""
+    table = models.dataset_member
+    members = sorted(dataset.members, key=lambda member: (member.path, member.digest))
+    sizes = [member.size for member in members]
+    kept = connection.execute(select(table.c.size).where(table.c.dataset == key).order_by(table.c.position)
+                              ).scalars().all()
+    if not kept:
+        insert_rows(connection, table, [
+            {"dataset": key, "position": n, "path": m.path, "digest": bytes.fromhex(m.digest), "size": m.size}
+            for n, m in enumerate(members)], keep_existing=True)
+    return sizes if kept and kept != sizes else None
 
 
 def _write_jobs(connection: Connection, registration: Registration, shapes: list[dict[str, Any]], session: bytes,

@@ -18,7 +18,7 @@ import blake3
 from sqlalchemy import BigInteger, Connection, Select, String, bindparam, select, true
 
 from glaas import models
-from glaas.access import Viewer, members_are_seen, visible
+from glaas.access import Viewer, members_are_seen, uses_seen_by, visible
 from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.models import Role, path_key
 from glaas.times import moment_after
@@ -232,7 +232,7 @@ class Makers:
             files = dataset.files or MEMBERS_TRIED
             some = sorted({index * files // MEMBERS_TRIED for index in range(MEMBERS_TRIED)})
             rows = list(self._connection.execute(select(member.digest, member.path).where(
-                member.dataset == dataset.digest, member.position.in_(some), member.size > 0,
+                member.dataset == dataset.digest, member.position.in_(some), member.digest != EMPTY,
                 members_are_seen(self._viewer, member.dataset))))
             if files > MEMBERS_TRIED or not dataset.files:
                 rows += [row for _, row in members_used(self._viewer, read=False).rows(
@@ -562,7 +562,7 @@ def wholes_of(viewer: Viewer, limit: int) -> ForEach:
     """The datasets that a file is in, as far as `limit`, with its path there."""
     member = models.dataset_member.c
     return ForEach(select(member.dataset, member.path).where(
-        member.size > 0, members_are_seen(viewer, member.dataset)).limit(limit), member.digest)
+        member.digest != EMPTY, members_are_seen(viewer, member.dataset)).limit(limit), member.digest)
 
 
 @functools.lru_cache(maxsize=QUERIES_KEPT)
@@ -570,7 +570,7 @@ def first_members(viewer: Viewer, limit: int) -> ForEach:
     """The first members of a dataset: another one that shares most of its files mostly has one of these."""
     member = models.dataset_member.c
     return ForEach(select(member.digest, member.path).where(
-        member.size > 0, members_are_seen(viewer, member.dataset)).order_by(member.position).limit(limit),
+        member.digest != EMPTY, members_are_seen(viewer, member.dataset)).order_by(member.position).limit(limit),
         member.dataset)
 
 
@@ -611,6 +611,6 @@ def members_used(viewer: Viewer, *, read: bool) -> ForEach:
     """The members of a dataset that some job read by themselves, or wrote."""
     member, use = models.dataset_member.c, models.file_use.c
     role = use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
-    used = select(use.job_id).where(use.digest == member.digest, role).exists()
+    used = uses_seen_by(viewer, select(use.job_id)).where(use.digest == member.digest, role).exists()
     return ForEach(select(member.digest, member.path).where(
-        member.size > 0, used, members_are_seen(viewer, member.dataset)).limit(MEMBERS_USED), member.dataset)
+        member.digest != EMPTY, used, members_are_seen(viewer, member.dataset)).limit(MEMBERS_USED), member.dataset)

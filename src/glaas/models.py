@@ -131,7 +131,7 @@ artifact = Table(
     "artifact", metadata,
     Column("digest", DIGEST, primary_key=True),
     Column("kind", String(10), nullable=False),
-    Column("size", BigInteger, nullable=True),
+    Column("size", BigInteger, nullable=True),  # null where it was not told, or not by all alike
     Column("files", Integer, nullable=True),
 )
 
@@ -167,6 +167,8 @@ dataset_project = Table(
     "dataset_project", metadata,
     Column("dataset", DIGEST, primary_key=True),
     Column("project_id", ForeignKey("project.id"), primary_key=True),
+    Column("sizes", JSON(none_as_null=True), nullable=True,
+           comment="of the members by position, as told here; null where they are those of dataset_member"),
     comment="projects where the members of a dataset were told; who sees none of them knows its digest at most",
 )
 

@@ -13,6 +13,7 @@ from glaas.db import in_parts
 from glaas.errors import ProblemError, not_found
 from glaas.exports import Lineage, Noun, Subject, make_lineage
 from glaas.makers import EMPTY, Makers, Reading, reader_of
+from glaas.member_sizes import MemberSizes
 from glaas.models import Role
 from roar.wire import Dataset, DatasetMember, Job, Kind, Payload
 
@@ -123,7 +124,7 @@ def _datasets(connection: Connection, viewer: Viewer, digests: list[str], keys: 
     table, use = models.dataset_member, models.file_use
     wanted = [bytes.fromhex(digest) for digest in digests]
     known = members_are_seen(viewer, table.c.dataset)
-    query = select(table.c.dataset, table.c.path, table.c.digest, table.c.size).where(known).order_by(
+    query = select(table).where(known).order_by(
         table.c.dataset, table.c.position)
     if members:
         count = sum(connection.execute(select(func.count()).where(table.c.dataset.in_(part), known)).scalar_one()
@@ -134,9 +135,10 @@ def _datasets(connection: Connection, viewer: Viewer, digests: list[str], keys: 
     else:
         query = query.where(table.c.digest.in_(select(use.c.digest).where(use.c.job_id.in_(keys))))
     found: dict[bytes, list[DatasetMember]] = {digest: [] for digest in wanted}
+    sizes = MemberSizes(connection, viewer, wanted)
     for part in in_parts(wanted):
         for row in connection.execute(query.where(table.c.dataset.in_(part))):
-            found[row.dataset].append(DatasetMember(path=row.path, digest=row.digest.hex(), size=row.size))
+            found[row.dataset].append(DatasetMember(path=row.path, digest=row.digest.hex(), size=sizes.of(row)))
     return (Dataset(digest=digest.hex(), members=tuple(listed)) for digest, listed in found.items())
 
 

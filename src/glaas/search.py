@@ -23,6 +23,7 @@ from glaas.catalog import (
 )
 from glaas.db import QUERIES_KEPT, ForEach, Query
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM
+from glaas.member_sizes import MemberSizes
 from glaas.models import path_key
 from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
 from glaas.words import file_name, script_place
@@ -201,8 +202,8 @@ def _newest_use(viewer: Viewer) -> ForEach:
 @functools.lru_cache(maxsize=QUERIES_KEPT)
 def _part_of_dataset(viewer: Viewer) -> ForEach:
     member = models.dataset_member.c
-    return ForEach(select(member.digest, member.size, member.path).where(members_are_seen(viewer, member.dataset))
-                   .limit(1), member.digest)
+    return ForEach(select(member.dataset, member.position, member.size, member.path).where(
+        members_are_seen(viewer, member.dataset)).limit(1), member.digest)
 
 
 def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, limit: int) -> Iterator[ArtifactHit]:
@@ -210,8 +211,10 @@ def _artifacts_by_digest(connection: Connection, viewer: Viewer, prefix: str, li
     digests = [row.digest for row in _artifacts_in_range(viewer, limit * 5).all(connection, **_bounds(prefix, 64))]
     found = {digest: _hit(row) for digest, row in _newest_use(viewer).rows(connection, digests)}
     only_inside = [digest for digest in digests if digest not in found]
-    for digest, row in _part_of_dataset(viewer).rows(connection, only_inside):
-        found[digest] = ArtifactHit(digest=digest.hex(), kind=Kind.FILE, size=row.size, path=row.path)
+    inside = dict(_part_of_dataset(viewer).rows(connection, only_inside))
+    sizes = MemberSizes(connection, viewer, (row.dataset for row in inside.values()))
+    for digest, row in inside.items():
+        found[digest] = ArtifactHit(digest=digest.hex(), kind=Kind.FILE, size=sizes.of(row), path=row.path)
     yield from [found[digest] for digest in digests if digest in found][:limit]
 
 

@@ -213,6 +213,73 @@ def test_who_knows_the_members_of_a_dataset_sees_them(filled):
     assert len(filled.get(f"/api/v1/artifacts/{folder.digest}/members").json()["members"]) == 2
 
 
+@pytest.fixture
+def den(guarded):
+    """A private project of bob's besides."""
+    with writing(guarded.engine) as connection:
+        den = create_project(connection, "den", "private")
+        set_member(connection, den, accounts.find_user_id(connection, "bob"), can_write=True)
+    return guarded
+
+
+def told(number, sizes):
+    """A job that wrote a dataset with members of these sizes, which its digest does not cover, and a reader."""
+    members = dataset_of(tuple(DatasetMember(path=f"{n}.npy", digest=digest(f"secret {n}"), size=size)
+                               for n, size in enumerate(sizes)))
+    whole = model.FileUse(path="data", digest=members.digest, size=sum(sizes), kind=model.Kind.DATASET, files=3)
+    reader = job(number + 1, inputs=(use("data/1.npy", "secret 1", sizes[1]),), outputs=(use(f"m{number}"),))
+    return dataclasses.replace(digits(), session=uid(number), jobs=(job(number, outputs=(whole,)), reader),
+                               datasets=(members,), payloads=())
+
+
+@pytest.mark.parametrize("order", [("bob", "alice"), ("alice", "bob")])
+def test_sizes_told_out_of_sight_are_not_told_others(den, order):
+    """Nor do they stand in the way of what others tell."""
+    sizes = {"bob": [7, 8, 9], "alice": [100, 101, 102]}
+    project = {"bob": "den", "alice": "hush"}
+    numbers = {"bob": 60, "alice": 50}
+    for turn, who in enumerate((*order, *order)):
+        answer = den.post(told(numbers[who] + turn // 2 * 5, sizes[who]), who, project[who])
+        assert answer.status_code == 201, answer.text
+    whole = told(50, sizes["bob"]).datasets[0].digest
+    for who, seen in (("bob", sizes["bob"]), ("alice", sizes["alice"]), ("carol", sizes["alice"])):
+        for more in ("", "?folder=", "?within=npy"):
+            found = den.get(f"/api/v1/artifacts/{whole}/members{more}", who).json()["members"]
+            assert [one["size"] for one in found] == seen, (who, more)
+        inside = digest("secret 2")
+        assert den.get(f"/api/v1/artifacts/{inside}", who).json()["size"] == seen[2]
+        hits = den.get(f"/api/v1/search?q={inside[:20]}", who).json()["artifacts"]
+        hits += den.get("/api/v1/search?q=data/2.npy", who).json()["artifacts"]
+        assert [one["size"] for one in hits] == [seen[2]] * 2
+        nodes = den.get(f"/api/v1/artifacts/{inside}/lineage", who).json()["artifacts"]
+        assert [one["size"] for one in nodes if one["digest"] == inside] == [seen[2]]
+        number = numbers.get(who, 50)
+        exported = den.get(f"/api/v1/jobs/{uid(number)}/export/openlineage?members=true", who).text
+        others = [7, 8, 9] if seen != [7, 8, 9] else [100, 101, 102]
+        assert not re.findall(rf'"(?:size|fileSize|bytes)": ?(?:{"|".join(map(str, others))})\b', exported)
+        read = den.get(f"/api/v1/jobs/{uid(number + 1)}/inputs", who).json()["inputs"]
+        assert [one["written_by"]["uid"] for one in read] == [uid(number)]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_refused_size_tells_nothing_of_what_is_out_of_sight(den, known):
+    """Bob says first that he has some content, and then how large it may be: that is asked of his own project only."""
+    if known:
+        assert den.post(named(40, ["plan"]), "alice", "hush").status_code == 201
+    for number, size, status in ((41, None, 201), (42, 1, 201), (43, 1234, 422), (44, 1, 201)):
+        mine = job(number, inputs=(use("x", "plan.bin", size),))
+        answer = den.post(dataclasses.replace(digits(), session=uid(number), jobs=(mine,), datasets=(), payloads=()),
+                          "bob", "den")
+        assert answer.status_code == status, (size, answer.text)
+    assert den.get(f"/api/v1/artifacts/{digest('plan.bin')}", "bob").json()["size"] == 1
+
+
+def test_a_wrong_size_in_one_project_does_not_block_another(filled):
+    wrong = claim(digest=digest("hush.csv"), size=5)
+    assert filled.post(wrong, "bob", "open").status_code == 201
+    assert filled.post(named(40, ["hush"], inputs=(use("hush.csv"),)), "alice", "hush").status_code == 201
+
+
 def named(number, names, **more):
     """A job with these words in its command and these files."""
     taken = job(number, command=("python", *names), outputs=tuple(use(f"{name}.bin") for name in names), **more)
