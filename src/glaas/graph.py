@@ -384,6 +384,7 @@ class _Walk:
         readings += more
         explained = self.makers.of(readings)
         folders = [] if makers else [members_folder(path) for _, _, path in self._places_of(made)]
+        sources = self._sources_of(found.get(self.root, ()))
         for reading in readings:
             assert reading.reader is not None
             among = explained.get(reading, ())
@@ -394,10 +395,17 @@ class _Walk:
                 jobs.add(reading.reader.key)
             elif not makers and reading.digest in related:
                 one = related[reading.digest]
-                if one.has_root or (not among and one.lies_in(folders, reading)):
+                from_there = not among or any(maker.key in sources for maker in among)
+                if one.has_root or (from_there and one.lies_in(folders, reading)):
                     self.members[self.root, reading.digest] = None
                     jobs.add(reading.reader.key)
         return jobs
+
+    def _sources_of(self, read: Sequence[Any]) -> set[int]:
+        """The jobs that wrote the parts of the root, a dataset that none wrote as such, for those that read it."""
+        readings = [reading_of(row) for row in read[:PLACES_LOOKED_AT] if row.kind == Kind.DATASET]
+        return {maker.key for makers in self.makers.of(readings).values() for maker in makers
+                if maker.digest != self.root}
 
     def _readings_of(self, digests: list[bytes], maker: int) -> list[Reading]:
         """What jobs read of these, the newest and the first ones after `maker`, as many as may be walked."""

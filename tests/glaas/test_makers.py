@@ -175,6 +175,30 @@ def test_a_raw_dataset_went_into_who_read_a_file_where_it_lies(client, send, few
     assert "part of it: <a" in page
 
 
+def test_who_read_parts_or_more_of_a_dataset_that_no_job_wrote_as_such(client, send, few_looked_at):
+    whole, written = folder("sh/", NAMES[:10])
+    half, read_half = folder("sh/", NAMES[:5])
+    send(at(1, 1, outputs=(written,)), at(2, 2, inputs=(read_half,)), at(3, 3, inputs=(written,)),
+         at(4, 4, inputs=(one("sh/f003.bin"),)), at(5, 5, inputs=(one("sh/f007.bin"),)),
+         at(6, 6, inputs=(one("sh/f003.bin", version="2"),)), datasets=(whole, half))
+    send(at(11, 11, outputs=(written,)), at(12, 12, inputs=(one("sh/f003.bin"),)), datasets=(whole,))
+    assert around(client, half.digest, "down") == [2, 3, 4]
+    used_as = client.get(f"/api/v1/artifacts/{half.digest}").json()["used_as"]
+    assert [int(used["job"]["uid"], 16) for used in used_as] == [4, 3]
+    assert f'href="/jobs/{uid(4)}"' in client.get(f"/artifacts/{half.digest}").text
+    assert around(client, whole.digest, "down") == [2, 3, 4, 5, 12]
+
+
+def test_who_read_what_several_jobs_wrote_in_part(client, send, few_looked_at):
+    first, second = (tuple(one(f"d/{name}") for name in names) for names in (NAMES[:9], NAMES[9:12]))
+    nine, read_nine = folder("d/", NAMES[:9])
+    whole, read = folder("d/", NAMES[:12])
+    send(at(1, 1, outputs=first), at(2, 2, inputs=(read_nine,)), at(3, 3, outputs=second), at(4, 4, inputs=(read,)),
+         datasets=(nine, whole))
+    assert around(client, whole.digest, "down") == [2, 4]
+    assert around(client, nine.digest, "down") == [2, 4]
+
+
 def test_what_others_wrote_at_the_same_path_is_another_matter(client, send):
     """Two people run the same steps in folders of their own."""
     whole, written = folder("a/", NAMES)
