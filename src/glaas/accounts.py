@@ -26,6 +26,7 @@ DEVICE_INTERVAL_S = 2
 MOST_FAILURES = 8
 FAILURES_WITHIN_S = 300
 SHORTEST_PASSWORD = 10
+LARGEST_ID = 2**63 - 1
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 _LETTERS = "BCDFGHJKLMNPQRSTVWXZ"  # no vowels, so no words; nothing that looks like a digit
 _SCRYPT = {"n": 2**14, "r": 8, "p": 1}
@@ -224,6 +225,8 @@ def tokens_of(connection: Connection, user_id: int) -> tuple[Token, ...]:
 
 def revoke_token(connection: Connection, token_id: int, *, user_id: int | None = None) -> bool:
     """Make a token worthless; with `user_id` only if it is that user's. Whether there was one."""
+    if not 0 < token_id <= LARGEST_ID:
+        return False
     token = models.token
     mine = token.c.id == token_id if user_id is None else and_(token.c.id == token_id, token.c.user_id == user_id)
     done = connection.execute(update(token).where(mine, token.c.revoked_at.is_(None)), {"revoked_at": now()})

@@ -150,8 +150,8 @@ def iter_flaws(registration: Registration) -> Iterator[Flaw]:
     """What is wrong in a registration of the right shape, in order."""
     if not _UID.fullmatch(registration.session):
         yield Flaw("/session", "a session's uid is 32 lower-case hexadecimal digits")
-    if registration.version < 1:
-        yield Flaw("/version", "the wire version starts at 1")
+    if not 1 <= registration.version <= LARGEST_INTEGER:
+        yield Flaw("/version", "the wire version is a number from 1")
     seen: set[str] = set()
     for index, job in enumerate(registration.jobs):
         if job.uid in seen:
@@ -186,6 +186,18 @@ def _job_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
         yield Flaw(f"{pointer}/command", "a command has one to a million characters")
     if not 0 < len(job.kind) <= 20:  # noqa: PLR2004  width of the column
         yield Flaw(f"{pointer}/kind", "a kind has at most 20 characters")
+    yield from _count_flaws(job, pointer)
+
+
+def _count_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
+    host = job.host
+    if host is not None and not 0 <= host.cpus <= LARGEST_INTEGER:
+        yield Flaw(f"{pointer}/host/cpus", "the number of CPUs is a number from 0")
+    if host is not None and host.memory is not None and not 0 <= host.memory <= LARGEST_SIZE:
+        yield Flaw(f"{pointer}/host/memory", "a size is a number of bytes from 0")
+    for tracker, summary in job.trackers.items():
+        if not 0 <= summary.filtered_files <= LARGEST_INTEGER:
+            yield Flaw(f"{pointer}/trackers/{tracker}/filtered_files", "the number of files is a number from 0")
 
 
 def _part_flaws(job: Job, pointer: str) -> Iterator[Flaw]:

@@ -75,7 +75,7 @@ class Found:
 
 def search(connection: Connection, viewer: Viewer, text: str, *, limit: int = 20) -> Found:
     """What `text` names. An address is looked up as one; everything else as digest, uid, run id, path and words."""
-    query = text.strip()[:LONGEST_QUERY].replace("\0", "")
+    query = text.replace("\0", "").strip()[:LONGEST_QUERY]
     if not query:
         return Found(query=query)
     if is_web_url(query):

@@ -18,4 +18,4 @@ def moment_after(started_at: str, duration_s: float | None) -> str | None:
         end = datetime.fromisoformat(started_at) + timedelta(seconds=duration_s)
     except OverflowError:
         return None
-    return end.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return end.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"  # strftime writes the year 1 as `1`

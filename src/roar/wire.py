@@ -142,6 +142,8 @@ def size_text(size: int | None) -> str:
         return "size unknown"
     if size < _KIB:
         return f"{size} B"
+    if size >= _KIB ** (len(_UNITS) + 1):
+        return f"more than 1024 {_UNITS[-1]}"
     number = float(size)
     for unit in _UNITS:
         number /= _KIB

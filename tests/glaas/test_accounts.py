@@ -347,6 +347,20 @@ def test_tokens_expire_and_are_revoked(guarded):
     assert guarded.client.get("/api/v1/jobs", headers={"authorization": "Bearer nonsense"}).status_code == 401
 
 
+def test_a_tokens_days_and_number_have_bounds(guarded):
+    client = guarded.client
+    sign_in(client, "alice")
+    headers = {"origin": "https://testserver"}
+    for days in ("0", "3661", "0000199999", "00001999999999999", "9" * 200, "\u0663"):
+        answer = client.post("/account/tokens", data={"name": "x", "days": days}, headers=headers)
+        assert answer.status_code == 422, days
+        assert "1 to 3660 days" in answer.text
+    assert client.post("/account/tokens", data={"name": "x", "days": "3660"}, headers=headers).status_code == 200
+    for number in ("0", str(2**63), "99999999999999999999999"):
+        answer = client.post(f"/account/tokens/{number}/revoke", headers=headers, follow_redirects=False)
+        assert answer.status_code == 303, number
+
+
 @pytest.mark.parametrize("who", ["reader", "alice"])
 def test_a_token_makes_no_other_token(guarded, who):
     """Else one that may only read, or that expires tomorrow, would be as good as any."""

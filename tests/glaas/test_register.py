@@ -3,10 +3,10 @@ import gzip
 import json
 
 import pytest
-from registrations import SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
+from registrations import HOST, SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
 from sqlalchemy import select
 
-from glaas import models
+from glaas import ingest, models
 from glaas.db import open_engine, reading
 from roar import model
 from roar.wire import DatasetMember, Payload, dag_digest, to_json
@@ -309,6 +309,10 @@ def test_nothing_but_what_is_empty_has_the_digest_of_nothing(client, post, regis
     ({"labels": {"a": "nul \0"}}, "/jobs/1/labels/a"),
     ({"tracker_runs": (wandb_run(url="javascript:alert(1)"),)}, "/jobs/1/tracker_runs/0/url"),
     ({"tracker_runs": (wandb_run(url="https://user:pw@wandb.ai/x"),)}, "/jobs/1/tracker_runs/0/url"),
+    ({"host": dataclasses.replace(HOST, memory=2**63)}, "/jobs/1/host/memory"),
+    ({"host": dataclasses.replace(HOST, memory=10**400)}, "/jobs/1/host/memory"),
+    ({"host": dataclasses.replace(HOST, cpus=-1)}, "/jobs/1/host/cpus"),
+    ({"trackers": {"wandb": model.TrackerSummary(filtered_files=10**400)}}, "/jobs/1/trackers/wandb/filtered_files"),
     ({"command": ("curl", "-H", "Authorization: ghp_" + "a" * 36)}, "/jobs/1/command"),
 ])
 def test_what_is_not_sound_is_refused_and_named(client, post, values, pointer):
@@ -317,6 +321,35 @@ def test_what_is_not_sound_is_refused_and_named(client, post, values, pointer):
     assert pointer in [flaw["pointer"] for flaw in response.json()["errors"]]
     assert "ghp_" not in response.text
     assert client.get("/api/v1/jobs").json()["jobs"] == []
+
+
+@pytest.mark.parametrize("version", [0, 2**31, 10**30])
+def test_a_wire_version_has_room_in_its_column(client, post, version):
+    response = post(dataclasses.replace(digits(), version=version))
+    assert response.status_code == 422
+    assert [flaw["pointer"] for flaw in response.json()["errors"]] == ["/version"]
+
+
+def test_a_machine_with_too_much_memory_that_got_in_before_has_a_page(client, post, monkeypatch):
+    with monkeypatch.context() as context:
+        context.setattr(ingest, "iter_flaws", lambda _registration: ())
+        assert post(changed(2, host=dataclasses.replace(HOST, memory=10**400))).status_code == 201
+    page = client.get(f"/jobs/{uid(2)}")
+    assert page.status_code == 200
+    assert "more than 1024 EiB" in page.text
+
+
+@pytest.mark.parametrize("name", ["cyclonedx", "openlineage", "prov", "ro-crate"])
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z"])
+def test_the_first_and_the_last_time_are_exported(client, post, name, time):
+    assert post(changed(2, started_at=time)).status_code == 201
+    assert client.get(f"/api/v1/jobs/{uid(2)}/export/{name}").status_code == 200
+    assert client.get(f"/jobs/{uid(2)}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/search?q={}", "/api/v1/search?q={}", f"/compare?a={uid(1)}&b={{}}"])
+def test_a_search_for_nothing_but_space_and_nul(client, registered, path):
+    assert client.get(path.format("%00%20%00")).status_code == 200
 
 
 @pytest.mark.parametrize(("content", "headers", "status"), [

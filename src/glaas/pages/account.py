@@ -122,7 +122,7 @@ def add_token(request: Request, viewer: ViewerNow, name: Short, scope: Short = "
     """Make a token and show it, this one time."""
     require_same_origin(request)
     user_id = user_id_of(request, viewer)
-    if scope not in {"read", "write"} or not days.isascii() or not days.isdigit() or not 1 <= int(days[:5]) <= 3660:  # noqa: PLR2004  ten years
+    if scope not in {"read", "write"} or not days.isascii() or not days.isdigit() or len(days) > 4 or not 1 <= int(days) <= 3660:  # noqa: PLR2004  ten years
         raise ProblemError(422, "A token's scope is read or write, and it lives for 1 to 3660 days.")
     with writing(engine_of(request)) as connection:
         fresh = accounts.add_token(connection, user_id, name.replace("\0", ""), scope=scope, days=int(days))
