@@ -33,7 +33,7 @@ MOST_SENDERS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Outermost layer: refuses foreign host names and adds the security headers to every answer.
+    """Outermost layer: refuses foreign host names, adds the security headers to every answer, and answers HEAD as GET.
 
     Attributes:
         app: what answers.
@@ -56,8 +56,13 @@ class Gate:
                 for name, value in SECURITY_HEADERS.items():
                     headers.setdefault(name, value)
                 headers.setdefault("Cache-Control", _cache_control(scope, message["status"]))
+            if is_head and message["type"] == "http.response.body":
+                message["body"] = b""
             await send(message)
 
+        is_head = scope["method"] == "HEAD"
+        if is_head:
+            scope = {**scope, "method": "GET"}
         if self.hosts is not None and _host_name(Headers(scope=scope).get("host", "")) not in self.hosts:
             refusal = JSONResponse(problem_document(421, "This server does not answer to that host name."), 421,
                                    media_type=PROBLEM_JSON)

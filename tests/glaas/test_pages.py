@@ -288,3 +288,10 @@ def test_a_folder_ends_in_a_slash_and_shards_do_not(client, post, path, shown):
     assert f'<span class="wrap">{shown}</span>' in client.get(f"/jobs/{uid(1)}").text
     assert client.get(f"/search?q={path}").text.count(f'<span class="wrap">{shown}</span>') == 2
     assert f">{shown.removeprefix('out/') or shown}</text>" in client.get(f"/dag/{dag}").text
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/jobs", f"/jobs/{uid(2)}", f"/jobs/{uid(99)}", "/static/glaas.css"])
+def test_head_is_get_without_the_body(client, registered, path):
+    head, get = client.head(path), client.get(path)
+    assert (head.status_code, head.content) == (get.status_code, b"")
+    assert head.headers == get.headers
