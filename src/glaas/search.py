@@ -25,7 +25,7 @@ from glaas.db import QUERIES_KEPT, ForEach, Query
 from glaas.ingest import LONGEST_NAME, LONGEST_TERM
 from glaas.member_sizes import MemberSizes
 from glaas.models import path_key
-from glaas.urls import is_web_url, possible_run_ids, url_key, url_key_prefixes
+from glaas.urls import former_url_keys, pasted_urls, possible_run_ids, url_key, url_keys
 from glaas.words import file_name, script_place
 from roar.wire import Kind, members_folder, shards_path
 
@@ -37,6 +37,7 @@ MOST_COMPLETIONS = 10
 USES_LOOKED_AT = 2000
 ENVIRONMENTS_LOOKED_AT = 500
 DATASETS_LOOKED_AT = 10
+FORMER_KEYS_LOOKED_AT = 500
 _HEX = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -78,8 +79,13 @@ def search(connection: Connection, viewer: Viewer, text: str, *, limit: int = 20
     query = text.replace("\0", "").strip()[:LONGEST_QUERY]
     if not query:
         return Found(query=query)
-    if is_web_url(query):
-        return _search_url(connection, viewer, query, limit)
+    urls = pasted_urls(query)
+    for url in urls:
+        if runs := _runs_at(connection, viewer, url, limit):
+            return Found(query=query, tracker_runs=runs)
+    if urls and "://" in query:
+        ids = [part for url in urls for part in possible_run_ids(url) if len(part) >= SHORTEST_RUN_ID]
+        return Found(query=query, tracker_runs=_tracker_runs_by_id(connection, viewer, ids, limit), exact=False)
     prefix = query.lower()
     by_prefix = _HEX.fullmatch(prefix) is not None and len(prefix) >= SHORTEST_PREFIX
     job_ids = dict.fromkeys(_jobs_by_uid(connection, viewer, prefix, limit) if by_prefix else ())
@@ -119,19 +125,21 @@ def similar_jobs(connection: Connection, viewer: Viewer, stored: StoredJob, *, l
 # ------------------------------------------------------------------------------------------------ tracker runs
 
 
-def _search_url(connection: Connection, viewer: Viewer, url: str, limit: int) -> Found:
-    key = url_key(url)
-    assert key is not None
+def _runs_at(connection: Connection, viewer: Viewer, url: str, limit: int) -> tuple[TrackerRunLine, ...]:
+    """The runs at an address, or at the nearest one above it. Keys were made otherwise once: the addresses decide."""
+    keys = url_keys(url)
     table = models.tracker_run
-    prefixes = url_key_prefixes(key)
-    query = _visible_runs(viewer).where(table.c.url_key.in_(prefixes)).order_by(table.c.id.desc()).limit(limit)
-    exact = read_tracker_run_lines(connection, viewer, query)
-    if exact:
-        best = max(len(url_key(line.run.url or "") or "") for line in exact)
-        return Found(query=url, tracker_runs=tuple(
-            line for line in exact if len(url_key(line.run.url or "") or "") == best))
     ids = [part for part in possible_run_ids(url) if len(part) >= SHORTEST_RUN_ID]
-    return Found(query=url, tracker_runs=_tracker_runs_by_id(connection, viewer, ids, limit), exact=False)
+    for where, most in ((table.c.url_key.in_(keys), limit),
+                        (table.c.url_key.in_(former_url_keys(url)), FORMER_KEYS_LOOKED_AT),
+                        (table.c.run_id.in_(ids), limit)):
+        query = _visible_runs(viewer).where(where).order_by(table.c.id.desc()).limit(most)
+        found = [(key, line) for line in read_tracker_run_lines(connection, viewer, query)
+                 if (key := url_key(line.run.url or "")) in keys]
+        if found:
+            best = min(keys.index(key) for key, _ in found)
+            return tuple(line for key, line in found if key == keys[best])[:limit]
+    return ()
 
 
 def _visible_runs(viewer: Viewer) -> Select[Any]:

@@ -14,14 +14,14 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
 from glaas.errors import ProblemError
-from glaas.urls import is_web_url
+from glaas.urls import UNSEEN, is_web_url
 from glaas.words import command_text, duration_text, file_name, plural, time_text, use_path
 from roar import __version__
 from roar.wire import size_text
 
 PACKAGE = Path(str(files("glaas")))
 STATIC = PACKAGE / "static"
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_UNSEEN = re.compile(f"[{UNSEEN}]")
 
 
 def link_or_none(url: str | None) -> str | None:
