@@ -295,3 +295,23 @@ def test_head_is_get_without_the_body(client, registered, path):
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (get.status_code, b"")
     assert head.headers == get.headers
+
+
+def test_long_texts_and_long_lists_of_one_job_make_no_long_page(client, post):
+    long, rows = "lo ng" * 20_000, 3000
+    runs = tuple(wandb_run(run_id=f"run{n}", url=f"https://wandb.ai/a/b/runs/run{n}", name=long if n == 1 else None,
+                           label=long if n == 2 else "W&B", note=long if n == 3 else None) for n in range(rows))
+    one = job(1, command=("python", "-c", long), name=long, cwd=long, tracker_runs=runs,
+              labels={"long": long} | {f"key{n}": "value" for n in range(rows)},
+              git=model.Git(commit=long, branch=long, remote=long, dirty=True, patch=long),
+              host=model.Host(os=long, machine=long, cpu=long, cpus=2, memory=1, gpus=(long,) * 3),
+              tracer=model.Tracer(mode=long, gaps=(long,)))
+    assert post(dataclasses.replace(digits(), jobs=(one,), datasets=(), payloads=())).status_code == 201
+    assert client.get(f"/api/v1/jobs/{uid(1)}").json()["name"] == long
+    page = client.get(f"/jobs/{uid(1)}").text
+    assert "…" in page
+    assert f"50 of {rows // 1000}\N{NARROW NO-BREAK SPACE}000 tracker runs" in page
+    for path in (f"/jobs/{uid(1)}", "/", "/tracker-runs", "/search?q=key7"):
+        assert len(client.get(path).content) < 100_000, path
+    received = client.get(f"/jobs/{uid(1)}")
+    assert int(received.headers["content-length"]) < 60_000  # over the wire

@@ -21,6 +21,8 @@ from roar.wire import size_text
 
 PACKAGE = Path(str(files("glaas")))
 STATIC = PACKAGE / "static"
+LONGEST_SHOWN = 4000  # so long an address may be
+MOST_SHOWN = 50  # labels, tracker runs or packages of one job
 _UNSEEN = re.compile(f"[{UNSEEN}]")
 
 
@@ -30,13 +32,15 @@ def link_or_none(url: str | None) -> str | None:
 
 
 def visible_text(value: Any) -> Any:
-    r"""Text with control characters and those that change the direction of writing as `\u202e`.
+    r"""Text with control characters and those that change the direction of writing as `\u202e`, cut where it is long.
 
-    Otherwise a file name could show itself as another one.
+    Otherwise a file name could show itself as another one. The API has the whole text.
     """
-    if isinstance(value, str) and not isinstance(value, Markup) and _UNSEEN.search(value):
-        return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
-    return value
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    if len(value) > LONGEST_SHOWN:
+        value = value[:LONGEST_SHOWN] + "…"
+    return _UNSEEN.sub(lambda match: match[0].encode("unicode_escape").decode(), value)
 
 
 def curves(lines: Sequence[str]) -> Markup:
@@ -59,7 +63,8 @@ def environment() -> Environment:
     env.filters |= {"size": size_text, "duration": duration_text, "when": time_text, "file_name": file_name,
                     "use_path": use_path, "command": command_text, "short": lambda digest: digest[:10],
                     "link": link_or_none, "curves": curves}
-    env.globals |= {"static_url": static_url, "plural": plural, "version": __version__}
+    env.globals |= {"static_url": static_url, "plural": plural, "version": __version__, "LONGEST_SHOWN": LONGEST_SHOWN,
+                    "MOST_SHOWN": MOST_SHOWN}
     return env
 
 
