@@ -314,6 +314,8 @@ def _backup(arguments: argparse.Namespace) -> int:
     if not os.path.exists(url.database):
         raise NotFoundError(f"There is no database {url.database}.")
     folder = os.path.dirname(os.path.abspath(arguments.file))
+    if not os.path.isdir(folder):
+        raise NotFoundError(f"There is no folder {folder} to write the backup to.")
     with tempfile.TemporaryDirectory(dir=folder, prefix=".glaas-backup-") as scratch:
         copy = os.path.join(scratch, "copy.db")
         try:

@@ -271,6 +271,14 @@ def _listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+    except socket.gaierror as error:
+        listener.close()
+        raise SettingsError(f"glaas cannot listen on {host}: it is no address of this machine.",
+                            hint="glaas serve --host 127.0.0.1") from error
+    except OverflowError as error:
+        listener.close()
+        raise UsageError(f"{port} is no port: a port is a number from 0 to 65535.",
+                         hint="glaas serve --port 8420") from error
     except OSError as error:
         listener.close()
         raise SettingsError(f"glaas cannot listen on {host} port {port}: {os.strerror(error.errno or 0)}.",

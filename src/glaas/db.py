@@ -48,7 +48,7 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
     """
     try:
         parsed = make_url(url)
-    except ArgumentError as error:
+    except (ArgumentError, ValueError) as error:
         raise SettingsError("What was given as the database's URL is not a URL.", hint="glaas serve --database sqlite:///glaas.db"
                             ) from error
     if parsed.drivername in {"postgres", "postgresql"}:

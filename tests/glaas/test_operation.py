@@ -3,6 +3,7 @@
 import http.client
 import json
 import logging
+import os
 import re
 import signal
 import sqlite3
@@ -419,3 +420,23 @@ def test_few_requests_are_worked_on_at_a_time():
     for thread in threads:
         thread.join()
     assert sorted(order) == list(range(AT_ONCE + 1))
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("serve", "--port", "99999"), "99999 is no port"), (("serve", "--port", "-1"), "-1 is no port"),
+    (("serve", "--host", "300.1.1.1", "--no-accounts"), "300.1.1.1: it is no address"),
+    (("migrate", "--database", "postgresql://u:hush@[::1/x"), "not a URL"),
+    (("backup", "no/such/folder/x.db"), "There is no folder"),
+    (("token", "revoke", "99999999999999999999"), "There is no token 99999999999999999999"),
+])
+def test_what_cannot_be_is_one_sentence(tmp_path, arguments, words):
+    environment = {**os.environ, "GLAAS_DATABASE": f"sqlite:///{tmp_path}/glaas.db"}
+    command = [sys.executable, "-m", "glaas.cli"]
+    subprocess.run([*command, "migrate"], env=environment, check=True, capture_output=True)
+    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, timeout=60,
+                          check=False, cwd=tmp_path)
+    assert done.returncode in {1, 2}
+    assert done.stderr.startswith("glaas: ")
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr
