@@ -462,6 +462,8 @@ static void supervise(void)
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     if (start_command(&socket) < 0)
         _exit(125);
+    setsid(); /* a parent in the command's session, but not in its group, would make the kernel stop it at Ctrl-Z
+               * where there is no shell above that could let it go on */
     hide_command();
     log_header->command_pid = shared->command;
     hand_over_signals();

@@ -36,6 +36,19 @@ def test_the_last_copy_of_what_the_job_read_stays(desk, command):
     assert popped(desk) == 0
 
 
+@pytest.mark.parametrize("command", ["mv g.py h.py", "mv pkg other", "cp g.py h.py; rm g.py",
+                                     f"{sys.executable} g.py > o; mv g.py h.py"])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_code_that_the_job_moved_stays(desk, command, tracked):
+    desk.write("pkg/g.py", "print(1)\n")
+    desk.write("g.py", "print(1)\n")
+    desk.init()
+    desk.write("g.py" if tracked else "new.py", "print(2)\n")
+    desk.write("pkg/g.py", "print(2)\n")
+    desk.roar("run", "sh", "-c", command if tracked else command.replace("g.py", "new.py"))
+    assert popped(desk) == 0
+
+
 def test_a_copy_goes_as_long_as_the_content_lies_elsewhere(desk):
     desk.write("data", "d")
     copies = "cp data a; cp data b; echo c > c"

@@ -214,6 +214,15 @@ def test_a_signal_that_comes_while_another_one_is_passed_on(moment):
     assert sorted(heard(process)) == [signal.SIGHUP, signal.SIGUSR1]
 
 
+@pytest.mark.parametrize("number", sorted(signals.STOPPING))
+@pytest.mark.parametrize("mode", MODES)
+def test_what_no_shell_could_let_go_on_is_not_stopped(mode, number, tmp_path):
+    """The kernel stops nobody in a group of which no member has a parent elsewhere in the session, as `ssh -t` has."""
+    done = subprocess.run([sys.executable, "-c", ROAR, tmp_path / "log", mode, "sh", "-c",
+                           f"kill -{int(number)} $$; exit 3"], start_new_session=True, check=False, timeout=20)
+    assert done.returncode == 3
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_an_alarm_that_was_set_before_is_the_commands(mode, tmp_path):
     """`perl -e 'alarm N; exec @ARGV' CMD`, the timeout of systems that have no timeout(1)."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from roar.analyze.carried import find_renamed
@@ -36,7 +37,7 @@ class Analysis:
         made_links: those of them that it made.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
-        deleted: files that the job read, and then deleted or moved away, as they are to be shown.
+        deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
     """
 
@@ -85,8 +86,9 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.made_links = tuple(map(around.shown, kept.made_links))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
-    result.deleted = tuple(sorted(around.shown(use.path) for use in kept.uses
-                                  if use.read and not use.exists and (use.deleted or use.away)))
+    code = (uses.opened[path] for path in kept.sources if path in uses.opened)
+    result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
+                                   if use.read and not use.exists and (use.deleted or use.away)}))
     contents = Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]

@@ -43,8 +43,8 @@ def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> It
         return any(os.path.realpath(place) not in doomed and holds(database, place, {digest})
                    for place in map(workspace.absolute, iter_places(database, digest)))
 
-    if any(_is_lost(database, workspace, read[path]) for path in _taken_away(database, job) if path in read):
-        return
+    if any(path not in read or _is_lost(database, workspace, read[path]) for path in _taken_away(database, job)):
+        return  # of code no content is recorded by itself
     for path, digest, size in written.values():
         place = workspace.absolute(path)
         if digest is None or path in read or os.path.realpath(place) != place or path in others(digest):
