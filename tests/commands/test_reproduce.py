@@ -281,6 +281,13 @@ def test_a_dataset_that_was_written_anew_is_compared_once(desk, tmp_path):
     assert len([use for use in plan["wanted"] if use["path"] == "d/"]) == 1
 
 
+def test_a_job_that_calls_roar_itself(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "echo o > o; roar run sh -c 'echo z > z'; roar run sh -c 'cat z > y'")
+    done = desk.roar("reproduce", "o", "--run", "--into", str(tmp_path / "again"))
+    assert "came out the same" in done.stdout
+    assert "missing" not in done.stdout
+
+
 def test_without_outputs_the_exit_status_is_what_is_compared(desk, tmp_path):
     desk.roar("run", "sh", "-c", "exit 3", status=3)
     done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))

@@ -20,7 +20,7 @@ from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, 
 from roar.query.jobs import load_datasets, load_job, load_patch
 from roar.query.placements import Step
 from roar.query.protection import can_protect, protect
-from roar.query.references import resolve_job, resolve_or_folder
+from roar.query.references import resolve_or_folder
 from roar.query.repository import (
     APPLY,
     find_around,
@@ -128,6 +128,11 @@ class _Target:
         self._highest = self.folder
         while not os.path.lexists(os.path.dirname(self._highest)):
             self._highest = os.path.dirname(self._highest)
+
+    @property
+    def limits(self) -> str:
+        """What a command finds otherwise than before, as a sentence."""
+        return f" What it writes into {self._around} fails." if self._protected else ""
 
     def protection(self, cwd: str) -> Callable[[], None] | None:
         """What makes the original read-only to a command that starts in `cwd`, where that can be."""
@@ -414,7 +419,7 @@ def _run(job: Job, target: _Target) -> None:
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     if status != job.exit_code:
         name = f"@{job.step} {job.uid[:8]}"
-        raise RoarError(f"{name} ended with {status} instead of {job.exit_code}, in {cwd}.",
+        raise RoarError(f"{name} ended with {status} instead of {job.exit_code}, in {cwd}.{target.limits}",
                         hint=f"cd {quoted(target.root)} && roar show @-1")
 
 
@@ -423,8 +428,7 @@ def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     workspace = Workspace(os.path.realpath(target.root))
     database = open_database(workspace.database)
     found: dict[FileUse, str | None] = {}
-    for number, job in enumerate(plan.jobs):
-        again = load_job(database, resolve_job(database, workspace, f"@-{len(plan.jobs) - number}").row_id)
+    for job, again in _again(database, plan.jobs):
         made = {use.path: use.digest for use in again.outputs}
         wanted = {use: _path_there(use, target, workspace) for use in plan.wanted if use in job.outputs}
         found |= {use: made[path] for use, path in wanted.items() if path in made}
@@ -432,7 +436,17 @@ def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
         files = _files(database, again.outputs) if missing else {}
         found |= {use: _found_in_parts(opened, use, path, files) for use, path in missing.items()}
     database.close()
-    return [_compared(use, found[use]) for use in plan.wanted]
+    return [_compared(use, found.get(use)) for use in plan.wanted]
+
+
+def _again(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[tuple[Job, Job]]:
+    """Each job with the one that ran in its place; a command that calls `roar run` itself has left more of them."""
+    done = [load_job(database, row_id) for (row_id,) in database.execute("SELECT id FROM job ORDER BY started_at, id")]
+    for job in jobs:
+        number = next((number for number, one in enumerate(done) if one.command == job.command), None)
+        if number is not None:
+            yield job, done[number]
+            del done[:number + 1]
 
 
 def _path_there(use: FileUse, target: _Target, workspace: Workspace) -> str:
