@@ -75,7 +75,7 @@ class Relay:
 @pytest.fixture
 def large(monkeypatch) -> Registration:
     monkeypatch.setattr(publishing, "PART_BYTES", PART)
-    uses = tuple(model.FileUse(path=f"{n:05}", digest=digest(str(n)), size=n) for n in range(3000))
+    uses = tuple(model.FileUse(path=f"{n:05}", digest=digest(str(n)), size=n + 1) for n in range(3000))
     return dataclasses.replace(digits(), jobs=(job(1, inputs=uses),), datasets=(), payloads=())
 
 

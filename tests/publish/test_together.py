@@ -23,7 +23,7 @@ def registration(client, number):
               started_at="2026-11-22T10:00:00.000000Z", duration_s=1.0, exit_code=0, state=JobState.DONE,
               tracer=Tracer(mode="full"),
               inputs=(FileUse(path="shared.txt", digest="ab" * 32, size=7),),
-              outputs=tuple(FileUse(path=f"{n}.txt", digest=f"{client:02x}{number:04x}{n:058x}", size=n)
+              outputs=tuple(FileUse(path=f"{n}.txt", digest=f"{client:02x}{number:04x}{n:058x}", size=n + 1)
                             for n in range(50)))
     return Registration(version=1, client="roar test", session=f"{client:016x}{number:016x}", jobs=(job,))
 
