@@ -213,7 +213,7 @@ def roundabout(desk):
 
 @pytest.mark.parametrize(("command", "place", "into"), [
     *((command, place, "../again") for command, place in ROUND),
-    *((command, place, "again") for command, place in ROUND[2:6])])
+    (*ROUND[4], "again")])
 def test_the_original_stays_as_it_is_however_a_command_comes_there(roundabout, command, place, into):
     roundabout.roar("run", "sh", "-c", command.format(root=roundabout.root) + "; echo o > o")
     assert place in [use["path"] for use in roundabout.job()["outputs"]]
@@ -237,7 +237,7 @@ def test_a_script_that_writes_beside_itself_does_not_come_to_the_original(desk):
     assert (desk.root / "src" / "w").read_text() == "later work"
 
 
-@pytest.mark.parametrize(("command", "place"), ROUND)
+@pytest.mark.parametrize(("command", "place"), ROUND[::2])
 def test_where_the_original_cannot_be_protected_its_later_files_are_in_the_way(roundabout, command, place):
     without_protection(roundabout)
     roundabout.roar("run", "sh", "-c", command.format(root=roundabout.root) + "; echo o > o")
