@@ -384,7 +384,7 @@ class _Walk:
         readings += more
         explained = self.makers.of(readings)
         folders = [] if makers else [members_folder(path) for _, _, path in self._places_of(made)]
-        sources = self._sources_of(found.get(self.root, ()))
+        sources = functools.cache(lambda: self._sources_of(found.get(self.root, ())))  # hardly ever asked for
         for reading in readings:
             assert reading.reader is not None
             among = explained.get(reading, ())
@@ -395,8 +395,8 @@ class _Walk:
                 jobs.add(reading.reader.key)
             elif not makers and reading.digest in related:
                 one = related[reading.digest]
-                from_there = not among or any(maker.key in sources for maker in among)
-                if one.has_root or (from_there and one.lies_in(folders, reading)):
+                if one.has_root or (one.lies_in(folders, reading) and (
+                        not among or any(maker.key in sources() for maker in among))):
                     self.members[self.root, reading.digest] = None
                     jobs.add(reading.reader.key)
         return jobs

@@ -99,34 +99,6 @@ class _Written(NamedTuple):
     node: bytes
 
 
-class _Empties:
-    """The empty files that the jobs of a session wrote or read, and its datasets, by where they were.
-
-    Attributes:
-        written: by digest and path.
-        datasets: those that were written, by their folder.
-        read: rows by path, and by each folder around it.
-        cut: whether there are more than were looked at.
-    """
-
-    def __init__(self) -> None:
-        self.written: dict[tuple[bytes, str], list[_Written]] = {}
-        self.datasets: dict[str, list[_Written]] = {}
-        self.read: dict[str, list[Any]] = {}
-        self.cut = False
-
-    def add(self, row: Any) -> None:
-        """Take one use of one of its jobs."""
-        if row.role != Role.INPUT:
-            written = _written(row)
-            self.written.setdefault((row.digest, row.path), []).append(written)
-            if row.kind == Kind.DATASET:
-                self.datasets.setdefault(members_folder(row.path), []).append(written)
-        elif row.size == 0:
-            for place in {row.path, *_folders(row.path)}:
-                self.read.setdefault(place, []).append(row)
-
-
 def node_key(digest: bytes, path: str, size: int | None) -> bytes:
     """What stands for an artifact in a graph: its digest, and of an empty one its path besides.
 
@@ -180,7 +152,11 @@ class Shared(NamedTuple):
 
 
 class Makers:
-    """Looks for makers, and remembers what it has seen of the tables: for one transaction."""
+    """Looks for makers, and remembers what it has seen of the tables: for one transaction.
+
+    Attributes:
+        cut: whether a session has more empty files than were looked at.
+    """
 
     def __init__(self, connection: Connection, viewer: Viewer) -> None:
         self._connection = connection
@@ -190,14 +166,12 @@ class Makers:
         self._written_known: dict[bytes, list[_Written]] = {}
         self._sessions_known: dict[bytes, list[Any]] = {}
         self._shared_known: dict[tuple[bytes, bytes], list[Shared]] = {}
-        self._empties_known: dict[bytes, _Empties] = {}
+        self._datasets_written_known: dict[bytes, dict[str, list[_Written]]] = {}
+        self._empties_written_known: dict[bytes, dict[str, list[_Written]]] = {}
+        self._empties_read_known: dict[bytes, dict[str, list[Any]]] = {}
         self._empties_inside_known: dict[bytes, set[str]] = {}
         self._makers_of_empty_known: dict[Reading, Maker | None] = {}
-
-    @property
-    def cut(self) -> bool:
-        """Whether a session has more empty files than were looked at."""
-        return any(known.cut for known in self._empties_known.values())
+        self.cut = False
 
     def of(self, wanted: Iterable[Reading]) -> dict[Reading, tuple[Maker, ...]]:
         """See `find_makers`."""
@@ -264,20 +238,41 @@ class Makers:
 
     def readers_of_empty(self, session: bytes, places: AbstractSet[str]) -> list[Any]:
         """Who of a session read something empty at one of these paths, or in one of these folders (`a/b/`)."""
-        known = self._empties_of(session).read if places else {}
+        known = self._empties_read(session) if places else {}
         return list({id(row): row for place in sorted(places) for row in known.get(place, ())}.values())
 
-    def _empties_of(self, session: bytes) -> _Empties:
-        if session not in self._empties_known:
-            known = self._empties_known[session] = _Empties()
-            for read in (True, False):
-                rows = _empties_of_session(self._viewer, read=read).rows(self._connection, [session])
-                for number, (_, row) in enumerate(rows, 1):
-                    known.add(row)
-                    known.cut |= number == SESSION_EMPTIES
+    def _empties_read(self, session: bytes) -> dict[str, list[Any]]:
+        """Reads of what is empty, by path and by each folder around it."""
+        if session not in self._empties_read_known:
+            known = self._empties_read_known[session] = {}
+            empty = [row for row in self._datasets_of(session) if row.role == Role.INPUT and row.size == 0]
+            for row in [*self._empties_of(session, read=True), *empty]:
+                for place in {row.path, *_folders(row.path)}:
+                    known.setdefault(place, []).append(row)
+        return self._empties_read_known[session]
+
+    def _empties_written(self, session: bytes) -> dict[str, list[_Written]]:
+        """Empty files by path."""
+        if session not in self._empties_written_known:
+            known = self._empties_written_known[session] = {}
+            for row in self._empties_of(session, read=False):
+                known.setdefault(row.path, []).append(_written(row))
+        return self._empties_written_known[session]
+
+    def _datasets_written(self, session: bytes) -> dict[str, list[_Written]]:
+        """Datasets, of any size, by their folder."""
+        if session not in self._datasets_written_known:
+            known = self._datasets_written_known[session] = {}
             for row in self._datasets_of(session):
-                known.add(row)
-        return self._empties_known[session]
+                if row.role != Role.INPUT:
+                    known.setdefault(members_folder(row.path), []).append(_written(row))
+        return self._datasets_written_known[session]
+
+    def _empties_of(self, session: bytes, *, read: bool) -> list[Any]:
+        query = _empties_of_session(self._viewer, read=read)
+        rows = [row for _, row in query.rows(self._connection, [session])]
+        self.cut |= len(rows) >= SESSION_EMPTIES
+        return rows
 
     def _makers_of_empty(self, readings: Iterable[Reading]) -> Iterator[tuple[Reading, Maker]]:
         """Who of their own session wrote what is empty where it was read: a dataset, or a file, also within one."""
@@ -294,14 +289,16 @@ class Makers:
             query = uses_of(self._viewer, WRITERS_LOOKED_AT, read=False, empty_too=True)
             digests = [] if reading.digest == EMPTY else [reading.digest]
             return [_written(row) for _, row in query.rows(self._connection, digests)]
-        known = self._empties_of(reading.reader.session)
-        written = known.written.get((reading.digest, reading.path), [])
+        session = reading.reader.session
+        datasets = self._datasets_written(session)
         if reading.digest != EMPTY:
-            return written
-        around = [one for folder in _folders(reading.path) for one in known.datasets.get(folder, ())]
+            return [one for one in datasets.get(members_folder(reading.path), ())
+                    if (one.digest, one.path) == (reading.digest, reading.path)]
+        around = [one for folder in _folders(reading.path) for one in datasets.get(folder, ())]
         inside = self._empties_inside({one.digest for one in around})
-        return written + [one._replace(path=reading.path) for one in around
-                          if reading.path.removeprefix(members_folder(one.path)) in inside[one.digest]]
+        return self._empties_written(session).get(reading.path, []) + [
+            one._replace(path=reading.path) for one in around
+            if reading.path.removeprefix(members_folder(one.path)) in inside[one.digest]]
 
     def _empties_inside(self, datasets: AbstractSet[bytes]) -> dict[bytes, set[str]]:
         """The paths of the empty files of datasets."""

@@ -12,11 +12,20 @@ from glaas.db import QUERIES_KEPT, ForEach
 
 
 class MemberSizes:
-    """The sizes of the members of some datasets as projects that the viewer may see told them."""
+    """The sizes of the members of some datasets as projects that the viewer may see told them.
+
+    They are asked for once a member is: most pages show none.
+    """
 
     def __init__(self, connection: Connection, viewer: Viewer, datasets: Iterable[bytes]) -> None:
-        rows = _told(viewer).rows(connection, sorted(set(datasets)))
-        self._others = {dataset: row.sizes for dataset, row in rows if row.sizes is not None}
+        self._connection = connection
+        self._viewer = viewer
+        self._datasets = sorted(set(datasets))
+
+    @functools.cached_property
+    def _others(self) -> dict[bytes, list[int]]:
+        rows = _told(self._viewer).rows(self._connection, self._datasets)
+        return {dataset: row.sizes for dataset, row in rows if row.sizes is not None}
 
     def of(self, row: Any) -> int:
         """The size of a member, from its row with `dataset`, `position` and `size`."""

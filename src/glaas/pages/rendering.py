@@ -10,6 +10,7 @@ from typing import Any
 import blake3
 from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.filters import do_truncate
 from markupsafe import Markup
 from starlette.responses import HTMLResponse, Response
 
@@ -22,6 +23,7 @@ from roar.wire import size_text
 PACKAGE = Path(str(files("glaas")))
 STATIC = PACKAGE / "static"
 LONGEST_SHOWN = 4000  # so long an address may be
+LONGEST_FIELD = 300
 MOST_SHOWN = 50  # labels, tracker runs or packages of one job
 _UNSEEN = re.compile(f"[{UNSEEN}]")
 
@@ -62,7 +64,8 @@ def environment() -> Environment:
                       finalize=visible_text, trim_blocks=True, lstrip_blocks=True)
     env.filters |= {"size": size_text, "duration": duration_text, "when": time_text, "file_name": file_name,
                     "use_path": use_path, "command": command_text, "short": lambda digest: digest[:10],
-                    "link": link_or_none, "curves": curves}
+                    "link": link_or_none, "curves": curves,
+                    "cut": lambda text: do_truncate(env, text, LONGEST_FIELD, True, "…")}
     env.globals |= {"static_url": static_url, "plural": plural, "version": __version__, "LONGEST_SHOWN": LONGEST_SHOWN,
                     "MOST_SHOWN": MOST_SHOWN}
     return env
