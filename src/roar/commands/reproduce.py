@@ -17,7 +17,7 @@ from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable, told
 from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, holds, is_absence
-from roar.query.jobs import load_datasets, load_job, load_patch
+from roar.query.jobs import files_of, load_datasets, load_job, load_patch
 from roar.query.placements import Step
 from roar.query.protection import can_protect, protect
 from roar.query.references import resolve_or_folder
@@ -460,15 +460,7 @@ def _path_there(use: FileUse, target: _Target, workspace: Workspace) -> str:
 
 def _files(database: sqlite3.Connection, uses: Iterable[FileUse]) -> dict[str, str]:
     """The digest of each file among these, by itself or in a dataset, by its path."""
-    files: dict[str, str] = {}
-    for use in uses:
-        if use.digest is None:
-            continue
-        if use.kind is Kind.FILE:
-            files[use.path] = use.digest
-        for dataset in load_datasets(database, [use.digest] if use.kind is Kind.DATASET else []):
-            files |= {members_folder(use.path) + member.path: member.digest for member in dataset.members}
-    return files
+    return {file.path: file.digest for use in uses for file in files_of(database, use) if file.digest is not None}
 
 
 def _found_in_parts(opened: Opened, use: FileUse, path: str, files: dict[str, str]) -> str | None:

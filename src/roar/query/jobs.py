@@ -19,6 +19,7 @@ from roar.model import (
     TrackerRun,
     TrackerRunState,
     TrackerSummary,
+    members_folder,
 )
 from roar.record.roles import INPUT, PAYLOAD
 from roar.wire import Dataset, DatasetMember, Payload
@@ -67,6 +68,24 @@ def iter_members(database: sqlite3.Connection, dataset_id: int) -> Iterator[Data
         (dataset_id,))
     for path, digest, size in rows:
         yield DatasetMember(path=path, digest=digest.hex(), size=size)
+
+
+class UsedFile(NamedTuple):
+    """A file that a job used, by itself or in a dataset; `path` as recorded."""
+
+    path: str
+    digest: str | None
+    size: int | None
+
+
+def files_of(database: sqlite3.Connection, use: FileUse) -> Iterator[UsedFile]:
+    """The files that a use stands for; none for a dataset whose digest is not known."""
+    if use.kind is Kind.FILE:
+        yield UsedFile(use.path, use.digest, use.size)
+        return
+    for dataset in load_datasets(database, [] if use.digest is None else [use.digest]):
+        for member in dataset.members:
+            yield UsedFile(members_folder(use.path) + member.path, member.digest, member.size)
 
 
 def load_offline_runs(database: sqlite3.Connection) -> list[tuple[int, TrackerRun]]:

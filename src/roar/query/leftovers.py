@@ -2,10 +2,10 @@
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from roar.model import FileUse, Job, Kind, is_location, members_folder
-from roar.query.jobs import load_datasets
+from roar.query.jobs import files_of
 from roar.workspace import Workspace
 
 
@@ -20,7 +20,7 @@ def find_leftovers(database: sqlite3.Connection, workspace: Workspace, jobs: Seq
     told: dict[tuple[str, str], list[str]] = {}
     for job in jobs if folders else ():
         for use in filter(_is_folder, job.inputs):
-            read = _files(database, use) if made[use.path] else frozenset()
+            read = {file.path for file in files_of(database, use)} if made[use.path] else set()
             left = sorted(made[use.path].keys() - read - deleted)
             if left and any(os.path.lexists(workspace.absolute(path)) for path in read):
                 gone = [path for path in left if not os.path.lexists(workspace.absolute(path))]
@@ -30,25 +30,16 @@ def find_leftovers(database: sqlite3.Connection, workspace: Workspace, jobs: Seq
         for use in job.outputs:
             near = [folder for folder in folders if use.path.startswith(folder) or (
                 use.kind is Kind.DATASET and folder.startswith(members_folder(use.path)))]
-            for path in _files(database, use) if near else ():
+            for file in files_of(database, use) if near else ():
                 for folder in near:
-                    if path.startswith(folder):
-                        made[folder][path] = job
-    return [f"{maker} makes {_first_of(paths)} again, which {reader} did not read and which is gone now: it may have"
+                    if file.path.startswith(folder):
+                        made[folder][file.path] = job
+    return [f"{maker} makes {first_of(paths)} again, which {reader} did not read and which is gone now: it may have"
             f" been deleted before {reader} ran." for (maker, reader), paths in told.items()]
 
 
 def _is_folder(use: FileUse) -> bool:
     return use.kind is Kind.DATASET and use.path.endswith("/") and not is_location(use.path)
-
-
-def _files(database: sqlite3.Connection, use: FileUse) -> frozenset[str]:
-    """The paths of the files that a use stands for."""
-    if use.kind is Kind.FILE:
-        return frozenset([use.path])
-    start = members_folder(use.path)
-    return frozenset(start + member.path for dataset in load_datasets(database, [use.digest] if use.digest else [])
-                     for member in dataset.members)
 
 
 def _load_deleted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[str]:
@@ -62,5 +53,7 @@ def _name(job: Job) -> str:
     return f"@{job.step} {job.uid[:8]}"
 
 
-def _first_of(paths: Sequence[str]) -> str:
+def first_of(paths: Iterable[str]) -> str:
+    """The first of some paths, and how many more there are."""
+    paths = list(dict.fromkeys(paths))
     return paths[0] + (f" and {len(paths) - 1:,} more" if len(paths) > 1 else "")

@@ -5,21 +5,12 @@ import sqlite3
 from collections.abc import Iterator
 from functools import cache
 from itertools import chain
-from typing import NamedTuple
 
-from roar.model import FileUse, Job, Kind, is_location, members_folder
+from roar.model import FileUse, Job, Kind, is_location
 from roar.query.files_now import holds
-from roar.query.jobs import iter_members
+from roar.query.jobs import UsedFile, files_of
 from roar.query.versions import iter_places, places_written
 from roar.workspace import Workspace
-
-
-class _File(NamedTuple):
-    """A file that a job used; `path` as recorded."""
-
-    path: str
-    digest: str | None
-    size: int | None
 
 
 def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> Iterator[str]:
@@ -28,11 +19,13 @@ def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> It
     The user's is what the job read as well, and what it only brought from there, as `mv` does: the last copy stays.
     Where the job took away what it read, and that lies nowhere any more, all that it wrote stays.
     """
-    read = {file.path: file for use in job.inputs for file in _files(database, use)}
-    written = {file.path: file for use in job.outputs if not _was_there(job, use) for file in _files(database, use)}
+    inputs = [use for use in job.inputs if not is_location(use.path)]
+    outputs = [use for use in job.outputs if not is_location(use.path) and not _was_there(job, use)]
+    read = {file.path: file for use in inputs for file in files_of(database, use)}
+    written = {file.path: file for use in outputs for file in files_of(database, use)}
     doomed = {workspace.absolute(path) for path in written}
     brought = {file.digest for file in read.values()}
-    unknown = {file.size for file in read.values() if file.digest is None}
+    unknown = {use.size if use.kind is Kind.FILE else None for use in inputs if use.digest is None}
 
     @cache
     def others(digest: str) -> set[str]:
@@ -60,25 +53,13 @@ def _was_there(job: Job, use: FileUse) -> bool:
     return job.kind == "get" and use.note is not None
 
 
-def _files(database: sqlite3.Connection, use: FileUse) -> Iterator[_File]:
-    """The files that a use stands for; none for objects in a store."""
-    if is_location(use.path):
-        return
-    if use.kind is Kind.FILE or use.digest is None:
-        yield _File(use.path, use.digest, use.size if use.kind is Kind.FILE else None)
-        return
-    row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(use.digest),)).fetchone()
-    for member in iter_members(database, row[0]):
-        yield _File(members_folder(use.path) + member.path, member.digest, member.size)
-
-
 def _taken_away(database: sqlite3.Connection, job: Job) -> list[str]:
     """The files that the job read and then deleted or moved."""
     rows = database.execute("SELECT path FROM deleted_file JOIN job ON job.id = job_id WHERE uid = ?", (job.uid,))
     return [path for (path,) in rows]
 
 
-def _is_lost(database: sqlite3.Connection, workspace: Workspace, file: _File) -> bool:
+def _is_lost(database: sqlite3.Connection, workspace: Workspace, file: UsedFile) -> bool:
     """Whether what was read lies nowhere any more, as far as is recorded."""
     digest = file.digest
     return digest is None or not any(holds(database, workspace.absolute(path), {digest})

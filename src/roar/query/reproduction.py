@@ -11,11 +11,11 @@ from datetime import datetime
 from itertools import chain
 
 from roar.analyze.datasets import ancestors
-from roar.model import REDACTED, FileUse, Job, Kind, is_location, members_folder
+from roar.model import REDACTED, FileUse, Job, is_location
 from roar.observe.code import find_refusal
 from roar.query.files_now import holds
-from roar.query.jobs import iter_jobs, load_datasets, load_patches
-from roar.query.leftovers import find_leftovers
+from roar.query.jobs import files_of, iter_jobs, load_patches
+from roar.query.leftovers import find_leftovers, first_of
 from roar.query.links import find_links
 from roar.query.placements import Step, find_steps
 from roar.query.protection import can_protect
@@ -100,16 +100,11 @@ def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileU
         later: set[str] = set()
         chosen: list[FileUse] = []
         for use in reversed(versions[path].values()):
-            names = _member_names(database, use) if len(versions[path]) > 1 else set()
+            names = {file.path for file in files_of(database, use)} if len(versions[path]) > 1 else set()
             if not chosen or names - later:
                 chosen.append(use)
             later |= names
         yield from reversed(chosen)
-
-
-def _member_names(database: sqlite3.Connection, use: FileUse) -> set[str]:
-    return {member.path for dataset in load_datasets(database, [use.digest or ""] if use.kind is Kind.DATASET else [])
-            for member in dataset.members}
 
 
 def _inputs(roots: Sequence[Root], steps: Sequence[Step]) -> dict[str, list[Root]]:
@@ -192,13 +187,13 @@ def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequen
             found = own if link is None and holds(database, place, left) else foreign
             verb = "may write" if inside else "writes" if found is own else "would write"
             found[name, verb].append(link or place)
-    return ([f"{name} {verb} over {_first_of(places)}, which no job of the plan left so: move that away first."
+    return ([f"{name} {verb} over {first_of(places)}, which no job of the plan left so: move that away first."
              for (name, verb), places in foreign.items()]
             + [f"@{job.step} {job.uid[:8]} makes {folder} anew, in which no job of the plan left {file}:"
                " move that away first."
              for job, folder in _made_outside(database, workspace, jobs, around)
              if (file := _first_added(folder, {*outside, *links}, _ended_at(job))) is not None],
-            [f"{name} {verb} again over {_first_of(places)}, outside of the reproduction."
+            [f"{name} {verb} again over {first_of(places)}, outside of the reproduction."
              for (name, verb), places in own.items()]
             + [f"{name} may write into {around} itself by its path, which fails: a reproduction leaves that as it is."
                for name in dict.fromkeys(failing)])
@@ -264,11 +259,6 @@ def _ended_at(job: Job) -> float:
     return datetime.fromisoformat(job.started_at).timestamp() + (job.duration_s or 0)
 
 
-def _first_of(places: Iterable[str]) -> str:
-    places = list(dict.fromkeys(places))
-    return places[0] + (f" and {len(places) - 1:,} more" if len(places) > 1 else "")
-
-
 def _left_outside(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], around: str, *,
                   protected: bool) -> dict[str, tuple[Job, set[str | None]]]:
     """By path what jobs write outside of `around`, or may in it: the last of them, and digests that they left."""
@@ -291,11 +281,7 @@ def _written_outside(database: sqlite3.Connection, workspace: Workspace, job: Jo
         path = os.path.normpath(workspace.absolute(use.path))
         if is_location(use.path) or (is_inside(path, around) and named.isdisjoint(ancestors(path))):
             continue
-        if use.kind is Kind.FILE:
-            yield path, use.digest
-        for dataset in load_datasets(database, [use.digest] if use.kind is Kind.DATASET and use.digest else []):
-            folder = workspace.absolute(members_folder(use.path))
-            yield from ((os.path.join(folder, member.path), member.digest) for member in dataset.members)
+        yield from ((os.path.normpath(workspace.absolute(file.path)), file.digest) for file in files_of(database, use))
 
 
 def _goes_round(database: sqlite3.Connection, job: Job) -> bool:
