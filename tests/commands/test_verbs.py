@@ -214,6 +214,54 @@ def test_status_lists_what_did_not_end_well(desk):
     assert "exit 1" in desk.roar("status").stdout
 
 
+MAKE_FOLDER = """import os, sys
+os.makedirs("d", exist_ok=True)
+for name in range(int(sys.argv[1]), int(sys.argv[2])):
+    open(f"d/{name}", "w").write(sys.argv[3] + str(name))
+"""
+
+
+@pytest.fixture
+def rewritten(desk):
+    """A dataset, one file of which a later job has written anew."""
+    desk.write("make.py", MAKE_FOLDER)
+    desk.init()
+    jobs = []
+    for words in (("0", "150", "a"), ("7", "8", "b")):
+        desk.roar("run", sys.executable, "make.py", *words)
+        jobs.append(desk.job()["uid"])
+    return jobs
+
+
+def test_a_folder_is_told_although_a_job_has_rewritten_a_file_of_it(rewritten, desk):
+    shown = desk.json("show", "d")
+    assert {use["job"] for use in shown["produced_by"]} == set(rewritten)
+    assert (shown["files"], shown["gone"], shown["changed"]) == (150, [], [])
+    answer = desk.roar("lineage", "d", "--json")
+    assert {job["uid"] for job in json.loads(answer.stdout)["jobs"]} == set(rewritten)
+    assert answer.stderr == ""
+
+
+def test_what_of_a_folder_is_no_longer_as_recorded_is_named(rewritten, desk):
+    desk.write("d/3", "by hand")
+    os.unlink(desk.root / "d" / "5")
+    os.unlink(desk.root / "d" / "6")
+    shown = desk.json("show", "d")
+    assert (shown["gone"], shown["changed"]) == (["5", "6"], ["3"])
+    assert "no longer as recorded\n    3\n" in desk.roar("show", "d").stdout
+    told = "roar: 5 and 1 more in d/ are not there now.\nroar: 3 in d/ is no longer as recorded.\n"
+    assert desk.roar("lineage", "d").stderr == told
+    assert desk.roar("inputs", "d").stderr == told
+    shutil.rmtree(desk.root / "d")
+    assert "d/0 of" in desk.roar("show", "d", status=1).stderr, "of a dataset that is gone the recorded ones are named"
+
+
+def test_what_no_job_made_is_a_root_input_itself(copy, desk):
+    copy("raw", "data")
+    assert desk.roar("inputs", "raw").stderr == "roar: No recorded job made raw: it is a root input itself.\n"
+    assert desk.roar("inputs", "data").stderr == ""
+
+
 def test_inputs_are_the_roots(pipeline, desk):
     assert [root["path"] for root in desk.json("inputs")["inputs"]] == ["raw"]
     assert [root["path"] for root in desk.json("inputs", "scores")["inputs"]] == ["raw"]

@@ -166,7 +166,7 @@ def test_status_and_lineage_by_folder_see_a_change(desk, read):
     for _ in range(2):
         assert desk.json("lineage", "in/")["root"] == digest
     replaced_keeping_its_time(desk)
-    assert desk.roar("lineage", "in/", status=1).stderr.startswith("roar: The files below in/ are no longer those of")
+    assert desk.roar("lineage", "in/").stderr == "roar: 1/1.bin in in/ is no longer as recorded.\n"
 
 
 def test_popping_the_job_forgets_the_dataset(desk, read):

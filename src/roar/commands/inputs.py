@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from roar.commands.arguments import Parser
-from roar.commands.opening import open_record
+from roar.commands.opening import open_record, say, say_lost
 from roar.model import FileUse, is_location
 from roar.present.answer import print_json
 from roar.present.jobs import use_lines
 from roar.present.text import count_text, paint
-from roar.query.references import resolve_or_folder
+from roar.query.references import SessionReference, resolve_or_folder
 from roar.query.roots import Root, find_roots, jobs_behind
 
 
@@ -27,7 +27,11 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
-    roots = find_roots(opened.database, jobs_behind(opened.database, found))
+    jobs = jobs_behind(opened.database, found)
+    roots = find_roots(opened.database, jobs)
+    say_lost(opened, found)
+    if not jobs and not isinstance(found, SessionReference):
+        say(f"No recorded job made {arguments.ref}: it is a root input itself.")
     if arguments.json:
         print_json({"inputs": roots})
         return 0

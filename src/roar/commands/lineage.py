@@ -3,7 +3,7 @@
 import sys
 
 from roar.commands.arguments import Parser
-from roar.commands.opening import Opened, open_record
+from roar.commands.opening import Opened, open_record, say_lost
 from roar.errors import NotFoundError, UsageError
 from roar.present.answer import print_json
 from roar.present.graphs import render_lineage
@@ -58,6 +58,7 @@ def main(argv: list[str]) -> int:
         current = find_current_session(opened.database)
         sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all,
                                         session=current.uid if current else None))
+    say_lost(opened, found)
     return 0
 
 

@@ -54,6 +54,7 @@ def render_folder(folder: Folder, *, session: str | None, everything: bool = Fal
     lines += _section("used by", used, job_lines, most)
     lines += _section("recorded in it", folder.members, _member_lines, most)
     lines += _section("no longer there", folder.gone, lambda names: list(map(printable, names)), most)
+    lines += _section("no longer as recorded", folder.changed, lambda names: list(map(printable, names)), most)
     lines += ["  … it has more files than were taken: name one below it"] if folder.truncated else []
     return "\n".join(lines) + "\n"
 

@@ -1,11 +1,12 @@
 """Comparing the record with the files as they are now."""
 
+import contextlib
 import errno
 import json
 import os
 import sqlite3
 import stat
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from roar.analyze.digest import digest_files, signature_of
@@ -16,6 +17,10 @@ from roar.record import digests
 from roar.workspace import Workspace
 
 _CANDIDATES = 10
+
+
+class ChangedFolderError(NotFoundError):
+    """What lies in a folder is no longer any of the datasets that were recorded there."""
 
 
 def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, versions: list[tuple[int, str]]
@@ -30,6 +35,7 @@ def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, 
 
     Raises:
         NotFoundError: nothing lies there, or content that was never recorded; the recorded versions are candidates.
+            Of a folder it is a ChangedFolderError.
     """
     if path.endswith("/") or _are_datasets(database, versions):
         return _find_dataset(database, workspace, path, versions)
@@ -128,6 +134,7 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
     A part of it that was read later is the smaller one; of those that have the same number of files it is the latest.
     """
     folder = members_folder(path)
+    error_class: type[NotFoundError] = ChangedFolderError
     message = f"The files below {path} are no longer those of any recorded dataset"
     reasons = []
     for row_id, digest in _largest_first(database, versions):
@@ -135,13 +142,13 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
             change = DatasetLook(database, workspace.absolute(folder), row_id).find_change()
         except OSError as error:
             message, reasons = f"{folder}{error.filename} cannot be read now", [str(error.strerror)]
+            error_class = NotFoundError
             continue
         if change is None:
             return row_id, digest
         if change.gone is not None:
             reasons.append(f"{folder}{change.gone} of {digest[:12]} is gone")
-    raise NotFoundError(": ".join([message, *reasons[:1]]) + ".", hint=_show(versions),
-                        candidates=_described(versions))
+    raise error_class(": ".join([message, *reasons[:1]]) + ".", hint=_show(versions), candidates=_described(versions))
 
 
 def _are_datasets(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> bool:
@@ -263,6 +270,27 @@ def find_change_of_files(database: sqlite3.Connection, folder: str, members: Seq
     if unreadable is not None:
         raise unreadable
     return None
+
+
+def find_changed(database: sqlite3.Connection, files: Mapping[str, tuple[int, str]]) -> Iterator[str]:
+    """Those of files, each an absolute path with its size and digest, that lie there with other content.
+
+    One that cannot be read may be as it was: it is not among them.
+    """
+    found = {path: status for path in files if (status := _status(path)) is not None}
+    known = digests.find(database, map(key_of, found.values()))
+    for path, status in found.items():
+        size, digest = files[path]
+        with contextlib.suppress(OSError):
+            if status.st_size != size or (known.get(key_of(status)) or digest_now(database, path)) != digest:
+                yield path
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None
 
 
 def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:

@@ -9,14 +9,15 @@ import json
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from roar.model import Kind, members_folder
+from roar.model import Kind, is_location, members_folder
 from roar.query.artifacts import ROLES, ArtifactUse
-from roar.query.files_now import holds, recorded_members
+from roar.query.files_now import find_changed, holds, recorded_members
 from roar.query.graph import GraphArtifact, graph_artifact
+from roar.query.leftovers import first_of
 from roar.query.parts import Writings, uses_of_parts
 from roar.query.references import FolderReference
 from roar.query.versions import Used, find_below, find_versions, iter_around, members_below
@@ -64,7 +65,8 @@ class Folder:
     Attributes:
         path: as recorded, with `/` at its end.
         size, files: of what is recorded in it, each file once.
-        gone: the files that are not there now, where the folder is; relative to it.
+        gone: the files that are not there now, relative to it; none where it is a folder of objects.
+        changed: those that are there with other content than was recorded last.
         produced_by, used_by, names, datasets, labels: as of an artifact.
         members: what is recorded in it, the paths relative to it.
         truncated: whether it has more paths than were taken.
@@ -76,6 +78,7 @@ class Folder:
     size: int
     files: int
     gone: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
     names: tuple[str, ...]
     produced_by: tuple[ArtifactUse, ...]
     used_by: tuple[ArtifactUse, ...]
@@ -120,14 +123,42 @@ def load_folder(database: sqlite3.Connection, reference: FolderReference) -> Fol
     parts = load_parts(database, reference.path, reference.place)
     members = [replace(parts.artifacts[row_id], path=path.removeprefix(folder) or "./")
                for path, row_id in parts.places]
+    files = {path.removeprefix(folder): artifact_id for path, artifact_id in parts.files.items()}
+    gone, changed = find_lost(database, reference, files)
     return Folder(
         path=reference.path, names=(reference.path,), members=tuple(members), truncated=parts.cut,
-        size=_total_size(database, parts.files.values()), files=len(parts.files),
-        gone=() if reference.place is None else tuple(sorted(
-            name for name in (path.removeprefix(folder) for path in parts.files)
-            if not os.path.lexists(os.path.join(reference.place, name)))),
+        size=_total_size(database, files.values()), files=len(files), gone=gone, changed=changed,
         produced_by=_load_uses(database, "file_written", parts.makers, folder),
         used_by=_load_uses(database, "file_read", parts.readers, folder))
+
+
+def find_lost(database: sqlite3.Connection, reference: FolderReference, files: Mapping[str, int]
+              ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of a folder's files that are not there, and those with other content than this row's."""
+    if is_location(reference.path):
+        return (), ()
+    if reference.place is None:
+        return tuple(sorted(files)), ()
+    place = reference.place
+    gone = sorted(name for name in files if not os.path.lexists(os.path.join(place, name)))
+    content = {row_id: (size, digest.hex()) for row_id, size, digest in database.execute(
+        "SELECT id, size, digest FROM artifact WHERE id IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(set(files.values()))),))}
+    recorded = {os.path.join(place, name): content[row_id] for name, row_id in files.items()}
+    return tuple(gone), tuple(sorted(os.path.relpath(path, place) for path in find_changed(database, recorded)))
+
+
+def explain_lost(database: sqlite3.Connection, reference: FolderReference) -> list[str]:
+    """What of a folder is not, or no longer, as it was recorded; as sentences."""
+    folder = "" if reference.path == "./" else reference.path
+    files = load_parts(database, reference.path, reference.place).files
+    gone, changed = find_lost(database, reference, {
+        path.removeprefix(folder): artifact_id for path, artifact_id in files.items()})
+    if gone and len(gone) == len(files):
+        return [f"Nothing that was recorded in {reference.path} is there now."]
+    found = ((names, what) for names, what in ((gone, "not there now"), (changed, "no longer as recorded")) if names)
+    return [f"{first_of(names)} in {reference.path} {'is' if len(names) == 1 else 'are'} {what}."
+            for names, what in found]
 
 
 def holds_more(database: sqlite3.Connection, reference: FolderReference, dataset_id: int) -> bool:

@@ -101,7 +101,8 @@ def _folder_at(workspace: Workspace, path: str) -> FolderReference:
 class FolderError(NotFoundError):
     """What was named is a folder with recorded files in it, where one artifact, job or session is wanted."""
 
-    def __init__(self, folder: FolderReference, message: str, *, hint: str, candidates: tuple[str, ...] = ()) -> None:
+    def __init__(self, folder: FolderReference, message: str, *, hint: str | None,
+                 candidates: tuple[str, ...] = ()) -> None:
         super().__init__(message, hint=hint, candidates=candidates)
         self.folder = folder
 
@@ -297,7 +298,7 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
     Raises:
         NotFoundError: the path is recorded, but what lies there now is not.
     """
-    from roar.query.files_now import find_at_path  # noqa: PLC0415  digests; a uid needs none of it
+    from roar.query.files_now import ChangedFolderError, find_at_path  # noqa: PLC0415  digests; a uid needs none of it
     from roar.query.versions import find_versions, iter_around  # noqa: PLC0415
 
     forms = recorded_forms(workspace, ref)
@@ -305,7 +306,13 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
         versions = find_versions(database, path)
         link_to_folder = not versions and not path.endswith("/") and os.path.isdir(ref)
         if versions or (_path_id(database, path) is not None and not link_to_folder):
-            row_id, digest = find_at_path(database, workspace, path, versions)
+            try:
+                row_id, digest = find_at_path(database, workspace, path, versions)
+            except ChangedFolderError as error:
+                folder = _folder_at(workspace, path)
+                if folder.place is None:
+                    raise
+                raise FolderError(folder, error.message, hint=error.hint, candidates=error.candidates) from error
             return ArtifactReference(row_id, digest, path)
     from roar.query.files_now import find_elsewhere, find_folder_elsewhere  # noqa: PLC0415
 
@@ -347,16 +354,16 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
 
     if (there := _unknown_folder(database, workspace, ref) or _unrecorded(workspace, ref)) is not None:
         return there
+    name = os.path.basename(ref.rstrip("/"))
+    if name and os.path.lexists(ref):
+        return NotFoundError(f"No recorded job read or wrote {ref!r} as data: code is recorded with its commit, and a"
+                             " tracker's own files are left out.", hint=f"roar log {quoted_path(name)}")
     if re.fullmatch(r"[0-9a-fA-F]{1,3}", ref):
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")
     if re.fullmatch(r"[0-9a-fA-F]{4,64}", ref):
         return NotFoundError(f"No job, session or artifact has a name that starts with {ref!r}.",
                              hint="roar log --all", candidates=_names_like(database, ref))
-    name = os.path.basename(ref.rstrip("/"))
-    if name and os.path.lexists(ref):
-        return NotFoundError(f"No recorded job read or wrote {ref!r} as data: code is recorded with its commit, and a"
-                             " tracker's own files are left out.", hint=f"roar log {quoted_path(name)}")
     close = [row[0] for row in database.execute(
         "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(:name) - 1) = '/' || :name LIMIT :most",
         {"name": name, "most": _CANDIDATES})] if name.isascii() else []
