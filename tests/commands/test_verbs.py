@@ -209,6 +209,24 @@ def test_status_sees_what_is_stale_changed_and_gone(pipeline, copy, desk):
     assert "its input data was written again by @1" in desk.roar("status").stdout
 
 
+def test_status_says_which_job_moved_an_output_away(desk):
+    desk.write("make.py", MAKE_FOLDER)
+    desk.init()
+    desk.roar("run", sys.executable, "make.py", "0", "150", "a")
+    desk.roar("run", "sh", "-c", "echo one > few; echo two > alone")
+    desk.roar("run", "mv", "few", "many")
+    desk.roar("run", "mv", "d", "e")
+    os.unlink(desk.root / "alone")
+    states = {output["path"]: (output["state"], output["reason"]) for output in desk.json("status")["outputs"]}
+    assert states == {"alone": ("gone", "no longer there"), "few": ("gone", "deleted or moved away by @3"),
+                      "d/": ("gone", "deleted or moved away by @4"), "many": ("fresh", None), "e/": ("fresh", None)}
+    desk.roar("run", "mv", "e/9", "nine")
+    states = {output["path"]: output["reason"] for output in desk.json("status")["outputs"]}
+    assert states["e/"] == "e/9 was deleted or moved away by @5"
+    desk.roar("run", sys.executable, "make.py", "0", "150", "a")
+    assert all(output["reason"] is None for output in desk.json("status")["outputs"] if output["path"] == "d/")
+
+
 def test_status_lists_what_did_not_end_well(desk):
     desk.roar("run", "false", status=1)
     assert "exit 1" in desk.roar("status").stdout

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
+from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
     DatasetLook,
@@ -91,8 +92,9 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     last_writes = _last_writes(files, written)
     files.forgive(content for content, step in last_writes.items() if files.state(content) is Freshness.CHANGED
                   and _is_patched(database, files, content, last[step]))
-    again = _written_again(files, written, last)
-    outputs = [_output(files, content, step, stale.reasons.get(step), again.get(content))
+    since = (_deleted_since(database, session, files, {content: last[step] for content, step in last_writes.items()})
+             | _written_again(files, written, last))
+    outputs = [_output(files, content, step, stale.reasons.get(step), since.get(content))
                for content, step in last_writes.items() if files.state(content) is not None]
     return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
@@ -266,18 +268,31 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
 def _written_again(files: "_FilesNow", written: Mapping[_Content, int], last: Mapping[int, int]
-                   ) -> dict[_Content, int]:
-    """The step that wrote what lies there now in the place of what a job before it wrote."""
+                   ) -> dict[_Content, str]:
+    """What is to be said of what another step has written over with what lies there now."""
     here = {content.path_id: step for content, step in written.items() if files.state(content) is Freshness.FRESH}
-    return {content: here[content.path_id] for content, step in written.items()
+    return {content: f"written again by @{here[content.path_id]} since: roar run @{step}"
+            for content, step in written.items()
             if files.state(content) is Freshness.CHANGED and last[here.get(content.path_id, step)] > last[step]}
 
 
-def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None, again: int | None) -> Output:
+def _deleted_since(database: sqlite3.Connection, session: int, files: "_FilesNow", writers: Mapping[_Content, int]
+                   ) -> dict[_Content, str]:
+    """What is to be said of what is gone, or has lost a file, where a job took that away after it had been written."""
+    lost = {content: path for content in writers if (path := files.missing(content)) is not None}
+    deletions = find_deletions(database, session, set(lost.values()))
+    told = {}
+    for content, path in lost.items():
+        if path in deletions and deletions[path].job_id > writers[content]:
+            away = f"deleted or moved away by {deletions[path].job}"
+            told[content] = away if files.state(content) is Freshness.GONE else f"{path} was {away}"
+    return told
+
+
+def _output(files: "_FilesNow", content: _Content, step: int, stale: str | None, since: str | None) -> Output:
     state = files.state(content) or Freshness.FRESH
-    reason = {Freshness.CHANGED: f"no longer what @{step} wrote{files.loss(content)}" if again is None
-              else f"written again by @{again} since: roar run @{step}",
-              Freshness.GONE: "no longer there", Freshness.UNREADABLE: files.trouble(content)}.get(state)
+    reason = {Freshness.CHANGED: since or f"no longer what @{step} wrote{files.loss(content)}",
+              Freshness.GONE: since or "no longer there", Freshness.UNREADABLE: files.trouble(content)}.get(state)
     if state is Freshness.FRESH and stale is not None:
         state, reason = Freshness.STALE, stale
     return Output(path=files.paths[content.path_id], digest=files.digests[content.artifact_id].hex(), step=step,
@@ -328,6 +343,17 @@ class _FilesNow:
     def loss(self, content: _Content) -> str:
         """Which file a changed dataset has lost, as the end of a sentence; "" for others."""
         return _loss_text(self.paths[content.path_id], self._lost.get(content))
+
+    def missing(self, content: _Content) -> str | None:
+        """The path of a file that is not there, where the content is gone or has lost it."""
+        path = self.paths[content.path_id]
+        if content in self._lost:
+            return members_folder(path) + self._lost[content]
+        if self.state(content) is not Freshness.GONE:
+            return None
+        first = self._database.execute("SELECT path FROM dataset_member WHERE dataset_id = ? ORDER BY id LIMIT 1",
+                                       (content.artifact_id,)).fetchone() if self.is_dataset(content) else None
+        return path if first is None else members_folder(path) + first[0]
 
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""
