@@ -11,6 +11,8 @@ import zlib
 
 import pytest
 
+from roar.query.protection import can_protect
+
 PREPARE = "open('mid.txt', 'w').write(open('raw.txt').read().upper())\n"
 TRAIN = "import sys\nopen('model.txt', 'w').write(open('mid.txt').read() * int(sys.argv[1]))\n"
 
@@ -100,6 +102,41 @@ def test_carrying_it_out_gives_the_same_digests(trained, tmp_path):
     done = trained.roar("reproduce", digest[:12], "--run", "--into", str(tmp_path / "again"))
     assert "2 of 2 outputs came out the same" in done.stdout
     assert (tmp_path / "again" / "model.txt").read_text() == "DATADATADATA"
+
+
+def test_a_virtual_environment_in_the_workspace_is_used_where_it_lies(desk, tmp_path):
+    if not can_protect(str(desk.root)):
+        pytest.skip("no mount namespaces here: without them no environment is linked")
+    desk.write("sub/train.py", "open('model.out', 'w').write('x')\n")
+    desk.write(".gitignore", ".venv/\nenv\n*.out\n")
+    for name in (".venv", "sub/env"):
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", desk.root / name], check=True)
+    desk.init()
+    jobs = ["../.venv/bin/python", "env/bin/python"]
+    for python in jobs:
+        desk.roar("run", python, "train.py", cwd=desk.root / "sub")
+    plan = desk.roar("reproduce", "@").stdout
+    assert [plan.count(f"ln -sfn {desk.root}/{name} {name}\n") for name in (".venv", "sub/env")] == [1, 1]
+    done = desk.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
+def test_an_environment_that_git_tracks_or_a_job_made_is_not_taken_from_the_original(desk):
+    desk.write("tracked/pyvenv.cfg", "home = /usr/bin\n")
+    desk.write(".gitignore", "made\n")
+    desk.init()
+    desk.roar("run", sys.executable, "-m", "venv", "--without-pip", "made")
+    assert (desk.root / "made" / "pyvenv.cfg").exists()
+    assert "ln -s" not in desk.roar("reproduce", "@1").stdout
+
+
+def test_what_a_command_names_in_the_original_is_noted(trained):
+    trained.roar("run", "python", str(trained.root / "train.py"), "3")
+    trained.roar("run", "cp", str(trained.root / "raw.txt"), str(trained.root / "copy.txt"))
+    notes = trained.json("reproduce", "@")["doubts"]
+    assert [note.partition(" by its absolute path: ")[0].partition(" names ")[2] for note in notes
+            if "by its absolute path" in note] == [str(trained.root / "train.py"), str(trained.root / "raw.txt")]
+    assert not any("by its absolute path" in note for note in trained.json("reproduce", "@1")["doubts"])
 
 
 def test_an_output_that_differs_is_named(desk, tmp_path):

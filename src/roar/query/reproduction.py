@@ -13,10 +13,11 @@ from itertools import chain
 from roar.analyze.datasets import ancestors
 from roar.model import REDACTED, FileUse, Job, is_location
 from roar.observe.code import find_refusal
+from roar.query.environments import find_environments, links_to
 from roar.query.files_now import holds
 from roar.query.jobs import files_of, iter_jobs, load_patches
 from roar.query.leftovers import find_leftovers, first_of
-from roar.query.links import find_links
+from roar.query.links import Link, find_links
 from roar.query.placements import Step, find_steps
 from roar.query.protection import can_protect
 from roar.query.references import FolderReference, Reference
@@ -76,8 +77,11 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     roots = tuple(find_roots(database, list(again), copies=True))
     patches = load_patches(database, jobs)
     links = find_links(database, workspace, jobs, patches)
-    steps = find_steps(database, again, jobs, roots, links.of_job)
     over_foreign, over_own = _in_the_way(database, workspace, jobs)
+    protected = can_protect(find_around(workspace, find_work_trees(workspace, jobs)))
+    environments = find_environments(workspace, jobs) if protected else []
+    steps = _with_links(find_steps(database, again, jobs, roots, links.of_job),
+                        links_to(environments, workspace))
     code = find_in_commits(database, workspace, jobs, _inputs(roots, steps), patches)
     hidden = [job for job in jobs if job.git is not None
               and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
@@ -86,7 +90,8 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
                            *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
                 doubts=(*_doubts(jobs, hidden), *_lacking_submodules(workspace, jobs, patches), *links.doubts,
-                        *find_leftovers(database, workspace, jobs), *over_own))
+                        *find_leftovers(database, workspace, jobs), *_named_there(workspace, jobs, environments),
+                        *over_own))
 
 
 def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileUse]:
@@ -119,6 +124,25 @@ def _with_code(step: Step, code: FromCommits) -> Step:
     """A step without the placements that its checkout does."""
     return replace(step, restored=code.restored.get(step.job, ()), placements=tuple(
         placed for placed in step.placements if (step.job, placed.root) not in code.brought))
+
+
+def _with_links(steps: tuple[Step, ...], links: tuple[Link, ...]) -> tuple[Step, ...]:
+    """The steps with these links before the first of them."""
+    return (replace(steps[0], links=(*steps[0].links, *links)), *steps[1:]) if steps and links else steps
+
+
+def _named_there(workspace: Workspace, jobs: Sequence[Job], environments: Sequence[str]) -> list[str]:
+    """What commands name by an absolute path in the original: there they find what lies there now."""
+    around = find_around(workspace, find_work_trees(workspace, jobs))
+    found: dict[str, list[str]] = {}
+    for job in jobs:
+        written = {place for use in job.outputs for place in ancestors(workspace.absolute(use.path).rstrip("/"))}
+        for path in dict.fromkeys(path for word in job.command for path in _paths_in(word)):
+            if is_inside(path, around) and os.path.lexists(path) and path not in written and not any(
+                    is_inside(path, environment) for environment in environments):
+                found.setdefault(f"@{job.step} {job.uid[:8]}", []).append(path)
+    return [f"{name} names {first_of(paths)} by its absolute path: it finds there what lies there now, not what was"
+            " recorded." for name, paths in found.items()]
 
 
 def _obstacles(jobs: Sequence[Job], lacking: Iterable[Root]) -> list[str]:
