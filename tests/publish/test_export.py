@@ -104,6 +104,22 @@ def test_a_tracker_runs_address_exports_what_led_to_it(trained):
     assert url in {run.get("url") for run in crate.root_dataset["mentions"]}
 
 
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_folder_is_exported_and_published_with_all_jobs_that_filled_it(desk, name):
+    desk.init()
+    for number in (1, 2):
+        desk.python("import os, sys; os.makedirs('d', exist_ok=True)\n"
+                    f"for n in range(150): open(f'd/{{n}}-{number}', 'w').write(f'{{n}} {number}')")
+    desk.python("open('other', 'w').write('other')")
+    jobs = {desk.job(f"@{number}")["uid"] for number in (1, 2)}
+    document = desk.roar("export", "d", "--format", name).stdout
+    READERS[name](document)
+    text = document.replace("-", "")  # some formats write a job's name as a UUID
+    assert all(uid in text for uid in jobs)
+    assert desk.job("@3")["uid"] not in text
+    assert {job["uid"] for job in desk.json("register", "d", "--dry-run")["jobs"]} == jobs
+
+
 def test_output_goes_where_it_is_told(desk):
     desk.init()
     desk.python("open('a.txt', 'w').write('a')")

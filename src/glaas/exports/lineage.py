@@ -46,6 +46,7 @@ class Noun(StrEnum):
     JOB = "job"
     ARTIFACT = "artifact"
     TRACKER_RUN = "tracker run"
+    FOLDER = "folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Subject:
 
     Attributes:
         noun: what it is.
-        name: digest of a session's DAG or of an artifact, uid of a job, address of a tracker run.
+        name: digest of a session's DAG or of an artifact, uid of a job, address of a tracker run, path of a folder.
     """
 
     noun: Noun
@@ -63,7 +64,7 @@ class Subject:
     @property
     def short(self) -> str:
         """The start of its name, fit for a file's name."""
-        return re.sub(r"[^\w-]+", "-", self.name.rpartition("/")[2])[:12] or "lineage"
+        return re.sub(r"[^\w-]+", "-", self.name.rstrip("/").rpartition("/")[2])[:12] or "lineage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

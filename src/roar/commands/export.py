@@ -10,7 +10,7 @@ from roar.errors import RoarError, UsageError, WorkspaceError, install_hint
 from roar.present.text import count_text, printable
 from roar.publish.register import encode
 from roar.publish.registration import make_registration
-from roar.query.references import ArtifactReference, JobReference, Reference, SessionReference
+from roar.query.references import ArtifactReference, FolderReference, JobReference, Reference, SessionReference
 from roar.query.selection import select
 from roar.wire import Registration
 
@@ -24,7 +24,8 @@ def parser() -> Parser:
                               " ML-BOM, OpenLineage events, W3C PROV-JSON or an RO-Crate 1.2 (a Process Run Crate)."
                               " Tracker runs are in each as references. Nothing leaves this machine.")
     result.add_argument("ref", nargs="?", metavar="REF",
-                        help="a session, job, artifact or tracker run's URL or id (default: the current session)")
+                        help="a session, job, artifact, folder or tracker run's URL or id (default: the current"
+                             " session)")
     result.add_argument("--format", required=True, choices=FORMATS, help="what to write")
     result.add_argument("--output", metavar="PATH",
                         help="write to a file, or into a folder under the name that the format's tools expect"
@@ -85,7 +86,7 @@ def _pack(opened: Opened, registration: Registration, subject: tuple[str, str | 
     return 0
 
 
-def _subject(found: Reference, ref: str | None) -> tuple[str, str | None]:
+def _subject(found: Reference | FolderReference, ref: str | None) -> tuple[str, str | None]:
     """What is exported, as a noun and its name."""
     if isinstance(found, SessionReference):
         return "session", None
@@ -93,6 +94,8 @@ def _subject(found: Reference, ref: str | None) -> tuple[str, str | None]:
         return "job", found.uid
     if isinstance(found, ArtifactReference):
         return "artifact", found.digest
+    if isinstance(found, FolderReference):
+        return "folder", found.path
     return "tracker run", found.url or ref
 
 

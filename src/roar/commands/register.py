@@ -30,7 +30,7 @@ def parser() -> Parser:
     result = Parser("register", "Publish a session to a glaas server, and print the addresses of its pages;"
                                 " the last line is the session's. Publishing again changes nothing.")
     result.add_argument("ref", nargs="?", metavar="REF",
-                        help="a session, or a job or artifact, which is published with all that it came from"
+                        help="a session, or a job, artifact or folder, which is published with all that it came from"
                              " (default: the current session)")
     result.add_argument("--server", metavar="URL", help="the server (default: the setting glaas.url)")
     result.add_argument("--project", metavar="NAME",

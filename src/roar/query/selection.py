@@ -3,19 +3,20 @@
 import sqlite3
 
 from roar.errors import NotFoundError
-from roar.query.references import Reference, SessionReference, find_current_session, resolve
+from roar.query.references import FolderReference, Reference, SessionReference, find_current_session, resolve_or_folder
 from roar.query.roots import jobs_behind
 from roar.query.sessions import Publishable, load_publishable, session_of
 from roar.workspace import Workspace
 
 
-def select(database: sqlite3.Connection, workspace: Workspace, ref: str | None) -> tuple[Reference, Publishable]:
+def select(database: sqlite3.Connection, workspace: Workspace, ref: str | None
+           ) -> tuple[Reference | FolderReference, Publishable]:
     """What `ref` names (None: the current session), and its jobs with all that they came from.
 
     Raises:
         NotFoundError: nothing is recorded, or `ref` names nothing that a job had to do with.
     """
-    found = find_current_session(database) if ref is None else resolve(database, workspace, ref)
+    found = find_current_session(database) if ref is None else resolve_or_folder(database, workspace, ref)
     if found is None:
         raise NotFoundError("No job has been recorded yet.", hint="roar run COMMAND")
     if isinstance(found, SessionReference):
