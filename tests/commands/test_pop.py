@@ -3,8 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
+
+from roar.query.birth import born_at
 
 MANY = "for i in $(seq {}); do echo $i > {}/$i; done"
 
@@ -47,6 +50,26 @@ def test_code_that_the_job_moved_stays(desk, command, tracked):
     desk.write("pkg/g.py", "print(2)\n")
     desk.roar("run", "sh", "-c", command if tracked else command.replace("g.py", "new.py"))
     assert popped(desk) == 0
+
+
+@pytest.mark.parametrize("command", ["echo same > cfg", "printf 'same\\n' | dd of=cfg conv=notrunc status=none"])
+def test_a_file_that_stood_there_before_with_the_same_content_stays(desk, command):
+    desk.write("cfg", "same\n")
+    if born_at(str(desk.root / "cfg")) is None:
+        pytest.skip("the file system does not tell when a file was made")
+    time.sleep(0.1)
+    desk.roar("run", "sh", "-c", f"{command}; echo new > new")
+    assert {use["path"] for use in desk.job()["outputs"]} == {"cfg", "new"}
+    assert popped(desk) == 1
+    assert (desk.root / "cfg").read_text() == "same\n"
+
+
+def test_what_an_earlier_job_had_made_goes_with_the_job_that_wrote_it_anew(desk):
+    for word in ("one", "two"):
+        time.sleep(0.1)
+        many = MANY.format(150, "d").replace("$i >", f"{word}$i >")
+        desk.roar("run", "sh", "-c", f"echo {word} > out; mkdir -p d; {many}")
+    assert popped(desk) == 151
 
 
 def test_a_copy_goes_as_long_as_the_content_lies_elsewhere(desk):

@@ -21,7 +21,8 @@ def parser() -> Parser:
     result = Parser("pop", "Forget the last job of this session. No file is touched.")
     result.add_argument("--delete-outputs", action="store_true",
                         help="also delete the files that the job wrote: only those that are still as it wrote them,"
-                             " that it did not read as well, that no other job wrote, and that git does not track;"
+                             " that it did not read as well, that were not there before it, that no other job wrote,"
+                             " and that git does not track;"
                              " of what it read or moved the last copy stays")
     result.add_json()
     return result

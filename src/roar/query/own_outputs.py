@@ -3,14 +3,19 @@
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
 from functools import cache
 from itertools import chain
 
 from roar.model import FileUse, Job, Kind, is_location
+from roar.query.birth import born_at
 from roar.query.files_now import holds
 from roar.query.jobs import UsedFile, files_of
-from roar.query.versions import iter_places, places_written
+from roar.query.versions import is_written_by_others, iter_places, places_written
 from roar.workspace import Workspace
+
+_TICK_S = 0.02
+"""By so much the time of a file may be behind: it is taken from a clock that ticks (100 times a second or more)."""
 
 
 def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> Iterator[str]:
@@ -44,8 +49,16 @@ def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> It
             continue
         if (digest in brought or not unknown.isdisjoint({None, size})) and not lies_elsewhere(digest):
             continue
+        if _was_older(place, job) and not is_written_by_others(database, path, job.uid):
+            continue  # what the user had put there may have been the same
         if holds(database, place, {digest}):
             yield place
+
+
+def _was_older(place: str, job: Job) -> bool:
+    """Whether the file at a place was made before the job began, which then only wrote into it."""
+    born = born_at(place)
+    return born is not None and born + _TICK_S < datetime.fromisoformat(job.started_at).timestamp()
 
 
 def _was_there(job: Job, use: FileUse) -> bool:

@@ -60,6 +60,19 @@ JOIN job ON job.id = made.job_id JOIN path ON path.id = path_id WHERE job.uid <>
 """
 
 
+def is_written_by_others(database: sqlite3.Connection, path: str, but_by: str) -> bool:
+    """Whether a job other than `but_by`, a uid, wrote any content at a path, by itself or in a dataset."""
+    for place in (path, *_above(path)):
+        rows = database.execute(
+            "SELECT DISTINCT artifact_id FROM path CROSS JOIN file_written AS made ON made.path_id = path.id"
+            " JOIN job ON job.id = made.job_id WHERE path.path = CAST(? AS TEXT) AND job.uid <> ?",
+            (encoded(place), but_by)).fetchall()
+        if any(place == path or (artifact_id is not None and _find_member(
+                database, artifact_id, path[len(members_folder(place)):]) is not None) for (artifact_id,) in rows):
+            return True
+    return False
+
+
 class Used(NamedTuple):
     """What was used last at a path, by which job, and whether that job wrote it."""
 
