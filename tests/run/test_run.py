@@ -15,6 +15,9 @@ import time
 import pytest
 from blake3 import blake3
 
+from roar.query.jobs import load_job, load_patch
+from roar.record.database import open_database
+
 
 def names(uses):
     return [use["path"] for use in uses]
@@ -117,6 +120,45 @@ def test_a_dirty_tree_is_recorded_with_its_patch(desk):
     assert git["dirty"]
     assert len(git["patch"]) == 64
     assert names(desk.job()["inputs"]) == [], "code is recorded with the commit and the patch"
+
+
+def patch_of_last_job(desk):
+    with contextlib.closing(open_database(desk.root / ".roar" / "roar.db")) as database:
+        row = database.execute("SELECT max(id) FROM job").fetchone()[0]
+        return load_patch(database, load_job(database, row))
+
+
+@pytest.mark.parametrize("command", ["sed -i s/#user/#job/ a.py", "rm a.py", "git commit -qam meanwhile",
+                                     "git stash -q", "echo '#job' > a.py; git commit -qam meanwhile"])
+def test_what_is_uncommitted_is_what_was_so_before_the_command(desk, command):
+    desk.write("a.py", "x = 1\n")
+    desk.init()
+    desk.git("config", "user.name", "a")
+    desk.git("config", "user.email", "a@b")
+    commit = desk.git("rev-parse", "HEAD")
+    desk.write("a.py", "x = 1\n#user\n")
+    desk.roar("run", "sh", "-c", command)
+    assert desk.job()["git"]["commit"] == commit
+    added = [line for line in patch_of_last_job(desk).splitlines() if line.startswith((b"+", b"-"))]
+    assert added == [b"--- a/a.py", b"+++ b/a.py", b"+#user"]
+
+
+def test_what_the_command_changes_in_a_clean_tree_was_not_uncommitted(desk):
+    for number in range(300):
+        desk.write(f"lib/{number}.py", f"x = {number}\n")
+    desk.init()
+    desk.roar("run", "sed", "-i", "s/^/#/", *(f"lib/{number}.py" for number in range(300)))
+    assert (desk.job()["git"]["dirty"], patch_of_last_job(desk)) == (False, None)
+
+
+def test_a_git_that_takes_its_time_does_not_keep_the_command_waiting(desk):
+    desk.write("a.py", "x = 1\n")
+    desk.write("bin/git", f'#!/bin/sh\ncase "$*" in *--binary*) while ! [ -e started ]; do sleep 0.05; done;;'
+                          f" esac\nexec {shutil.which('git')} \"$@\"\n", 0o755)
+    desk.init()
+    desk.write("a.py", "x = 2\n")
+    desk.roar("run", "touch", "started", env={"PATH": f"{desk.root}/bin:{os.environ['PATH']}"})
+    assert desk.job()["git"]["dirty"]
 
 
 def test_temporary_and_intermediate_files_are_neither_input_nor_output(desk):

@@ -1,7 +1,8 @@
 """`roar run`: run a command untouched, and record what it read and wrote.
 
 Two laws: the exit status is always the command's, and a failure of ours never fails it. The command starts first;
-facts about code and machine are gathered while it runs.
+facts about code and machine are gathered while it runs, but for what the command itself may change at once: what is
+uncommitted. For that it waits some milliseconds.
 """
 
 import contextlib
@@ -12,13 +13,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
 from roar.model import REDACTED
-from roar.observe.code import find_repository, read_head
+from roar.observe.code import begin_comparison, find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.signals import Given, hold
@@ -28,6 +29,7 @@ from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 if TYPE_CHECKING:
     from roar.config import Settings
     from roar.observe.code import Code
+    from roar.observe.comparison import Comparison
     from roar.record.evidence import Recorded
 
 USAGE = """usage: roar run [--name N] [--label K=V]... [-q] [--] CMD ARG...
@@ -134,13 +136,13 @@ def _move(request: Request) -> int:
 
 def _run(workspace: Workspace, settings: "Settings", request: Request, pending: Pending, given: Given) -> int:
     """Start the command first, do everything else while it runs, record it when it has ended."""
-    head = read_head(pending.repository) if pending.repository else None
+    before = _look_at_code(pending.repository)
     switches = tracker_switches(settings)
     began = time.monotonic()
     traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
                    environment_names=environment_names(switches), given=given)
     try:
-        pending = _gather(replace(pending, pid=traced.pid, mode=traced.mode, gaps=traced.gaps), head, switches)
+        pending = _gather(replace(pending, pid=traced.pid, mode=traced.mode, gaps=traced.gaps), before, switches)
         _prepare(workspace, pending, switches, traced)
     except Exception as error:  # noqa: BLE001  the command runs: whatever we cannot learn must not disturb it
         with contextlib.suppress(Exception):  # as where memory does not even suffice to say so
@@ -233,12 +235,31 @@ def _temporary_folder() -> str:
     return next((os.environ[name] for name in ("TMPDIR", "TEMP", "TMP") if os.environ.get(name)), "/tmp")  # noqa: S108
 
 
-def _gather(pending: Pending, head: str | None, switches: Mapping[str, bool]) -> Pending:
+class _CodeBefore(NamedTuple):
+    """The commit before the command can make another, and what is uncommitted before it can change anything."""
+
+    head: str | None = None
+    comparison: "Comparison | None" = None
+
+
+def _look_at_code(repository: str | None) -> _CodeBefore:
+    head = read_head(repository) if repository else None
+    if repository is None or head is None:
+        return _CodeBefore(head)
+    comparison = None
+    with contextlib.suppress(Exception):
+        comparison = begin_comparison(repository, head)
+        if comparison is not None:
+            comparison.wait()
+    return _CodeBefore(head, comparison)
+
+
+def _gather(pending: Pending, before: _CodeBefore, switches: Mapping[str, bool]) -> Pending:
     """The facts that need time: code, machine, and what trackers want of the environment."""
     from roar.observe.code import read_code  # noqa: PLC0415  while the command runs
     from roar.observe.machine import read_host  # noqa: PLC0415
 
-    code = read_code(pending.cwd, head=head)
+    code = read_code(pending.cwd, head=before.head, comparison=before.comparison)
     pending = replace(pending, host=read_host(), environment=_environment(switches),
                       git=code.git if code else None, code_note=_code_note(pending, code))
     write_pending(pending, patch=code.patch if code else None)

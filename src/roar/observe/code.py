@@ -15,6 +15,8 @@ from roar.observe.redaction import redact_patch, redact_url
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
+    from roar.observe.comparison import Comparison
+
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
 ARGUMENTS = 500  # paths that fit one command line with room to spare
@@ -25,6 +27,7 @@ DIFF = ("-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "dif
         "--ignore-submodules=untracked")
 """Arguments of git for a difference that is the same with any settings of the user."""
 
+_LIST_MARKED = ("ls-files", "-v", "-z")
 _FOREIGN = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS",
@@ -94,6 +97,10 @@ def git_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _FOREIGN} | {"GIT_LFS_SKIP_SMUDGE": "1"}
 
 
+def _own_environment() -> dict[str, str]:
+    return git_environment() | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+
+
 def _git(root: str, *arguments: str, index: str | None = None) -> bytes | None:
     """The output of one git command, None where it failed."""
     done = _run(root, *arguments, index=index)
@@ -105,7 +112,7 @@ def _run(root: str, *arguments: str, index: str | None = None, content: bytes = 
     """One git command; None where it cannot be run. Apart from the terminal: Ctrl-C is the command's."""
     import subprocess  # noqa: PLC0415  only inside a repository
 
-    environment = git_environment() | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
+    environment = _own_environment()
     if index is not None:
         environment["GIT_INDEX_FILE"] = index
     try:
@@ -152,12 +159,29 @@ def _first_line(path: str) -> str:
         return file.readline().rstrip("\n")
 
 
-def read_code(start: str, *, head: str | None = None) -> Code | None:
+def begin_comparison(root: str, commit: str) -> "Comparison | None":
+    """Have git find out what is uncommitted, for `read_code`; None where it cannot be started.
+
+    Args:
+        root: of the work tree.
+        commit: to compare with.
+    """
+    from roar.observe.comparison import Comparison  # noqa: PLC0415  only inside a repository
+
+    try:
+        return Comparison([["git", "-C", root, *_LIST_MARKED], ["git", "-C", root, *DIFF, "--binary", commit]],
+                          _own_environment(), timeout_s=TIMEOUT_S)
+    except OSError:
+        return None
+
+
+def read_code(start: str, *, head: str | None = None, comparison: "Comparison | None" = None) -> Code | None:
     """The facts about the repository around `start`; None where there is none, or no git program.
 
     Args:
         start: absolute path of a folder.
         head: the commit read before the command started; git is asked when None.
+        comparison: with that commit, begun before the command started; done now when None.
     """
     root = find_repository(start)
     if root is None:
@@ -167,7 +191,7 @@ def read_code(start: str, *, head: str | None = None) -> Code | None:
     if inside is None:
         return None
     branch = _line(_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
-    patch, note = _read_patch(root, commit)
+    patch, note = _read_patch(root, commit, comparison)
     facts = Git(commit=commit, branch=branch, remote=_remote(root, branch), dirty=bool(patch) or note is not None)
     return Code(root=root, git=facts, patch=patch, note=note)
 
@@ -186,11 +210,14 @@ def _remote(root: str, branch: str | None) -> str | None:
     return redact_url(url) if url else None
 
 
-def _read_patch(root: str, commit: str | None) -> tuple[bytes | None, str | None]:
+def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" = None
+                ) -> tuple[bytes | None, str | None]:
     """The uncommitted changes of tracked files, and a note where they could not be had."""
     against = commit or "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree, before the first commit
-    with _full_index(root) as index:
-        patch = _git(root, *DIFF, "--binary", against, index=index)
+    listed, patch = (None, None) if comparison is None else comparison.results()
+    if patch is None or listed is None or _marked(root, listed):
+        with _full_index(root) as index:
+            patch = _git(root, *DIFF, "--binary", against, index=index)
     if patch is not None and b"+Subproject commit " in patch:
         inner = _patch_in_submodules(root, against)
         patch += inner if len(patch) + len(inner) <= PATCH_LIMIT else b""
@@ -217,6 +244,12 @@ def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
     return patches
 
 
+def _marked(root: str, listed: bytes) -> list[bytes]:
+    """Of the files that git lists those that it takes for unchanged without a look."""
+    return [entry[2:] for entry in listed.split(b"\0") if entry and (entry[:1] == b"S" or entry[:1].islower())
+            and os.path.lexists(os.path.join(os.fsencode(root), entry[2:]))]
+
+
 @contextmanager
 def _full_index(root: str) -> Iterator[str | None]:
     """A copy of the index in which git looks at all files; None where its own does.
@@ -224,9 +257,7 @@ def _full_index(root: str) -> Iterator[str | None]:
     Those marked with `git update-index --skip-worktree` or `--assume-unchanged` count as unchanged for git, whatever
     they hold. One that is not there (a sparse checkout) is left out on purpose.
     """
-    listed = (_git(root, "ls-files", "-v", "-z") or b"").split(b"\0")
-    names = [entry[2:] for entry in listed if entry and (entry[:1] == b"S" or entry[:1].islower())
-             and os.path.lexists(os.path.join(os.fsencode(root), entry[2:]))]
+    names = _marked(root, _git(root, *_LIST_MARKED) or b"")
     place = _line(_git(root, "rev-parse", "--git-path", "index")) if names else None
     if place is None:
         yield None
