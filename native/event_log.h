@@ -37,7 +37,7 @@ enum log_kind {
     LOG_UNLINK = 2,  /* text 1: path */
     LOG_RENAME = 3,  /* text 1: old path; text 2: new path; flags: of renameat2(2) */
     LOG_LINK = 4,    /* text 1: old path; text 2: new path; flags: of linkat(2) */
-    LOG_SYMLINK = 5, /* text 1: the link's text; text 2: path of the link */
+    LOG_SYMLINK = 5, /* text 1: the link's text; text 2: path of the link; flags: 0, or LOG_LINK_WAS_THERE */
     LOG_TRUNCATE = 6,
     LOG_MKNOD = 7, /* flags: mode */
     LOG_MKDIR = 8,
@@ -49,6 +49,9 @@ enum log_kind {
     LOG_CONSOLE = 35, /* flags: descriptor; text 1: the line without its end */
     LOG_GAP = 36,     /* text 1: what could have been missed, in words */
 };
+
+/* struct log_record.flags of LOG_SYMLINK: no link was made; one was there, and is about to be removed or moved. */
+#define LOG_LINK_WAS_THERE 1u
 
 /* struct log_record.bits */
 #define LOG_HAS_SIGNATURE 1u   /* struct log_signature follows the record */
@@ -99,6 +102,7 @@ struct log_header {
     uint64_t unreadable; /* calls whose arguments could not be read */
     uint32_t canary;
     uint32_t supervisor_died;
+    uint32_t link_epoch; /* raised whenever a symlink is made, moved or removed: names may lead elsewhere then */
 };
 
 /* Also in the first page, after the header: the notification being handled, for the guard to finish should the

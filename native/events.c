@@ -115,6 +115,23 @@ static void on_openat2(const struct call *call)
         record_open(call, &first, (uint32_t)how.flags);
 }
 
+static void links_change(void)
+{
+    __atomic_fetch_add(&log_header->link_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Where a symlink led that is about to be removed, moved, or replaced: afterwards nobody can tell. */
+static void record_lost_link(const struct call *call, const struct path *path)
+{
+    static char text[PATH_MAX + 1];
+    ssize_t length = path_link(path, text, sizeof text);
+    if (length <= 0)
+        return;
+    struct log_text text1 = {text, (size_t)length};
+    links_change();
+    append(call, LOG_SYMLINK, LOG_LINK_WAS_THERE, NULL, text1, path_as_text(path));
+}
+
 /* unlink, rmdir, truncate, mknod, mkdir: one path. */
 static void on_one_path(const struct call *call, enum log_kind kind, int folder, uint64_t address, uint64_t flags)
 {
@@ -125,6 +142,8 @@ static void on_one_path(const struct call *call, enum log_kind kind, int folder,
     int makes = kind == LOG_MKNOD || kind == LOG_MKDIR;
     if (makes != (missing != 0) || missing == -ENOTDIR)
         return; /* will fail */
+    if (kind == LOG_UNLINK && S_ISLNK(status.st_mode))
+        record_lost_link(call, &first);
     append(call, kind, (uint32_t)flags, missing ? NULL : &status, path_as_text(&first), no_text);
 }
 
@@ -141,6 +160,10 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
     if (kind == LOG_RENAME && (flags & RENAME_EXCHANGE) && path_stat(&second, 0, &other) == 0 &&
         S_ISREG(other.st_mode))
         append(call, LOG_OPEN, O_RDONLY, &other, path_as_text(&second), no_text); /* as if it were read */
+    if (kind == LOG_RENAME && S_ISLNK(status.st_mode))
+        record_lost_link(call, &first);
+    if (kind == LOG_RENAME)
+        record_lost_link(call, &second);
     append(call, kind, flags, &status, path_as_text(&first), path_as_text(&second));
 }
 
@@ -156,10 +179,14 @@ static void on_rename(const struct call *call, enum log_kind kind, int folder1, 
 static void on_symlink(const struct call *call, uint64_t target, int folder, uint64_t address)
 {
     static char text[PATH_MAX + 1];
+    struct stat status;
     int length = memory_read_string(target, text, sizeof text);
     if (!resolved(length < 0 ? length : 0) || !resolved(path_read(call, folder, address, &second)))
         return;
+    if (path_stat(&second, 0, &status) == 0)
+        return; /* will fail */
     struct log_text text1 = {text, (size_t)length};
+    links_change();
     append(call, LOG_SYMLINK, 0, NULL, text1, path_as_text(&second));
 }
 

@@ -278,6 +278,22 @@ struct log_record *library_append(enum log_kind kind, uint32_t flags, uint16_t b
     return record;
 }
 
+void library_links_change(void)
+{
+    __atomic_fetch_add(&library_log->link_epoch, 1, __ATOMIC_SEQ_CST);
+}
+
+void library_record_lost_link(const struct name *name, int folder, const char *path)
+{
+    char text[1024];
+    long length = PLAIN(__NR_readlinkat, folder, path, text, sizeof text, 0);
+    if (LIKELY(library_failed(length)) || length >= (long)sizeof text)
+        return;
+    struct name target = {NULL, 0, (uint32_t)length, text, 0};
+    library_links_change();
+    library_append(LOG_SYMLINK, LOG_LINK_WAS_THERE, 0, NULL, &target, name);
+}
+
 /* ---- names ---- */
 
 void library_forget_working_folder(void)
@@ -480,7 +496,7 @@ static uint64_t hash_text(uint64_t hash, const char *text, uint32_t length)
 
 struct seen *library_seen(const struct name *name, uint64_t *path)
 {
-    uint64_t hash = 0x9e3779b97f4a7c15ULL;
+    uint64_t hash = 0x9e3779b97f4a7c15ULL ^ __atomic_load_n(&library_log->link_epoch, __ATOMIC_RELAXED);
     if (name->folder)
         hash = hash_text(hash, name->folder, name->folder_length);
     *path = hash_text(hash, name->path, name->length) | 1;

@@ -83,6 +83,12 @@ struct log_record *library_append(enum log_kind kind, uint32_t flags, uint16_t b
                                   const struct log_signature *signature, const struct name *name1,
                                   const struct name *name2);
 
+/* What a name leads to may be something else from now on. */
+void library_links_change(void);
+
+/* Records where a symlink leads that is about to be removed, moved, or replaced; nothing where it is none. */
+void library_record_lost_link(const struct name *name, int folder, const char *path);
+
 /* The working folder may have changed. */
 void library_forget_working_folder(void);
 

@@ -237,6 +237,14 @@ int path_stat(const struct path *path, int follow, struct stat *to)
     return failed;
 }
 
+ssize_t path_link(const struct path *path, char *to, size_t capacity)
+{
+    char own[PATH_MAX];
+    const char *name = own_way(path, own, sizeof own) ? own : path->text;
+    ssize_t length = readlink(name, to, capacity);
+    return length < (ssize_t)capacity ? length : -1;
+}
+
 int path_allows(const struct path *path, int access_mode)
 {
     char own[PATH_MAX];

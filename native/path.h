@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stddef.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 
 struct path {
     size_t length;
@@ -41,6 +42,9 @@ int path_of_descriptor(const struct call *call, int descriptor, struct path *pat
 
 /* stat(2) or lstat(2) of the path. Returns 0 or -errno. */
 int path_stat(const struct path *path, int follow, struct stat *to);
+
+/* The text of the symlink that the path is, without NUL. Returns its length, or -1: it is none, or too long. */
+ssize_t path_link(const struct path *path, char *to, size_t capacity);
 
 /* Whether this process may do that (R_OK, W_OK, X_OK) with the path. */
 int path_allows(const struct path *path, int access_mode);

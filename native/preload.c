@@ -243,6 +243,8 @@ static long one_path(enum log_kind kind, int number, int at, int folder, const c
     struct log_signature signature;
     if (library_ready() && library_name(&name, folder, path, 0)) {
         int keeps_content = kind == LOG_TRUNCATE && !library_failed(library_stat_path(folder, path, 0, &signature));
+        if (kind == LOG_UNLINK)
+            library_record_lost_link(&name, folder, path);
         record = library_append(kind, flags, 0, keeps_content ? &signature : NULL, &name, NULL);
         library_unlock_names(&name, NULL);
     }
@@ -323,6 +325,10 @@ static struct log_record *record_pair(enum log_kind kind, const struct pair *pai
     if (there && kind == LOG_RENAME && (flags & RENAME_EXCHANGE) &&
         library_stat_path(pair->folder2, pair->path2, AT_SYMLINK_NOFOLLOW, &to) == 0 && REGULAR(to))
         library_append(LOG_OPEN, O_RDONLY, LOG_EXISTED_KNOWN | LOG_EXISTED, &to, &second, NULL);
+    if (there && kind == LOG_RENAME) {
+        library_record_lost_link(&first, pair->folder1, pair->path1);
+        library_record_lost_link(&second, pair->folder2, pair->path2);
+    }
     struct log_record *record = library_append(kind, flags, 0, there ? &from : NULL, &first, &second);
     library_unlock_names(&first, &second);
     return record;
@@ -389,6 +395,7 @@ static struct log_record *record_symlink(const char *target, int folder, const c
         return NULL;
     while (first.length < PATH_LIMIT && target[first.length])
         first.length++;
+    library_links_change();
     struct log_record *record = library_append(LOG_SYMLINK, 0, 0, NULL, &first, &second);
     library_unlock_names(&second, NULL);
     return record;

@@ -33,10 +33,14 @@ class Model:
 
     files: dict[str, Content]
     folders: set[str]
-    target: str | None
+    first_target: str | None
+    target: str | None = field(init=False)
     program: list[str] = field(default_factory=list)
     inputs: dict[str, str] = field(default_factory=dict)
     touched: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.target = self.first_target
 
     def use(self, path: str) -> None:
         content = self.files[path]
@@ -62,6 +66,18 @@ class Model:
 
     def read_link(self, _: str, __: str, ___: str) -> str | None:
         return None if self.read(self.target or "", "", "") is None else f"open({LINK!r}).read()"
+
+    def point_link(self, one: str, _: str, text: str) -> str:
+        self.target = one
+        if text.endswith(("1", "3", "5")):
+            return f"os.symlink({one!r}, 'tmp'); os.replace('tmp', {LINK!r})"
+        return f"subprocess.run(['ln', '-sfn', {one!r}, {LINK!r}], check=True)"
+
+    def remove_link(self, _: str, __: str, ___: str) -> str | None:
+        if self.target is None:
+            return None
+        self.target = None
+        return f"os.unlink({LINK!r})"
 
     def read_by_another_process(self, one: str, _: str, __: str) -> str | None:
         return None if self.read(one, "", "") is None else f"subprocess.run(['cat', {one!r}], check=True)"
@@ -174,6 +190,7 @@ def make_up(seed: int) -> tuple[dict[str, str], Model]:
                   chance.choice([None, *start]))
     steps: list[Callable[[str, str, str], str | None]] = [
         model.read, model.read, model.read_by_another_process, model.read_link, model.write, model.write_link,
+        model.read_link, model.write_link, model.point_link, model.point_link, model.remove_link,
         model.append, model.write_unnamed, model.replace, model.rename, model.rename, model.exchange, model.link,
         model.copy, model.unlink, model.make, model.empty_and_write, model.edit]
     folder_steps = [model.rename_folder, model.rename_folder, model.make_folder]
@@ -201,8 +218,8 @@ def test_the_record_is_what_the_model_says(seed, desk):
         desk.write(path, text)
     for folder in FOLDERS[:2] + FOLDERS[3:]:
         (desk.root / folder).mkdir(parents=True, exist_ok=True)
-    if model.target:
-        (desk.root / LINK).symlink_to(model.target)
+    if model.first_target:
+        (desk.root / LINK).symlink_to(model.first_target)
     desk.roar("run", "cat", *start, "/dev/null")  # every content at the start is known
     desk.roar("run", sys.executable, "-c", PRELUDE + "\n".join(model.program),
               env={"ROAR_TRACER_MODE": MODES[seed % len(MODES)]})

@@ -1,7 +1,7 @@
 """From what was observed to what is recorded: inputs, outputs, code, packages, tracker runs."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -14,9 +14,11 @@ from roar.analyze.kept import Kept
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
 from roar.analyze.surroundings import Remembered, Surroundings
+from roar.analyze.symlinks import Followed, follow_links
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
-from roar.observe.trace import Signature, Trace
+from roar.observe.folders import FolderFiles
+from roar.observe.trace import Event, EventKind, Signature, Trace
 from roar.wire import Dataset
 
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ class Analysis:
         left_out: by category, how many paths are not artifacts.
         links: symlinks by which the job named files, and those it made, as they are to be shown; each with its text.
         made_links: those of them that it made.
+        left_links: those that it found, named files by, and did not leave as they were; each with its first text.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
         deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
@@ -54,6 +57,7 @@ class Analysis:
     left_out: dict[str, int] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     made_links: tuple[str, ...] = ()
+    left_links: dict[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     tracker_analysis: "TrackerAnalysis | None" = None
     folders: tuple[str, ...] = ()
@@ -71,19 +75,25 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         known: looks up what earlier jobs left.
         progress: told (bytes done, bytes in all) while files are digested.
     """
-    uses = Uses(fold(trace.events, around.started_ns), trace.folders)
-    renamed = find_renamed(trace.events)
-    trace.events.clear()  # a million of them would weigh more than all that follows
+    followed = follow_links(trace.events)
+    trace.events = []  # a million of them would weigh more than all that follows
+    folders = _without_followed(trace.folders, followed)
+    uses = Uses(fold(followed.events, around.started_ns), folders)
+    _look_behind(uses, followed.places)
+    renamed = find_renamed(followed.events)
+    followed.events.clear()
     result = Analysis(moved=_moved(uses, renamed))
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
                         remove=around.filter_remove)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
-    kept = Kept(around, uses, owned, plumbing)
+    kept = Kept(around, uses, owned, plumbing, followed.places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
     result.links = {around.shown(path): target for path, target in kept.links.items()}
     result.made_links = tuple(map(around.shown, kept.made_links))
+    result.left_links = {around.shown(path): target for path, target in followed.links.items()
+                         if plumbing.category(path) == KEPT}
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
@@ -106,6 +116,27 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.digests = contents.remembered()
     result.python = read_python(uses, trace.processes)
     return result
+
+
+def _without_followed(folders: Sequence[FolderFiles], followed: Followed) -> list[FolderFiles]:
+    """The folders in which files were only read, after links, too: the files of the others become events."""
+    touched = set(map(os.path.dirname, followed.places))
+    opened = [files for files in folders if files.folder in touched]
+    if opened:
+        followed.events += [
+            Event(time_ns, 0, EventKind.OPEN, f"{files.folder}/{name}", "", os.O_RDONLY, None, signature, True)
+            for files in opened for name, time_ns, signature in files.iter_files()]
+        followed.events.sort(key=lambda event: event.time_ns)
+    return [files for files in folders if files.folder not in touched]
+
+
+def _look_behind(uses: Uses, places: Iterable[str]) -> None:
+    """What lay at a place is not there any more where a link leads from it to somewhere else now."""
+    for place in places:
+        use = uses.opened.get(place)
+        folder = os.path.dirname(place)
+        if use is not None and os.path.realpath(folder) != folder:
+            use.exists, use.status = False, None
 
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, find_content, look_up
@@ -15,14 +15,15 @@ class Kept:
     """The uses that may be artifacts, under their real paths, and counts of the others.
 
     A folder that was only read stays closed where its files may all be artifacts; the others are sorted file by file.
+    Paths among `places` are real already, whatever leads there now.
 
     Attributes:
         links: the symlinks by which the job named files, and those it made, each with its text.
         made_links: those of them that it made.
     """
 
-    def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing
-                 ) -> None:
+    def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing,
+                 places: Collection[str] = ()) -> None:
         self.left_out: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.sources: set[str] = set()
@@ -33,6 +34,7 @@ class Kept:
         self._repository = None if around.repository is None else os.path.join(around.repository, "")
         self._all = uses
         self._owned = owned
+        self._places = places
         self._passed_on = {there.path for path, (_, payload) in owned.items()
                            if payload and (use := uses.opened.get(path)) is not None and _is_passed_on(use)
                            and (there := find_content(uses, use)) is not None}
@@ -114,6 +116,8 @@ class Kept:
         self._by_path[path] = use if other is None else _merged(other, use)
 
     def _real_path(self, use: PathUse) -> str:
+        if use.path in self._places:
+            return use.path
         folder, _, name = use.path.rpartition("/")
         real = self._real_folder(folder or "/")
         if _is_link(use):

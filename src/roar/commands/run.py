@@ -381,10 +381,14 @@ def finish_abandoned(workspace: Workspace) -> int:
     """Record every job whose `roar run` is gone; return how many. One that cannot be recorded keeps its evidence."""
     done = 0
     for folder in find_abandoned(workspace.pending):
+        uid = os.path.basename(folder)
         try:
-            finish_pending(workspace, os.path.basename(folder))
+            finish_pending(workspace, uid)
         except RoarError as error:
             _tell(error.message)
+        except Exception as error:  # noqa: BLE001  the jobs that are recorded can be asked for all the same
+            _tell(f"job {uid[:8]} cannot be recorded ({type(error).__name__}: {error}). Try: roar recover, or"
+                  f" roar recover --discard {uid[:8]}")
         else:
             done += 1
     return done

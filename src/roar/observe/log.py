@@ -183,13 +183,36 @@ def _decode(text: bytes) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 
-def _decode_path(text: bytes) -> str:
-    path = text.decode("utf-8", "surrogateescape")
-    if "//" in path or "/." in path or path.endswith("/"):
-        path = posixpath.normpath(path)
-        if path.startswith("//"):
-            path = path[1:]
-    return path
+class _Paths:
+    """Paths of the log without `.`, `..` and double slashes; a symlink stays by its name unless `..` follows it."""
+
+    def __init__(self) -> None:
+        self._real: dict[str, str] = {}
+
+    def decode(self, text: bytes) -> str:
+        path = text.decode("utf-8", "surrogateescape")
+        if "/.." in path and path.startswith("/"):
+            return self._without_dots(path)
+        if "//" in path or "/." in path or path.endswith("/"):
+            path = posixpath.normpath(path)
+            if path.startswith("//"):
+                path = path[1:]
+        return path
+
+    def _without_dots(self, path: str) -> str:
+        """`..` leads up from where a symlink leads, not from where it stands; path_resolution(7)."""
+        place = ""
+        for name in path.split("/"):
+            if name == "..":
+                place = self._behind(place).rpartition("/")[0]
+            elif name not in {"", "."}:
+                place = f"{place}/{name}"
+        return place or "/"
+
+    def _behind(self, place: str) -> str:
+        if place not in self._real:
+            self._real[place] = os.path.realpath(place) if os.path.islink(place) else place
+        return self._real[place]
 
 
 def _note_end(process: Process, record: _Record) -> None:
@@ -205,6 +228,7 @@ class _Assembly:
     def __init__(self, header: _Header) -> None:
         self.header = header
         self.trace = Trace(mode=header.mode)
+        self.paths = _Paths()
         self.alive: dict[int, Process] = {}
         self.images: dict[int, list[Process]] = {}  # by pid, in order of time
         self.forked: dict[int, Process] = {}  # by id(): not yet completed from their parent
@@ -258,8 +282,8 @@ class _Assembly:
                 self._time_ns(record.ticks),
                 record.pid,
                 kind,
-                _decode(record.text1) if symlink else _decode_path(record.text1),
-                _decode_path(record.text2) if record.text2 else "",
+                _decode(record.text1) if symlink else self.paths.decode(record.text1),
+                self.paths.decode(record.text2) if record.text2 else "",
                 record.flags,
                 result,
                 record.signature,
@@ -273,7 +297,7 @@ class _Assembly:
             pid=record.pid,
             ppid=record.result,
             argv=tuple(_decode(word) for word in words[: record.flags]),
-            executable=_decode_path(record.text1),
+            executable=self.paths.decode(record.text1),
             cwd=_decode(cwd),
             started_ns=self._time_ns(record.ticks),
             environment=dict(_decode(word).split("=", 1) for word in words[record.flags :] if b"=" in word),

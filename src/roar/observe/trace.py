@@ -44,7 +44,8 @@ class Event(NamedTuple):
         path: absolute; lexically normalised (no `.`, `..`, `//`), symlinks not resolved. For RENAME, LINK the old
             name; for SYMLINK the link's target text as given.
         path2: for RENAME, LINK, SYMLINK the new name, absolute; else "".
-        flags: open(2) flags for OPEN, renameat2(2) flags for RENAME.
+        flags: open(2) flags for OPEN, renameat2(2) flags for RENAME; 1 for a SYMLINK that was not made, but was there
+            and is about to be removed, moved or replaced.
         result: the call's return value, None where it was recorded before the call was made. Calls known to have
             failed are left out.
         signature: of the file before this open could change it; None where not taken, or where nothing was there.

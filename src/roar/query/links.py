@@ -136,4 +136,4 @@ def _load(database: sqlite3.Connection, workspace: Workspace, job: Job) -> Itera
         if made is None:  # recorded by an older roar: where a file's name led
             yield _Recorded(place, workspace.absolute(target), target not in inputs)
         else:
-            yield _Recorded(place, os.path.normpath(os.path.join(os.path.dirname(place), target)), bool(made))
+            yield _Recorded(place, os.path.normpath(os.path.join(os.path.dirname(place), target)), made == 1)

@@ -69,7 +69,8 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
         job = _job(workspace, pending, trace, analysis, patch)
         written = write_job(database, job, payloads=analysis.payloads, datasets=analysis.datasets,
                             blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
-                            symlinks=analysis.links, made_links=analysis.made_links, folders=analysis.folders,
+                            symlinks=analysis.links, made_links=analysis.made_links, left_links=analysis.left_links,
+                            folders=analysis.folders,
                             deleted=analysis.deleted,
                             tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
                             follow=_follow(workspace, analysis))

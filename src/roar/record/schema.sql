@@ -144,7 +144,8 @@ CREATE TABLE symlink (
     job_id  INTEGER NOT NULL REFERENCES job (id),
     path_id INTEGER NOT NULL REFERENCES path (id),
     target  TEXT NOT NULL,                       -- its text: relative to its folder, or absolute
-    made    INTEGER,                             -- 1: the job made it; 0: it was there before
+    made    INTEGER,                             -- 1: the job made it; 0: it was there before; 2: it was, and the
+                                                 -- job then removed it or made another one in its place
     PRIMARY KEY (job_id, path_id)
 ) STRICT, WITHOUT ROWID;
 

@@ -44,6 +44,7 @@ def write_job(
     left_out: Mapping[str, int] | None = None,
     symlinks: Mapping[str, str] | None = None,
     made_links: Collection[str] = (),
+    left_links: Mapping[str, str] | None = None,
     folders: Iterable[str] = (),
     deleted: Iterable[str] = (),
     tracker_updates: Iterable[RunUpdate] = (),
@@ -60,6 +61,7 @@ def write_job(
         left_out: category of plumbing to number of paths.
         symlinks: path of the link, as it is to be shown, to its text.
         made_links: those of them that the job made.
+        left_links: those that it found and did not leave as they were, with the text that it found.
         folders: that the job made itself.
         deleted: files that the job read, and then deleted or moved away itself.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
@@ -80,7 +82,7 @@ def write_job(
         job_id, step = _insert_job(database, job)
         _insert_uses(database, job_id, job, payloads, datasets)
         _insert_parts(database, job_id, job, left_out or {})
-        _insert_symlinks(database, job_id, symlinks or {}, made_links)
+        _insert_symlinks(database, job_id, symlinks or {}, made_links, left_links or {})
         _insert_blobs(database, blobs or {})
         database.executemany("INSERT INTO made_folder (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in folders))
@@ -358,11 +360,12 @@ def _insert_parts(database: sqlite3.Connection, job_id: int, job: Job, left_out:
 
 
 def _insert_symlinks(database: sqlite3.Connection, job_id: int, symlinks: Mapping[str, str],
-                     made_links: Collection[str]) -> None:
-    paths = _intern_paths(database, symlinks)
+                     made_links: Collection[str], left_links: Mapping[str, str]) -> None:
+    texts = {**symlinks, **left_links}
+    paths = _intern_paths(database, texts)
     database.executemany("INSERT INTO symlink (job_id, path_id, target, made) VALUES (?,?,CAST(? AS TEXT),?)",
-                         ((job_id, paths[path], encoded(target), path in made_links)
-                          for path, target in symlinks.items()))
+                         ((job_id, paths[path], encoded(text), 2 if path in left_links else path in made_links)
+                          for path, text in texts.items()))
 
 
 def _insert_tracker_run(database: sqlite3.Connection, job_id: int, run: TrackerRun) -> None:

@@ -1,0 +1,175 @@
+"""Symlinks that the job itself made, removed, moved, or pointed elsewhere.
+
+A path in an event stands as the program named it. Where it led is looked up in the end, when the job is over; for the
+links that may be other ones by then, the events tell what they were at each moment (see path_resolution(7)).
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from roar.analyze.carried import RENAME_EXCHANGE, is_folder_rename
+from roar.observe.trace import Event, EventKind
+
+WAS_THERE = 1  # flags of a SYMLINK event that only tells of a link (native/event_log.h)
+LINKS = 40  # that one name may lead through
+
+_OF_THE_NAME_ITSELF = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.LINK, EventKind.SYMLINK,
+                                 EventKind.MKNOD, EventKind.MKDIR, EventKind.RMDIR})
+
+
+@dataclass(slots=True)
+class Followed:
+    """Events after such links were followed.
+
+    Attributes:
+        events: without those that only tell of a link.
+        places: the paths in them that are where a file really lay then, whatever leads there now.
+        links: those there before the job that it went through and did not leave so; each with its first text.
+    """
+
+    events: list[Event]
+    places: set[str] = field(default_factory=set)
+    links: dict[str, str] = field(default_factory=dict)
+
+
+def follow_links(events: list[Event]) -> Followed:
+    """Replace names that led through a link which the job made or did not leave so by where they led then.
+
+    Args:
+        events: in order of time.
+    """
+    if not any(event.kind is EventKind.SYMLINK for event in events):
+        return Followed(events)
+    changed, before = _find_changed(events)
+    found = Followed([])
+    links = _Links(before, changed)
+    for event in events:
+        if not _only_tells(event):
+            found.events.append(_follow(event, links, changed, found))
+            links.take(event)
+    return found
+
+
+def _only_tells(event: Event) -> bool:
+    return event.kind is EventKind.SYMLINK and event.flags == WAS_THERE
+
+
+def _find_changed(events: Iterable[Event]) -> tuple[set[str], dict[str, str]]:
+    """The places of links that the job made or did not leave so, and the text of those that were there before."""
+    links = _Links({})
+    before: dict[str, str] = {}
+    changed: set[str] = set()
+    for event in events:
+        if not _only_tells(event):
+            changed.update(links.take(event))
+        elif (place := links.place(event.path2)) not in changed:
+            before[place] = links.now[place] = event.path
+            changed.add(place)
+    return changed, before
+
+
+class _Links:
+    """The links at one moment of the job.
+
+    Attributes:
+        before: by place, the text of each that was there before the job.
+        now: by place, the text of each link that the events tell of; None where it is none at this moment.
+    """
+
+    def __init__(self, before: Mapping[str, str], others: Iterable[str] = ()) -> None:
+        self.before = before
+        self.now: dict[str, str | None] = {**dict.fromkeys(others), **before}
+        self._others: dict[str, str | None] = {}
+
+    def text(self, place: str) -> str | None:
+        """The text of the link at a place: at this moment, or of one that the job left alone."""
+        if place in self.now:
+            return self.now[place]
+        if place not in self._others:
+            try:
+                self._others[place] = os.readlink(place)
+            except (OSError, ValueError):
+                self._others[place] = None
+        return self._others[place]
+
+    def resolve(self, path: str, *, last: bool) -> tuple[str, list[str]]:
+        """Where a name leads at this moment, and the places on the way.
+
+        last: whether a link that the name itself is, is followed.
+        """
+        names = path.split("/")[::-1]
+        place, passed, followed = "", [], 0
+        while names:
+            name = names.pop()
+            if name in {"", "."}:
+                continue
+            if name == "..":
+                place = place.rpartition("/")[0]
+                continue
+            place = f"{place}/{name}"
+            passed.append(place)
+            text = self.text(place) if names or last else None
+            if text is None or followed == LINKS:
+                continue
+            followed += 1
+            names += text.split("/")[::-1]
+            place = "" if text.startswith("/") else place.rpartition("/")[0]
+        return place or "/", passed
+
+    def place(self, path: str) -> str:
+        """Where a name stands at this moment."""
+        return self.resolve(path, last=False)[0]
+
+    def take(self, event: Event) -> list[str]:
+        """What an event makes of the links; the places that it changes."""
+        match event.kind:
+            case EventKind.SYMLINK:
+                return self._set({self.place(event.path2): event.path})
+            case EventKind.UNLINK | EventKind.RMDIR:
+                place = self.place(event.path)
+                return self._set({place: None} if self.now.get(place) is not None else {})
+            case EventKind.RENAME if event.path != event.path2:
+                return self._rename(event)
+        return []
+
+    def _rename(self, event: Event) -> list[str]:
+        source, target = self.place(event.path), self.place(event.path2)
+        if event.flags & RENAME_EXCHANGE:
+            texts = {source: self.now.get(target), target: self.now.get(source)}
+            return self._set({place: text for place, text in texts.items() if text != self.now.get(place)})
+        changes: dict[str, str | None] = {}
+        if self.now.get(source) is not None or self.now.get(target) is not None:
+            changes = {source: None, target: self.now.get(source)}
+        if is_folder_rename(event):
+            inside = [place for place, text in self.now.items() if text is not None and place.startswith(f"{source}/")]
+            for place in inside:
+                changes |= {place: None, target + place[len(source):]: self.now[place]}
+        return self._set(changes)
+
+    def _set(self, changes: dict[str, str | None]) -> list[str]:
+        self.now.update(changes)
+        return list(changes)
+
+
+def _follow(event: Event, links: _Links, changed: set[str], found: Followed) -> Event:
+    path, path2 = event.path, event.path2
+    if event.kind is not EventKind.SYMLINK:
+        last = event.kind not in _OF_THE_NAME_ITSELF and not event.flags & os.O_NOFOLLOW
+        path = _where(path, links, changed, found, last=last)
+    if path2:
+        path2 = _where(path2, links, changed, found, last=False)
+    return event if (path, path2) == (event.path, event.path2) else event._replace(path=path, path2=path2)
+
+
+def _where(path: str, links: _Links, changed: set[str], found: Followed, *, last: bool) -> str:
+    if not path.startswith("/"):
+        return path
+    place, passed = links.resolve(path, last=last)
+    on_the_way = changed.intersection(passed if last else passed[:-1])
+    if not on_the_way:
+        return path
+    found.places.add(place)
+    found.links |= {link: text for link in on_the_way
+                    if (text := links.now[link]) is not None and text == links.before.get(link)}
+    return place

@@ -1,0 +1,98 @@
+"""Symlinks that a job removes, moves or points elsewhere: what it read and wrote is where they led at the time."""
+
+import os
+
+import pytest
+
+MODES = ("full", "seccomp", "preload")
+TRAIN = """import os, sys
+start = open("ck/latest/state").read() if os.path.exists("ck/latest") else "0"
+step = int(start.split()[0]) + 1
+os.makedirs(f"ck/step-{step}")
+open(f"ck/step-{step}/state", "w").write(f"{step} after {start}")
+if os.path.lexists("ck/latest"):
+    os.unlink("ck/latest")
+os.symlink(f"step-{step}", "ck/latest")
+"""
+
+
+def used(desk):
+    job = desk.job()
+    return {use["path"] for use in job["inputs"]}, {use["path"] for use in job["outputs"]}
+
+
+@pytest.fixture
+def folders(desk):
+    """Two folders with a file each, and a link to the first."""
+    for name in ("one", "two"):
+        desk.write(f"{name}/f", f"{name}\n")
+    (desk.root / "link").symlink_to("one")
+    desk.init()
+    return desk
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("command", "inputs", "outputs"), [
+    ("cat link/f > o; ln -sfn two link", {"one/f"}, {"o"}),
+    ("cat link/f > o; ln -sfn two link; cat link/f > p", {"one/f", "two/f"}, {"o", "p"}),
+    ("cat link/f > o; rm link", {"one/f"}, {"o"}),
+    ("cat link/f > o; rm link; mkdir link; echo > link/g", {"one/f"}, {"o", "link/g"}),
+    ("cat link/f > o; mv link other; cat other/f > p", {"one/f"}, {"o", "p"}),
+    ("cat link/f > o; mv link other; ln -s two link; cat link/f other/f > p", {"one/f", "two/f"}, {"o", "p"}),
+    ("echo a > link/a; ln -sfn two link; echo b > link/b", set(), {"one/a", "two/b"}),
+    ("echo a >> link/f; ln -sfn two link", {"one/f"}, {"one/f"}),
+    ("cat one/f > o; mv one old; ln -s two one; cat one/f > p", {"one/f", "two/f"}, {"o", "p", "old/f"}),
+    ("ln -s one/f file; cat file > o; ln -sfn two/f file; cat file > p", {"one/f", "two/f"}, {"o", "p"}),
+    ("ln -s link deep; cat deep/f > o; ln -sfn two link; cat deep/f > p", {"one/f", "two/f"}, {"o", "p"}),
+    ("mkdir d; ln -s ../one d/l; cat d/l/f > o; mv d e; ln -sfn ../two e/l; cat e/l/f > p", {"one/f", "two/f"},
+     {"o", "p"}),
+    ("cat one/f > o; echo a > link/f; rm link", {"one/f"}, {"o", "one/f"}),
+    ("ln -s nowhere link 2> /dev/null; cat link/f > o", {"one/f"}, {"o"}),
+    ("cat link/f > o; ln -sfn two link; ln -sfn one link", {"one/f"}, {"o"}),
+])
+def test_a_file_is_where_its_name_led_then(folders, mode, command, inputs, outputs):
+    folders.roar("run", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})
+    assert used(folders) == (inputs, outputs)
+    assert all(use["digest"] for use in folders.job()["outputs"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_two_dots_lead_up_from_where_a_symlink_leads(desk, mode):
+    desk.write("a/b/f", "deep\n")
+    desk.write("f", "here\n")
+    desk.write("o", "mine\n")
+    (desk.root / "a" / "b" / "c").mkdir()
+    (desk.root / "link").symlink_to("a/b/c")
+    desk.init()
+    desk.roar("run", "sh", "-c", "cat link/../f > link/../o; cat a/b/c/../../../f > p", env={"ROAR_TRACER_MODE": mode})
+    assert used(desk) == ({"a/b/f", "f"}, {"a/b/o", "p"})
+    assert {line.split()[1] for line in desk.roar("pop", "--delete-outputs").stdout.splitlines()
+            if line.startswith("deleted ")} == {"a/b/o", "p"}
+    assert (desk.root / "o").read_text() == "mine\n"
+
+
+def test_what_lies_behind_the_link_since_is_not_deleted_with_the_job(folders):
+    folders.roar("run", "sh", "-c", "echo new > link/new; ln -sfn two link")
+    (folders.root / "two" / "new").write_text("new\n")
+    folders.roar("pop", "--delete-outputs")
+    assert (folders.root / "two" / "new").exists()
+    assert not (folders.root / "one" / "new").exists()
+
+
+def test_training_resumes_from_where_the_link_led(desk):
+    desk.write("train.py", TRAIN)
+    desk.write(".gitignore", "ck\n")
+    desk.init()
+    for step in (1, 2, 3):
+        desk.roar("run", "python", "train.py")
+        assert used(desk) == ({f"ck/step-{step - 1}/state"} if step > 1 else set(), {f"ck/step-{step}/state"})
+    assert len(desk.json("lineage", "ck/step-3/state")["jobs"]) == 3
+    assert [output["reason"] for output in desk.json("status")["outputs"]] == [None]
+
+
+def test_the_first_text_of_the_link_is_put_in_place_for_a_reproduction(folders, tmp_path):
+    folders.roar("run", "sh", "-c", "cat link/f > o; ln -sfn two link")
+    folders.roar("run", "sh", "-c", "cat link/f > p")
+    done = folders.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+    assert os.readlink(tmp_path / "again" / "link") == "two"
