@@ -6,13 +6,20 @@ inside the client, and are shown and sent as ``\xNN``.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 _SHARD = re.compile(r"^(.*?)\d{5}(-of-\d{5}(?:\.[^/]*)?)$", re.DOTALL)
+_SEVERAL = re.compile(r" and [\d,]+ more$")
 
 REDACTED = "[redacted]"
 """What stands in a recorded text in place of a secret."""
+
+AS_STDIN = "read as standard input"
+AS_STDOUT = "written as standard output"
+AS_STDOUT_APPENDED = "written as standard output, at the end"
+"""The notes of uses by `< FILE`, `> FILE` and `>> FILE`, from which a command is redirected again."""
 
 
 class JobState(StrEnum):
@@ -212,3 +219,35 @@ class Job:
     tracker_runs: tuple[TrackerRun, ...] = ()
     trackers: dict[str, TrackerSummary] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redirections:
+    """What a command was redirected from and to; paths as in FileUse, None where it was not.
+
+    Attributes:
+        appends: whether what stood in the output before was kept.
+    """
+
+    stdin: str | None = None
+    stdout: str | None = None
+    appends: bool = False
+
+    @classmethod
+    def of(cls, job: Job) -> "Redirections":
+        """Those of a job, as the notes of its uses say."""
+        stdout, appended = _noted(job.outputs, AS_STDOUT), _noted(job.outputs, AS_STDOUT_APPENDED)
+        path = stdout if appended is None else appended
+        return cls(stdin=_noted(job.inputs, AS_STDIN), stdout=path,
+                   appends=appended is not None or any(use.path == path for use in job.inputs))
+
+
+def _noted(uses: Iterable[FileUse], note: str) -> str | None:
+    """The path of the file that has a note: that of a use, or of the one member of a dataset that is named in it."""
+    for use in uses:
+        if use.note == note:
+            return use.path
+        if use.kind is Kind.DATASET and use.note is not None and use.note.endswith(f": {note}"):
+            name = use.note[:-len(f": {note}")]
+            return None if _SEVERAL.search(name) else members_folder(use.path) + name
+    return None

@@ -911,3 +911,44 @@ def test_a_patch_with_a_secret_is_a_doubt(desk, tmp_path):
     assert re.search(r"note: The uncommitted changes of @1 \w{8} hold a secret that was not stored\.",
                      desk.roar("reproduce", "@1").stdout)
     desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+
+
+@pytest.fixture
+def redirected(desk):
+    """Two jobs below the workspace's root, which a shell redirected."""
+    desk.write("raw/in.csv", "b\na\n")
+    desk.write("sub/note", "")
+    desk.roar("init")
+    script = "roar run sort < ../raw/in.csv > out.csv; roar run echo end >> out.csv; roar run wc -l < out.csv > 'n o'"
+    subprocess.run(["bash", "-c", script], cwd=desk.root / "sub", env=desk.env, check=True, capture_output=True)
+    return desk
+
+
+def test_commands_are_redirected_again(redirected, tmp_path):
+    said = redirected.roar("reproduce", "sub/n o", "--run", "--into", tmp_path / "copy").stdout
+    assert "2 of 2 outputs came out the same" in said
+    assert (tmp_path / "copy" / "sub" / "out.csv").read_text() == "a\nb\nend\n"
+    assert (tmp_path / "copy" / "sub" / "n o").read_text() == "3\n"
+    assert (redirected.root / "sub" / "n o").read_text() == "3\n"
+
+
+def test_the_plan_shows_redirections(redirected, tmp_path):
+    plan = redirected.roar("reproduce", "sub/n o").stdout
+    commands = [line.strip() for line in plan.splitlines() if "(cd " in line]
+    assert commands == ["(cd sub && sort) < raw/in.csv > sub/out.csv", "(cd sub && echo end) >> sub/out.csv",
+                        "(cd sub && wc -l) < sub/out.csv > 'sub/n o'"]
+    copy = tmp_path / "copy"
+    shutil.copytree(redirected.root / "raw", copy / "raw")
+    (copy / "sub").mkdir()
+    subprocess.run(["sh", "-ec", "\n".join(commands)], cwd=copy, check=True)
+    assert (copy / "sub" / "n o").read_text() == "3\n"
+
+
+def test_a_file_outside_is_read_where_it_lies(desk, tmp_path):
+    (tmp_path / "elsewhere").write_text("1\n")
+    desk.roar("init")
+    subprocess.run(["bash", "-c", "roar run cat < ../elsewhere > out"], cwd=desk.root, env=desk.env, check=True,
+                   capture_output=True)
+    assert f"cat < {tmp_path}/elsewhere > out\n" in desk.roar("reproduce", "out").stdout
+    said = desk.roar("reproduce", "out", "--run", "--into", tmp_path / "copy").stdout
+    assert "1 of 1 output came out the same" in said

@@ -9,12 +9,11 @@ from event_logs import make_log, make_record
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roar.analyze.digest import signature_of
 from roar.analyze.fold import Uses, fold
 from roar.observe import tracing
 from roar.observe.folders import FolderFiles, fold_files, read_log_folders, stamp, stat_files
 from roar.observe.log import load_trace
-from roar.observe.trace import EventKind
+from roar.observe.trace import EventKind, signature_of
 
 REGULAR, FOLDER = 0o100644, 0o040755
 

@@ -13,8 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from roar.analyze.datasets import ancestors
-from roar.analyze.digest import signature_of
-from roar.observe.trace import Event, EventKind, Signature
+from roar.observe.trace import Event, EventKind, Signature, signature_of
 
 RENAME_EXCHANGE: Final = 2  # linux/fs.h
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.analyze.processes import share_out
-from roar.observe.trace import Signature
+from roar.observe.trace import Signature, signature_of
 
 if TYPE_CHECKING:
     from blake3 import blake3
@@ -47,12 +47,6 @@ class Digested(NamedTuple):
     signature: Signature | None
     note: str | None = None
     settled: bool = False
-
-
-def signature_of(status: os.stat_result) -> Signature:
-    """The signature in the tracer's form."""
-    return Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
-                     status.st_mode)
 
 
 def identity(signature: Signature) -> tuple[int, int, int, int, int]:

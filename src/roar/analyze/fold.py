@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from roar.analyze.carried import RENAME_EXCHANGE, find_carried, is_folder_rename
-from roar.analyze.digest import signature_of
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Event, EventKind, Signature
+from roar.observe.trace import Event, EventKind, Signature, signature_of
 
 O_ACCMODE = os.O_ACCMODE
 LINKS = 40  # that one name may lead through, path_resolution(7)

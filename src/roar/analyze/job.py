@@ -13,6 +13,7 @@ from roar.analyze.fold import Uses, find_content, fold
 from roar.analyze.kept import Kept
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
+from roar.analyze.streams import add_events, add_notes
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.analyze.symlinks import Followed, follow_links
 from roar.analyze.unchanged import UnchangedDatasets
@@ -75,6 +76,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         known: looks up what earlier jobs left.
         progress: told (bytes done, bytes in all) while files are digested.
     """
+    add_events(trace, around)
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
     folders = _without_followed(trace.folders, followed)
@@ -104,6 +106,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     outputs = [contents.written(use) for use in kept.uses if use.written]
     payloads = [contents.written(use) for use in kept.payloads]
     contents.digest(progress)
+    add_notes(around.streams, inputs, outputs)
     above = {folder for root in unchanged.found for folder in ancestors(root)}
     uses_in, sets_in = fold_datasets(shaped(inputs), threshold=around.threshold,
                                      keep=(*around.whole(), *above))

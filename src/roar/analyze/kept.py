@@ -165,7 +165,8 @@ class Kept:
     def _is_code(self, use: PathUse) -> bool:
         """Source that a repository holds is recorded with the commit and its patch, not as data."""
         return (self._repository is not None and not use.written and is_source(use.path)
-                and use.path.startswith(self._repository) and not self._around.made(use.path))
+                and use.path.startswith(self._repository) and not self._around.made(use.path)
+                and all(stream.path != use.path for stream in self._around.streams))
 
 
 def _is_link(use: PathUse) -> bool:

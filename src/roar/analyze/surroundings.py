@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import FileUse
+from roar.observe.streams import Stream
 from roar.observe.trace import Signature
 
 
@@ -34,6 +35,7 @@ class Surroundings:
         trackers: by name, whether a tracker is analysed; `*` stands for all others.
         made: whether a recorded job wrote a file at this absolute path.
         threshold: how many files below one folder make a dataset; 0 for never.
+        streams: the files that the command used as its standard input and output.
     """
 
     root: str
@@ -49,6 +51,7 @@ class Surroundings:
     filter_add: Sequence[str] = ()
     filter_remove: Sequence[str] = ()
     threshold: int = 0
+    streams: Sequence[Stream] = ()
     _below: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -1,5 +1,6 @@
 """`roar reproduce`: print what it takes to make something again; with --run do it, and compare digests."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
@@ -10,8 +11,9 @@ from itertools import chain
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
+from roar.commands.redirecting import open_input, open_output
 from roar.errors import RoarError, UsageError, WorkspaceError
-from roar.model import FileUse, Job, Kind, is_location, members_folder
+from roar.model import FileUse, Job, Kind, Redirections, is_location, members_folder
 from roar.observe.code import git_environment, refusal_of
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
@@ -211,7 +213,7 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
             _place_code(opened, job, step, target)
             _prepare(opened, step, [root for user, root in uses if user is job], target)
             started = True
-            _run(job, target)
+            _run(opened, job, target)
     except BaseException:
         if not started:
             target.remove()
@@ -405,8 +407,8 @@ def _is_unchanged(opened: Opened, root: Root, place: str) -> bool:
         (member.path, member.size, bytes.fromhex(member.digest)) for member in members]) is None
 
 
-def _run(job: Job, target: _Target) -> None:
-    """Under `roar run`, so that the reproduction has a record of its own; its output goes to stderr.
+def _run(opened: Opened, job: Job, target: _Target) -> None:
+    """Under `roar run`, so that the reproduction has a record of its own; output that went to no file goes to stderr.
 
     A `roar get` records itself.
     """
@@ -414,13 +416,32 @@ def _run(job: Job, target: _Target) -> None:
     target.clear_way(cwd)
     os.makedirs(cwd, exist_ok=True)
     words = ["run", "--quiet", "--", *job.command] if job.kind == "run" else [*job.command[1:], "--quiet"]
-    done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdout=sys.stderr,
-                          preexec_fn=target.protection(cwd))
+    with contextlib.ExitStack() as redirected:
+        stdin, stdout = _redirect(opened, job, target, redirected)
+        done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdin=stdin,
+                              stdout=sys.stderr if stdout is None else stdout, preexec_fn=target.protection(cwd))
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     if status != job.exit_code:
         name = f"@{job.step} {job.uid[:8]}"
         raise RoarError(f"{name} ended with {status} instead of {job.exit_code}, in {cwd}.{target.limits}",
                         hint=f"cd {quoted(target.root)} && roar show @-1")
+
+
+def _redirect(opened: Opened, job: Job, target: _Target, redirected: contextlib.ExitStack
+              ) -> tuple[int | None, int | None]:
+    """The descriptors of a job's standard input and output as long as it runs; None where it had no file there."""
+    again = Redirections.of(job)
+    stdin = stdout = None
+    if again.stdin is not None:
+        stdin = open_input(target.place(again.stdin) or opened.workspace.absolute(again.stdin))
+        redirected.callback(os.close, stdin)
+    if again.stdout is not None:
+        place = target.place(again.stdout) or opened.workspace.absolute(again.stdout)
+        target.clear_way(place)
+        _make_folder(os.path.dirname(place), exist_ok=True)
+        stdout = open_output(place, appends=again.appends)
+        redirected.callback(os.close, stdout)
+    return stdin, stdout
 
 
 def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:

@@ -8,6 +8,7 @@ uncommitted. For that it waits some milliseconds.
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,11 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
-from roar.model import REDACTED
+from roar.model import REDACTED, Job, Redirections
 from roar.observe.code import begin_comparison, find_repository, read_head
 from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.signals import Given, hold
+from roar.observe.streams import STDIN, STDOUT, find_streams
 from roar.observe.tracing import Ended, Traced, start
 from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 
@@ -41,7 +43,8 @@ Run CMD untouched and record what it reads and writes. The exit status is CMD's.
   -q, --quiet    say nothing on stderr, unless the job could not be recorded
   --             all that follows is the command
 
-  roar run @N [ARG...]   run step N of this session again, with ARGs changed or added
+  roar run @N [ARG...]   run step N of this session again, with ARGs changed or added; from and to the same files
+                         where it had `< FILE` or `> FILE`
 """
 
 
@@ -153,7 +156,8 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
         _tell_not_started(request, ended.error)
         return ended.exit_code
     pending = pending.ended(duration_s=round(time.monotonic() - began, 6), exit_code=ended.exit_code,
-                            signal=ended.signal, mode=traced.mode, gaps=tuple(traced.gaps))
+                            signal=ended.signal, mode=traced.mode, gaps=tuple(traced.gaps),
+                            streams=tuple(stream.ended() for stream in pending.streams))
     with contextlib.suppress(Exception, KeyboardInterrupt):  # what cannot even be told: the status is the command's
         try:
             _finish(workspace, settings, request, pending)
@@ -221,7 +225,7 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
                       started_ns=time.time_ns(), owner=(pid, start_ticks(pid)),
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
                       home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
-                      repository=find_repository(cwd))
+                      repository=find_repository(cwd), streams=find_streams())
     try:
         write_pending(pending)
     except OSError as error:
@@ -396,9 +400,10 @@ def finish_abandoned(workspace: Workspace) -> int:
 
 def _again(workspace: Workspace, request: Request) -> Request:
     """`roar run @N ARG...`: the command of a step, in its folder, with parameters replaced or added."""
-    from roar.query.steps import load_step_command  # noqa: PLC0415  only for a rerun
+    from roar.query.steps import load_step  # noqa: PLC0415  only for a rerun
 
-    command, cwd = load_step_command(workspace, request.command[0])
+    job = load_step(workspace, request.command[0])
+    cwd = workspace.absolute(job.cwd)
     try:
         os.chdir(cwd)
     except OSError as error:
@@ -406,11 +411,30 @@ def _again(workspace: Workspace, request: Request) -> Request:
 
         raise NotFoundError(f"The folder of {request.command[0]}, {cwd}, cannot be entered: {error.strerror}.",
                             hint=f"ls -ld {quoted(cwd)}") from error
-    wanted = changed(command, request.command[1:])
+    wanted = changed(job.command, request.command[1:])
     if any(REDACTED in word for word in wanted):
         raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
                          hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
+    _redirect(workspace, job)
     return replace(request, command=wanted)
+
+
+def _redirect(workspace: Workspace, job: Job) -> None:
+    """Redirect this process, and so the command, as a job was; what is redirected to or from a file already stays."""
+    from roar.commands.redirecting import open_input, open_output, put_at  # noqa: PLC0415  only for a rerun
+
+    again = Redirections.of(job)
+    if again.stdin is not None and not _is_file(STDIN):
+        put_at(open_input(workspace.absolute(again.stdin)), STDIN)
+    if again.stdout is not None and not _is_file(STDOUT):
+        put_at(open_output(workspace.absolute(again.stdout), appends=again.appends), STDOUT)
+
+
+def _is_file(descriptor: int) -> bool:
+    try:
+        return stat.S_ISREG(os.fstat(descriptor).st_mode)
+    except OSError:
+        return False
 
 
 def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:

@@ -11,6 +11,8 @@ from typing import Any
 
 from roar.errors import WorkspaceError
 from roar.model import Git, Host
+from roar.observe.streams import Stream
+from roar.observe.trace import Signature
 
 JOB, LOG, PATCH = "job.json", "events.log", "patch"
 
@@ -29,6 +31,7 @@ class Pending:
         pid: process id of the command, once it is started.
         duration_s, exit_code, signal: how the command ended; None while it runs.
         mode, gaps: the tracer's, as known so far.
+        streams: the files that are the command's standard input and output.
     """
 
     folder: str
@@ -52,6 +55,7 @@ class Pending:
     signal: int | None = None
     mode: str | None = None
     gaps: tuple[str, ...] = ()
+    streams: tuple[Stream, ...] = ()
 
     @property
     def log(self) -> str:
@@ -67,10 +71,11 @@ class Pending:
         except FileNotFoundError:
             return None
 
-    def ended(self, *, duration_s: float, exit_code: int, signal: int | None, mode: str, gaps: tuple[str, ...]
-              ) -> "Pending":
+    def ended(self, *, duration_s: float, exit_code: int, signal: int | None, mode: str, gaps: tuple[str, ...],
+              streams: tuple[Stream, ...]) -> "Pending":
         """The same with how the command ended."""
-        return replace(self, duration_s=duration_s, exit_code=exit_code, signal=signal, mode=mode, gaps=gaps)
+        return replace(self, duration_s=duration_s, exit_code=exit_code, signal=signal, mode=mode, gaps=gaps,
+                       streams=streams)
 
     def abandoned(self) -> bool:
         """Whether the `roar` that ran this job is gone, and the command is not observed any more."""
@@ -119,7 +124,8 @@ def load_pending(folder: str) -> Pending:
         with open(path, encoding="utf-8") as file:
             values: dict[str, Any] = json.load(file)
         values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]), "gaps": tuple(values["gaps"]),
-                   "git": Git(**values["git"]) if values["git"] else None, "host": _host(values["host"])}
+                   "git": Git(**values["git"]) if values["git"] else None, "host": _host(values["host"]),
+                   "streams": tuple(map(_stream, values.get("streams", ())))}
         return Pending(folder=folder, **values)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"the evidence of an unfinished job in {path} cannot be read: {error}") from error
@@ -127,6 +133,10 @@ def load_pending(folder: str) -> Pending:
 
 def _host(values: dict[str, Any] | None) -> Host | None:
     return Host(**{**values, "gpus": tuple(values["gpus"])}) if values else None
+
+
+def _stream(values: dict[str, Any]) -> Stream:
+    return Stream(**{**values, "signature": Signature(*values["signature"])})
 
 
 def is_traced(log: str) -> bool:

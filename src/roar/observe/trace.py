@@ -34,6 +34,12 @@ class Signature(NamedTuple):
     mode: int
 
 
+def signature_of(status: os.stat_result) -> Signature:
+    """The signature in the tracer's form."""
+    return Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
+                     status.st_mode)
+
+
 class Event(NamedTuple):
     """One file event.
 

@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from roar.model import Job
+from roar.model import Job, Redirections
 from roar.present.text import command_text, count_text, paint, printable
 from roar.query.placements import Step
 from roar.query.reproduction import Plan
 from roar.query.roots import Root
-from roar.shell import quoted_path
+from roar.shell import quoted, quoted_path
 from roar.wire import size_text
 
 SHOWN = 20
@@ -38,10 +38,21 @@ def render_plan(plan: Plan) -> str:
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
             lines += [f"  git checkout {job.git.commit[:12]} -- {quoted_path(path)}" for path in step.restored]
         lines += [f"  {line}" for line in _step_lines(step, names)]
-        lines.append(f"  {'' if job.cwd == '.' else f'cd {quoted_path(job.cwd)} && '}{command_text(job.command)}")
+        lines.append(f"  {_command_line(job)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
     lines += [f"note: {sentence}" for sentence in plan.doubts]
     return "\n".join(lines) + "\n"
+
+
+def _command_line(job: Job) -> str:
+    """What to type in the workspace's folder; the files that it is redirected to are named from there."""
+    command = f"{'' if job.cwd == '.' else f'cd {quoted_path(job.cwd)} && '}{command_text(job.command)}"
+    again = Redirections.of(job)
+    files = [(sign, path) for sign, path in (("<", again.stdin), (">>" if again.appends else ">", again.stdout))
+             if path is not None]
+    if files and job.cwd != ".":
+        command = f"({command})"
+    return " ".join([command, *(f"{sign} {quoted(path)}" for sign, path in files)])
 
 
 def _step_lines(step: Step, names: Mapping[str, str]) -> list[str]:

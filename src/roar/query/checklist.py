@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 
-from roar.model import Job, is_location
+from roar.model import Job, Redirections, is_location
 from roar.observe.code import Refusal, find_refusal
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, load_status
@@ -60,7 +60,8 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
 
 def _latest(jobs: Sequence[Job]) -> list[Job]:
     """The last job of each step: the earlier ones were superseded."""
-    return sorted({(job.command, job.cwd): job for job in jobs}.values(), key=lambda job: job.step)
+    by_step = {(job.command, job.cwd, Redirections.of(job)): job for job in jobs}
+    return sorted(by_step.values(), key=lambda job: job.step)
 
 
 def _row_id(database: sqlite3.Connection, uid: str) -> int:

@@ -9,10 +9,11 @@ import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from roar.analyze.digest import digest_files, signature_of
+from roar.analyze.digest import digest_files
 from roar.errors import NotFoundError
 from roar.model import members_folder
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
+from roar.observe.trace import signature_of
 from roar.record import digests
 from roar.workspace import Workspace
 

@@ -10,9 +10,10 @@ from functools import cache
 from subprocess import run
 from typing import NamedTuple
 
-from roar.analyze.digest import digest_files, signature_of
+from roar.analyze.digest import digest_files
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository, git_environment
+from roar.observe.trace import signature_of
 from roar.query.differences import name_of, sections_of
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace

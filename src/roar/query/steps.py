@@ -1,15 +1,16 @@
 """The steps of a session: a command in its folder."""
 
-import json
 import os
 
+from roar.model import Job
+from roar.query.jobs import load_job
 from roar.query.references import resolve_job
 from roar.record.database import open_database
 from roar.workspace import Workspace
 
 
-def load_step_command(workspace: Workspace, ref: str) -> tuple[list[str], str]:
-    """The command of the job that `ref` (such as `@3`) names, and the absolute folder it ran in.
+def load_step(workspace: Workspace, ref: str) -> Job:
+    """The job that `ref` (such as `@3`) names.
 
     Raises:
         NotFoundError: there is no such job.
@@ -20,9 +21,6 @@ def load_step_command(workspace: Workspace, ref: str) -> tuple[list[str], str]:
         raise NotFoundError("No job has been recorded yet.", hint="roar run COMMAND")
     database = open_database(workspace.database)
     try:
-        job = resolve_job(database, workspace, ref)
-        command, cwd = database.execute("SELECT command, cwd FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
-                                        (job.row_id,)).fetchone()
+        return load_job(database, resolve_job(database, workspace, ref).row_id)
     finally:
         database.close()
-    return json.loads(command), workspace.absolute(cwd)

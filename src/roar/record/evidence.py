@@ -128,7 +128,8 @@ def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, ma
         ended_ns=ended_ns if pending.duration_s is not None else time.time_ns(),
         trackers=tracker_switches(settings), made=made,
         filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
-        threshold=settings.number("datasets.threshold"))
+        threshold=settings.number("datasets.threshold"),
+        streams=tuple(stream for stream in pending.streams if stream.was_used()))
 
 
 def was_written(database: sqlite3.Connection, workspace: Workspace, path: str) -> bool:

@@ -9,12 +9,12 @@ CREATE TABLE session (
     started_at TEXT NOT NULL                     -- when it was begun: its first job may have started before
 ) STRICT;
 
--- One command in one folder within a session. A rerun is another job of the same step.
+-- One command in one folder, with its redirections, within a session. A rerun is another job of the same step.
 CREATE TABLE step (
     id         INTEGER PRIMARY KEY,
     session_id INTEGER NOT NULL REFERENCES session (id),
     number     INTEGER NOT NULL,                 -- N of @N, from 1
-    identity   BLOB NOT NULL,                    -- hash of command and folder, to find the step of a rerun
+    identity   BLOB NOT NULL,                    -- hash of all that, to find the step of a rerun
     command    TEXT NOT NULL,                    -- JSON array of arguments
     cwd        TEXT NOT NULL,                    -- relative to the workspace root, absolute outside it
     UNIQUE (session_id, number),

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from roar.model import FileUse, Git, Host, Job, JobState, Kind, Python, TrackerRun
+from roar.model import FileUse, Git, Host, Job, JobState, Kind, Python, Redirections, TrackerRun
 from roar.record.database import encoded, transaction
 from roar.record.dependencies import find_dependencies, link_shared_content
 from roar.record.roles import INPUT, OUTPUT, PAYLOAD
@@ -69,7 +69,8 @@ def write_job(
             since this job moved files.
 
     Returns:
-        The job with its step: that of the same command in the same folder within the session, else a new one.
+        The job with its step: that of the same command in the same folder within the session, redirected to the same
+        files; else a new one.
     """
     if job.name is not None or job.labels:
         job = _without_secrets(job)
@@ -213,7 +214,9 @@ def _insert_job(database: sqlite3.Connection, job: Job) -> tuple[int, int]:
 def _find_or_insert_step(database: sqlite3.Connection, job: Job) -> tuple[int, int]:
     session_id = _current_session(database)
     command = json.dumps(job.command)
-    identity = _identity((command, job.cwd))
+    again = Redirections.of(job)
+    files = () if again == Redirections() else (again.stdin, again.stdout, int(again.appends))
+    identity = _identity((command, job.cwd, *files))
     row = database.execute("SELECT id, number FROM step WHERE session_id = ? AND identity = ?",
                            (session_id, identity)).fetchone()
     if row is not None:

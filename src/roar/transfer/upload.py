@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from blake3 import blake3
 
-from roar.analyze.digest import Digested, digest_files, signature_of
+from roar.analyze.digest import Digested, digest_files
 from roar.errors import NotFoundError, TransferError, UsageError
-from roar.observe.trace import Signature
+from roar.observe.trace import Signature, signature_of
 from roar.transfer.locations import WEB, Location
 from roar.transfer.moving import Moved, Progress, State, for_each
 from roar.transfer.part import is_part

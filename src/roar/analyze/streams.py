@@ -1,0 +1,55 @@
+"""Standard input and output as files: what the shell opened for the command, as if the command had done it first."""
+
+import os
+from collections.abc import Iterable, Sequence
+
+from roar.analyze.contents import Content
+from roar.analyze.surroundings import Surroundings
+from roar.model import AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED
+from roar.observe.streams import STDIN, Stream
+from roar.observe.trace import Event, EventKind, Signature, Trace
+
+
+def add_events(trace: Trace, around: Surroundings) -> None:
+    """Put an opening of each stream before everything else."""
+    if not around.streams:
+        return
+    for stream in around.streams:
+        _open_folder(trace, stream.path)
+    first = [process.started_ns for process in trace.processes[:1]] + [event.time_ns for event in trace.events[:1]]
+    pid = trace.processes[0].pid if trace.processes else 0
+    began = min(first, default=around.started_ns)
+    trace.events[:0] = [_opening(began, pid, stream.path, _flags(stream), stream.signature)
+                        for stream in around.streams]
+
+
+def _flags(stream: Stream) -> int:
+    """An output that held nothing is new; one that held something is continued, which reads it, too."""
+    if stream.descriptor == STDIN:
+        return os.O_RDONLY
+    return os.O_WRONLY | (os.O_APPEND if stream.signature.size else os.O_CREAT | os.O_TRUNC)
+
+
+def _open_folder(trace: Trace, path: str) -> None:
+    """Where the command itself read a stream's file by its name, among others of a folder, list these one by one."""
+    folder, _, name = path.rpartition("/")
+    closed = next((files for files in trace.folders if files.folder == folder and files.has(os.fsencode(name))), None)
+    if closed is not None:
+        trace.folders = tuple(files for files in trace.folders if files is not closed)
+        trace.events += [_opening(time_ns, 0, f"{folder}/{name}", os.O_RDONLY, signature)
+                         for name, time_ns, signature in closed.iter_files()]
+        trace.events.sort(key=lambda event: event.time_ns)
+
+
+def _opening(time_ns: int, pid: int, path: str, flags: int, signature: Signature) -> Event:
+    return Event(time_ns, pid, EventKind.OPEN, path, "", flags, None, signature, existed=True)
+
+
+def add_notes(streams: Iterable[Stream], inputs: Sequence[Content], outputs: Sequence[Content]) -> None:
+    """Say of each content that it was a stream, where there is nothing else to say of it."""
+    for stream in streams:
+        written = AS_STDOUT_APPENDED if stream.appends else AS_STDOUT
+        uses, note = (inputs, AS_STDIN) if stream.descriptor == STDIN else (outputs, written)
+        for content in uses:
+            if content.use.path == stream.path and content.note is None:
+                content.note = note

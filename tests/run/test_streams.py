@@ -1,0 +1,330 @@
+"""`roar run CMD < FILE > FILE`: what the shell opened for the command is what it read and wrote."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from blake3 import blake3
+
+READ, WRITTEN = "read as standard input", "written as standard output"
+APPENDED = f"{WRITTEN}, at the end"
+modes = pytest.mark.parametrize("mode", ["full", "seccomp", "preload", "none"])
+
+
+def shell(desk, script, status=0, **more):
+    """A script in which `roar` stands for the real one."""
+    done = subprocess.run(["bash", "-c", script], cwd=more.pop("cwd", desk.root), env=desk.env, check=False,
+                          capture_output=True, stdin=subprocess.DEVNULL, timeout=120, **more)
+    assert done.returncode == status, (script, done.stdout, done.stderr)
+    return done
+
+
+def uses(job):
+    return ([(use["path"], use.get("note")) for use in job["inputs"]],
+            [(use["path"], use.get("note")) for use in job["outputs"]])
+
+
+@modes
+def test_what_is_redirected_is_read_and_written(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("in.csv", "b\na\n")
+    shell(desk, "roar run sort < in.csv > out.csv")
+    job = desk.job()
+    assert job["tracer"]["mode"] == mode
+    assert job["inputs"] == [{"path": "in.csv", "digest": blake3(b"b\na\n").hexdigest(), "size": 4, "kind": "file",
+                              "note": READ}]
+    assert job["outputs"] == [{"path": "out.csv", "digest": blake3(b"a\nb\n").hexdigest(), "size": 4, "kind": "file",
+                               "note": WRITTEN}]
+    assert (desk.root / "out.csv").read_text() == "a\nb\n"
+    assert f"in.csv  — {READ}" in desk.roar("show").stdout
+
+
+def test_an_append_reads_what_stood_there(desk):
+    shell(desk, "roar run echo 1 >> log.csv; roar run echo 2 >> log.csv")
+    first, second = desk.job("@1"), desk.job("@2")
+    assert uses(first) == ([], [("log.csv", APPENDED)])
+    assert uses(second) == ([("log.csv", None)], [("log.csv", APPENDED)])
+    assert second["inputs"][0]["digest"] == first["outputs"][0]["digest"] == blake3(b"1\n").hexdigest()
+    assert (desk.root / "log.csv").read_text() == "1\n2\n"
+
+
+@pytest.mark.parametrize("script", ["{ echo begun; roar run echo 1; echo ended; } > log",
+                                    "bash script > log 2> errors", "bash script >> log",
+                                    "echo before > log; roar init; (echo 1; roar run echo 2) > log"])
+def test_the_log_of_a_script_is_nothing_that_its_jobs_hand_on(desk, script):
+    """Each of them would have read what the jobs before it said."""
+    desk.write("script", "echo begun\nroar run echo 1\nroar run echo 2\nroar run cat\n")
+    shell(desk, script)
+    jobs = desk.json("log")["jobs"]
+    assert jobs
+    assert all(uses(desk.job(job["uid"])) == ([], []) for job in jobs)
+
+
+def test_a_rerun_leaves_the_log_of_a_script_as_it_is(desk):
+    desk.write("script", "roar run echo 1\nroar run echo 2\n")
+    shell(desk, "bash script > log")
+    assert uses(desk.job("@1")) == ([], [("log", APPENDED)])
+    desk.roar("run", "@1")
+    assert (desk.root / "log").read_text() == "1\n2\n1\n"
+
+
+def test_behind_a_program_that_waits_for_roar(desk):
+    desk.write("in", "1\n")
+    shell(desk, "timeout 60 roar run cat < in > out")
+    assert uses(desk.job()) == ([("in", READ)], [("out", APPENDED)])
+
+
+def test_a_file_that_a_program_opened_for_appending_and_went_to_its_end(desk):
+    with open(desk.root / "log", "a") as log:
+        log.write("1\n")
+    with open(desk.root / "log", "a") as log:
+        assert log.tell() == 2
+        subprocess.run([*desk.program, "run", "echo", "2"], cwd=desk.root, env=desk.env, check=True, stdout=log,
+                       stderr=subprocess.DEVNULL)
+    assert [path for path, _ in uses(desk.job())[0]] == ["log"]
+    assert uses(desk.job())[1] == [("log", APPENDED)]
+
+
+@pytest.mark.parametrize(("command", "read"), [("echo $x", []), ("head -n 1", [("list", READ)])])
+def test_the_list_of_a_loop_is_an_input_only_of_a_command_that_reads_it(desk, command, read):
+    desk.write("list", "1\n2\n3\n4\n")
+    done = shell(desk, f"while read x; do roar run -q {command}; done < list")
+    assert done.stdout.split()[0] == (b"2" if read else b"1"), "the command is undisturbed"
+    assert uses(desk.job()) == (read, [])
+
+
+def test_what_was_redirected_but_not_used(desk):
+    desk.write("in.csv", "1\n")
+    shell(desk, "roar run true < in.csv > out.csv")
+    assert uses(desk.job()) == ([], [])
+
+
+@pytest.mark.parametrize("script", [
+    "roar run echo 1 > log 2>&1",
+    "roar run echo 1 &> log",
+    "roar run echo 1 >> log 2>> log",
+    "roar run echo 1 > /dev/null",
+    "roar run cat < /dev/null | cat",
+    "echo 1 | roar run cat | cat",
+    "roar run cat <<EOF\n1\nEOF",
+    "roar run cat <<< 1",
+    "roar run echo 1 <&-",
+    "roar run sh -c ':' <&- >&- 2>&-",
+    "exec 3> gone; rm gone; roar run echo 1 >&3",
+    "exec 3< data; rm data; roar run cat <&3",
+    "exec 3< data; rm data; echo 2 > data; roar run cat <&3",
+    "roar run cat 0> log < /dev/null",
+    "roar run sh -c 'echo 1 >&2' 2> log",
+])
+def test_what_is_no_data(desk, script):
+    desk.write("data", "1\n")
+    shell(desk, script)
+    assert uses(desk.job()) == ([], [])
+
+
+def test_nohup(desk):
+    desk.write("in", "1\n")
+    shell(desk, "nohup roar run cat < in > out 2> err")
+    assert uses(desk.job()) == ([("in", READ)], [("out", WRITTEN)])
+
+
+def test_a_file_that_is_written_over_in_part(desk):
+    desk.write("data", "abc")
+    shell(desk, "roar run printf x 1<> data")
+    job = desk.job()
+    assert uses(job)[1] == [("data", WRITTEN)]
+    assert (job["inputs"][0]["path"], job["inputs"][0]["digest"]) == ("data", None)
+    assert (desk.root / "data").read_text() == "xbc"
+
+
+def test_files_outside_of_the_workspace(desk, tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "in").write_text("1")
+    desk.roar("init")
+    shell(desk, f"roar run cat < {outside}/in > {outside}/out")
+    assert uses(desk.job()) == ([(f"{outside}/in", READ)], [(f"{outside}/out", WRITTEN)])
+
+
+def test_the_rules_for_files_count(desk):
+    desk.write("in", "1")
+    shell(desk, "ln -s in link; mkdir -p .git/x; roar run cat < link > .git/x/out")
+    assert uses(desk.job()) == ([("in", READ)], [])
+
+
+def test_names_that_are_not_utf_8(desk):
+    shell(desk, "printf 1 > $'in\\xff'; roar run cat < $'in\\xff' > $'out\\xff'")
+    assert uses(desk.job()) == ([("in\\xff", READ)], [("out\\xff", WRITTEN)])
+
+
+def test_code_that_is_read_as_data(desk):
+    """What a rerun needs as its standard input is among the inputs."""
+    desk.write("code.py", "print(1)")
+    desk.init()
+    shell(desk, "roar run python - < code.py > out")
+    assert uses(desk.job()) == ([("code.py", READ)], [("out", WRITTEN)])
+
+
+@pytest.mark.parametrize(("reader", "others"), [("cat a -", ""), ("cat b c -", "bc"), ("cat a b c -", "bc")])
+def test_an_input_among_others_that_are_only_read(desk, reader, others):
+    for name in "abc":
+        desk.write(f"in/{name}", name)
+    desk.roar("init")
+    shell(desk, f"cd in; roar run {reader} < a")
+    assert uses(desk.job()) == ([("in/a", READ), *((f"in/{name}", None) for name in others)], [])
+
+
+@pytest.mark.parametrize("again", [1, 2])
+def test_an_input_among_the_files_of_a_dataset(desk, again):
+    for number in range(120):
+        desk.write(f"in/{number}", f"{number}")
+    time.sleep(0.05)
+    for _ in range(again):
+        desk.python("import glob; [open(f).read() for f in glob.glob('in/*')]")
+        shell(desk, "roar run cat - in/* < in/7")
+    plain, redirected = desk.job("@1")["inputs"], desk.job("@2")["inputs"]
+    assert [(use["path"], use["files"], use["digest"]) for use in redirected] == [("in/", 120, plain[0]["digest"])]
+    assert redirected[0]["note"] == f"7: {READ}"
+
+
+def test_an_output_among_many(desk):
+    shell(desk, "mkdir out; roar run sh -c 'for i in $(seq 120); do echo $i > out/$i; done; echo x' > out/log")
+    (use,) = desk.job()["outputs"]
+    assert (use["path"], use["files"], use["note"]) == ("out/", 121, f"log: {WRITTEN}")
+    (desk.root / "out" / "log").unlink()
+    desk.roar("run", "-q", "@1")
+    assert (desk.root / "out" / "log").read_text() == "x\n"
+    assert len(desk.json("log")["jobs"]) == 2
+    assert desk.job()["step"] == 1
+
+
+def test_a_file_that_the_command_replaces_itself(desk):
+    shell(desk, "roar run sh -c 'echo old; echo new > new; mv new out' > out")
+    job = desk.job()
+    assert (uses(job)[1][0][0], job["outputs"][0]["digest"]) == ("out", blake3(b"new\n").hexdigest())
+
+
+def test_an_output_that_the_command_deletes(desk):
+    shell(desk, "roar run sh -c 'echo 1; rm out' > out")
+    assert uses(desk.job()) == ([], [])
+
+
+def test_an_input_that_the_command_changes(desk):
+    desk.write("in", "1\n")
+    shell(desk, "roar run sh -c 'cat; echo 2 > in' < in")
+    job = desk.job()
+    assert [use["path"] for use in job["inputs"]] == [use["path"] for use in job["outputs"]] == ["in"]
+
+
+def test_a_chain_of_two(desk):
+    desk.write("x", "b\na\n")
+    shell(desk, "roar run sort < x > y; roar run tac < y > z")
+    said = desk.roar("lineage", "z").stdout
+    assert "sort" in said
+    assert "tac" in said
+    assert [job["command"] for job in desk.json("reproduce", "z")["jobs"]] == [["sort"], ["tac"]]
+
+
+def test_the_same_command_for_each_of_some_files_is_a_step_for_each(desk):
+    shell(desk, "for i in 1 2; do echo $i > in$i; roar run cat < in$i > out$i; done; roar run cat < in1 > out1")
+    jobs = desk.json("log")["jobs"]
+    assert sorted(job["step"] for job in jobs) == [1, 1, 2]
+    assert uses(desk.job("@2")) == ([("in2", READ)], [("out2", WRITTEN)])
+
+
+def test_recovered(desk):
+    """Where the end of the command was not seen, what a file holds shows that it was written."""
+    desk.write("in", "1\n")
+    with open(desk.root / "in") as stdin, open(desk.root / "out", "w") as stdout:
+        run = desk.start("run", "sh", "-c", "cat; touch begun; sleep 1; echo 2", stdin=stdin, stdout=stdout,
+                         stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 20
+    while not (desk.root / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.2)
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    while not desk.json("recover")["recovered"] and time.monotonic() < until:
+        time.sleep(0.2)
+    job = desk.job()
+    assert uses(job) == ([], [("begun", None), ("out", WRITTEN)])
+    assert job["outputs"][1]["digest"] == blake3(b"1\n2\n").hexdigest()
+
+
+def test_a_secret_in_a_name_is_not_exported(desk):
+    secret = "ghp_" + "a1B2c3D4e5" * 3 + "a1B2c3"
+    desk.init()
+    shell(desk, f"roar run echo 1 > 'out?token={secret}'")
+    assert [note for _, note in uses(desk.job())[1]] == [WRITTEN]
+    said = desk.roar("export", "@1", "--format", "prov").stdout
+    assert "out?token=[redacted]" in said
+    assert secret not in said
+
+
+def test_a_rerun_is_redirected_alike(desk):
+    desk.write("in", "b\na\n")
+    (desk.root / "below").mkdir()
+    desk.roar("init")
+    shell(desk, "roar run sort < ../in > out", cwd=desk.root / "below")
+    desk.write("in", "d\nc\n")
+    desk.roar("run", "@1")
+    assert (desk.root / "below" / "out").read_text() == "c\nd\n"
+    jobs = desk.json("log")["jobs"]
+    assert [job["step"] for job in jobs] == [1, 1]
+    assert uses(desk.job()) == ([("in", READ)], [("below/out", WRITTEN)])
+    desk.roar("run", "@1", "-r")
+    assert (desk.root / "below" / "out").read_text() == "d\nc\n"
+
+
+def test_a_rerun_appends_as_the_first_run_did(desk):
+    shell(desk, "roar run echo 1 >> log; roar run echo 2 >> log; roar run @1; cat log")
+    assert (desk.root / "log").read_text() == "1\n2\n1\n"
+
+
+def test_a_rerun_that_is_redirected_elsewhere(desk):
+    desk.write("in", "1\n")
+    desk.write("other", "2\n")
+    shell(desk, "roar run cat < in > out; roar run @1 < other > elsewhere")
+    assert (desk.root / "out").read_text() == "1\n"
+    assert (desk.root / "elsewhere").read_text() == "2\n"
+    assert uses(desk.job()) == ([("other", READ)], [("elsewhere", WRITTEN)])
+
+
+def test_a_rerun_without_its_input_runs_nothing(desk):
+    desk.write("in", "1\n")
+    shell(desk, "roar run sh -c 'cat; echo > ran' < in > out; rm in ran")
+    done = desk.roar("run", "@1", status=1)
+    assert f"The standard input, {desk.root}/in, cannot be opened: No such file or directory." in done.stderr
+    assert not (desk.root / "ran").exists()
+    assert (desk.root / "out").read_text() == "1\n"
+
+
+def test_an_older_roar_s_evidence_is_recorded(desk):
+    desk.roar("init")
+    run = desk.start("run", sys.executable, "-c", "open('made', 'w').close(); import time; time.sleep(1)",
+                     stderr=subprocess.DEVNULL)
+    while not (desk.root / "made").exists():
+        time.sleep(0.02)
+    time.sleep(0.3)
+    run.kill()
+    run.wait()
+    (folder,) = (desk.root / ".roar" / "pending").iterdir()
+    text = (folder / "job.json").read_text()
+    older = text.replace(', "streams": []', "")
+    assert older != text
+    (folder / "job.json").write_text(older)
+    until = time.monotonic() + 20
+    while not desk.json("recover")["recovered"] and time.monotonic() < until:
+        time.sleep(0.2)
+    assert "made" in {path for path, _ in uses(desk.job())[1]}
+
+
+def test_the_offsets_stay(desk):
+    """The command finds its descriptors where the shell left them, and so does who comes after it."""
+    desk.write("in", "1\n2\n3\n")
+    done = shell(desk, "{ read x; roar run -q cat; echo end; } < in > out; cat out")
+    assert done.stdout == b"2\n3\nend\n"
+    assert os.path.getsize(desk.root / "out") == 8
