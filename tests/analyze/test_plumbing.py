@@ -20,6 +20,7 @@ def rules():
     "/home/ann/.cache/huggingface/datasets/squad/plain/0.0.0/train.arrow", "/home/ann/p/libs/note.so.txt",
     "/home/ann/p/user/x", "/home/ann/p/etc/settings.yaml", "/opt/data/x.bin", "/home/ann/p/gitignore.txt",
     "/home/ann/p/roar/x", "/srv/run/1", "/home/ann/p/proc/1", "/var/tmp/x",
+    "/dev/shm/images/1.png", "/dev/shm/model.pt",
 ])
 def test_data_is_kept(rules, path):
     assert rules.category(path) == KEPT
@@ -27,6 +28,8 @@ def test_data_is_kept(rules, path):
 
 @pytest.mark.parametrize(("path", "category"), [
     ("/usr/lib/locale/locale-archive", "system"), ("/proc/1/maps", "system"), ("/etc/passwd", "system"),
+    ("/dev/null", "system"), ("/dev/shm/psm_1a2b3c4d", "system"), ("/dev/shm/sem.mp-x1y2", "system"),
+    ("/dev/shm/torch_4242_1_0", "system"), ("/dev/shm/env/lib/python3.11/json/__init__.py", "interpreter"),
     ("/home/ann/p/.venv/bin/wandb", "interpreter"), ("/home/ann/p/__pycache__/a.cpython-311.pyc", "bytecode"),
     ("/opt/conda/lib/python3.11/json/__init__.py", "interpreter"), ("/opt/x/site-packages/numpy/a.py", "packages"),
     ("/home/ann/p/.git/index", "git"), ("/home/ann/p/.roar/roar.db", "roar"),

@@ -57,6 +57,35 @@ def test_a_file_is_where_its_name_led_then(folders, mode, command, inputs, outpu
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("command", "inputs", "outputs"), [
+    ("mv file store; ln -s store file", {"file"}, {"store"}),
+    ("cat file > o; mv file store; ln -s store file", {"file"}, {"o", "store"}),
+    ("cp file store; rm file; ln -s store file", {"file"}, {"store"}),
+    ("ln file store; rm file; ln -s store file", {"file"}, {"store"}),
+    ("mv data store; ln -s store data", {"data/"}, {"store/"}),
+    ("cat data/* > o; mv data store; ln -s store data; cat data/7 > p", {"data/"}, {"o", "p", "store/"}),
+    ("mkdir v1; mv data/* v1/; rmdir data; ln -s v1 data", {"data/"}, {"v1/"}),
+    ("mv file file.bak; echo new > file", {"file"}, {"file", "file.bak"}),
+    ("sed -i.bak s/5/6/ file", {"file"}, {"file", "file.bak"}),
+    ("mv file f.1; mv f.1 f.2; echo new > file; mv file f.1; echo newer > file", {"file"}, {"file", "f.1", "f.2"}),
+])
+def test_what_moved_away_from_a_name_that_is_used_again_was_read_there(desk, mode, command, inputs, outputs):
+    for number in range(150):
+        desk.write(f"data/{number}", f"data {number}\n")
+    desk.write("file", "5\n")
+    desk.init()
+    if mode == "preload" and "sed" in command:
+        mode = "seccomp"  # the C library opens its temporary file unseen
+    desk.roar("run", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})
+    assert used(desk) == (inputs, outputs)
+    if "rm file" not in command:
+        assert all(use["digest"] for use in desk.job()["inputs"])
+    mine = {path for path in outputs if path not in {"o", "p", "file", "f.1"}}
+    gone = desk.roar("pop", "--delete-outputs").stdout
+    assert not any(f"deleted {path}" in gone for path in mine), "the last copy stays"
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_two_dots_lead_up_from_where_a_symlink_leads(desk, mode):
     desk.write("a/b/f", "deep\n")
     desk.write("f", "here\n")

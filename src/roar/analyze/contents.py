@@ -2,7 +2,7 @@
 
 import stat
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from roar.analyze.digest import Digested, digest_files, find_regular, identity
@@ -61,7 +61,7 @@ class Contents:
             content.drop = True  # a folder, a device, a socket: not content
         elif now is not None and self._unchanged(use, now):
             content.at, content.signature, content.size = use.path, now, now.size
-        elif use.moved_to is not None:
+        elif use.moved_to is not None or use.kept_at is not None:
             self._follow(content)
         if content.at is None and content.note is None:
             content.note = _why_gone(use, now)
@@ -74,7 +74,10 @@ class Contents:
 
     def _follow(self, content: Content) -> None:
         """The job itself moved or linked the file, perhaps on and on: only its change time may differ."""
-        target = find_content(self._uses, content.use)
+        use = content.use
+        if use.kept_at is not None:
+            use = replace(use, moved_to=use.kept_at, moved_ns=use.kept_ns)
+        target = find_content(self._uses, use)
         there = find_regular(target.path) if target is not None else None
         if target is None or there is None:
             return
@@ -95,6 +98,7 @@ class Contents:
 
     def digest(self, progress: Callable[[int, int], None] | None) -> None:
         """Fill in digest and note of every content."""
+        self._find_moved()
         live = [content for content in (*self._read, *self._written) if not content.drop]
         known = self._look_up([content.signature for content in live if content.signature is not None])
         wanted = {content.at: content.signature for content in live if content.at and content.signature}
@@ -103,6 +107,15 @@ class Contents:
         self._known = {**found, **known} if found else known
         for content in live:
             self._fill(content)
+
+    def _find_moved(self) -> None:
+        """Look for what is gone among what the job left: the very file, moved on and on, has only another ctime."""
+        lost = [content for content in self._read if content.at is None and content.signature is not None]
+        left = {content.signature[:4]: content for content in self._written if content.signature is not None
+                and not content.drop} if lost else {}
+        for content in lost:
+            if content.signature is not None and (there := left.get(content.signature[:4])) is not None:
+                content.at, content.signature, content.note = there.at, there.signature, None
 
     def _gone_but_digested(self, live: Iterable[Content]) -> dict[tuple[int, int, int, int, int], str]:
         """Digests of what cannot be found where it was read, but was digested under another name."""

@@ -45,6 +45,7 @@ class PathUse:
         signature: of the content at the first read, or just before the first write that kept content; None where
             it was not taken or nothing was there.
         moved_to: the content went to this path by a rename or a link, None otherwise; `moved_ns` says when.
+        kept_at: where the content from before the job went so, before something else was put here; `kept_ns`: when.
         away: it went by a rename, and nothing was put in its place since.
         only_moved: it is `read` only as it went by a rename: the job opened the content under none of its names.
         deleted: the job removed what stood here, and put nothing in its place.
@@ -66,6 +67,8 @@ class PathUse:
     signature: Signature | None = None
     moved_to: str | None = None
     moved_ns: int = 0
+    kept_at: str | None = None
+    kept_ns: int = 0
     away: bool = False
     only_moved: bool = False
     deleted: bool = False
@@ -223,6 +226,7 @@ class _Fold:
         """A write that keeps earlier content also reads it: an edit in place, or an append."""
         if not use.written:
             use.replaced = replaces
+            use.kept_at, use.kept_ns = use.moved_to, use.moved_ns
             if not replaces and not use.read and (event.existed or event.signature is not None):
                 use.read = True
                 use.signature = event.signature

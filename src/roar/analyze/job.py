@@ -15,7 +15,7 @@ from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
 from roar.analyze.streams import add_events, add_notes
 from roar.analyze.surroundings import Remembered, Surroundings
-from roar.analyze.symlinks import Followed, follow_links
+from roar.analyze.symlinks import Followed, follow_links, settled
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
 from roar.observe.folders import FolderFiles
@@ -81,14 +81,15 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     trace.events = []  # a million of them would weigh more than all that follows
     folders = _without_followed(trace.folders, followed)
     uses = Uses(fold(followed.events, around.started_ns), folders)
-    _look_behind(uses, followed.places)
+    places = set(settled(followed, uses.opened)) if followed.places or followed.folders else set()
+    _look_behind(uses, places)
     renamed = find_renamed(followed.events)
     followed.events.clear()
     result = Analysis(moved=_moved(uses, renamed))
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
                         remove=around.filter_remove)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
-    kept = Kept(around, uses, owned, plumbing, followed.places)
+    kept = Kept(around, uses, owned, plumbing, places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
@@ -136,10 +137,9 @@ def _without_followed(folders: Sequence[FolderFiles], followed: Followed) -> lis
 def _look_behind(uses: Uses, places: Iterable[str]) -> None:
     """What lay at a place is not there any more where a link leads from it to somewhere else now."""
     for place in places:
-        use = uses.opened.get(place)
         folder = os.path.dirname(place)
-        if use is not None and os.path.realpath(folder) != folder:
-            use.exists, use.status = False, None
+        if os.path.realpath(folder) != folder:
+            uses.opened[place].exists, uses.opened[place].status = False, None
 
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:

@@ -87,6 +87,9 @@ class Kept:
             self.left_out[category] += 1
         elif use.made is Made.SYMLINK and use.written:
             self.left_out["links"] += 1
+            if use.read:  # as a file, in the place of which the link was put
+                self._sort(replace(use, written=False, exists=False, status=None, made=Made.FILE, linked=False,
+                                   deleted=True))
         elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
             self.left_out["temporary"] += 1
         else:

@@ -5,10 +5,11 @@ links that may be other ones by then, the events tell what they were at each mom
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from roar.analyze.carried import RENAME_EXCHANGE, is_folder_rename
+from roar.analyze.datasets import ancestors
 from roar.observe.trace import Event, EventKind
 
 WAS_THERE = 1  # flags of a SYMLINK event that only tells of a link (native/event_log.h)
@@ -25,12 +26,21 @@ class Followed:
     Attributes:
         events: without those that only tell of a link.
         places: the paths in them that are where a file really lay then, whatever leads there now.
+        folders: folders that were renamed, in the place of which there was a link then: so is what lay in them.
         links: those there before the job that it went through and did not leave so; each with its first text.
     """
 
     events: list[Event]
     places: set[str] = field(default_factory=set)
+    folders: set[str] = field(default_factory=set)
     links: dict[str, str] = field(default_factory=dict)
+
+
+def settled(followed: Followed, paths: Iterable[str]) -> Iterator[str]:
+    """Those of `paths` that are where a file really lay, whatever leads there now."""
+    for path in paths:
+        if path in followed.places or (followed.folders and not followed.folders.isdisjoint(ancestors(path))):
+            yield path
 
 
 def follow_links(events: list[Event]) -> Followed:
@@ -154,6 +164,8 @@ class _Links:
 
 def _follow(event: Event, links: _Links, changed: set[str], found: Followed) -> Event:
     path, path2 = event.path, event.path2
+    if is_folder_rename(event) and (place := links.place(path)) in changed:
+        found.folders.add(place)
     if event.kind is not EventKind.SYMLINK:
         last = event.kind not in _OF_THE_NAME_ITSELF and not event.flags & os.O_NOFOLLOW
         path = _where(path, links, changed, found, last=last)
