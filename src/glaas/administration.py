@@ -282,6 +282,9 @@ def _audit(arguments: argparse.Namespace) -> int:
 def _doctor(arguments: argparse.Namespace) -> int:
     """Print what is right and what is not; 1 where something is not."""
     engine = open_engine(arguments.database)
+    file = engine.url.database
+    if engine.dialect.name == "sqlite" and file and file != ":memory:" and not os.path.exists(file):
+        raise NotFoundError(f"There is no database {file}.", hint="glaas serve makes it, and so does glaas migrate")
     try:
         have, need = schema_versions(engine)
         print(f"database  {engine.url.render_as_string(hide_password=True)}")

@@ -108,7 +108,10 @@ async def _on_problem(request: Request, error: Exception) -> Response:
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     detail = "There is nothing at this address." if error.status_code == 404 else str(error.detail)  # noqa: PLR2004
-    return _problem_response(request, ProblemError(error.status_code, detail, headers=dict(error.headers or {})))
+    headers = dict(error.headers or {})
+    if "GET" in (allowed := headers.get("Allow", "").split(", ")) and "HEAD" not in allowed:
+        headers["Allow"] = ", ".join([*allowed, "HEAD"])  # `Gate` answers it as GET
+    return _problem_response(request, ProblemError(error.status_code, detail, headers=headers))
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:

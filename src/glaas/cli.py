@@ -20,11 +20,14 @@ from glaas.accounts import count_users
 from glaas.db import open_engine, without_password
 from glaas.schema import migrate, prepare_database, schema_versions
 from glaas.settings import CLIENT_SECRET, Settings, SignOn, database_from_environment
-from glaas.urls import LOOPBACK_NAMES, issuer_flaw
+from glaas.urls import LOOPBACK_NAMES, issuer_flaw, split_web_url
 from roar.errors import RoarError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
+
+LONGEST_DRAIN_S = 3600
+SWITCH_S = 0.0005  # a quick answer gives the processor away dozens of times, and waits for each slow one each time
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -154,7 +157,38 @@ def _migrate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check_numbers_and_addresses(arguments: argparse.Namespace) -> None:
+    """Say what of the switches of `glaas serve` cannot be meant.
+
+    Raises:
+        UsageError: with one sentence about the first of them.
+    """
+    for switch, value in (("--writes-per-minute", arguments.writes_per_minute),
+                          ("--sign-ins-per-minute", arguments.sign_ins_per_minute)):
+        if value < 0:
+            raise UsageError(f"{switch} is a number from 0, and {value} is none; 0 stands for any number.")
+    if not 0 <= arguments.drain <= LONGEST_DRAIN_S:
+        raise UsageError(f"--drain takes 0 to {LONGEST_DRAIN_S} seconds, and {arguments.drain:g} is not among them.")
+    url = arguments.public_url
+    if url is not None and ((parts := split_web_url(url)) is None or parts.query or parts.fragment):
+        raise UsageError(f"{url!r} is no address of a server: --public-url is an http or https URL without query.",
+                         hint="glaas serve --public-url https://HOST")
+    if arguments.trusted_proxy is not None:
+        _check_proxies(arguments.trusted_proxy)
+
+
+def _check_proxies(proxies: str) -> None:
+    for name in _listed(proxies) or [""]:
+        try:
+            if name != "*":  # whoever reaches the server
+                ipaddress.ip_network(name)
+        except ValueError:
+            raise UsageError(f"--trusted-proxy takes addresses and networks, and {name!r} is neither.",
+                             hint="glaas serve --trusted-proxy 10.0.0.0/8") from None
+
+
 def _serve(arguments: argparse.Namespace) -> int:
+    _check_numbers_and_addresses(arguments)
     loopback = _is_loopback(arguments.host)
     sign_on = sign_on_settings(arguments)
     accounts = arguments.accounts or sign_on is not None or not (loopback or arguments.no_accounts)
@@ -230,6 +264,7 @@ def serve(app: "ASGIApp", host: str, port: int, on_ready: Callable[[str], None] 
     """
     import uvicorn  # noqa: PLC0415  other verbs need no web server
 
+    sys.setswitchinterval(SWITCH_S)
     listener = _listen(host, port)
     real_port = listener.getsockname()[1]
 
