@@ -206,7 +206,7 @@ label = Table(
 term = Table(
     "term", metadata,
     Column("term", BYTEWISE, primary_key=True),
-    Column("job_id", ForeignKey("job.id"), primary_key=True),
+    Column("job_id", ForeignKey("job.id"), primary_key=True, index=True),
     comment="words under which a job is found: command, name, labels, commit, branch, tracker run names",
 )
 
