@@ -19,6 +19,7 @@ from glaas import ingest, models
 from glaas.db import open_engine
 from glaas.models import Role
 from glaas.schema import migrate
+from glaas.terms import iter_terms
 from registry import world
 from roar.wire import Registration, to_json
 
@@ -62,7 +63,7 @@ def rows_of(number: int, project_id: int, registration: Registration) -> Rows:
         rows["file_use"] += ingest._use_rows(job.outputs, Role.OUTPUT, job_id)  # noqa: SLF001
         rows["label"] += [{"job_id": job_id, "key": key, "value": value} for key, value in job.labels.items()]
         rows["tracker_run"] += [{"job_id": job_id, **ingest._tracker_run_row(run)} for run in job.tracker_runs]  # noqa: SLF001
-        rows["term"] += [{"term": word, "job_id": job_id} for word in sorted(set(ingest.iter_terms(job)))]
+        rows["term"] += [{"term": word, "job_id": job_id} for word in sorted(set(iter_terms(job)))]
     return rows
 
 

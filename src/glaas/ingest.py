@@ -27,6 +27,7 @@ from glaas.errors import Flaw, ProblemError
 from glaas.makers import EMPTY
 from glaas.models import Role, path_key
 from glaas.sameness import same_files, same_job
+from glaas.terms import iter_terms
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
 from roar.wire import (
@@ -52,7 +53,7 @@ MOST_FLAWS = 20
 CHUNK = 5000
 LARGE_BODY = 1_000_000
 LONGEST_TEXT = 1_000_000
-LONGEST_TERM = 100
+LONGEST_LINE = 10_000
 LONGEST_NAME = 255
 LARGEST_INTEGER = 2**31 - 1
 LARGEST_SIZE = 2**63 - 1
@@ -61,7 +62,6 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 _HEX = re.compile(r"([0-9a-f]{2})+")
 _UID = re.compile(r"[0-9a-f]{32}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-_WORD = re.compile(r"[^\s,;:=/\\\"'()\[\]{}<>|]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +208,7 @@ def _part_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
         if not 0 < len(package.name) <= LONGEST_NAME or len(package.version) > LONGEST_NAME:
             yield Flaw(f"{pointer}/python/packages/{index}", f"a name or version has 1 to {LONGEST_NAME} characters")
     yield from _text_flaws(job, pointer)
+    yield from _line_flaws(job, pointer)
     for field, uses in (("inputs", job.inputs), ("outputs", job.outputs)):
         for index, use in enumerate(uses):
             yield from _use_flaws(use, f"{pointer}/{field}/{index}")
@@ -233,10 +234,27 @@ def _text_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
     for index, run in enumerate(job.tracker_runs):
         texts += [(f"tracker_runs/{index}/{field}", text)
                   for field, text in (("url", run.url), ("server", run.server), ("how_to_view", run.how_to_view),
-                                      ("note", run.note)) if text]
+                                      ("note", run.note), ("label", run.label), ("name", run.name),
+                                      ("group", run.group), ("evidence", run.evidence)) if text]
     for field, text in texts:
         if len(text) > LONGEST_TEXT:
             yield Flaw(f"{pointer}/{field}", "the text is too long")
+
+
+def _line_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
+    """Texts that a machine made, which are short. They are kept as JSON, so no column bounds them."""
+    git, host = job.git, job.host
+    lines = [("tracer/mode", job.tracer.mode), *((f"tracer/gaps/{n}", gap) for n, gap in enumerate(job.tracer.gaps))]
+    if git is not None:
+        lines += [("git/commit", git.commit or ""), ("git/branch", git.branch or ""), ("git/patch", git.patch or "")]
+    if host is not None:
+        lines += [("host/os", host.os), ("host/machine", host.machine), ("host/cpu", host.cpu or "")]
+        lines += [(f"host/gpus/{n}", gpu) for n, gpu in enumerate(host.gpus)]
+    if job.python is not None:
+        lines.append(("python/version", job.python.version))
+    for field, line in lines:
+        if len(line) > LONGEST_LINE:
+            yield Flaw(f"{pointer}/{field}", f"the text is longer than {LONGEST_LINE} characters")
 
 
 def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
@@ -679,22 +697,3 @@ def _holds_another_text_with_a_secret(row: Row[Any], run: TrackerRun) -> bool:
 
 def _tracker_run_row(run: TrackerRun) -> dict[str, Any]:
     return {**to_json(run), "url_key": None if run.url is None else url_key(run.url)}
-
-
-def iter_terms(job: Job) -> Iterator[str]:
-    """The lower-case words under which a job is found, besides its files, packages and trackers' addresses."""
-    texts = [*job.command, job.name or "", *job.labels.values()]
-    texts += [f"{key}={value}" for key, value in job.labels.items()]
-    if job.git is not None:
-        texts += [job.git.commit or "", job.git.branch or ""]
-    for run in job.tracker_runs:
-        texts += [run.name or "", run.project or "", run.entity or "", run.group or ""]
-    for text in texts:
-        whole = text.strip().lower()
-        if whole and len(whole) <= LONGEST_TERM:
-            yield whole
-        for word in _WORD.findall(whole[:10 * LONGEST_TERM]):
-            if len(word) <= LONGEST_TERM:
-                yield word.lstrip("-") or word
-
-

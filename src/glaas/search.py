@@ -22,9 +22,10 @@ from glaas.catalog import (
     read_tracker_run_lines,
 )
 from glaas.db import QUERIES_KEPT, ForEach, Query
-from glaas.ingest import LONGEST_NAME, LONGEST_TERM
+from glaas.ingest import LONGEST_NAME
 from glaas.member_sizes import MemberSizes
 from glaas.models import path_key
+from glaas.terms import LONGEST_TERM
 from glaas.urls import former_url_keys, pasted_urls, possible_run_ids, url_key, url_keys
 from glaas.words import file_name, script_place
 from roar.wire import Kind, members_folder, shards_path

@@ -3,7 +3,7 @@ import gzip
 import json
 
 import pytest
-from registrations import HOST, SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
+from registrations import GIT, HOST, SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
 from sqlalchemy import select
 
 from glaas import ingest, models
@@ -416,6 +416,11 @@ def test_texts_of_any_length_have_a_place_or_are_refused(client, post):
     assert client.get(f"/artifacts/{dataset_of(members).digest}").status_code == 404
     for values in ({"labels": {text: "x"}}, {"tracker_runs": (wandb_run(run_id=text),)},
                    {"tracker_runs": (wandb_run(project=text),)}, {"kind": text},
-                   {"python": model.Python(version="3", packages=(model.Package(name=text, version="1"),))}):
+                   {"python": model.Python(version="3", packages=(model.Package(name=text, version="1"),))},
+                   *({"git": dataclasses.replace(GIT, **{name: 2 * text})} for name in ("commit", "branch", "patch")),
+                   *({"host": dataclasses.replace(HOST, **{name: 2 * text})} for name in ("os", "machine", "cpu")),
+                   {"host": dataclasses.replace(HOST, gpus=(2 * text,))}, {"tracer": model.Tracer(mode=2 * text)},
+                   {"python": model.Python(version=2 * text)},
+                   {"tracker_runs": (wandb_run(name=200 * text),)}):
         other = dataclasses.replace(digits(), jobs=(job(2, **values),), payloads=(), datasets=())
         assert post(other).status_code == 422

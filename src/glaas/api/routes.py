@@ -95,7 +95,11 @@ async def register_session(request: Request, viewer: ViewerNow,
                            upload: Annotated[str | None, Query(max_length=100, description=(
                                "digest of an upload that holds the registration; then the body is empty"))] = None,
                            ) -> Response:
-    """Freeze a session under the digest of its graph. Sending the same thing twice changes nothing."""
+    """Freeze a session under the digest of its graph. Sending the same thing twice changes nothing.
+
+    A text may have 1,000,000 characters; one that describes code, machine, interpreter or tracer 10,000; the name of a
+    label, a package or a tracker's project, entity or run id 255.
+    """
     request.app.state.rate_limit.check(str(viewer.user_id or (request.client and request.client.host)))
     limit = settings_of(request).max_body
     body = await read_body(request, limit)
