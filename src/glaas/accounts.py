@@ -275,5 +275,7 @@ def finish_device_login(connection: Connection, device: str) -> str | None:
         raise ProblemError(400, "The code is unknown or has expired; start again.")
     if row.user_id is None:
         return None
-    connection.execute(delete(login).where(login.c.device == digest_of(device)))
+    taken = connection.execute(delete(login).where(login.c.device == digest_of(device)))
+    if not taken.rowcount:
+        raise ProblemError(400, "The code has been used; start again.")
     return add_token(connection, row.user_id, "roar login")

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
@@ -32,6 +32,7 @@ from glaas.web import Gate, RateLimit
 from roar import __version__
 
 log = logging.getLogger("glaas")
+READ_ONLY = "25006"  # what PostgreSQL says while another server takes over from it
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(OperationalError, _on_database_trouble)
+    app.add_exception_handler(InternalError, _on_internal_error)
     app.add_exception_handler(PoolTimeout, _on_database_trouble)
     app.add_exception_handler(Exception, _on_bug)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
@@ -124,6 +126,13 @@ async def _on_database_trouble(request: Request, error: Exception) -> Response:
     log.error("database trouble: %s", error)
     return _problem_response(request, ProblemError(503, "The database cannot be reached right now.",
                                                    headers={"Retry-After": "5"}))
+
+
+async def _on_internal_error(request: Request, error: Exception) -> Response:
+    """A database that may only be read for now is no mistake of ours; all else that lands here is one."""
+    if getattr(getattr(error, "orig", None), "sqlstate", None) != READ_ONLY:
+        raise error
+    return await _on_database_trouble(request, error)
 
 
 async def _on_bug(request: Request, _error: Exception) -> Response:

@@ -466,3 +466,16 @@ def test_a_method_that_is_not_there(client, method, path, allowed):
     response = client.request(method, path)
     assert response.status_code == 405
     assert set(response.headers["allow"].split(", ")) == allowed
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_that_may_only_be_read_for_now(database):
+    engine = open_engine(database)
+    with TestClient(create_app(Settings(database=database))) as client, engine.begin() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        connection.commit()
+        refused = client.post("/api/v1/sessions", content=body(digits()), headers=JSON)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        assert client.get("/").status_code == 200
+    engine.dispose()
