@@ -18,7 +18,9 @@ from importlib.resources import files
 import pytest
 from openid_provider import SECRET, start_provider
 from playwright.sync_api import sync_playwright
-from registrations import WANDB_URL, body, digest, digits, grown, job, uid, use
+from registrations import WANDB_URL, body, digest, digits, grown, job, uid, use, wandb_run
+
+from roar import model
 
 pytestmark = pytest.mark.browser
 PASSWORD = "correct horse battery"
@@ -193,6 +195,24 @@ def test_the_two_sides_of_a_comparison_stand_below_each_other(browser, glaas, si
     assert len(places) > 2
     assert all(len(row) == 3 for row in places)
     assert all(abs(one - other) <= 2 for row in places for one, other in zip(row, places[0], strict=True)), places
+    context.close()
+
+
+@pytest.mark.parametrize("width", [360, 1200])
+def test_no_text_is_too_long_for_a_page(browser, glaas, signed_in, width):
+    url, _, token = glaas
+    text = "x" * 3000
+    run = wandb_run(label=text, name=text, project=text[:255], entity=text[:255])
+    long = job(61, name=text, command=("python", text), cwd=f"/{text}", inputs=(use(f"in/{text}"),), outputs=(),
+               labels={"k": text}, tracker_runs=(run,),
+               python=model.Python(version="3", packages=(model.Package(name=text[:255], version=text[:255]),)))
+    dag = send(url, dataclasses.replace(digits(), session="61" * 16, jobs=(long,), datasets=(), payloads=()), token)
+    context = browser.new_context(storage_state=signed_in, viewport={"width": width, "height": 740})
+    page = context.new_page()
+    for path in (f"/jobs/{uid(61)}", f"/jobs/{uid(61)}/inputs", "/tracker-runs", f"/dag/{dag}", "/",
+                 f"/artifacts/{long.inputs[0].digest}", f"/compare?a={uid(1)}&b={uid(61)}"):
+        page.goto(url + path)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
     context.close()
 
 
