@@ -267,7 +267,8 @@ def _use_flaws(use: FileUse, pointer: str) -> Iterator[Flaw]:
     elif use.size and use.digest == EMPTY.hex():
         yield Flaw(f"{pointer}/size", "the digest is that of nothing, whose size is 0")
     elif use.size == 0 and use.kind is Kind.FILE and use.digest not in {None, EMPTY.hex()}:
-        yield Flaw(f"{pointer}/size", "a file of size 0 has the digest of nothing, and this is another one")
+        yield Flaw(f"{pointer}/size", "a file of size 0 has the digest of nothing, and this is another one. If an "
+                   "older roar recorded it: `roar reset`, run the steps again, and register that")
     if use.files is not None and not 0 <= use.files <= LARGEST_INTEGER:
         yield Flaw(f"{pointer}/files", "the number of files is a number from 0")
 

@@ -293,6 +293,11 @@ def test_nothing_but_what_is_empty_has_the_digest_of_nothing(client, post, regis
     assert post(dataclasses.replace(empty, jobs=(*empty.jobs, done))).status_code == 201
 
 
+def test_who_has_an_old_record_of_a_file_without_a_size_is_told_what_to_do(post):
+    (flaw,) = post(changed(2, inputs=(use("full", "full", 0),))).json()["errors"]
+    assert "`roar reset`, run the steps again" in flaw["detail"]
+
+
 @pytest.mark.parametrize(("values", "pointer"), [
     ({"uid": "ABC"}, "/jobs/1/uid"),
     ({"uid": uid(1)}, "/jobs/1/uid"),
