@@ -164,6 +164,8 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
         record_lost_link(call, &first);
     if (kind == LOG_RENAME)
         record_lost_link(call, &second);
+    if (kind == LOG_RENAME && S_ISDIR(status.st_mode))
+        path_working_folder_changes(call); /* of those in the folder */
     append(call, kind, flags, &status, path_as_text(&first), path_as_text(&second));
 }
 

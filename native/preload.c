@@ -334,6 +334,17 @@ static struct log_record *record_pair(enum log_kind kind, const struct pair *pai
     return record;
 }
 
+/* Working folders in a folder that has got another name have got another one, too. */
+static int after_rename(const struct log_record *record, long result)
+{
+    if (record && !library_failed(result) && (record->bits & LOG_HAS_SIGNATURE)) {
+        const struct log_signature *signature = (const struct log_signature *)(const void *)(record + 1);
+        if ((signature->mode & 0170000) == 0040000)
+            library_forget_working_folder();
+    }
+    return (int)finish(result);
+}
+
 EXPORT int rename(const char *from, const char *to)
 {
     struct pair pair = {AT_FDCWD, from, AT_FDCWD, to};
@@ -341,7 +352,7 @@ EXPORT int rename(const char *from, const char *to)
     long result = record ? PASS0(CALL_rename, from, to, 0, 0, 0) : PLAIN(CALL_rename, from, to, 0, 0, 0);
     if (record)
         record->result = (int32_t)result;
-    return (int)finish(result);
+    return after_rename(record, result);
 }
 
 EXPORT int renameat(int folder1, const char *from, int folder2, const char *to)
@@ -352,7 +363,7 @@ EXPORT int renameat(int folder1, const char *from, int folder2, const char *to)
                          : PLAIN(CALL_renameat, folder1, from, folder2, to, 0);
     if (record)
         record->result = (int32_t)result;
-    return (int)finish(result);
+    return after_rename(record, result);
 }
 
 EXPORT int renameat2(int folder1, const char *from, int folder2, const char *to, unsigned flags)
@@ -363,7 +374,7 @@ EXPORT int renameat2(int folder1, const char *from, int folder2, const char *to,
                          : PLAIN(CALL_renameat2, folder1, from, folder2, to, flags);
     if (record)
         record->result = (int32_t)result;
-    return (int)finish(result);
+    return after_rename(record, result);
 }
 
 EXPORT int link(const char *from, const char *to)

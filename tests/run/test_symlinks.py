@@ -1,6 +1,7 @@
 """Symlinks that a job removes, moves or points elsewhere: what it read and wrote is where they led at the time."""
 
 import os
+import sys
 
 import pytest
 
@@ -83,6 +84,17 @@ def test_what_moved_away_from_a_name_that_is_used_again_was_read_there(desk, mod
     mine = {path for path in outputs if path not in {"o", "p", "file", "f.1"}}
     gone = desk.roar("pop", "--delete-outputs").stdout
     assert not any(f"deleted {path}" in gone for path in mine), "the last copy stays"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_working_folder_that_is_renamed_has_its_new_name(desk, mode):
+    desk.write("other", "untouched\n")
+    desk.init()
+    desk.roar("run", sys.executable, "-c", "import os; os.mkdir('d'); os.chdir('d'); open('a', 'w').write('1');"
+              " os.rename('../d', '../e'); open('b', 'w').write('2'); os.symlink('../other', 'l');"
+              " os.rename('l', 'm')",
+              env={"ROAR_TRACER_MODE": mode})
+    assert used(desk) == (set(), {"e/a", "e/b"})
 
 
 @pytest.mark.parametrize("mode", MODES)
