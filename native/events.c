@@ -78,16 +78,17 @@ static void record_open(const struct call *call, const struct path *path, uint32
     uint64_t hash;
     struct stat status;
     struct seen *seen = process_seen(call->group, path->text, path->length, &hash);
-    if (!is_write(flags) && seen_just_now(seen, hash))
+    uint32_t epoch = __atomic_load_n(&log_header->link_epoch, __ATOMIC_ACQUIRE);
+    if (!is_write(flags) && seen_just_now(seen, hash, epoch))
         return;
     int missing = path_stat(path, !(flags & O_NOFOLLOW), &status);
     if (is_moot(path, flags, &status, missing))
         return;
     if (!is_write(flags) && !missing) {
         struct log_signature signature = path_signature(&status);
-        if (seen_before(seen, hash, &signature))
+        if (seen_before(seen, hash, &signature, epoch))
             return;
-        seen_remember(seen, hash, &signature);
+        seen_remember(seen, hash, &signature, epoch);
     }
     append(call, LOG_OPEN, flags, missing ? NULL : &status, path_as_text(path), no_text);
 }

@@ -496,7 +496,7 @@ static uint64_t hash_text(uint64_t hash, const char *text, uint32_t length)
 
 struct seen *library_seen(const struct name *name, uint64_t *path)
 {
-    uint64_t hash = 0x9e3779b97f4a7c15ULL ^ __atomic_load_n(&library_log->link_epoch, __ATOMIC_RELAXED);
+    uint64_t hash = 0x9e3779b97f4a7c15ULL;
     if (name->folder)
         hash = hash_text(hash, name->folder, name->folder_length);
     *path = hash_text(hash, name->path, name->length) | 1;

@@ -92,11 +92,12 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
     struct log_signature signature;
     int by_descriptor = name->locked;
     struct seen *seen = library_seen(name, &hash);
-    int known = seen_just_now(seen, hash);
+    uint32_t epoch = __atomic_load_n(&library_log->link_epoch, __ATOMIC_ACQUIRE);
+    int known = seen_just_now(seen, hash, epoch);
     library_unlock_names(name, NULL);
     long result = make_open(CALL_openat, folder, path, flags, mode);
     if (known || library_failed(result) || library_stat_descriptor((int)result, &signature) != 0 ||
-        !REGULAR(signature) || seen_before(seen, hash, &signature))
+        !REGULAR(signature) || seen_before(seen, hash, &signature, epoch))
         return result;
     if (by_descriptor && !library_name(name, folder, path, 0))
         name->length = 0;
@@ -110,7 +111,7 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
         return result;
     }
     record->result = (int32_t)result;
-    seen_remember(seen, hash, &signature);
+    seen_remember(seen, hash, &signature, epoch);
     return result;
 }
 

@@ -266,7 +266,6 @@ struct log_use process_use(uint32_t group)
 struct seen *process_seen(uint32_t group, const char *path, uint64_t length, uint64_t *hash)
 {
     uint64_t value = 0xcbf29ce484222325u ^ group;
-    value ^= (uint64_t)__atomic_load_n(&log_header->link_epoch, __ATOMIC_RELAXED) << 32;
     for (uint64_t i = 0; i < length; i++)
         value = (value ^ (unsigned char)path[i]) * 0x100000001b3u;
     *hash = (value ^ value >> 29) | 1;

@@ -98,7 +98,7 @@ static void record_descriptor(const struct call *call, const char *descriptor, s
     if (seen->path == hash)
         return;
     struct log_signature signature = path_signature(&status);
-    seen_remember(seen, hash, &signature);
+    seen_remember(seen, hash, &signature, __atomic_load_n(&log_header->link_epoch, __ATOMIC_ACQUIRE));
     struct log_text none = {NULL, 0};
     int only_written = (flags & (O_ACCMODE | O_APPEND)) == O_WRONLY;
     if (!known)

@@ -11,6 +11,7 @@
 struct seen {
     uint64_t path, content; /* hashes; the path's is never 0 */
     uint64_t ticks;         /* of the last look */
+    uint64_t link_epoch;    /* then: since it was raised, the name may lead to something else */
 };
 
 static inline uint64_t seen_mix(uint64_t a, uint64_t b)
@@ -27,23 +28,26 @@ static inline uint64_t seen_content(const struct log_signature *signature)
 }
 
 /* Whether it was looked at a moment ago: another look would cost as much as the open itself. */
-static inline int seen_just_now(const struct seen *seen, uint64_t path)
+static inline int seen_just_now(const struct seen *seen, uint64_t path, uint64_t link_epoch)
 {
-    return seen->path == path && arch_ticks() - seen->ticks < SEEN_AGAIN_TICKS;
+    return seen->path == path && seen->link_epoch == link_epoch && arch_ticks() - seen->ticks < SEEN_AGAIN_TICKS;
 }
 
 /* Whether the path held this content when it was looked at last. */
-static inline int seen_before(struct seen *seen, uint64_t path, const struct log_signature *signature)
+static inline int seen_before(struct seen *seen, uint64_t path, const struct log_signature *signature,
+                              uint64_t link_epoch)
 {
     if (seen->path != path || seen->content != seen_content(signature))
         return 0;
     seen->ticks = arch_ticks();
+    seen->link_epoch = link_epoch;
     return 1;
 }
 
-static inline void seen_remember(struct seen *seen, uint64_t path, const struct log_signature *signature)
+static inline void seen_remember(struct seen *seen, uint64_t path, const struct log_signature *signature,
+                                 uint64_t link_epoch)
 {
-    *seen = (struct seen){path, seen_content(signature), arch_ticks()};
+    *seen = (struct seen){path, seen_content(signature), arch_ticks(), link_epoch};
 }
 
 #endif
