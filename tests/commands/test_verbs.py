@@ -221,10 +221,51 @@ def test_status_says_which_job_moved_an_output_away(desk):
     assert states == {"alone": ("gone", "no longer there"), "few": ("gone", "deleted or moved away by @3"),
                       "d/": ("gone", "deleted or moved away by @4"), "many": ("fresh", None), "e/": ("fresh", None)}
     desk.roar("run", "mv", "e/9", "nine")
+    states = {output["path"]: (output["state"], output["reason"]) for output in desk.json("status")["outputs"]}
+    assert states["e/"] == ("fresh", None)
+    os.unlink(desk.root / "e" / "8")
     states = {output["path"]: output["reason"] for output in desk.json("status")["outputs"]}
-    assert states["e/"] == "e/9 was deleted or moved away by @5"
+    assert states["e/"] == "no longer what @4 wrote: e/8 is gone"
     desk.roar("run", sys.executable, "make.py", "0", "150", "a")
     assert all(output["reason"] is None for output in desk.json("status")["outputs"] if output["path"] == "d/")
+
+
+@pytest.mark.parametrize(("take", "left"), [
+    ("for i in range(150): os.rename(f'd/{i}', f'd/{i}.done')", ["d/"]),
+    ("for i in range(150): open(f'd/{i}').read(); os.unlink(f'd/{i}')", ["d/"]),
+    ("for i in range(300): os.rename(f'd/{i}', f'e/{i}')", [])])
+def test_what_a_later_job_took_away_from_a_dataset_is_no_change_of_it(desk, take, left):
+    desk.write("make.py", MAKE_FOLDER)
+    desk.write("take.py", f"import os\nos.makedirs('e', exist_ok=True)\n{take}\n")
+    desk.init()
+    desk.roar("run", sys.executable, "make.py", "0", "300", "a")
+    desk.roar("run", sys.executable, "take.py")
+
+    def outputs():
+        return [output for output in desk.json("status")["outputs"] if output["step"] == 1]
+
+    assert [(output["path"], output["state"], output["reason"]) for output in outputs()] == (
+        [("d/", "fresh", None)] if left else [("d/", "gone", "deleted or moved away by @2")])
+    assert "roar run @1" not in desk.roar("status").stdout
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
+    assert next(item["passed"] for item in items if item["title"] == "the outputs are up to date") is True
+    if left:
+        desk.write("d/5", "by hand")
+        assert [output["reason"] for output in outputs()] == ["no longer what @1 wrote"]
+        os.unlink(desk.root / "d" / "5")
+        os.unlink(desk.root / "d" / "200")
+        assert [output["reason"] for output in outputs()] == ["no longer what @1 wrote: d/200 is gone"]
+
+
+def test_an_edit_of_what_a_later_step_wrote_is_not_to_be_undone(desk):
+    desk.write("edit.py", "import os\nold = open('o').read() if os.path.exists('o') else ''\n"
+               "open('o', 'w').write(old + 'x')\n")
+    desk.roar("run", sys.executable, "edit.py")
+    desk.roar("run", "sh", "-c", "cat o > tmp; echo new > o")
+    desk.roar("run", sys.executable, "edit.py")
+    states = {output["path"]: (output["step"], output["state"]) for output in desk.json("status")["outputs"]}
+    assert states["o"] == (1, "fresh")
+    assert "roar run @2" not in desk.roar("status").stdout
 
 
 def test_status_lists_what_did_not_end_well(desk):

@@ -49,11 +49,28 @@ def is_changed(root, jobs, at, one, made):
     return now == "changed" or (now == "gone" and (one.path, one.digest) not in made)
 
 
-def expected(root, jobs):
+def follows(edges, uid, other):
+    """Whether a job took something from another, directly or not."""
+    found = {uid}
+    while more := {maker for reader, maker in edges if reader in found} - found:
+        found |= more
+    return other in found
+
+
+def expected(root, jobs, edges):
     """The steps that are stale by themselves, and by path step and state of an output: the rules, word by word."""
     last = {job["step"]: at for at, job in enumerate(jobs)}
-    outputs = {one.path: (number, state(root, one)) for number in sorted(last) for one in jobs[last[number]]["outputs"]
-               if one.digest and one.path != ELSEWHERE}
+    written, told = {}, set()
+    for number in sorted(last, reverse=True):
+        for one in jobs[last[number]]["outputs"]:
+            if one.digest and one.path != ELSEWHERE and (one.path, one.digest) not in told:
+                written.setdefault(one.path, []).append((number, state(root, one)))
+                told.add((one.path, one.digest))
+    outputs = {path: next(
+        (found for found in contents if contents[0][1] == "changed" and found[1] == "fresh"
+         and last[found[0]] > last[contents[0][0]]
+         and follows(edges, jobs[last[found[0]]]["uid"], jobs[last[contents[0][0]]]["uid"])), contents[0])
+        for path, contents in written.items()}
     made = {(one.path, one.digest) for at in last.values() for one in jobs[at]["outputs"] if one.digest}
     stale = {number for number, at in last.items() for one in jobs[at]["inputs"]
              if one.digest and is_changed(root, jobs, at, one, made)}
@@ -74,7 +91,7 @@ def test_nothing_stale_is_missed(recorder, seed):
     for path in names[:-1]:
         if dice.random() < 0.8:
             (root / path).write_text(dice.choice("aab"))
-    stale, outputs = expected(root, jobs)
+    stale, outputs = expected(root, jobs, recorder.edges())
     step_of = {job["uid"]: job["step"] for job in jobs}
     last = {job["step"]: job["uid"] for job in jobs}
     sources = {(step_of[reader], step_of[maker]) for reader, maker in recorder.edges() if reader in last.values()}

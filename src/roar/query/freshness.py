@@ -89,11 +89,12 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     missed = [content for content in read if _is_missed(content, files, written)]
     stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
                                                        if number not in stale.reasons}))
-    last_writes = _last_writes(files, written)
-    files.forgive(content for content, step in last_writes.items() if files.state(content) is Freshness.CHANGED
-                  and _is_patched(database, files, content, last[step]))
+    last_writes = _last_writes(database, files, written, last)
+    for content, step in last_writes.items():
+        if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
+            _forgive_followers(database, files, content, last[step])
     since = (_deleted_since(database, session, files, {content: last[step] for content, step in last_writes.items()})
-             | _written_again(files, written, last))
+             | _written_again(database, files, written, last))
     outputs = [_output(files, content, step, stale.reasons.get(step), since.get(content))
                for content, step in last_writes.items() if files.state(content) is not None]
     return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
@@ -129,29 +130,45 @@ def _load_written(database: sqlite3.Connection, last: Mapping[int, int]) -> dict
     return written
 
 
-def _last_writes(files: "_FilesNow", written: Mapping[_Content, int]) -> dict[_Content, int]:
-    """Of what was written to the same path, the content of the latest step, and datasets that left more there."""
+def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
+                 last: Mapping[int, int]) -> dict[_Content, int]:
+    """Of what was written to the same path, the content of the latest step, and datasets that left more there.
+
+    That of a step before it is the later one where its job took something from the latest step.
+    """
     at_path: dict[int, list[_Content]] = {}
     for content in sorted(written, key=written.__getitem__, reverse=True):
         at_path.setdefault(content.path_id, []).append(content)
+    for contents in at_path.values():
+        latest = last[written[contents[0]]]
+        if files.state(contents[0]) is Freshness.CHANGED:
+            contents.sort(key=lambda one: files.state(one) is not Freshness.FRESH or last[written[one]] < latest
+                          or not _follows(database, last[written[one]], latest))
     return {content: written[content] for contents in at_path.values()
             for content in (contents[0], *files.left_of(contents))}
 
 
-def _is_patched(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> bool:
-    """Whether a dataset differs from what a job wrote only by what later jobs of its session wrote there since."""
-    if not files.is_dataset(content):
-        return False
-    rows = _near(database, _WRITTEN_LATER, job_id, members_folder(files.paths[content.path_id]))
-    return files.is_there_but_for(content, [(artifact_id, path) for _, artifact_id, path in sorted(rows)])
+def _forgive_followers(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> None:
+    """What later jobs of the session wrote in a dataset, or took away from there, is no change of it."""
+    folder = members_folder(files.paths[content.path_id])
+    events: list[tuple[int, int, int | None, str]] = [
+        (later_id, 1, artifact_id, path)
+        for later_id, artifact_id, path in _near(database, _WRITTEN_LATER, job_id, folder)]
+    events += [(later_id, 0, None, path) for later_id, path in database.execute(_TAKEN_LATER, {
+        "job": job_id, "first": encoded(folder), "end": encoded(_end_of(folder))})]
+    files.forgive(content, [(artifact_id, path) for *_, artifact_id, path in sorted(events, key=lambda one: one[:2])])
 
 
 def _near(database: sqlite3.Connection, query: str, job_id: int, folder: str) -> Iterator[tuple[Any, ...]]:
     """The rows of a query of a job and a range of paths, for all paths in a folder and those of the folders above."""
     above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
-    for first, end in [(folder, f"{folder[:-1]}0" if folder else "\U0010ffff"),
-                       *((path, f"{path}\0") for path in above)]:
+    for first, end in [(folder, _end_of(folder)), *((path, f"{path}\0") for path in above)]:
         yield from database.execute(query, {"job": job_id, "first": encoded(first), "end": encoded(end)})
+
+
+def _end_of(folder: str) -> str:
+    """What comes after all paths in a folder that ends in `/`, or in the workspace."""
+    return f"{folder[:-1]}0" if folder else "\U0010ffff"
 
 
 # What jobs of the same session wrote after a job at the paths from one to before another. Begins with these paths:
@@ -161,6 +178,13 @@ SELECT made.job_id, made.artifact_id, path.path FROM path CROSS JOIN file_writte
 JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
 WHERE path.path >= CAST(:first AS TEXT) AND path.path < CAST(:end AS TEXT)
 AND made.job_id > :job AND made.artifact_id IS NOT NULL AND session_id = (
+    SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job)
+"""
+
+# What they took away from there, having read it.
+_TAKEN_LATER = """
+SELECT job_id, path FROM job JOIN step ON step.id = step_id CROSS JOIN deleted_file ON job_id = job.id
+WHERE path >= CAST(:first AS TEXT) AND path < CAST(:end AS TEXT) AND job.id > :job AND session_id = (
     SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job)
 """
 
@@ -267,13 +291,22 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
 
-def _written_again(files: "_FilesNow", written: Mapping[_Content, int], last: Mapping[int, int]
-                   ) -> dict[_Content, str]:
-    """What is to be said of what another step has written over with what lies there now."""
+def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
+                   last: Mapping[int, int]) -> dict[_Content, str]:
+    """What is to be said of what another step, which took nothing from it, has written over with what lies there."""
     here = {content.path_id: step for content, step in written.items() if files.state(content) is Freshness.FRESH}
     return {content: f"written again by @{here[content.path_id]} since: roar run @{step}"
             for content, step in written.items()
-            if files.state(content) is Freshness.CHANGED and last[here.get(content.path_id, step)] > last[step]}
+            if files.state(content) is Freshness.CHANGED and last[here.get(content.path_id, step)] > last[step]
+            and not _follows(database, last[here[content.path_id]], last[step])}
+
+
+def _follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
+    """Whether a job took something from an earlier one, directly or not."""
+    return database.execute(
+        "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
+        " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
+        (job_id, other_id, other_id)).fetchone() is not None
 
 
 def _deleted_since(database: sqlite3.Connection, session: int, files: "_FilesNow", writers: Mapping[_Content, int]
@@ -369,29 +402,45 @@ class _FilesNow:
                 yield content
             names |= own
 
-    def is_there_but_for(self, content: _Content, written: Iterable[tuple[int, str]]) -> bool:
-        """Whether a dataset lies there as it was recorded, but for files that now are as they were written later.
+    def forgive(self, content: _Content, later: Iterable[tuple[int | None, str]]) -> None:
+        """What is as it was left later is not to count as changed in a dataset; one that was all taken away is gone.
 
         Args:
             content: the dataset.
-            written: artifacts and paths, in the order in which they were written.
+            later: artifacts and paths in the order in which they were written, None for a file that was taken away.
         """
         path = self.paths[content.path_id]
         folder = members_folder(path)
-        later = {name: artifact_id for artifact_id, place in written
-                 for name, artifact_id in content_below(self._database, artifact_id, place, folder)}
         members = dict(content_below(self._database, content.artifact_id, path, folder))
-        rewritten = {name: later[name] for name in members.keys() & later.keys() if later[name] != members[name]}
-        if not rewritten:
-            return False
-        expected = members | rewritten
+        expected = self._as_left(members, folder, later)
+        if expected == members:
+            return
         known = {row_id: (size, digest) for row_id, size, digest in _rows(
             self._database, "SELECT id, size, digest FROM artifact", set(expected.values()))}
         try:
-            return find_change_of_files(self._database, self._workspace.absolute(folder),
-                                        [(name, *known[row_id]) for name, row_id in expected.items()]) is None
+            change = find_change_of_files(self._database, self._workspace.absolute(folder),
+                                          [(name, *known[row_id]) for name, row_id in expected.items()])
         except OSError:
-            return False
+            return
+        self._lost.pop(content, None)
+        if change is not None and change.gone is not None:
+            self._lost[content] = change.gone
+        if change is None:
+            self._states[content] = Freshness.FRESH if expected else Freshness.GONE
+
+    def _as_left(self, members: Mapping[str, int], folder: str, later: Iterable[tuple[int | None, str]]
+                 ) -> dict[str, int]:
+        """The members of a dataset as they should lie there: what was taken away may be there again as it was."""
+        left: dict[str, int | None] = dict(members)
+        for artifact_id, place in later:
+            if artifact_id is None:
+                left[place[len(folder):]] = None
+            else:
+                left.update(content_below(self._database, artifact_id, place, folder))
+        place = self._workspace.absolute(folder).rstrip("/")
+        expected = {name: members[name] if left[name] is None and os.path.lexists(f"{place}/{name}") else left[name]
+                    for name in members}
+        return {name: row_id for name, row_id in expected.items() if row_id is not None}
 
     def change_without(self, content: _Content, names: Container[str]) -> Change | None:
         """What is no longer as recorded of the files of a dataset that have none of these names."""
@@ -401,10 +450,6 @@ class _FilesNow:
                 self.paths[content.path_id])), [member for member in members if member[0] not in names])
         except OSError:
             return Change()
-
-    def forgive(self, contents: Iterable[_Content]) -> None:
-        """These are not to count as changed."""
-        self._states.update(dict.fromkeys(contents, Freshness.FRESH))
 
     def _absolute(self, path_id: int) -> str:
         path = self.paths[path_id]  # normal as recorded, so that `Workspace.absolute` has nothing to do
