@@ -268,6 +268,73 @@ def test_an_edit_of_what_a_later_step_wrote_is_not_to_be_undone(desk):
     assert "roar run @2" not in desk.roar("status").stdout
 
 
+def test_what_an_earlier_job_of_a_step_made_is_looked_after(desk):
+    """As a build tool leaves it where only the last of two files has to be made again."""
+    desk.write("build.sh", "[ -e mid ] || cat raw other > mid\ncat mid > out\necho $$ > log\n")
+    desk.write("raw", "1")
+    desk.write("other", "1")
+    desk.roar("run", "sh", "build.sh")
+    os.unlink(desk.root / "out")
+    desk.roar("run", "sh", "build.sh")
+    desk.roar("run", "cp", "out", "copy")
+
+    def outputs():
+        return {output["path"]: (output["state"], output["reason"]) for output in desk.json("status")["outputs"]}
+
+    assert set(outputs().items()) == {(path, ("fresh", None)) for path in ("mid", "out", "log", "copy")}
+    desk.write("raw", "2")
+    changed = ("stale", "its input raw has changed since")
+    assert outputs() == {"mid": changed, "out": changed, "log": changed,
+                         "copy": ("stale", "@1, which it took inputs from, is stale")}
+    desk.write("mid", "by hand")
+    assert outputs()["mid"] == ("changed", "no longer what @1 wrote")
+    os.unlink(desk.root / "mid")
+    assert outputs()["out"][0] == "stale"
+    desk.roar("run", "@1")
+    desk.roar("run", "@2")
+    assert {state for state, _ in outputs().values()} == {"fresh"}
+
+
+def test_a_rerun_that_failed_hides_nothing_of_the_one_that_ended_well(desk):
+    desk.write("t.py", "d = open('d').read()\nassert int(d) < 5\nopen('m', 'w').write(d)\n")
+    desk.write("d", "1")
+    desk.roar("run", sys.executable, "t.py")
+    desk.roar("run", "cp", "m", "m2")
+    desk.write("d", "9")
+    desk.roar("run", "@1", status=1)
+
+    def seen():
+        items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
+        hints = {item["hint"] for item in items if item["title"] in {"the outputs are up to date",
+                                                                     "every step ended well"}}
+        return {output["path"]: output["state"] for output in desk.json("status")["outputs"]}, hints
+
+    assert seen() == ({"m": "stale", "m2": "stale"}, {"roar show @1"})
+    os.unlink(desk.root / "m")
+    assert seen() == ({"m": "gone", "m2": "stale"}, {"roar show @1"})
+    desk.write("d", "1")
+    assert seen()[0] == {"m": "gone", "m2": "fresh"}
+    desk.roar("run", "@1")
+    assert seen() == ({"m": "fresh", "m2": "fresh"}, {None})
+
+
+def test_reruns_that_leave_a_file_each_are_not_all_listed(desk):
+    desk.write("t.py", "import os, time\nopen('data').read()\nos.makedirs('runs', exist_ok=True)\n"
+               "open(f'runs/{len(os.listdir(\"runs\"))}', 'w').write(str(time.time_ns()))\n")
+    desk.write("data", "1")
+    for _ in range(4):
+        desk.roar("run", sys.executable, "t.py")
+
+    def outputs():
+        return [(output["path"], output["state"]) for output in desk.json("status")["outputs"]]
+
+    assert outputs() == [("runs/3", "fresh")]
+    desk.roar("run", "cp", "runs/1", "best")
+    assert outputs() == [("best", "fresh"), ("runs/1", "fresh"), ("runs/3", "fresh")]
+    desk.write("data", "2")
+    assert outputs() == [("best", "stale"), ("runs/1", "stale"), ("runs/3", "stale")]
+
+
 def test_status_lists_what_did_not_end_well(desk):
     desk.roar("run", "false", status=1)
     assert "exit 1" in desk.roar("status").stdout

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 
-from roar.model import Job, Redirections, is_location
+from roar.model import Job, JobState, Redirections, is_location
 from roar.observe.code import Refusal, find_refusal
 from roar.observe.redaction import redact_command, redact_patch, redact_text
-from roar.query.freshness import Freshness, load_status
+from roar.query.freshness import Freshness, Output, Status, load_status
+from roar.query.history import JobLine
 from roar.query.jobs import load_patch, load_patches
 from roar.query.repository import find_in_commits, find_work_tree, find_work_trees, inputs_of, run_git
 from roar.query.roots import Root, find_roots
@@ -46,7 +47,8 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     row_ids = [_row_id(database, job.uid) for job in jobs]
     refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, latest))), None)
     return [
-        _check("every step ended well", latest, _ended, lambda job: f"roar run @{job.step}"),
+        _check("every step ended well", latest, _ended,
+               lambda job: _run_again(job.step, failed=_has_failed(job))),
         _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
         _check("the code is in a commit", latest, _committed,
                lambda job: f"{_commit(workspace, job)} && roar run @{job.step}"),
@@ -78,6 +80,15 @@ def _check(title: str, jobs: Iterable[Job], problem: Callable[[Job], str | None]
 
 def _ended(job: Job) -> str | None:
     return None if job.exit_code == 0 else f"{job.state} with exit status {job.exit_code}"
+
+
+def _has_failed(job: Job | JobLine) -> bool:
+    """Whether a job failed by itself, so that it would again where nothing is mended before."""
+    return job.state == JobState.DONE and job.exit_code != 0
+
+
+def _run_again(step: int, *, failed: bool) -> str:
+    return f"roar show @{step}" if failed else f"roar run @{step}"
 
 
 def _observed(job: Job) -> str | None:
@@ -205,7 +216,14 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
     status = load_status(database, workspace, session_of(database, row_ids[-1]))
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
-                hint=f"roar run @{wrong[0].step}" if wrong else None)
+                hint=_first_to_run(status, wrong) if wrong else None)
+
+
+def _first_to_run(status: Status, wrong: Sequence[Output]) -> str:
+    """What to do about the first step that is to be run again: also one whose outputs are gone, if it is stale."""
+    stale = {step.number for step in status.steps if step.stale}
+    first = min(output.step for output in status.outputs if output in wrong or output.step in stale)
+    return _run_again(first, failed=any(_has_failed(step.job) for step in status.steps if step.number == first))
 
 
 def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import is_location, members_folder
+from roar.query.counted import Counted
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -24,7 +25,7 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import Step, find_rewritten, load_last_jobs, load_sources, spread
+from roar.query.graph import Step, find_rewritten, load_bare_steps, load_sources, spread
 from roar.query.repointed import find_repointed
 from roar.record import digests
 from roar.record.database import encoded
@@ -69,7 +70,7 @@ class _Content(NamedTuple):
 
 
 def load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
-    """Compare the last job of each step with the files as they are now. Files are read only where stat(2) differs.
+    """Compare the jobs that count with the files as they are now. Files are read only where stat(2) differs.
 
     Objects in a store are not asked for: they count neither as changed nor as up to date.
     """
@@ -78,35 +79,41 @@ def load_status(database: sqlite3.Connection, workspace: Workspace, session: int
 
 
 def _load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
-    steps = load_last_jobs(database, session)
-    last = {step.number: step.job.row_id for step in steps}
-    written = _load_written(database, last)
-    read = _load_read(database, last)
+    steps, counted = load_bare_steps(database, session)
+    written = _load_written(database, counted)
+    read = _load_read(database, counted)
     files = _FilesNow(database, workspace, read.union(written))
-    stale = _Stale(database, steps, session)
-    stale.add(find_rewritten(database, last))
-    stale.add(find_repointed(database, workspace, last))
+    stale = _Stale(database, counted, session)
+    stale.add(find_rewritten(database, counted))
+    stale.add(find_repointed(database, workspace, {
+        job_id: number for number, jobs in counted.latest.items() for job_id in jobs if job_id not in counted.idle}))
     missed = [content for content in read if _is_missed(content, files, written)]
-    stale.add(_changed_inputs(database, files, missed, {job_id: number for number, job_id in last.items()
-                                                       if number not in stale.reasons}))
-    last_writes = _last_writes(database, files, written, last)
-    for content, step in last_writes.items():
+    stale.add(_changed_inputs(database, files, missed, counted, stale.reasons))
+    last_writes = _last_writes(database, files, written, counted)
+    for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
-            _forgive_followers(database, files, content, last[step])
-    since = (_deleted_since(database, session, files, {content: last[step] for content, step in last_writes.items()})
-             | _written_again(database, files, written, last))
+            _forgive_followers(database, files, content, job_id)
+    since = (_deleted_since(database, session, files, last_writes)
+             | _written_again(database, files, written, counted))
     outputs = [_output(files, content, step, stale.reasons.get(step), since.get(content))
-               for content, step in last_writes.items() if files.state(content) is not None]
+               for content, job_id in last_writes.items() if _is_listed(files.state(content), job_id, counted)
+               for step in [counted.step_of[job_id]]]
     return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
+
+
+def _is_listed(state: Freshness | None, job_id: int, counted: Counted) -> bool:
+    """Whether an output is told of: what has gone of the earlier jobs of a step is not, as old checkpoints."""
+    return state is not None and (state is not Freshness.GONE
+                                  or job_id in counted.latest[counted.step_of[job_id]])
 
 
 class _Stale:
     """Which steps are stale, and why; the graph is looked at only where one is."""
 
-    def __init__(self, database: sqlite3.Connection, steps: Sequence[Step], session: int) -> None:
+    def __init__(self, database: sqlite3.Connection, counted: Counted, session: int) -> None:
         self._database = database
-        self._steps = steps
+        self._counted = counted
         self._session = session
         self._sources: Mapping[int, set[int]] | None = None
         self.reasons: dict[int, str] = {}
@@ -116,34 +123,35 @@ class _Stale:
         if not reasons:
             return
         if self._sources is None:
-            self._sources = load_sources(self._database, self._steps, self._session)
+            self._sources = load_sources(self._database, self._counted, self._session)
         self.reasons = spread({**reasons, **self.reasons}, self._sources)
 
 
-def _load_written(database: sqlite3.Connection, last: Mapping[int, int]) -> dict[_Content, int]:
-    """What the last job of each step wrote, with the latest of these steps."""
+def _load_written(database: sqlite3.Connection, counted: Counted) -> dict[_Content, int]:
+    """What the jobs that count wrote, with the job: of several that of the latest step, and of these the latest."""
     written: dict[_Content, int] = {}
-    for number in sorted(last):
+    for job_id in counted.step_of:
         rows = database.execute("SELECT path_id, artifact_id FROM file_use WHERE job_id = ? AND role = 2"
-                                " AND artifact_id IS NOT NULL", (last[number],))
-        written.update((_Content(*row), number) for row in rows)
+                                " AND artifact_id IS NOT NULL", (job_id,))
+        written.update((_Content(*row), job_id) for row in rows)
     return written
 
 
-def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
-                 last: Mapping[int, int]) -> dict[_Content, int]:
+def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int], counted: Counted
+                 ) -> dict[_Content, int]:
     """Of what was written to the same path, the content of the latest step, and datasets that left more there.
 
-    That of a step before it is the later one where its job took something from the latest step.
+    That of a step before it is the later one where its job took something from that of the latest step.
     """
     at_path: dict[int, list[_Content]] = {}
-    for content in sorted(written, key=written.__getitem__, reverse=True):
+    place = {job_id: at for at, job_id in enumerate(counted.step_of)}
+    for content in sorted(written, key=lambda content: place[written[content]], reverse=True):
         at_path.setdefault(content.path_id, []).append(content)
     for contents in at_path.values():
-        latest = last[written[contents[0]]]
+        latest = written[contents[0]]
         if files.state(contents[0]) is Freshness.CHANGED:
-            contents.sort(key=lambda one: files.state(one) is not Freshness.FRESH or last[written[one]] < latest
-                          or not _follows(database, last[written[one]], latest))
+            contents.sort(key=lambda one: files.state(one) is not Freshness.FRESH or written[one] < latest
+                          or not _follows(database, written[one], latest))
     return {content: written[content] for contents in at_path.values()
             for content in (contents[0], *files.left_of(contents))}
 
@@ -159,11 +167,11 @@ def _forgive_followers(database: sqlite3.Connection, files: "_FilesNow", content
     files.forgive(content, [(artifact_id, path) for *_, artifact_id, path in sorted(events, key=lambda one: one[:2])])
 
 
-def _near(database: sqlite3.Connection, query: str, job_id: int, folder: str) -> Iterator[tuple[Any, ...]]:
+def _near(database: sqlite3.Connection, query: str, job: int | str, folder: str) -> Iterator[tuple[Any, ...]]:
     """The rows of a query of a job and a range of paths, for all paths in a folder and those of the folders above."""
     above = [f"{path}/" for path in ancestors(os.path.dirname(folder.rstrip("/")))]
     for first, end in [(folder, _end_of(folder)), *((path, f"{path}\0") for path in above)]:
-        yield from database.execute(query, {"job": job_id, "first": encoded(first), "end": encoded(end)})
+        yield from database.execute(query, {"job": job, "first": encoded(first), "end": encoded(end)})
 
 
 def _end_of(folder: str) -> str:
@@ -189,11 +197,14 @@ WHERE path >= CAST(:first AS TEXT) AND path < CAST(:end AS TEXT) AND job.id > :j
 """
 
 
-def _load_read(database: sqlite3.Connection, last: Mapping[int, int]) -> set[_Content]:
-    """What the last jobs read, each once: many steps may have read the same."""
-    rows = database.execute("SELECT path_id, artifact_id FROM file_use WHERE role = 1 AND artifact_id IS NOT NULL"
-                            " AND job_id IN (SELECT value FROM json_each(?))", (json.dumps(list(last.values())),))
-    return set(map(_Content._make, set(rows)))
+def _load_read(database: sqlite3.Connection, counted: Counted) -> set[_Content]:
+    """What these jobs read, each once: many steps may have read the same."""
+    jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
+    rows = database.execute(
+        "SELECT job_id, path_id, artifact_id, artifact.files FROM file_use JOIN artifact ON artifact.id = artifact_id"
+        " WHERE role = 1 AND job_id IN (SELECT value FROM json_each(?))", (json.dumps(jobs),))
+    return {_Content(path_id, artifact_id) for job_id, path_id, artifact_id, files in rows
+            if files is not None or (job_id, path_id) not in counted.settled}
 
 
 def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Content]) -> bool:
@@ -203,12 +214,12 @@ def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Conten
         state is Freshness.GONE and content not in written)
 
 
-def _is_part_of_made(database: sqlite3.Connection, content: _Content, path: str, job_id: int, last: Collection[int]
-                     ) -> bool:
-    """Whether each file of what a job read was written there by the last job of a step, be it as part of more."""
+def _is_part_of_made(database: sqlite3.Connection, content: _Content, path: str, job_id: int,
+                     makers: Container[int]) -> bool:
+    """Whether each file of what a job read was written there by one of some jobs, be it as part of more."""
     files = content_below(database, content.artifact_id, path, "")
     for producer_id, produced_id, place in database.execute(_MADE_OF, (job_id, content.artifact_id)).fetchall():
-        if producer_id in last:
+        if producer_id in makers:
             files -= content_below(database, produced_id, place, "")
     return not files
 
@@ -220,46 +231,61 @@ JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifac
 """
 
 
-def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content],
-                    step_of: Mapping[int, int]) -> dict[int, str]:
-    """By step, the first of its inputs that is among the missed, for the jobs and steps in `step_of`."""
+def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content], counted: Counted,
+                    stale: Container[int]) -> dict[int, str]:
+    """By step that is not stale already, the first of its inputs that is among the missed: its last job's first."""
+    step_of = {job_id: step for job_id, step in counted.step_of.items() if step not in stale}
     first: dict[int, tuple[int, str]] = {}
     for content in missed:
         state = files.state(content)
-        assert state is not None
         path = files.paths[content.path_id]
-        word = _WORDS.get(state, files.trouble(content))
-        reason = f"its input {path} {word}{files.loss(content)}"
         for job_id, ordinal in database.execute(_READERS, {
                 "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
                 "place": encoded(path),
                 "dataset": files.is_dataset(content)}):
-            step = step_of.get(job_id)
-            if step is None or (step in first and ordinal >= first[step][0]):
+            if job_id not in step_of or (job_id in first and ordinal >= first[job_id][0]):
                 continue
-            own = _own_files(database, files, content, job_id)
-            if own:
-                change = files.change_without(content, own)
-                if change is None:
-                    continue
-                if state is Freshness.CHANGED:
-                    first[step] = ordinal, f"its input {path} {word}{_loss_text(path, change.gone)}"
-                    continue
-            if state is not Freshness.GONE or not _is_part_of_made(  # what took from a stale step is not in `step_of`
-                    database, content, path, job_id, step_of):
-                first[step] = ordinal, reason
-    return {step: reason for step, (_, reason) in first.items()}
+            reason = _change_of_input(database, files, content, job_id, counted)
+            if reason is not None and (state is not Freshness.GONE or not _is_part_of_made(
+                    database, content, path, job_id, step_of)):  # what took from a stale step is not in `step_of`
+                first[job_id] = ordinal, reason
+    return {step_of[job_id]: first[job_id][1] for job_id in step_of if job_id in first}
 
 
-def _own_files(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> set[str]:
-    """The names of the files in a dataset's folder that the job wrote or deleted itself; none for a file."""
+def _change_of_input(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int,
+                     counted: Counted) -> str | None:
+    """What is to be said of an input that is not there as it was read; None where a job of the step knows of that."""
+    if job_id in counted.idle or (not files.is_dataset(content) and (job_id, content.path_id) in counted.settled):
+        return None
+    path, state = files.paths[content.path_id], files.state(content)
+    assert state is not None
+    reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}"
+    own = _known_files(database, files, content, job_id, counted)
+    if not own:
+        return reason + files.loss(content)
+    change = files.change_without(content, own)
+    if change is None:
+        return None
+    return reason + (_loss_text(path, change.gone) if state is Freshness.CHANGED else files.loss(content))
+
+
+def _known_files(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int, counted: Counted
+                 ) -> set[str]:
+    """The names of the files in a dataset's folder that the job wrote or deleted itself; none for a file.
+
+    Those that later jobs of its step did so, or read again and ended well, are among them.
+    """
     if not files.is_dataset(content):
         return set()
     folder = members_folder(files.paths[content.path_id])
-    own = {name for artifact_id, path in _near(database, _WRITTEN_BY, job_id, folder)
-           for name, _ in content_below(database, artifact_id, path, folder)}
+    later = counted.later(job_id)
+    jobs = json.dumps([job_id, *later])
+    uses = [*_near(database, _WRITTEN_BY, jobs, folder)]
+    uses += _near(database, _READ_BY, json.dumps([job for job in later if job in counted.well]), folder)
+    own = {name for artifact_id, path in uses for name, _ in content_below(database, artifact_id, path, folder)}
     own.update(path[len(folder):] for (path,) in database.execute(
-        "SELECT path FROM deleted_file WHERE job_id = ?", (job_id,)) if path.startswith(folder))
+        "SELECT path FROM deleted_file WHERE job_id IN (SELECT value FROM json_each(?))", (jobs,))
+        if path.startswith(folder))
     return own
 
 
@@ -272,8 +298,9 @@ def _loss_text(path: str, gone: str | None) -> str:
 _WRITTEN_BY = """
 SELECT artifact_id, path.path FROM path CROSS JOIN file_written AS made ON made.path_id = path.id
 WHERE path.path >= CAST(:first AS TEXT) AND path.path < CAST(:end AS TEXT)
-AND +job_id = :job AND role = 2 AND artifact_id IS NOT NULL
+AND +job_id IN (SELECT value FROM json_each(:job)) AND role = 2 AND artifact_id IS NOT NULL
 """
+_READ_BY = _WRITTEN_BY.replace("file_written", "file_read").replace("role = 2", "role = 1")
 
 # Jobs that read this content at this path, and did not write that file themselves. What is gone is not missed by those
 # that deleted it or moved it away, be it into a tracker's store, and by those that sent it to where it is stored.
@@ -292,13 +319,15 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
 def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
-                   last: Mapping[int, int]) -> dict[_Content, str]:
+                   counted: Counted) -> dict[_Content, str]:
     """What is to be said of what another step, which took nothing from it, has written over with what lies there."""
-    here = {content.path_id: step for content, step in written.items() if files.state(content) is Freshness.FRESH}
-    return {content: f"written again by @{here[content.path_id]} since: roar run @{step}"
-            for content, step in written.items()
-            if files.state(content) is Freshness.CHANGED and last[here.get(content.path_id, step)] > last[step]
-            and not _follows(database, last[here[content.path_id]], last[step])}
+    here = {content.path_id: job for content, job in written.items() if files.state(content) is Freshness.FRESH}
+    step_of = counted.step_of
+    return {content: f"written again by @{step_of[here[content.path_id]]} since: roar run @{step_of[job]}"
+            for content, job in written.items()
+            if files.state(content) is Freshness.CHANGED and here.get(content.path_id, job) > job
+            and step_of[here[content.path_id]] != step_of[job]
+            and not _follows(database, here[content.path_id], job)}
 
 
 def _follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:

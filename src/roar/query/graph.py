@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import Kind
+from roar.query.counted import Counted, StepJob, load_counted
 from roar.query.history import JobLine, load_lines
 
 
@@ -70,7 +71,7 @@ class Graph:
 
 @dataclass(slots=True)
 class _Links:
-    """Where the last jobs of a session took their inputs from."""
+    """Where some jobs of a session took their inputs from."""
 
     sources: dict[int, set[int]] = field(default_factory=dict)
     foreign: dict[int, set[str]] = field(default_factory=dict)
@@ -79,27 +80,29 @@ class _Links:
 def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
     """The steps of a session in their order."""
     jobs = _jobs_by_step(database, session)
-    last = {number: rows[0] for number, rows in jobs.items()}
-    lines = dict(zip(last, load_lines(database, [row[0] for row in last.values()]), strict=True))
-    links = _links(database, {row[0]: number for number, row in last.items()}, session)
-    stale = spread(find_rewritten(database, {number: row[0] for number, row in last.items()}), links.sources)
-    return [Step(number=number, job=lines[number], earlier=tuple(uid for _, uid in rows[1:]),
+    lines = dict(zip(jobs, load_lines(database, [rows[0].row_id for rows in jobs.values()]), strict=True))
+    counted = load_counted(database, jobs)
+    links = _links(database, {rows[0].row_id: number for number, rows in jobs.items()}, session)
+    stale = spread(find_rewritten(database, counted), load_sources(database, counted, session))
+    return [Step(number=number, job=lines[number], earlier=tuple(job.uid for job in rows[1:]),
                  sources=tuple(sorted(links.sources.get(number, ()))),
                  foreign=tuple(sorted(links.foreign.get(number, ()))),
-                 outputs=_output_names(database, last[number][0]), stale=stale.get(number))
+                 outputs=_output_names(database, rows[0].row_id), stale=stale.get(number))
             for number, rows in jobs.items()]
 
 
-def load_last_jobs(database: sqlite3.Connection, session: int) -> list[Step]:
-    """The steps of a session with their last job alone: nothing of what they took, made, or of what is stale."""
+def load_bare_steps(database: sqlite3.Connection, session: int) -> tuple[list[Step], Counted]:
+    """The steps of a session, with nothing of what they took, made, or of what is stale, and the jobs that count."""
     jobs = _jobs_by_step(database, session)
-    lines = load_lines(database, [rows[0][0] for rows in jobs.values()])
-    return [Step(number=number, job=line) for number, line in zip(jobs, lines, strict=True)]
+    lines = load_lines(database, [rows[0].row_id for rows in jobs.values()])
+    return ([Step(number=number, job=line) for number, line in zip(jobs, lines, strict=True)],
+            load_counted(database, jobs))
 
 
-def load_sources(database: sqlite3.Connection, steps: Iterable[Step], session: int) -> Mapping[int, set[int]]:
-    """By number of a step those of the steps that its last job took inputs from."""
-    return _links(database, {step.job.row_id: step.number for step in steps}, session).sources
+def load_sources(database: sqlite3.Connection, counted: Counted, session: int) -> Mapping[int, set[int]]:
+    """By number of a step those of the steps that its jobs took inputs from."""
+    return _links(database, {job_id: step for job_id, step in counted.step_of.items() if job_id not in counted.idle},
+                  session).sources
 
 
 def load_earlier(database: sqlite3.Connection, steps: Iterable[Step]) -> dict[int, list[JobLine]]:
@@ -163,16 +166,16 @@ def _member_edges(database: sqlite3.Connection, jobs: Mapping[int, str],
 
 def last_jobs(database: sqlite3.Connection, session: int) -> list[int]:
     """The rows of the last job of each step of a session."""
-    return [rows[0][0] for rows in _jobs_by_step(database, session).values()]
+    return [rows[0].row_id for rows in _jobs_by_step(database, session).values()]
 
 
-def _jobs_by_step(database: sqlite3.Connection, session: int) -> dict[int, list[tuple[int, str]]]:
-    """By step number the rows and uids of its jobs, the latest first."""
-    jobs: dict[int, list[tuple[int, str]]] = {}
-    for number, job_id, uid in database.execute(
-            "SELECT number, job.id, uid FROM step JOIN job ON job.step_id = step.id WHERE session_id = ?"
-            " ORDER BY number, started_at DESC, job.id DESC", (session,)):
-        jobs.setdefault(number, []).append((job_id, uid))
+def _jobs_by_step(database: sqlite3.Connection, session: int) -> dict[int, list[StepJob]]:
+    """By step number its jobs, the latest first."""
+    jobs: dict[int, list[StepJob]] = {}
+    for number, *job in database.execute(
+            "SELECT number, job.id, uid, state = 'done' AND exit_code IS 0 FROM step JOIN job ON job.step_id = step.id"
+            " WHERE session_id = ? ORDER BY number, started_at DESC, job.id DESC", (session,)):
+        jobs.setdefault(number, []).append(StepJob(*job))
     return jobs
 
 
@@ -197,26 +200,25 @@ _REWRITTEN = """
 WITH made AS MATERIALIZED (
     SELECT path_id, max(job_id) AS job_id, artifact_id FROM job
     CROSS JOIN file_use ON job_id = job.id AND role >= 2 WHERE job.id > :first GROUP BY path_id)
-SELECT used.job_id, path.path, step.number, min(used.ordinal) FROM made
+SELECT used.job_id, used.path_id, path.path, step.number FROM made
 CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id < made.job_id AND used.job_id >= :first
 JOIN path ON path.id = used.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
-WHERE used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
+WHERE used.job_id IN (SELECT value FROM json_each(:jobs))
+AND used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
 AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id)
-GROUP BY used.job_id
+ORDER BY used.job_id, used.ordinal
 """
 
 
-def find_rewritten(database: sqlite3.Connection, last: Mapping[int, int]) -> dict[int, str]:
-    """By step, why it is stale where an input was written again since.
-
-    Args:
-        database: the record.
-        last: by step the row of its last job.
-    """
-    step_of = {job_id: number for number, job_id in last.items()}
-    rows = database.execute(_REWRITTEN, {"first": min(step_of, default=0)})
-    return {step_of[job_id]: f"its input {path} was written again by @{number}"
-            for job_id, path, number, _ in rows if job_id in step_of}
+def find_rewritten(database: sqlite3.Connection, counted: Counted) -> dict[int, str]:
+    """By step, why it is stale where an input was written again since; of several that of its last job comes first."""
+    jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
+    first: dict[int, str] = {}
+    for job_id, path_id, path, number in database.execute(
+            _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}):
+        if (job_id, path_id) not in counted.settled:
+            first.setdefault(job_id, f"its input {path} was written again by @{number}")
+    return {counted.step_of[job_id]: first[job_id] for job_id in jobs if job_id in first}
 
 
 def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> dict[int, str]:

@@ -3,7 +3,7 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from roar.model import members_folder
@@ -22,36 +22,35 @@ class _Input(NamedTuple):
     is_dataset: bool
 
 
-def find_repointed(database: sqlite3.Connection, workspace: Workspace, last: Mapping[int, int]) -> dict[int, str]:
-    """By step, why it is stale where a symlink that its last job found there was pointed elsewhere since.
+def find_repointed(database: sqlite3.Connection, workspace: Workspace, step_of: Mapping[int, int]) -> dict[int, str]:
+    """By step, why it is stale where a symlink that its job found there was pointed elsewhere since.
 
     Args:
         database: the record.
         workspace: whose record it is.
-        last: by step the row of its last job.
+        step_of: the steps of the jobs to look at, by row.
     """
-    links = _load_links(database, workspace, last)
+    links = _load_links(database, workspace, step_of)
     text_now = {place: _read_link(place) for found in links.values() for place in found}
     stale: dict[int, str] = {}
-    for step, found in links.items():
+    for job_id, found in links.items():
         changed = [place for place, text in found.items() if text_now[place] not in {text, None}]
-        inputs = list(_load_inputs(database, workspace, last[step])) if changed else []
+        inputs = list(_load_inputs(database, workspace, job_id)) if changed else []
         reason = next((f"its symlink {workspace.relative(place)} leads to {text_now[place]} now"
                        for place in changed if _leads_elsewhere(database, place, found, inputs)), None)
         if reason is not None:
-            stale[step] = reason
+            stale[step_of[job_id]] = reason
     return stale
 
 
-def _load_links(database: sqlite3.Connection, workspace: Workspace, last: Mapping[int, int]
+def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]
                 ) -> dict[int, dict[str, str]]:
-    """By step, the text of each symlink that the job found there, by its place."""
-    step_of = {job_id: step for step, job_id in last.items()}
+    """By job, the text of each symlink that it found there, by its place."""
     links: dict[int, dict[str, str]] = {}
     for job_id, path, text in database.execute(
             "SELECT job_id, path.path, target FROM symlink JOIN path ON path.id = path_id WHERE made = 0"
-            " AND job_id IN (SELECT value FROM json_each(?)) ORDER BY path.path", (json.dumps(list(step_of)),)):
-        links.setdefault(step_of[job_id], {})[workspace.absolute(path)] = text
+            " AND job_id IN (SELECT value FROM json_each(?)) ORDER BY path.path", (json.dumps(list(jobs)),)):
+        links.setdefault(job_id, {})[workspace.absolute(path)] = text
     return links
 
 
