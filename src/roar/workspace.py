@@ -7,6 +7,8 @@ from errno import EACCES, EDQUOT, ELOOP, ENOSPC, EROFS
 from roar.errors import WorkspaceError
 
 FOLDER = ".roar"
+_TOP = "/"
+_ASKED_FOR = "here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,13 @@ def find_workspace(start: str | None = None) -> Workspace:
 
     It is the nearest folder upwards that holds `.roar/`. The search ends at the root of the git work tree, which is
     the workspace if nothing was found below it; it goes on from a submodule, whose superproject may hold `.roar/`.
-    Outside any work tree it is `start` itself.
+    Outside any work tree it is `start` itself. A `.roar/` in the root of the file system, which is above every folder,
+    counts only where it was asked for.
     """
     start = os.path.realpath(start if start is not None else _current_folder())
     submodule: str | None = None
     for folder in _upwards(start):
-        if os.path.isdir(os.path.join(folder, FOLDER)):
+        if os.path.isdir(os.path.join(folder, FOLDER)) and (folder != _TOP or _is_asked_for(folder)):
             return Workspace(folder)
         gitdir = _gitdir(folder)
         if gitdir is None:
@@ -96,15 +99,48 @@ def open_workspace(start: str | None = None, *, create: bool = False) -> Workspa
         create: make `.roar/` where it is missing.
 
     Raises:
-        WorkspaceError: there is none and `create` is off, or it cannot be made.
+        WorkspaceError: there is none and `create` is off, or it cannot be made, or must be asked for.
     """
     workspace = find_workspace(start)
+    check_root(workspace)
     check_folder(workspace)
     if create:
         make_folder(workspace)
     elif not os.path.isdir(workspace.folder):
         raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
     return workspace
+
+
+def check_root(workspace: Workspace) -> None:
+    """Look whether this would be a workspace that all folders of the machine are in, and nobody asked for it.
+
+    Raises:
+        WorkspaceError: so it is; names the command that asks for it.
+    """
+    root = workspace.root
+    if root == _TOP and not _is_asked_for(root) and _gitdir(root) is None:
+        raise WorkspaceError(f"{root} becomes no workspace by itself: every folder below would belong to it.",
+                             hint="cd FOLDER, or roar init --here")
+
+
+def ask_for(workspace: Workspace) -> None:
+    """Make a workspace also where none is made otherwise.
+
+    Raises:
+        WorkspaceError: it cannot be made.
+    """
+    check_folder(workspace)
+    make_folder(workspace)
+    if workspace.root == _TOP:
+        path = os.path.join(workspace.folder, _ASKED_FOR)
+        try:
+            open(path, "wb").close()
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+
+def _is_asked_for(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, FOLDER, _ASKED_FOR))
 
 
 def check_folder(workspace: Workspace) -> None:

@@ -1,6 +1,7 @@
 """Finding the workspace, with the real git."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -147,3 +148,65 @@ def test_what_stands_in_its_place_is_named_with_the_command_that_mends_it(tmp_pa
     assert open_workspace(str(base), create=True).root == str(base)
     assert (base / (".roar.old2" if kind == "file" else "it's")).exists() or kind in {"loop", "fifo"}
     assert kind != "file" or (base / ".roar.old2").read_text() == "mine"
+
+
+@pytest.fixture
+def machine(desk, tmp_path):
+    """`roar` on a machine whose root is a new folder, `machine.root`, with the programs of this one, read-only."""
+    if not shutil.which("bwrap"):
+        pytest.skip("bubblewrap is not installed")
+    desk.root = tmp_path / "machine"
+    desk.root.mkdir()
+    places = ["--bind", str(desk.root), "/", "--dev", "/dev", "--proc", "/proc"]
+    for name in ("bin", "etc", "lib", "lib64", "sbin", "usr"):
+        if os.path.islink(f"/{name}"):
+            (desk.root / name).symlink_to(os.readlink(f"/{name}"))
+        elif os.path.isdir(f"/{name}"):
+            places += ["--ro-bind", f"/{name}", f"/{name}"]
+    for folder in (sys.base_prefix, sys.prefix):
+        places += ["--ro-bind", folder, folder]
+    places += ["--bind", str(desk.home), "/home", "--setenv", "HOME", "/home", "--unsetenv", "TMPDIR"]
+
+    def roar(folder, *arguments, status=0):
+        desk.program = ["bwrap", *places, "--chdir", folder, sys.executable, "-m", "roar"]
+        return desk.roar(*arguments, status=status)
+
+    roar.root = desk.root
+    return roar
+
+
+REFUSAL = "/ becomes no workspace by itself: every folder below would belong to it."
+ADVICE = "cd FOLDER, or roar init --here"
+
+
+def test_the_root_of_the_file_system_becomes_no_workspace_by_itself(machine):
+    done = machine("/", "run", "-q", "sh", "-c", "echo x > made; exit 3", status=3)
+    assert done.stderr == f"roar: this job was not recorded: {REFUSAL} Try: {ADVICE}\n"
+    assert (machine.root / "made").read_text() == "x\n", "the command ran"
+    for words in (["init"], ["log"], ["config", "glaas.url", "https://x"], ["run", "@1"]):
+        assert machine("/", *words, status=1).stderr == f"roar: {REFUSAL}\n  try: {ADVICE}\n"
+    assert f"wrong workspace: {REFUSAL}\n        try: {ADVICE}\n" in machine("/", "doctor", status=1).stdout
+    assert not (machine.root / ".roar").exists()
+
+
+def test_a_folder_does_not_join_a_workspace_in_the_root_of_the_file_system_that_nobody_asked_for(machine):
+    (machine.root / ".roar").mkdir()
+    (machine.root / "data").mkdir()
+    machine("/data", "run", "-q", "true")
+    assert (machine.root / "data" / ".roar" / "roar.db").exists()
+    assert list((machine.root / ".roar").iterdir()) == []
+    assert REFUSAL in machine("/", "run", "-q", "true").stderr
+
+
+def test_the_root_of_the_file_system_is_a_workspace_where_that_is_asked_for(machine):
+    (machine.root / "data").mkdir()
+    assert machine("/", "init", "--here").stdout == "/.roar is ready.\n"
+    assert machine("/", "run", "-q", "sh", "-c", "echo x > made").stderr == ""
+    assert "echo x > made" in machine("/data", "log").stdout
+    assert not (machine.root / "data" / ".roar").exists()
+
+
+def test_a_work_tree_in_the_root_of_the_file_system_is_a_workspace(machine, git):
+    git("init", "-q", str(machine.root))
+    assert machine("/", "run", "-q", "true").stderr == ""
+    assert (machine.root / ".roar" / "roar.db").exists()

@@ -16,7 +16,7 @@ from roar.present.answer import print_json
 from roar.present.text import count_text, paint, printable
 from roar.shell import quoted
 from roar.wire import size_text
-from roar.workspace import Workspace, check_folder, find_workspace
+from roar.workspace import Workspace, check_folder, check_root, find_workspace
 
 _LEAST_FREE = 1 << 30  # bytes
 
@@ -91,6 +91,7 @@ def _git(workspace: Workspace) -> Iterator[Check]:
 
 def _workspace(workspace: Workspace) -> Iterator[Check]:
     try:
+        check_root(workspace)
         check_folder(workspace)
     except WorkspaceError as error:
         yield Check("workspace", False, error.message, error.hint)
@@ -139,6 +140,7 @@ def _record(workspace: Workspace) -> Iterator[Check]:
 
 def _settings(workspace: Workspace) -> Iterator[Check]:
     try:
+        check_root(workspace)
         check_folder(workspace)
     except WorkspaceError:
         return  # told already: its settings cannot be read either

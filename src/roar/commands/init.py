@@ -5,14 +5,15 @@ import os
 from roar.commands.arguments import Parser
 from roar.present.text import printable
 from roar.record.database import open_database
-from roar.workspace import Workspace, check_folder, make_folder, open_workspace
+from roar.workspace import Workspace, ask_for, open_workspace
 
 
 def parser() -> Parser:
     """The command line of `roar init`."""
     result = Parser("init", "Set a workspace up at the root of the git work tree, else in the current folder."
                     " The first `roar run` does it too.")
-    result.add_argument("--here", action="store_true", help="in the current folder, wherever a work tree begins")
+    result.add_argument("--here", action="store_true",
+                        help="in the current folder, wherever a work tree begins; / becomes a workspace only so")
     return result
 
 
@@ -20,9 +21,7 @@ def main(argv: list[str]) -> int:
     """Make `.roar/` and the record in it."""
     arguments = parser().parse_args(argv)
     if arguments.here:
-        here = Workspace(os.path.realpath(os.getcwd()))
-        check_folder(here)
-        make_folder(here)
+        ask_for(Workspace(os.path.realpath(os.getcwd())))
     existed = not arguments.here and os.path.exists(_database())
     workspace = open_workspace(create=True)
     open_database(workspace.database).close()
