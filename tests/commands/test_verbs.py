@@ -9,10 +9,12 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from importlib import import_module
 from shutil import which
 
 import pytest
 
+from roar.commands import VERBS, completion
 from roar.model import Job, JobState, Tracer
 from roar.record.database import open_database
 from roar.record.writer import set_label, write_job
@@ -699,6 +701,68 @@ def test_completion_words(pipeline, desk):
     found = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True, cwd=desk.root,
                            env={**desk.env, "SCRIPT": desk.roar("completion", "bash").stdout})
     assert found.stdout.split() == ["@-1", "@3", "@2", "@1"]
+
+
+BASH = """source <(roar completion bash)
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _roar; printf '%s\\n' "${COMPREPLY[@]}" """
+ZSH = """compdef() { :; }; source <(roar completion zsh); compadd() { print -rl -- ${(P)@[-1]}; }
+_default() { :; }; words=("$@"); CURRENT=$#; _roar"""
+FISH = "roar completion fish | source; complete -C (string join ' ' -- $argv)"
+VALUES = {
+    ("log", "--status", ""): "ok failed done interrupted running",
+    ("log", "--status", "in"): "interrupted",
+    ("log", "--tracker", "wa"): "wandb",
+    ("lineage", "--direction", ""): "up down both",
+    ("export", "--format", "pro"): "prov",
+    ("trackers", "re"): "refresh",
+    ("trackers", "--js"): "--json",
+    ("completion", "z"): "zsh",
+}
+
+
+def _offered(desk, shell, typed):
+    code = {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell]
+    words = [shell, "--no-config", "-c", code] if shell == "fish" else [shell, "-c", code, shell]
+    done = subprocess.run([*words, "roar", *typed], capture_output=True, text=True, check=True, cwd=desk.root,
+                          env=desk.env)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("typed", VALUES, ids=" ".join)
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_knows_the_values_of_options(desk, shell, typed):
+    if not _has(shell):
+        pytest.skip(f"{shell} is not installed")
+    desk.write("progress.txt", "")
+    assert sorted(_offered(desk, shell, typed)) == sorted(VALUES[typed].split())
+
+
+@pytest.mark.parametrize(("shell", "typed"), [
+    ("bash", ["log", "--status", "=", "in"]), ("zsh", ["log", "--status=in"]), ("fish", ["log", "--status=in"])])
+def test_completion_knows_the_values_of_options_behind_an_equals_sign(desk, shell, typed):
+    if not _has(shell):
+        pytest.skip(f"{shell} is not installed")
+    assert _offered(desk, shell, typed) == ["interrupted" if shell == "bash" else "--status=interrupted"]
+    assert shell != "bash" or "failed" in _offered(desk, shell, ["log", "--status", "="])
+
+
+def test_completion_in_fish_knows_every_option_with_a_path_or_few_values():
+    script = completion._FISH
+    for verb in (verb for group in VERBS.values() for verb in group if verb != "run"):
+        for action in import_module(f"roar.commands.{verb}").parser()._actions:
+            if action.option_strings and (action.choices or action.metavar in {"FILE", "FOLDER", "PATH"}):
+                assert f" {action.option_strings[-1]}" in script, (verb, action.option_strings)
+
+
+@pytest.mark.skipif(not _has("fish"), reason="fish is not installed")
+def test_completion_in_fish_offers_files_where_they_may_stand(desk):
+    desk.write("model.txt", "")
+    for typed in ("show", "lineage", "inputs", "reproduce", "export", "register", "label", "diff", "put", "log --path",
+                  "run python3", "run python3 --format", "dag --svg", "reproduce --into", "export --output"):
+        assert _offered(desk, "fish", (*typed.split(), "mo")) == ["model.txt"], typed
+    assert _offered(desk, "fish", ("dag", "--svg=mo")) == ["--svg=model.txt"]
+    for typed in ("dag", "status", "whoami", "export --format"):
+        assert _offered(desk, "fish", (*typed.split(), "mo")) == [], typed
 
 
 def test_odd_names_cannot_act_on_the_terminal(desk):

@@ -30,6 +30,12 @@ class Parser(argparse.ArgumentParser):
         assert message is None
         raise SystemExit(status)
 
+    def choices(self, option: str | None) -> list[str]:
+        """The values that an option, or the argument that is none, takes; empty where these are not a few words."""
+        found = next((action for action in self._actions if (
+            option in action.option_strings if option else not action.option_strings)), None)
+        return [] if found is None else [str(value) for value in found.choices or ()]
+
     def add_json(self) -> None:
         """Add `--json`."""
         self.add_argument("--json", action="store_true", help="print JSON on stdout")

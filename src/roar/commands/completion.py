@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from importlib import import_module
+from typing import NamedTuple
 
 from roar.commands import VERBS
 from roar.commands.arguments import Parser
@@ -35,12 +36,20 @@ function __roar_words
     set -l typed (commandline -opc) (commandline -ct)
     roar completion words -- $typed[2..-1] 2>/dev/null
 end
+function __roar_takes_path
+    set -l typed (commandline -opc)
+    set -l option (string match -r -- '^--[^=]+(?==)' (commandline -ct)); or set option $typed[-1]
+    test "$typed[2]" = run; and return 0
+    contains -- "$option" --into --output --path --svg; and return 0
+    contains -- "$option" --direction --format --status --tracker; and return 1
+    contains -- "$typed[2]" diff export get inputs label lineage log put register reproduce show
+end
 complete -c roar -f -a '(__roar_words)'
-complete -c roar -n '__fish_seen_subcommand_from run show lineage label log diff put get' -F
+complete -c roar -n __roar_takes_path -F
 """
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
-_TAKES_REF = frozenset({"reproduce", "show", "lineage", "diff", "label", "inputs", "register", "run"})
+_TAKES_REF = frozenset({"reproduce", "show", "lineage", "diff", "label", "inputs", "register", "export", "run"})
 _STEPS = 100
 
 
@@ -63,11 +72,17 @@ def main(argv: list[str]) -> int:
 
 
 def words(typed: list[str]) -> list[str]:
-    """What may stand in the place of the last of `typed`: verbs, a verb's options, steps. Files are the shell's."""
+    """What may stand in the place of the last of `typed`: verbs, a verb's options and their values, steps.
+
+    Files are the shell's.
+    """
     start = typed[-1] if typed else ""
     if len(typed) <= 1:
         return [verb for group in VERBS.values() for verb in group if verb.startswith(start)]
     verb = typed[0]
+    option, before, start = _valued(typed)
+    if (option or not start.startswith("-")) and (values := _values(verb, option)):
+        return [before + value for value in values if value.startswith(start)]
     if start.startswith("-"):
         return [option for option in _options(verb) if option.startswith(start)]
     if start.startswith("@") and verb in _TAKES_REF:
@@ -76,14 +91,49 @@ def words(typed: list[str]) -> list[str]:
         from roar.config import SETTINGS  # noqa: PLC0415  only for this verb
 
         return [setting.key for setting in SETTINGS if setting.key.startswith(start)]
-    if verb == "completion":
-        return [shell for shell in _SCRIPTS if shell.startswith(start)]
     return []
+
+
+class _Valued(NamedTuple):
+    """An option whose value is being typed, or None; what of the word stands before that value, and its start."""
+
+    option: str | None
+    before: str
+    start: str
+
+
+def _valued(typed: list[str]) -> _Valued:
+    """`--status=fa` is three words for bash, two as long as nothing stands behind the `=`, and one for the others."""
+    *earlier, word = typed
+    if word.startswith("--") and "=" in word:
+        option, _, start = word.partition("=")
+        return _Valued(option, f"{option}=", start)
+    if word == "=":
+        word = ""
+    elif earlier[-1] == "=":
+        earlier.pop()
+    return _Valued(earlier[-1] if earlier[-1].startswith("-") else None, "", word)
+
+
+def _values(verb: str, option: str | None) -> list[str]:
+    """The values that a verb's option takes, or the argument that is none, where these are a few words."""
+    if (verb, option) == ("log", "--tracker"):
+        from roar.analyze.trackers import known_trackers  # noqa: PLC0415  only for this option
+
+        return [tracker.name for tracker in known_trackers()]
+    if not _is_verb(verb) or verb == "run":
+        return []
+    parser_of_verb: Parser = import_module(f"roar.commands.{verb}").parser()
+    return parser_of_verb.choices(option)
+
+
+def _is_verb(verb: str) -> bool:
+    return any(verb in group for group in VERBS.values())
 
 
 def _options(verb: str) -> list[str]:
     """The options that a verb's own help names."""
-    if not any(verb in group for group in VERBS.values()):
+    if not _is_verb(verb):
         return []
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit, RoarError):
