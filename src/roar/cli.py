@@ -15,7 +15,8 @@ from roar.errors import RoarError, UsageError
 _REFERENCES = """\
 REF is @N (step N of the session; @-1 the last job), a job's uid or the start of it (4 or more), an artifact's digest
 or the start of it (6 or more), a path (the artifact now at that path), a tracker run's URL or id, or an object's
-URL (the artifact that was last recorded there).
+URL (the artifact that was last recorded there). Where a path is not known from here, it is one from the workspace's
+root, as answers show it.
 """
 
 

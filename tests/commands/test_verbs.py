@@ -703,6 +703,49 @@ def test_completion_words(pipeline, desk):
     assert found.stdout.split() == ["@-1", "@3", "@2", "@1"]
 
 
+@pytest.mark.parametrize("name", ["new\nline.txt", "\x1b[31m", "\u2028", "\udcff\\n", "\x85", "a\\b\tc"])
+def test_a_path_can_be_typed_as_an_answer_shows_it(desk, name):
+    desk.init()
+    desk.roar("run", sys.executable, "-c", "import os, sys; os.mkdir('out'); open(sys.argv[1], 'w').write('x')",
+              f"out/{name}")
+    digest = desk.job()["outputs"][0]["digest"]
+    shown = next(line for line in desk.roar("show").stdout.splitlines() if digest[:12] in line).split()[-1]
+    assert "\\" in shown, "it is escaped"
+    assert desk.json("show", shown)["digest"] == digest
+    assert desk.roar("lineage", shown).returncode == 0
+
+
+def test_what_is_typed_goes_before_what_it_may_mean(desk):
+    desk.init()
+    code = "import sys; [open(name, 'w').write(repr(name)) for name in sys.argv[1:]]"
+    desk.roar("run", sys.executable, "-c", code, "a\\nb", "a\nb")
+    digests = {use["path"]: use["digest"] for use in desk.job()["outputs"]}
+    assert desk.json("show", "a\\nb")["digest"] == digests["a\\nb"]
+    assert desk.json("show", "a\\\\nb")["digest"] == digests["a\\nb"]
+    assert desk.json("show", "a\nb")["digest"] == digests["a\nb"]
+
+
+def test_a_path_from_the_workspace_s_root_is_known_in_a_folder_below(desk):
+    desk.init()
+    desk.roar("run", "sh", "-c", "mkdir -p sub/sub out/deep; echo 1 > sub/x; echo 2 > sub/sub/x; echo 3 > out/deep/y")
+    digests = {use["path"]: use["digest"] for use in desk.job()["outputs"]}
+    below = {"cwd": desk.root / "sub"}
+
+    def shown(ref):
+        return json.loads(desk.roar("show", ref, "--json", **below).stdout)["digest"]
+
+    assert shown("out/deep/y") == digests["out/deep/y"]
+    assert shown("sub/x") == digests["sub/sub/x"], "what is known from here goes first"
+    (desk.root / "sub" / "sub" / "x").write_text("other")
+    assert "sub/sub/x" in desk.roar("show", "sub/x", status=1, **below).stderr
+    assert "out/deep/y" in desk.roar("show", "out/deep/", **below).stdout
+    (desk.root / "sub" / "out").mkdir()
+    (desk.root / "sub" / "out" / "new").write_text("new")
+    (desk.root / "out" / "new").write_text("3\n")
+    assert "'out/new'" in desk.roar("show", "out/new", status=1, **below).stderr, "what lies here is meant"
+    assert "'./sub/x'" in desk.roar("show", "./sub/x", status=1, cwd=desk.root / "out").stderr
+
+
 BASH = """source <(roar completion bash)
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _roar; printf '%s\\n' "${COMPREPLY[@]}" """
 ZSH = """compdef() { :; }; source <(roar completion zsh); compadd() { print -rl -- ${(P)@[-1]}; }

@@ -4,6 +4,7 @@
 artifact's digest or its start (6 or more), a path (the artifact now at that path), a tracker run's URL or id, an
 object's URL (the artifact that was last recorded there), a session's uid or its start (4 or more), `@` for the current
 session. For the verbs that tell of a folder also a folder in which files are recorded, or which is part of a dataset.
+A path that is not known as typed is taken as answers show it: from the workspace's root, with escapes.
 """
 
 import contextlib
@@ -23,6 +24,9 @@ SHORTEST_UID = 4
 SHORTEST_DIGEST = 6
 _CANDIDATES = 10
 _LATEST_PATHS = 2000  # those that are compared letter by letter with a misspelt one
+_ESCAPED = re.compile(r"\\(?:([ntr\\])|x([0-9a-f]{2})|u(20[0-9a-f]{2}))")
+_MEANT = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+_ODD = 0xDC00  # a byte that is not UTF-8 is this lone surrogate and more
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +131,7 @@ def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ref
         by_id = _jobs_of_run(database, ref)
         if by_id:
             return TrackerRunReference(None, by_id)
-        raise _unknown(database, workspace, ref)
+        return _find_as_printed(database, workspace, ref)
     raise NotFoundError(f"{ref!r} names more than one thing.", hint="more characters, or ./NAME for a path",
                         candidates=tuple(_candidate(database, match) for match in found[:_CANDIDATES]))
 
@@ -324,6 +328,41 @@ def _find_at_path(database: sqlite3.Connection, workspace: Workspace, ref: str) 
         return None if found is None else ArtifactReference(*found, path=workspace.relative(real) + "/")
     found = find_elsewhere(database, real) if os.path.isfile(ref) else None
     return None if found is None else ArtifactReference(*found, path=workspace.relative(real))
+
+
+def _find_as_printed(database: sqlite3.Connection, workspace: Workspace, ref: str) -> ArtifactReference:
+    """What is recorded at a path as answers show it, where neither that nor a folder is known or lies there as typed.
+
+    Raises:
+        NotFoundError: nothing; or what was recorded there is no artifact by itself, or not what lies there now.
+    """
+    if not os.path.lexists(ref) and _unknown_folder(database, workspace, ref) is None:
+        for path in _meant_paths(workspace, ref):
+            found = _find_at_path(database, workspace, path)
+            if found is not None:
+                return found
+            if (folder := _unknown_folder(database, workspace, path)) is not None:
+                raise folder
+    raise _unknown(database, workspace, ref)
+
+
+def _meant_paths(workspace: Workspace, ref: str) -> list[str]:
+    r"""Paths that answers show as `ref`: control characters as `\n`, and all from the workspace's root."""
+    meant = [ref, _unescaped(ref, _ODD), _unescaped(ref, 0)]
+    if ref and not {".", ".."}.intersection(ref.split("/")):
+        meant += map(workspace.absolute, tuple(meant))
+    here = os.path.abspath(ref)
+    return [path for path in dict.fromkeys(meant) if "\0" not in path and os.path.abspath(path) != here]
+
+
+def _unescaped(text: str, odd: int) -> str:
+    r"""`text` without escapes; of `\x80` to `\xff` each is the letter so much higher."""
+    return _ESCAPED.sub(
+        lambda escape: _MEANT.get(escape[1]) or _letter(int(escape[2] or escape[3], 16), odd), text)
+
+
+def _letter(code: int, odd: int) -> str:
+    return chr(odd + code if 0x80 <= code <= 0xFF else code)  # noqa: PLR2004  what is no letter as one byte
 
 
 def _candidate(database: sqlite3.Connection, match: Reference) -> str:
