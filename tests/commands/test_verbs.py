@@ -746,6 +746,55 @@ def test_a_path_from_the_workspace_s_root_is_known_in_a_folder_below(desk):
     assert "'./sub/x'" in desk.roar("show", "./sub/x", status=1, cwd=desk.root / "out").stderr
 
 
+DRAW = ("dag", "--svg")
+EXPORT = ("export", "--format", "prov", "--output")
+
+
+@pytest.fixture
+def filled(desk):
+    """Files that are code, committed, inputs, outputs or members of a dataset, each with its own content."""
+    desk.write("README.md", "committed")
+    desk.init()
+    desk.write("raw", "raw")
+    desk.write("new.py", "x = 1")
+    code = ("import os, shutil; os.mkdir('set'); open('made', 'w').write(open('raw').read() + '!')\n"
+            "for n in range(150): open(f'set/{n}', 'w').write(str(n))")
+    desk.roar("run", sys.executable, "-c", code)
+    (desk.root / "link").symlink_to("made")
+    (desk.root / "sub").mkdir()
+    return desk
+
+
+@pytest.mark.parametrize("verb", [DRAW, EXPORT], ids=" ".join)
+def test_an_answer_replaces_neither_code_nor_data(filled, verb):
+    reasons = {"README.md": "is tracked by git", "new.py": "is source code"}
+    for name in (*reasons, "raw", "made", "link", "set/7"):
+        before = (filled.root / name).read_bytes()
+        for path, cwd in ((name, filled.root), (f"../{name}", filled.root / "sub")):
+            said = filled.roar(*verb, path, status=1, cwd=cwd).stderr.splitlines()
+            reason = reasons.get(name, "was read or written by a recorded job")
+            assert said[0] == f"roar: {path} {reason}, and is not overwritten."
+            assert said[1].startswith(f"  try: roar {verb[0]} ")
+            assert said[1].endswith(f"NEW_FILE, or rm {path} first")
+        assert (filled.root / name).read_bytes() == before
+    (filled.root / name).unlink()
+    filled.roar(*verb, name)
+    for _ in range(2):
+        filled.roar(*verb, "answer")
+    filled.write("answer", "of no concern")
+    filled.roar(*verb, "answer")
+    assert "concern" not in (filled.root / "answer").read_text()
+    filled.roar(*verb, "/dev/null")
+
+
+def test_a_package_replaces_no_data(filled):
+    filled.roar("run", sys.executable, "-c", "open('data.zip', 'w').write('zip')")
+    for place in ("data.zip", "made"):
+        said = filled.roar("export", "--format", "ro-crate", "--files", "--output", place, status=1).stderr
+        assert said.startswith(f"roar: {place} was read or written by a recorded job, and is not overwritten.\n")
+    assert (filled.root / "data.zip").read_text() == "zip"
+
+
 BASH = """source <(roar completion bash)
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _roar; printf '%s\\n' "${COMPREPLY[@]}" """
 ZSH = """compdef() { :; }; source <(roar completion zsh); compadd() { print -rl -- ${(P)@[-1]}; }

@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         print_json(_shape(opened, session, steps, everything=arguments.all))
     elif arguments.svg:
-        _draw(steps, arguments.svg, earlier)
+        _draw(opened, steps, arguments.svg, earlier)
     elif not steps:
         print("This session has no jobs yet: roar run COMMAND")
     else:
@@ -73,9 +73,12 @@ def _shape(opened: Opened, session: SessionReference | None, steps: list[Step], 
     return {"nodes": nodes, "edges": [dataclasses.asdict(edge) for edge in graph.edges]}
 
 
-def _draw(steps: list[Step], path: str, earlier: Earlier | None) -> None:
-    from roar.present.drawing import draw_dag  # noqa: PLC0415  only where something is drawn
+def _draw(opened: Opened, steps: list[Step], path: str, earlier: Earlier | None) -> None:
+    from roar.commands.overwriting import check_overwriting  # noqa: PLC0415  only where something is drawn
+    from roar.present.drawing import draw_dag  # noqa: PLC0415
 
+    if path != "-":
+        check_overwriting(opened, path, instead="roar dag --svg NEW_FILE")
     picture = draw_dag(steps, earlier)
     if path == "-":
         sys.stdout.write(picture)

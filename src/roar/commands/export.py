@@ -6,6 +6,7 @@ import sys
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
+from roar.commands.overwriting import check_overwriting
 from roar.errors import RoarError, UsageError, WorkspaceError, install_hint
 from roar.present.text import count_text, printable
 from roar.publish.register import encode
@@ -53,7 +54,7 @@ def main(argv: list[str]) -> int:
     if arguments.output is None:
         _print(body)
     else:
-        _write(arguments.output, name, body)
+        _write(opened, arguments.output, name, body)
     return 0
 
 
@@ -74,6 +75,7 @@ def _pack(opened: Opened, registration: Registration, subject: tuple[str, str | 
           ) -> int:
     from roar.publish.packing import plan_packing, write_package  # noqa: PLC0415  only for --files
 
+    check_overwriting(opened, output, instead="roar export --format ro-crate --files --output NEW_FILE.zip")
     packing = plan_packing(opened.database, opened.workspace, registration)
     body, _ = _document(registration, subject, "ro-crate", members=members, packed=packing.names)
     write_package(output, body, packing)
@@ -109,8 +111,9 @@ def _print(body: bytes) -> None:
         sys.stdout.write(body.decode())
 
 
-def _write(output: str, name: str, body: bytes) -> None:
+def _write(opened: Opened, output: str, name: str, body: bytes) -> None:
     path = os.path.join(output, name) if output.endswith("/") or os.path.isdir(output) else output
+    check_overwriting(opened, path, instead="roar export --output NEW_FILE")
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(path, "wb") as file:

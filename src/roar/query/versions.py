@@ -26,6 +26,12 @@ def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, st
             for row_id in rows]
 
 
+def is_used(database: sqlite3.Connection, path: str) -> bool:
+    """Whether a job read or wrote anything at `path`, by itself or in a dataset."""
+    return bool(find_versions(database, path)) or database.execute(
+        f"SELECT 1 FROM path WHERE path = CAST(? AS TEXT) AND ({_USED})", (encoded(path),)).fetchone() is not None  # noqa: S608  our own text
+
+
 def iter_places(database: sqlite3.Connection, digest: str) -> Iterator[str]:
     """The paths at which jobs read or wrote this content, by itself or in a dataset, those used last first."""
     rows = database.execute(_PLACES, {"digest": bytes.fromhex(digest)}).fetchall()
@@ -112,12 +118,12 @@ def find_below(database: sqlite3.Connection, folder: str, limit: int) -> list[tu
     start = raw(folder)
     where = _IN_THE_WORKSPACE if folder == "./" else _IN_A_FOLDER
     return database.execute(
-        f"SELECT id, path FROM path WHERE {where} AND ("  # noqa: S608  our own text
-        " EXISTS (SELECT 1 FROM file_written WHERE path_id = path.id) OR"
-        " EXISTS (SELECT 1 FROM file_read WHERE path_id = path.id)) ORDER BY path LIMIT :limit",
+        f"SELECT id, path FROM path WHERE {where} AND ({_USED}) ORDER BY path LIMIT :limit",  # noqa: S608  our own text
         {"start": start, "end": start[:-1] + b"0", "limit": limit}).fetchall()
 
 
+_USED = ("EXISTS (SELECT 1 FROM file_written WHERE path_id = path.id) OR"
+         " EXISTS (SELECT 1 FROM file_read WHERE path_id = path.id)")
 _IN_A_FOLDER = "path >= CAST(:start AS TEXT) AND path < CAST(:end AS TEXT)"  # "0" comes right after "/"
 _IN_THE_WORKSPACE = "substr(path, 1, 1) <> '/' AND instr(path, '://') = 0"
 
