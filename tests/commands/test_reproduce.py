@@ -952,3 +952,31 @@ def test_a_file_outside_is_read_where_it_lies(desk, tmp_path):
     assert f"cat < {tmp_path}/elsewhere > out\n" in desk.roar("reproduce", "out").stdout
     said = desk.roar("reproduce", "out", "--run", "--into", tmp_path / "copy").stdout
     assert "1 of 1 output came out the same" in said
+
+
+def test_an_output_that_is_up_to_date_already_is_the_same(desk):
+    desk.write("Makefile", "o: d stamp\n\tcat d > o\nstamp: d\n\ttouch stamp\n")
+    desk.write("d", "1\n")
+    desk.roar("run", "make")
+    os.utime(desk.root / "d", (2**31, 2**31))  # newer than what was made of it
+    desk.roar("run", "make")
+    os.utime(desk.root / "d", (1, 1))  # as it will be in the reproduction
+    done = desk.roar("reproduce", "--run", "o")
+    assert re.search(r"^  same +[0-9a-f]{12} o - lay there already, not written again$", done.stdout, re.MULTILINE)
+    assert "2 of 2 outputs came out the same" in done.stdout
+    outputs = desk.json("reproduce", "--run", "o")["outputs"]
+    assert [(one["path"], one["outcome"], one["written"]) for one in outputs] == [
+        ("o", "same", False), ("stamp", "same", False)]
+    assert all(one["found"] == one["digest"] for one in outputs)
+
+
+def test_an_output_that_is_not_written_and_lies_there_with_other_content_is_missing(desk):
+    desk.write("append.py", "import os, sys\ntext = open('o').read()\n"
+               "if not os.path.exists(sys.argv[1]): open('o', 'w').write(text + '!')\n")
+    desk.roar("run", "sh", "-c", "echo 1 > o")
+    desk.roar("run", "python", "append.py", f"{desk.root}/flag")
+    desk.write("flag", "")
+    done = desk.roar("reproduce", "--run", "@2", status=1)
+    assert (desk.root.parent / "project-reproduced" / "o").read_text() == "1\n"
+    assert re.search(r"^  missing +[0-9a-f]{12} o$", done.stdout, re.MULTILINE)
+    assert "0 of 1 output came out the same" in done.stdout

@@ -343,7 +343,7 @@ def _place_link(place: str, text: str) -> None:
                              hint=f"ls -ld {quoted(place)}") from error
 
 
-def _folder_of(root: Root, place: str) -> str:
+def _folder_of(root: Root | FileUse, place: str) -> str:
     """The folder of a dataset that lies at `place`: that itself where it is a whole one."""
     return place if root.path.endswith("/") else os.path.dirname(place)
 
@@ -378,7 +378,7 @@ def _is_tracked(job: Job, root: Root, target: _Target) -> bool:
         for clone in target.clones.values())
 
 
-def _artifact(opened: Opened, root: Root) -> int:
+def _artifact(opened: Opened, root: Root | FileUse) -> int:
     row = opened.database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(root.digest or ""),))
     artifact_id: int = row.fetchone()[0]
     return artifact_id
@@ -457,7 +457,20 @@ def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
         files = _files(database, again.outputs) if missing else {}
         found |= {use: _found_in_parts(opened, use, path, files) for use, path in missing.items()}
     database.close()
-    return [_compared(use, found.get(use)) for use in plan.wanted]
+    return [_compared(use, found.get(use)) if found.get(use) is not None or not _lies_there(opened, use, target)
+            else Compared(use.path, "same", use.digest, use.digest, written=False) for use in plan.wanted]
+
+
+def _lies_there(opened: Opened, use: FileUse, target: _Target) -> bool:
+    """Whether an output that was not written lies in the reproduction all the same, as `make` finds up to date."""
+    place = target.place(use.path)
+    if place is None or use.digest is None or not is_inside(os.path.realpath(place), os.path.realpath(target.folder)):
+        return False
+    if use.kind is Kind.FILE:
+        return holds(opened.database, place, {use.digest})
+    with contextlib.suppress(OSError):
+        return DatasetLook(opened.database, _folder_of(use, place), _artifact(opened, use)).find_change() is None
+    return False
 
 
 def _again(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[tuple[Job, Job]]:
@@ -500,4 +513,4 @@ def _found_in_parts(opened: Opened, use: FileUse, path: str, files: dict[str, st
 
 def _compared(use: FileUse, digest: str | None) -> Compared:
     outcome = "missing" if digest is None else "same" if digest == use.digest else "differs"
-    return Compared(use.path, outcome, use.digest, digest or None)
+    return Compared(use.path, outcome, use.digest, digest or None, written=digest is not None)

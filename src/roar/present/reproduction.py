@@ -15,12 +15,16 @@ SHOWN = 20
 
 
 class Compared(NamedTuple):
-    """One output of a reproduction: `same`, `differs` or `missing`."""
+    """One output of a reproduction: `same`, `differs` or `missing`.
+
+    One that is the same may not have been written: it lay there as an input or an earlier output.
+    """
 
     path: str
     outcome: str
     digest: str | None
     found: str | None
+    written: bool
 
 
 def render_plan(plan: Plan) -> str:
@@ -83,6 +87,11 @@ def render_compared(results: Sequence[Compared], jobs: Sequence[Job]) -> str:
         ends = ", ".join(f"@{job.step} {job.uid[:8]} ended with exit status {job.exit_code} again" for job in jobs)
         return f"no output to compare; {ends}\n"
     order = sorted(results, key=lambda result: (result.outcome == "same", result.path))
-    lines = [f"  {result.outcome:<8} {(result.digest or '')[:12]} {printable(result.path)}" for result in order]
+    lines = [f"  {result.outcome:<8} {(result.digest or '')[:12]} {printable(result.path)}{_not_written(result)}"
+             for result in order]
     same = sum(result.outcome == "same" for result in results)
     return "\n".join([*lines, f"{same} of {count_text(len(results), 'output')} came out the same"]) + "\n"
+
+
+def _not_written(result: Compared) -> str:
+    return "" if result.written or result.outcome == "missing" else " - lay there already, not written again"
