@@ -196,16 +196,23 @@ class _Asked(NamedTuple):
         driver_connection = connection.connection.driver_connection
         assert driver_connection is not None
         given = {**self.defaults, **parameters}
-        driver = connection.dialect.loaded_dbapi
-        try:
+        with _told_by_driver(connection, self.statement):
             if self.order is not None:
                 return driver_connection.execute(  # type: ignore[no-any-return]
                     self.statement, [given[name] for name in self.order]).fetchall()
             return driver_connection.cursor(binary=True).execute(  # type: ignore[no-any-return]
                 self.statement, given).fetchall()
-        except driver.Error as error:
-            raise DBAPIError.instance(self.statement, None, error, driver.Error, hide_parameters=True,
-                                      dialect=connection.dialect) from error
+
+
+@contextlib.contextmanager
+def _told_by_driver(connection: Connection, statement: str) -> Iterator[None]:
+    """Errors of the driver become SQLAlchemy's, also where it is asked past SQLAlchemy."""
+    driver = connection.dialect.loaded_dbapi
+    try:
+        yield
+    except driver.Error as error:
+        raise DBAPIError.instance(statement, None, error, driver.Error, hide_parameters=True,
+                                  dialect=connection.dialect) from error
 
 
 @contextlib.contextmanager
@@ -268,7 +275,8 @@ def _copy(connection: Connection, table: Table, rows: Sequence[Row], *, keep_exi
         connection.execute(text(f"CREATE TEMPORARY TABLE {into} (LIKE {target}) ON COMMIT DROP"))
     driver_connection = connection.connection.driver_connection
     assert driver_connection is not None
-    with driver_connection.cursor() as cursor, cursor.copy(f"COPY {into} ({columns}) FROM STDIN") as copy:
+    statement = f"COPY {into} ({columns}) FROM STDIN"
+    with _told_by_driver(connection, statement), driver_connection.cursor() as cursor, cursor.copy(statement) as copy:
         for row in rows:
             copy.write_row([row[name] for name in names])
     if keep_existing:

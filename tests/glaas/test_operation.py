@@ -22,18 +22,19 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from registrations import body, digits, uid
+from registrations import SESSION, body, digits, job, uid, use
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from glaas.app import create_app
-from glaas.db import open_engine, writing
+from glaas.db import MANY_ROWS, open_engine, writing
 from glaas.models import metadata
 from glaas.operation import JsonLines
 from glaas.schema import migrate, schema_versions
 from glaas.settings import Settings
 from glaas.state import AT_ONCE, LONGEST_WAIT_S, Turns
 from roar.errors import SettingsError
+from roar.wire import Registration
 
 JSON = {"content-type": "application/json"}
 
@@ -478,4 +479,22 @@ def test_a_database_that_may_only_be_read_for_now(database):
         refused = client.post("/api/v1/sessions", content=body(digits()), headers=JSON)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
         assert client.get("/").status_code == 200
+    engine.dispose()
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_database_that_cannot_take_many_rows_for_now(database):
+    outputs = tuple(use(f"out/{number}") for number in range(MANY_ROWS))
+    many = body(Registration(version=1, client="roar 0.1.0", session=SESSION, jobs=(job(1, outputs=outputs),)))
+    engine = open_engine(database)
+    with engine.begin() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f'ALTER DATABASE "{name}" SET lock_timeout = 200'))
+    with TestClient(create_app(Settings(database=database)), raise_server_exceptions=False) as client:
+        with engine.begin() as connection:
+            connection.execute(text("LOCK TABLE file_use IN EXCLUSIVE MODE"))
+            refused = client.post("/api/v1/sessions", content=many, headers=JSON)
+        assert (refused.status_code, refused.headers.get("retry-after")) == (503, "5")
+        assert client.get("/api/v1/jobs").json()["jobs"] == []
+        assert client.post("/api/v1/sessions", content=many, headers=JSON).status_code == 201
     engine.dispose()
