@@ -100,7 +100,7 @@ def set_password(connection: Connection, name: str, password: str) -> None:
     """Another password; all browser sessions of the user end."""
     user_id = find_user_id(connection, name)
     connection.execute(update(models.user).where(models.user.c.id == user_id), {"password": _checked_hash(password)})
-    connection.execute(delete(models.browser_session).where(models.browser_session.c.user_id == user_id))
+    end_sessions(connection, user_id)
     note(connection, "password changed", name)
 
 
@@ -108,7 +108,7 @@ def set_active(connection: Connection, name: str, *, active: bool) -> None:
     """Let a user in again, or no more: tokens and browser sessions stop working at once."""
     user_id = find_user_id(connection, name)
     connection.execute(update(models.user).where(models.user.c.id == user_id), {"active": active})
-    connection.execute(delete(models.browser_session).where(models.browser_session.c.user_id == user_id))
+    end_sessions(connection, user_id)
     note(connection, "user enabled" if active else "user disabled", name)
 
 
@@ -173,6 +173,12 @@ def start_session(connection: Connection, user_id: int) -> str:
     connection.execute(insert(models.browser_session), {
         "secret": digest_of(secret), "user_id": user_id, "expires_at": now(later_s=SESSION_S)})
     return secret
+
+
+def end_sessions(connection: Connection, user_id: int) -> None:
+    """End all browser sessions of a user, and the device logins that were approved in them and not yet taken."""
+    for table in (models.browser_session, models.device_login):
+        connection.execute(delete(table).where(table.c.user_id == user_id))
 
 
 def sign_out(connection: Connection, secret: str) -> None:

@@ -186,7 +186,7 @@ def unlink(connection: Connection, user_id: int) -> int:
     """Let nobody sign in as this user by a provider any more, and end their browser sessions; how many were linked."""
     gone = connection.execute(delete(models.identity).where(models.identity.c.user_id == user_id)).rowcount
     if gone:
-        connection.execute(delete(models.browser_session).where(models.browser_session.c.user_id == user_id))
+        accounts.end_sessions(connection, user_id)
         accounts.note(connection, "identity unlinked", str(gone), user_id=user_id)
     return int(gone)
 

@@ -465,6 +465,20 @@ def test_roar_logs_in_by_way_of_a_browser(guarded):
     assert client.post("/api/v1/device/token", json=ask).json() == {"error": "expired_token"}
 
 
+@pytest.mark.parametrize("shut_out", [
+    lambda connection: [accounts.set_active(connection, "alice", active=active) for active in (False, True)],
+    lambda connection: accounts.set_password(connection, "alice", "another horse battery")])
+def test_a_device_login_ends_with_the_session_it_was_approved_in(guarded, shut_out):
+    client = guarded.client
+    begun = client.post("/api/v1/device").json()
+    sign_in(client, "alice")
+    client.post("/device", data={"code": begun["user_code"]}, headers={"origin": "https://testserver"})
+    with writing(guarded.engine) as connection:
+        shut_out(connection)
+    answer = client.post("/api/v1/device/token", json={"device_code": begun["device_code"]})
+    assert (answer.status_code, answer.json()) == (400, {"error": "expired_token"})
+
+
 def test_the_audit_log_tells_who_did_what(guarded):
     sign_in(guarded.client, "alice")
     sign_in(guarded.client, "bob", password="wrong")
