@@ -122,6 +122,12 @@ def create_project(connection: Connection, name: str, visibility: str) -> int:
 
 def set_member(connection: Connection, project_id: int, user_id: int, *, can_write: bool) -> None:
     """Let a user see a project, and write to it or not."""
+    remove_member(connection, project_id, user_id)
+    connection.execute(insert(models.member), {"project_id": project_id, "user_id": user_id, "can_write": can_write})
+
+
+def remove_member(connection: Connection, project_id: int, user_id: int) -> bool:
+    """Let a user see and write no more of a project than who is no member; whether they were one."""
     member = models.member
-    connection.execute(delete(member).where(member.c.project_id == project_id, member.c.user_id == user_id))
-    connection.execute(insert(member), {"project_id": project_id, "user_id": user_id, "can_write": can_write})
+    return connection.execute(delete(member).where(
+        member.c.project_id == project_id, member.c.user_id == user_id)).rowcount > 0

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from glaas import accounts, identities, models
-from glaas.access import create_project, set_member
+from glaas.access import create_project, remove_member, set_member
 from glaas.db import open_engine, writing
 from glaas.schema import prepare_database, schema_versions
 from glaas.urls import issuer_flaw
@@ -218,10 +218,12 @@ def _add_project_verbs(parser: argparse.ArgumentParser, database: argparse.Argum
     add.add_argument("--visibility", choices=VISIBILITIES, default="private",
                      help="public: all see it; internal: all users see and write it; private: members only (default)")
     add.set_defaults(call=_project_add)
-    member = verbs.add_parser("member", parents=[database], help="let a user see a project")
+    member = verbs.add_parser("member", parents=[database], help="let a user see a project, or no more")
     member.add_argument("name")
     member.add_argument("user")
-    member.add_argument("--write", action="store_true", help="and register to it")
+    right = member.add_mutually_exclusive_group()
+    right.add_argument("--write", action="store_true", help="and register to it")
+    right.add_argument("--remove", action="store_true", help="let them be no member any more")
     member.set_defaults(call=_project_member)
     verbs.add_parser("list", parents=[database], help="all projects").set_defaults(call=_project_list)
 
@@ -251,10 +253,21 @@ def _project_member(arguments: argparse.Namespace) -> int:
         project_id = _project_id(connection, arguments.name)
         if project_id is None:
             raise NotFoundError(f"There is no project {arguments.name}.", hint="glaas project list")
-        set_member(connection, project_id, accounts.find_user_id(connection, arguments.user),
-                   can_write=arguments.write)
-        accounts.note(connection, "member set", f"{arguments.name} {arguments.user}")
-    print(f"{arguments.user} may {'see and write' if arguments.write else 'see'} {arguments.name}.")
+        user_id = accounts.find_user_id(connection, arguments.user)
+        if arguments.remove:
+            return _remove_member(connection, arguments, project_id, user_id)
+        set_member(connection, project_id, user_id, can_write=arguments.write)
+        right = "see and write" if arguments.write else "see"
+        accounts.note(connection, "member set", f"{arguments.name} {arguments.user}: {right}")
+    print(f"{arguments.user} may {right} {arguments.name}.")
+    return 0
+
+
+def _remove_member(connection: Connection, arguments: argparse.Namespace, project_id: int, user_id: int) -> int:
+    if not remove_member(connection, project_id, user_id):
+        raise NotFoundError(f"{arguments.user} is no member of {arguments.name}.")
+    accounts.note(connection, "member removed", f"{arguments.name} {arguments.user}")
+    print(f"{arguments.user} is no member of {arguments.name} any more.")
     return 0
 
 

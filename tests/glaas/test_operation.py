@@ -243,6 +243,26 @@ def test_an_administrators_day(tmp_path):
     assert token not in lines
 
 
+def test_a_member_is_removed_again(tmp_path):
+    base = ("--database", f"sqlite:///{tmp_path}/g.db")
+    glaas("user", "add", "ada", "--no-password", *base)
+    token = glaas("token", "add", "ada", *base).stdout.strip()
+    glaas("project", "add", "secret", *base)
+    glaas("project", "member", "secret", "ada", "--write", *base)
+    with TestClient(create_app(Settings(database=base[1], accounts=True)), headers={
+            "authorization": f"Bearer {token}"}) as client:
+        register = ("/api/v1/sessions?project=secret", body(digits()))
+        assert client.post(register[0], content=register[1], headers=JSON).status_code == 201
+        removed = glaas("project", "member", "secret", "ada", "--remove", *base)
+        assert removed.stdout == "ada is no member of secret any more.\n"
+        assert client.post(register[0], content=register[1], headers=JSON).status_code == 404
+        assert client.get(f"/api/v1/jobs/{uid(2)}").status_code == 404
+    assert "no member" in glaas("project", "member", "secret", "ada", "--remove", *base, status=1).stderr
+    lines = glaas("audit", *base).stdout
+    assert "member set  secret ada: see and write" in lines
+    assert "member removed  secret ada" in lines
+
+
 def test_a_backup_while_it_serves(tmp_path):
     base = ("--database", f"sqlite:///{tmp_path}/g.db")
     process, url = start(*base)
