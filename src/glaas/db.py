@@ -55,13 +55,14 @@ def open_engine(url: str, *, pool_size: int = 8) -> Engine:
         parsed = parsed.set(drivername="postgresql+psycopg")
     backend = parsed.drivername.partition("+")[0]
     if backend == "sqlite":
-        engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000})
         event.listen(engine, "connect", _set_up_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     if backend == "postgresql":
         try:
-            return create_engine(parsed, pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True)
+            return create_engine(parsed, hide_parameters=True, pool_size=pool_size, max_overflow=pool_size,
+                                 pool_pre_ping=True)
         except NoSuchModuleError as error:  # pragma: no cover  another driver was named in the URL
             raise SettingsError(f"{error}") from error
     raise SettingsError(f"glaas keeps its data in SQLite or PostgreSQL, not in {backend!r}.",

@@ -518,3 +518,14 @@ def test_a_database_that_cannot_take_many_rows_for_now(database):
         assert client.get("/api/v1/jobs").json()["jobs"] == []
         assert client.post("/api/v1/sessions", content=many, headers=JSON).status_code == 201
     engine.dispose()
+
+
+def test_trouble_with_the_database_puts_nothing_of_what_was_sent_into_the_log(tmp_path, caplog):
+    url = f"sqlite:///{tmp_path}/g.db"
+    glaas("migrate", "--database", url)
+    with sqlite3.connect(tmp_path / "g.db") as connection:
+        connection.execute("ALTER TABLE environment RENAME TO gone")
+    with TestClient(create_app(Settings(database=url))) as client:
+        assert client.post("/api/v1/sessions", content=body(digits()), headers=JSON).status_code == 503
+    assert "no such table" in caplog.text
+    assert "AMD EPYC" not in caplog.text
