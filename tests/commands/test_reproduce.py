@@ -787,12 +787,22 @@ def test_a_tracked_file_that_a_job_edits_comes_from_git(desk, pause, dirty, tmp_
     assert "1 of 1 output came out the same" in done.stdout
 
 
-def test_a_patch_that_holds_the_edit_of_the_job_itself_is_not_taken_for_what_it_read(desk, tmp_path):
+@pytest.fixture
+def slow_git(desk):
+    """Surroundings in which git is so slow that the command starts before it has compared the work tree."""
+    path = desk.tmp / "bin" / "git"
+    path.parent.mkdir()
+    path.write_text(f"#!/bin/sh\ncase \"$*\" in *--binary*) sleep 0.6;; esac\nexec {shutil.which('git')} \"$@\"\n")
+    path.chmod(0o755)
+    return {"PATH": f"{path.parent}:{os.environ['PATH']}"}
+
+
+def test_a_patch_that_holds_the_edit_of_the_job_itself_is_not_taken_for_what_it_read(desk, slow_git, tmp_path):
     desk.write("log", "start\n")
     desk.write("known", "start\n")
     desk.init()
     desk.roar("run", "cat", "known")
-    desk.roar("run", "sh", "-c", "echo more >> log; echo more >> known; sleep 0.5")
+    desk.roar("run", "sh", "-c", "echo more >> log; echo more >> known; sleep 0.5", env=slow_git)
     assert [use["digest"] is None for use in desk.job()["inputs"]] == [False, True]
     plan = desk.json("reproduce", "@-1")
     assert plan["steps"][0]["restored"] == ["known", "log"]
@@ -801,12 +811,22 @@ def test_a_patch_that_holds_the_edit_of_the_job_itself_is_not_taken_for_what_it_
     assert "2 of 2 outputs came out the same" in done.stdout
 
 
-def test_what_no_commit_nor_patch_can_have_held_stays_unknown(desk):
+def test_what_no_commit_nor_patch_can_have_held_stays_unknown(desk, slow_git):
     desk.write("log", "start\n")
     desk.init()
     desk.write("log", "by hand, and not committed\n")
-    desk.roar("run", "sh", "-c", "echo more >> log; sleep 0.5")
+    desk.roar("run", "sh", "-c", "echo more >> log; sleep 0.5", env=slow_git)
     assert "cannot: The content of log when it was read is not known." in desk.roar("reproduce", "@1", status=1).stdout
+
+
+def test_what_the_job_changed_comes_with_the_patch_as_it_was_before(desk, tmp_path):
+    desk.write("log", "start\n")
+    desk.init()
+    desk.write("log", "by hand, and not committed\n")
+    desk.roar("run", "sh", "-c", "echo more >> log")
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+    assert (tmp_path / "again" / "log").read_text() == "by hand, and not committed\nmore\n"
 
 
 def test_what_each_checkout_brings_is_not_asked_for(desk, tmp_path):

@@ -30,12 +30,12 @@ RULES: tuple[Rule, ...] = (
     Rule("data", r"HOME/\.cache/torch/(?:hub/checkpoints|sentence_transformers)/", "models in the torch hub cache"),
     Rule("data", r"HOME/\.keras/(?:datasets|models)/", "models and data sets in the Keras cache"),
     Rule("data", r"HOME/scikit_learn_data/", "data sets that scikit-learn downloaded"),
-    Rule("system", r"/dev/shm/(?:sem\.|(?:psm|wnsm|torch|sm|vader|shmem|nccl|cuda|ucx|mono|pulse-shm|lttng-ust|mp"  # noqa: S108
-         r"|pymp|memmapping|joblib_memmapping_folder)[_.-]|__KMP|\.org\.chromium|PostgreSQL\.|jemalloc)",
-         "memory that processes share (shm_open(3), sem_open(3))"),
     Rule("system", r"/(?:proc|sys|dev(?!/shm/)|etc|run|boot|usr|lib|lib32|lib64|libx32|bin|sbin|snap)(?:/|$)",
          "the operating system"),
     Rule("system", r"/var/(?:lib|cache|run|log|spool)/|/(?:nix|gnu)/store/", "the operating system"),
+    Rule("system", r"/dev/shm/(?:sem\.|(?:psm|wnsm|torch|sm|vader|shmem|nccl|cuda|ucx|mono|pulse-shm|lttng-ust|mp"  # noqa: S108
+         r"|pymp|memmapping|joblib_memmapping_folder)[_.-]|__KMP|\.org\.chromium|PostgreSQL\.|jemalloc)",
+         "memory that processes share (shm_open(3), sem_open(3))"),
     Rule("bytecode", r".*\.py[co](?:\.\d+)?$", "compiled Python"),
     Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
          "installed packages: recorded by name and version"),

@@ -27,7 +27,6 @@ DIFF = ("-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "dif
         "--ignore-submodules=untracked")
 """Arguments of git for a difference that is the same with any settings of the user."""
 
-_LIST_MARKED = ("ls-files", "-v", "-z")
 _FOREIGN = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS",
@@ -169,8 +168,7 @@ def begin_comparison(root: str, commit: str) -> "Comparison | None":
     from roar.observe.comparison import Comparison  # noqa: PLC0415  only inside a repository
 
     try:
-        return Comparison([["git", "-C", root, *_LIST_MARKED], ["git", "-C", root, *DIFF, "--binary", commit]],
-                          _own_environment(), timeout_s=TIMEOUT_S)
+        return Comparison(["git", "-C", root, *DIFF, "--binary", commit], _own_environment(), timeout_s=TIMEOUT_S)
     except OSError:
         return None
 
@@ -214,8 +212,8 @@ def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" =
                 ) -> tuple[bytes | None, str | None]:
     """The uncommitted changes of tracked files, and a note where they could not be had."""
     against = commit or "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's empty tree, before the first commit
-    listed, patch = (None, None) if comparison is None else comparison.results()
-    if patch is None or listed is None or _marked(root, listed):
+    patch = None if comparison is None else comparison.result()
+    if patch is None or _marked(root):
         with _full_index(root) as index:
             patch = _git(root, *DIFF, "--binary", against, index=index)
     if patch is not None and b"+Subproject commit " in patch:
@@ -244,8 +242,9 @@ def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
     return patches
 
 
-def _marked(root: str, listed: bytes) -> list[bytes]:
-    """Of the files that git lists those that it takes for unchanged without a look."""
+def _marked(root: str) -> list[bytes]:
+    """The files that git takes for unchanged without a look."""
+    listed = _git(root, "ls-files", "-v", "-z") or b""
     return [entry[2:] for entry in listed.split(b"\0") if entry and (entry[:1] == b"S" or entry[:1].islower())
             and os.path.lexists(os.path.join(os.fsencode(root), entry[2:]))]
 
@@ -257,7 +256,7 @@ def _full_index(root: str) -> Iterator[str | None]:
     Those marked with `git update-index --skip-worktree` or `--assume-unchanged` count as unchanged for git, whatever
     they hold. One that is not there (a sparse checkout) is left out on purpose.
     """
-    names = _marked(root, _git(root, *_LIST_MARKED) or b"")
+    names = _marked(root)
     place = _line(_git(root, "rev-parse", "--git-path", "index")) if names else None
     if place is None:
         yield None

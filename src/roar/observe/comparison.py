@@ -13,57 +13,50 @@ WAIT_S = 0.25
 
 
 class Comparison:
-    """Some commands of git that run at once, in processes of their own.
+    """A command of git that runs beside. Its output goes to memory, so that nobody has to read it meanwhile."""
 
-    Their output goes to memory, so that nobody has to read it meanwhile.
-    """
-
-    def __init__(self, commands: Sequence[Sequence[str]], environment: Mapping[str, str], *, timeout_s: float) -> None:
-        """Start them.
+    def __init__(self, words: Sequence[str], environment: Mapping[str, str], *, timeout_s: float) -> None:
+        """Start it.
 
         Args:
-            commands: each with all its words.
-            environment: theirs.
-            timeout_s: after so many seconds they are ended.
+            words: of the command.
+            environment: its own.
+            timeout_s: after so many seconds it is ended.
 
         Raises:
-            OSError: git cannot be started.
+            OSError: it cannot be started.
         """
         self._until = time.monotonic() + timeout_s
-        self._outputs: list[int] = []
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._said: bytes | None = None
+        self._output = os.memfd_create("git")
         try:
-            for words in commands:
-                self._outputs.append(os.memfd_create("git"))
-                self._processes.append(subprocess.Popen(
-                    words, env=environment, stdin=subprocess.DEVNULL, stdout=self._outputs[-1],
-                    stderr=subprocess.DEVNULL, start_new_session=True))
+            self._process = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=self._output,
+                                             stderr=subprocess.DEVNULL, start_new_session=True)
         except OSError:
-            self._end()
+            os.close(self._output)
             raise
 
-    def wait(self, seconds: float = WAIT_S) -> bool:
-        """Wait until all have ended, at most for so long; whether they have."""
-        until = time.monotonic() + seconds
+    def wait(self, seconds: float = WAIT_S) -> None:
+        """Wait until it has ended, at most for so long; no descriptor of it is left open then."""
         try:
-            for process in self._processes:
-                process.wait(max(0.0, until - time.monotonic()))
+            self._process.wait(max(0.0, seconds))
         except subprocess.TimeoutExpired:
-            return False
-        return True
+            return
+        self._take()
 
-    def results(self) -> list[bytes | None]:
-        """What each of them printed, None where it failed. Called once."""
-        self.wait(max(0.0, self._until - time.monotonic()))
-        self._end()
-        found = [None if process.returncode else os.pread(output, os.fstat(output).st_size, 0)
-                 for process, output in zip(self._processes, self._outputs, strict=True)]
-        for output in self._outputs:
-            os.close(output)
-        return found
+    def result(self) -> bytes | None:
+        """What it printed, None where it failed or took too long."""
+        if self._output >= 0:
+            self.wait(self._until - time.monotonic())
+        if self._output >= 0:
+            self._process.kill()
+            self._process.wait()
+            self._take()
+        return self._said
 
-    def _end(self) -> None:
-        for process in self._processes:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+    def _take(self) -> None:
+        if self._output >= 0:
+            if self._process.returncode == 0:
+                self._said = os.pread(self._output, os.fstat(self._output).st_size, 0)
+            os.close(self._output)
+            self._output = -1
