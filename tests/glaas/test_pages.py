@@ -298,14 +298,14 @@ def test_head_is_get_without_the_body(client, registered, path):
 
 
 def test_long_texts_and_long_lists_of_one_job_make_no_long_page(client, post):
-    long, rows = "lo ng" * 20_000, 3000
+    long, line, rows = "lo ng" * 20_000, "lo ng" * 2_000, 3000
     runs = tuple(wandb_run(run_id=f"run{n}", url=f"https://wandb.ai/a/b/runs/run{n}", name=long if n == 1 else None,
                            label=long if n == 2 else "W&B", note=long if n == 3 else None) for n in range(rows))
     one = job(1, command=("python", "-c", long), name=long, cwd=long, tracker_runs=runs,
               labels={"long": long} | {f"key{n}": "value" for n in range(rows)},
-              git=model.Git(commit=long, branch=long, remote=long, dirty=True, patch=long),
-              host=model.Host(os=long, machine=long, cpu=long, cpus=2, memory=1, gpus=(long,) * 3),
-              tracer=model.Tracer(mode=long, gaps=(long,)))
+              git=model.Git(commit=line, branch=line, remote=long, dirty=True, patch=line),
+              host=model.Host(os=line, machine=line, cpu=line, cpus=2, memory=1, gpus=(line,) * 3),
+              tracer=model.Tracer(mode=line, gaps=(line,)))
     assert post(dataclasses.replace(digits(), jobs=(one,), datasets=(), payloads=())).status_code == 201
     assert client.get(f"/api/v1/jobs/{uid(1)}").json()["name"] == long
     page = client.get(f"/jobs/{uid(1)}").text
