@@ -161,12 +161,13 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
     if (kind == LOG_RENAME && (flags & RENAME_EXCHANGE) && path_stat(&second, 0, &other) == 0 &&
         S_ISREG(other.st_mode))
         append(call, LOG_OPEN, O_RDONLY, &other, path_as_text(&second), no_text); /* as if it were read */
-    if (kind == LOG_RENAME && S_ISLNK(status.st_mode))
-        record_lost_link(call, &first);
-    if (kind == LOG_RENAME)
+    if (kind == LOG_RENAME) {
+        if (S_ISLNK(status.st_mode))
+            record_lost_link(call, &first);
         record_lost_link(call, &second);
-    if (kind == LOG_RENAME && S_ISDIR(status.st_mode))
-        path_working_folder_changes(call); /* of those in the folder */
+        if (S_ISDIR(status.st_mode))
+            path_working_folder_changes(call); /* of those in the folder */
+    }
     append(call, kind, flags, &status, path_as_text(&first), path_as_text(&second));
 }
 

@@ -327,7 +327,8 @@ static struct log_record *record_pair(enum log_kind kind, const struct pair *pai
         library_stat_path(pair->folder2, pair->path2, AT_SYMLINK_NOFOLLOW, &to) == 0 && REGULAR(to))
         library_append(LOG_OPEN, O_RDONLY, LOG_EXISTED_KNOWN | LOG_EXISTED, &to, &second, NULL);
     if (there && kind == LOG_RENAME) {
-        library_record_lost_link(&first, pair->folder1, pair->path1);
+        if ((from.mode & 0170000) == 0120000)
+            library_record_lost_link(&first, pair->folder1, pair->path1);
         library_record_lost_link(&second, pair->folder2, pair->path2);
     }
     struct log_record *record = library_append(kind, flags, 0, there ? &from : NULL, &first, &second);

@@ -19,7 +19,7 @@ from roar.analyze.symlinks import Followed, follow_links, settled
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Event, EventKind, Signature, Trace
+from roar.observe.trace import Signature, Trace, list_reads
 from roar.wire import Dataset
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ def _without_followed(folders: Sequence[FolderFiles], followed: Followed) -> lis
     touched = set(map(os.path.dirname, followed.places))
     opened = [files for files in folders if files.folder in touched]
     if opened:
-        followed.events += [
-            Event(time_ns, 0, EventKind.OPEN, f"{files.folder}/{name}", "", os.O_RDONLY, None, signature, True)
-            for files in opened for name, time_ns, signature in files.iter_files()]
+        followed.events += list_reads(opened)
         followed.events.sort(key=lambda event: event.time_ns)
     return [files for files in folders if files.folder not in touched]
 

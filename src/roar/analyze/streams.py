@@ -7,7 +7,7 @@ from roar.analyze.contents import Content
 from roar.analyze.surroundings import Surroundings
 from roar.model import AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED
 from roar.observe.streams import STDIN, Stream
-from roar.observe.trace import Event, EventKind, Signature, Trace
+from roar.observe.trace import Trace, list_reads, opening
 
 
 def add_events(trace: Trace, around: Surroundings) -> None:
@@ -19,7 +19,7 @@ def add_events(trace: Trace, around: Surroundings) -> None:
     first = [process.started_ns for process in trace.processes[:1]] + [event.time_ns for event in trace.events[:1]]
     pid = trace.processes[0].pid if trace.processes else 0
     began = min(first, default=around.started_ns)
-    trace.events[:0] = [_opening(began, pid, stream.path, _flags(stream), stream.signature)
+    trace.events[:0] = [opening(stream.path, stream.signature, time_ns=began, pid=pid, flags=_flags(stream))
                         for stream in around.streams]
 
 
@@ -36,13 +36,8 @@ def _open_folder(trace: Trace, path: str) -> None:
     closed = next((files for files in trace.folders if files.folder == folder and files.has(os.fsencode(name))), None)
     if closed is not None:
         trace.folders = tuple(files for files in trace.folders if files is not closed)
-        trace.events += [_opening(time_ns, 0, f"{folder}/{name}", os.O_RDONLY, signature)
-                         for name, time_ns, signature in closed.iter_files()]
+        trace.events += list_reads([closed])
         trace.events.sort(key=lambda event: event.time_ns)
-
-
-def _opening(time_ns: int, pid: int, path: str, flags: int, signature: Signature) -> Event:
-    return Event(time_ns, pid, EventKind.OPEN, path, "", flags, None, signature, existed=True)
 
 
 def add_notes(streams: Iterable[Stream], inputs: Sequence[Content], outputs: Sequence[Content]) -> None:

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from roar.analyze.carried import RENAME_EXCHANGE, is_folder_rename
 from roar.analyze.datasets import ancestors
+from roar.analyze.fold import LINKS
 from roar.observe.trace import Event, EventKind
 
 WAS_THERE = 1  # flags of a SYMLINK event that only tells of a link (native/event_log.h)
-LINKS = 40  # that one name may lead through
 
 _OF_THE_NAME_ITSELF = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.LINK, EventKind.SYMLINK,
                                  EventKind.MKNOD, EventKind.MKDIR, EventKind.RMDIR})

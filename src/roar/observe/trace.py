@@ -1,6 +1,7 @@
 """What the tracer saw of one command, as Python values. `roar.observe.log` reads it from the native event log."""
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
@@ -93,6 +94,18 @@ class Process:
     max_rss: int | None = None
     user_s: float | None = None
     system_s: float | None = None
+
+
+def opening(path: str, signature: Signature, *, time_ns: int, pid: int = 0, flags: int = os.O_RDONLY) -> Event:
+    """An open of a file that was there, as an event."""
+    return Event(time_ns, pid, EventKind.OPEN, path, "", flags, None, signature, existed=True)
+
+
+def list_reads(folders: "Iterable[FolderFiles]") -> Iterator[Event]:
+    """The reads that closed folders stand for, one by one."""
+    for files in folders:
+        for name, time_ns, signature in files.iter_files():
+            yield opening(f"{files.folder}/{name}", signature, time_ns=time_ns)
 
 
 class ConsoleLine(NamedTuple):

@@ -7,19 +7,18 @@ from datetime import datetime
 from roar.analyze.datasets import ancestors
 from roar.model import Job
 from roar.query.links import Link
-from roar.query.repository import find_around, find_work_trees, is_inside, run_git
+from roar.query.repository import is_inside, run_git
 from roar.workspace import Workspace
 
 _MARK = "pyvenv.cfg"
 
 
-def find_environments(workspace: Workspace, jobs: Sequence[Job]) -> list[str]:
+def find_environments(workspace: Workspace, jobs: Sequence[Job], around: str) -> list[str]:
     """Absolute paths of the virtual environments (PEP 405) that lie beside what the jobs used as their own.
 
     That is in the folders in which they ran, and in those above in the work tree. Not what git tracks, nor what a job
     of the plan makes itself.
     """
-    around = find_around(workspace, find_work_trees(workspace, jobs))
     folders = {folder for job in jobs for folder in ancestors(workspace.absolute(job.cwd))}
     return sorted(place for folder in folders | {workspace.root, around} if is_inside(folder, around)
                   for place in _environments_in(folder) if not _is_tracked(place) and not _is_made(place, jobs))

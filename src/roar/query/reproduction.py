@@ -77,9 +77,10 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     roots = tuple(find_roots(database, list(again), copies=True))
     patches = load_patches(database, jobs)
     links = find_links(database, workspace, jobs, patches)
-    over_foreign, over_own = _in_the_way(database, workspace, jobs)
-    protected = can_protect(find_around(workspace, find_work_trees(workspace, jobs)))
-    environments = find_environments(workspace, jobs) if protected else []
+    around = find_around(workspace, find_work_trees(workspace, jobs))
+    protected = can_protect(around)
+    over_foreign, over_own = _in_the_way(database, workspace, jobs, around, protected=protected)
+    environments = find_environments(workspace, jobs, around) if protected else []
     steps = _with_links(find_steps(database, again, jobs, roots, links.of_job),
                         links_to(environments, workspace))
     code = find_in_commits(database, workspace, jobs, _inputs(roots, steps), patches)
@@ -90,8 +91,8 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
                            *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
                 doubts=(*_doubts(jobs, hidden), *_lacking_submodules(workspace, jobs, patches), *links.doubts,
-                        *find_leftovers(database, workspace, jobs), *_named_there(workspace, jobs, environments),
-                        *over_own))
+                        *find_leftovers(database, workspace, jobs),
+                        *_named_there(workspace, jobs, around, environments), *over_own))
 
 
 def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileUse]:
@@ -131,9 +132,8 @@ def _with_links(steps: tuple[Step, ...], links: tuple[Link, ...]) -> tuple[Step,
     return (replace(steps[0], links=(*steps[0].links, *links)), *steps[1:]) if steps and links else steps
 
 
-def _named_there(workspace: Workspace, jobs: Sequence[Job], environments: Sequence[str]) -> list[str]:
+def _named_there(workspace: Workspace, jobs: Sequence[Job], around: str, environments: Sequence[str]) -> list[str]:
     """What commands name by an absolute path in the original: there they find what lies there now."""
-    around = find_around(workspace, find_work_trees(workspace, jobs))
     found: dict[str, list[str]] = {}
     for job in jobs:
         written = {place for use in job.outputs for place in ancestors(workspace.absolute(use.path).rstrip("/"))}
@@ -192,11 +192,9 @@ def _lacking_submodules(workspace: Workspace, jobs: Sequence[Job], patches: Mapp
     return found
 
 
-def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]
-                ) -> tuple[list[str], list[str]]:
+def _in_the_way(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job], around: str, *,
+                protected: bool) -> tuple[list[str], list[str]]:
     """What the jobs write over outside of the reproduction: what none of them left there, and the rest."""
-    around = find_around(workspace, find_work_trees(workspace, jobs))
-    protected = can_protect(around)
     foreign: dict[tuple[str, str], list[str]] = defaultdict(list)
     own: dict[tuple[str, str], list[str]] = defaultdict(list)
     failing: list[str] = []
