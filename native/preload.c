@@ -234,6 +234,125 @@ EXPORT void *fopen64(const char *path, const char *mode)
     return open_stream(path, mode, "fopen64");
 }
 
+/* ---- opens that libc makes inside itself ---- */
+
+/* The supervisor sees them; where there is none, they are noted by hand. */
+static int is_unseen(void)
+{
+    return library_state && (library_log->options & LOG_NO_FILTER) && library_ready();
+}
+
+static void note_new(enum log_kind kind, const char *path, int flags, int result)
+{
+    struct name name;
+    if (result < 0 || !is_unseen() || !library_name(&name, AT_FDCWD, path, 0))
+        return;
+    struct log_record *record = library_append(kind, (uint32_t)flags, LOG_EXISTED_KNOWN, NULL, &name, NULL);
+    library_unlock_names(&name, NULL);
+    if (record)
+        record->result = result;
+}
+
+typedef int mkostemps_function(char *path, int suffix, int flags);
+typedef char *mkdtemp_function(char *path);
+
+static int make_temporary(char *path, int suffix, int flags)
+{
+    static mkostemps_function *real;
+    if (!real && dlsym)
+        real = (mkostemps_function *)dlsym(NEXT, "mkostemps");
+    if (!real)
+        return (int)finish(-ENOSYS);
+    int fd = real(path, suffix, flags);
+    note_new(LOG_OPEN, path, flags | O_RDWR | O_CREAT | O_EXCL, fd);
+    return fd;
+}
+
+#define MKSTEMP(name)                                           \
+    EXPORT int name(char *path)                                 \
+    {                                                           \
+        return make_temporary(path, 0, 0);                      \
+    }
+#define MKOSTEMP(name)                                          \
+    EXPORT int name(char *path, int flags)                      \
+    {                                                           \
+        return make_temporary(path, 0, flags);                  \
+    }
+#define MKSTEMPS(name)                                          \
+    EXPORT int name(char *path, int suffix)                     \
+    {                                                           \
+        return make_temporary(path, suffix, 0);                 \
+    }
+#define MKOSTEMPS(name)                                         \
+    EXPORT int name(char *path, int suffix, int flags)          \
+    {                                                           \
+        return make_temporary(path, suffix, flags);             \
+    }
+
+MKSTEMP(mkstemp)
+MKSTEMP(mkstemp64)
+MKOSTEMP(mkostemp)
+MKOSTEMP(mkostemp64)
+MKSTEMPS(mkstemps)
+MKSTEMPS(mkstemps64)
+MKOSTEMPS(mkostemps)
+MKOSTEMPS(mkostemps64)
+
+EXPORT char *mkdtemp(char *path)
+{
+    static mkdtemp_function *real;
+    if (!real && dlsym)
+        real = (mkdtemp_function *)dlsym(NEXT, "mkdtemp");
+    if (!real) {
+        finish(-ENOSYS);
+        return NULL;
+    }
+    char *made = real(path);
+    note_new(LOG_MKDIR, path, 0700, made ? 0 : -1);
+    return made;
+}
+
+/* Noted before the call is made, as any open. */
+static struct log_record *record_reopening(const char *path, const char *mode)
+{
+    struct name name;
+    struct log_signature before;
+    int flags = flags_of_mode(mode);
+    if (!path || flags < 0 || !is_unseen() || !library_name(&name, AT_FDCWD, path, 0))
+        return NULL;
+    int there = !(flags & O_TRUNC) && library_stat_path(AT_FDCWD, path, 0, &before) == 0;
+    uint16_t bits = flags & O_TRUNC ? 0 : there ? LOG_EXISTED_KNOWN | LOG_EXISTED : LOG_EXISTED_KNOWN;
+    struct log_record *record = library_append(LOG_OPEN, (uint32_t)flags, bits, there ? &before : NULL, &name, NULL);
+    library_unlock_names(&name, NULL);
+    return record;
+}
+
+typedef void *freopen_function(const char *path, const char *mode, void *stream);
+
+static void *reopen_stream(const char *path, const char *mode, void *stream, const char *name)
+{
+    freopen_function *real = dlsym ? (freopen_function *)dlsym(NEXT, name) : NULL;
+    if (!real) {
+        finish(-ENOSYS);
+        return NULL;
+    }
+    struct log_record *record = record_reopening(path, mode);
+    void *reopened = real(path, mode, stream);
+    if (record)
+        record->result = reopened ? 0 : -1;
+    return reopened;
+}
+
+EXPORT void *freopen(const char *path, const char *mode, void *stream)
+{
+    return reopen_stream(path, mode, stream, "freopen");
+}
+
+EXPORT void *freopen64(const char *path, const char *mode, void *stream)
+{
+    return reopen_stream(path, mode, stream, "freopen64");
+}
+
 /* ---- calls with one path ---- */
 
 /* at: the path is the second argument, after a folder. rest: the argument after the path. */
