@@ -50,6 +50,13 @@ def folders(desk):
     ("cat one/f > o; echo a > link/f; rm link", {"one/f"}, {"o", "one/f"}),
     ("ln -s nowhere link 2> /dev/null; cat link/f > o", {"one/f"}, {"o"}),
     ("cat link/f > o; ln -sfn two link; ln -sfn one link", {"one/f"}, {"o"}),
+    ("ln -P link hard; ln -sfn two link; cat hard/f > o", {"one/f"}, {"o"}),
+    ("ln -s one l; ln -P l m; ln -sfn two l; cat m/f l/f > o", {"one/f", "two/f"}, {"o"}),
+    ("ln -s one/f l; ln -L l m; ln -sfn two/f l; cat m > o", {"one/f"}, {"o", "m"}),
+    ("mkdir -p a/b; ln -s $PWD/one a/b/l; mv a c; mv c/b d; cat d/l/f > o; ln -sfn $PWD/two d/l; mv d e;cat e/l/f > p",
+     {"one/f", "two/f"}, {"o", "p"}),
+    ("mkdir -p a/b; ln -s $PWD/one a/b/l; mv a c; rm c/b/l; ln -s $PWD/two c/b/l; mv c a; cat a/b/l/f > o",
+     {"two/f"}, {"o"}),
 ])
 def test_a_file_is_where_its_name_led_then(folders, mode, command, inputs, outputs):
     folders.roar("run", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})

@@ -191,22 +191,12 @@ class _Fold:
             return
         use = self.at(event.path, event)
         fresh = creates and event.existed is False
-        if not writes and not fresh:
-            use = self.behind(use, event)
         if writes or fresh:
             self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR)
         elif not use.written:
             self.read(use, event)
         else:
             self.note_opened(use.path)
-
-    def behind(self, use: PathUse, event: Event) -> PathUse:
-        """The use that symlinks of the job's own lead to."""
-        for _ in range(LINKS):
-            if use.made is not Made.SYMLINK or use.target is None:
-                break
-            use = self.at(os.path.normpath(os.path.join(os.path.dirname(use.path), use.target)), event)
-        return use
 
     def note_opened(self, path: str) -> None:
         """Content that may be from before the job was opened where it is now."""

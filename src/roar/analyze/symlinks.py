@@ -5,6 +5,7 @@ links that may be other ones by then, the events tell what they were at each mom
 """
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -13,9 +14,10 @@ from roar.analyze.datasets import ancestors
 from roar.analyze.fold import LINKS
 from roar.observe.trace import Event, EventKind
 
+AT_SYMLINK_FOLLOW = 0x400  # linux/fcntl.h
 WAS_THERE = 1  # flags of a SYMLINK event that only tells of a link (native/event_log.h)
 
-_OF_THE_NAME_ITSELF = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.LINK, EventKind.SYMLINK,
+_OF_THE_NAME_ITSELF = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.SYMLINK,
                                  EventKind.MKNOD, EventKind.MKDIR, EventKind.RMDIR})
 
 
@@ -74,8 +76,8 @@ def _find_changed(events: Iterable[Event]) -> tuple[set[str], dict[str, str]]:
         if not _only_tells(event):
             changed.update(links.take(event))
         elif (place := links.place(event.path2)) not in changed:
-            before[place] = links.now[place] = event.path
-            changed.add(place)
+            before[place] = event.path
+            changed.update(links.tell(place, event.path))
     return changed, before
 
 
@@ -89,8 +91,10 @@ class _Links:
 
     def __init__(self, before: Mapping[str, str], others: Iterable[str] = ()) -> None:
         self.before = before
-        self.now: dict[str, str | None] = {**dict.fromkeys(others), **before}
+        self.now: dict[str, str | None] = dict.fromkeys(others)
         self._others: dict[str, str | None] = {}
+        self._inside: defaultdict[str, set[str]] = defaultdict(set)  # by folder, what in it is or holds a link
+        self._set(before)
 
     def text(self, place: str) -> str | None:
         """The text of the link at a place: at this moment, or of one that the job left alone."""
@@ -131,6 +135,10 @@ class _Links:
         """Where a name stands at this moment."""
         return self.resolve(path, last=False)[0]
 
+    def tell(self, place: str, text: str) -> list[str]:
+        """There is a link that was there before the job; the places that this changes."""
+        return self._set({place: text})
+
     def take(self, event: Event) -> list[str]:
         """What an event makes of the links; the places that it changes."""
         match event.kind:
@@ -141,6 +149,9 @@ class _Links:
                 return self._set({place: None} if self.now.get(place) is not None else {})
             case EventKind.RENAME if event.path != event.path2:
                 return self._rename(event)
+            case EventKind.LINK if not event.flags & AT_SYMLINK_FOLLOW:
+                text = self.text(self.place(event.path))
+                return self._set({self.place(event.path2): text} if text is not None else {})
         return []
 
     def _rename(self, event: Event) -> list[str]:
@@ -152,14 +163,43 @@ class _Links:
         if self.now.get(source) is not None or self.now.get(target) is not None:
             changes = {source: None, target: self.now.get(source)}
         if is_folder_rename(event):
-            inside = [place for place, text in self.now.items() if text is not None and place.startswith(f"{source}/")]
-            for place in inside:
+            for place in self._below(source):
                 changes |= {place: None, target + place[len(source):]: self.now[place]}
         return self._set(changes)
 
-    def _set(self, changes: dict[str, str | None]) -> list[str]:
+    def _below(self, folder: str) -> list[str]:
+        """The places below a folder at which there is a link now."""
+        found, todo = [], [*self._inside.get(folder, ())]
+        while todo:
+            place = todo.pop()
+            if self.now.get(place) is not None:
+                found.append(place)
+            todo += self._inside.get(place, ())
+        return found
+
+    def _set(self, changes: Mapping[str, str | None]) -> list[str]:
         self.now.update(changes)
+        for place, text in changes.items():
+            if text is None:
+                self._leave(place)
+            else:
+                self._enter(place)
         return list(changes)
+
+    def _enter(self, place: str) -> None:
+        """Note a link in its folder, and that in its own, as far as that is new."""
+        folder = place.rpartition("/")[0]
+        while place != folder and place not in self._inside[folder]:
+            self._inside[folder].add(place)
+            place, folder = folder, folder.rpartition("/")[0]
+
+    def _leave(self, place: str) -> None:
+        """Forget a place that holds no link any more, and folders that hold none for it."""
+        while place and self.now.get(place) is None and not self._inside.get(place):
+            self._inside.pop(place, None)
+            folder = place.rpartition("/")[0]
+            self._inside[folder].discard(place)
+            place = folder
 
 
 def _follow(event: Event, links: _Links, changed: set[str], found: Followed) -> Event:
@@ -167,11 +207,17 @@ def _follow(event: Event, links: _Links, changed: set[str], found: Followed) -> 
     if is_folder_rename(event) and (place := links.place(path)) in changed:
         found.folders.add(place)
     if event.kind is not EventKind.SYMLINK:
-        last = event.kind not in _OF_THE_NAME_ITSELF and not event.flags & os.O_NOFOLLOW
-        path = _where(path, links, changed, found, last=last)
+        path = _where(path, links, changed, found, last=_is_followed(event))
     if path2:
         path2 = _where(path2, links, changed, found, last=False)
     return event if (path, path2) == (event.path, event.path2) else event._replace(path=path, path2=path2)
+
+
+def _is_followed(event: Event) -> bool:
+    """Whether a symlink that the path of an event itself is leads on."""
+    if event.kind is EventKind.LINK:
+        return bool(event.flags & AT_SYMLINK_FOLLOW)
+    return event.kind not in _OF_THE_NAME_ITSELF and not event.flags & os.O_NOFOLLOW
 
 
 def _where(path: str, links: _Links, changed: set[str], found: Followed, *, last: bool) -> str:
