@@ -199,7 +199,7 @@ def beside_roar_cli(base, other, count, bounds, rows, *, ask=True):
         rows.append(("the same: roar run / roar-cli run", ours / theirs, bounds[0]))
         rows.append(("the same: peak memory of roar-cli, MB", their_memory / 1e6, ""))
     for verb, *words in (["status"], ["dag"], ["lineage", f"out{turn}/"]):
-        one = timed([*ROAR, verb, *words], base)[0]
+        one = statistics.median(timed([*ROAR, verb, *words], base)[0] for _ in range(3))
         rows.append((f"the same: seconds of roar {verb}", one, "0.3"))
         if cli and ask and not words:  # it has no lineage of a folder
             rows.append((f"the same: roar {verb} / roar-cli {verb}", one / timed([cli, verb], other)[0], ""))
