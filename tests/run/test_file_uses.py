@@ -207,6 +207,19 @@ def test_opening_for_appending_without_writing_changes_nothing(desk):
     assert files(desk, "open('a', 'a').close()", a="x")[1] == {}
 
 
+@pytest.mark.parametrize("code", ["subprocess.run(['touch', 'a'], check=True)", "open('a', 'r+').write('x')"])
+def test_what_is_edited_in_place_to_what_it_was_is_only_read(desk, code):
+    desk.write("a", "x")
+    desk.python("open('a').read()")
+    assert files(desk, code) == ({"a": digest("x")}, {})
+
+
+def test_what_is_written_anew_as_it_was_is_an_output(desk):
+    desk.write("a", "x")
+    desk.python("open('a').read()")
+    assert files(desk, "open('a', 'w').write('x')") == ({}, {"a": digest("x")})
+
+
 def test_looking_for_a_file_that_is_not_there(desk):
     assert files(desk, "os.path.exists('a')\ntry: open('a')\nexcept OSError: pass") == ({}, {})
 

@@ -107,6 +107,14 @@ class Contents:
         self._known = {**found, **known} if found else known
         for content in live:
             self._fill(content)
+        self._drop_kept()
+
+    def _drop_kept(self) -> None:
+        """What was opened to be edited and has the same content in the end was only read (touch(1))."""
+        read = {content.use.path: content.digest for content in self._read if content.digest is not None}
+        for content in self._written:
+            if not content.use.replaced and content.digest is not None:
+                content.drop = content.drop or read.get(content.use.path) == content.digest
 
     def _find_moved(self) -> None:
         """Look for what is gone among what the job left: the very file, moved on and on, has only another ctime."""
