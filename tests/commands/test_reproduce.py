@@ -49,13 +49,13 @@ def test_the_plan_asks_only_for_inputs_that_git_does_not_bring(desk):
         desk.write(name, name)
     desk.write(".gitignore", "c.csv\n*.out\n")
     desk.init()
-    desk.write("b.csv", "changed, and not committed")
+    desk.write("b.csv", "changed, and in the patch")
     desk.write("c.csv", "not in git")
     desk.roar("run", "python", "join.py")
     before, _, brought = desk.roar("reproduce", "all.out").stdout.partition("git brings these inputs\n")
-    assert re.findall(r"\S+$", before.partition("in place\n")[2], re.MULTILINE) == ["b.csv", "c.csv"]
-    assert re.findall(r"[0-9a-f]{12} .* (\S+)$", brought, re.MULTILINE) == ["a.csv", "parts/x", "parts/y"]
-    assert desk.json("reproduce", "all.out")["from_commits"] == ["a.csv", "parts/x", "parts/y"]
+    assert re.findall(r"\S+$", before.partition("in place\n")[2], re.MULTILINE) == ["c.csv"]
+    assert re.findall(r"[0-9a-f]{12} .* (\S+)$", brought, re.MULTILINE) == ["a.csv", "b.csv", "parts/x", "parts/y"]
+    assert desk.json("reproduce", "all.out")["from_commits"] == ["a.csv", "b.csv", "parts/x", "parts/y"]
     desk.write("a.csv", "changed since: the commit still has it")
     assert "a.csv" in desk.json("reproduce", "all.out")["from_commits"]
 
@@ -67,11 +67,27 @@ def test_a_file_that_was_read_with_two_contents_is_brought_only_if_both_are(desk
     desk.init()
     desk.roar("run", "python", "use.py", "1.out")
     assert desk.json("reproduce", "@")["from_commits"] == [" data.csv"]
+    desk.git("rm", "-q", "--cached", " data.csv")
+    desk.git("commit", "-q", "-m", "it is ours alone from now on")
     desk.write(" data.csv", "second, and not committed")
     desk.roar("run", "python", "use.py", "2.out")
     assert len(desk.json("reproduce", "@")["roots"]) == 2
     assert desk.json("reproduce", "@")["from_commits"] == []
     assert "git brings" not in desk.roar("reproduce", "@").stdout
+
+
+def test_data_in_the_uncommitted_changes_comes_with_them(desk, tmp_path):
+    desk.write("use.py", "import sys\nopen(sys.argv[1], 'w').write(open('lr.yaml').read())\n")
+    desk.write("lr.yaml", "lr: 1")
+    desk.write(".gitignore", "*.out\n")
+    desk.init()
+    desk.write("lr.yaml", "lr: 2")
+    desk.roar("run", "python", "use.py", "1.out")
+    desk.write("lr.yaml", "lr: 3")
+    assert desk.json("reproduce", "1.out")["from_commits"] == ["lr.yaml"]
+    assert "lr.yaml has no known source" not in desk.roar("status", "--checklist", status=None).stdout
+    done = desk.roar("reproduce", "1.out", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
 
 
 def test_without_git_nothing_is_made_again(trained, tmp_path):
@@ -523,6 +539,7 @@ def test_what_git_brings_is_what_a_clone_without_our_own_settings_gives(desk, se
     desk.write(".gitignore", "*.out\n")
     desk.init()
     desk.git("config", *setting)
+    desk.git("config", "filter.shout.clean", "tr A-Z a-z")
     (desk.root / "a.csv").unlink()
     desk.git("checkout", "-q", "--", "a.csv")
     assert (desk.root / "a.csv").read_bytes() != b"one\n"
@@ -986,7 +1003,7 @@ def test_an_output_that_is_up_to_date_already_is_the_same(desk):
     assert "2 of 2 outputs came out the same" in done.stdout
     outputs = desk.json("reproduce", "--run", "o")["outputs"]
     assert [(one["path"], one["outcome"], one["written"]) for one in outputs] == [
-        ("o", "same", False), ("stamp", "same", False)]
+        ("o", "same", False), ("stamp", "same", True)]
     assert all(one["found"] == one["digest"] for one in outputs)
 
 

@@ -2,16 +2,19 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import starmap
 
+from roar.errors import RoarError
 from roar.model import Job, JobState, Redirections, is_location
 from roar.observe.code import Refusal, find_refusal
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.freshness import Freshness, Output, Status, load_status
 from roar.query.history import JobLine
 from roar.query.jobs import load_patch, load_patches
+from roar.query.references import ArtifactReference, resolve
 from roar.query.repository import find_in_commits, find_work_tree, find_work_trees, inputs_of, run_git
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
@@ -191,10 +194,41 @@ def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence
     title = "every root input has a source"
     if open_roots and refusal is not None:
         return _unknown(title, refusal)
-    problems = tuple(f"{root.path} has no known source" for root in open_roots)
-    path = quoted_path(open_roots[0].path if open_roots else "")
-    return Item(title=title, passed=not problems, problems=problems,
-                hint=f"roar label {path} {SOURCE_LABEL}=URL" if problems else None)
+    return Item(title=title, passed=not open_roots, problems=tuple(_without_source(open_roots)),
+                hint=_give_source(database, workspace, open_roots, jobs) if open_roots else None)
+
+
+def _without_source(roots: Sequence[Root]) -> Iterator[str]:
+    times = Counter(root.path for root in roots)
+    for root in roots:
+        if root.digest is None:
+            yield f"{root.path} is not known with the content that was read"
+        else:
+            yield f"{root.path}{f' ({root.digest[:12]})' if times[root.path] > 1 else ''} has no known source"
+
+
+def _give_source(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Iterable[Job]
+                 ) -> str:
+    """The command for the first of them. One that lies there with other content now has to be named by its digest.
+
+    Content that is not known cannot be labelled; a job that runs again finds what is there then.
+    """
+    root = next((root for root in roots if root.digest is not None), None)
+    if root is None:
+        uids = set(roots[0].used_by)
+        return _run_again(next(job.step for job in jobs if job.uid in uids), failed=False)
+    assert root.digest is not None
+    form = quoted_path(root.path) if _lies_there(database, workspace, root) else root.digest[:12]
+    return f"roar label {form} {SOURCE_LABEL}=URL"
+
+
+def _lies_there(database: sqlite3.Connection, workspace: Workspace, root: Root) -> bool:
+    """Whether a root input's path stands for it: what lies there is what was read."""
+    try:
+        found = resolve(database, workspace, workspace.absolute(root.path))
+    except RoarError:
+        return False
+    return isinstance(found, ArtifactReference) and found.digest == root.digest
 
 
 def _has_source(database: sqlite3.Connection, root: Root) -> bool:

@@ -179,7 +179,7 @@ def inputs_of(roots: Iterable[Root]) -> dict[str, list[Root]]:
 
 def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job],
                     inputs: Mapping[str, Sequence[Root]], patches: Mapping[str, bytes]) -> FromCommits:
-    """What of the inputs of jobs, by uid, their commits bring; of those not known also their uncommitted changes.
+    """What of the inputs of jobs, by uid, their commits bring, and their uncommitted changes on top.
 
     `patches` has these by their digest.
     """
@@ -187,22 +187,26 @@ def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: It
     wanted: dict[_Source, list[Root]] = {}
     for uid, source in sources.items():
         wanted.setdefault(source, []).extend(root for root in inputs.get(uid, ()) if root.digest is not None)
-    found = {source: _brought(database, workspace, source, roots) for source, roots in wanted.items()}
+    found = {source: _brought(database, workspace, source, None, roots) for source, roots in wanted.items()}
     brought: set[tuple[str, Root]] = set()
     restored = {}
     for job in jobs:
         if job.uid not in sources:
             continue
         source = sources[job.uid]
+        roots = inputs.get(job.uid, ())
         patch = patches.get(job.git.patch or "") if job.git is not None else None
-        known = [root for root in inputs.get(job.uid, ()) if root in found[source]]
-        edited, unpatched = _edited(workspace, source, job, patch, [
-            root for root in inputs.get(job.uid, ()) if root.digest is None])
-        brought |= {(job.uid, root) for root in (*known, *edited)}
+        changed = set(patched_names(source.work_tree, patch)) if patch is not None else set()
+        known = [root for root in roots if root in found[source]]
+        others = [root for root in roots if root not in found[source] and not changed.isdisjoint(
+            _files(database, workspace, source.work_tree, root))]
+        patched = _brought(database, workspace, source, patch, others) if others else ()
+        edited, unpatched = _edited(workspace, source, job, patch, [root for root in roots if root.digest is None])
+        brought |= {(job.uid, root) for root in (*known, *patched, *edited)}
         names = [name for root in known for name in _files(database, workspace, source.work_tree, root)]
-        changed = set(patched_names(source.work_tree, patch)).intersection(names) if patch is not None else ()
         restored[job.uid] = tuple(sorted((*(workspace.relative(os.path.join(source.work_tree, name))
-                                            for name in changed), *(root.path for root in unpatched))))
+                                            for name in changed.intersection(names)),
+                                          *(root.path for root in unpatched))))
     return FromCommits(frozenset(brought), restored)
 
 
@@ -282,15 +286,16 @@ def _source(workspace: Workspace, job: Job, patches: Mapping[str, bytes]) -> _So
     return _Source(work_tree, job.git.commit, find_submodules(work_tree, job.git.commit, patch))
 
 
-def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, roots: Iterable[Root]) -> set[Root]:
-    """Those of `roots` that a clone of this commit holds."""
-    tracked = frozenset(_tracked(source))
+def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, patch: bytes | None,
+             roots: Iterable[Root]) -> set[Root]:
+    """Those of `roots` that a clone of this commit holds, with a patch."""
+    tracked = frozenset((*_tracked(source), *(patched_names(source.work_tree, patch) if patch is not None else ())))
     files = {root: found for root in roots
              if (found := _files(database, workspace, source.work_tree, root)) and tracked.issuperset(found)}
     if not files:
         return set()
     names = {name for found in files.values() for name in found}
-    with _clone(source, None, names) as folder:
+    with _clone(source, patch, names) as folder:
         now = _digests(folder, names)
     return {root for root, found in files.items() if all(now.get(name) == digest for name, digest in found.items())}
 
