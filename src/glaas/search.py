@@ -262,7 +262,7 @@ def _artifacts_by_path(connection: Connection, viewer: Viewer, text: str, limit:
 def _members_at(connection: Connection, viewer: Viewer, path: str) -> Iterator[ArtifactHit]:
     """Files at a path within the newest datasets that jobs used in one of the folders around it, or as its shards."""
     datasets = {path[:place + end] for place, letter in enumerate(path) if letter == "/" for end in (0, 1)}
-    datasets |= {shards_path(path) or ""}
+    datasets |= {shards_path(path) or "", "*"} | {f"{folder}*" for folder in datasets if folder.endswith("/")}
     rows = [row for _, row in _newest_with(viewer, "path_key", USES_LOOKED_AT).rows(
         connection, sorted(map(path_key, datasets - {""}))) if row.kind == Kind.DATASET and row.path in datasets]
     newest = dict.fromkeys((row.digest.hex(), members_folder(row.path)) for row in _newest_first(rows))

@@ -43,7 +43,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("filters.remove", tuple, (), "Glob patterns of paths to leave out of every job, relative to the workspace"
             " root or absolute."),
     Setting("datasets.threshold", int, 100, "How many files that one job reads or writes below one folder become one"
-            " dataset. 0 keeps every file by itself."),
+            " dataset. Of the workspace root, the home folder and those for temporary files it is what lies directly"
+            " in them, and what lies in as many small folders there: that is then called `FOLDER/*`, in the root"
+            " `*`. 0 keeps every file by itself."),
 )
 
 _DECLARED = {setting.key: setting for setting in SETTINGS}

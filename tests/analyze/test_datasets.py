@@ -35,11 +35,26 @@ def test_below_the_threshold_nothing_is_folded():
     assert fold_datasets(files("d", 500), threshold=0)[1] == []
 
 
-def test_the_workspace_itself_is_never_a_dataset():
-    folded, datasets = fold_datasets(files(".", 60) + [FileUse(path=f"f{n}", digest="b" * 64, size=1)
-                                                      for n in range(60)], threshold=50)
-    assert all("/" in u.path or u.kind is Kind.FILE for u in folded)
-    assert [d for d in datasets if len(d.members) > 60] == []
+def test_of_the_workspace_itself_only_what_lies_directly_in_it_is_a_dataset():
+    direct = [FileUse(path=f"f{n}", digest=f"{n:064x}", size=1) for n in range(60)]
+    folded, datasets = fold_datasets([*files("d", 60), *direct, *files("few", 5)], threshold=50)
+    assert [(u.path, u.files) for u in folded] == [
+        ("*", 60), ("d/", 60), *((f"few/{n:05}.png", None) for n in range(5))]
+    assert {member.path for member in datasets[1].members} == {f"f{n}" for n in range(60)}
+
+
+def test_many_small_folders_of_the_workspace_are_a_dataset():
+    small = [use for n in range(50) for use in files(f"class{n}", 3)]
+    table = FileUse(path="labels.csv", digest="c" * 64, size=1)
+    folded, [dataset] = fold_datasets([*small, table], threshold=50)
+    assert [(u.path, u.files) for u in folded] == [("*", 150), ("labels.csv", None)]
+    assert dataset.members[0].path == "class0/00000.png"
+    assert len(fold_datasets(small[3:], threshold=50)[0]) == 147
+
+
+def test_of_a_folder_that_is_never_one_dataset_too():
+    folded, _ = fold_datasets([*files("/tmp", 60), *files("/tmp/d", 60)], threshold=50, whole=["/tmp"])
+    assert [u.path for u in folded] == ["/tmp/*", "/tmp/d/"]
 
 
 def test_a_file_without_a_digest_stays_visible():

@@ -880,6 +880,80 @@ def test_colours_only_where_they_are_wanted(desk):
     assert "\x1b[" not in desk.roar("log", env={"NO_COLOR": "1", "FORCE_COLOR": "1"}).stdout
 
 
+@pytest.fixture
+def flat(desk):
+    """A workspace with 150 pictures directly in it; one job made a thumbnail of each, another put these together."""
+    desk.init()
+    for number in range(150):
+        desk.write(f"{number}.png", f"picture {number}")
+    desk.python("for n in range(150): open(f't{n}.jpg', 'w').write(open(f'{n}.png').read()[-8:])")
+    desk.python("open('sheet', 'w').write(str([open(f't{n}.jpg').read() for n in range(150)]))")
+    return desk
+
+
+def test_many_files_directly_in_the_workspace_are_one_dataset(flat, tmp_path):
+    first, last = flat.json("show", "@1"), flat.json("show", "@2")
+    assert [(use["path"], use["files"]) for use in (*first["inputs"], *first["outputs"], *last["inputs"])] == [
+        ("*", 150)] * 3
+    assert [(use["path"], use["kind"]) for use in last["outputs"]] == [("sheet", "file")]
+    assert [job["step"] for job in flat.json("lineage", "sheet")["jobs"]] == [2, 1]
+    assert "made by @1" in flat.roar("lineage", "t7.jpg").stdout
+    assert [use["step"] for use in flat.json("show", "7.png")["used_by"]] == [1]
+    for path in ("7.png", "t7.jpg"):
+        assert flat.json("log", "--path", path)["jobs"]
+    assert [root["path"] for root in flat.json("inputs", "sheet")["inputs"]] == ["*"]
+    assert "2 outputs up to date" in flat.roar("status").stdout
+    done = flat.roar("reproduce", "sheet", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+
+
+def test_what_becomes_of_files_directly_in_the_workspace_is_seen(flat):
+    flat.write("7.png", "another picture")
+    assert "its input * has changed since" in flat.roar("status").stdout
+    flat.write("7.png", "picture 7")
+    (flat.root / "t7.jpg").unlink()
+    assert "no longer what @1 wrote: t7.jpg is gone" in flat.roar("status").stdout
+    flat.python("for n in range(150): open(f'z{n}', 'w').write('z')")
+    flat.write("z150", "mine")
+    flat.roar("pop", "--delete-outputs")
+    assert sorted(path.name for path in flat.root.glob("z*")) == ["z150"]
+    assert (flat.root / "t8.jpg").exists()
+
+
+def test_jobs_are_found_by_a_folder_in_a_dataset_and_by_a_shard(desk):
+    desk.init()
+    desk.python("import os\nfor n in range(150):\n    os.makedirs(f'd/{n % 9}', exist_ok=True)\n"
+                "    open(f'd/{n % 9}/{n}', 'w').write(str(n))")
+    desk.python("for n in '123': open(f'm-0000{n}-of-00003.bin', 'w').write(n)")
+    for path, step in (("d/3", 1), ("d/3/", 1), ("d/3/12", 1), ("m-00002-of-00003.bin", 2)):
+        assert [job["step"] for job in desk.json("log", "--path", path)["jobs"]] == [step], path
+    assert desk.json("log", "--path", "d/33")["jobs"] == []
+
+
+def test_each_version_of_a_root_input_gets_its_source_by_the_hint(desk):
+    desk.init()
+    for text in ("one", "two", "three"):
+        desk.write("raw", text)
+        desk.roar("run", "cp", "raw", f"{text}.out")
+    for left in (3, 2, 1, 0):
+        items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
+        item = next(item for item in items if item["title"] == "every root input has a source")
+        assert len(set(item["problems"])) == left
+        assert item["passed"] == (left == 0)
+        if left:
+            desk.roar(*shlex.split(item["hint"].replace("URL", "https://example.org/raw"))[1:])
+
+
+def test_content_that_is_not_known_is_not_to_be_labelled(desk):
+    desk.init()
+    desk.write("log.txt", "before")
+    desk.roar("run", "sh", "-c", "echo more >> log.txt")
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
+    item = next(item for item in items if item["title"] == "every root input has a source")
+    assert item["problems"] == ["log.txt is not known with the content that was read"]
+    assert item["hint"] == "roar run @1"
+
+
 def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     def items(status):
         done = desk.roar("status", "--checklist", "--json", status=status)

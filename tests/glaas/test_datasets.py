@@ -127,7 +127,8 @@ def test_a_dataset_of_nothing_that_is_known(client, post):
 
 @pytest.mark.parametrize(("folder", "names"), [
     ("data/digits/", ["train/cat/1.png", "train/dog/1.png", "README.md"]), ("data/digits", ["a b/é.png", "a/b", "z"]),
-    ("out/w-*-of-00002", ["w-00001-of-00002", "w-00002-of-00002"]), ("/data/", ["x/y", "z"])])
+    ("out/w-*-of-00002", ["w-00001-of-00002", "w-00002-of-00002"]), ("/data/", ["x/y", "z"]),
+    ("*", ["1.png", "cat/2.png"]), ("/tmp/*", ["1.png", "cat/2.png"])])
 def test_a_file_of_a_dataset_is_found_by_its_path(client, post, folder, names):
     members = dataset_of(members_of(names))
     whole = model.FileUse(path=folder, digest=members.digest, size=9, kind=model.Kind.DATASET, files=len(names))

@@ -8,7 +8,7 @@ UTF-8, in whose place `b3sum` prints others, are digested as they are.
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from roar.model import FileUse, Kind, shards_path
 from roar.wire import Dataset, DatasetMember, raw, shown
@@ -37,14 +37,17 @@ def _digest_in_order(members: Iterable[tuple[bytes, str]]) -> str:
     return hasher.hexdigest()
 
 
-def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[str] = ()) -> tuple[
-        list[FileUse], list[Dataset]]:
+def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[str] = (),
+                  whole: Collection[str] = ()) -> tuple[list[FileUse], list[Dataset]]:
     """Replace the files of large folders by one use each.
 
     Args:
         uses: of one direction (all inputs, or all outputs) of one job.
         threshold: how many files below one folder make a dataset; 0 folds nothing.
-        keep: folders that are never a dataset themselves (the workspace root, home, /tmp).
+        keep: folders that are never a dataset themselves.
+        whole: further such folders, which hold all kinds of things (home, /tmp), as the workspace root does: of these
+            the many files that lie directly in them are a dataset with the path `FOLDER/*`, and those of many small
+            folders in them.
 
     Returns:
         The uses with datasets in place of their members, sorted by path, and the datasets.
@@ -52,7 +55,7 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
     foldable = [use for use in uses if use.digest is not None and use.kind is Kind.FILE]
     if not threshold or len(foldable) < threshold:
         return _fold_shards(list(uses)) if threshold else (sorted(uses, key=lambda use: use.path), [])
-    folders = find_roots(Counter(os.path.dirname(use.path) for use in foldable), threshold, keep)
+    folders = find_roots(Counter(os.path.dirname(use.path) for use in foldable), threshold, {*keep, *whole})
     rest: list[FileUse] = []
     datasets = []
     members = _members(uses, folders, rest)
@@ -62,7 +65,8 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
         rest.append(FileUse(path=folder + "/", digest=dataset.digest, size=sum(m.size for m in dataset.members),
                             kind=Kind.DATASET, files=len(inside), note=_note(inside)))
     rest, shards = _fold_shards(rest)
-    return rest, datasets + shards
+    rest, gathered = _gather(rest, threshold, {*whole, ""} - folders)
+    return rest, datasets + shards + gathered
 
 
 def find_roots(files: Mapping[str, int], threshold: int, keep: Collection[str] = ()) -> set[str]:
@@ -93,12 +97,44 @@ def _fold_shards(uses: list[FileUse]) -> tuple[list[FileUse], list[Dataset]]:
         if len(shards) == 1:
             rest += shards
             continue
-        dataset = _dataset(os.path.dirname(path), shards)
+        use, dataset = _use_of(path, shards)
         datasets.append(dataset)
-        rest.append(FileUse(path=path, digest=dataset.digest, kind=Kind.DATASET,
-                            size=sum(member.size for member in dataset.members), files=len(shards),
-                            note=_note(shards)))
+        rest.append(use)
     return sorted(rest, key=lambda use: use.path), datasets
+
+
+def _use_of(path: str, files: Sequence[FileUse]) -> tuple[FileUse, Dataset]:
+    """One use in place of files of a folder that is not theirs alone: `path` has a `*` in its last part."""
+    dataset = _dataset(os.path.dirname(path), files)
+    return FileUse(path=path, digest=dataset.digest, kind=Kind.DATASET, files=len(files), note=_note(files),
+                   size=sum(member.size for member in dataset.members)), dataset
+
+
+def _gather(uses: list[FileUse], threshold: int, whole: Collection[str]) -> tuple[list[FileUse], list[Dataset]]:
+    """What is left directly in each of these folders is one dataset where it is much.
+
+    So is what lies in folders there that are too small by themselves, where these are many.
+    """
+    direct: dict[str, list[FileUse]] = defaultdict(list)
+    below: dict[str, dict[str, list[FileUse]]] = defaultdict(lambda: defaultdict(list))
+    for use in uses:
+        if use.kind is not Kind.FILE or use.digest is None:
+            continue
+        way = ancestors(os.path.dirname(use.path))
+        place = next((number for number, folder in enumerate(way) if folder in whole), None)
+        if place == 0:
+            direct[way[0]].append(use)
+        elif place is not None:
+            below[way[place]][way[place - 1]].append(use)
+    gathered: dict[str, list[FileUse]] = defaultdict(list)
+    for folder, files in direct.items():
+        gathered[folder] += files if len(files) >= threshold else ()
+    for folder, small in below.items():
+        gathered[folder] += chain.from_iterable(small.values()) if len(small) >= threshold else ()
+    found = [_use_of(f"{folder}/*" if folder else "*", files) for folder, files in gathered.items() if files]
+    taken = {id(use) for files in gathered.values() for use in files}
+    rest = [use for use in uses if id(use) not in taken] + [use for use, _ in found]
+    return sorted(rest, key=lambda use: use.path), [dataset for _, dataset in found]
 
 
 def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) -> Mapping[str, list[FileUse]]:

@@ -110,8 +110,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     add_notes(around.streams, inputs, outputs)
     above = {folder for root in unchanged.found for folder in ancestors(root)}
     uses_in, sets_in = fold_datasets(shaped(inputs), threshold=around.threshold,
-                                     keep=(*around.whole(), *above))
-    uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, keep=around.whole())
+                                     keep=above, whole=around.whole())
+    uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
     result.inputs = tuple(sorted((*uses_in, *unchanged.found.values()), key=lambda use: use.path))
     result.outputs = tuple(uses_out)
     result.payloads = tuple(shaped(payloads))

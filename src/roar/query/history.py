@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from roar.model import Job, TrackerRun
+from roar.model import Job, TrackerRun, members_folder
 from roar.query.jobs import load_tracker_runs
+from roar.query.versions import paths_above
 from roar.record.database import encoded
 
 
@@ -180,21 +181,22 @@ def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
 
 
 def _jobs_with_member(database: sqlite3.Connection, path: str) -> set[int]:
+    path = path.rstrip("/")
     jobs: set[int] = set()
-    folder = os.path.dirname(path.rstrip("/"))
-    while folder not in {"", "/"}:
-        row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(folder + "/"),)).fetchone()
+    for above in paths_above(path):
+        row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(above),)).fetchone()
         if row is not None:
-            jobs |= {job for (job,) in database.execute(
-                _JOBS_WITH_MEMBER, {"folder": row[0], "member": encoded(path[len(folder) + 1:])})}
-        folder = os.path.dirname(folder)
+            member = path[len(members_folder(above)):]
+            jobs |= {job for (job,) in database.execute(_JOBS_WITH_MEMBER, {
+                "place": row[0], "member": encoded(member), "below": encoded(f"{member}/"),
+                "end": encoded(f"{member}0")})}
     return jobs
 
 
 _JOBS_WITH_MEMBER = """
 SELECT job_id FROM
-    (SELECT job_id, artifact_id FROM file_read WHERE path_id = :folder
-     UNION SELECT job_id, artifact_id FROM file_written WHERE path_id = :folder) AS used
-WHERE EXISTS (SELECT 1 FROM dataset_member
-              WHERE dataset_id = used.artifact_id AND path = CAST(:member AS TEXT))
+    (SELECT job_id, artifact_id FROM file_read WHERE path_id = :place
+     UNION SELECT job_id, artifact_id FROM file_written WHERE path_id = :place) AS used
+WHERE EXISTS (SELECT 1 FROM dataset_member WHERE dataset_id = used.artifact_id
+              AND (path = CAST(:member AS TEXT) OR (path >= CAST(:below AS TEXT) AND path < CAST(:end AS TEXT))))
 """

@@ -15,7 +15,7 @@ def find_versions(database: sqlite3.Connection, path: str) -> list[tuple[int, st
     """Row and digest of the artifacts recorded at `path`, the one that was used last first."""
     latest = {artifact_id: job_id for artifact_id, job_id, _ in _used_at(database, path)}
     if not path.endswith("/"):
-        for above in _above(path):
+        for above in paths_above(path):
             name = path[len(members_folder(above)):]
             for dataset_id, job_id, _ in _used_at(database, above):
                 artifact_id = _find_member(database, dataset_id, name)
@@ -68,7 +68,7 @@ JOIN job ON job.id = made.job_id JOIN path ON path.id = path_id WHERE job.uid <>
 
 def is_written_by_others(database: sqlite3.Connection, path: str, but_by: str) -> bool:
     """Whether a job other than `but_by`, a uid, wrote any content at a path, by itself or in a dataset."""
-    for place in (path, *_above(path)):
+    for place in (path, *paths_above(path)):
         rows = database.execute(
             "SELECT DISTINCT artifact_id FROM path CROSS JOIN file_written AS made ON made.path_id = path.id"
             " JOIN job ON job.id = made.job_id WHERE path.path = CAST(? AS TEXT) AND job.uid <> ?",
@@ -90,7 +90,7 @@ class Used(NamedTuple):
 
 def iter_around(database: sqlite3.Connection, folder: str) -> Iterator[Used]:
     """The datasets that have files of a folder (`a/b/`) in them, the one that was used last first."""
-    found = [Used(above, *use) for above in _above(folder.rstrip("/")) for use in _used_at(database, above)]
+    found = [Used(above, *use) for above in paths_above(folder.rstrip("/")) for use in _used_at(database, above)]
     for used in sorted(found, key=lambda used: used.job_id, reverse=True):
         if database.execute(f"SELECT 1 FROM ({_MEMBERS_BELOW}) LIMIT 1", _below(used, folder)).fetchone():  # noqa: S608  our own text
             yield used
@@ -128,13 +128,16 @@ _IN_A_FOLDER = "path >= CAST(:start AS TEXT) AND path < CAST(:end AS TEXT)"  # "
 _IN_THE_WORKSPACE = "substr(path, 1, 1) <> '/' AND instr(path, '://') = 0"
 
 
-def _above(path: str) -> Iterator[str]:
+def paths_above(path: str) -> Iterator[str]:
     """The paths at which a dataset may be recorded that has this file in it."""
     if (shards := shards_path(path)) is not None:
         yield shards
     for folder in ancestors(os.path.dirname(path)):
         if folder not in {"", "/"}:
             yield f"{folder}/"
+            yield f"{folder}/*"
+    if not path.startswith("/"):
+        yield "*"
 
 
 def _used_at(database: sqlite3.Connection, path: str) -> list[tuple[int, int, bool]]:

@@ -49,7 +49,7 @@ def record(database: sqlite3.Connection, workspace: Workspace, transfer: Transfe
     datasets: list[Dataset] = []
     for group in transfer.groups:
         found = _files(workspace, group, fetched=transfer.kind == "get")
-        files_here, datasets_here = fold_datasets(found, threshold=threshold, keep=_never_whole())
+        files_here, datasets_here = fold_datasets(found, threshold=threshold, whole=_never_whole())
         objects_there, datasets_there = _fold_objects(group, threshold)
         files += files_here
         objects += objects_there
