@@ -1,12 +1,16 @@
 """Digesting, and when a digest may be remembered."""
 
+import faulthandler
+import mmap
 import os
+import signal
 import time
 
 import pytest
 from blake3 import blake3
 
-from roar.analyze.digest import BATCH, LARGE, MANY, clock_tick, digest_files, find_regular, identity
+from roar.analyze import digest
+from roar.analyze.digest import BATCH, LARGE, MANY, MAPPED, clock_tick, digest_files, find_regular, identity
 
 
 def signatures(*paths):
@@ -16,6 +20,7 @@ def signatures(*paths):
 def test_digests_are_those_of_blake3(tmp_path):
     content = {tmp_path / f"f{n}": os.urandom(n * 7) for n in range(200)}
     content[tmp_path / "large"] = os.urandom(LARGE + 5)
+    content[tmp_path / "larger"] = os.urandom(MAPPED + 5)
     for path, data in content.items():
         path.write_bytes(data)
     done = digest_files(signatures(*content), {})
@@ -44,6 +49,32 @@ def test_many_small_files_whatever_the_number_of_processors(tmp_path, monkeypatc
     total = sum(signature.size for signature in wanted.values())
     assert {of for _, of in told} == {total}
     assert told[-1][0] == total
+
+
+def test_a_large_file_that_is_truncated_while_it_is_mapped_ends_another_process(tmp_path, monkeypatch):
+    paths = [tmp_path / name for name in ("one", "truncated", "same again", "last")]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * MAPPED)
+    wanted = signatures(*paths)
+    mapped = digest._digest_mapped
+
+    def digest_mapped(path, signature):
+        faulthandler.disable()
+        if path == str(paths[1]):
+            with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
+                os.truncate(path, 0)
+                assert content[MAPPED - 1], "the kernel has ended this process"
+        if path == str(paths[2]):
+            os.kill(os.getpid(), signal.SIGBUS)
+        return mapped(path, signature)
+
+    monkeypatch.setattr(digest, "_digest_mapped", digest_mapped)
+    told = []
+    done = digest_files(wanted, {}, progress=lambda *both: told.append(both))
+    assert (done[str(paths[1])].digest, done[str(paths[1])].note) == (None, "changed while it was digested")
+    assert {path: done[str(path)].digest for path in paths if path != paths[1]} == {
+        path: blake3(path.read_bytes()).hexdigest() for path in paths if path != paths[1]}
+    assert told[-1] == (4 * MAPPED, 4 * MAPPED)
 
 
 def test_what_is_known_is_not_read(tmp_path):

@@ -1,8 +1,8 @@
 """Content digests: BLAKE3 of many files at once, near the speed of reading them.
 
 Small files are shared out among the processors, or read by a thread pool where the storage makes them wait; a large
-file is mapped and hashed by all cores. A digest counts only when the file's signature is the same before and after
-hashing.
+file is mapped and hashed by all cores, in a process of its own: one that is truncated meanwhile kills it by SIGBUS.
+A digest counts only when the file's signature is the same before and after hashing.
 """
 
 import os
@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from roar.analyze.processes import share_out
+from roar.analyze.processes import do_apart, share_out
 from roar.observe.trace import Signature, signature_of
 
 if TYPE_CHECKING:
     from blake3 import blake3
 
 LARGE = 1024 * 1024  # bytes; from here on one file keeps all cores busy
+MAPPED = 16 * LARGE  # bytes of large files from which on another process is worth its start
 BLOCK = 4 * 1024 * 1024  # bytes read at once
 COARSE_NS = 2_000_000_000  # file systems that keep whole seconds, or pairs of them (FAT)
 SECOND_NS = 1_000_000_000
@@ -98,9 +99,7 @@ def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int,
         settle([wanted[path] for path in (*small, *large)])
     report = _counted(_bytes_in((*small, *large), wanted), progress)
     _digest_small(small, wanted, results, report)
-    for path in large:
-        results[path] = _digest_large(path, wanted[path])
-        report(wanted[path].size)
+    _digest_large(large, wanted, results, report)
     return results
 
 
@@ -220,7 +219,28 @@ def _read_whole(descriptor: int, size: int) -> bytes:
     return b"".join(blocks)
 
 
-def _digest_large(path: str, signature: Signature) -> Digested:
+def _digest_large(paths: Sequence[str], wanted: Mapping[str, Signature], results: dict[str, Digested],
+                  report: Callable[[int], None]) -> None:
+    rest = paths
+    while rest and _bytes_in(rest, wanted) >= MAPPED:
+        some = rest
+        answers = do_apart(some, lambda path: _pack(_digest_mapped(path, wanted[path])), _PACKED.size,
+                           lambda place: report(wanted[some[place]].size))  # noqa: B023  called before the next turn
+        done = next((place for place, answer in enumerate(answers) if answer is None), len(some))
+        for path, answer in zip(some[:done], answers, strict=False):
+            kind, digest = _PACKED.unpack(answer or bytes(_PACKED.size))
+            results[path] = Digested(digest.hex(), wanted[path].size, wanted[path], None, kind == _SETTLED) if kind \
+                else _digest_streamed(path, wanted[path])
+        for path in some[done:done + 1]:
+            results[path] = _digest_streamed(path, wanted[path])
+            report(wanted[path].size)
+        rest = some[done + 1:]
+    for path in rest:
+        results[path] = _digest_streamed(path, wanted[path])
+        report(wanted[path].size)
+
+
+def _digest_mapped(path: str, signature: Signature) -> Digested:
     from blake3 import blake3  # noqa: PLC0415
 
     tick = clock_tick()
@@ -228,6 +248,26 @@ def _digest_large(path: str, signature: Signature) -> Digested:
         hasher = blake3(max_threads=blake3.AUTO)
         hasher.update_mmap(path)
         return _checked(hasher.hexdigest(), os.stat(path), signature, tick)
+    except OSError as error:
+        return _failed(error)
+
+
+def _digest_streamed(path: str, signature: Signature) -> Digested:
+    """By one thread, as the pool of others would not survive a fork; reads no more than there should be."""
+    from blake3 import blake3  # noqa: PLC0415
+
+    tick = clock_tick()
+    left = signature.size
+    try:
+        hasher = blake3()
+        with open(path, "rb", buffering=0) as file:
+            now = os.fstat(file.fileno())
+            if signature_of(now)[:5] != signature[:5]:
+                return _checked("", now, signature, tick)
+            while left > 0 and (block := file.read(min(BLOCK, left))):
+                hasher.update(block)
+                left -= len(block)
+            return _checked(hasher.hexdigest(), os.fstat(file.fileno()), signature, tick)
     except OSError as error:
         return _failed(error)
 

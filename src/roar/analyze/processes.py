@@ -1,7 +1,12 @@
-"""Many small tasks at once, in processes forked from this one: threads would take turns at the interpreter."""
+"""Tasks in processes forked from this one.
 
+Many small ones at once, as threads would take turns at the interpreter; and such as may end their process.
+"""
+
+import contextlib
 import mmap
 import os
+import select
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,6 +17,7 @@ from roar.observe.machine import usable_cpus
 Task = TypeVar("Task")
 
 FEWEST = 2  # processes that are worth it
+_GLANCE = 0.1  # seconds between looks at how far another process is
 MOST = 8  # more wait for the storage, not for a processor
 
 
@@ -66,6 +72,67 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
     return [answers.get(place) for place in range(len(tasks))]
 
 
+def do_apart(tasks: Sequence[Task], work: Callable[[Task], bytes], size: int, finished: Callable[[int], None]
+             ) -> list[bytes | None]:
+    """Work at tasks one after the other in one other process, which one of them may kill.
+
+    Args:
+        tasks: none is taken up after one that killed the process.
+        work: as for `share_out`.
+        size: bytes.
+        finished: told, in this process, the place of each task that is done.
+
+    Returns:
+        As of `share_out`.
+    """
+    if threading.active_count() > 1:
+        return [None] * len(tasks)
+    answers = _Answers(len(tasks), size)
+
+    def take() -> Iterator[int]:
+        _leave_no_core()
+        for place, task in enumerate(tasks):
+            answers.put(place, work(task))
+            yield place
+
+    pid = _fork(take())
+    if not pid:
+        return [None] * len(tasks)
+    told = 0
+    try:
+        for _ in _until_end(pid):
+            while told < len(tasks) and answers.get(told) is not None:
+                finished(told)
+                told += 1
+    except BaseException:
+        _end([pid])
+        raise
+    return [answers.get(place) for place in range(len(tasks))]
+
+
+def _leave_no_core() -> None:
+    import resource  # noqa: PLC0415  in the other process only
+
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (min(1, most) if most >= 0 else 1, most))  # 0 would be ignored by a pipe
+
+
+def _until_end(pid: int) -> Iterator[None]:
+    """Now and then, and once more when a process has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        descriptor = -1
+    try:
+        while descriptor >= 0 and not select.select([descriptor], [], [], _GLANCE)[0]:
+            yield
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    _wait([pid])
+    yield
+
+
 class _Answers:
     """Answers of one size each, in memory that is shared with copies of this process."""
 
@@ -91,7 +158,8 @@ def _end(children: Sequence[int]) -> None:
 
 def _wait(children: Sequence[int]) -> None:
     for pid in children:
-        os.waitpid(pid, 0)
+        with contextlib.suppress(ChildProcessError):  # the caller has SIGCHLD ignored
+            os.waitpid(pid, 0)
 
 
 def _fork(steps: Iterator[object]) -> int:
