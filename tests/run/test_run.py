@@ -15,6 +15,7 @@ import time
 import pytest
 from blake3 import blake3
 
+from roar.observe.pending import start_ticks
 from roar.query.jobs import load_job, load_patch
 from roar.record.database import open_database
 
@@ -699,3 +700,40 @@ def test_what_is_told_of_a_record_that_breaks_meanwhile_is_one_sentence(desk):
 def test_one_file_that_was_left_out_is_one(desk):
     done = desk.roar("run", "true")
     assert not re.search(r"\b1 (packages|libraries|settings)\b", done.stderr)
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_no_folder_changes_while_the_command_reads_the_workspace(desk, mode):
+    """tar(1) fails where one does: the facts about the code come a moment after the start."""
+    desk.write("a.py", "x = 1\n")
+    desk.init()
+    desk.write("a.py", "x = 2\n")
+    look = "find .roar -type d | sort | xargs stat -c '%n %y'"
+    done = desk.roar("run", "-q", "sh", "-c", f"{look}; sleep 0.7; echo; {look}", env={"ROAR_TRACER_MODE": mode})
+    before, after = done.stdout.split("\n\n")
+    assert before.strip() == after.strip()
+    assert desk.job()["git"]["patch"]
+
+
+def test_a_job_that_copies_its_workspace_is_no_job_of_the_copy(desk):
+    desk.write("in", "1")
+    desk.roar("run", "sh", "-c", "cp -a . ../copy; cat in > out")
+    copy = desk.root.parent / "copy"
+    assert list((copy / ".roar" / "pending").iterdir())
+    assert json.loads(desk.roar("log", "--json", cwd=copy).stdout)["jobs"] == []
+    desk.roar("run", "cat", "in", cwd=copy)
+    jobs = json.loads(desk.roar("log", "--json", cwd=copy).stdout)["jobs"]
+    assert [job["command"] for job in jobs] == [["cat", "in"]]
+    assert [job["state"] for job in desk.json("log")["jobs"]] == ["done"]
+
+
+def test_a_zombie_runs_nothing():
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    try:
+        assert start_ticks(pid) == 0
+        assert start_ticks(os.getpid()) > 0
+    finally:
+        os.waitpid(pid, 0)

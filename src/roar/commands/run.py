@@ -21,7 +21,15 @@ from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
 from roar.model import REDACTED, Job, Redirections
 from roar.observe.code import begin_comparison, find_repository, read_head
-from roar.observe.pending import Pending, find_abandoned, load_pending, start_ticks, write_pending
+from roar.observe.pending import (
+    Pending,
+    add_facts,
+    find_abandoned,
+    load_pending,
+    make_room,
+    start_ticks,
+    write_pending,
+)
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.signals import Given, hold
 from roar.observe.streams import STDIN, STDOUT, find_streams
@@ -228,6 +236,7 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
                       repository=find_repository(cwd), streams=find_streams())
     try:
         write_pending(pending)
+        make_room(pending)
     except OSError as error:
         pending.remove()
         raise unwritable(workspace.pending, error) from error
@@ -266,7 +275,7 @@ def _gather(pending: Pending, before: _CodeBefore, switches: Mapping[str, bool])
     code = read_code(pending.cwd, head=before.head, comparison=before.comparison)
     pending = replace(pending, host=read_host(), environment=_environment(switches),
                       git=code.git if code else None, code_note=_code_note(pending, code))
-    write_pending(pending, patch=code.patch if code else None)
+    add_facts(pending, patch=code.patch if code else None)
     import roar.record.evidence  # noqa: F401, PLC0415  loaded while the command runs, so that recording starts at once
 
     return pending

@@ -1,8 +1,11 @@
 """The evidence of a job that is not recorded yet: a folder in `.roar/pending/` with `job.json` and the event log.
 
 It is written before the command starts, so that whatever happens to roar, the record can still be finished from it.
+What is learnt while the command runs is written into files that are there by then: a command that reads the workspace
+as a whole (tar) finds no folder changed.
 """
 
+import contextlib
 import json
 import os
 import shutil
@@ -14,7 +17,7 @@ from roar.model import Git, Host
 from roar.observe.streams import Stream
 from roar.observe.trace import Signature
 
-JOB, LOG, PATCH = "job.json", "events.log", "patch"
+JOB, FACTS, LOG, PATCH = "job.json", "facts.json", "events.log", "patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,7 @@ class Pending:
         """The patch of uncommitted changes, None for a clean tree."""
         try:
             with open(os.path.join(self.folder, PATCH), "rb") as file:
-                return file.read()
+                return file.read() or None
         except FileNotFoundError:
             return None
 
@@ -88,29 +91,45 @@ class Pending:
 
 
 def start_ticks(pid: int) -> int:
-    """When a process started, in clock ticks since boot; 0 where there is no such process."""
+    """When a process started, in clock ticks since boot; 0 where there is none, or only a zombie."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            return int(file.read().rpartition(b")")[2].split()[19])
+            words = file.read().rpartition(b")")[2].split()
+            return 0 if words[0] in {b"Z", b"X"} else int(words[19])
     except (OSError, IndexError, ValueError):
         return 0
 
 
-def write_pending(pending: Pending, *, patch: bytes | None = None) -> None:
+def write_pending(pending: Pending) -> None:
     """Write or replace the evidence, in one step that a crash cannot tear."""
     os.makedirs(pending.folder, mode=0o700, exist_ok=True)
+    path = os.path.join(pending.folder, JOB)
+    _write(path + ".new", _as_json(pending))
+    os.replace(path + ".new", path)
+
+
+def make_room(pending: Pending) -> None:
+    """Make the files for `add_facts`, empty."""
+    for name in (FACTS, PATCH):
+        _write(os.path.join(pending.folder, name), b"")
+
+
+def add_facts(pending: Pending, *, patch: bytes | None = None) -> None:
+    """Write what is known by now while the command runs; where it is torn, `write_pending` counts."""
     if patch is not None:
         _write(os.path.join(pending.folder, PATCH), patch)
+    _write(os.path.join(pending.folder, FACTS), _as_json(pending))
+
+
+def _as_json(pending: Pending) -> bytes:
     values = asdict(pending)
-    values.pop("folder")
-    _write(os.path.join(pending.folder, JOB), json.dumps(values).encode())
+    values["folder"] = os.path.realpath(pending.folder)
+    return json.dumps(values).encode()
 
 
 def _write(path: str, content: bytes) -> None:
-    new = path + ".new"
-    with open(new, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+    with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
         file.write(content)
-    os.replace(new, path)
 
 
 def load_pending(folder: str) -> Pending:
@@ -121,14 +140,31 @@ def load_pending(folder: str) -> Pending:
     """
     path = os.path.join(folder, JOB)
     try:
-        with open(path, encoding="utf-8") as file:
-            values: dict[str, Any] = json.load(file)
+        values = _load_values(folder)
         values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]), "gaps": tuple(values["gaps"]),
                    "git": Git(**values["git"]) if values["git"] else None, "host": _host(values["host"]),
                    "streams": tuple(map(_stream, values.get("streams", ())))}
-        return Pending(folder=folder, **values)
+        return Pending(**{**values, "folder": folder})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"the evidence of an unfinished job in {path} cannot be read: {error}") from error
+
+
+def _load_values(folder: str) -> dict[str, Any]:
+    with open(os.path.join(folder, JOB), encoding="utf-8") as file:
+        values: dict[str, Any] = json.load(file)
+    if values.get("exit_code") is None:
+        with contextlib.suppress(OSError, ValueError), open(os.path.join(folder, FACTS), encoding="utf-8") as file:
+            values = {**values, **json.load(file)}
+    return values
+
+
+def _is_copy(folder: str) -> bool:
+    """Whether the command copied its workspace, with the evidence of itself: the job is the original's."""
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        with open(os.path.join(folder, JOB), encoding="utf-8") as file:
+            place = json.load(file)["folder"]
+        return place != os.path.realpath(folder) and os.path.isdir(os.path.dirname(place))
+    return False
 
 
 def _host(values: dict[str, Any] | None) -> Host | None:
@@ -172,8 +208,11 @@ def _load_all(pending_folder: str) -> list[Pending]:
         return []
     found = []
     for name in names:
+        folder = os.path.join(pending_folder, name)
         try:
-            found.append(load_pending(os.path.join(pending_folder, name)))
+            pending = load_pending(folder)
         except WorkspaceError:
             continue
+        if not _is_copy(folder):
+            found.append(pending)
     return sorted(found, key=lambda pending: pending.started_ns)

@@ -121,8 +121,8 @@ class Traced:
         while self._arrived and not self._asking:
             self._asking = True
             while self._arrived:  # asked once more: another call may have come between the two lines before
-                first, at = next(iter(self._arrived.items()))
-                if self._is_for_us_to_pass_on(first, at):
+                first = list(self._arrived)[0]  # noqa: RUF015  in one step: another call changes what is iterated over
+                if self._is_for_us_to_pass_on(first, self._arrived[first]):
                     self._signal(first)
                 del self._arrived[first]
             self._asking = False
