@@ -51,6 +51,27 @@ def test_an_append_reads_what_stood_there(desk):
     assert (desk.root / "log.csv").read_text() == "1\n2\n"
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_what_is_open_at_other_descriptors_is_read_and_written(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("in.csv", "a\n")
+    shell(desk, "roar run sh -c 'cat in.csv >&5' 5> five.csv")
+    assert uses(desk.job()) == ([("in.csv", None)], [("five.csv", None)])
+    shell(desk, "roar run sh -c 'cat <&5 > six.csv' 5< in.csv")
+    assert uses(desk.job()) == ([("in.csv", None)], [("six.csv", None)])
+    shell(desk, "roar run sh -c 'cat six.csv >&7' 6< in.csv 7>> five.csv")
+    assert uses(desk.job()) == ([("five.csv", None), ("six.csv", None)], [("five.csv", None)])
+
+
+@pytest.mark.parametrize("script", ["(flock 9; roar run echo 1) 9> lock",
+                                    "exec 7> log; echo begun >&7; roar run sh -c 'echo 1 >&7'",
+                                    "roar run sh -c 'echo 1 >&3' 3>&2 2> log", "roar run echo 1 8< in.csv"])
+def test_locks_and_logs_at_other_descriptors_are_no_data(desk, script):
+    desk.write("in.csv", "a\n")
+    shell(desk, script)
+    assert uses(desk.job()) == ([], [])
+
+
 @pytest.mark.parametrize("script", ["{ echo begun; roar run echo 1; echo ended; } > log",
                                     "bash script > log 2> errors", "bash script >> log",
                                     "echo before > log; roar init; (echo 1; roar run echo 2) > log"])

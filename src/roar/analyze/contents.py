@@ -61,7 +61,7 @@ class Contents:
             content.drop = True  # a folder, a device, a socket: not content
         elif now is not None and self._unchanged(use, now):
             content.at, content.signature, content.size = use.path, now, now.size
-        elif use.moved_to is not None or use.kept_at is not None:
+        elif not use.edited and (use.moved_to is not None or use.kept_at is not None):
             self._follow(content)
         if content.at is None and content.note is None:
             content.note = _why_gone(use, now)
@@ -110,19 +110,22 @@ class Contents:
         self._drop_kept()
 
     def _drop_kept(self) -> None:
-        """What was opened to be edited and has the same content in the end was only read (touch(1))."""
+        """What is as it was in the end was only read: opened to be edited (touch(1)), or moved away and back."""
         read = {content.use.path: content.digest for content in self._read if content.digest is not None}
         for content in self._written:
-            if not content.use.replaced and content.digest is not None:
+            kept = not content.use.replaced or content.use.origin == content.use.path
+            if kept and content.digest is not None:
                 content.drop = content.drop or read.get(content.use.path) == content.digest
 
     def _find_moved(self) -> None:
         """Look for what is gone among what the job left: the very file, moved on and on, has only another ctime."""
-        lost = [content for content in self._read if content.at is None and content.signature is not None]
-        left = {content.signature[:4]: content for content in self._written if content.signature is not None
-                and not content.drop} if lost else {}
+        lost = [content for content in self._read if content.at is None and not content.use.edited]
+        moved = [content for content in self._written if content.use.origin is not None and not content.drop]
+        left = {(content.use.origin, content.signature[:4]): content for content in moved
+                if content.signature is not None}
         for content in lost:
-            if content.signature is not None and (there := left.get(content.signature[:4])) is not None:
+            there = left.get((content.use.path, content.signature[:4])) if content.signature is not None else None
+            if there is not None:
                 content.at, content.signature, content.note = there.at, there.signature, None
 
     def _gone_but_digested(self, live: Iterable[Content]) -> dict[tuple[int, int, int, int, int], str]:

@@ -49,6 +49,9 @@ class PathUse:
         away: it went by a rename, and nothing was put in its place since.
         only_moved: it is `read` only as it went by a rename: the job opened the content under none of its names.
         deleted: the job removed what stood here, and put nothing in its place.
+        original: what stands here is the file that stood here before the job, or nothing at all.
+        edited: that file was opened for writing, by this name or one that it got, be its times as they were.
+        origin: where the file that stands here stood before the job, if it came by renames or links alone.
         new: a folder that the job made where it had found nothing.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
@@ -72,6 +75,9 @@ class PathUse:
     away: bool = False
     only_moved: bool = False
     deleted: bool = False
+    original: bool = True
+    edited: bool = False
+    origin: str | None = None
     new: bool = False
     first_ns: int = 0
     last_ns: int = 0
@@ -191,12 +197,20 @@ class _Fold:
             return
         use = self.at(event.path, event)
         fresh = creates and event.existed is False
+        if writes and not fresh:
+            self.edit(use)
         if writes or fresh:
             self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR)
         elif not use.written:
             self.read(use, event)
         else:
             self.note_opened(use.path)
+
+    def edit(self, use: PathUse) -> None:
+        """Another content is put into the file that stands here, which may have other names."""
+        file = use if use.original else self.uses.get(use.origin or "")
+        if file is not None:
+            file.edited = True
 
     def note_opened(self, path: str) -> None:
         """Content that may be from before the job was opened where it is now."""
@@ -232,6 +246,7 @@ class _Fold:
         use.written = True
         use.away = False
         use.moved_to = None
+        use.origin = None
         use.made = Made.FILE
         use.target = None
         use.last_ns = event.time_ns
@@ -240,7 +255,9 @@ class _Fold:
         self.write(self.at(event.path, event), event, replaces=True, reads=False)
 
     def truncate(self, event: Event) -> None:
-        self.write(self.at(event.path, event), event, replaces=False, reads=True)
+        use = self.at(event.path, event)
+        self.edit(use)
+        self.write(use, event, replaces=False, reads=True)
 
     def make_directory(self, event: Event) -> None:
         new = event.path not in self.uses and event.path not in self.inside
@@ -251,6 +268,7 @@ class _Fold:
     def symlink(self, event: Event) -> None:
         use = self.at(event.path2, event)
         self.write(use, event, replaces=True, reads=False)
+        use.original = False
         use.made = Made.SYMLINK
         use.target = event.path
         use.linked = True
@@ -259,6 +277,7 @@ class _Fold:
         use = self.at(event.path, event)
         use.last_ns = event.time_ns
         use.deleted = True
+        use.original = False
         if not use.written and not use.read and use.signature is None:
             use.signature = event.signature
 
@@ -292,9 +311,12 @@ class _Fold:
         if not moved:
             self.note_opened(event.path)
         target = self.at(event.path2, event)
+        origin = _origin(source)
         self.write(target, event, replaces=True, reads=False)
+        target.origin, target.original = origin, False
         if source is None:
             return
+        source.original = source.original and not moved
         if moved and before is not None:
             self.unopened.pop(event.path, None)
             self.unopened[event.path2] = before
@@ -314,8 +336,10 @@ class _Fold:
             self.note_opened(use.path)
             if not use.written and not use.read:
                 use.read = True
-        for use, partner in ((one, other), (other, one)):
+        origins = _origin(one), _origin(other)
+        for use, partner, origin in ((one, other, origins[1]), (other, one, origins[0])):
             self.write(use, event, replaces=True, reads=False)
+            use.origin, use.original = origin, False
             use.moved_to, use.moved_ns = partner.path, event.time_ns
 
     def move_folder(self, event: Event) -> None:
@@ -337,6 +361,13 @@ class _Fold:
                 self.make_directory(event._replace(path=new))
             elif not source.away and (source.written or source.read):
                 self.arrive(event._replace(path=old, path2=new), source, moved=True)
+
+
+def _origin(use: PathUse | None) -> str | None:
+    """Where the file that stands here now stood before the job; None where the job made it."""
+    if use is None:
+        return None
+    return use.path if use.original and not use.replaced else use.origin
 
 
 def differ(one: Signature | None, other: Signature | None) -> bool:

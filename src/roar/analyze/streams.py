@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from roar.analyze.contents import Content
 from roar.analyze.surroundings import Surroundings
 from roar.model import AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED
-from roar.observe.streams import STDIN, Stream
+from roar.observe.streams import STDIN, STDOUT, Stream
 from roar.observe.trace import Trace, list_reads, opening
 
 
@@ -25,7 +25,7 @@ def add_events(trace: Trace, around: Surroundings) -> None:
 
 def _flags(stream: Stream) -> int:
     """An output that held nothing is new; one that held something is continued, which reads it, too."""
-    if stream.descriptor == STDIN:
+    if stream.is_input:
         return os.O_RDONLY
     return os.O_WRONLY | (os.O_APPEND if stream.signature.size else os.O_CREAT | os.O_TRUNC)
 
@@ -42,7 +42,7 @@ def _open_folder(trace: Trace, path: str) -> None:
 
 def add_notes(streams: Iterable[Stream], inputs: Sequence[Content], outputs: Sequence[Content]) -> None:
     """Say of each content that it was a stream, where there is nothing else to say of it."""
-    for stream in streams:
+    for stream in (stream for stream in streams if stream.descriptor in {STDIN, STDOUT}):
         written = AS_STDOUT_APPENDED if stream.appends else AS_STDOUT
         uses, note = (inputs, AS_STDIN) if stream.descriptor == STDIN else (outputs, written)
         for content in uses:

@@ -1,4 +1,4 @@
-"""The regular files that are a command's standard input and output: the shell has opened them before roar begins.
+"""The regular files that a command is given open, as standard input and output above all: the shell did it before.
 
 Nothing here reads, writes or seeks. An offset is shared with the command, so that it tells whether the command did.
 """
@@ -18,10 +18,11 @@ class Stream:
     """A file behind a descriptor of the command, as it was when the command began.
 
     Attributes:
-        descriptor: 0 or 1.
+        descriptor: 0 for standard input, 1 for standard output, or another one but 2.
         path: absolute, symlinks resolved.
         offset: bytes.
         appends: whether what others wrote there has to stay: behind `>>`, and where the caller of roar has it, too.
+        only_read: whether it is open for reading only.
         moved: whether the offset was another when the command had ended; None where that was not seen.
     """
 
@@ -30,7 +31,13 @@ class Stream:
     offset: int
     appends: bool
     signature: Signature
+    only_read: bool = False
     moved: bool | None = None
+
+    @property
+    def is_input(self) -> bool:
+        """Whether the command may read it, and not write."""
+        return self.descriptor == STDIN or self.only_read
 
     def ended(self) -> "Stream":
         """The same, just after the command has ended."""
@@ -44,15 +51,19 @@ class Stream:
         if self.moved is not None:
             return self.moved
         try:
-            return self.descriptor == STDOUT and signature_of(os.stat(self.path)) != self.signature
+            return not self.is_input and signature_of(os.stat(self.path)) != self.signature
         except OSError:
             return False
 
 
 def find_streams() -> tuple[Stream, ...]:
     """Those of this process, which its command will have, too."""
-    found = map(_find, (STDIN, STDOUT))
-    return tuple(stream for stream in found if stream is not None)
+    descriptors = {STDIN, STDOUT, *map(int, os.listdir("/proc/self/fd"))} - {STDERR}
+    found: dict[str, Stream] = {}
+    for stream in map(_find, sorted(descriptors)):
+        if stream is not None:
+            found.setdefault(stream.path, stream)
+    return tuple(found.values())
 
 
 def _find(descriptor: int) -> Stream | None:
@@ -66,17 +77,18 @@ def _find(descriptor: int) -> Stream | None:
         if not os.path.samestat(os.stat(path), status):
             return None
         stream = Stream(descriptor=descriptor, path=path, offset=os.lseek(descriptor, 0, os.SEEK_CUR),
-                        appends=bool(flags & os.O_APPEND), signature=signature_of(status))
+                        appends=bool(flags & os.O_APPEND), signature=signature_of(status),
+                        only_read=flags & os.O_ACCMODE == os.O_RDONLY)
     except (OSError, ValueError):
         return None
-    if flags & os.O_ACCMODE == (os.O_WRONLY if descriptor == STDIN else os.O_RDONLY):
+    if flags & os.O_ACCMODE == {STDIN: os.O_WRONLY, STDOUT: os.O_RDONLY}.get(descriptor, -1):
         return None
-    return stream if descriptor == STDIN else _as_output(stream, status)
+    return stream if stream.is_input else _as_output(stream, status)
 
 
 def _as_output(stream: Stream, status: os.stat_result) -> Stream | None:
     """None for a log: of roar's own report, or of a script that has written to it before this command began."""
-    shared = _has(os.getppid(), STDOUT, status)
+    shared = _has(os.getppid(), stream.descriptor, status)
     if _has(os.getpid(), STDERR, status) or (stream.offset and not stream.appends) or (shared and status.st_size):
         return None
     return replace(stream, appends=stream.appends or shared)
