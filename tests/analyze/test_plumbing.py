@@ -20,7 +20,9 @@ def rules():
     "/home/ann/.cache/huggingface/datasets/squad/plain/0.0.0/train.arrow", "/home/ann/p/libs/note.so.txt",
     "/home/ann/p/user/x", "/home/ann/p/etc/settings.yaml", "/opt/data/x.bin", "/home/ann/p/gitignore.txt",
     "/home/ann/p/roar/x", "/srv/run/1", "/home/ann/p/proc/1", "/var/tmp/x",
-    "/dev/shm/images/1.png", "/dev/shm/model.pt",
+    "/dev/shm/images/1.png", "/dev/shm/model.pt", "/run/media/ann/disk/train.csv",
+    "/home/ann/.cache/kagglehub/datasets/u/d/versions/1/t.csv", "/home/ann/.cache/whisper/base.pt",
+    "/home/ann/.cache/modelscope/hub/models/a/b/config.json", "/home/ann/.cache/x/y/model.safetensors",
 ])
 def test_data_is_kept(rules, path):
     assert rules.category(path) == KEPT
@@ -34,6 +36,9 @@ def test_data_is_kept(rules, path):
     ("/opt/conda/lib/python3.11/json/__init__.py", "interpreter"), ("/opt/x/site-packages/numpy/a.py", "packages"),
     ("/home/ann/p/.git/index", "git"), ("/home/ann/p/.roar/roar.db", "roar"),
     ("/home/ann/lib/libx.so.1.2", "libraries"),
+    ("/run/user/1000/x", "system"), ("/memfd:x (deleted)", "system"),
+    ("/home/ann/.cache/kagglehub/datasets/u/d/1.complete", "cache"),
+    ("/home/ann/.cache/modelscope/hub/.lock/a", "cache"), ("/home/ann/.cache/modelscope/hub/a/b/.msc", "cache"),
     ("/home/ann/.cache/pip/x", "cache"), ("/home/ann/.cache/huggingface/hub/.locks/a.lock", "cache"),
     ("/home/ann/.netrc", "settings"), ("/home/ann/.config/matplotlib/x", "settings"),
     ("/home/ann/.pyenv/versions/3.11.7/bin/python", "interpreter"),

@@ -86,6 +86,15 @@ def test_head_is_read_without_git_in_every_layout(repository, tmp_path):
     assert read_head(str(repository)) == head
 
 
+def test_head_on_a_branch_that_is_another_name_of_one(repository):
+    head = read_head(str(repository))
+    for name, target in (("refs/heads/alias", "refs/heads/main"), ("HEAD", "refs/heads/alias")):
+        git(repository, "symbolic-ref", name, target)
+    assert head == git(repository, "rev-parse", "HEAD")
+    assert read_head(str(repository)) == head
+
+
+
 def test_a_commit_made_meanwhile_changes_nothing(repository):
     head = read_head(str(repository))
     (repository / "a.py").write_text("x = 3\n")

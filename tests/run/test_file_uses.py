@@ -8,6 +8,9 @@ import sys
 import pytest
 from blake3 import blake3
 
+from roar.query.jobs import load_blob
+from roar.record.database import open_database
+
 
 def names(uses):
     return [use["path"] for use in uses]
@@ -196,6 +199,36 @@ def test_a_dataset_names_the_file_that_was_read_with_two_contents(desk):
     assert use["note"] == "0: was read with more than one content; this is the first"
 
 
+PUT_BACK = ("s = os.stat('a'); t = open('a').read()\n{}\nos.utime([n for n in 'ab' if os.path.exists(n)][-1],"
+            " ns=(s.st_atime_ns, s.st_mtime_ns))")
+
+
+@pytest.mark.parametrize(("change", "content", "outputs"), [
+    ("open('a', 'w').write('six')", "two", {"a": "six"}),
+    ("open('a', 'r+').write('six')", "two", {"a": "six"}),
+    ("os.truncate('a', 0); open('a', 'a').write('six')", "two", {"a": "six"}),
+    ("os.unlink('a'); open('a', 'x').write('six')", "two", {"a": "six"}),
+    ("os.unlink('a'); open('b', 'x').write('six')", "two", {"b": "six"}),
+    ("open('a', 'w').write('six'); os.rename('a', 'b')", "two", {"b": "six"}),
+    ("os.unlink('a'); open('c', 'x').write('six'); os.rename('c', 'b')", "two", {"b": "six"}),
+    ("os.link('a', 'b'); open('a', 'w').write('six')", "two", {"a": "six", "b": "six"}),
+    ("os.link('a', 'b'); open('b', 'w').write('six')", "two", {"b": "six"}),
+    ("os.link('a', 'b'); os.link('a', 'c'); open('c', 'w').write('six'); os.unlink('c')", "two", {"b": "six"}),
+    ("os.rename('a', 'b')", "two", {"b": "two"}),
+    ("os.rename('a', 'c'); open('a', 'w').write('new'); os.rename('c', 'b')", "two", {"a": "new", "b": "two"}),
+])
+@pytest.mark.parametrize("known", [False, True])
+def test_an_input_that_the_job_changes_and_dates_back_has_no_other_digest(desk, change, content, outputs, known):
+    """Size, time of change and often the inode are as they were: only what happened tells the contents apart."""
+    desk.write("a", content)
+    if known:
+        desk.python("open('a').read()")
+    inputs, written = files(desk, PUT_BACK.format(change))
+    assert inputs.pop("a") in ({digest(content)} if known or "two" in outputs.values() else {digest(content), None})
+    assert inputs == {}
+    assert written == {path: digest(text) for path, text in outputs.items()}
+
+
 def test_another_name_or_other_rights_are_no_other_content(desk):
     desk.write("in/0", "first")
     desk.python("open('in/0').read()")
@@ -212,6 +245,13 @@ def test_what_is_edited_in_place_to_what_it_was_is_only_read(desk, code):
     desk.write("a", "x")
     desk.python("open('a').read()")
     assert files(desk, code) == ({"a": digest("x")}, {})
+
+
+def test_what_is_moved_away_and_back_is_only_read(desk):
+    desk.write("d/x", "in a folder")
+    code = ("os.rename('a', 't'); open('t').read(); os.rename('t', 'a');"
+            "os.rename('d', 'e'); open('e/x').read(); os.rename('e', 'd')")
+    assert files(desk, code, a="x") == ({"a": digest("x"), "d/x": digest("in a folder")}, {})
 
 
 def test_what_is_written_anew_as_it_was_is_an_output(desk):
@@ -320,6 +360,111 @@ def test_a_commit_made_by_the_command_changes_nothing(desk):
     desk.roar("run", "git", "-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qam", "two")
     assert desk.git("rev-parse", "HEAD") != before
     assert desk.job()["git"]["commit"] == before
+
+
+@pytest.fixture
+def compiling(desk):
+    """Python keeps what it compiles, as it does by default."""
+    desk.env.pop("PYTHONDONTWRITEBYTECODE", None)
+    return desk
+
+
+def test_a_source_counts_although_python_opens_what_was_compiled_from_it(compiling, tmp_path):
+    compiling.write("t.py", "import u\nopen('o.out', 'w').write(u.Y)\n")
+    compiling.write(".gitignore", "*.out\n__pycache__/\n.roar/\n")
+    compiling.init()
+    compiling.write("u.py", "Y = 'new'\n")
+    for _ in range(3):
+        compiling.roar("run", "python", "t.py")
+        assert compiling.job()["git"]["patch"]
+    assert (compiling.root / "__pycache__").exists()
+    done = compiling.roar("reproduce", "o.out", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
+def test_a_compiled_source_outside_any_repository_is_an_input(compiling):
+    compiling.write("t.py", "import conf\nopen('o', 'w').write(str(conf.LR))\n")
+    compiling.write("conf.py", "LR = 1\n")
+    for _ in range(2):
+        compiling.roar("run", "python", "t.py")
+        assert names(compiling.job()["inputs"]) == ["conf.py", "t.py"]
+    compiling.write("conf.py", "LR = 22\n")
+    assert "its input conf.py has changed since" in compiling.roar("status").stdout
+
+
+def test_a_source_that_changes_after_the_start_is_an_input(desk):
+    desk.write("lib.py", "Y = 1\n")
+    desk.write("t.py", "import os, time\nopen('begun', 'w').close()\nwhile os.path.exists('begun'): time.sleep(0.01)\n"
+                       "import lib\n")
+    desk.init()
+    process = subprocess.Popen([*desk.program, "run", "python", "t.py"], cwd=desk.root, env=desk.env)
+    while not (desk.root / "begun").exists():
+        assert process.poll() is None
+    desk.write("lib.py", "Y = 222\n")
+    (desk.root / "begun").unlink()
+    assert process.wait(60) == 0
+    assert [(use["path"], use["digest"]) for use in desk.job()["inputs"]] == [("lib.py", digest("Y = 222\n"))]
+
+
+@pytest.mark.parametrize("after", ["git add u.py", "git add u.py && git commit -qm 2"])
+@pytest.mark.parametrize("staged", [False, True])
+def test_a_source_that_the_job_commits_itself_is_in_the_patch_once(desk, after, staged):
+    desk.write("t.py", "import u\n")
+    desk.init()
+    desk.write("u.py", "Y = 'untracked at the start'\n")
+    if staged:
+        desk.git("add", "u.py")
+    desk.git("config", "user.name", "a")
+    desk.git("config", "user.email", "a@b")
+    desk.roar("run", "sh", "-c", f"python t.py && {after}")
+    git = desk.job()["git"]
+    assert (git["dirty"], bool(git["patch"])) == (True, True)
+    database = open_database(desk.root / ".roar" / "roar.db")
+    assert load_blob(database, git["patch"]).count(b"+Y = 'untracked at the start'") == 1
+    database.close()
+
+
+def test_a_source_that_is_gone_is_an_input(desk):
+    desk.init()
+    desk.write("new.py", "print(1)\n")
+    desk.write("moved.py", "print(2)\n")
+    desk.roar("run", "sh", "-c", "python new.py; rm new.py; python moved.py; mv moved.py old.py")
+    job = desk.job()
+    assert {use["path"]: use["digest"] for use in job["inputs"]} == {"new.py": None, "moved.py": digest("print(2)\n")}
+    assert names(job["outputs"]) == ["old.py"]
+
+
+def test_packages_that_are_one_file_are_known_when_they_are_compiled(desk):
+    site = desk.root / "site-packages"
+    for name in ("one", "two"):
+        desk.write(f"site-packages/{name}.py", "")
+        desk.write(f"site-packages/{name}-1.5.dist-info/RECORD", f"{name}.py,,\n")
+    desk.env.pop("PYTHONDONTWRITEBYTECODE", None)
+    for _ in range(2):
+        desk.python("import one, two", env={"PYTHONPATH": os.fspath(site)})
+        packages = {package["name"]: package["version"] for package in desk.job()["python"]["packages"]}
+        assert (packages["one"], packages["two"]) == ("1.5", "1.5")
+
+
+def test_a_workspace_within_its_virtual_environment(desk):
+    desk.write("pyvenv.cfg", "home = /usr/bin\n")
+    desk.write("bin/python-of-it", "")
+    desk.write("data/d.csv", "1")
+    desk.init()
+    inputs, outputs = files(desk, "open('pyvenv.cfg'); open('bin/python-of-it');"
+                                  "open('m', 'w').write(open('data/d.csv').read())")
+    assert (set(inputs), set(outputs)) == ({"data/d.csv"}, {"m"})
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_the_python_of_a_script_with_a_first_line_is_known(desk, mode):
+    desk.write("tool", f"#!{sys.executable}\nimport blake3\n")
+    (desk.root / "tool").chmod(0o755)
+    desk.roar("run", "./tool", env={"ROAR_TRACER_MODE": mode})
+    python = desk.job()["python"]
+    assert python["version"] == ".".join(map(str, sys.version_info[:3]))
+    assert "blake3" in {package["name"] for package in python["packages"]}
+    assert "roar-lineage" not in {package["name"] for package in python["packages"]}
 
 
 def test_outside_any_repository_a_script_is_an_input(desk):

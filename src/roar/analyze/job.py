@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from roar.analyze.bytecode import add_sources
 from roar.analyze.carried import find_renamed
 from roar.analyze.contents import Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets
@@ -77,6 +78,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         progress: told (bytes done, bytes in all) while files are digested.
     """
     add_events(trace, around)
+    add_sources(trace)
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
     folders = _without_followed(trace.folders, followed)

@@ -166,8 +166,13 @@ class Kept:
                 folder = "/"
 
     def _is_code(self, use: PathUse) -> bool:
-        """Source that a repository holds is recorded with the commit and its patch, not as data."""
-        return (self._repository is not None and not use.written and is_source(use.path)
+        """Source that a repository holds is recorded with the commit and its patch, not as data.
+
+        One that was changed after these were taken, at the start, is an input; so is one that is gone: whether the
+        commit has it nobody looks up any more.
+        """
+        late = use.signature is not None and use.signature.ctime_ns > self._around.started_ns
+        return (self._repository is not None and not late and use.exists and not use.written and is_source(use.path)
                 and use.path.startswith(self._repository) and not self._around.made(use.path)
                 and all(stream.path != use.path for stream in self._around.streams))
 

@@ -10,7 +10,9 @@ from roar.model import Package, Python
 from roar.observe.trace import Process
 
 _PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
+_OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # loaded into programs, imported by none
 _DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist-info|egg-info)$")
+_SHEBANG = 256  # bytes of a script's first line that the kernel reads
 _INTERPRETER = re.compile(r"python(?:\d(?:\.\d+)?t?)?$")
 
 
@@ -21,13 +23,26 @@ def read_python(uses: Uses, processes: Iterable[Process]) -> Python | None:
         uses: every path that the job opened.
         processes: the process tree; the first Python in it is the one that counts.
     """
-    executable = next((p.executable for p in processes if _INTERPRETER.search(os.path.basename(p.executable))), None)
+    executable = next(filter(None, map(_interpreter, processes)), None)
     if executable is None:
         return None
     version = _version(executable)
     if version is None:
         return None
     return Python(version=version, packages=tuple(_packages(_iter_paths(uses))))
+
+
+def _interpreter(process: Process) -> str | None:
+    """The Python that a process ran: itself, or what the first line of the script names (execve(2))."""
+    if _INTERPRETER.search(os.path.basename(process.executable)):
+        return process.executable
+    try:
+        with open(process.executable, "rb") as file:
+            first = file.readline(_SHEBANG)
+    except OSError:
+        return None
+    words = os.fsdecode(first[2:]).split(maxsplit=1) if first.startswith(b"#!") else []
+    return words[0] if words and _INTERPRETER.search(os.path.basename(words[0])) else None
 
 
 def _version(executable: str) -> str | None:
@@ -55,10 +70,14 @@ def _version(executable: str) -> str | None:
 
 def _iter_paths(uses: Uses) -> Iterator[str]:
     """Enough paths to know all packages: of a folder within one, any name stands for all."""
-    yield from (path for path in uses.opened if "-packages/" in path)
+    yield from (path for path in uses.opened if "-packages/" in path and not path.startswith(_OWN))
     for folder, files in uses.folders.items():
+        if folder.startswith(_OWN):
+            continue
         if folder.endswith(("/site-packages", "/dist-packages")):
             yield from (f"{folder}/{name}" for name in files.list_names())
+        elif folder.endswith("-packages/__pycache__"):
+            yield from (f"{os.path.dirname(folder)}/{name.partition('.')[0]}.py" for name in files.list_names())
         elif "-packages/" in folder:
             yield f"{folder}/_"
 
@@ -70,6 +89,8 @@ def _packages(paths: Iterable[str]) -> list[Package]:
         if match is None:
             continue
         folder, name, inside = match.groups()
+        if name == "__pycache__":  # of a module that is one file (PEP 3147)
+            name, inside = os.path.basename(path), ""
         if not inside:
             name = "" if name.endswith(".pth") else name.partition(".")[0]
         if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from typing import NamedTuple
 
 from roar.analyze.fold import Uses
@@ -30,13 +31,20 @@ RULES: tuple[Rule, ...] = (
     Rule("data", r"HOME/\.cache/torch/(?:hub/checkpoints|sentence_transformers)/", "models in the torch hub cache"),
     Rule("data", r"HOME/\.keras/(?:datasets|models)/", "models and data sets in the Keras cache"),
     Rule("data", r"HOME/scikit_learn_data/", "data sets that scikit-learn downloaded"),
-    Rule("system", r"/(?:proc|sys|dev(?!/shm/)|etc|run|boot|usr|lib|lib32|lib64|libx32|bin|sbin|snap)(?:/|$)",
+    Rule("data", r"HOME/\.cache/kagglehub/(?:datasets|models|competitions|notebooks)/(?!.*\.complete$)",
+         "models and data sets that kagglehub downloaded"),
+    Rule("data", r"HOME/\.cache/modelscope/(?:hub|models|datasets)/(?!(?:.*/)?\.(?:lock/|_+temp/|m(?:sc|dl|v)$))",
+         "models and data sets in the ModelScope cache"),
+    Rule("data", r"HOME/\.cache/.*\.(?:pt|pth|ckpt|safetensors|gguf|onnx)$", "models in other caches"),
+    Rule("system", r"/(?:proc|sys|dev(?!/shm/)|etc|run(?!/media/)|boot|usr|lib(?:32|64|x32)?|bin|sbin|snap)(?:/|$)",
          "the operating system"),
     Rule("system", r"/var/(?:lib|cache|run|log|spool)/|/(?:nix|gnu)/store/", "the operating system"),
     Rule("system", r"/dev/shm/(?:sem\.|(?:psm|wnsm|torch|sm|vader|shmem|nccl|cuda|ucx|mono|pulse-shm|lttng-ust|mp"  # noqa: S108
          r"|pymp|memmapping|joblib_memmapping_folder)[_.-]|__KMP|\.org\.chromium|PostgreSQL\.|jemalloc)",
          "memory that processes share (shm_open(3), sem_open(3))"),
+    Rule("system", r"/memfd:", "memory without a file (memfd_create(2))"),
     Rule("bytecode", r".*\.py[co](?:\.\d+)?$", "compiled Python"),
+    Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
     Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
          "installed packages: recorded by name and version"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
@@ -49,7 +57,6 @@ RULES: tuple[Rule, ...] = (
     Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
     Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
     Rule("git", r".*/\.git(?:ignore|attributes|modules|config)$|HOME/\.gitconfig$", "the repository's own files"),
-    Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
     Rule("settings", r"HOME/(?:\.config|\.local|\.nv|\.triton|\.ipython|\.jupyter|\.conda|\.npm|\.matplotlib|\.aws"
          r"|\.kube|\.ssh|\.gnupg|\.docker|\.azure|\.pki|\.dbus|\.java|\.m2|\.gradle|\.theano|\.terminfo)(?:/|$)",
          "the user's settings"),
@@ -88,7 +95,8 @@ class Plumbing:
         self._home = home
         self._categories = [KEPT if rule.category == "data" else rule.category for rule in RULES]
         self._base = os.path.join(base, "")
-        self._roots = tuple(os.path.join(root, "") for root in roots)
+        self._roots = tuple(chain.from_iterable(_parts_of_environment(os.path.join(root, ""), self._base)
+                                                for root in roots))
         self._add = _compile(add, base)
         self._remove = _compile(remove, base)
 
@@ -103,6 +111,14 @@ class Plumbing:
         if match is None or match.lastgroup is None:
             return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]
+
+
+def _parts_of_environment(root: str, base: str) -> list[str]:
+    """What of a virtual environment is plumbing: all of it, but what it is made of where the workspace lies in it."""
+    return [root + part for part in _ENVIRONMENT] if base.startswith(root) else [root]
+
+
+_ENVIRONMENT = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg")
 
 
 def _patterns(home: str) -> list[str]:

@@ -27,6 +27,7 @@ DIFF = ("-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "dif
         "--ignore-submodules=untracked")
 """Arguments of git for a difference that is the same with any settings of the user."""
 
+_ALIASES = 5  # symbolic references behind each other that git follows
 _FOREIGN = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS",
@@ -133,17 +134,23 @@ def read_head(root: str) -> str | None:
         link = os.path.join(git_dir, "commondir")
         if os.path.exists(link):
             common = os.path.normpath(os.path.join(git_dir, _first_line(link)))
-        head = _first_line(os.path.join(git_dir, "HEAD"))
-        if not head.startswith("ref: "):
-            return head
-        name = head[5:]
-        for folder in (git_dir, common):
-            if os.path.exists(os.path.join(folder, name)):
-                return _first_line(os.path.join(folder, name))
-        with open(os.path.join(common, "packed-refs"), encoding="utf-8", errors="surrogateescape") as packed:
-            return next((line.split()[0] for line in packed if line.rstrip("\n").endswith(" " + name)), None)
+        text: str | None = _first_line(os.path.join(git_dir, "HEAD"))
+        for _ in range(_ALIASES):
+            if text is None or not text.startswith("ref: "):
+                return text
+            text = _read_reference(text[5:], git_dir, common)
+        return None
     except OSError:
         return None
+
+
+def _read_reference(name: str, git_dir: str, common: str) -> str | None:
+    """What a reference holds: a commit, or `ref: ` and another one."""
+    for folder in (git_dir, common):
+        if os.path.exists(os.path.join(folder, name)):
+            return _first_line(os.path.join(folder, name))
+    with open(os.path.join(common, "packed-refs"), encoding="utf-8", errors="surrogateescape") as packed:
+        return next((line.split()[0] for line in packed if line.rstrip("\n").endswith(" " + name)), None)
 
 
 def _git_dir(root: str) -> str:
@@ -277,14 +284,22 @@ def _without_secrets(patch: bytes) -> bytes:
     return redact_patch(patch.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
-def untracked(root: str, paths: Sequence[str]) -> list[str]:
-    """Those of `paths` (absolute, below `root`) that git does not track."""
+def untracked(root: str, paths: Sequence[str], *, commit: str | None = None, patch: bytes = b"") -> list[str]:
+    """Those of `paths` (absolute, below `root`) that git does not track, or only since a commit and a patch on top."""
     if not paths:
         return []
     asked = paths if len(paths) <= ARGUMENTS else ()
-    listed = _git(root, "ls-files", "-z", "--full-name", "--recurse-submodules", "--", *asked)
-    tracked = {os.path.join(root, os.fsdecode(name)) for name in (listed or b"").split(b"\0") if name}
+    tracked = _named(root, "ls-files", "-z", "--full-name", "--recurse-submodules", "--", *asked)
+    if commit is not None:
+        added = _named(root, "diff", "--cached", "--name-only", "--diff-filter=A", "-z", "--no-relative", commit, "--",
+                       *asked)
+        tracked -= {path for path in added if b"\n+++ b/" + os.fsencode(os.path.relpath(path, root)) not in patch}
     return [path for path in paths if path not in tracked]
+
+
+def _named(root: str, *arguments: str) -> set[str]:
+    """The absolute paths that git lists."""
+    return {os.path.join(root, os.fsdecode(name)) for name in (_git(root, *arguments) or b"").split(b"\0") if name}
 
 
 def addition_patch(root: str, path: str) -> bytes:

@@ -96,7 +96,7 @@ class Process:
     system_s: float | None = None
 
 
-def opening(path: str, signature: Signature, *, time_ns: int, pid: int = 0, flags: int = os.O_RDONLY) -> Event:
+def opening(path: str, signature: Signature | None, *, time_ns: int, pid: int = 0, flags: int = os.O_RDONLY) -> Event:
     """An open of a file that was there, as an event."""
     return Event(time_ns, pid, EventKind.OPEN, path, "", flags, None, signature, existed=True)
 

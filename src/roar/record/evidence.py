@@ -143,8 +143,9 @@ def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
     """The uncommitted changes with the untracked sources that were read, and their digest."""
     if pending.git is None or pending.repository is None:
         return None
-    new = untracked(pending.repository, analysis.sources)
-    patch = (pending.patch or b"") + b"".join(addition_patch(pending.repository, path) for path in new)
+    before = pending.patch or b""
+    new = untracked(pending.repository, analysis.sources, commit=pending.git.commit, patch=before)
+    patch = before + b"".join(addition_patch(pending.repository, path) for path in new)
     if not patch:
         return None
     from blake3 import blake3  # noqa: PLC0415  only a dirty tree needs it here
