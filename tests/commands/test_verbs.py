@@ -930,6 +930,46 @@ def test_jobs_are_found_by_a_folder_in_a_dataset_and_by_a_shard(desk):
     assert desk.json("log", "--path", "d/33")["jobs"] == []
 
 
+def test_what_was_put_into_a_dataset_by_hand_has_no_maker(desk):
+    desk.init()
+    desk.python("import os\nos.mkdir('raw')\nfor n in range(150): open(f'raw/{n}', 'w').write(str(n))")
+    desk.write("raw/5", "by hand")
+    desk.roar("run", "sh", "-c", "cat raw/* > all")
+    assert "← @1 " in desk.roar("lineage", "all").stdout
+    assert ", but nothing recorded made raw/5\n" in desk.roar("lineage", "all").stdout
+    for number in range(30):
+        desk.write(f"raw/{number}", f"{number} by hand")
+    desk.roar("run", "sh", "-c", "cat raw/* > all2")
+    assert ", but nothing recorded made 30 of its files, as raw/0\n" in desk.roar("lineage", "all2").stdout
+
+
+def test_equal_inputs_of_one_job_have_each_its_own_maker(desk):
+    desk.init()
+    desk.write("raw", "x")
+    desk.roar("run", "cp", "raw", "work")
+    desk.roar("run", "sh", "-c", "cat raw work > both")
+    told = [line.split() for line in desk.roar("lineage", "both").stdout.splitlines() if " from " in line]
+    assert [(line[1], line[5:7]) for line in told[:2]] == [("work", ["←", "@1"]), ("raw", ["nothing", "recorded"])]
+
+
+def test_the_command_that_shows_all_of_a_lineage_can_be_run(desk):
+    desk.init()
+    for number in range(20):
+        desk.write(f"i{number}", str(number))
+    desk.roar("run", "sh", "-c", "cat i* > 'an o'")
+    hint = desk.roar("lineage", "an o").stdout.rpartition("more: ")[2]
+    assert hint == "roar lineage 'an o' --all\n"
+    assert desk.roar(*shlex.split(hint)[1:]).stdout.count("from") == 20
+
+
+def test_pop_counts_what_it_leaves_in_place(desk):
+    desk.init()
+    desk.python("import os\nos.mkdir('d')\nfor n in range(120): open(f'd/{n}', 'w').write(str(n))")
+    (desk.root / "d/3").unlink()
+    desk.write("d/4", "changed")
+    assert "1 output left in place" in desk.roar("pop", "--delete-outputs").stdout
+
+
 def test_each_version_of_a_root_input_gets_its_source_by_the_hint(desk):
     desk.init()
     for text in ("one", "two", "three"):

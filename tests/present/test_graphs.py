@@ -169,11 +169,12 @@ def test_the_makers_of_one_input_are_cut_to_a_readable_length(recorder):
     whole, members = dataset("data/", files)
     recorder.job("train", [whole], [file("model")], datasets=(members,))
     lineage = load_lineage(recorder.database, resolve(recorder.database, recorder.workspace, "@-1"))
-    (line,) = (line for line in render_lineage(lineage, "model", session=None).splitlines() if "←" in line)
+    text = render_lineage(lineage, "model", session=None, command="roar lineage x")
+    (line,) = (line for line in text.splitlines() if "←" in line)
     first = [job.uid[:8] for job in lineage.graph.jobs if job.command[1:] == ["f000"] or job.command[1:] == ("f000",)]
-    assert line.endswith(" and 295 more: roar lineage --all")
+    assert line.endswith(" and 295 more: roar lineage x --all")
     assert f"← {first[0]}, " in line
-    whole_text = render_lineage(lineage, "model", session=None, every_file=True)
+    whole_text = render_lineage(lineage, "model", session=None, command="", every_file=True)
     (line,) = (line for line in whole_text.splitlines() if "←" in line)
     assert line.count(", ") == 300
     assert "more" not in line
@@ -182,4 +183,5 @@ def test_the_makers_of_one_input_are_cut_to_a_readable_length(recorder):
 def test_an_input_whose_content_is_not_known_is_named(recorder):
     recorder.job("make", [unknown("d", "it was changed")], [file("o")])
     lineage = load_lineage(recorder.database, resolve(recorder.database, recorder.workspace, "@-1"))
-    assert "    from  d  no digest  it was changed" in render_lineage(lineage, "o", session=None)
+    text = render_lineage(lineage, "o", session=None, command="roar lineage o")
+    assert "    from  d  no digest  it was changed" in text

@@ -57,11 +57,16 @@ def paths(jobs, what):
 
 
 def counted_jobs(jobs, edges):
-    """By step the places of its last job, of the last that ended well, and of those from which one of these took."""
+    """By step the places of its last job, of the last that ended well, and of those from which one of these took.
+
+    Where that wrote nothing, the last that ended well and wrote something counts, too.
+    """
     latest = {}
-    for at, job in enumerate(jobs):
-        good = [other for other in latest.get(job["step"], []) if jobs[other]["well"]]
-        latest[job["step"]] = [at] if job["well"] else [at, *good]
+    for step in {job["step"] for job in jobs}:
+        places = [at for at, job in enumerate(jobs) if job["step"] == step][::-1]
+        good = next((at for at in places if jobs[at]["well"]), places[0])
+        wrote = [at for at in places if jobs[at]["well"] and jobs[at]["outputs"]][:1]
+        latest[step] = [*{places[0], good, *([] if jobs[good]["outputs"] or len(places) == 1 else wrote)}]
     found = {at for places in latest.values() for at in places}
     uids = [job["uid"] for job in jobs]
     while more := {uids.index(maker) for reader, maker in edges if uids.index(reader) in found} - found:
@@ -278,11 +283,43 @@ def test_each_of_several_jobs_that_filled_a_folder_is_looked_after(recorder, now
     assert {output.step: output.freshness for output in status.outputs} == found
 
 
-def test_a_rerun_that_wrote_over_what_a_later_step_wrote_is_named(recorder):
+def test_a_rerun_that_finds_nothing_to_do_leaves_its_outputs_to_the_step(recorder):
+    root = Path(recorder.workspace.root)
+    recorder.job("make", [use("i", "i")], [use("o", "o")])
+    recorder.job("make", [], [])
+    for now, freshness in (("i", "fresh"), ("new", "stale")):
+        (root / "i").write_text(now)
+        (root / "o").write_text("o")
+        [output] = load_status(recorder.database, recorder.workspace, 1).outputs
+        assert (output.path, output.freshness) == ("o", freshness)
+
+
+def test_jobs_that_fill_one_folder_with_other_files_leave_each_other_alone(recorder):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    ours, ours_whole = real_dataset("d/", {"a1": "1", "a2": "2"})
+    first, first_whole = real_dataset("d/", {"b1": "1", "b2": "2"})
+    again, again_whole = real_dataset("d/", {"b1": "x", "b2": "y"})
+    recorder.job("a", [], [ours], datasets=[ours_whole])
+    recorder.job("b", [], [first], datasets=[first_whole])
+    recorder.job("read a", [ours], [use("o", "o")], datasets=[])
+    recorder.job("b", [], [again], datasets=[again_whole])
+    for name, text in {"d/a1": "1", "d/a2": "2", "d/b1": "x", "d/b2": "y", "o": "o"}.items():
+        (root / name).write_text(text)
+    assert {output.freshness for output in load_status(recorder.database, recorder.workspace, 1).outputs} == {"fresh"}
+    (root / "d/a1").write_text("by hand")
+    found = {output.step: output.reason for output in load_status(recorder.database, recorder.workspace, 1).outputs}
+    assert found == {1: "no longer what @1 wrote", 2: None, 3: "its input d/ has changed since"}
+
+
+@pytest.mark.parametrize("edits", [False, True])
+def test_a_rerun_that_wrote_over_what_a_later_step_wrote_is_named(recorder, edits):
+    """The second is another variant, or it edits what the first one wrote."""
     recorder.job("first", [], [use("o", "a")])
-    recorder.job("second", [], [use("o", "b")])
+    recorder.job("second", [use("o", "a")] if edits else [], [use("o", "b")])
     recorder.job("first", [], [use("o", "c")])
-    for text, reason in (("c", "written again by @1 since: roar run @2"), ("z", "no longer what @2 wrote")):
+    again = f"written again by @1 since{': roar run @2' if edits else ''}"
+    for text, reason in (("c", again), ("z", "no longer what @2 wrote")):
         (Path(recorder.workspace.root) / "o").write_text(text)
         [output] = load_status(recorder.database, recorder.workspace, 1).outputs
         assert (output.step, output.freshness, output.reason) == (2, "changed", reason)

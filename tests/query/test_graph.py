@@ -52,7 +52,7 @@ def test_lineage_depth_is_said_to_be_cut(recorder, pipeline):
 def test_lineage_down_and_both(recorder, pipeline):
     down = load_lineage(recorder.database, _artifact(recorder, "data"), direction=Direction.DOWN)
     assert [(hop.job.uid, hop.distance) for hop in down.hops] == [
-        (pipeline["evaluate"].uid, -1), (pipeline["train"].uid, -1)]
+        (pipeline["train"].uid, -1), (pipeline["evaluate"].uid, -1)]
     assert {artifact.path for hop in down.hops for artifact in hop.outputs} == {"model", "scores"}
     both = load_lineage(recorder.database, JobReference(3, pipeline["train"].uid), direction=Direction.BOTH)
     assert {hop.job.uid for hop in both.hops} == {pipeline[name].uid for name in ("prepare", "train", "evaluate")}

@@ -1,6 +1,7 @@
 """`roar lineage`: what an artifact was made from, and what was made of it."""
 
 import sys
+from argparse import Namespace
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record, say_lost
@@ -19,7 +20,8 @@ from roar.query.references import (
     find_current_session,
     resolve_or_folder,
 )
-from roar.shell import quoted
+from roar.query.roots import find_foreign
+from roar.shell import joined, quoted
 
 
 def parser() -> Parser:
@@ -57,9 +59,16 @@ def main(argv: list[str]) -> int:
     else:
         current = find_current_session(opened.database)
         sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all,
-                                        session=current.uid if current else None))
+                                        session=current.uid if current else None, command=_command(arguments),
+                                        foreign=find_foreign(opened.database, lineage)))
     say_lost(opened, found)
     return 0
+
+
+def _command(arguments: Namespace) -> str:
+    """The same question without --all and --depth."""
+    way = [] if arguments.direction is Direction.UP else [f"--{arguments.direction}"]
+    return joined(["roar", "lineage", *way, *(["--"] if arguments.ref.startswith("-") else []), arguments.ref])
 
 
 def as_root(opened: Opened, ref: str, found: Reference) -> ArtifactReference | JobReference:

@@ -6,11 +6,11 @@ import sys
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
-from roar.model import Job
+from roar.model import Job, is_location
 from roar.observe.code import find_refusal, git_environment
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
-from roar.query.jobs import load_job
+from roar.query.jobs import files_of, load_job
 from roar.query.own_outputs import iter_own
 from roar.query.references import resolve_job
 from roar.record.writer import pop_job
@@ -21,8 +21,9 @@ def parser() -> Parser:
     result = Parser("pop", "Forget the last job of this session. No file is touched.")
     result.add_argument("--delete-outputs", action="store_true",
                         help="also delete the files that the job wrote: only those that are still as it wrote them,"
-                             " that it did not read as well, that were not there before it, that no other job wrote,"
-                             " and that git does not track;"
+                             " that it did not read as well, that were not there before it (but what it put in the"
+                             " place of another file by a rename goes), that no other job wrote, and that git does not"
+                             " track;"
                              " of what it read or moved the last copy stays")
     result.add_json()
     return result
@@ -34,6 +35,8 @@ def main(argv: list[str]) -> int:
     opened = open_record()
     job = load_job(opened.database, resolve_job(opened.database, opened.workspace, "@-1").row_id)
     doomed = _doomed(opened, job) if arguments.delete_outputs else []
+    written = [opened.workspace.absolute(file.path) for use in job.outputs if not is_location(use.path)
+               for file in files_of(opened.database, use)]
     pop_job(opened.database, job.uid)
     deleted = [path for path in doomed if _delete(path)]
     if arguments.json:
@@ -42,7 +45,7 @@ def main(argv: list[str]) -> int:
     print(f"Forgot job {job.uid[:8]} (@{job.step}): {command_text(job.command)}")
     for path in deleted:
         print(f"deleted {printable(opened.workspace.relative(path))}")
-    kept = sum(use.files or 1 for use in job.outputs) - len(deleted)
+    kept = sum(os.path.lexists(path) for path in written)
     if kept:
         why = "; only what is surely this job's alone is deleted: roar pop --help" if arguments.delete_outputs else ""
         print(f"{count_text(kept, 'output')} left in place{why}.")

@@ -7,6 +7,7 @@ step are folded into one line.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from roar.present.jobs import SHORT, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
@@ -211,17 +212,20 @@ def _part_text(part: tuple[int, int]) -> str:
     return f"@{first}" if first == last else f"@{first}..@{last}"
 
 
-def render_lineage(lineage: Lineage, title: str, *, session: str | None, every_file: bool = False) -> str:
+def render_lineage(lineage: Lineage, title: str, *, session: str | None, command: str, every_file: bool = False,
+                   foreign: Mapping[tuple[str, str], Sequence[str]] | None = None) -> str:
     """The jobs around an artifact or a job, nearest first: what each took and from whom, or what it made.
 
     Args:
         lineage: as walked.
         title: what it is the lineage of, one line.
         session: uid of the current session: the steps of another are not called @N, as that would name another job.
+        command: what gives this answer, without --all and --depth.
         every_file: list all files of each job, however many.
+        foreign: by the uid of a job and the path of a dataset that it read, files in it that no recorded job made.
     """
+    shown = _Cut(None if every_file else _SHOWN, command)
     steps = {job.uid: _name(job, session) for job in lineage.graph.jobs}
-    most = None if every_file else _SHOWN
     up = [hop for hop in lineage.hops if hop.distance > 0]
     down = [hop for hop in lineage.hops if hop.distance < 0]
     lines = [paint(title, "bold")]
@@ -230,17 +234,17 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, every_f
         lines.append(f"  {others} wrote the very same content, the latest {lineage.same_content[0][:8]}")
     for hop in up:
         lines += ["", _hop_title("made by" if hop.distance == 1 else "before it", hop, steps)]
-        lines += _source_lines(hop, steps, most)
+        lines += _source_lines(hop, steps, shown, foreign or {})
     for hop in down:
         lines += ["", _hop_title("used by" if hop.distance == -1 else "after it", hop, steps)]
-        lines += _cut_list([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources], most)
-        lines += _cut_list([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs], most)
+        lines += shown.lines([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources])
+        lines += shown.lines([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs])
     if not lineage.hops:
         lines.append("  nothing that is recorded lies that way")
     if lineage.folder_cut:
         lines += ["", "… the folder has more files than were taken: name one below it"]
     if lineage.cut:
-        lines += ["", "… there is more beyond this depth: roar lineage without --depth"]
+        lines += ["", f"… there is more beyond this depth: {command}"]
     return "\n".join(lines) + "\n"
 
 
@@ -255,28 +259,43 @@ def _hop_title(verb: str, hop: Hop, names: dict[str, str]) -> str:
             f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {short_command(hop.job.command)}")
 
 
-def _source_lines(hop: Hop, steps: dict[str, str], most: int | None) -> list[str]:
+class _Cut(NamedTuple):
+    """How long a list may be, None for any length, and the command that shows all."""
+
+    most: int | None
+    command: str
+
+    def lines(self, lines: list[str]) -> list[str]:
+        if self.most is None or len(lines) <= self.most:
+            return lines
+        return [*lines[:self.most], f"    … and {len(lines) - self.most:,} more: {self.command} --all"]
+
+    def makers(self, names: Sequence[str]) -> str:
+        if self.most is None or len(names) <= _MAKERS:
+            return ", ".join(names)
+        return f"{', '.join(names[:_MAKERS])} and {len(names) - _MAKERS:,} more: {self.command} --all"
+
+
+def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping[tuple[str, str], Sequence[str]]
+                  ) -> list[str]:
     """Inputs that a recorded job made come first: the rest of the lineage hangs on them."""
     rows = [(f"    from  {_artifact_text(source.artifact)}",
-             "← " + _makers_text([steps.get(uid, uid[:8]) for uid in source.makers], most))
+             f"← {shown.makers([steps.get(uid, uid[:8]) for uid in source.makers])}"
+             + _foreign_text(foreign.get((hop.job.uid, source.artifact.path), ())))
             for source in hop.sources if source.makers]
     rows += [(f"    from  {_artifact_text(source.artifact)}", paint("nothing recorded made it", "dim"))
              for source in hop.sources if not source.makers]
     rows += [(f"    from  {printable(path)}  {paint('no digest', 'dim')}", paint(printable(note or ""), "dim"))
              for path, note in hop.unknown]
-    return _cut_list(table(rows), most) or ["    from  nothing that was observed"]
+    return shown.lines(table(rows)) or ["    from  nothing that was observed"]
 
 
-def _makers_text(names: Sequence[str], most: int | None) -> str:
-    if most is None or len(names) <= _MAKERS:
-        return ", ".join(names)
-    return f"{', '.join(names[:_MAKERS])} and {len(names) - _MAKERS:,} more: roar lineage --all"
-
-
-def _cut_list(lines: list[str], most: int | None) -> list[str]:
-    if most is None or len(lines) <= most:
-        return lines
-    return [*lines[:most], f"    … and {len(lines) - most:,} more: roar lineage --all"]
+def _foreign_text(names: Sequence[str]) -> str:
+    """What to say of the files in a dataset that no recorded job made."""
+    if not names:
+        return ""
+    first = printable(names[0])
+    return f", but nothing recorded made {first if len(names) == 1 else f'{len(names):,} of its files, as {first}'}"
 
 
 def _artifact_text(artifact: GraphArtifact) -> str:

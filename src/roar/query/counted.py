@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 
@@ -23,7 +24,8 @@ class Counted:
         step_of: by job the number of its step: the steps in their order, and of each its jobs in theirs.
         jobs: the same the other way round.
         well: those that ended well.
-        latest: by step its last job, and the last that ended well where the last did not.
+        latest: by step its last job, and the last that ended well where the last did not; where that wrote nothing, as
+            make(1) that finds all up to date, also the last that wrote something.
         settled: job and path of what was read, but read or written again since by a later job of the step.
         idle: those of whose outputs later ones of their step left none, and a last one that failed without any beside
             others: what they read says nothing of the outputs.
@@ -43,13 +45,13 @@ class Counted:
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:
-    """Of each step the last job, the last that ended well, and earlier ones from which one that counts took something.
+    """Of each step the latest jobs, and earlier ones from which one that counts took something.
 
     Args:
         database: the record.
         jobs: by step its jobs, the latest first.
     """
-    latest = {number: _latest(rows) for number, rows in jobs.items()}
+    latest = {number: _latest(database, rows) for number, rows in jobs.items()}
     rows = {row for found in latest.values() for row in found}
     rows |= _find_makers(database, rows, [job.row_id for found in jobs.values() for job in found[1:]])
     order = {number: [job for job in reversed(found) if job.row_id in rows] for number, found in jobs.items()}
@@ -61,9 +63,17 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
         settled=frozenset(settled), idle=frozenset(idle))
 
 
-def _latest(jobs: Sequence[StepJob]) -> list[int]:
-    good = next((job.row_id for job in jobs if job.ended_well), jobs[0].row_id)
-    return list(dict.fromkeys([jobs[0].row_id, good]))
+def _latest(database: sqlite3.Connection, jobs: Sequence[StepJob]) -> list[int]:
+    good = next((job for job in jobs if job.ended_well), jobs[0])
+    found = [jobs[0].row_id, good.row_id]
+    if len(jobs) > 1 and not _has_outputs(database, good.row_id):
+        found += islice((job.row_id for job in jobs if job.ended_well and _has_outputs(database, job.row_id)), 1)
+    return list(dict.fromkeys(found))
+
+
+def _has_outputs(database: sqlite3.Connection, job_id: int) -> bool:
+    return database.execute("SELECT 1 FROM file_use WHERE job_id = ? AND role = 2 LIMIT 1",
+                            (job_id,)).fetchone() is not None
 
 
 def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: Sequence[int]) -> set[int]:

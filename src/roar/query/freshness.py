@@ -25,7 +25,7 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import Step, find_rewritten, load_bare_steps, load_sources, spread
+from roar.query.graph import Step, find_rewritten, load_bare_steps, load_sources, overwrites, spread
 from roar.query.repointed import find_repointed
 from roar.record import digests
 from roar.record.database import encoded
@@ -320,13 +320,20 @@ _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
                    counted: Counted) -> dict[_Content, str]:
-    """What is to be said of what another step, which took nothing from it, has written over with what lies there."""
+    """What is to be said of what another step, which took nothing from it, has written over with what lies there.
+
+    To run the later step again is right where it edits what the other one writes: else these are two variants.
+    """
     here = {content.path_id: job for content, job in written.items() if files.state(content) is Freshness.FRESH}
+    there = {content.path_id: content for content in written if files.state(content) is Freshness.FRESH}
     step_of = counted.step_of
-    return {content: f"written again by @{step_of[here[content.path_id]]} since: roar run @{step_of[job]}"
+    return {content: f"written again by @{step_of[here[content.path_id]]} since" + (
+                f": roar run @{step_of[job]}" if any(_follows(database, job, other) for other in counted.jobs[
+                    step_of[here[content.path_id]]] if other < job) else "")
             for content, job in written.items()
             if files.state(content) is Freshness.CHANGED and here.get(content.path_id, job) > job
             and step_of[here[content.path_id]] != step_of[job]
+            and overwrites(database, there[content.path_id].artifact_id, content.artifact_id)
             and not _follows(database, here[content.path_id], job)}
 
 

@@ -200,7 +200,7 @@ _REWRITTEN = """
 WITH made AS MATERIALIZED (
     SELECT path_id, max(job_id) AS job_id, artifact_id FROM job
     CROSS JOIN file_use ON job_id = job.id AND role >= 2 WHERE job.id > :first GROUP BY path_id)
-SELECT used.job_id, used.path_id, path.path, step.number FROM made
+SELECT used.job_id, used.path_id, path.path, step.number, used.artifact_id, made.artifact_id FROM made
 CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id < made.job_id AND used.job_id >= :first
 JOIN path ON path.id = used.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
 WHERE used.job_id IN (SELECT value FROM json_each(:jobs))
@@ -214,11 +214,22 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> dict[int, 
     """By step, why it is stale where an input was written again since; of several that of its last job comes first."""
     jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
     first: dict[int, str] = {}
-    for job_id, path_id, path, number in database.execute(
-            _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}):
-        if (job_id, path_id) not in counted.settled:
+    for job_id, path_id, path, number, read, written in database.execute(
+            _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}).fetchall():
+        if job_id not in first and (job_id, path_id) not in counted.settled and overwrites(database, written, read):
             first.setdefault(job_id, f"its input {path} was written again by @{number}")
     return {counted.step_of[job_id]: first[job_id] for job_id in jobs if job_id in first}
+
+
+def overwrites(database: sqlite3.Connection, written_id: int | None, before_id: int) -> bool:
+    """Whether what was written at the path of something else took its place: of datasets not if no file is another."""
+    before = _member_contents(database, before_id)
+    written = _member_contents(database, written_id) if before and written_id is not None else {}
+    return not before or not written or any(before.get(name, content) != content for name, content in written.items())
+
+
+def _member_contents(database: sqlite3.Connection, dataset_id: int) -> dict[str, int]:
+    return dict(database.execute("SELECT path, artifact_id FROM dataset_member WHERE dataset_id = ?", (dataset_id,)))
 
 
 def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> dict[int, str]:

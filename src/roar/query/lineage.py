@@ -185,7 +185,7 @@ class _Walk:
 
     def hops(self) -> list[Hop]:
         order = sorted(self.distance, key=lambda job_id: (self.distance[job_id] < 0, abs(self.distance[job_id]),
-                                                          -job_id))
+                                                          -job_id if self.distance[job_id] > 0 else job_id))
         lines = load_lines(self._database, order)
         wanted = {produced for taken in self.taken.values() for _, _, produced in taken}
         wanted.update(made for made, _ in self._made_as)
@@ -224,8 +224,14 @@ class _Walk:
             chosen = wrote[artifact.path]
             if not chosen and artifact.size:
                 there = {job_id for job_ids in wrote.values() for job_id in job_ids}
-                chosen = [job_id for job_id in all_makers if job_id not in there] or list(all_makers)
+                chosen = [job_id for job_id in all_makers if job_id not in there] or [
+                    job_id for job_id in all_makers if not self._read_at(artifact, job_id)]
         return tuple(map(self.uid, dict.fromkeys(chosen)))
+
+    def _read_at(self, artifact: GraphArtifact, job_id: int) -> bool:
+        """Whether a job itself read the same at the same path."""
+        return any(role == INPUT and (read.path, read.digest) == (artifact.path, artifact.digest)
+                   for _, role, read in self.uses(job_id))
 
     def _wrote_at(self, path: str, job_id: int, artifact_id: int) -> bool:
         """Whether a job wrote an artifact at a path, around it, or in it."""

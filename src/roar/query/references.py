@@ -401,7 +401,9 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
         return NotFoundError(f"{ref!r} is too short: {SHORTEST_UID} characters of a job's uid or {SHORTEST_DIGEST} of"
                              " a digest are the least.", hint="roar log")
     if re.fullmatch(r"[0-9a-fA-F]{4,64}", ref):
-        return NotFoundError(f"No job, session or artifact has a name that starts with {ref!r}.",
+        what = ("No job, session or artifact has a name that starts with" if len(ref) >= SHORTEST_DIGEST else
+                f"A digest is named by {SHORTEST_DIGEST} characters or more, and no job or session starts with")
+        return NotFoundError(f"{what} {ref!r}.",
                              hint="roar log --all", candidates=_names_like(database, ref))
     close = [row[0] for row in database.execute(
         "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(:name) - 1) = '/' || :name LIMIT :most",

@@ -2,12 +2,13 @@
 
 import json
 import sqlite3
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from roar.model import Kind, members_folder
 from roar.query.jobs import iter_members
-from roar.query.lineage import Direction, load_lineage
+from roar.query.lineage import Direction, Lineage, load_lineage
 from roar.query.parts import Files, Writings
 from roar.query.references import (
     ArtifactReference,
@@ -87,6 +88,28 @@ def find_roots(database: sqlite3.Connection, job_ids: Sequence[int], *, copies: 
             known = roots.get(key)
             roots[key] = root if known is None else _joined(known, root)
     return [roots[key] for key in sorted(roots, key=lambda key: (key[0], key[1] or "", key[2] or ""))]
+
+
+def find_foreign(database: sqlite3.Connection, lineage: Lineage) -> dict[tuple[str, str], list[str]]:
+    """By job and dataset that it read on the way up, the files in it that no recorded job made, though others were.
+
+    The job is given by its uid, the dataset by its path, the files by theirs.
+    """
+    hops = [hop for hop in lineage.hops if hop.distance > 0]
+    wanted = {(hop.job.uid, source.artifact.path) for hop in hops for source in hop.sources
+              if source.makers and source.artifact.files is not None}
+    if not wanted:
+        return {}
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for root in find_roots(database, [hop.job.row_id for hop in hops]):
+        for uid, path in wanted if root.made_by is None else ():
+            if uid not in root.used_by:
+                continue
+            if root.path == path:
+                found[uid, path] += (members_folder(path) + name for name in root.members)
+            elif root.kind is Kind.FILE and root.path.startswith(members_folder(path)):
+                found[uid, path].append(root.path)
+    return found
 
 
 def _joined(one: Root, other: Root) -> Root:
