@@ -49,7 +49,9 @@ def test_code_that_the_job_moved_stays(desk, command, tracked):
     desk.write("g.py" if tracked else "new.py", "print(2)\n")
     desk.write("pkg/g.py", "print(2)\n")
     desk.roar("run", "sh", "-c", command if tracked else command.replace("g.py", "new.py"))
-    assert popped(desk) == 0
+    code = set(desk.root.rglob("*.py"))
+    assert popped(desk) == ("> o" in command)
+    assert code == set(desk.root.rglob("*.py"))
 
 
 @pytest.mark.parametrize("command", ["echo same > cfg", "printf 'same\\n' | dd of=cfg conv=notrunc status=none"])

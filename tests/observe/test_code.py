@@ -1,5 +1,6 @@
 """What is told of the code, against real git repositories."""
 
+import os
 import subprocess
 
 import pytest
@@ -84,6 +85,24 @@ def test_head_is_read_without_git_in_every_layout(repository, tmp_path):
     assert read_head(str(tmp_path / "tree")) == git(tmp_path / "tree", "rev-parse", "HEAD") != head
     git(repository, "checkout", "-q", "--detach")
     assert read_head(str(repository)) == head
+
+
+def test_files_with_other_times_are_no_change_and_the_index_stays(repository):
+    names = ("a.py", "b b.py", "c.bin")
+    (repository / "b b.py").write_text("y = 1\n")
+    (repository / "c.bin").write_bytes(b"\0\1")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "two")
+    for name in names:
+        os.utime(repository / name, (1, 1))
+    index = (repository / ".git/index").read_bytes()
+    code = read_code(str(repository))
+    assert (code.git.dirty, code.patch) == (False, None)
+    (repository / "b b.py").write_text("y = 2\n")
+    code = read_code(str(repository))
+    assert code.patch.count(b"diff --git") == 1
+    assert b"+y = 2" in code.patch
+    assert (repository / ".git/index").read_bytes() == index
 
 
 def test_head_on_a_branch_that_is_another_name_of_one(repository):

@@ -438,7 +438,8 @@ def test_packages_that_are_one_file_are_known_when_they_are_compiled(desk):
     site = desk.root / "site-packages"
     for name in ("one", "two"):
         desk.write(f"site-packages/{name}.py", "")
-        desk.write(f"site-packages/{name}-1.5.dist-info/RECORD", f"{name}.py,,\n")
+    desk.write("site-packages/one-1.5.dist-info/RECORD", "one.py,,\n")
+    desk.write("site-packages/two-1.5-py3.11.egg-info/top_level.txt", "two\n")
     desk.env.pop("PYTHONDONTWRITEBYTECODE", None)
     for _ in range(2):
         desk.python("import one, two", env={"PYTHONPATH": os.fspath(site)})

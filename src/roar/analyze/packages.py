@@ -11,7 +11,7 @@ from roar.observe.trace import Process
 
 _PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
 _OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # loaded into programs, imported by none
-_DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.(?:dist-info|egg-info)$")
+_DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
 _SHEBANG = 256  # bytes of a script's first line that the kernel reads
 _INTERPRETER = re.compile(r"python(?:\d(?:\.\d+)?t?)?$")
 

@@ -21,9 +21,9 @@ def parser() -> Parser:
     result = Parser("pop", "Forget the last job of this session. No file is touched.")
     result.add_argument("--delete-outputs", action="store_true",
                         help="also delete the files that the job wrote: only those that are still as it wrote them,"
-                             " that it did not read as well, that were not there before it (but what it put in the"
-                             " place of another file by a rename goes), that no other job wrote, and that git does not"
-                             " track;"
+                             " that it did not read as well, that were not there before it (unless a recorded job had"
+                             " made them; what it put in the place of another file by a rename goes, too), that no"
+                             " other job wrote with this content, and that git does not track;"
                              " of what it read or moved the last copy stays")
     result.add_json()
     return result

@@ -4,6 +4,7 @@ git itself is asked, with its optional locks off, so that nothing in the reposit
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,12 +22,14 @@ PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
 ARGUMENTS = 500  # paths that fit one command line with room to spare
 
-DIFF = ("-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false", "diff", "--no-color", "--no-ext-diff",
-        "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3", "--inter-hunk-context=0",
-        "--diff-algorithm=default", "--indent-heuristic", "--find-renames", "-O/dev/null", "--submodule=short",
-        "--ignore-submodules=untracked")
+DIFF = ("-c", "diff.autoRefreshIndex=false", "-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false",
+        "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
+        "--inter-hunk-context=0", "--diff-algorithm=default", "--indent-heuristic", "--find-renames", "-O/dev/null",
+        "--submodule=short", "--ignore-submodules=untracked")
 """Arguments of git for a difference that is the same with any settings of the user."""
 
+_UNTOUCHED = re.compile(rb"^diff --git .*\n(?=diff --git |\Z)", re.MULTILINE)
+"""A file with other times and the same content: to refresh the index, as git does by default, locks it to others."""
 _ALIASES = 5  # symbolic references behind each other that git follows
 _FOREIGN = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
@@ -223,6 +226,7 @@ def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" =
     if patch is None or _marked(root):
         with _full_index(root) as index:
             patch = _git(root, *DIFF, "--binary", against, index=index)
+    patch = None if patch is None else _UNTOUCHED.sub(b"", patch)
     if patch is not None and b"+Subproject commit " in patch:
         inner = _patch_in_submodules(root, against)
         patch += inner if len(patch) + len(inner) <= PATCH_LIMIT else b""
@@ -243,6 +247,7 @@ def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
         if modes.split()[1] != "160000" or not os.path.lexists(os.path.join(inner, ".git")):
             continue
         patch = _git(inner, *DIFF, f"--src-prefix=a/{place}", f"--dst-prefix=b/{place}", "--binary", "HEAD") or b""
+        patch = _UNTOUCHED.sub(b"", patch)
         patches += patch
         if b"+Subproject commit " in patch:
             patches += _patch_in_submodules(inner, "HEAD", place)
