@@ -970,6 +970,64 @@ def test_pop_counts_what_it_leaves_in_place(desk):
     assert "1 output left in place" in desk.roar("pop", "--delete-outputs").stdout
 
 
+def test_diff_names_the_files_of_a_dataset_that_differ(desk):
+    desk.init()
+    for number in range(150):
+        desk.write(f"d/{number}", str(number))
+    desk.roar("run", "sh", "-c", "cat d/* > o")
+    desk.write("d/7", "seven")
+    desk.write("d/new", "new")
+    (desk.root / "d/8").unlink()
+    desk.roar("run", "sh", "-c", "cat d/* > o")
+    first, second = (job["uid"] for job in desk.json("log")["jobs"][::-1])
+    (change,) = desk.json("diff", first, second)["inputs"]
+    assert {(one["name"], one["before"] is None, one["after"] is None) for one in change["members"]} == {
+        ("7", False, False), ("8", False, True), ("new", True, False)}
+    said = desk.roar("diff", first, second).stdout
+    for line in (r"    7 +[0-9a-f]{12}  →  [0-9a-f]{12}", r"    8 +[0-9a-f]{12}  →  \(none\)",
+                 r"    new +\(none\) +→  [0-9a-f]{12}"):
+        assert re.search(f"^{line}$", said, re.MULTILINE), said
+    for number in range(100, 130):
+        desk.write(f"d/{number}", "changed")
+    desk.roar("run", "sh", "-c", "cat d/* > o")
+    assert "    … and 10 more files: --all\n" in desk.roar("diff", second, "@1").stdout
+    assert desk.roar("diff", second, "@1", "--all").stdout.count("    1") == 30
+
+
+def checklist(desk):
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
+    return {item["title"]: item for item in items}
+
+
+def test_the_hint_commits_what_git_ignores_and_what_lies_in_a_submodule(desk, tmp_path):
+    inner = tmp_path / "inner"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(inner)], check=True)
+    desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    for name, value in (("user.name", "a"), ("user.email", "a@b"), ("protocol.file.allow", "always")):
+        subprocess.run(["git", "config", "--global", name, value], env=desk.env, check=True)
+    (inner / "s.py").write_text("S = 1\n")
+    subprocess.run(["git", "add", "."], cwd=inner, check=True)
+    subprocess.run(["git", "commit", "-qm", "1"], cwd=inner, env=desk.env, check=True)
+    desk.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport s, ignored\nopen('o', 'w').write('x')\n")
+    desk.write(".gitignore", ".roar/\nignored.py\no\n__pycache__\n")
+    desk.init()
+    desk.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    desk.git("commit", "-qam", "with a submodule")
+    desk.write("ignored.py", "X = 1\n")
+    desk.write("sub/s.py", "S = 2\n")
+    desk.roar("run", "python", "t.py")
+    item = checklist(desk)["the code is in a commit"]
+    assert item["hint"] == ("git -C sub commit -a && git add -f ignored.py && git add -A && git commit"
+                            " && roar run @1")
+    commands = item["hint"].replace("git commit", "git commit -m more").replace("sub commit -a", "sub commit -am more")
+    subprocess.run(["sh", "-ec", commands.replace("roar run", f"{sys.executable} -m roar run")], cwd=desk.root,
+                   env=desk.env, check=True, capture_output=True)
+    assert checklist(desk)["the code is in a commit"]["passed"]
+    item = checklist(desk)["the commits are on a remote"]
+    assert any(" of submodule sub of @1 is in no branch of a remote" in problem for problem in item["problems"])
+    assert item["hint"].startswith("git -C sub push")
+
+
 def test_each_version_of_a_root_input_gets_its_source_by_the_hint(desk):
     desk.init()
     for text in ("one", "two", "three"):

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from roar.commands.arguments import Parser
 from roar.commands.lineage import as_root
@@ -13,7 +13,7 @@ from roar.observe.code import DIFF, find_repository, git_environment
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
-from roar.query.differences import Change, Difference, code_of, compare
+from roar.query.differences import Change, Difference, code_of, compare, with_members
 from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
@@ -41,15 +41,19 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     before, after = (_load(opened, ref) for ref in (arguments.a, arguments.b))
-    difference = compare(before, after, (_uncommitted(opened, before), _uncommitted(opened, after)))
+    difference = with_members(opened.database, compare(
+        before, after, (_uncommitted(opened, before), _uncommitted(opened, after))))
     if arguments.json:
         shape = {name: getattr(difference, name) for name in _SECTIONS}
         print_json({"a": before.uid, "b": after.uid, "likely_causes": difference.causes(), **shape,
                     "code_diff": code_difference(opened, before, after)})
         return 0
-    _print(before, after, difference, None if arguments.all else _SHOWN)
-    if difference.code:
-        _print_code(code_difference(opened, before, after), arguments)
+    most = None if arguments.all else _SHOWN
+    _print_title(before, after, difference)
+    for name in _SECTIONS:
+        _print_section(name, getattr(difference, name), most)
+        if name == "code" and difference.code:
+            _print_code(code_difference(opened, before, after), whole=arguments.code)
     return 0
 
 
@@ -74,20 +78,20 @@ def _uncommitted(opened: Opened, job: Job) -> bytes:
     return code_of(patch, data)
 
 
-def _print(before: Job, after: Job, difference: Difference, most: int | None) -> None:
+def _print_title(before: Job, after: Job, difference: Difference) -> None:
     for mark, job in (("a", before), ("b", after)):
         print(f"{mark}  @{job.step} {job.uid[:8]}  {command_text(job.command)}")
     causes = difference.causes()
     if before.uid == after.uid:
         print("that is one job")
+    elif not before.outputs and not after.outputs:
+        print("neither has outputs")
     elif not difference.outputs:
         print(paint("the outputs are the same", "green"))
     elif causes:
         print(f"likely {'cause' if len(causes) == 1 else 'causes'}: {paint(', '.join(causes), 'bold')}")
     else:
         print("nothing recorded explains it: the command may be random, or read what was not seen")
-    for name in _SECTIONS:
-        _print_section(name, getattr(difference, name), most)
 
 
 def _print_section(name: str, changes: Sequence[Change], most: int | None) -> None:
@@ -95,22 +99,29 @@ def _print_section(name: str, changes: Sequence[Change], most: int | None) -> No
         return
     print(f"\n{paint(name.replace('_', ' '), 'bold')} ({len(changes):,})")
     short = SHORT if name in _DIGESTED else None
-    rows = [(f"  {printable(change.name)}", _side(change.before, short), "→", _side(change.after, short))
-            for change in (changes if most is None else changes[:most])]
+    rows = [row for change in changes[:most] for row in _rows(change, short, most)]
     for line in table(rows):
         print(line)
     if most is not None and len(changes) > most:
         print(f"  … and {len(changes) - most:,} more: --all")
 
 
+def _rows(change: Change, short: int | None, most: int | None) -> Iterator[tuple[str, ...]]:
+    """A change, and below it those of a dataset's files."""
+    for indent, one in (("  ", change), *(("    ", member) for member in change.members[:most])):
+        yield f"{indent}{printable(one.name)}", _side(one.before, short), "→", _side(one.after, short)
+    if most is not None and len(change.members) > most:
+        yield f"    … and {count_text(len(change.members) - most, 'more file')}: --all", "", "", ""
+
+
 def _side(value: str | None, short: int | None) -> str:
     return "(none)" if value is None else printable(value)[:short]
 
 
-def _print_code(text: str | None, arguments: "object") -> None:
+def _print_code(text: str | None, *, whole: bool) -> None:
     if text is None:
         print("  the commits are not in this repository, so their difference cannot be shown")
-    elif getattr(arguments, "code", False):
+    elif whole:
         sys.stdout.write("\n" + "".join(f"{printable(line)}\n" for line in text.splitlines()))
     elif text:
         print(f"  {count_text(len(text.splitlines()), 'line')} of difference: --code")

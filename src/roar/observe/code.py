@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from roar.observe.comparison import Comparison
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
+TOO_LARGE = "the uncommitted changes are"  # so many MB and were not kept
 TIMEOUT_S = 60.0
 ARGUMENTS = 500  # paths that fit one command line with room to spare
 
@@ -233,7 +234,7 @@ def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" =
     if patch is None:
         return None, "git could not tell what is uncommitted"
     if len(patch) > PATCH_LIMIT:
-        return None, f"the uncommitted changes are {len(patch) // 1_000_000} MB and were not kept"
+        return None, f"{TOO_LARGE} {len(patch) // 1_000_000} MB and were not kept"
     return (_without_secrets(patch), None) if patch else (None, None)
 
 

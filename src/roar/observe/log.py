@@ -33,7 +33,7 @@ _RESULT_UNKNOWN: Final = -(2**31)
 _EXEC, _FORK, _EXIT, _CONSOLE, _GAP = 32, 33, 34, 35, 36
 _HAS_SIGNATURE, _EXISTED_KNOWN, _EXISTED = 1, 2, 4
 
-_OUTLIVED = "a process outlived the command"
+OUTLIVED = "a process outlived the command"
 _NO_LIBRARY = "programs that do not load the preload library"
 _KINDS: Final = {int(kind): kind for kind in EventKind}
 
@@ -257,7 +257,7 @@ class _Assembly:
         for process in self.trace.processes:
             self._complete(process)
         self.trace.gaps = tuple(dict.fromkeys(self._iter_gaps()))
-        if self.trace.duration_s is None and self.header.ended and _OUTLIVED not in self.said:
+        if self.trace.duration_s is None and self.header.ended and OUTLIVED not in self.said:
             self.trace.duration_s = (self.header.last_ns - self.header.first_ns) / 1e9  # the tracer ended with it
         return self.trace
 

@@ -5,17 +5,25 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import starmap
 
 from roar.errors import RoarError
 from roar.model import Job, JobState, Redirections, is_location
-from roar.observe.code import Refusal, find_refusal
+from roar.observe.code import TOO_LARGE, Refusal, find_refusal, find_repository
+from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
+from roar.query.differences import name_of, sections_of
 from roar.query.freshness import Freshness, Output, Status, load_status
 from roar.query.history import JobLine
 from roar.query.jobs import load_patch, load_patches
 from roar.query.references import ArtifactReference, resolve
-from roar.query.repository import find_in_commits, find_work_tree, find_work_trees, inputs_of, run_git
+from roar.query.repository import (
+    find_in_commits,
+    find_submodules,
+    find_work_tree,
+    find_work_trees,
+    inputs_of,
+    run_git,
+)
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -49,12 +57,15 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     latest = _latest(jobs)
     row_ids = [_row_id(database, job.uid) for job in jobs]
     refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, latest))), None)
+
+    def commit(job: Job) -> str:
+        return _commit(workspace, job, load_patch(database, job))
+
     return [
         _check("every step ended well", latest, _ended,
                lambda job: _run_again(job.step, failed=_has_failed(job))),
-        _check("every job was observed without gaps", latest, _observed, lambda _: "roar doctor"),
-        _check("the code is in a commit", latest, _committed,
-               lambda job: f"{_commit(workspace, job)} && roar run @{job.step}"),
+        _check("every job was observed without gaps", latest, _observed, lambda job: _see_all(job, commit(job))),
+        _check("the code is in a commit", latest, _committed, lambda job: f"{commit(job)} && roar run @{job.step}"),
         _unknown("the commits are on a remote", refusal) if refusal else _pushed(workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs, refusal),
         _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
@@ -97,7 +108,17 @@ def _run_again(step: int, *, failed: bool) -> str:
 def _observed(job: Job) -> str | None:
     if job.tracer.mode == "none":
         return "was not observed at all"
-    return f"may have missed {', '.join(job.tracer.gaps)}" if job.tracer.gaps else None
+    missed = [gap for gap in job.tracer.gaps if not gap.startswith(TOO_LARGE)]
+    found = [f"may have missed {', '.join(missed)}"] if missed else []
+    found += [f"was recorded without code: {gap}" for gap in job.tracer.gaps if gap not in missed]
+    return " and ".join(found) or None
+
+
+def _see_all(job: Job, commit: str) -> str:
+    """What leaves the first gap of a job no reason the next time."""
+    if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
+        return f"{commit} && roar run @{job.step}"
+    return f"roar run @{job.step}" if OUTLIVED in job.tracer.gaps else "roar doctor"
 
 
 def _committed(job: Job) -> str | None:
@@ -110,10 +131,24 @@ def _committed(job: Job) -> str | None:
     return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
 
 
-def _commit(workspace: Workspace, job: Job) -> str:
-    """What puts a job's code in a commit, with a repository first where it has none, not even since."""
-    inside = job.git is not None or find_work_tree(workspace, job) is not None
-    return _COMMIT if inside else f"git init && {_COMMIT}"
+def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
+    """What puts a job's code in a commit, with a repository first where it has none, not even since.
+
+    git passes over what lies in a submodule, and what it is told to ignore, unless asked to take that.
+    """
+    tree = find_work_tree(workspace, job)
+    if job.git is None and tree is None:
+        return f"git init && {_COMMIT}"
+    if not patch or tree is None or job.git is None or job.git.commit is None:
+        return _COMMIT
+    names = list(filter(None, map(name_of, sections_of(patch))))
+    inside = [submodule.name for submodule in find_submodules(tree, job.git.commit, None)
+              if any(name.startswith(f"{submodule.name}/") for name in names)]
+    names = [name for name in names if not any(name.startswith(f"{place}/") for place in inside)]
+    ignored = (run_git(tree, "check-ignore", "-z", "--stdin", content=os.fsencode("\0".join(names))) or "").split("\0")
+    commands = [f"git -C {quoted_path(name)} commit -a" for name in reversed(inside)]
+    commands += [f"git add -f {joined(list(filter(None, ignored)))}"] if any(ignored) else []
+    return " && ".join([*commands, _COMMIT])
 
 
 def _environment(job: Job) -> str | None:
@@ -141,6 +176,17 @@ def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}
+    inside = [(f"{submodule.commit[:12]} of submodule {submodule.name} of @{job.step}", submodule.commit,
+               os.path.join(tree, submodule.name)) for commit, job in commits.items()
+              if (tree := find_work_tree(workspace, job)) is not None
+              for submodule in find_submodules(tree, commit, None)]
+    for name, commit, folder in inside:
+        branches = _remote_branches(folder, commit)
+        if branches is None:
+            unknown.append(f"{name} is not in the repository here")
+        elif not branches:
+            problems.append(f"{name} is in no branch of a remote")
+            unpushed.setdefault(folder, []).append(commit)
     for commit, job in commits.items():
         branches = _remote_branches(workspace.absolute(job.cwd), commit)
         if branches is None:
@@ -150,7 +196,16 @@ def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:
             unpushed.setdefault(find_work_tree(workspace, job) or workspace.root, []).append(commit)
     passed = False if problems else None if unknown else True
     return Item(title=title, passed=passed, problems=(*problems, *unknown),
-                hint=" && ".join(starmap(_push, unpushed.items())) or ("git fetch --all" if unknown else None))
+                hint=" && ".join(_in_folder(workspace, folder, _push(folder, found))
+                                 for folder, found in unpushed.items()) or ("git fetch --all" if unknown else None))
+
+
+def _in_folder(workspace: Workspace, folder: str, command: str) -> str:
+    """A command of git as it is typed in the workspace."""
+    if os.path.realpath(folder) == os.path.realpath(find_repository(workspace.root) or workspace.root):
+        return command
+    place = quoted_path(os.path.relpath(folder, workspace.root))
+    return command.replace("git ", f"git -C {place} ")
 
 
 def _remote_branches(folder: str, commit: str) -> str | None:

@@ -2,10 +2,12 @@
 
 import os
 import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from roar.model import FileUse, Host, Job, Package, TrackerRun
+from roar.query.jobs import load_datasets
 from roar.shell import unescaped
 from roar.wire import parameters_of
 
@@ -14,11 +16,12 @@ _SECTION = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing that differs; None where one side has no such thing."""
+    """One thing that differs; None where one side has no such thing. Of two datasets `members` has what differs."""
 
     name: str
     before: str | None
     after: str | None
+    members: "tuple[Change, ...]" = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +100,20 @@ def compare(before: Job, after: Job, code: tuple[bytes, bytes] | None = None) ->
         outputs=_changes(_digests(before.outputs), _digests(after.outputs)),
         result=_changes(_result(before), _result(after)),
         tracker_runs=_changes(_runs(before.tracker_runs), _runs(after.tracker_runs)))
+
+
+def with_members(database: sqlite3.Connection, difference: Difference) -> Difference:
+    """The same, and of each dataset that differs which files do."""
+    return replace(difference, inputs=tuple(_with_members(database, difference.inputs)),
+                   outputs=tuple(_with_members(database, difference.outputs)))
+
+
+def _with_members(database: sqlite3.Connection, changes: Iterable[Change]) -> Iterator[Change]:
+    for change in changes:
+        digests = [digest for digest in (change.before, change.after) if digest is not None]
+        found = {dataset.digest: {member.path: member.digest for member in dataset.members}
+                 for dataset in load_datasets(database, digests)} if len(digests) > 1 else {}
+        yield replace(change, members=_changes(*(found[digest] for digest in digests))) if len(found) > 1 else change
 
 
 def _changes(before: dict[str, str], after: dict[str, str]) -> tuple[Change, ...]:
