@@ -47,6 +47,8 @@ CASES = {
         context = multiprocessing.get_context("spawn")
         process = context.Process(target=exec, args=("open('w', 'w').close(); raise SystemExit(5)",))
         process.start(); process.join(); print(process.exitcode)
+        from multiprocessing import resource_tracker
+        resource_tracker._resource_tracker._stop()  # else it ends a moment after this process
     """, "w"),
     "forkserver and shared memory": Case("""
         import multiprocessing
@@ -56,6 +58,8 @@ CASES = {
         process = multiprocessing.get_context("forkserver").Process(target=exec, args=(code + "; open('w', 'w')", {}))
         process.start(); process.join(); print(process.exitcode, memory.buf[0])
         memory.close(); memory.unlink()
+        from multiprocessing import forkserver, resource_tracker
+        forkserver._forkserver._stop(); resource_tracker._resource_tracker._stop()
     """, "w"),
     "a launcher of ranks": Case("""
         import os, subprocess, sys
