@@ -5,9 +5,10 @@ See PEP 3147 for the names.
 
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Event, EventKind, Trace, opening
+from roar.observe.trace import Event, EventKind, Trace, list_reads, opening
 
 _CACHE = "__pycache__"
 _KNOWN_OTHERWISE = ("/site-packages/", "/dist-packages/", "/lib/python3")  # by version, or not at all
@@ -30,18 +31,12 @@ def add_sources(trace: Trace) -> None:
 
 def _compiled(events: Iterable[Event], folders: Iterable[FolderFiles]) -> Iterator[tuple[str, Event]]:
     """By source the opening of what was compiled from it."""
-    for event in events:
+    caches = (files for files in folders if files.folder.endswith(f"/{_CACHE}"))
+    for event in chain(events, list_reads(caches)):
         if event.kind is EventKind.OPEN and event.path.endswith(".pyc") and event.existed:
             source = _source(event.path)
             if source is not None and not event.flags & os.O_ACCMODE:
                 yield source, event
-    for files in folders:
-        if files.folder.endswith(f"/{_CACHE}"):
-            for name, time_ns, signature in files.iter_files():
-                path = f"{files.folder}/{name}"
-                source = _source(path)
-                if source is not None:
-                    yield source, opening(path, signature, time_ns=time_ns)
 
 
 def _source(path: str) -> str | None:

@@ -324,17 +324,18 @@ def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Ma
 
     To run the later step again is right where it edits what the other one writes: else these are two variants.
     """
-    here = {content.path_id: job for content, job in written.items() if files.state(content) is Freshness.FRESH}
-    there = {content.path_id: content for content in written if files.state(content) is Freshness.FRESH}
-    step_of = counted.step_of
-    return {content: f"written again by @{step_of[here[content.path_id]]} since" + (
-                f": roar run @{step_of[job]}" if any(_follows(database, job, other) for other in counted.jobs[
-                    step_of[here[content.path_id]]] if other < job) else "")
-            for content, job in written.items()
-            if files.state(content) is Freshness.CHANGED and here.get(content.path_id, job) > job
-            and step_of[here[content.path_id]] != step_of[job]
-            and overwrites(database, there[content.path_id].artifact_id, content.artifact_id)
-            and not _follows(database, here[content.path_id], job)}
+    here = {content.path_id: content for content in written if files.state(content) is Freshness.FRESH}
+    told = {}
+    for content, job in written.items():
+        now = here.get(content.path_id)
+        if now is None or files.state(content) is not Freshness.CHANGED or written[now] <= job:
+            continue
+        step, other = counted.step_of[job], counted.step_of[written[now]]
+        if (step != other and overwrites(database, now.artifact_id, content.artifact_id)
+                and not _follows(database, written[now], job)):
+            edits = any(_follows(database, job, earlier) for earlier in counted.jobs[other] if earlier < job)
+            told[content] = f"written again by @{other} since" + (f": roar run @{step}" if edits else "")
+    return told
 
 
 def _follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:

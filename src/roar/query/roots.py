@@ -96,15 +96,14 @@ def find_foreign(database: sqlite3.Connection, lineage: Lineage) -> dict[tuple[s
     The job is given by its uid, the dataset by its path, the files by theirs.
     """
     hops = [hop for hop in lineage.hops if hop.distance > 0]
-    wanted = {(hop.job.uid, source.artifact.path) for hop in hops for source in hop.sources
-              if source.makers and source.artifact.files is not None}
+    wanted = {hop.job.uid: paths for hop in hops if (paths := {
+        source.artifact.path for source in hop.sources if source.makers and source.artifact.files is not None})}
     if not wanted:
         return {}
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     for root in find_roots(database, [hop.job.row_id for hop in hops]):
-        for uid, path in wanted if root.made_by is None else ():
-            if uid not in root.used_by:
-                continue
+        readings = [(uid, path) for uid in root.used_by for path in wanted.get(uid, ())]
+        for uid, path in readings if root.made_by is None else ():
             if root.path == path:
                 found[uid, path] += (members_folder(path) + name for name in root.members)
             elif root.kind is Kind.FILE and root.path.startswith(members_folder(path)):
