@@ -424,6 +424,21 @@ def test_a_source_that_the_job_commits_itself_is_in_the_patch_once(desk, after, 
     database.close()
 
 
+def test_sources_that_are_staged_are_in_the_patch_once(desk, tmp_path):
+    desk.write("t.py", "import empty, café, with_text\nopen('o.out', 'w').write('x')\n")
+    desk.write(".gitignore", "*.out\n__pycache__/\n.roar/\n")
+    desk.init()
+    for name, text in (("empty.py", ""), ("café.py", "X = 1\n"), ("with_text.py", "Y = 1\n")):
+        desk.write(name, text)
+    desk.git("add", ".")
+    desk.roar("run", "python", "t.py")
+    database = open_database(desk.root / ".roar" / "roar.db")
+    assert load_blob(database, desk.job()["git"]["patch"]).count(b"diff --git") == 3
+    database.close()
+    done = desk.roar("reproduce", "o.out", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
 def test_a_source_that_is_gone_is_an_input(desk):
     desk.init()
     desk.write("new.py", "print(1)\n")

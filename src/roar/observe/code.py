@@ -299,8 +299,15 @@ def untracked(root: str, paths: Sequence[str], *, commit: str | None = None, pat
     if commit is not None:
         added = _named(root, "diff", "--cached", "--name-only", "--diff-filter=A", "-z", "--no-relative", commit, "--",
                        *asked)
-        tracked -= {path for path in added if b"\n+++ b/" + os.fsencode(os.path.relpath(path, root)) not in patch}
+        tracked -= added - _patched(root, patch) if added and patch else added
     return [path for path in paths if path not in tracked]
+
+
+def _patched(root: str, patch: bytes) -> set[str]:
+    """The absolute paths of the files that a patch changes or adds, empty ones and those with odd names, too."""
+    done = _run(root, "apply", "--numstat", "-z", "-", content=patch)
+    return {os.path.join(root, os.fsdecode(entry.split(b"\t", 2)[2]))
+            for entry in (done.stdout if done is not None else b"").split(b"\0") if entry.count(b"\t") > 1}
 
 
 def _named(root: str, *arguments: str) -> set[str]:
