@@ -405,19 +405,18 @@ static int find_folder(struct name *name, int folder, unsigned slot)
     return 1;
 }
 
+static int begins_with(const char *text, const char *head)
+{
+    while (*head && *text == *head)
+        text++, head++;
+    return !*head;
+}
+
 /* /proc/self, /dev/fd, /dev/stdin and the like mean something else to every process: the supervisor resolves them, or
  * where there is none, find_magic. */
 static int is_magic(const char *path)
 {
-    static const char *const heads[] = {"/proc/", "/dev/fd/", "/dev/std"};
-    for (unsigned i = 0; i < 3; i++) {
-        const char *a = path, *b = heads[i];
-        while (*b && *a == *b)
-            a++, b++;
-        if (!*b)
-            return 1;
-    }
-    return 0;
+    return begins_with(path, "/proc/") || begins_with(path, "/dev/fd/") || begins_with(path, "/dev/std");
 }
 
 /* The file behind a link such as /proc/self/fd/3, or behind one to that (/dev/stdin). With the lock held. */
@@ -437,12 +436,58 @@ static int follow_magic(struct name *name, unsigned slot)
     return 0;
 }
 
+static const char *behind_component(const char *at)
+{
+    while (*at && *at != '/')
+        at++;
+    return at;
+}
+
+/* Where in a path the link below /proc/PID ends that leads to a folder, with a name in that folder behind it: cwd, root
+ * or fd/N, perhaps within task/TID, or /dev/fd/N. NULL where it does not begin so. */
+static const char *find_link_to_folder(const char *path)
+{
+    const char *at = path + 7; /* behind "/dev/fd" */
+    if (!begins_with(path, "/dev/fd/")) {
+        at = behind_component(path + 6); /* behind "/proc/" */
+        if (begins_with(at, "/task/"))
+            at = behind_component(at + 6);
+        if (begins_with(at, "/fd/"))
+            at += 3;
+        else if (!begins_with(at, "/cwd/") && !begins_with(at, "/root/"))
+            return NULL;
+    }
+    at = behind_component(at + 1);
+    return at[0] == '/' && at[1] ? at : NULL;
+}
+
+/* A file in the folder behind a link such as /proc/self/cwd. With the lock held. */
+static int find_in_folder_behind(struct name *name, unsigned slot, const char *end)
+{
+    char link[64];
+    char *to = library_state->folders[slot];
+    size_t length = (size_t)(end - name->path);
+    if (length >= sizeof link)
+        return 0;
+    __builtin_memcpy(link, name->path, length);
+    link[length] = 0;
+    long got = PLAIN(__NR_readlink, link, to, PATH_LIMIT, 0, 0);
+    if (library_failed(got) || got >= (long)PATH_LIMIT || to[0] != '/')
+        return 0;
+    name->folder = to;
+    name->folder_length = (uint32_t)got;
+    name->path = end + 1;
+    name->length -= (uint32_t)length + 1;
+    return 1;
+}
+
 static int find_magic(struct name *name, unsigned slot)
 {
     if (!(library_log->options & LOG_NO_FILTER) || (slot == 0 && !lock_folders()))
         return 0;
     name->locked = slot == 0;
-    if (follow_magic(name, slot))
+    const char *end = find_link_to_folder(name->path);
+    if (end ? find_in_folder_behind(name, slot, end) : follow_magic(name, slot))
         return 1;
     if (slot == 0)
         unlock_folders();
