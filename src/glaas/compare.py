@@ -88,7 +88,7 @@ def _code(git: Git | None) -> dict[str, str | None]:
 def _packages(job: Job) -> dict[str, str | None]:
     if job.python is None:
         return {}
-    return {"python": job.python.version, **{package.name: package.version for package in job.python.packages}}
+    return {"python": job.python.version, **job.python.versions()}
 
 
 def _host(host: Host | None) -> dict[str, str | None]:

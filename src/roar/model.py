@@ -171,6 +171,13 @@ class Python:
     version: str
     packages: tuple[Package, ...] = ()
 
+    def versions(self) -> dict[str, str]:
+        """The distributions by name; of one that was imported in several versions all, separated by commas."""
+        found: dict[str, str] = {}
+        for package in self.packages:
+            found[package.name] = ", ".join(filter(None, (found.get(package.name), package.version)))
+        return found
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tracer:

@@ -5,6 +5,7 @@ import pytest
 from roar.analyze.fold import PathUse, Uses
 from roar.analyze.plumbing import KEPT, RULES, Plumbing, environment_roots, is_source
 from roar.observe.folders import FolderFiles
+from roar.observe.trace import Process
 
 HOME = "/home/ann"
 
@@ -23,6 +24,8 @@ def rules():
     "/dev/shm/images/1.png", "/dev/shm/model.pt", "/run/media/ann/disk/train.csv",
     "/home/ann/.cache/kagglehub/datasets/u/d/versions/1/t.csv", "/home/ann/.cache/whisper/base.pt",
     "/home/ann/.cache/modelscope/hub/models/a/b/config.json", "/home/ann/.cache/x/y/model.safetensors",
+    "/home/ann/.cache/torch/hub/pytorch_vision_main/hubconf.py",
+    "/home/ann/.cache/huggingface/modules/transformers_modules/a/b/modeling_b.py",
 ])
 def test_data_is_kept(rules, path):
     assert rules.category(path) == KEPT
@@ -43,7 +46,13 @@ def test_data_is_kept(rules, path):
     ("/home/ann/.netrc", "settings"), ("/home/ann/.config/matplotlib/x", "settings"),
     ("/home/ann/.pyenv/versions/3.11.7/bin/python", "interpreter"),
     ("/home/ann/.pyenv/version", "interpreter"), ("/tmp/torchinductor_ann/x/y.so", "libraries"),
-    ("/tmp/torchinductor_ann/x/y.py", "cache"),
+    ("/tmp/torchinductor_ann/x/y.py", "cache"), ("/home/ann/.cache/torch/hub/trusted_list", "cache"),
+    ("/home/ann/.cache/torch/hub/a_b_main/__pycache__/hubconf.cpython-311.pyc", "bytecode"),
+    ("/home/ann/.cache/huggingface/modules/transformers_modules/__init__.py", "cache"),
+    ("/home/ann/R/x86_64-pc-linux-gnu-library/4.3/dplyr/R/dplyr.rdb", "packages"),
+    ("/home/ann/p/renv/library/R-4.3/x86_64-pc-linux-gnu/rlang/DESCRIPTION", "packages"),
+    ("/home/ann/.julia/packages/CSV/XLcqT/src/CSV.jl", "packages"),
+    ("/home/ann/go/pkg/mod/golang.org/x/sys@v0.1.0/unix/a.go", "packages"),
 ])
 def test_plumbing_is_left_out_by_category(rules, path, category):
     assert rules.category(path) == category
@@ -61,7 +70,28 @@ def test_settings_add_and_remove():
 def test_a_virtual_environment_is_known_by_its_pyvenv_cfg():
     closed = FolderFiles(folder="/b/e", names=b"other\0pyvenv.cfg\0", times=b"", signatures=b"")
     opened = {path: PathUse(path=path) for path in ("/a/e/pyvenv.cfg", "/a/e/bin/python", "/c/no_pyvenv.cfg")}
-    assert environment_roots(Uses(opened, [closed])) == {"/a/e", "/b/e"}
+    assert environment_roots(Uses(opened, [closed]), ()) == {"/a/e", "/b/e"}
+
+
+def test_an_environment_of_conda_is_known_by_its_programs(tmp_path):
+    for folder in ("one/conda-meta", "one/bin", "other/bin"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "one/bin/R")
+    programs = [f"{tmp_path}/{name}" for name in ("one/bin/python3.12", "other/bin/python", "link")]
+    processes = [Process(pid=1, ppid=0, argv=(), executable=program, cwd="/", started_ns=0) for program in programs]
+    for some in (processes[:2], processes[1:]):
+        assert environment_roots(Uses({}), some) == {f"{tmp_path}/one"}
+    rules = Plumbing(home=HOME, roots=[f"{tmp_path}/one"], base=str(tmp_path))
+    for name in ("bin/python3.12", "lib/libssl.so.3"):
+        assert rules.category(f"{tmp_path}/one/{name}") == "interpreter"
+
+
+def test_a_home_that_is_a_symlink_has_both_names(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "home").symlink_to("real")
+    rules = Plumbing(home=f"{tmp_path}/home")
+    for name in ("home", "real"):
+        assert rules.category(f"{tmp_path}/{name}/.cache/x") == "cache"
 
 
 def test_sources_by_name():

@@ -462,6 +462,60 @@ def test_packages_that_are_one_file_are_known_when_they_are_compiled(desk):
         assert (packages["one"], packages["two"]) == ("1.5", "1.5")
 
 
+def packages(desk):
+    return sorted((package["name"], package["version"]) for package in desk.job()["python"]["packages"]
+                  if package["name"] not in {"pip", "setuptools"})
+
+
+@pytest.mark.parametrize("layout", ["src", "flat", "named otherwise"])
+def test_what_is_installed_as_a_link_to_its_sources(desk, tmp_path, layout):
+    """By pip itself: `pip install -e`."""
+    desk.init()
+    module = "other" if layout == "named otherwise" else "part_one"
+    for name in (module, "unused"):
+        folder = tmp_path / "libs" / name
+        inside = folder / ("src" if layout == "src" else ".") / name
+        inside.mkdir(parents=True)
+        (inside / "__init__.py").write_text("x = 1\n")
+        project = "part-one" if name == module else name
+        (folder / "pyproject.toml").write_text(
+            f'[project]\nname = "{project}"\nversion = "1.2"\n[build-system]\nrequires = ["setuptools>=77"]\n'
+            'build-backend = "setuptools.build_meta"\n')
+    python = f"{tmp_path}/env/bin/python"
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
+    subprocess.run([python, "-m", "pip", "install", "-q", *(word for name in (module, "unused")
+                                                            for word in ("-e", tmp_path / "libs" / name))], check=True)
+    for _ in range(2):
+        desk.roar("run", python, "-c", f"import {module}")
+        assert packages(desk) == [("part-one", "1.2")]
+    desk.roar("run", python, "-c", "import json")
+    assert packages(desk) == []
+
+
+def test_a_link_of_older_installations(desk, tmp_path):
+    for name in ("used", "unused"):
+        (tmp_path / f"{name}.egg-info").mkdir()
+        (tmp_path / f"{name}.egg-info/PKG-INFO").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.3\n")
+        (tmp_path / f"{name}.egg-info/top_level.txt").write_text(f"{name}\n")
+        (tmp_path / f"{name}.py").write_text("")
+        desk.write(f"site-packages/{name}.egg-link", f"{tmp_path}\n.")
+    desk.write("site-packages/easy-install.pth", f"{tmp_path}\n")
+    desk.python("import site; site.addsitedir('site-packages'); import used")
+    assert [name for name in packages(desk) if name[0].endswith("used")] == [("used", "0.3")]
+
+
+def test_two_versions_of_a_package_in_one_job(desk):
+    for version in ("1.0", "2.0"):
+        desk.write(f"{version}/site-packages/one.py", "")
+        desk.write(f"{version}/site-packages/one-{version}.dist-info/RECORD", "one.py,,\n")
+        desk.write(f"{version}.sh", f"PYTHONPATH={version}/site-packages {sys.executable} -c 'import one'\n")
+    desk.roar("run", "sh", "1.0.sh")
+    desk.roar("run", "sh", "-c", ". ./1.0.sh; . ./2.0.sh")
+    assert packages(desk) == [("one", "1.0"), ("one", "2.0")]
+    changes = desk.json("diff", "@1", "@2")["packages"]
+    assert [(change["name"], change["before"], change["after"]) for change in changes] == [("one", "1.0", "1.0, 2.0")]
+
+
 def test_a_workspace_within_its_virtual_environment(desk):
     desk.write("pyvenv.cfg", "home = /usr/bin\n")
     desk.write("bin/python-of-it", "")

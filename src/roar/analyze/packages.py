@@ -11,7 +11,8 @@ from roar.observe.trace import Process
 
 _PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
 _OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # loaded into programs, imported by none
-_DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
+DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
+_SETUPTOOLS = "distutils-precedence.pth"  # of no other package
 _SHEBANG = 256  # bytes of a script's first line that the kernel reads
 _INTERPRETER = re.compile(r"python(?:\d(?:\.\d+)?t?)?$")
 
@@ -29,7 +30,7 @@ def read_python(uses: Uses, processes: Iterable[Process]) -> Python | None:
     version = _version(executable)
     if version is None:
         return None
-    return Python(version=version, packages=tuple(_packages(_iter_paths(uses))))
+    return Python(version=version, packages=tuple(_packages(uses)))
 
 
 def _interpreter(process: Process) -> str | None:
@@ -82,43 +83,54 @@ def _iter_paths(uses: Uses) -> Iterator[str]:
             yield f"{folder}/_"
 
 
-def _packages(paths: Iterable[str]) -> list[Package]:
+def _packages(uses: Uses) -> list[Package]:
     opened: dict[str, set[str]] = {}
-    for path in paths:
+    editable: set[str] = set()
+    for path in _iter_paths(uses):
         match = _PACKAGE_PATH.match(path)
         if match is None:
             continue
         folder, name, inside = match.groups()
+        if name.endswith(".pth") and name != _SETUPTOOLS:
+            editable.add(folder)
         if name == "__pycache__":  # of a module that is one file (PEP 3147)
             name, inside = os.path.basename(path), ""
         if not inside:
             name = "" if name.endswith(".pth") else name.partition(".")[0]
         if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:
             opened.setdefault(folder, set()).add(name)
-    found = {package.name: package for folder, names in opened.items() for package in _distributions(folder, names)}
-    return sorted(found.values(), key=lambda package: package.name.lower())
+    found = {package for folder, names in opened.items() for package in _distributions(folder, names)}
+    if editable:
+        from roar.analyze.editable import editable_packages  # noqa: PLC0415  most environments have no links
+
+        found.update(editable_packages(editable, uses))
+    return sorted(found, key=lambda package: (package.name.lower(), package.version))
+
+
+def entries_of(folder: str) -> list[str]:
+    """The names in a folder; none where it cannot be read."""
+    try:
+        return os.listdir(folder)
+    except OSError:
+        return []
 
 
 def _distributions(folder: str, names: set[str]) -> list[Package]:
     """The distributions in one site-packages folder that own the top-level `names`."""
-    try:
-        entries = os.listdir(folder)
-    except OSError:
-        return []
     installed: dict[str, tuple[str, str]] = {}  # distribution's folder → name, version
-    for entry in entries:
-        match = _DIST_INFO.match(entry)
+    for entry in entries_of(folder):
+        match = DIST_INFO.match(entry)
         if match:
             installed[entry] = (match["name"], match["version"])
-    by_name = {_normalised(name): entry for entry, (name, _) in installed.items()}
+    by_name = {normalised(name): entry for entry, (name, _) in installed.items()}
     packages: list[Package] = []
     unknown: set[str] = set()
     for name in names:
-        owner = by_name.get(_normalised(name))
+        owner = by_name.get(normalised(name))
         if owner is None:
             unknown.add(name)
         else:
-            packages.append(_package(*installed[owner]))
+            packages.append(package_of(*installed[owner]))
     packages += [package for package in _owners(folder, installed, unknown) if package not in packages]
     return packages
 
@@ -129,14 +141,16 @@ def _owners(folder: str, installed: Mapping[str, tuple[str, str]], names: set[st
     for entry, distribution in installed.items() if wanted else ():
         listed = _listed(os.path.join(folder, entry))
         if any(text in listed for text in wanted):
-            yield _package(*distribution)
+            yield package_of(*distribution)
 
 
-def _package(name: str, version: str) -> Package:
+def package_of(name: str, version: str) -> Package:
+    """A distribution by its name as a file has it."""
     return Package(name=name.replace("_", "-"), version=version)
 
 
-def _normalised(name: str) -> str:
+def normalised(name: str) -> str:
+    """What is equal of names that stand for the same distribution (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 

@@ -9,12 +9,13 @@ libraries: what stands there was built there. Settings add to both sides:
 import fnmatch
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from itertools import chain
 from typing import NamedTuple
 
 from roar.analyze.fold import Uses
+from roar.observe.trace import Process
 
 
 class Rule(NamedTuple):
@@ -28,7 +29,11 @@ class Rule(NamedTuple):
 RULES: tuple[Rule, ...] = (
     Rule("data", r"HOME/\.cache/huggingface/(?:hub|datasets|assets|xet)/(?!.*(?:\.lock$|/\.locks/|/\.no_exist/|/refs/"
          r"|/CACHEDIR\.TAG$|/version\.txt$|/xet/))", "models and data sets in the Hugging Face cache"),
+    Rule("data", r"HOME/\.cache/huggingface/modules/(?:.*/)?(?!__init__)[^/]*\.py$",
+         "code that came with models from the Hugging Face hub"),
     Rule("data", r"HOME/\.cache/torch/(?:hub/checkpoints|sentence_transformers)/", "models in the torch hub cache"),
+    Rule("data", r"HOME/\.cache/torch/hub/[^/]+/(?!.*(?:\.py[co]$|/\.git/))",
+         "repositories in the torch hub cache"),
     Rule("data", r"HOME/\.keras/(?:datasets|models)/", "models and data sets in the Keras cache"),
     Rule("data", r"HOME/scikit_learn_data/", "data sets that scikit-learn downloaded"),
     Rule("data", r"HOME/\.cache/kagglehub/(?:datasets|models|competitions|notebooks)/(?!.*\.complete$)",
@@ -47,6 +52,9 @@ RULES: tuple[Rule, ...] = (
     Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
     Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
          "installed packages: recorded by name and version"),
+    Rule("packages", r".*/(?:R/[^/]*-library|renv/library|\.julia/(?:packages|artifacts|registries|clones|scratchspaces"
+         r"|logs|environments)|go/pkg/(?:mod|sumdb)|\.gem/ruby|vendor/bundle/ruby|perl5/lib)(?:/|$)",
+         "installed packages of other languages"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
     Rule("interpreter", r".*/lib(?:64)?/python\d(?:\.\d+)?t?(?:/|$)", "the Python standard library"),
     Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),
@@ -118,12 +126,13 @@ def _parts_of_environment(root: str, base: str) -> list[str]:
     return [root + part for part in _ENVIRONMENT] if base.startswith(root) else [root]
 
 
-_ENVIRONMENT = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg")
+_ENVIRONMENT = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg", "conda-meta/", "ssl/",
+                "libexec/", "sbin/", "x86_64-conda-linux-gnu/", "aarch64-conda-linux-gnu/")
 
 
 def _patterns(home: str) -> list[str]:
-    return [f"(?P<g{number}>{rule.pattern.replace('HOME', re.escape(home.rstrip('/')))})"
-            for number, rule in enumerate(RULES)]
+    names = "|".join(dict.fromkeys(re.escape(name.rstrip("/")) for name in (home, os.path.realpath(home))))
+    return [f"(?P<g{number}>{rule.pattern.replace('HOME', f'(?:{names})')})" for number, rule in enumerate(RULES)]
 
 
 @cache
@@ -157,10 +166,24 @@ def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
     return re.compile("|".join(f"(?:{expression})" for expression in whole))
 
 
-def environment_roots(uses: Uses) -> set[str]:
-    """The virtual environments among the paths: folders whose `pyvenv.cfg` was opened (PEP 405)."""
+def environment_roots(uses: Uses, processes: Iterable[Process]) -> set[str]:
+    """The environments that programs came from.
+
+    Virtual ones are folders whose `pyvenv.cfg` was opened (PEP 405); those of conda and pixi have `conda-meta` beside
+    the `bin` of a program that was run.
+    """
     opened = {os.path.dirname(path) for path in uses.opened if path.endswith("/pyvenv.cfg")}
-    return opened | {folder for folder, files in uses.closed.items() if files.has(b"pyvenv.cfg")}
+    opened |= {folder for folder, files in uses.closed.items() if files.has(b"pyvenv.cfg")}
+    folders = {folder for process in processes for folder in _prefixes(process.executable)}
+    return opened | {folder for folder in folders if os.path.isdir(os.path.join(folder, "conda-meta"))}
+
+
+def _prefixes(program: str) -> Iterator[str]:
+    """Where a program's environment may lie, by its name and by that of the file behind it."""
+    for path in {program, os.path.realpath(program)} if program else ():
+        folder = os.path.dirname(path)
+        if os.path.basename(folder) == "bin":
+            yield os.path.dirname(folder)
 
 
 def is_source(path: str) -> bool:

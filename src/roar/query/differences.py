@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from roar.model import FileUse, Host, Job, Package, TrackerRun
+from roar.model import FileUse, Host, Job, TrackerRun
 from roar.query.jobs import load_datasets
 from roar.shell import unescaped
 from roar.wire import parameters_of
@@ -144,8 +144,7 @@ def _code(job: Job, code: tuple[bytes, bytes] | None) -> dict[str, str]:
 def _packages(job: Job) -> dict[str, str]:
     if job.python is None:
         return {}
-    packages: Sequence[Package] = job.python.packages
-    return {"python": job.python.version} | {package.name: package.version for package in packages}
+    return {"python": job.python.version} | job.python.versions()
 
 
 def _host(host: Host | None) -> dict[str, str]:

@@ -1,0 +1,100 @@
+"""Distributions installed as links to their sources (`pip install -e`, PEP 660), as far as these were opened.
+
+Where the sources lie stands in `direct_url.json` beside the metadata (PEP 610), or, of older installations, in
+`NAME.egg-link`; where modules are imported from, in `.pth` files (the `site` module of Python).
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+
+from roar.analyze.fold import Uses
+from roar.analyze.packages import DIST_INFO, entries_of, normalised, package_of
+from roar.model import Package
+
+_MODULES = (".py", ".pyc", ".so")
+_LAYOUTS = ("", "src", "lib", "python")  # of a project, with its packages in that folder
+
+
+def editable_packages(folders: Iterable[str], uses: Uses) -> Iterator[Package]:
+    """The distributions linked from these `site-packages` folders whose modules a job opened."""
+    opened = list(_iter_modules(uses))
+    for folder in folders:
+        imported_from = list(_iter_imported_from(folder))
+        for package, place, names in _iter_links(folder):
+            roots = {os.path.join(place, layout).rstrip("/") for layout in _LAYOUTS}
+            roots.update(root for root in imported_from if f"{root}/".startswith(f"{place}/"))
+            wanted = tuple(f"{root}/{name}{end}" for root in roots for name in names or _list_importable(root)
+                           for end in ("/", ".py"))
+            if any(path.startswith(wanted) for path in opened):
+                yield package
+
+
+def _iter_modules(uses: Uses) -> Iterator[str]:
+    yield from (path for path in uses.opened if path.endswith(_MODULES))
+    for folder, files in uses.folders.items():
+        yield from (f"{folder}/{name}" for name in files.list_names() if name.endswith(_MODULES))
+
+
+def _iter_links(folder: str) -> Iterator[tuple[Package, str, list[str]]]:
+    """Each linked distribution, its project's folder, and the names that it is imported by, where these are said."""
+    for entry in entries_of(folder):
+        path = os.path.join(folder, entry)
+        match = DIST_INFO.match(entry)
+        if match:
+            place = _direct_url(os.path.join(path, "direct_url.json"))
+            if place:
+                yield package_of(match["name"], match["version"]), place, _names(path)
+        elif entry.endswith(".egg-link"):
+            yield from _egg_link(path, normalised(entry.removesuffix(".egg-link")))
+
+
+def _egg_link(path: str, wanted: str) -> Iterator[tuple[Package, str, list[str]]]:
+    place = next(iter(_lines(path)), "")
+    for entry in entries_of(place) if place.startswith("/") else ():
+        name = entry.removesuffix(".egg-info")
+        if name != entry and normalised(name) == wanted:
+            inside = os.path.join(place, entry)
+            version = next((line[8:].strip() for line in _lines(os.path.join(inside, "PKG-INFO"))
+                            if line.startswith("Version:")), None)
+            if version:
+                yield package_of(name, version), place.rstrip("/"), _names(inside)
+
+
+def _direct_url(path: str) -> str | None:
+    """The folder of an editable installation."""
+    from urllib.parse import unquote, urlsplit  # noqa: PLC0415  few have any
+
+    try:
+        with open(path, "rb") as file:
+            values = json.load(file)
+        if values["dir_info"]["editable"] is not True:
+            return None
+        url = urlsplit(values["url"])
+        return unquote(url.path, errors="surrogateescape").rstrip("/") if url.scheme == "file" else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def _names(metadata: str) -> list[str]:
+    return list(filter(None, map(str.strip, _lines(os.path.join(metadata, "top_level.txt")))))
+
+
+def _list_importable(root: str) -> list[str]:
+    """The packages and modules that lie directly in a folder."""
+    return [entry.removesuffix(".py") for entry in entries_of(root) if entry != "setup.py"
+            and (entry.endswith(".py") or os.path.isfile(os.path.join(root, entry, "__init__.py")))]
+
+
+def _iter_imported_from(folder: str) -> Iterator[str]:
+    for entry in entries_of(folder):
+        if entry.endswith(".pth"):
+            yield from (line.rstrip("/") for line in _lines(os.path.join(folder, entry)) if line.startswith("/"))
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return file.read().splitlines()
+    except OSError:
+        return []
