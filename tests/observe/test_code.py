@@ -1,6 +1,7 @@
 """What is told of the code, against real git repositories."""
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -143,6 +144,24 @@ def test_untracked_sources_become_patches_of_their_own(repository):
     new.unlink()
     subprocess.run(["git", "-C", repository, "apply"], input=patch, check=True)
     assert new.read_text() == "y = 1\n"
+
+
+@pytest.mark.parametrize("text", [b"", b"x", b"x\n", b"a\nb", b"\n", b"\n\n", b"a\r\nb\r\n", b"\x0c\r\n \t\n",
+                                  b"\xff\xfe\n", b"x" * 9000 + b"\0y\n", b"\0", b"--- a\n+++ b\n@@ -1 +1 @@\n"])
+@pytest.mark.parametrize("name", ["new.py", "d/new-1.py", "d d/new.py", "\u00fc.py", 'q".py', "$x.py"])
+@pytest.mark.parametrize("mode", [0o644, 0o755])
+def test_a_patch_for_a_new_file_is_gits(repository, name, text, mode):
+    new = repository / name
+    new.parent.mkdir(exist_ok=True)
+    new.write_bytes(text)
+    new.chmod(mode)
+    theirs = subprocess.run(["git", "diff", "--no-color", "--binary", "--no-index", "/dev/null", name], cwd=repository,
+                            check=False, capture_output=True).stdout
+    ours = addition_patch(str(repository), str(new))
+    assert re.sub(rb"(?m)^index .*\n", b"", theirs) == re.sub(rb"(?m)^index .*\n", b"", ours)
+    new.unlink()
+    subprocess.run(["git", "-C", repository, "apply"], input=ours, check=True)
+    assert (new.read_bytes(), new.stat().st_mode & 0o100) == (text, mode & 0o100)
 
 
 SETTINGS = {"diff.noprefix": "true", "diff.mnemonicPrefix": "true", "diff.srcPrefix": "x/", "diff.dstPrefix": "y/",

@@ -151,6 +151,7 @@ class _Fold:
             EventKind.MKNOD: self.create,
             EventKind.MKDIR: self.make_directory,
             EventKind.RMDIR: self.unlink,
+            EventKind.TAKEN: self.taken,
         }
         self.inside: defaultdict[str, list[str]] = defaultdict(list)  # by folder the uses and folders directly in it
         self.unopened: dict[str, PathUse] = {}  # by its name now, where content was that was only moved so far
@@ -280,6 +281,15 @@ class _Fold:
         use.original = False
         if not use.written and not use.read and use.signature is None:
             use.signature = event.signature
+
+    def taken(self, event: Event) -> None:
+        """What stands here is another job's from now on."""
+        use = self.uses.get(event.path)
+        if use is not None:
+            use.written = use.original = False
+            use.moved_to = use.origin = use.target = None
+            use.made = Made.FILE
+            self.unopened.pop(event.path, None)
 
     def link(self, event: Event) -> None:
         self.arrive(event, self.uses.get(event.path), moved=False)

@@ -11,6 +11,7 @@ from roar.analyze.carried import find_renamed
 from roar.analyze.contents import Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets
 from roar.analyze.fold import Uses, find_content, fold
+from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
 from roar.analyze.packages import read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
@@ -72,15 +73,20 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     """Turn a trace into inputs, outputs and references.
 
     Args:
-        trace: everything that was seen; its events are used up.
+        trace: everything that was seen; its events are used up. Where roar itself is among the processes, every
+            event has to be there by itself.
         around: where, when and under which settings.
         known: looks up what earlier jobs left.
         progress: told (bytes done, bytes in all) while files are digested.
     """
     add_events(trace, around)
     add_sources(trace)
+    inner = InnerJobs(trace, known) if may_have_inner(trace) else None
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
+    if inner is not None:
+        followed.events = list(inner.apart(followed.events))
+        inner.without(trace)
     folders = _without_followed(trace.folders, followed)
     uses = Uses(fold(followed.events, around.started_ns), folders)
     places = set(settled(followed, uses.opened)) if followed.places or followed.folders else set()
@@ -88,8 +94,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     renamed = find_renamed(followed.events)
     followed.events.clear()
     result = Analysis(moved=_moved(uses, renamed))
-    plumbing = Plumbing(home=around.home, roots=environment_roots(uses), base=around.root, add=around.filter_add,
-                        remove=around.filter_remove)
+    plumbing = Plumbing(home=around.home, roots=environment_roots(uses, trace.processes), base=around.root,
+                        add=around.filter_add, remove=around.filter_remove)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
     kept = Kept(around, uses, owned, plumbing, places)
     unchanged = UnchangedDatasets(uses, kept, around, known)

@@ -1,7 +1,7 @@
 """What an analysis must know besides the trace."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import FileUse
@@ -16,10 +16,14 @@ class Remembered:
     Attributes:
         digests: by the identity of signatures, the digests of content; those not known are absent.
         datasets: by stamp (roar.observe.folders), a dataset of the record; its path is empty.
+        modes: by uid, the mode in which a job of the record was observed; None where there is none.
+        made_since: lists the files, absolute, that jobs of the record wrote which started since this one did.
     """
 
     digests: Callable[[Iterable[Signature]], Mapping[tuple[int, int, int, int, int], str]]
     datasets: Callable[[Iterable[bytes]], Mapping[bytes, FileUse]]
+    modes: Callable[[str], str | None] = lambda _: None
+    made_since: Callable[[], Collection[str]] = tuple
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

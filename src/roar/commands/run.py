@@ -150,6 +150,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     before = _look_at_code(pending.repository)
     switches = tracker_switches(settings)
     began = time.monotonic()
+    pending = replace(pending, started_ns=time.time_ns(), began_ns=int(began * 1e9))
     traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
                    environment_names=environment_names(switches), given=given)
     try:

@@ -258,14 +258,18 @@ class _Assembly:
             self._complete(process)
         self.trace.gaps = tuple(dict.fromkeys(self._iter_gaps()))
         if self.trace.duration_s is None and self.header.ended and OUTLIVED not in self.said:
-            self.trace.duration_s = (self.header.last_ns - self.header.first_ns) / 1e9  # the tracer ended with it
+            self._end(self.header.last_ns)  # the tracer ended with it
         return self.trace
 
     def _add_exit(self, record: _Record) -> None:
         if record.pid == self.header.command_pid and self.trace.duration_s is None:
-            self.trace.duration_s = (self._time_ns(record.ticks) - self.header.first_ns) / 1e9
+            self._end(self._time_ns(record.ticks))
         if record.pid in self.alive:
             _note_end(self.alive.pop(record.pid), record)
+
+    def _end(self, time_ns: int) -> None:
+        self.trace.ended_ns = time_ns
+        self.trace.duration_s = (time_ns - self.header.first_ns) / 1e9
 
     def _time_ns(self, ticks: int) -> int:
         return self.header.first_ns + int((ticks - self.header.first_ticks) * self.scale)

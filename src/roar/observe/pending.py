@@ -29,6 +29,7 @@ class Pending:
         command: arguments with secrets replaced.
         cwd: absolute.
         started_ns: wall clock at the start, nanoseconds since the epoch.
+        began_ns: the same moment by CLOCK_MONOTONIC; 0 where it is not known.
         owner: process id of the `roar` that runs it, and the clock tick it started at (proc_pid_stat(5)).
         environment: what the trackers asked to see of the initial environment.
         pid: process id of the command, once it is started.
@@ -43,6 +44,7 @@ class Pending:
     cwd: str
     started_ns: int
     owner: tuple[int, int]
+    began_ns: int = 0
     name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)

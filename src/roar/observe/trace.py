@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class EventKind(IntEnum):
-    """What happened to a path. Values are those of native/event_log.h."""
+    """What happened to a path. Values are those of native/event_log.h, but for TAKEN: see roar.analyze.inner."""
 
     OPEN = 1
     UNLINK = 2
@@ -22,6 +22,7 @@ class EventKind(IntEnum):
     MKNOD = 7
     MKDIR = 8
     RMDIR = 9
+    TAKEN = 256
 
 
 class Signature(NamedTuple):
@@ -162,10 +163,12 @@ class Trace:
             of these folders.
         duration_s: from the start of the tracer to the end of the command, without what it left in the background;
             None where its end was not seen.
+        ended_ns: that moment, CLOCK_MONOTONIC in nanoseconds.
     """
 
     mode: str
     duration_s: float | None = None
+    ended_ns: int | None = None
     gaps: tuple[str, ...] = ()
     events: list[Event] = field(default_factory=list)
     folders: "tuple[FolderFiles, ...]" = ()

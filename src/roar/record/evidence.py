@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from roar.analyze.digest import identity
+from roar.analyze.inner import may_have_inner
 from roar.analyze.job import Analysis, analyze
 from roar.analyze.memory import without_collection
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.config import Settings, tracker_switches
-from roar.model import Git, Job, JobState, Tracer
+from roar.model import Git, Job, JobState, Tracer, members_folder
 from roar.observe.code import addition_patch, untracked
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
@@ -63,7 +64,9 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
     try:
         around = _surroundings(workspace, settings, pending, lambda path: was_written(database, workspace, path))
         known = Remembered(digests=lambda wanted: digests.find(database, map(identity, wanted)),
-                           datasets=lambda stamps: digests.find_datasets(database, stamps))
+                           datasets=lambda stamps: digests.find_datasets(database, stamps),
+                           modes=lambda uid: _mode(database, uid),
+                           made_since=lambda: _list_written(database, workspace, since=_rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
         job = _job(workspace, pending, trace, analysis, patch)
@@ -100,8 +103,13 @@ def running_job(workspace: Workspace, pending: Pending) -> Job:
 
 
 def _with_end(pending: Pending, trace: Trace) -> Pending:
-    """Where `roar run` did not live to see the command's end, the tracer has noted it."""
-    ended = load_ended(pending.log) if pending.exit_code is None else None
+    """The command's end as the tracer has noted it: `roar run` may see it later, or not have lived to see it."""
+    if pending.exit_code is not None:
+        seen_s = ((trace.ended_ns or 0) - pending.began_ns) / 1e9
+        if pending.began_ns and pending.duration_s is not None and 0 < seen_s < pending.duration_s:
+            return replace(pending, duration_s=round(seen_s, 6))
+        return pending
+    ended = load_ended(pending.log)
     if ended is None:
         return pending
     duration_s = trace.duration_s
@@ -115,7 +123,8 @@ def _load(pending: Pending) -> Trace:
     """What the tracer saw; a log that is missing is a gap, not a failure."""
     if not os.path.exists(pending.log):
         return Trace(mode="none", gaps=pending.gaps or ("the event log is missing",))
-    return load_trace(pending.log, by_folder=True)
+    trace = load_trace(pending.log, by_folder=True)
+    return load_trace(pending.log) if may_have_inner(trace) else trace
 
 
 def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, made: Callable[[str], bool]
@@ -137,6 +146,21 @@ def was_written(database: sqlite3.Connection, workspace: Workspace, path: str) -
     return database.execute(
         "SELECT 1 FROM file_use JOIN path ON path.id = path_id WHERE path.path = CAST(? AS TEXT) AND role = ? LIMIT 1",
         (encoded(workspace.relative(path)), OUTPUT)).fetchone() is not None
+
+
+def _list_written(database: sqlite3.Connection, workspace: Workspace, *, since: str) -> set[str]:
+    """The absolute paths of the files that jobs wrote which started then (RFC 3339) or later."""
+    rows = database.execute(
+        "SELECT path.path, dataset_member.path FROM job JOIN file_written ON job_id = job.id"
+        " JOIN path ON path.id = path_id LEFT JOIN dataset_member ON dataset_id = file_written.artifact_id"
+        " WHERE started_at >= ?", (since,))
+    return {workspace.absolute(path if name is None else members_folder(path) + name) for path, name in rows}
+
+
+def _mode(database: sqlite3.Connection, uid: str) -> str | None:
+    """How a job of the record was observed; None where there is none."""
+    row = database.execute("SELECT tracer_mode FROM job WHERE uid = ?", (uid,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:

@@ -1,0 +1,125 @@
+"""`roar run` within `roar run`: what an inner job recorded is its own, and nothing that it did not see is lost."""
+
+import functools
+import http.server
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+
+MODES = ["full", "seccomp", "preload"]
+ROAR = f"{sys.executable} -m roar"
+
+
+def names(uses):
+    return [use["path"] for use in uses]
+
+
+def script(desk, *lines):
+    """Run these lines of a shell script under roar; its job."""
+    desk.write("pipe.sh", "\n".join(["set -e", *lines]))
+    desk.init()
+    desk.roar("run", "--name", "outer", "sh", "pipe.sh")
+    return by_name(desk, "outer")
+
+
+def by_name(desk, name):
+    found = [job for job in desk.json("log")["jobs"] if job["name"] == name]
+    assert len(found) == 1
+    return desk.job(found[0]["uid"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_inner_job_is_the_maker(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("table.csv", "1")
+    desk.init()
+    desk.write("table.csv", "12")  # git looks at it for the inner job
+    desk.write("pipe.sh", f"""echo x > raw
+{ROAR} run -q --name inner sh -c 'cat raw | tr x y > made'
+cat made | tr y z > final
+{ROAR} status > status.txt
+""")
+    desk.roar("run", "--name", "outer", "sh", "pipe.sh")
+    outer, inner = by_name(desk, "outer"), by_name(desk, "inner")
+    assert (names(outer["inputs"]), names(outer["outputs"])) == (["made"], ["final", "raw", "status.txt"])
+    assert (names(inner["inputs"]), names(inner["outputs"])) == (["raw"], ["made"])
+    assert outer["tracer"]["mode"] == mode
+    lineage = desk.json("lineage", "made")
+    assert [job["uid"] for job in lineage["jobs"]] == [inner["uid"], outer["uid"]]
+    assert [made["job"] for made in desk.json("show", "made")["produced_by"]] == [inner["uid"]]
+    for verb in (["dag"], ["status"], ["inputs", "final"], ["reproduce", "final"], ["lineage", "raw", "--both"]):
+        desk.roar(*verb, status=None)  # a circle of jobs ends
+
+
+def test_what_is_written_over_by_the_inner_job_is_not_the_outer_ones(desk):
+    job = script(desk, "echo a > log", f"{ROAR} run -q sh -c 'echo b >> log'", "cat log > copy")
+    assert (names(job["inputs"]), names(job["outputs"])) == (["log"], ["copy"])
+
+
+def test_what_the_outer_job_writes_after_the_inner_one_is_its_own(desk):
+    job = script(desk, f"{ROAR} run -q sh -c 'echo b > log; echo c > gone'", "echo a >> log", "rm gone")
+    assert (names(job["inputs"]), names(job["outputs"])) == (["log"], ["log"])
+
+
+def test_what_the_inner_job_moves_is_gone_for_the_outer_one(desk):
+    job = script(desk, "echo a > one", f"{ROAR} run -q --name inner mv one two", "cat two > three")
+    assert (names(job["inputs"]), names(job["outputs"])) == (["two"], ["three"])
+    assert names(by_name(desk, "inner")["outputs"]) == ["two"]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler: apt-get install gcc")
+def test_what_the_inner_job_could_not_see_is_the_outer_ones(desk, tmp_path):
+    source = tmp_path / "still.c"
+    source.write_text('#include <stdio.h>\nint main(void) { return fputs("x", fopen("by-static", "w")) < 0; }\n')
+    subprocess.run(["gcc", "-static", "-o", tmp_path / "still", source], check=True)
+    job = script(desk, f"{ROAR} run -q --name inner sh -c 'echo x > by-shell; {tmp_path}/still'")
+    assert names(job["outputs"]) == ["by-static"]
+    assert names(by_name(desk, "inner")["outputs"]) == ["by-shell"]
+
+
+def test_an_inner_job_of_another_workspace_is_not_in_this_record(desk, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    desk.roar("init", cwd=other)
+    job = script(desk, f"cd {other}", f"{ROAR} run -q sh -c 'echo x > made'")
+    assert names(job["outputs"]) == [f"{other}/made"]
+
+
+def test_an_inner_job_that_is_not_recorded_is_the_outer_ones(desk):
+    job = script(desk, f"{ROAR} run -q --name inner sh -c 'echo x > made'", f"{ROAR} pop")
+    assert names(job["outputs"]) == ["made"]
+
+
+def test_forked_children_and_scripts_of_the_inner_job(desk):
+    code = "import os\\npid = os.fork()\\nopen(f'f{int(not pid)}', 'w').write('x')\\nif pid: os.wait()"
+    desk.write("child.py", code.replace("\\n", "\n"))
+    job = script(desk, f"{ROAR} run -q --name inner {sys.executable} child.py", "echo 1 > own")
+    assert names(job["outputs"]) == ["own"]
+    assert names(by_name(desk, "inner")["outputs"]) == ["f0", "f1"]
+    assert job["python"] is None
+
+
+def test_a_tracker_run_is_the_inner_jobs(desk):
+    desk.write("train.py", "import wandb\nrun = wandb.init(mode='offline', project='p')\nrun.finish()\n")
+    job = script(desk, f"{ROAR} run -q --name inner {sys.executable} train.py", "echo 1 > own")
+    assert job["tracker_runs"] == []
+    assert names(job["outputs"]) == ["own"]
+    assert [run["tracker"] for run in by_name(desk, "inner")["tracker_runs"]] == ["wandb"]
+
+
+def test_roar_itself_at_work(desk, tmp_path):
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "data.csv").write_text("1,2")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=served)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        job = script(desk, f"{ROAR} get -q http://127.0.0.1:{server.server_port}/data.csv data.csv",
+                     "cat data.csv > copy", f"{ROAR} dag --svg dag.svg")
+        server.shutdown()
+    assert (names(job["inputs"]), names(job["outputs"])) == (["data.csv"], ["copy", "dag.svg"])
+    made = [desk.job(use["job"]) for use in desk.json("show", "data.csv")["produced_by"] if use["path"] == "data.csv"]
+    assert [job["command"][:2] for job in made] == [["roar", "get"]]
