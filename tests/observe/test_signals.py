@@ -23,9 +23,10 @@ COUNTS = ("import signal, sys, time\n"
           "while not heard and time.monotonic() < end: time.sleep(0.02)\n"
           "time.sleep(0.6)\n"
           "print(*heard, flush=True)\n")
-EACH = ("import signal, sys, time\n"
+EACH = ("import os, signal, sys, time\n"
         "stop = []\n"
-        "for number in map(int, sys.argv[1:]): signal.signal(number, lambda number, _: print(number, flush=True))\n"
+        "def tell(number, _): os.write(1, b'%d\\n' % number)\n"
+        "for number in map(int, sys.argv[1:]): signal.signal(number, tell)\n"
         "signal.signal(signal.SIGTERM, lambda *_: stop.append(1))\n"
         "print('ready', flush=True)\n"
         "while not stop: time.sleep(0.05)\n")

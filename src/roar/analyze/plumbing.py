@@ -52,8 +52,8 @@ RULES: tuple[Rule, ...] = (
     Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
     Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
          "installed packages: recorded by name and version"),
-    Rule("packages", r".*/(?:R/[^/]*-library|renv/library|\.julia/(?:packages|artifacts|registries|clones|scratchspaces"
-         r"|logs|environments)|go/pkg/(?:mod|sumdb)|\.gem/ruby|vendor/bundle/ruby|perl5/lib)(?:/|$)",
+    Rule("packages", r".*/(?:R/[^/]*-library|renv/library|\.julia/(?:packages|artifacts|registries|clones"
+         r"|scratchspaces|logs|environments)|go/pkg/(?:mod|sumdb)|\.gem/ruby|vendor/bundle/ruby|perl5/lib)(?:/|$)",
          "installed packages of other languages"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
     Rule("interpreter", r".*/lib(?:64)?/python\d(?:\.\d+)?t?(?:/|$)", "the Python standard library"),
