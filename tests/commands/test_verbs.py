@@ -1052,6 +1052,20 @@ def test_content_that_is_not_known_is_not_to_be_labelled(desk):
     assert item["hint"] == "roar run @1"
 
 
+def test_the_versions_of_other_programs_are_not_ticked(desk):
+    program = desk.root.parent / "conda" / "bin" / "tool"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho 1 > out\n")
+    program.chmod(0o755)
+    (program.parent.parent / "conda-meta").mkdir()
+    for words, passed in ((["sh", "-c", "echo 1 > out"], True), ([str(program)], None)):
+        desk.roar("run", *words)
+        found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+        items = {item["title"]: item for item in found["checklist"]}
+        assert items["the environment is known"]["passed"] is passed
+    assert items["the environment is known"]["problems"][0].startswith("@2 ran programs that are neither Python nor")
+
+
 def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     def items(status):
         done = desk.roar("status", "--checklist", "--json", status=status)

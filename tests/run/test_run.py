@@ -737,3 +737,12 @@ def test_a_zombie_runs_nothing():
         assert start_ticks(os.getpid()) > 0
     finally:
         os.waitpid(pid, 0)
+
+
+def test_a_step_that_runs_again_keeps_its_name(desk):
+    desk.roar("run", "--name", "baseline", "sh", "-c", "echo $0 > out", "--lr", "1")
+    for words, name in (([], "baseline"), (["--lr", "2"], None)):
+        desk.roar("run", "@1", *words)
+        assert desk.job()["name"] == name
+    desk.roar("run", "--name", "other", "@1")
+    assert desk.job()["name"] == "other"

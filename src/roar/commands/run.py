@@ -52,7 +52,7 @@ Run CMD untouched and record what it reads and writes. The exit status is CMD's.
   --             all that follows is the command
 
   roar run @N [ARG...]   run step N of this session again, with ARGs changed or added; from and to the same files
-                         where it had `< FILE` or `> FILE`
+                         where it had `< FILE` or `> FILE`; under its name where no ARG is given
 """
 
 
@@ -426,7 +426,8 @@ def _again(workspace: Workspace, request: Request) -> Request:
         raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
                          hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
     _redirect(workspace, job)
-    return replace(request, command=wanted)
+    same = tuple(wanted) == job.command
+    return replace(request, command=wanted, name=request.name or (job.name if same else None))
 
 
 def _redirect(workspace: Workspace, job: Job) -> None:

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from roar.errors import RoarError
 from roar.model import Job, JobState, Redirections, is_location
@@ -14,7 +14,7 @@ from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.differences import name_of, sections_of
 from roar.query.freshness import Freshness, Output, Status, load_status
 from roar.query.history import JobLine
-from roar.query.jobs import load_patch, load_patches
+from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.references import ArtifactReference, resolve
 from roar.query.repository import (
     find_in_commits,
@@ -68,7 +68,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         _check("the code is in a commit", latest, _committed, lambda job: f"{commit(job)} && roar run @{job.step}"),
         _unknown("the commits are on a remote", refusal) if refusal else _pushed(workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs, refusal),
-        _check("the environment is known", latest, _environment, lambda job: f"roar run @{job.step}"),
+        _in_known_environment(database, latest),
         _fresh(database, workspace, row_ids),
         _without_secrets(database, jobs),
     ]
@@ -149,6 +149,19 @@ def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
     commands = [f"git -C {quoted_path(name)} commit -a" for name in reversed(inside)]
     commands += [f"git add -f {joined(list(filter(None, ignored)))}"] if any(ignored) else []
     return " && ".join([*commands, _COMMIT])
+
+
+_WITH_VERSIONS_OF_THEIR_OWN = frozenset({"interpreter", "libraries", "packages", "settings"})
+"""Categories of plumbing that are of no release of the operating system."""
+
+
+def _in_known_environment(database: sqlite3.Connection, jobs: Sequence[Job]) -> Item:
+    """Of Python the packages are recorded, of the operating system its release; of other programs nothing."""
+    item = _check("the environment is known", jobs, _environment, lambda job: f"roar run @{job.step}")
+    unknown = [f"@{job.step} ran programs that are neither Python nor the operating system's: their versions are not"
+               " recorded" for job in jobs if job.kind == "run" and job.python is None
+               and _WITH_VERSIONS_OF_THEIR_OWN & load_left_out(database, job.uid).keys()]
+    return replace(item, passed=None, problems=tuple(unknown)) if item.passed and unknown else item
 
 
 def _environment(job: Job) -> str | None:
