@@ -739,6 +739,24 @@ def test_a_zombie_runs_nothing():
         os.waitpid(pid, 0)
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp"])
+def test_outputs_that_others_move_away_while_the_job_runs_are_missed(desk, mode):
+    code = ("import os, time; open('out/a', 'w').write('x'); open('out/b', 'w').write('y'); open('c', 'w').write('z')\n"
+            "open('t', 'w').close(); os.unlink('t')\nwhile not os.path.exists('go'): time.sleep(0.01)")
+    (desk.root / "out").mkdir()
+    process = desk.start("run", "-q", sys.executable, "-c", code, env={"ROAR_TRACER_MODE": mode})
+    while not (desk.root / "c").exists():
+        time.sleep(0.01)
+    time.sleep(0.2)
+    (desk.root / "out").rename(desk.root / "elsewhere")
+    desk.write("go", "")
+    assert process.wait(30) == 0
+    job = desk.job()
+    assert job["tracer"]["gaps"] == ["2 written files moved or removed by others before the end"]
+    assert [use["path"] for use in job["outputs"]] == ["c"]
+    assert "moved or removed by others" in desk.roar("show", "@1").stdout
+
+
 def test_a_step_that_runs_again_keeps_its_name(desk):
     desk.roar("run", "--name", "baseline", "sh", "-c", "echo $0 > out", "--lr", "1")
     for words, name in (([], "baseline"), (["--lr", "2"], None)):

@@ -19,7 +19,7 @@ _LOG = "--log"
 _SCRIPT = "roar"
 _MODULE = ("-m", "roar")
 _SCRIPT_SIZE = 4096  # bytes of a script in which it says what it is
-_COMPLETE = frozenset({"full", "seccomp"})
+_COMPLETE = frozenset({"full", "seccomp"})  # modes in which an inner job missed nothing
 
 _AT_PATH = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.TRUNCATE, EventKind.MKNOD})
 _AT_PATH2 = frozenset({EventKind.RENAME, EventKind.LINK, EventKind.SYMLINK})

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from roar.analyze.trackers.analysis import TrackerAnalysis
 
 
+_COMPLETE = frozenset({"full", "seccomp"})
+"""Modes in which what removes a file is seen, too."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Analysis:
     """What a job did, ready to record.
@@ -45,6 +49,7 @@ class Analysis:
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
         deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
+        gaps: what is lost of the job although it was seen, one short phrase each.
     """
 
     inputs: tuple[FileUse, ...] = ()
@@ -66,6 +71,7 @@ class Analysis:
     folders: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     moved: dict[str, str] = field(default_factory=dict)
+    gaps: tuple[str, ...] = ()
 
 
 def analyze(trace: Trace, around: Surroundings, known: Remembered,
@@ -110,6 +116,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
     result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
                                    if use.read and not use.exists and (use.deleted or use.away)}))
+    result.gaps = tuple(_missing(uses, kept)) if trace.mode in _COMPLETE else ()
     contents = Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]
@@ -146,6 +153,18 @@ def _look_behind(uses: Uses, places: Iterable[str]) -> None:
         folder = os.path.dirname(place)
         if os.path.realpath(folder) != folder:
             uses.opened[place].exists, uses.opened[place].status = False, None
+
+
+def _missing(uses: Uses, kept: Kept) -> Iterator[str]:
+    """Outputs that somebody else moved away or removed while the job ran: with their folder, or the workspace."""
+    if not kept.missing:
+        return
+    deleted = {(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+               for path, use in uses.opened.items() if use.deleted or use.away}
+    count = sum((os.path.realpath(os.path.dirname(path)), os.path.basename(path)) not in deleted
+                for path in kept.missing)
+    if count:
+        yield f"{count} written file{'s' if count > 1 else ''} moved or removed by others before the end"
 
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ class Kept:
     Attributes:
         links: the symlinks by which the job named files, and those it made, each with its text.
         made_links: those of them that it made.
+        missing: the files that the job wrote and left there, and that are gone all the same.
     """
 
     def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing,
@@ -29,6 +30,7 @@ class Kept:
         self.sources: set[str] = set()
         self.links: dict[str, str] = {}
         self.made_links: set[str] = set()
+        self.missing: list[str] = []
         self.payloads: list[PathUse] = []
         self._around = around
         self._repository = None if around.repository is None else os.path.join(around.repository, "")
@@ -92,6 +94,8 @@ class Kept:
                                    deleted=True))
         elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
             self.left_out["temporary"] += 1
+            if use.written and use.made is Made.FILE and not (use.deleted or use.away or use.moved_to):
+                self.missing.append(use.path)
         else:
             self._resolve(use)
 

@@ -179,7 +179,7 @@ def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
 
 def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysis, patch: tuple[str, bytes] | None
          ) -> Job:
-    gaps = tuple(dict.fromkeys((*trace.gaps, *pending.gaps, *_gaps_of(pending))))
+    gaps = tuple(dict.fromkeys((*trace.gaps, *pending.gaps, *_gaps_of(pending), *analysis.gaps)))
     return Job(
         uid=pending.uid, step=0, name=pending.name, command=pending.command,
         cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=_rfc3339(pending.started_ns),
