@@ -925,9 +925,11 @@ def test_jobs_are_found_by_a_folder_in_a_dataset_and_by_a_shard(desk):
     desk.python("import os\nfor n in range(150):\n    os.makedirs(f'd/{n % 9}', exist_ok=True)\n"
                 "    open(f'd/{n % 9}/{n}', 'w').write(str(n))")
     desk.python("for n in '123': open(f'm-0000{n}-of-00003.bin', 'w').write(n)")
-    for path, step in (("d/3", 1), ("d/3/", 1), ("d/3/12", 1), ("m-00002-of-00003.bin", 2)):
+    for path, step in (("d/3", 1), ("d/3/", 1), ("d/3/12", 1), ("m-00002-of-00003.bin", 2), ("d/*/12", 1),
+                       ("*/14?", 1), ("m-*2-of-*", 2), ("[m]-00003*", 2)):
         assert [job["step"] for job in desk.json("log", "--path", path)["jobs"]] == [step], path
-    assert desk.json("log", "--path", "d/33")["jobs"] == []
+    for path in ("d/33", "d/*/999", "*-00004-of-*"):
+        assert desk.json("log", "--path", path)["jobs"] == []
 
 
 def test_what_was_put_into_a_dataset_by_hand_has_no_maker(desk):

@@ -741,8 +741,8 @@ def test_a_zombie_runs_nothing():
 
 @pytest.mark.parametrize("mode", ["full", "seccomp"])
 def test_outputs_that_others_move_away_while_the_job_runs_are_missed(desk, mode):
-    code = ("import os, time; open('out/a', 'w').write('x'); open('out/b', 'w').write('y'); open('c', 'w').write('z')\n"
-            "open('t', 'w').close(); os.unlink('t')\nwhile not os.path.exists('go'): time.sleep(0.01)")
+    code = ("import os, time\nfor name in ('out/a', 'out/b', 'c', 't'): open(name, 'w').write('x')\n"
+            "os.unlink('t')\nwhile not os.path.exists('go'): time.sleep(0.01)")
     (desk.root / "out").mkdir()
     process = desk.start("run", "-q", sys.executable, "-c", code, env={"ROAR_TRACER_MODE": mode})
     while not (desk.root / "c").exists():

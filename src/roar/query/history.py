@@ -160,11 +160,15 @@ def _jobs_with_path(database: sqlite3.Connection, paths: Sequence[str]) -> set[i
             (path_id, path_id))}
     for path in paths:
         jobs |= _jobs_with_member(database, path)
-    return jobs
+    return jobs | (_jobs_with_member_like(database, paths[0]) if _is_pattern(paths[0]) else set())
+
+
+def _is_pattern(path: str) -> bool:
+    return any(letter in path for letter in "*?[")
 
 
 def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
-    if any(letter in paths[0] for letter in "*?["):
+    if _is_pattern(paths[0]):
         rows = database.execute("SELECT id FROM path WHERE path GLOB CAST(? AS TEXT)", (encoded(paths[0]),))
         return [row[0] for row in rows]
     ids = []
@@ -178,6 +182,31 @@ def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
             " OR (path >= CAST(? AS TEXT) AND path < CAST(? AS TEXT))",
             (encoded(path), encoded(below), encoded(below[:-1] + "0")))]
     return ids
+
+
+def _jobs_with_member_like(database: sqlite3.Connection, pattern: str) -> set[int]:
+    """The jobs that read or wrote a dataset with a file of which the whole path is like the pattern."""
+    jobs: set[int] = set()
+    for dataset_id, path_id, path in database.execute(_DATASETS).fetchall():
+        found = database.execute("SELECT 1 FROM dataset_member WHERE dataset_id = ?"
+                                 " AND CAST(? || path AS TEXT) GLOB CAST(? AS TEXT) LIMIT 1",
+                                 (dataset_id, encoded(members_folder(path)), encoded(pattern))).fetchone()
+        if found is not None:
+            jobs |= {job for (job,) in database.execute(_JOBS_WITH_DATASET, {"dataset": dataset_id, "place": path_id})}
+    return jobs
+
+
+_DATASETS = """
+SELECT artifact_id, path_id, path.path FROM (
+    SELECT artifact_id, path_id FROM artifact CROSS JOIN file_read ON artifact_id = artifact.id
+    WHERE artifact.files IS NOT NULL
+    UNION SELECT artifact_id, path_id FROM artifact CROSS JOIN file_written ON artifact_id = artifact.id
+    WHERE artifact.files IS NOT NULL) JOIN path ON path.id = path_id
+"""
+_JOBS_WITH_DATASET = """
+SELECT job_id FROM file_read WHERE artifact_id = :dataset AND path_id = :place
+UNION SELECT job_id FROM file_written WHERE artifact_id = :dataset AND path_id = :place
+"""
 
 
 def _jobs_with_member(database: sqlite3.Connection, path: str) -> set[int]:
