@@ -1001,15 +1001,47 @@ def checklist(desk):
     return {item["title"]: item for item in items}
 
 
-def test_the_hint_commits_what_git_ignores_and_what_lies_in_a_submodule(desk, tmp_path):
-    inner = tmp_path / "inner"
-    subprocess.run(["git", "init", "-q", "-b", "main", str(inner)], check=True)
+@pytest.fixture
+def inner(desk, tmp_path):
+    """Another repository, which git may fetch from."""
+    folder = tmp_path / "inner"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(folder)], check=True)
     desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
     for name, value in (("user.name", "a"), ("user.email", "a@b"), ("protocol.file.allow", "always")):
         subprocess.run(["git", "config", "--global", name, value], env=desk.env, check=True)
-    (inner / "s.py").write_text("S = 1\n")
-    subprocess.run(["git", "add", "."], cwd=inner, check=True)
-    subprocess.run(["git", "commit", "-qm", "1"], cwd=inner, env=desk.env, check=True)
+    (folder / "s.py").write_text("S = 1\n")
+    subprocess.run(["git", "add", "."], cwd=folder, check=True)
+    subprocess.run(["git", "commit", "-qm", "1"], cwd=folder, env=desk.env, check=True)
+    return folder
+
+
+def follow(desk, hint):
+    """Run the commands of a hint, with messages for the commits."""
+    commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint)
+    subprocess.run(["sh", "-ec", commands.replace("roar run", f"{sys.executable} -m roar run")], cwd=desk.root,
+                   env=desk.env, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("added", [False, True])
+def test_the_hint_makes_a_submodule_of_a_repository_within(desk, inner, added):
+    """git adds of such a one nothing but its commit, with no word of where it can be had."""
+    desk.write("t.py", "import sys\nsys.path[:0] = ['vendor/lib']\nimport s\nopen('o', 'w').write('x')\n")
+    desk.write(".gitignore", ".roar/\no\n__pycache__\n")
+    desk.init()
+    desk.git("clone", "-q", str(inner), "vendor/lib")
+    if added:
+        desk.git("add", "vendor/lib")
+        desk.git("commit", "-qm", "embedded")
+    desk.write("vendor/lib/s.py", "S = 2\n")
+    desk.roar("run", "python", "t.py")
+    item = checklist(desk)["the code is in a commit"]
+    assert item["hint"] == (f"git -C vendor/lib commit -a && git submodule add --force {inner} vendor/lib"
+                            " && git add -A && git commit && roar run @1")
+    follow(desk, item["hint"])
+    assert checklist(desk)["the code is in a commit"]["passed"]
+
+
+def test_the_hint_commits_what_git_ignores_and_what_lies_in_a_submodule(desk, inner):
     desk.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport s, ignored\nopen('o', 'w').write('x')\n")
     desk.write(".gitignore", ".roar/\nignored.py\no\n__pycache__\n")
     desk.init()
@@ -1021,9 +1053,7 @@ def test_the_hint_commits_what_git_ignores_and_what_lies_in_a_submodule(desk, tm
     item = checklist(desk)["the code is in a commit"]
     assert item["hint"] == ("git -C sub commit -a && git add -f ignored.py && git add -A && git commit"
                             " && roar run @1")
-    commands = item["hint"].replace("git commit", "git commit -m more").replace("sub commit -a", "sub commit -am more")
-    subprocess.run(["sh", "-ec", commands.replace("roar run", f"{sys.executable} -m roar run")], cwd=desk.root,
-                   env=desk.env, check=True, capture_output=True)
+    follow(desk, item["hint"])
     assert checklist(desk)["the code is in a commit"]["passed"]
     item = checklist(desk)["the commits are on a remote"]
     assert any(" of submodule sub of @1 is in no branch of a remote" in problem for problem in item["problems"])

@@ -134,7 +134,8 @@ def _committed(job: Job) -> str | None:
 def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
     """What puts a job's code in a commit, with a repository first where it has none, not even since.
 
-    git passes over what lies in a submodule, and what it is told to ignore, unless asked to take that.
+    git passes over what lies in a submodule or in another repository, and what it is told to ignore, unless asked to
+    take that.
     """
     tree = find_work_tree(workspace, job)
     if job.git is None and tree is None:
@@ -145,10 +146,29 @@ def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
     inside = [submodule.name for submodule in find_submodules(tree, job.git.commit, None)
               if any(name.startswith(f"{submodule.name}/") for name in names)]
     names = [name for name in names if not any(name.startswith(f"{place}/") for place in inside)]
+    nested = sorted({place for name in names if (place := _nested_repository(tree, name))})
+    names = [name for name in names if not any(name.startswith(f"{place}/") for place in nested)]
     ignored = (run_git(tree, "check-ignore", "-z", "--stdin", content=os.fsencode("\0".join(names))) or "").split("\0")
     commands = [f"git -C {quoted_path(name)} commit -a" for name in reversed(inside)]
     commands += [f"git add -f {joined(list(filter(None, ignored)))}"] if any(ignored) else []
+    commands += [_make_submodule(tree, place) for place in nested]
     return " && ".join([*commands, _COMMIT])
+
+
+def _nested_repository(tree: str, name: str) -> str | None:
+    """The highest repository within a work tree that a file lies in, of which git takes nothing by `git add`."""
+    folders = name.split("/")[:-1]
+    places = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
+    return next((place for place in places if os.path.lexists(os.path.join(tree, place, ".git"))), None)
+
+
+def _make_submodule(tree: str, place: str) -> str:
+    folder = os.path.join(tree, place)
+    url = (run_git(folder, "remote", "get-url", "origin") or "").strip()
+    known = quoted(url) if url and redact_text(url) == url else "URL"
+    dirty = run_git(folder, "status", "--porcelain", "--untracked-files=no")
+    within = f"git -C {quoted_path(place)} commit -a && " if dirty else ""
+    return f"{within}git submodule add --force {known} {quoted_path(place)}"
 
 
 _WITH_VERSIONS_OF_THEIR_OWN = frozenset({"interpreter", "libraries", "packages", "settings"})
