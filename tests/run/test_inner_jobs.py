@@ -65,8 +65,10 @@ def test_what_the_outer_job_writes_after_the_inner_one_is_its_own(desk):
 
 
 def test_what_the_inner_job_moves_is_gone_for_the_outer_one(desk):
-    job = script(desk, "echo a > one", f"{ROAR} run -q --name inner mv one two", "cat two > three")
+    job = script(desk, "mkdir d; echo a > d/one", f"{ROAR} run -q --name inner sh -c 'mv d e; mv e/one two'",
+                 "cat two > three")
     assert (names(job["inputs"]), names(job["outputs"])) == (["two"], ["three"])
+    assert job["tracer"]["gaps"] == []
     assert names(by_name(desk, "inner")["outputs"]) == ["two"]
 
 

@@ -283,13 +283,13 @@ class _Fold:
             use.signature = event.signature
 
     def taken(self, event: Event) -> None:
-        """What stands here is another job's from now on."""
-        use = self.uses.get(event.path)
-        if use is not None:
+        """What stands here, or below here, is another job's from now on."""
+        for path in self.below(event.path):
+            use = self.uses[path]
             use.written = use.original = False
             use.moved_to = use.origin = use.target = None
             use.made = Made.FILE
-            self.unopened.pop(event.path, None)
+            self.unopened.pop(path, None)
 
     def link(self, event: Event) -> None:
         self.arrive(event, self.uses.get(event.path), moved=False)
