@@ -757,6 +757,24 @@ def test_outputs_that_others_move_away_while_the_job_runs_are_missed(desk, mode)
     assert "moved or removed by others" in desk.roar("show", "@1").stdout
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_the_duration_is_the_commands_and_not_gits(desk, tmp_path, mode):
+    desk.write("a", "1")
+    desk.init()
+    desk.write("a", "2")
+    slow = tmp_path / "bin" / "git"
+    slow.parent.mkdir()
+    slow.write_text(f"#!/bin/sh\ncase \"$*\" in *--binary*) sleep 4;; esac\nexec {shutil.which('git')} \"$@\"\n")
+    slow.chmod(0o755)
+    environment = {"PATH": f"{slow.parent}:{desk.env['PATH']}", "ROAR_TRACER_MODE": mode}
+    began = time.monotonic()
+    desk.roar("run", "sh", "-c", "sleep 0.1; cat a > b", env=environment)
+    assert time.monotonic() - began > 4  # the patch is waited for
+    job = desk.job()
+    assert 0.1 <= job["duration_s"] < 3
+    assert job["git"]["patch"]
+
+
 def test_a_step_that_runs_again_keeps_its_name(desk):
     desk.roar("run", "--name", "baseline", "sh", "-c", "echo $0 > out", "--lr", "1")
     for words, name in (([], "baseline"), (["--lr", "2"], None)):
