@@ -128,9 +128,9 @@ class _Stale:
 
 
 def _load_written(database: sqlite3.Connection, counted: Counted) -> dict[_Content, int]:
-    """What the jobs that count wrote, with the job: of several that of the latest step, and of these the latest."""
+    """What the jobs that count wrote, with the latest of the jobs that wrote it."""
     written: dict[_Content, int] = {}
-    for job_id in counted.step_of:
+    for job_id in sorted(counted.step_of):
         rows = database.execute("SELECT path_id, artifact_id FROM file_use WHERE job_id = ? AND role = 2"
                                 " AND artifact_id IS NOT NULL", (job_id,))
         written.update((_Content(*row), job_id) for row in rows)
@@ -141,7 +141,8 @@ def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapp
                  ) -> dict[_Content, int]:
     """Of what was written to the same path, the content of the latest step, and datasets that left more there.
 
-    That of a step before it is the later one where its job took something from that of the latest step.
+    That of a step before it is the later one where its job took something from that of the latest step, and where the
+    two are variants, neither of which edits what the other one writes.
     """
     at_path: dict[int, list[_Content]] = {}
     place = {job_id: at for at, job_id in enumerate(counted.step_of)}
@@ -149,9 +150,11 @@ def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapp
         at_path.setdefault(content.path_id, []).append(content)
     for contents in at_path.values():
         latest = written[contents[0]]
-        if files.state(contents[0]) is Freshness.CHANGED:
-            contents.sort(key=lambda one: files.state(one) is not Freshness.FRESH or written[one] < latest
-                          or not _follows(database, written[one], latest))
+        if files.state(contents[0]) is Freshness.CHANGED and len(contents) > 1:
+            there = {content for content in contents if files.state(content) is Freshness.FRESH}
+            later = {content for content in contents if written[content] > latest and _takes_its_place(
+                database, (content, contents[0]), written, counted, fresh=content in there)}
+            contents.sort(key=lambda one: (one not in later or one not in there, one not in later))
     return {content: written[content] for contents in at_path.values()
             for content in (contents[0], *files.left_of(contents))}
 
@@ -317,12 +320,29 @@ AND NOT (:gone AND EXISTS (SELECT 1 FROM deleted_file WHERE job_id = used.job_id
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
 
 
+def _takes_its_place(database: sqlite3.Connection, contents: tuple[_Content, _Content],
+                     written: Mapping[_Content, int], counted: Counted, *, fresh: bool) -> bool:
+    """Whether what a later job of an earlier step wrote, the first of two, stands for what a later step had written.
+
+    fresh: whether it lies there now.
+    """
+    after, before = contents
+    if _follows(database, written[after], written[before]):
+        return fresh
+    return (overwrites(database, after.artifact_id, before.artifact_id)
+            and not _edits(database, counted, written[before], counted.step_of[written[after]]))
+
+
+def _edits(database: sqlite3.Connection, counted: Counted, job_id: int, step: int) -> bool:
+    """Whether a job took something from an earlier one of another step."""
+    return any(_follows(database, job_id, earlier) for earlier in counted.jobs[step] if earlier < job_id)
+
 
 def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
                    counted: Counted) -> dict[_Content, str]:
     """What is to be said of what another step, which took nothing from it, has written over with what lies there.
 
-    To run the later step again is right where it edits what the other one writes: else these are two variants.
+    The later step edits what the other one writes, and is to be run again.
     """
     here = {content.path_id: content for content in written if files.state(content) is Freshness.FRESH}
     told = {}
@@ -332,9 +352,8 @@ def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Ma
             continue
         step, other = counted.step_of[job], counted.step_of[written[now]]
         if (step != other and overwrites(database, now.artifact_id, content.artifact_id)
-                and not _follows(database, written[now], job)):
-            edits = any(_follows(database, job, earlier) for earlier in counted.jobs[other] if earlier < job)
-            told[content] = f"written again by @{other} since" + (f": roar run @{step}" if edits else "")
+                and not _follows(database, written[now], job) and _edits(database, counted, job, other)):
+            told[content] = f"written again by @{other} since: roar run @{step}"
     return told
 
 
