@@ -1,5 +1,6 @@
 """`roar run CMD < FILE > FILE`: what the shell opened for the command is what it read and wrote."""
 
+import json
 import os
 import signal
 import subprocess
@@ -349,3 +350,34 @@ def test_the_offsets_stay(desk):
     done = shell(desk, "{ read x; roar run -q cat; echo end; } < in > out; cat out")
     assert done.stdout == b"2\n3\nend\n"
     assert os.path.getsize(desk.root / "out") == 8
+
+
+UNNAMED = "what came by a pipe or a here-document as standard input"
+
+
+@pytest.mark.parametrize(("script", "gaps"), [
+    ("echo 'open(\"o\", \"w\")' | roar run python -", [UNNAMED]),
+    ("roar run cat << END\nx\nEND", [UNNAMED]),
+    ("head -c 300000 /dev/zero | roar run cat > /dev/null", [UNNAMED]),
+    ("head -c 30 /dev/zero | roar run head -c 2", [UNNAMED]),
+    ("exec 3<> unnamed; rm unnamed; echo x >&3; exec < /proc/self/fd/3; roar run cat", [UNNAMED]),
+    ("echo x | roar run echo y", []),
+    ("sleep 3 | roar run echo y", []),
+    ("echo x | sleep 3 | roar run echo y", []),
+    ("mkfifo p; true > p & sleep 0.2 < p; roar run echo y", []),
+    ("printf 'a\\nb\\n' | while read x; do roar run echo $x; done", []),
+    ("echo x > f; roar run cat < f", []),
+    ("roar run cat < /dev/null", []),
+])
+def test_what_comes_by_a_pipe_is_missed(desk, script, gaps):
+    shell(desk, script)
+    assert desk.job()["tracer"]["gaps"] == gaps
+
+
+def test_the_checklist_says_what_to_do_about_a_pipe(desk):
+    desk.init()
+    shell(desk, "echo 'open(\"o\", \"w\")' | roar run python -")
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)["checklist"]
+    [item] = [item for item in items if item["title"] == "every job was observed without gaps"]
+    assert (item["passed"], item["hint"]) == (False, "roar run python - < FILE")
+    assert UNNAMED in desk.roar("reproduce", "o").stdout

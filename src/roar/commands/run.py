@@ -21,6 +21,7 @@ from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
 from roar.model import REDACTED, Job, Redirections
 from roar.observe.code import begin_comparison, find_repository, read_head
+from roar.observe.inflow import UNNAMED, look_at_inflow, was_read
 from roar.observe.pending import (
     Pending,
     add_facts,
@@ -149,6 +150,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     """Start the command first, do everything else while it runs, record it when it has ended."""
     before = _look_at_code(pending.repository)
     switches = tracker_switches(settings)
+    inflow = look_at_inflow()
     began = time.monotonic()
     pending = replace(pending, started_ns=time.time_ns(), began_ns=int(began * 1e9))
     traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
@@ -160,12 +162,13 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
         with contextlib.suppress(Exception):  # as where memory does not even suffice to say so
             _warn(request, f"facts about the code and the machine are missing: {error}")
     ended = _wait(traced)
+    unseen = (UNNAMED,) if was_read(inflow, look_at_inflow()) else ()
     if ended.error is not None:
         pending.remove()
         _tell_not_started(request, ended.error)
         return ended.exit_code
     pending = pending.ended(duration_s=round(time.monotonic() - began, 6), exit_code=ended.exit_code,
-                            signal=ended.signal, mode=traced.mode, gaps=tuple(traced.gaps),
+                            signal=ended.signal, mode=traced.mode, gaps=(*traced.gaps, *unseen),
                             streams=tuple(stream.ended() for stream in pending.streams))
     with contextlib.suppress(Exception, KeyboardInterrupt):  # what cannot even be told: the status is the command's
         try:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from roar.errors import RoarError
 from roar.model import Job, JobState, Redirections, is_location
 from roar.observe.code import TOO_LARGE, Refusal, find_refusal, find_repository
+from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.differences import name_of, sections_of
@@ -118,6 +119,8 @@ def _see_all(job: Job, commit: str) -> str:
     """What leaves the first gap of a job no reason the next time."""
     if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
         return f"{commit} && roar run @{job.step}"
+    if UNNAMED in job.tracer.gaps:
+        return f"roar run {joined(job.command)} < FILE"
     return f"roar run @{job.step}" if OUTLIVED in job.tracer.gaps else "roar doctor"
 
 
