@@ -1084,6 +1084,14 @@ def test_content_that_is_not_known_is_not_to_be_labelled(desk):
     assert item["hint"] == "roar run @1"
 
 
+def test_nothing_is_ticked_of_a_session_without_jobs(desk):
+    desk.init()
+    desk.roar("run", "true")
+    desk.roar("reset")
+    done = desk.roar("status", "--checklist", status=1)
+    assert (done.stdout, done.stderr) == ("", "roar: This session has no jobs yet.\n  try: roar run COMMAND\n")
+
+
 def test_the_versions_of_other_programs_are_not_ticked(desk):
     program = desk.root.parent / "conda" / "bin" / "tool"
     program.parent.mkdir(parents=True)

@@ -782,3 +782,15 @@ def test_a_step_that_runs_again_keeps_its_name(desk):
         assert desk.job()["name"] == name
     desk.roar("run", "--name", "other", "@1")
     assert desk.job()["name"] == "other"
+    desk.roar("run", "@1", "--", "--lr", "3")
+    assert desk.job()["command"][-2:] == ["--lr", "3"]
+    assert len(desk.job()["command"]) == 5
+
+
+def test_where_not_a_byte_may_be_written_the_command_runs(desk):
+    desk.roar("init")
+    script = f"ulimit -f 0; {sys.executable} -m roar run echo hi | cat; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], cwd=desk.root, env=desk.env, check=False, capture_output=True,
+                          text=True)
+    assert (done.returncode, done.stdout) == (0, "hi\n")
+    assert "this job was not recorded" in done.stderr

@@ -424,12 +424,13 @@ def _again(workspace: Workspace, request: Request) -> Request:
 
         raise NotFoundError(f"The folder of {request.command[0]}, {cwd}, cannot be entered: {error.strerror}.",
                             hint=f"ls -ld {quoted(cwd)}") from error
-    wanted = changed(job.command, request.command[1:])
+    arguments = request.command[1:]
+    wanted = changed(job.command, arguments[1:] if arguments[:1] == ["--"] else arguments)
     if any(REDACTED in word for word in wanted):
         raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
                          hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
     _redirect(workspace, job)
-    same = tuple(wanted) == job.command
+    same = tuple(wanted) == tuple(job.command)
     return replace(request, command=wanted, name=request.name or (job.name if same else None))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
+from roar.errors import NotFoundError
 from roar.present.answer import print_json
 from roar.present.artifacts import render_status, render_unrecorded
 from roar.query.freshness import load_status
@@ -69,7 +70,10 @@ def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int,
     from roar.query.checklist import check_reproducibility  # noqa: PLC0415
     from roar.query.sessions import load_publishable  # noqa: PLC0415
 
-    items = check_reproducibility(database, workspace, load_publishable(database, session).jobs)
+    jobs = load_publishable(database, session).jobs
+    if not jobs:
+        raise NotFoundError("This session has no jobs yet.", hint="roar run COMMAND")
+    items = check_reproducibility(database, workspace, jobs)
     if as_json:
         print_json({"checklist": items})
     else:

@@ -10,10 +10,10 @@ __all__ = ["ALL", "DEFAULT", "IGNORE", "PASSED_ON", "STOPPING", "Given", "become
 
 ALL: Final[frozenset[int]] = frozenset(_signal.valid_signals())
 STOPPING: Final = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
-_OUR_WRITING: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})  # Python ignores them: a write fails instead
+OUR_WRITING: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})  # Python ignores them: a write fails instead
 _OUR_FAULTS: Final = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP,
                                 signal.SIGSYS})
-PASSED_ON: Final = ALL - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD} - STOPPING - _OUR_WRITING - _OUR_FAULTS
+PASSED_ON: Final = ALL - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD} - STOPPING - OUR_WRITING - _OUR_FAULTS
 
 set_handler: Final = _signal.signal
 DEFAULT: Final = _signal.SIG_DFL
@@ -57,7 +57,7 @@ def become_command(given: Given, missed: frozenset[int]) -> None:
     missed: signals that came before there was this process.
     """
     for number in ALL:
-        if number in _OUR_WRITING or callable(_signal.getsignal(number)):
+        if number in OUR_WRITING or callable(_signal.getsignal(number)):
             set_handler(number, DEFAULT)
     if given.deaf_to_children:
         set_handler(signal.SIGCHLD, IGNORE)

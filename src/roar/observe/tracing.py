@@ -13,6 +13,7 @@ from typing import Any, Final
 from roar.observe.signals import (
     DEFAULT,
     IGNORE,
+    OUR_WRITING,
     PASSED_ON,
     STOPPING,
     Given,
@@ -362,7 +363,7 @@ def _fork(command: Sequence[str], given: Given) -> int:
     posix_spawn would not do: it can neither have a signal ignored nor set an alarm.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    missed = frozenset(signal.sigpending()) - {signal.SIGCHLD}
+    missed = frozenset(signal.sigpending()) - {signal.SIGCHLD} - OUR_WRITING
     pid = os.fork()
     if not pid:
         try:
