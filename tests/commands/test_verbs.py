@@ -10,6 +10,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from importlib import import_module
+from itertools import pairwise
 from shutil import which
 
 import pytest
@@ -1082,6 +1083,86 @@ def test_content_that_is_not_known_is_not_to_be_labelled(desk):
     item = next(item for item in items if item["title"] == "every root input has a source")
     assert item["problems"] == ["log.txt is not known with the content that was read"]
     assert item["hint"] == "roar run @1"
+
+
+def mend(desk, times):
+    """Follow the hint about the outputs so many times; the commands that it gave."""
+    given = []
+    for _ in range(times):
+        hint = checklist(desk)["the outputs are up to date"]["hint"]
+        given.append(hint)
+        if hint is not None:
+            desk.roar(*hint.split()[1:])
+    return given
+
+
+def test_the_hint_begins_where_the_chain_does(desk):
+    """Also where the steps were first run in another order."""
+    for name, text in {"data": "1", "model": "0", "metrics": "0"}.items():
+        desk.write(name, text)
+    desk.init()
+    for script in ("cat metrics > report", "cat model > metrics", "cat data > model"):
+        desk.roar("run", "sh", "-c", script)
+    desk.roar("run", "@2")
+    desk.roar("run", "@1")
+    desk.write("data", "2")
+    assert mend(desk, 4) == ["roar run @3", "roar run @2", "roar run @1", None]
+    assert (desk.root / "report").read_text() == "2"
+
+
+def test_the_hint_edits_before_it_reads(desk):
+    desk.write("in", "1\n")
+    desk.init()
+    for script in ("cat in > d", "cat d > m", "echo 2 >> d"):
+        desk.roar("run", "sh", "-c", script)
+    desk.roar("run", "@2")
+    desk.write("in", "0\n")
+    desk.roar("run", "@1")
+    assert mend(desk, 3) == ["roar run @3", "roar run @2", None]
+    assert (desk.root / "m").read_text() == "0\n2\n"
+
+
+def test_what_a_failed_job_left_is_not_up_to_date(desk):
+    desk.write("in", "good\n")
+    desk.init()
+    desk.roar("run", "sh", "-c", "cat in > o")
+    desk.roar("run", "sh", "-c", "cat o > p")
+    desk.roar("run", "sh", "-c", "echo part > o; exit 3", status=3)
+    item = checklist(desk)["the outputs are up to date"]
+    assert item["problems"] == ["o: @3, which wrote it, ended with exit status 3",
+                                "p: its input o was written again by @3"]
+    assert item["hint"] == "roar show @3"
+    desk.roar("run", "@1")
+    assert checklist(desk)["the outputs are up to date"]["passed"]
+
+
+def test_all_of_the_checklist(desk):
+    desk.init()
+    for number in range(7):
+        desk.roar("run", "sh", "-c", f"echo > o{number}; exit 1", status=1)
+    assert "… and 2 more: --all\n" in desk.roar("status", "--checklist", status=1).stdout
+    said = desk.roar("status", "--checklist", "--all", status=1).stdout
+    assert (said.count("which wrote it"), said.count("more:")) == (7, 0)
+
+
+def test_code_that_is_the_same_in_another_commit_is_no_cause(desk):
+    desk.write("t.py", "import os\nopen('o', 'w').write(os.urandom(4).hex())\n")
+    desk.write("README.md", "1")
+    desk.init()
+    changes = (lambda: None, lambda: desk.write("README.md", "2"), lambda: desk.git("commit", "-qam", "words"),
+               lambda: desk.git("commit", "-q", "--allow-empty", "-m", "nothing"),
+               lambda: desk.write("u.py", "U = 1\n"), lambda: desk.git("add", "u.py"),
+               lambda: desk.git("commit", "-qam", "a source"))
+    uids = []
+    for change in changes:
+        change()
+        desk.roar("run", "python", "t.py")
+        uids.append(desk.job()["uid"])
+    causes = [desk.json("diff", *pair)["likely_causes"] for pair in pairwise(uids)]
+    assert causes == [[], [], [], [], ["code"], ["code"]]
+    said = desk.roar("diff", uids[2], uids[3]).stdout
+    assert "nothing recorded explains it" in said
+    assert "  no source file differs\n" in said
 
 
 def test_nothing_is_ticked_of_a_session_without_jobs(desk):

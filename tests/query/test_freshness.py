@@ -108,7 +108,7 @@ def expected(root, jobs, edges):
         at, now = next((found for found in later if found[1] == "fresh" and found in after + others),
                        [*others, contents[0]][0])
         if now != "gone" or at in latest[jobs[at]["step"]]:
-            outputs[path] = jobs[at]["step"], now
+            outputs[path] = jobs[at]["step"], "stale" if now == "fresh" and not jobs[at]["well"] else now
     made = {(one.path, one.digest) for places in counted.values() for at in places for one in jobs[at]["outputs"]
             if one.digest}
     stale, active = set(), set()

@@ -3,7 +3,9 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from roar.analyze.plumbing import is_source
 from roar.commands.arguments import Parser
 from roar.commands.lineage import as_root
 from roar.commands.opening import Opened, open_record
@@ -13,11 +15,11 @@ from roar.observe.code import DIFF, find_repository, git_environment
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
-from roar.query.differences import Change, Difference, code_of, compare, with_members
+from roar.query.differences import Change, Difference, code_of, compare, source_of, with_members
 from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
-from roar.query.repository import find_work_tree
+from roar.query.repository import find_work_tree, run_git
 
 _SHOWN = 20
 _SECTIONS = ("parameters", "inputs", "code", "packages", "host", "outputs", "result", "tracker_runs")
@@ -41,8 +43,10 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     before, after = (_load(opened, ref) for ref in (arguments.a, arguments.b))
-    difference = with_members(opened.database, compare(
-        before, after, (_uncommitted(opened, before), _uncommitted(opened, after))))
+    uncommitted = _uncommitted(opened, before), _uncommitted(opened, after)
+    difference = with_members(opened.database, compare(before, after, uncommitted))
+    if difference.code:
+        difference = replace(difference, alike=_have_same_source(opened, before, after, uncommitted))
     if arguments.json:
         shape = {name: getattr(difference, name) for name in _SECTIONS}
         print_json({"a": before.uid, "b": after.uid, "likely_causes": difference.causes(), **shape,
@@ -53,7 +57,7 @@ def main(argv: list[str]) -> int:
     for name in _SECTIONS:
         _print_section(name, getattr(difference, name), most)
         if name == "code" and difference.code:
-            _print_code(code_difference(opened, before, after), whole=arguments.code)
+            _print_code(code_difference(opened, before, after), whole=arguments.code, alike=difference.alike)
     return 0
 
 
@@ -118,7 +122,28 @@ def _side(value: str | None, short: int | None) -> str:
     return "(none)" if value is None else printable(value)[:short]
 
 
-def _print_code(text: str | None, *, whole: bool) -> None:
+def _have_same_source(opened: Opened, before: Job, after: Job, uncommitted: tuple[bytes, bytes]) -> bool:
+    """Whether no source file and no submodule differs. What else a command reads is among its inputs."""
+    if before.git is None or after.git is None or not before.git.commit or not after.git.commit:
+        return False
+    if source_of(uncommitted[0]) != source_of(uncommitted[1]):
+        return False
+    changed = "" if before.git.commit == after.git.commit else run_git(
+        opened.workspace.absolute(before.cwd), "diff", "--raw", "--no-renames", "--no-relative", "-z",
+        before.git.commit, after.git.commit)
+    if changed is None:
+        return False
+    fields = changed.split("\0")
+    return not any(_SUBMODULE in modes or is_source(f"/{name}")
+                   for modes, name in zip(fields[::2], fields[1::2], strict=False))
+
+
+_SUBMODULE = "160000"  # the mode of a submodule's commit, git-diff(1)
+
+
+def _print_code(text: str | None, *, whole: bool, alike: bool) -> None:
+    if alike:
+        print("  no source file differs")
     if text is None:
         print("  the commits are not in this repository, so their difference cannot be shown")
     elif whole:

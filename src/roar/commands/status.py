@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
                              "No job has been recorded yet: roar run COMMAND\n")
         return 0
     if arguments.checklist:
-        return _checklist(workspace, database, current.row_id, as_json=arguments.json)
+        return _checklist(workspace, database, current.row_id, as_json=arguments.json, everything=arguments.all)
     session = load_session(database, current.row_id)
     status = load_status(database, workspace, current.row_id)
     if arguments.json:
@@ -65,7 +65,8 @@ def _shapes(running: Sequence[RunningJob]) -> list[dict[str, Any]]:
             for one in running]
 
 
-def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int, *, as_json: bool) -> int:
+def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int, *, as_json: bool, everything: bool
+               ) -> int:
     from roar.present.checklist import render_checklist  # noqa: PLC0415  starts git: only when asked
     from roar.query.checklist import check_reproducibility  # noqa: PLC0415
     from roar.query.sessions import load_publishable  # noqa: PLC0415
@@ -77,5 +78,5 @@ def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int,
     if as_json:
         print_json({"checklist": items})
     else:
-        sys.stdout.write(render_checklist(items))
+        sys.stdout.write(render_checklist(items, everything=everything, more="--all"))
     return 0 if all(item.passed for item in items) else 1

@@ -8,15 +8,22 @@ from roar.query.checklist import Item
 _SHOWN = 5
 
 
-def render_checklist(items: Sequence[Item]) -> str:
-    """One line for each item, what is wrong below it, and the command that mends it."""
+def render_checklist(items: Sequence[Item], *, everything: bool = False, more: str = "--json") -> str:
+    """One line for each item, what is wrong below it, and the command that mends it.
+
+    Args:
+        items: of the checklist.
+        everything: cut nothing.
+        more: the option that shows what is cut.
+    """
     lines = []
+    most = None if everything else _SHOWN
     for item in items:
         mark = {True: paint("[x]", "green"), False: paint("[ ]", "red"), None: paint("[?]", "yellow")}[item.passed]
         lines.append(f"{mark} {item.title}")
-        lines += [f"      {printable(problem)}" for problem in item.problems[:_SHOWN]]
-        if len(item.problems) > _SHOWN:
-            lines.append(f"      … and {len(item.problems) - _SHOWN:,} more: --json")
+        lines += [f"      {printable(problem)}" for problem in item.problems[:most]]
+        if most is not None and len(item.problems) > most:
+            lines.append(f"      … and {len(item.problems) - most:,} more: {more}")
         if item.hint:
             lines.append(f"      try: {on_one_line(item.hint)}")
     return "".join(f"{line}\n" for line in lines)

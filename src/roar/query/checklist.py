@@ -14,6 +14,7 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.differences import name_of, sections_of
 from roar.query.freshness import Freshness, Output, Status, load_status
+from roar.query.graph import waits_for
 from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.references import ArtifactReference, resolve
@@ -345,9 +346,19 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
 
 
 def _first_to_run(status: Status, wrong: Sequence[Output]) -> str:
-    """What to do about the first step that is to be run again: also one whose outputs are gone, if it is stale."""
-    stale = {step.number for step in status.steps if step.stale}
-    first = min(output.step for output in status.outputs if output in wrong or output.step in stale)
+    """What to do first.
+
+    About what a failed job left; then where a step edits what was written again; and then about the first step that is
+    stale by itself, be it one whose outputs are gone.
+    """
+    stale = {step.number: step.stale for step in status.steps if step.stale}
+    first = min([output.step for output in wrong if output.failed] or [output.step for output in wrong if output.again]
+                or [output.step for output in status.outputs if output in wrong or output.step in stale])
+    passed: set[int] = set()
+    while (before := waits_for(stale.get(first))) is not None and first not in passed and not any(
+            output.step == first and (output.failed or output.again) for output in wrong):
+        passed.add(first)
+        first = before
     return _run_again(first, failed=any(_has_failed(step.job) for step in status.steps if step.number == first))
 
 

@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from roar.analyze.plumbing import is_source
 from roar.model import FileUse, Host, Job, TrackerRun
 from roar.query.jobs import load_datasets
 from roar.shell import unescaped
@@ -36,6 +37,7 @@ class Difference:
         host: facts about the machine.
         result: exit code and state.
         tracker_runs: by tracker, with URL or id.
+        alike: whether the code is known to be the same in all that is source code, be the commits others.
     """
 
     parameters: tuple[Change, ...] = ()
@@ -46,10 +48,12 @@ class Difference:
     outputs: tuple[Change, ...] = ()
     result: tuple[Change, ...] = ()
     tracker_runs: tuple[Change, ...] = ()
+    alike: bool = False
 
     def causes(self) -> list[str]:
         """What could have made the outputs differ, the likely first."""
-        return [name for name in ("parameters", "inputs", "code", "packages", "host") if getattr(self, name)]
+        return [name for name in ("parameters", "inputs", "code", "packages", "host")
+                if getattr(self, name) and not (name == "code" and self.alike)]
 
 
 def sections_of(patch: bytes) -> list[bytes]:
@@ -65,6 +69,11 @@ def code_of(patch: bytes, data: Collection[str]) -> bytes:
         data: paths from the root of the work tree; one that ends in `/` is a folder.
     """
     return b"".join(section for section in sections_of(patch) if not _is_data(name_of(section), data))
+
+
+def source_of(patch: bytes) -> list[bytes]:
+    """The sections of a patch that are about source code, or of which that cannot be told."""
+    return [section for section in sections_of(patch) if section and is_source(f"/{name_of(section) or '.py'}")]
 
 
 def _is_data(name: str, data: Collection[str]) -> bool:

@@ -45,13 +45,21 @@ class Freshness(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """One output of the session as it lies there now. `reason` says why it is not fresh."""
+    """One output of the session as it lies there now.
+
+    Attributes:
+        reason: why it is not fresh.
+        failed: it is what a job left that failed.
+        again: another step wrote it again, which its own step edits: that is to be run again.
+    """
 
     path: str
     digest: str
     step: int
     freshness: Freshness
     reason: str | None = None
+    failed: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,13 +101,25 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
             _forgive_followers(database, files, content, job_id)
-    since = (_deleted_since(database, session, files, last_writes)
-             | _written_again(database, files, written, counted))
-    outputs = [_output(files, content, step, stale.reasons.get(step), since.get(content))
-               for content, job_id in last_writes.items() if _is_listed(files.state(content), job_id, counted)
-               for step in [counted.step_of[job_id]]]
+    again = _written_again(database, files, written, counted)
+    since = _deleted_since(database, session, files, last_writes) | again
+    failed = _failed(database, last_writes.values())
+    outputs = []
+    for content, job_id in last_writes.items():
+        if _is_listed(files.state(content), job_id, counted):
+            step = counted.step_of[job_id]
+            output = _output(files, content, step, failed.get(job_id) or stale.reasons.get(step), since.get(content))
+            outputs.append(replace(output, failed=job_id in failed, again=content in again))
     return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
+
+
+def _failed(database: sqlite3.Connection, jobs: Iterable[int]) -> dict[int, str]:
+    """Of the jobs that failed by themselves, what is to be said of their outputs."""
+    rows = database.execute(
+        "SELECT job.id, number, exit_code FROM job JOIN step ON step.id = step_id WHERE state = 'done'"
+        " AND exit_code <> 0 AND job.id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(set(jobs))),))
+    return {job_id: f"@{step}, which wrote it, ended with exit status {status}" for job_id, step, status in rows}
 
 
 def _is_listed(state: Freshness | None, job_id: int, counted: Counted) -> bool:

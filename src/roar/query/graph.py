@@ -244,9 +244,17 @@ def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> 
         maker = open_steps.pop(0)
         for reader in sorted(readers.get(maker, ())):
             if reader not in stale:
-                stale[reader] = f"@{maker}, which it took inputs from, is stale"
+                stale[reader] = f"@{maker}{_WAITS}"
                 open_steps.append(reader)
     return stale
+
+
+_WAITS = ", which it took inputs from, is stale"
+
+
+def waits_for(reason: str | None) -> int | None:
+    """The step that has to run first, where a step is stale for another one's sake; None where not."""
+    return int(reason[1:-len(_WAITS)]) if reason is not None and reason.endswith(_WAITS) else None
 
 
 def _output_names(database: sqlite3.Connection, job_id: int) -> tuple[str, ...]:
