@@ -212,8 +212,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--long", action="store_true")
     parser.add_argument("--only", default="", help="loads whose name contains this")
-    parser.add_argument("--folder", default="/var/tmp", help="where the files are made: what a disk does at the same"
-                        " time is not in the numbers of a tmpfs")
+    parser.add_argument("--folder", default=os.environ.get("BENCH_FOLDER", "/var/tmp"), help="where the files are made"
+                        " (default: $BENCH_FOLDER, or /var/tmp): what a disk does at the same time is not in the"
+                        " numbers of a tmpfs")
     parser.add_argument("--markdown", type=Path)
     args = parser.parse_args()
     rows = []
@@ -229,6 +230,8 @@ def main():
                             ask=False)  # its status takes minutes
     lines = ["| load | measured | at most |", "|---|--:|--:|"]
     lines += [f"| {name} | {value:.3g} | {bound} |" for name, value, bound in rows]
+    kind = subprocess.run(["stat", "-f", "-c", "%T", args.folder], capture_output=True, text=True, check=True).stdout
+    lines += ["", f"The files lay on {kind.strip()}."]
     print("\n".join(lines))
     if args.markdown:
         args.markdown.write_text("\n".join(lines) + "\n")

@@ -9,7 +9,6 @@ from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.errors import NotFoundError
 from roar.present.answer import print_json
-from roar.present.artifacts import render_status, render_unrecorded
 from roar.query.freshness import load_status
 from roar.query.references import find_current_session
 from roar.query.running import RunningJob, load_running
@@ -40,13 +39,15 @@ def main(argv: list[str]) -> int:
         if arguments.json:
             print_json({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending})
         else:
+            from roar.present.artifacts import render_unrecorded  # noqa: PLC0415  as below
+
             sys.stdout.write(render_unrecorded(running, len(pending) - len(running)) or
                              "No job has been recorded yet: roar run COMMAND\n")
         return 0
     if arguments.checklist:
         return _checklist(workspace, database, current.row_id, as_json=arguments.json, everything=arguments.all)
     session = load_session(database, current.row_id)
-    status = load_status(database, workspace, current.row_id)
+    status = load_status(database, workspace, current.row_id, _load_presentation)
     if arguments.json:
         steps = [{"step": step.number, "job": step.job.uid, "command": step.job.command, "state": step.job.state,
                   "exit_code": step.job.exit_code, "stale": step.stale} for step in status.steps]
@@ -55,9 +56,16 @@ def main(argv: list[str]) -> int:
         print_json({"session": session.uid, "steps": steps, "outputs": outputs, "running": _shapes(running),
                     "pending": pending})
     else:
+        from roar.present.artifacts import render_status  # noqa: PLC0415  loaded while files are looked at
+
         sys.stdout.write(render_status(session, status, running, len(pending) - len(running),
                                        everything=arguments.all))
     return 0
+
+
+def _load_presentation() -> None:
+    """It takes as long as a look at ten thousand files."""
+    import roar.present.artifacts  # noqa: F401, PLC0415
 
 
 def _shapes(running: Sequence[RunningJob]) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ git itself is asked, with its optional locks off, so that nothing in the reposit
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ DIFF = ("-c", "diff.autoRefreshIndex=false", "-c", "core.quotePath=true", "-c", 
 _UNTOUCHED = re.compile(rb"^diff --git .*\n(?=diff --git |\Z)", re.MULTILINE)
 """A file with other times and the same content: to refresh the index, as git does by default, locks it to others."""
 _ORDINARY = re.compile(r"(?:[A-Za-z0-9_.@+=,~-]+/)*[A-Za-z0-9_.@+=,~-]+")  # a name that a patch has as it is
+_SHA1 = 40  # characters of an object's name, in repositories that do not take SHA-256
 _ALIASES = 5  # symbolic references behind each other that git follows
 _FOREIGN = frozenset({
     "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR", "GIT_PREFIX",
@@ -316,33 +318,43 @@ def _named(root: str, *arguments: str) -> set[str]:
     return {os.path.join(root, os.fsdecode(name)) for name in (_git(root, *arguments) or b"").split(b"\0") if name}
 
 
-def addition_patch(root: str, path: str) -> bytes:
+def addition_patch(root: str, path: str, commit: str | None = None) -> bytes:
     """A patch that adds one untracked file, in git's own form (git-diff(1)); empty where it cannot be made.
 
     Asking git takes milliseconds, too long for each of a thousand: of text with an ordinary name the form is plain.
+
+    Args:
+        root: of the work tree.
+        path: of the file, absolute.
+        commit: any of the repository, which tells how it names objects.
     """
     name = os.path.relpath(path, root)
-    text = _read_text(path) if _ORDINARY.fullmatch(name) else None
-    if text is not None:
-        return _without_secrets(_adding(name, text, executable=os.access(path, os.X_OK)))
+    plain = _ORDINARY.fullmatch(name) and (commit is None or len(commit) == _SHA1)
+    found = _read_text(path) if plain else None
+    if found is not None:
+        return _without_secrets(_adding(name, *found))
     done = _run(root, "-c", "core.autocrlf=false", *DIFF, "--binary", "--no-index", "--", "/dev/null", name)
     if done is None or done.returncode != 1 or len(done.stdout) > PATCH_LIMIT:
         return b""
     return _without_secrets(done.stdout)
 
 
-def _read_text(path: str) -> bytes | None:
-    """The content of a file that git takes for text, and that is small enough for a patch."""
+def _read_text(path: str) -> tuple[bytes, int] | None:
+    """Content and mode of a file that git takes for text, and that is small enough for a patch."""
     try:
         with open(path, "rb") as file:
-            text = file.read(PATCH_LIMIT // 2)
+            text, mode = file.read(PATCH_LIMIT // 2), os.fstat(file.fileno()).st_mode
     except OSError:
         return None
-    return text if len(text) < PATCH_LIMIT // 2 and b"\0" not in text else None
+    return (text, mode) if len(text) < PATCH_LIMIT // 2 and b"\0" not in text else None
 
 
-def _adding(name: str, text: bytes, *, executable: bool) -> bytes:
-    head = f"diff --git a/{name} b/{name}\nnew file mode {'100755' if executable else '100644'}\n".encode()
+def _adding(name: str, text: bytes, mode: int) -> bytes:
+    import hashlib  # noqa: PLC0415  only where there are new sources
+
+    kept = "100755" if mode & stat.S_IXUSR else "100644"
+    blob = hashlib.sha1(b"blob %d\0" % len(text) + text, usedforsecurity=False).hexdigest()
+    head = f"diff --git a/{name} b/{name}\nnew file mode {kept}\nindex {'0' * _SHA1}..{blob}\n".encode()
     if not text:
         return head
     lines = text.split(b"\n")

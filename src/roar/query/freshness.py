@@ -6,7 +6,7 @@ import os
 import sqlite3
 import stat
 from collections import deque
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -77,20 +77,28 @@ class _Content(NamedTuple):
     artifact_id: int
 
 
-def load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
+def load_status(database: sqlite3.Connection, workspace: Workspace, session: int,
+                meanwhile: Callable[[], object] = lambda: None) -> Status:
     """Compare the jobs that count with the files as they are now. Files are read only where stat(2) differs.
 
     Objects in a store are not asked for: they count neither as changed nor as up to date.
+
+    Args:
+        database: the record.
+        workspace: it belongs to.
+        session: row of the session.
+        meanwhile: called where another process looks at many files, perhaps several times.
     """
     with without_collection():
-        return _load_status(database, workspace, session)
+        return _load_status(database, workspace, session, meanwhile)
 
 
-def _load_status(database: sqlite3.Connection, workspace: Workspace, session: int) -> Status:
+def _load_status(database: sqlite3.Connection, workspace: Workspace, session: int, meanwhile: Callable[[], object]
+                 ) -> Status:
     steps, counted = load_bare_steps(database, session)
     written = _load_written(database, counted)
     read = _load_read(database, counted)
-    files = _FilesNow(database, workspace, read.union(written))
+    files = _FilesNow(database, workspace, read.union(written), meanwhile)
     stale = _Stale(database, counted, session)
     stale.add(find_rewritten(database, counted))
     stale.add(find_repointed(database, workspace, {
@@ -416,7 +424,8 @@ class _FilesNow:
         digests: of the artifacts, by row.
     """
 
-    def __init__(self, database: sqlite3.Connection, workspace: Workspace, contents: Collection[_Content]) -> None:
+    def __init__(self, database: sqlite3.Connection, workspace: Workspace, contents: Collection[_Content],
+                 meanwhile: Callable[[], object]) -> None:
         self._database = database
         self._workspace = workspace
         self.paths: dict[int, str] = dict(_rows(database, "SELECT id, path FROM path",
@@ -436,7 +445,8 @@ class _FilesNow:
         self._now = digests.find(database, (key for key in self._keys.values() if key is not None))
         here = [content for content in contents if not is_location(self.paths[content.path_id])]
         self._states = {content: self._file_state(content) for content in here if content.artifact_id not in datasets}
-        self._states.update(self._dataset_states([content for content in here if content.artifact_id in datasets]))
+        self._states.update(self._dataset_states([content for content in here if content.artifact_id in datasets],
+                                                 meanwhile))
 
     def state(self, content: _Content) -> Freshness | None:
         """Whether the recorded content still lies at its path; None for an object in a store."""
@@ -555,7 +565,8 @@ class _FilesNow:
         same = self._now[key] == self.digests[content.artifact_id].hex()
         return Freshness.FRESH if same else Freshness.CHANGED
 
-    def _dataset_states(self, contents: Iterable[_Content]) -> Iterator[tuple[_Content, Freshness]]:
+    def _dataset_states(self, contents: Iterable[_Content], meanwhile: Callable[[], object]
+                        ) -> Iterator[tuple[_Content, Freshness]]:
         """Two at a time: while one is looked at by the native program, the names of the next are read."""
         begun: deque[tuple[_Content, DatasetLook]] = deque()
         for content in contents:
@@ -569,7 +580,10 @@ class _FilesNow:
                 continue
             begun.append((content, DatasetLook(self._database, folder, content.artifact_id)))
             if len(begun) > 1:
+                meanwhile()
                 yield self._state_of(*begun.popleft())
+        if begun:
+            meanwhile()
         yield from itertools.starmap(self._state_of, begun)
 
     def _any_member(self, content: _Content, folder: str) -> bool:

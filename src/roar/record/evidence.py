@@ -169,7 +169,7 @@ def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
         return None
     before = pending.patch or b""
     new = untracked(pending.repository, analysis.sources, commit=pending.git.commit, patch=before)
-    patch = before + b"".join(addition_patch(pending.repository, path) for path in new)
+    patch = before + b"".join(addition_patch(pending.repository, path, pending.git.commit) for path in new)
     if not patch:
         return None
     from blake3 import blake3  # noqa: PLC0415  only a dirty tree needs it here
