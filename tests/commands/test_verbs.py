@@ -1165,6 +1165,18 @@ def test_code_that_is_the_same_in_another_commit_is_no_cause(desk):
     assert "  no source file differs\n" in said
 
 
+def test_a_new_source_is_the_same_code_once_it_is_staged(desk):
+    desk.write("t.py", "import os, u\nopen('o', 'w').write(os.urandom(4).hex())\n")
+    desk.init()
+    desk.write("u.py", "U = 1\n")
+    desk.roar("run", "python", "-B", "t.py")
+    first = desk.job()
+    desk.git("add", "u.py")
+    desk.roar("run", "python", "-B", "t.py")
+    assert desk.json("diff", first["uid"], "@1")["code"] == []
+    assert first["git"]["patch"] == desk.job()["git"]["patch"] is not None
+
+
 def test_nothing_is_ticked_of_a_session_without_jobs(desk):
     desk.init()
     desk.roar("run", "true")

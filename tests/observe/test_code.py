@@ -154,8 +154,8 @@ def test_a_patch_for_a_new_file_is_gits(repository, name, text, mode):
     new.parent.mkdir(exist_ok=True)
     new.write_bytes(text)
     new.chmod(mode)
-    theirs = subprocess.run(["git", "diff", "--no-color", "--binary", "--no-index", "/dev/null", name], cwd=repository,
-                            check=False, capture_output=True).stdout
+    words = ["git", "diff", "--full-index", "--binary", "--no-index", "/dev/null", name]
+    theirs = subprocess.run(words, cwd=repository, check=False, capture_output=True).stdout
     ours = addition_patch(str(repository), str(new))
     assert theirs == ours
     new.unlink()

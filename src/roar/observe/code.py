@@ -26,8 +26,8 @@ ARGUMENTS = 500  # paths that fit one command line with room to spare
 
 DIFF = ("-c", "diff.autoRefreshIndex=false", "-c", "core.quotePath=true", "-c", "diff.suppressBlankEmpty=false",
         "diff", "--no-color", "--no-ext-diff", "--no-textconv", "--src-prefix=a/", "--dst-prefix=b/", "--unified=3",
-        "--inter-hunk-context=0", "--diff-algorithm=default", "--indent-heuristic", "--find-renames", "-O/dev/null",
-        "--submodule=short", "--ignore-submodules=untracked")
+        "--full-index", "--inter-hunk-context=0", "--diff-algorithm=default", "--indent-heuristic", "--find-renames",
+        "-O/dev/null", "--submodule=short", "--ignore-submodules=untracked")
 """Arguments of git for a difference that is the same with any settings of the user."""
 
 _UNTOUCHED = re.compile(rb"^diff --git .*\n(?=diff --git |\Z)", re.MULTILINE)
