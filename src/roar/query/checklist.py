@@ -182,8 +182,8 @@ _WITH_VERSIONS_OF_THEIR_OWN = frozenset({"interpreter", "libraries", "packages",
 def _in_known_environment(database: sqlite3.Connection, jobs: Sequence[Job]) -> Item:
     """Of Python the packages are recorded, of the operating system its release; of other programs nothing."""
     item = _check("the environment is known", jobs, _environment, lambda job: f"roar run @{job.step}")
-    unknown = [f"@{job.step} ran programs that are neither Python nor the operating system's: their versions are not"
-               " recorded" for job in jobs if job.kind == "run" and job.python is None
+    unknown = [f"@{job.step} may have run programs that are neither Python nor the operating system's: their versions"
+               " are not recorded" for job in jobs if job.kind == "run" and job.python is None
                and _WITH_VERSIONS_OF_THEIR_OWN & load_left_out(database, job.uid).keys()]
     return replace(item, passed=None, problems=tuple(unknown)) if item.passed and unknown else item
 
