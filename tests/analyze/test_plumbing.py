@@ -24,7 +24,7 @@ def rules():
     "/dev/shm/images/1.png", "/dev/shm/model.pt", "/run/media/ann/disk/train.csv",
     "/home/ann/.cache/kagglehub/datasets/u/d/versions/1/t.csv", "/home/ann/.cache/whisper/base.pt",
     "/home/ann/.cache/modelscope/hub/models/a/b/config.json", "/home/ann/.cache/x/y/model.safetensors",
-    "/home/ann/.cache/torch/hub/pytorch_vision_main/hubconf.py",
+    "/home/ann/.cache/torch/hub/pytorch_vision_main/hubconf.py", "/home/ann/p/matplotlib-examples/data.csv",
     "/home/ann/.cache/huggingface/modules/transformers_modules/a/b/modeling_b.py",
 ])
 def test_data_is_kept(rules, path):
@@ -47,6 +47,7 @@ def test_data_is_kept(rules, path):
     ("/home/ann/.pyenv/versions/3.11.7/bin/python", "interpreter"),
     ("/home/ann/.pyenv/version", "interpreter"), ("/tmp/torchinductor_ann/x/y.so", "libraries"),
     ("/tmp/torchinductor_ann/x/y.py", "cache"), ("/home/ann/.cache/torch/hub/trusted_list", "cache"),
+    ("/tmp/matplotlib-a1b2c3d4/fontlist-v390.json", "cache"),
     ("/home/ann/.cache/torch/hub/a_b_main/__pycache__/hubconf.cpython-311.pyc", "bytecode"),
     ("/home/ann/.cache/huggingface/modules/transformers_modules/__init__.py", "cache"),
     ("/home/ann/R/x86_64-pc-linux-gnu-library/4.3/dplyr/R/dplyr.rdb", "packages"),

@@ -467,24 +467,29 @@ def packages(desk):
                   if package["name"] not in {"pip", "setuptools"})
 
 
-@pytest.mark.parametrize("layout", ["src", "flat", "named otherwise"])
+@pytest.mark.parametrize("layout", ["src", "flat", "named otherwise", "mapped", "by a symlink"])
 def test_what_is_installed_as_a_link_to_its_sources(desk, tmp_path, layout):
     """By pip itself: `pip install -e`."""
     desk.init()
     module = "other" if layout == "named otherwise" else "part_one"
     for name in (module, "unused"):
         folder = tmp_path / "libs" / name
-        inside = folder / ("src" if layout == "src" else ".") / name
+        inside = folder / ("src" if layout == "src" else "code/here" if layout == "mapped" else ".") / (
+            "" if layout == "mapped" else name)
         inside.mkdir(parents=True)
         (inside / "__init__.py").write_text("x = 1\n")
         project = "part-one" if name == module else name
         (folder / "pyproject.toml").write_text(
             f'[project]\nname = "{project}"\nversion = "1.2"\n[build-system]\nrequires = ["setuptools>=77"]\n'
-            'build-backend = "setuptools.build_meta"\n')
+            'build-backend = "setuptools.build_meta"\n' + (
+                f'[tool.setuptools]\npackages = ["{name}"]\npackage-dir = {{{name} = "code/here"}}\n'
+                if layout == "mapped" else ""))
+    (tmp_path / "link").symlink_to("libs")
+    place = tmp_path / ("link" if layout == "by a symlink" else "libs")
     python = f"{tmp_path}/env/bin/python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
     subprocess.run([python, "-m", "pip", "install", "-q", *(word for name in (module, "unused")
-                                                            for word in ("-e", tmp_path / "libs" / name))], check=True)
+                                                            for word in ("-e", place / name))], check=True)
     for _ in range(2):
         desk.roar("run", python, "-c", f"import {module}")
         assert packages(desk) == [("part-one", "1.2")]
@@ -524,6 +529,19 @@ def test_a_workspace_within_its_virtual_environment(desk):
     inputs, outputs = files(desk, "open('pyvenv.cfg'); open('bin/python-of-it');"
                                   "open('m', 'w').write(open('data/d.csv').read())")
     assert (set(inputs), set(outputs)) == ({"data/d.csv"}, {"m"})
+
+
+def test_data_beside_the_parts_of_an_environment(desk):
+    desk.init()
+    for folder, mark in (("sub", "pyvenv.cfg"), ("conda", "conda-meta/history"), (".venv", "pyvenv.cfg")):
+        desk.write(f"{folder}/{mark}", "")
+        desk.write(f"{folder}/data/x.csv", "1")
+        tool = f"#!/bin/sh\ncat {folder}/data/x.csv > {folder}/out.bin\n"
+        desk.write(f"{folder}/bin/tool", tool, 0o755)
+        desk.roar("run", f"./{folder}/bin/tool")
+        job = desk.job()
+        whole = ([], []) if folder == ".venv" else ([f"{folder}/data/x.csv"], [f"{folder}/out.bin"])
+        assert (names(job["inputs"]), names(job["outputs"])) == whole
 
 
 @pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])

@@ -82,6 +82,71 @@ def test_what_the_inner_job_could_not_see_is_the_outer_ones(desk, tmp_path):
     assert names(by_name(desk, "inner")["outputs"]) == ["by-shell"]
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp"])
+def test_what_is_redirected_for_the_inner_job_is_its_own(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("in", "1\n")
+    job = script(desk, f"{ROAR} run -q --name inner tr 1 2 < in > out", "echo x > own")
+    assert (names(job["inputs"]), names(job["outputs"])) == ([], ["own"])
+    inner = by_name(desk, "inner")
+    assert (names(inner["inputs"]), names(inner["outputs"])) == (["in"], ["out"])
+    assert [one["uid"] for one in desk.json("lineage", "out")["jobs"]] == [inner["uid"]]
+
+
+def test_what_the_script_itself_is_redirected_to_stays_its_output(desk):
+    desk.write("pipe.sh", f"{ROAR} run -q echo 1; echo 2\n")
+    desk.init()
+    with (desk.root / "all.txt").open("w") as file:
+        process = desk.start("run", "-q", "--name", "outer", "sh", "pipe.sh", stdout=file)
+        assert process.wait(60) == 0
+    assert names(by_name(desk, "outer")["outputs"]) == ["all.txt"]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no compiler: apt-get install gcc")
+def test_what_a_program_of_the_inner_job_wrote_past_its_library_is_the_outer_ones(desk, tmp_path):
+    source = tmp_path / "raw.c"
+    source.write_text("""#include <fcntl.h>
+#include <sys/syscall.h>
+static long call(long number, long a, long b, long c, long d)
+{
+    long result;
+    register long r10 __asm__("r10") = d;
+    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10)
+                     : "rcx", "r11", "memory");
+    return result;
+}
+int main(void) { return call(SYS_openat, AT_FDCWD, (long)"raw", O_CREAT | O_WRONLY, 0600) < 0; }
+""")
+    subprocess.run(["gcc", "-o", tmp_path / "raw", source], check=True)
+    job = script(desk, f"{ROAR} run -q --name inner sh -c 'echo x > seen; {tmp_path}/raw'")
+    assert names(job["outputs"]) == ["raw"]
+    assert names(by_name(desk, "inner")["outputs"]) == ["seen"]
+
+
+def test_what_the_inner_job_leaves_in_the_background_is_the_outer_ones(desk):
+    job = script(desk, f"{ROAR} run -q --name inner sh -c '(sleep 0.4; echo 1 > late) & echo 2 > soon'", "sleep 1")
+    assert names(job["outputs"]) == ["late"]
+    assert names(by_name(desk, "inner")["outputs"]) == ["soon"]
+
+
+@pytest.mark.parametrize("count", [2, 150])
+def test_a_folder_of_the_inner_job_that_the_outer_one_moves(desk, count):
+    desk.write("make.py", f"import os\nos.mkdir('t')\nfor n in range({count}): open(f't/{{n}}', 'w').write(str(n))\n")
+    job = script(desk, f"{ROAR} run -q --name inner {sys.executable} make.py", "mv t d")
+    assert all(use["digest"] for use in (*job["inputs"], *job["outputs"]))
+    inner = by_name(desk, "inner")
+    assert [one["uid"] for one in desk.json("lineage", "d/1")["jobs"]] == [job["uid"], inner["uid"]]
+
+
+@pytest.mark.parametrize("words", ["-u -m roar", "-Bm roar", "-X dev -m roar", "-u SCRIPT", "LINK"])
+def test_roar_by_other_ways_looks_for_nobody(desk, words):
+    program = shutil.which("roar", path=desk.env["PATH"])
+    (desk.root / "rr").symlink_to(program)
+    words = "./rr" if words == "LINK" else f"{sys.executable} {words.replace('SCRIPT', program)}"
+    job = script(desk, f"{words} run -q sh -c 'echo 1 > mid'", "echo x > own")
+    assert (names(job["inputs"]), names(job["outputs"])) == ([], ["own"])
+
+
 def test_an_inner_job_of_another_workspace_is_not_in_this_record(desk, tmp_path):
     other = tmp_path / "other"
     other.mkdir()

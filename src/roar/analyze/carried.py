@@ -34,12 +34,14 @@ def find_renamed(events: Iterable[Event]) -> dict[str, str]:
     return {path: place for path, place in places.items() if path != place}
 
 
-def find_carried(events: Sequence[Event], started_ns: int) -> Mapping[Event, list[tuple[str, Signature | None]]]:
+def find_carried(events: Sequence[Event], started_ns: int, settled: Collection[str] = ()
+                 ) -> Mapping[Event, list[tuple[str, Signature | None]]]:
     """By the rename of a folder, the files in it that the job had not made there.
 
     Args:
         events: in order of time.
         started_ns: when the job began, as signatures have it.
+        settled: files, by their names before the rename, that are as they were then although they are younger.
 
     Returns:
         Paths relative to the folder, each with its signature unless it may have changed since the job began; for a
@@ -53,7 +55,8 @@ def find_carried(events: Sequence[Event], started_ns: int) -> Mapping[Event, lis
     for path, signature, before, made in _seen_later(events, renames):
         first, name = renames.trace_back(path, before, made)
         if first is not None:
-            old = signature is not None and max(signature.mtime_ns, signature.ctime_ns) < started_ns
+            old = signature is not None and (max(signature.mtime_ns, signature.ctime_ns) < started_ns
+                                             or f"{first.path}/{name}" in settled)
             found[first].setdefault(name, signature if old else None)
     return {event: list(files.items()) for event, files in found.items()}
 

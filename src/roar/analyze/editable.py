@@ -4,6 +4,8 @@ Where the sources lie stands in `direct_url.json` beside the metadata (PEP 610),
 `NAME.egg-link`; where modules are imported from, in `.pth` files (the `site` module of Python).
 """
 
+import ast
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -21,10 +23,14 @@ def editable_packages(folders: Iterable[str], uses: Uses) -> Iterator[Package]:
     opened = list(_iter_modules(uses))
     for folder in folders:
         imported_from = list(_iter_imported_from(folder))
+        mapped = list(_iter_mapped(folder))
         for package, place, names in _iter_links(folder):
-            roots = {os.path.join(place, layout).rstrip("/") for layout in _LAYOUTS}
-            roots.update(root for root in imported_from if f"{root}/".startswith(f"{place}/"))
-            wanted = tuple(f"{root}/{name}{end}" for root in roots for name in names or _list_importable(root)
+            places = dict.fromkeys((place, os.path.realpath(place)))
+            roots = {os.path.join(one, layout).rstrip("/") for one in places for layout in _LAYOUTS}
+            roots.update(root for root in imported_from if any(f"{root}/".startswith(f"{one}/") for one in places))
+            modules = [f"{root}/{name}" for root in roots for name in names or _list_importable(root)]
+            modules += [module for module in mapped if any(module.startswith(f"{one}/") for one in places)]
+            wanted = tuple(f"{name}{end}" for module in modules for name in (module, os.path.realpath(module))
                            for end in ("/", ".py"))
             if any(path.startswith(wanted) for path in opened):
                 yield package
@@ -90,6 +96,17 @@ def _iter_imported_from(folder: str) -> Iterator[str]:
     for entry in entries_of(folder):
         if entry.endswith(".pth"):
             yield from (line.rstrip("/") for line in _lines(os.path.join(folder, entry)) if line.startswith("/"))
+
+
+def _iter_mapped(folder: str) -> Iterator[str]:
+    """The places of modules for which setuptools left a finder: a line of it is a dict of them by name."""
+    for entry in entries_of(folder):
+        if entry.startswith("__editable__") and entry.endswith("_finder.py"):
+            for line in _lines(os.path.join(folder, entry)):
+                if line.startswith("MAPPING"):
+                    with contextlib.suppress(ValueError, SyntaxError):
+                        yield from (str(place).removesuffix(".py") for place in
+                                    ast.literal_eval(line.partition("= ")[2]).values())
 
 
 def _lines(path: str) -> list[str]:

@@ -7,7 +7,7 @@ moved takes its history along; what is deleted before the end is temporary unles
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -385,17 +385,18 @@ def differ(one: Signature | None, other: Signature | None) -> bool:
     return one is not None and other is not None and one[:4] != other[:4]
 
 
-def fold(events: Sequence[Event], started_ns: int = 0) -> dict[str, PathUse]:
+def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] = ()) -> dict[str, PathUse]:
     """One PathUse per path, temporary ones included.
 
     Args:
         events: in order of time, as `roar.observe.log.load_trace` gives them.
         started_ns: when the job began, nanoseconds since the epoch: what is older is as it was then.
+        settled: files that others wrote meanwhile, which are as these left them.
 
     Returns:
         By absolute path. `exists` and `status` are looked up in the file system now.
     """
-    state = _Fold(find_carried(events, started_ns))
+    state = _Fold(find_carried(events, started_ns, settled))
     for event in events:
         if event.result is not None and event.result < 0:
             continue

@@ -2,22 +2,25 @@
 
 The processes of each inner job are those below its tracer. They count for it where it could see them itself: it has
 no filter of its own, as the kernel allows one listener only, so that programs which do not load its library are left
-to this job. What roar itself looked at (by git, to take digests) counts for neither.
+to this job, as are files that are not in its record although one of its programs wrote them. What roar itself looked
+at (by git, to take digests) counts for neither.
 """
 
 import bisect
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 
-from roar.analyze.surroundings import Remembered
+from roar.analyze.surroundings import InnerJob, Remembered
 from roar.observe.trace import Event, EventKind, Process, Trace
 
 _TRACER = "/_native/roar-tracer"
 _LIBRARY = "/_native/libroar-preload.so"
 _LOG = "--log"
 _SCRIPT = "roar"
-_MODULE = ("-m", "roar")
+_WITH_VALUE = {("-X",), ("-W",), ("--check-hash-based-pycs",)}
 _SCRIPT_SIZE = 4096  # bytes of a script in which it says what it is
 _COMPLETE = frozenset({"full", "seccomp"})  # modes in which an inner job missed nothing
 
@@ -35,35 +38,67 @@ class _Place:
 class InnerJobs:
     """The inner jobs of a trace.
 
+    Attributes:
+        runs: tracker and id of their tracker runs.
+        written: what they wrote, absolute.
+
     Args:
         trace: with every event by itself.
         known: what of it is in the record.
+        own: files that this job was given open, and that it may share with them.
     """
 
-    def __init__(self, trace: Trace, known: Remembered) -> None:
+    def __init__(self, trace: Trace, known: Remembered, own: Iterable[str] = ()) -> None:
+        self._own = frozenset(own)
         self._made = known.made_since()
         self._images = _by_pid(trace.processes)
         self._starts = {pid: [image.started_ns for image in images] for pid, images in self._images.items()}
         self._places = _find_places(trace.processes)
-        self._modes = {place.uid: known.modes(place.uid) for place in set(self._places.values()) if place.uid}
+        self._jobs = {place.uid: known.inner(place.uid) for place in set(self._places.values()) if place.uid}
         self._seen = self._with_library(trace)
+        self.runs = {run for job in self._jobs.values() if job is not None for run in job.runs}
+        self.written = {path for job in self._jobs.values() if job is not None for path in job.written}
+        self.written.update(self._made)
 
     def without(self, trace: Trace) -> None:
         """Take what is not this job's out of processes and lines on the terminal."""
         trace.processes = [process for process in trace.processes if not self._is_theirs(process)]
         trace.console = [line for line in trace.console if not self._is_theirs(self._image(line.pid, line.time_ns))]
 
-    def apart(self, events: Iterable[Event]) -> Iterator[Event]:
+    def apart(self, events: Iterable[Event]) -> list[Event]:
         """The events that are this job's; for others that changed something, a word that it is not this job's now."""
+        begun: set[str] = set()
+        found: list[Event] = []
         for event in events:
             image = self._image(event.pid, event.time_ns)
             place = None if image is None else self._places.get(id(image))
+            if image is not None and place is not None and place.uid and place.uid not in begun:
+                begun.add(place.uid)
+                self._give_streams(found, event, image, self._jobs[place.uid])
             if place is None or (place.uid and not self._is_theirs(image)):
-                yield event
-            elif place.uid or any(path in self._made for path in _changed(event)):
-                yield from (event._replace(kind=EventKind.TAKEN, path=path, path2="") for path in _changed(event))
+                found.append(event)
+            elif any(path in (self._made if not place.uid else self._known(place.uid)) for path in _changed(event)):
+                found += [_taken(event, path) for path in _changed(event)]
             elif not _only_reads(event):
-                yield event
+                found.append(event)
+        return found
+
+    def _give_streams(self, found: list[Event], event: Event, tracer: Process, job: InnerJob | None) -> None:
+        """What this job's shell opened for an inner job, by a redirection, is that job's, which begins now."""
+        if job is None:
+            return
+        found += [_taken(event, path) for path in sorted(job.written - self._own)]
+        roar = self._image(tracer.ppid, event.time_ns)
+        pids = {roar.pid, roar.ppid} if roar is not None else set()
+        for path in job.streams:
+            at = next((at for at in range(len(found) - 1, -1, -1) if found[at].path == path), None)
+            if at is not None and found[at].pid in pids and _only_reads(found[at]):
+                del found[at]
+
+    def _known(self, uid: str) -> AbstractSet[str]:
+        """What is in the record of an inner job."""
+        job = self._jobs[uid]
+        return frozenset() if job is None else job.written | job.read
 
     def _image(self, pid: int, time_ns: int) -> Process | None:
         starts = self._starts.get(pid)
@@ -74,8 +109,8 @@ class InnerJobs:
         place = None if image is None else self._places.get(id(image))
         if place is None or not place.uid:
             return place is not None
-        mode = self._modes[place.uid]
-        return mode in _COMPLETE or (mode is not None and id(image) in self._seen)
+        job = self._jobs[place.uid]
+        return job is not None and (job.mode in _COMPLETE or id(image) in self._seen)
 
     def _with_library(self, trace: Trace) -> set[int]:
         """id() of the images that loaded the library, and of those forked from one."""
@@ -88,6 +123,10 @@ class InnerJobs:
                 if parent is not None and id(parent) in found and parent.executable == process.executable:
                     found.add(id(process))
         return found
+
+
+def _taken(event: Event, path: str) -> Event:
+    return event._replace(kind=EventKind.TAKEN, path=path, path2="")
 
 
 def may_have_inner(trace: Trace) -> bool:
@@ -118,6 +157,9 @@ def _find_places(processes: Sequence[Process]) -> dict[int, _Place]:
             places[id(process)] = _Place(_uid_of(process))
         elif _is_roar(process):
             places[id(process)] = _Place()
+            shell = last.get(before.ppid) if before is not None and same else None
+            if before is not None and shell is not None and before.argv == shell.argv:
+                places.setdefault(id(before), _Place())  # the shell's child, which opened what roar is redirected to
         elif parent is not None and id(parent) in places:
             places[id(process)] = places[id(parent)]
         last[process.pid] = process
@@ -133,18 +175,22 @@ def _uid_of(tracer: Process) -> str | None:
 
 def _is_roar(process: Process) -> bool:
     """Whether a process is roar: its script by name and content, or `python -m roar`."""
-    if process.argv[1:3] == _MODULE:
-        return True
-    return any(os.path.basename(name) == _SCRIPT and _is_our_script(os.path.join(process.cwd, name))
-               for name in (process.executable, *process.argv[1:2]))
+    words = process.argv[1:]
+    last = next((at for at, word in enumerate(words) if not word.startswith("-")
+                 and words[at - 1:at] not in _WITH_VALUE), 0)  # behind the options of Python
+    if words[last:last + 1] == (_SCRIPT,) and last and words[last - 1].endswith("m"):
+        return "python" in os.path.basename(process.executable)
+    return any(_is_our_script(os.path.join(process.cwd, name)) for name in (process.executable, *words[last:last + 1]))
 
 
+@cache
 def _is_our_script(path: str) -> bool:
     try:
         with open(path, "rb") as file:
-            return b"roar.cli" in file.read(_SCRIPT_SIZE)
+            start = file.read(_SCRIPT_SIZE)
     except (OSError, ValueError):
         return False
+    return start.startswith(b"#!") and b"roar.cli" in start
 
 
 def _only_reads(event: Event) -> bool:

@@ -87,14 +87,14 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     """
     add_events(trace, around)
     add_sources(trace)
-    inner = InnerJobs(trace, known) if may_have_inner(trace) else None
+    inner = InnerJobs(trace, known, (stream.path for stream in around.streams)) if may_have_inner(trace) else None
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
     if inner is not None:
-        followed.events = list(inner.apart(followed.events))
+        followed.events = inner.apart(followed.events)
         inner.without(trace)
     folders = _without_followed(trace.folders, followed)
-    uses = Uses(fold(followed.events, around.started_ns), folders)
+    uses = Uses(fold(followed.events, around.started_ns, inner.written if inner is not None else ()), folders)
     places = set(settled(followed, uses.opened)) if followed.places or followed.folders else set()
     _look_behind(uses, places)
     renamed = find_renamed(followed.events)
@@ -103,6 +103,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses, trace.processes), base=around.root,
                         add=around.filter_add, remove=around.filter_remove)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
+    if inner is not None:
+        result.tracker_runs = tuple(run for run in result.tracker_runs if (run.tracker, run.run_id) not in inner.runs)
     kept = Kept(around, uses, owned, plumbing, places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     result.left_out = dict(kept.left_out)

@@ -75,7 +75,9 @@ RULES: tuple[Rule, ...] = (
     Rule("cache", r".*/(?:\.(?:pytest|mypy|ruff)_cache|\.ipynb_checkpoints|\.hypothesis|\.tox|\.nox|\.eggs"
          r"|\.ccls-cache)(?:/|$)", "caches"),
     Rule("cache", r".*/(?:torchinductor_[^/]*|torch_extensions|\.triton|triton_cache|nv_cache|ComputeCache|numba_cache"
-         r"|\.matplotlib|matplotlib-[a-z0-9_]{8}|fontconfig|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$",
+         r"|\.matplotlib|fontconfig|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$",
+         "compiled kernels and fonts"),
+    Rule("cache", r".*/matplotlib-[a-z0-9_]{8}/(?:fontlist-v[\d.]+\.json|.*\.matplotlib-lock|tex\.cache(?:/|$))",
          "compiled kernels and fonts"),
     Rule("cache", r".*/(?:CACHEDIR\.TAG|\.DS_Store|\.nfs[0-9a-f]{16,})$", "caches"),
 )
@@ -122,12 +124,15 @@ class Plumbing:
 
 
 def _parts_of_environment(root: str, base: str) -> list[str]:
-    """What of a virtual environment is plumbing: all of it, but what it is made of where the workspace lies in it."""
-    return [root + part for part in _ENVIRONMENT] if base.startswith(root) else [root]
+    """What of an environment is plumbing: what it is made of, as a project may lie in it; of a hidden one all."""
+    name = root[len(base):] if root.startswith(base) else os.path.basename(root.rstrip("/"))
+    hidden = "/." in f"/{name}" and not base.startswith(root)
+    return [root] if hidden else [root + part for part in _ENVIRONMENT]
 
 
 _ENVIRONMENT = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg", "conda-meta/", "ssl/",
-                "libexec/", "sbin/", "x86_64-conda-linux-gnu/", "aarch64-conda-linux-gnu/")
+                "libexec/", "sbin/", "compiler_compat/", "mkspecs/", ".gitignore", ".lock",
+                "x86_64-conda-linux-gnu/", "aarch64-conda-linux-gnu/")
 
 
 def _patterns(home: str) -> list[str]:
@@ -169,13 +174,14 @@ def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
 def environment_roots(uses: Uses, processes: Iterable[Process]) -> set[str]:
     """The environments that programs came from.
 
-    Virtual ones are folders whose `pyvenv.cfg` was opened (PEP 405); those of conda and pixi have `conda-meta` beside
-    the `bin` of a program that was run.
+    Virtual ones are folders whose `pyvenv.cfg` was opened (PEP 405), or lies beside the `bin` of a program that was
+    run; those of conda and pixi have `conda-meta` there.
     """
     opened = {os.path.dirname(path) for path in uses.opened if path.endswith("/pyvenv.cfg")}
     opened |= {folder for folder, files in uses.closed.items() if files.has(b"pyvenv.cfg")}
     folders = {folder for process in processes for folder in _prefixes(process.executable)}
-    return opened | {folder for folder in folders if os.path.isdir(os.path.join(folder, "conda-meta"))}
+    return opened | {folder for folder in folders if os.path.isdir(os.path.join(folder, "conda-meta"))
+                     or os.path.isfile(os.path.join(folder, "pyvenv.cfg"))}
 
 
 def _prefixes(program: str) -> Iterator[str]:

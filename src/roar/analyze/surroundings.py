@@ -2,11 +2,30 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from roar.model import FileUse
 from roar.observe.streams import Stream
 from roar.observe.trace import Signature
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InnerJob:
+    """A job that another one started within itself.
+
+    Attributes:
+        mode: in which it was observed.
+        written, read: absolute paths, the members of datasets, too; but for outputs that others may have continued.
+        streams: what it read as standard input, absolute.
+        runs: tracker and id of each of its tracker runs.
+    """
+
+    mode: str
+    written: AbstractSet[str]
+    read: AbstractSet[str]
+    streams: AbstractSet[str]
+    runs: AbstractSet[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,13 +35,13 @@ class Remembered:
     Attributes:
         digests: by the identity of signatures, the digests of content; those not known are absent.
         datasets: by stamp (roar.observe.folders), a dataset of the record; its path is empty.
-        modes: by uid, the mode in which a job of the record was observed; None where there is none.
+        inner: by uid, what is recorded of a job; None where there is none.
         made_since: lists the files, absolute, that jobs of the record wrote which started since this one did.
     """
 
     digests: Callable[[Iterable[Signature]], Mapping[tuple[int, int, int, int, int], str]]
     datasets: Callable[[Iterable[bytes]], Mapping[bytes, FileUse]]
-    modes: Callable[[str], str | None] = lambda _: None
+    inner: "Callable[[str], InnerJob | None]" = lambda _: None
     made_since: Callable[[], Collection[str]] = tuple
 
 

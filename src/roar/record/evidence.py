@@ -11,13 +11,13 @@ from roar.analyze.digest import identity
 from roar.analyze.inner import may_have_inner
 from roar.analyze.job import Analysis, analyze
 from roar.analyze.memory import without_collection
-from roar.analyze.surroundings import Remembered, Surroundings
+from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
-from roar.model import Git, Job, JobState, Tracer, members_folder
+from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer, members_folder
 from roar.observe.code import addition_patch, untracked
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
-from roar.observe.trace import Trace
+from roar.observe.trace import Trace, signature_of
 from roar.record import digests
 from roar.record.database import encoded, open_database
 from roar.record.roles import OUTPUT
@@ -65,7 +65,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
         around = _surroundings(workspace, settings, pending, lambda path: was_written(database, workspace, path))
         known = Remembered(digests=lambda wanted: digests.find(database, map(identity, wanted)),
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
-                           modes=lambda uid: _mode(database, uid),
+                           inner=lambda uid: _find_inner(database, workspace, uid),
                            made_since=lambda: _list_written(database, workspace, since=_rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
@@ -157,10 +157,32 @@ def _list_written(database: sqlite3.Connection, workspace: Workspace, *, since: 
     return {workspace.absolute(path if name is None else members_folder(path) + name) for path, name in rows}
 
 
-def _mode(database: sqlite3.Connection, uid: str) -> str | None:
-    """How a job of the record was observed; None where there is none."""
-    row = database.execute("SELECT tracer_mode FROM job WHERE uid = ?", (uid,)).fetchone()
-    return None if row is None else str(row[0])
+def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) -> InnerJob | None:
+    row = database.execute("SELECT id, tracer_mode FROM job WHERE uid = ?", (uid,)).fetchone()
+    if row is None:
+        return None
+    uses: dict[bool, set[str]] = {False: set(), True: set()}
+    streams: set[str] = set()
+    for role, note, digest, path, name in database.execute(
+            "SELECT role, note, digest, path.path, dataset_member.path FROM file_use JOIN path ON path.id = path_id"
+            " LEFT JOIN artifact ON artifact.id = file_use.artifact_id"
+            " LEFT JOIN dataset_member ON dataset_id = file_use.artifact_id WHERE job_id = ?", (row[0],)).fetchall():
+        place = workspace.absolute(path if name is None else members_folder(path) + name)
+        if note == AS_STDIN:
+            streams.add(place)
+        if note != AS_STDOUT_APPENDED or _is_still(database, place, digest):
+            uses[role >= OUTPUT].add(place)
+    runs = database.execute("SELECT tracker, run_id FROM tracker_run WHERE job_id = ?", (row[0],)).fetchall()
+    return InnerJob(mode=row[1], written=uses[True], read=uses[False], streams=streams, runs=frozenset(runs))
+
+
+def _is_still(database: sqlite3.Connection, path: str, digest: bytes | None) -> bool:
+    """Whether a file is known to have this content now."""
+    try:
+        key = identity(signature_of(os.stat(path)))
+    except OSError:
+        return False
+    return digest is not None and digests.find(database, [key]).get(key) == digest.hex()
 
 
 def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
