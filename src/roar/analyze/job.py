@@ -1,7 +1,7 @@
 """From what was observed to what is recorded: inputs, outputs, code, packages, tracker runs."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,7 +10,7 @@ from roar.analyze.bytecode import add_sources
 from roar.analyze.carried import find_renamed
 from roar.analyze.contents import Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets
-from roar.analyze.fold import Uses, find_content, fold
+from roar.analyze.fold import Made, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
 from roar.analyze.packages import read_python
@@ -118,7 +118,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
     result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
                                    if use.read and not use.exists and (use.deleted or use.away)}))
-    result.gaps = tuple(_missing(uses, kept)) if trace.mode in _COMPLETE else ()
+    result.gaps = tuple(_missing(uses, kept, renamed)) if trace.mode in _COMPLETE else ()
     contents = Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]
@@ -157,13 +157,15 @@ def _look_behind(uses: Uses, places: Iterable[str]) -> None:
             uses.opened[place].exists, uses.opened[place].status = False, None
 
 
-def _missing(uses: Uses, kept: Kept) -> Iterator[str]:
-    """Outputs that somebody else moved away or removed while the job ran: with their folder, or the workspace."""
-    if not kept.missing:
+def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
+    """Outputs whose folder somebody else moved away or removed while the job ran, be it with the workspace.
+
+    Of a job that moved folders itself, or made symlinks, nobody can tell so easily.
+    """
+    own = {path for path, use in uses.opened.items() if use.deleted or use.away}
+    if renamed or any(use.made is Made.SYMLINK or use.linked for use in uses.opened.values()):
         return
-    deleted = {(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-               for path, use in uses.opened.items() if use.deleted or use.away}
-    count = sum((os.path.realpath(os.path.dirname(path)), os.path.basename(path)) not in deleted
+    count = sum(not os.path.lexists(os.path.dirname(path)) and own.isdisjoint(ancestors(os.path.dirname(path)))
                 for path in kept.missing)
     if count:
         yield f"{count} written file{'s' if count > 1 else ''} moved or removed by others before the end"
