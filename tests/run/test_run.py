@@ -787,6 +787,14 @@ def test_a_step_that_runs_again_keeps_its_name(desk):
     assert len(desk.job()["command"]) == 5
 
 
+def test_what_a_command_names_is_not_opened_to_see_what_it_is(desk):
+    """A pipe with a name would wait for its other end."""
+    os.mkfifo(desk.root / "p")
+    desk.roar("run", "sh", "-c", "echo x > p & cat p", timeout=20)
+    desk.roar("run", "sh", "-c", f"echo 1 > p & {sys.executable} p", timeout=20)
+    assert [job["exit_code"] for job in desk.json("log")["jobs"]] == [0, 0]
+
+
 def test_where_not_a_byte_may_be_written_the_command_runs(desk):
     desk.roar("init")
     script = f"ulimit -f 0; {sys.executable} -m roar run echo hi | cat; exit ${{PIPESTATUS[0]}}"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from roar.analyze.surroundings import InnerJob, Remembered
-from roar.observe.trace import Event, EventKind, Process, Trace
+from roar.observe.trace import COMPLETE, Event, EventKind, Process, Trace
 
 _TRACER = "/_native/roar-tracer"
 _LIBRARY = "/_native/libroar-preload.so"
@@ -22,7 +22,6 @@ _LOG = "--log"
 _SCRIPT = "roar"
 _WITH_VALUE = {("-X",), ("-W",), ("--check-hash-based-pycs",)}
 _SCRIPT_SIZE = 4096  # bytes of a script in which it says what it is
-_COMPLETE = frozenset({"full", "seccomp"})  # modes in which an inner job missed nothing
 
 _AT_PATH = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.TRUNCATE, EventKind.MKNOD})
 _AT_PATH2 = frozenset({EventKind.RENAME, EventKind.LINK, EventKind.SYMLINK})
@@ -110,7 +109,7 @@ class InnerJobs:
         if place is None or not place.uid:
             return place is not None
         job = self._jobs[place.uid]
-        return job is not None and (job.mode in _COMPLETE or id(image) in self._seen)
+        return job is not None and (job.mode in COMPLETE or id(image) in self._seen)
 
     def _with_library(self, trace: Trace) -> set[int]:
         """id() of the images that loaded the library, and of those forked from one."""
@@ -175,17 +174,24 @@ def _uid_of(tracer: Process) -> str | None:
 
 def _is_roar(process: Process) -> bool:
     """Whether a process is roar: its script by name and content, or `python -m roar`."""
+    if _is_our_script(process.executable):
+        return True
+    if "python" not in os.path.basename(process.executable):
+        return False  # its words may name anything
     words = process.argv[1:]
     last = next((at for at, word in enumerate(words) if not word.startswith("-")
                  and words[at - 1:at] not in _WITH_VALUE), 0)  # behind the options of Python
     if words[last:last + 1] == (_SCRIPT,) and last and words[last - 1].endswith("m"):
-        return "python" in os.path.basename(process.executable)
-    return any(_is_our_script(os.path.join(process.cwd, name)) for name in (process.executable, *words[last:last + 1]))
+        return True
+    return any(_is_our_script(os.path.join(process.cwd, name)) for name in words[last:last + 1])
 
 
 @cache
 def _is_our_script(path: str) -> bool:
+    """Whether it is roar's. Only a regular file is opened: a pipe would wait, a device may do what nobody asked."""
     try:
+        if not os.path.isfile(path):
+            return False
         with open(path, "rb") as file:
             start = file.read(_SCRIPT_SIZE)
     except (OSError, ValueError):

@@ -21,15 +21,11 @@ from roar.analyze.symlinks import Followed, follow_links, settled
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Signature, Trace, list_reads
+from roar.observe.trace import COMPLETE, Signature, Trace, list_reads
 from roar.wire import Dataset
 
 if TYPE_CHECKING:
     from roar.analyze.trackers.analysis import TrackerAnalysis
-
-
-_COMPLETE = frozenset({"full", "seccomp"})
-"""Modes in which what removes a file is seen, too."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -118,7 +114,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
     result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
                                    if use.read and not use.exists and (use.deleted or use.away)}))
-    result.gaps = tuple(_missing(uses, kept, renamed)) if trace.mode in _COMPLETE else ()
+    result.gaps = tuple(_missing(uses, kept, renamed)) if trace.mode in COMPLETE else ()
     contents = Contents(around, uses, known)
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]
@@ -162,9 +158,9 @@ def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
 
     Of a job that moved folders itself, or made symlinks, nobody can tell so easily.
     """
-    own = {path for path, use in uses.opened.items() if use.deleted or use.away}
-    if renamed or any(use.made is Made.SYMLINK or use.linked for use in uses.opened.values()):
+    if not kept.missing or renamed or any(use.made is Made.SYMLINK or use.linked for use in uses.opened.values()):
         return
+    own = {path for path, use in uses.opened.items() if use.deleted or use.away}
     count = sum(not os.path.lexists(os.path.dirname(path)) and own.isdisjoint(ancestors(os.path.dirname(path)))
                 for path in kept.missing)
     if count:

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from roar.observe.folders import FolderFiles
 
 
+COMPLETE = frozenset({"full", "seccomp"})
+"""Modes in which all programs are seen, whatever they do it by."""
+
+
 class EventKind(IntEnum):
     """What happened to a path. Values are those of native/event_log.h, but for TAKEN: see roar.analyze.inner."""
 
