@@ -1,6 +1,7 @@
 #include "library.h"
 
 #include "environment.h"
+#include "proc_link.h"
 #include "secrets.h"
 
 #include <linux/mman.h>
@@ -405,13 +406,6 @@ static int find_folder(struct name *name, int folder, unsigned slot)
     return 1;
 }
 
-static int begins_with(const char *text, const char *head)
-{
-    while (*head && *text == *head)
-        text++, head++;
-    return !*head;
-}
-
 /* /proc/self, /dev/fd, /dev/stdin and the like mean something else to every process: the supervisor resolves them, or
  * where there is none, find_magic. */
 static int is_magic(const char *path)
@@ -436,29 +430,13 @@ static int follow_magic(struct name *name, unsigned slot)
     return 0;
 }
 
-static const char *behind_component(const char *at)
-{
-    while (*at && *at != '/')
-        at++;
-    return at;
-}
-
-/* Where in a path the link below /proc/PID ends that leads to a folder, with a name in that folder behind it: cwd, root
- * or fd/N, perhaps within task/TID, or /dev/fd/N. NULL where it does not begin so. */
+/* Where in a path a link ends that leads to a folder, with a name in that folder behind it. NULL where it is none. */
 static const char *find_link_to_folder(const char *path)
 {
-    const char *at = path + 7; /* behind "/dev/fd" */
-    if (!begins_with(path, "/dev/fd/")) {
-        at = behind_component(path + 6); /* behind "/proc/" */
-        if (begins_with(at, "/task/"))
-            at = behind_component(at + 6);
-        if (begins_with(at, "/fd/"))
-            at += 3;
-        else if (!begins_with(at, "/cwd/") && !begins_with(at, "/root/"))
-            return NULL;
-    }
-    at = behind_component(at + 1);
-    return at[0] == '/' && at[1] ? at : NULL;
+    const char *end = begins_with(path, "/dev/fd/") ? behind_component(path + 8)
+                      : begins_with(path, "/proc/") ? proc_link_end(path)
+                                                    : NULL;
+    return end && end[0] == '/' && end[1] ? end : NULL;
 }
 
 /* A file in the folder behind a link such as /proc/self/cwd. With the lock held. */

@@ -2,6 +2,7 @@
 #include "path.h"
 
 #include "memory.h"
+#include "proc_link.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,35 +122,13 @@ static void append(struct path *path, const char *text, size_t length)
     path->text[path->length] = 0;
 }
 
-/* The length of what comes before the next slash, or of all. */
-static size_t component(const char *text)
-{
-    return strcspn(text, "/");
-}
-
-/* Where in a path below /proc/PID its link ends that leads to a place in the file system: fd/N, cwd or root, perhaps
- * within task/TID (proc_pid_fd(5) and its neighbours). NULL where it begins with none of these. */
-static char *end_of_link(char *name)
-{
-    char *at = name + 6; /* behind "/proc/" */
-    at += component(at);
-    if (strncmp(at, "/task/", 6) == 0) {
-        at += 6;
-        at += component(at);
-    }
-    if (strncmp(at, "/fd/", 4) == 0)
-        return at[4] ? at + 4 + component(at + 4) : NULL;
-    size_t length = *at == '/' ? 1 + component(at + 1) : 0;
-    return (length == 4 && memcmp(at, "/cwd", 4) == 0) || (length == 5 && memcmp(at, "/root", 5) == 0) ? at + length
-                                                                                                       : NULL;
-}
-
 /* Takes `name`, a path below /proc/PID, by where its link leads. Returns 0 or -errno. */
 static int follow_link(struct path *path, char *name)
 {
-    char *end = end_of_link(name);
-    if (!end)
+    const char *found = proc_link_end(name);
+    if (!found)
         return -ENOENT;
+    char *end = name + (found - name);
     char slash = *end;
     *end = 0;
     int failed = read_link(path, name);

@@ -1085,6 +1085,13 @@ def test_content_that_is_not_known_is_not_to_be_labelled(desk):
     assert item["hint"] == "roar run @1"
 
 
+def scripts(desk, *texts):
+    """A commit of what lies there, and a step of each of these lines of shell."""
+    desk.init()
+    for text in texts:
+        desk.roar("run", "sh", "-c", text)
+
+
 def mend(desk, times):
     """Follow the hint about the outputs so many times; the commands that it gave."""
     given = []
@@ -1100,9 +1107,7 @@ def test_the_hint_begins_where_the_chain_does(desk):
     """Also where the steps were first run in another order."""
     for name, text in {"data": "1", "model": "0", "metrics": "0"}.items():
         desk.write(name, text)
-    desk.init()
-    for script in ("cat metrics > report", "cat model > metrics", "cat data > model"):
-        desk.roar("run", "sh", "-c", script)
+    scripts(desk, "cat metrics > report", "cat model > metrics", "cat data > model")
     desk.roar("run", "@2")
     desk.roar("run", "@1")
     desk.write("data", "2")
@@ -1112,9 +1117,7 @@ def test_the_hint_begins_where_the_chain_does(desk):
 
 def test_the_hint_edits_before_it_reads(desk):
     desk.write("in", "1\n")
-    desk.init()
-    for script in ("cat in > d", "cat d > m", "echo 2 >> d"):
-        desk.roar("run", "sh", "-c", script)
+    scripts(desk, "cat in > d", "cat d > m", "echo 2 >> d")
     desk.roar("run", "@2")
     desk.write("in", "0\n")
     desk.roar("run", "@1")
@@ -1124,9 +1127,7 @@ def test_the_hint_edits_before_it_reads(desk):
 
 def test_what_a_failed_job_left_is_not_up_to_date(desk):
     desk.write("in", "good\n")
-    desk.init()
-    desk.roar("run", "sh", "-c", "cat in > o")
-    desk.roar("run", "sh", "-c", "cat o > p")
+    scripts(desk, "cat in > o", "cat o > p")
     desk.roar("run", "sh", "-c", "echo part > o; exit 3", status=3)
     item = checklist(desk)["the outputs are up to date"]
     assert item["problems"] == ["o: @3, which wrote it, ended with exit status 3",

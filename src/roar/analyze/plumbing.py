@@ -179,7 +179,7 @@ def environment_roots(uses: Uses, processes: Iterable[Process]) -> set[str]:
     """
     opened = {os.path.dirname(path) for path in uses.opened if path.endswith("/pyvenv.cfg")}
     opened |= {folder for folder, files in uses.closed.items() if files.has(b"pyvenv.cfg")}
-    folders = {folder for process in processes for folder in _prefixes(process.executable)}
+    folders = {folder for program in {process.executable for process in processes} for folder in _prefixes(program)}
     return opened | {folder for folder in folders if os.path.isdir(os.path.join(folder, "conda-meta"))
                      or os.path.isfile(os.path.join(folder, "pyvenv.cfg"))}
 

@@ -15,6 +15,7 @@ from roar.present.text import command_text, count_text
 from roar.query.history import (
     JobFilter,
     find_jobs,
+    is_pattern,
     is_recorded_tracker,
     line_of_unrecorded,
     load_lines,
@@ -118,7 +119,7 @@ def _print_json(opened: Opened, running: list[Job], job_ids: list[int]) -> None:
 def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
     if path is None:
         return ()
-    if any(letter in path for letter in "*?[") and not os.path.lexists(path):
+    if is_pattern(path) and not os.path.lexists(path):
         return (path,)
     holds_workspace = f"{opened.workspace.root}/".startswith(os.path.join(os.path.realpath(path), ""))
     return (*recorded_forms(opened.workspace, path), *(["."] if holds_workspace else []))

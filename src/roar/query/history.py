@@ -160,15 +160,16 @@ def _jobs_with_path(database: sqlite3.Connection, paths: Sequence[str]) -> set[i
             (path_id, path_id))}
     for path in paths:
         jobs |= _jobs_with_member(database, path)
-    return jobs | (_jobs_with_member_like(database, paths[0]) if _is_pattern(paths[0]) else set())
+    return jobs | (_jobs_with_member_like(database, paths[0]) if is_pattern(paths[0]) else set())
 
 
-def _is_pattern(path: str) -> bool:
+def is_pattern(path: str) -> bool:
+    """Whether a path is one for many, as GLOB of SQLite has it."""
     return any(letter in path for letter in "*?[")
 
 
 def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
-    if _is_pattern(paths[0]):
+    if is_pattern(paths[0]):
         rows = database.execute("SELECT id FROM path WHERE path GLOB CAST(? AS TEXT)", (encoded(paths[0]),))
         return [row[0] for row in rows]
     ids = []

@@ -154,7 +154,12 @@ def _list_written(database: sqlite3.Connection, workspace: Workspace, *, since: 
         "SELECT path.path, dataset_member.path FROM job JOIN file_written ON job_id = job.id"
         " JOIN path ON path.id = path_id LEFT JOIN dataset_member ON dataset_id = file_written.artifact_id"
         " WHERE started_at >= ?", (since,))
-    return {workspace.absolute(path if name is None else members_folder(path) + name) for path, name in rows}
+    return {_place(workspace, path, name) for path, name in rows}
+
+
+def _place(workspace: Workspace, path: str, member: str | None) -> str:
+    """Where what is recorded at a path lies, or a member of the dataset that is."""
+    return workspace.absolute(path if member is None else members_folder(path) + member)
 
 
 def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) -> InnerJob | None:
@@ -167,7 +172,7 @@ def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) ->
             "SELECT role, note, digest, path.path, dataset_member.path FROM file_use JOIN path ON path.id = path_id"
             " LEFT JOIN artifact ON artifact.id = file_use.artifact_id"
             " LEFT JOIN dataset_member ON dataset_id = file_use.artifact_id WHERE job_id = ?", (row[0],)).fetchall():
-        place = workspace.absolute(path if name is None else members_folder(path) + name)
+        place = _place(workspace, path, name)
         if note == AS_STDIN:
             streams.add(place)
         if note != AS_STDOUT_APPENDED or _is_still(database, place, digest):
