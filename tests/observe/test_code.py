@@ -163,6 +163,11 @@ def test_a_patch_for_a_new_file_is_gits(repository, name, text, mode):
     assert (new.read_bytes(), new.stat().st_mode & 0o100) == (text, mode & 0o100)
 
 
+def test_a_pipe_is_no_new_file(repository):
+    os.mkfifo(repository / "pipe.py")
+    assert addition_patch(str(repository), str(repository / "pipe.py")) == b""
+
+
 SETTINGS = {"diff.noprefix": "true", "diff.mnemonicPrefix": "true", "diff.srcPrefix": "x/", "diff.dstPrefix": "y/",
             "diff.context": "0", "diff.interHunkContext": "9", "diff.renames": "copies", "diff.external": "/bin/true",
             "diff.py.textconv": "sed s/1/7/", "diff.py.command": "/bin/true", "diff.algorithm": "patience",

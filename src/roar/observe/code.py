@@ -328,6 +328,8 @@ def addition_patch(root: str, path: str, commit: str | None = None) -> bytes:
         path: of the file, absolute.
         commit: any of the repository, which tells how it names objects.
     """
+    if not os.path.isfile(path):
+        return b""  # a pipe of that name would wait for its other end
     name = os.path.relpath(path, root)
     plain = _ORDINARY.fullmatch(name) and (commit is None or len(commit) == _SHA1)
     found = _read_text(path) if plain else None
