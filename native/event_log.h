@@ -102,7 +102,7 @@ struct log_header {
     uint64_t unreadable; /* calls whose arguments could not be read */
     uint32_t canary;
     uint32_t supervisor_died;
-    uint32_t link_epoch; /* raised whenever a symlink is made, moved or removed: names may lead elsewhere then */
+    uint32_t link_epoch; /* raised whenever a symlink or a folder gets or loses a name: others lead elsewhere then */
 };
 
 /* Also in the first page, after the header: the notification being handled, for the guard to finish should the

@@ -165,8 +165,10 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
         if (S_ISLNK(status.st_mode))
             record_lost_link(call, &first);
         record_lost_link(call, &second);
-        if (S_ISDIR(status.st_mode))
+        if (S_ISDIR(status.st_mode)) {
+            links_change();
             path_working_folder_changes(call); /* of those in the folder */
+        }
     }
     append(call, kind, flags, &status, path_as_text(&first), path_as_text(&second));
 }

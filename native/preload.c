@@ -40,6 +40,7 @@ static int same_text(const char *a, const char *b)
 /* ---- open ---- */
 
 #define REGULAR(signature) (((signature).mode & 0170000) == 0100000)
+#define FOLDER(signature) (((signature).mode & 0170000) == 0040000)
 
 static long make_open(int number, int folder, const char *path, int flags, unsigned mode)
 {
@@ -446,6 +447,8 @@ static struct log_record *record_pair(enum log_kind kind, const struct pair *pai
         library_stat_path(pair->folder2, pair->path2, AT_SYMLINK_NOFOLLOW, &to) == 0 && REGULAR(to))
         library_append(LOG_OPEN, O_RDONLY, LOG_EXISTED_KNOWN | LOG_EXISTED, &to, &second, NULL);
     if (there && kind == LOG_RENAME) {
+        if (FOLDER(from))
+            library_links_change(); /* and once more when it is done */
         if ((from.mode & 0170000) == 0120000)
             library_record_lost_link(&first, pair->folder1, pair->path1);
         library_record_lost_link(&second, pair->folder2, pair->path2);
@@ -460,8 +463,10 @@ static int after_rename(const struct log_record *record, long result)
 {
     if (record && !library_failed(result) && (record->bits & LOG_HAS_SIGNATURE)) {
         const struct log_signature *signature = (const struct log_signature *)(const void *)(record + 1);
-        if ((signature->mode & 0170000) == 0040000)
+        if (FOLDER(*signature)) {
+            library_links_change();
             library_forget_working_folder();
+        }
     }
     return (int)finish(result);
 }

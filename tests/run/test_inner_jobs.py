@@ -8,9 +8,15 @@ import sys
 import threading
 
 import pytest
+from blake3 import blake3
 
-MODES = ["full", "seccomp", "preload"]
+COMPLETE = ["full", "seccomp"]
+MODES = [*COMPLETE, "preload"]
 ROAR = f"{sys.executable} -m roar"
+
+
+def digest(text):
+    return blake3(text.encode()).hexdigest()
 
 
 def names(uses):
@@ -190,3 +196,71 @@ def test_roar_itself_at_work(desk, tmp_path):
     assert (names(job["inputs"]), names(job["outputs"])) == (["data.csv"], ["copy", "dag.svg"])
     made = [desk.job(use["job"]) for use in desk.json("show", "data.csv")["produced_by"] if use["path"] == "data.csv"]
     assert [job["command"][:2] for job in made] == [["roar", "get"]]
+
+
+def maker(desk, path):
+    """The names of the jobs in a file's lineage, its maker first."""
+    return [job["name"] for job in desk.json("lineage", path)["jobs"]]
+
+
+def contents(uses):
+    return [(use["path"], use["digest"]) for use in uses]
+
+
+@pytest.mark.parametrize("mode", COMPLETE)
+@pytest.mark.parametrize("keep", ["mv m m-$i", "cp m m-$i", "ln m m-$i; rm m"])
+def test_each_round_of_a_sweep_reads_what_its_inner_job_made(desk, mode, keep):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    for number in "123":
+        desk.write(f"in{number}", number)
+    job = script(desk, "for i in 1 2 3; do", f'{ROAR} run -q --name r$i sh -c "(cat in$i; echo) > m"', keep, "done")
+    expected = [digest(f"{number}\n") for number in "123"]
+    assert contents(job["inputs"]) == [("m", one) for one in expected]
+    assert contents(job["outputs"]) == [(f"m-{number}", one) for number, one in zip("123", expected, strict=True)]
+    for number in "123":
+        makers = desk.json("show", expected[int(number) - 1])["produced_by"]
+        assert {desk.job(made["job"])["name"] for made in makers} == {f"r{number}", "outer"}
+        assert {"outer", "r1", "r2", "r3"} == set(maker(desk, f"m-{number}"))
+    assert "stale" not in desk.roar("status").stdout
+
+
+@pytest.mark.parametrize("mode", COMPLETE)
+def test_folders_that_are_made_again_and_moved_on(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    for number in "123":
+        desk.write(f"in{number}", number)
+    step = f'{ROAR} run -q --name r$i sh -c "mkdir ck; (cat in$i; echo) > ck/w"'
+    job = script(desk, "for i in 1 2 3; do", step, "rm -rf ck-0; test ! -e ck-1 || mv ck-1 ck-0; mv ck ck-1", "done")
+    assert contents(job["inputs"]) == [("ck/w", digest("2\n")), ("ck/w", digest("3\n"))]
+    assert contents(job["outputs"]) == [("ck-0/w", digest("2\n")), ("ck-1/w", digest("3\n"))]
+
+
+def test_many_files_that_each_round_makes_again_are_a_dataset_each(desk):
+    made = "mkdir d; for k in $(seq 120); do echo $i-$k > d/$k; done"
+    job = script(desk, "export i; for i in 1 2; do", f"{ROAR} run -q --name r$i sh -c '{made}'", "mv d d-$i", "done")
+    [one, two], outputs = contents(job["inputs"]), dict(contents(job["outputs"]))
+    assert (one, two) == (("d/", outputs["d-1/"]), ("d/", outputs["d-2/"]))
+    for name in ("r1", "r2"):
+        assert contents(by_name(desk, name)["outputs"])[0] in {one, two}
+
+
+@pytest.mark.parametrize("mode", COMPLETE)
+def test_what_an_inner_job_puts_into_a_folder_that_is_moved_and_moved_on(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("queue/j/cfg", "c\n")
+    job = script(desk, "mkdir running done; mv queue/j running/j",
+                 f"{ROAR} run -q --name inner sh -c 'tr c k < running/j/cfg > running/j/out'",
+                 "mv running/j done/j")
+    assert contents(job["inputs"]) == [("queue/j/cfg", digest("c\n")), ("running/j/out", digest("k\n"))]
+    assert contents(job["outputs"]) == [("done/j/cfg", digest("c\n")), ("done/j/out", digest("k\n"))]
+    assert maker(desk, "done/j/out") == ["outer", "inner"]
+
+
+@pytest.mark.parametrize("mode", COMPLETE)
+def test_what_the_script_adds_to_the_standard_output_of_an_inner_job(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("in", "4\n")
+    job = script(desk, f"{ROAR} run -q --name inner cat in > out; echo more >> out")
+    assert ("out", digest("4\n")) in contents(job["inputs"])
+    assert contents(job["outputs"]) == [("out", digest("4\nmore\n"))]
+    assert maker(desk, "out") == ["outer", "inner"]

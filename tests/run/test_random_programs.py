@@ -54,9 +54,11 @@ class Model:
         self.touched.add(path)
 
     def outputs(self) -> dict[str, str]:
-        for path in self.touched & self.files.keys():
+        """By path, the text of what stands there now and did not before; what was moved away and back was read."""
+        left = {path: self.files[path] for path in self.touched & self.files.keys()}
+        for path in left:
             self.use(path)  # moved, and still there
-        return {path: self.files[path].text for path in self.touched & self.files.keys()}
+        return {path: content.text for path, content in left.items() if content.old != path}
 
     def read(self, one: str, _: str, __: str) -> str | None:
         if one not in self.files:
@@ -175,6 +177,20 @@ class Model:
                     self.folders ^= {old, new}
         return f"os.rename({one!r}, {other!r})"
 
+    def exchange_folders(self, one: str, other: str) -> str | None:
+        if not {one, other} <= self.folders or one.startswith(other) or other.startswith(one):
+            return None
+        for names in (self.files, dict.fromkeys(self.folders)):
+            new_names = {name: there + name[len(here):] for here, there in ((one, other), (other, one))
+                         for name in names if name.startswith(here + "/")}
+            if names is self.files:
+                moved = {new: self.files.pop(old) for old, new in new_names.items()}
+                self.files |= moved
+                self.touched |= new_names.keys() | moved.keys()
+            else:
+                self.folders = (self.folders - new_names.keys()) | set(new_names.values())
+        return f"assert not libc.renameat2(-100, {one.encode()!r}, -100, {other.encode()!r}, 2)"
+
     def make_folder(self, one: str, _: str) -> str | None:
         if one in self.folders:
             return None
@@ -193,7 +209,7 @@ def make_up(seed: int) -> tuple[dict[str, str], Model]:
         model.read_link, model.write_link, model.point_link, model.point_link, model.remove_link,
         model.append, model.write_unnamed, model.replace, model.rename, model.rename, model.exchange, model.link,
         model.copy, model.unlink, model.make, model.empty_and_write, model.edit]
-    folder_steps = [model.rename_folder, model.rename_folder, model.make_folder]
+    folder_steps = [model.rename_folder, model.rename_folder, model.make_folder, model.exchange_folders]
     for number in range(chance.randint(3, 12)):
         if chance.random() < 0.25:
             one, other = chance.choice(FOLDERS), chance.choice(FOLDERS)

@@ -16,6 +16,8 @@ from roar.analyze.datasets import ancestors
 from roar.observe.trace import Event, EventKind, Signature, signature_of
 
 RENAME_EXCHANGE: Final = 2  # linux/fs.h
+BETWEEN: Final = "\x1fexchanged-"
+"""In the third name of an exchange, which nothing has on any disk."""
 
 
 def is_folder_rename(event: Event) -> bool:
@@ -25,13 +27,32 @@ def is_folder_rename(event: Event) -> bool:
             and (event.result is None or event.result >= 0))
 
 
+def without_folder_exchanges(events: list[Event]) -> list[Event]:
+    """Events in which folders that were exchanged were renamed one by one instead, by way of a third name."""
+    if not any(event.kind is EventKind.RENAME and _exchanges_folders(event) for event in events):
+        return events
+    return [step for event in events for step in (_one_by_one(event) if _exchanges_folders(event) else (event,))]
+
+
+def _exchanges_folders(event: Event) -> bool:
+    return (event.kind is EventKind.RENAME and bool(event.flags & RENAME_EXCHANGE) and event.path != event.path2
+            and event.signature is not None and stat.S_ISDIR(event.signature.mode))
+
+
+def _one_by_one(event: Event) -> Iterator[Event]:
+    between = f"{event.path}{BETWEEN}{event.time_ns}"
+    steps = (event.path, between), (event.path2, event.path), (between, event.path2)
+    for number, (path, path2) in enumerate(steps):
+        yield event._replace(path=path, path2=path2, flags=0, time_ns=event.time_ns + number)
+
+
 def find_renamed(events: Iterable[Event]) -> dict[str, str]:
     """Folders that were renamed, each by the name that it had first, with the place where it lies in the end."""
     renames = _Renames(events)
     places: dict[str, str] = {}
     for number, event in enumerate(renames.events):
         places.setdefault(event.path, renames.last_place(number))
-    return {path: place for path, place in places.items() if path != place}
+    return {path: place for path, place in places.items() if path != place and BETWEEN not in path}
 
 
 def find_carried(events: Sequence[Event], started_ns: int, settled: Collection[str] = ()
@@ -46,7 +67,7 @@ def find_carried(events: Sequence[Event], started_ns: int, settled: Collection[s
     Returns:
         Paths relative to the folder, each with its signature unless it may have changed since the job began; for a
         folder that is renamed again and again only at the first rename. Files that the job itself gave a name below
-        any of the folder's names are left out: their events say what became of them.
+        the folder's name are left out: their events say what became of them.
     """
     renames = _Renames(events)
     if not renames.events:
@@ -76,18 +97,21 @@ class _Renames:
             self._from[event.path].append(number)
             self._to[event.path2].append(number)
 
-    def trace_back(self, path: str, before: int, made: Collection[str]) -> tuple[Event | None, str]:
-        """The first of the renames before one that took a file along, and the file's path relative to the folder."""
+    def trace_back(self, path: str, before: int, made: Mapping[str, Sequence[int]]) -> tuple[Event | None, str]:
+        """The first of the renames before one that took a file along, and the file's path relative to the folder.
+
+        made: by name, after how many of the renames the job had put something new there each time.
+        """
         first, name = None, ""
-        while path not in made:
+        while True:
             numbers = [self._to[folder] for folder in ancestors(os.path.dirname(path)) if folder in self._to]
-            before = max((one[at - 1] for one in numbers if (at := bisect.bisect_left(one, before))), default=-1)
-            if before < 0:
-                break
-            first = self.events[before]
+            came = max((one[at - 1] for one in numbers if (at := bisect.bisect_left(one, before))), default=-1)
+            times = made.get(path, ())
+            if came < 0 or bisect.bisect_right(times, before) > bisect.bisect_right(times, came):
+                return first, name
+            first, before = self.events[came], came
             name = path[len(first.path2) + 1:]
             path = f"{first.path}/{name}"
-        return first, name
 
     def last_place(self, number: int) -> str:
         """Where the folder of a rename lies in the end."""
@@ -102,15 +126,15 @@ class _Renames:
 
 
 def _seen_later(events: Sequence[Event], renames: _Renames
-                ) -> Iterator[tuple[str, Signature | None, int, Collection[str]]]:
+                ) -> Iterator[tuple[str, Signature | None, int, Mapping[str, Sequence[int]]]]:
     """Files that were still there after the rename of a folder.
 
     Returns:
-        Path, signature, how many of the renames came before, and the names at which the job had put something new by
-        then: first as they were used one by one, then as they lie there in the end.
+        Path, signature, how many of the renames came before, and by name after how many of them the job had put
+        something new there by then: first as they were used one by one, then as they lie there in the end.
     """
     before, count = 0, len(renames.events)
-    made: set[str] = set()
+    made: defaultdict[str, list[int]] = defaultdict(list)
     for event in events:
         if event.result is not None and event.result < 0:
             continue
@@ -119,7 +143,7 @@ def _seen_later(events: Sequence[Event], renames: _Renames
         elif before and _takes(event):
             yield event.path, event.signature, before, made
         if path := _makes(event):
-            made.add(path)
+            made[path].append(before)
     for path in _files_in({renames.last_place(number) for number in range(count)}):
         with contextlib.suppress(OSError):
             yield path, signature_of(os.lstat(path)), count, made
@@ -139,7 +163,7 @@ def _makes(event: Event) -> str | None:
         case EventKind.OPEN:
             new = event.flags & os.O_TRUNC or (event.flags & os.O_CREAT and event.existed is not True)
             return event.path if new else None
-        case EventKind.MKNOD:
+        case EventKind.MKNOD | EventKind.TAKEN:
             return event.path
         case EventKind.RENAME:
             return None if event.flags & RENAME_EXCHANGE else event.path2

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from roar.analyze.carried import RENAME_EXCHANGE, find_carried, is_folder_rename
+from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_folder_rename
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature, signature_of
 
@@ -53,6 +53,7 @@ class PathUse:
         edited: that file was opened for writing, by this name or one that it got, be its times as they were.
         origin: where the file that stands here stood before the job, if it came by renames or links alone.
         new: a folder that the job made where it had found nothing.
+        before: what the job did with what stood here until another job put its own content here; None without one.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
     """
@@ -79,6 +80,7 @@ class PathUse:
     edited: bool = False
     origin: str | None = None
     new: bool = False
+    before: "PathUse | None" = None
     first_ns: int = 0
     last_ns: int = 0
 
@@ -286,10 +288,13 @@ class _Fold:
         """What stands here, or below here, is another job's from now on."""
         for path in self.below(event.path):
             use = self.uses[path]
+            self.unopened.pop(path, None)
+            if use.read and use.made is not Made.DIRECTORY:
+                use.written = False
+                use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns, before=use)
             use.written = use.original = False
             use.moved_to = use.origin = use.target = None
             use.made = Made.FILE
-            self.unopened.pop(path, None)
 
     def link(self, event: Event) -> None:
         self.arrive(event, self.uses.get(event.path), moved=False)
@@ -314,8 +319,9 @@ class _Fold:
                 source.made = Made.SYMLINK
         written_here = source is None or source.written
         if source is not None and not source.written and not source.read:
-            source.read = True  # content from before the job: the new name's input
+            source.read = True  # content from before the job, or of another one: the new name's input
             source.only_moved = moved
+            source.signature = event.signature or source.signature
         untouched = source if source is not None and not source.written and source.only_moved else None
         before = self.unopened.get(event.path, untouched)
         if not moved:
@@ -357,8 +363,8 @@ class _Fold:
         prefix = event.path + "/"
         moving = self.below(event.path)
         for name, signature in self.carried.get(event, ()):
-            if prefix + name not in self.uses:
-                use = self.at(prefix + name, event)
+            use = self.at(prefix + name, event)
+            if not use.read and not use.written:
                 use.read, use.only_moved, use.signature = True, True, signature
                 if signature is not None and stat.S_ISLNK(signature.mode):
                     use.made = Made.SYMLINK
@@ -402,8 +408,20 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
             continue
         state.step[event.kind](event)
     for use in state.uses.values():
+        if BETWEEN in use.path:
+            use.read = use.written = False
         look_up(use)
+        for earlier in earlier_uses(use):
+            look_up(earlier)
     return state.uses
+
+
+def earlier_uses(use: PathUse) -> Iterator[PathUse]:
+    """Those of the contents that other jobs replaced, the latest first."""
+    earlier = use.before
+    while earlier is not None:
+        yield earlier
+        earlier = earlier.before
 
 
 def find_content(uses: Mapping[str, PathUse], use: PathUse) -> PathUse | None:

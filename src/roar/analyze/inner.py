@@ -13,7 +13,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 
-from roar.analyze.surroundings import InnerJob, Remembered
+from roar.analyze.surroundings import Remembered
 from roar.observe.trace import COMPLETE, Event, EventKind, Process, Trace
 
 _TRACER = "/_native/roar-tracer"
@@ -49,11 +49,14 @@ class InnerJobs:
 
     def __init__(self, trace: Trace, known: Remembered, own: Iterable[str] = ()) -> None:
         self._own = frozenset(own)
+        self._digests = known.digests
+        self._continued: set[str] = set()
         self._made = known.made_since()
         self._images = _by_pid(trace.processes)
         self._starts = {pid: [image.started_ns for image in images] for pid, images in self._images.items()}
         self._places = _find_places(trace.processes)
         self._jobs = {place.uid: known.inner(place.uid) for place in set(self._places.values()) if place.uid}
+        self._tracers = [process for process in trace.processes if process.executable.endswith(_TRACER)]
         self._seen = self._with_library(trace)
         self.runs = {run for job in self._jobs.values() if job is not None for run in job.runs}
         self.written = {path for job in self._jobs.values() if job is not None for path in job.written}
@@ -66,33 +69,41 @@ class InnerJobs:
 
     def apart(self, events: Iterable[Event]) -> list[Event]:
         """The events that are this job's; for others that changed something, a word that it is not this job's now."""
-        begun: set[str] = set()
+        tracers = sorted(self._tracers, key=_started, reverse=True)
         found: list[Event] = []
         for event in events:
+            while tracers and tracers[-1].started_ns <= event.time_ns:
+                self._give_streams(found, event, tracers.pop())
             image = self._image(event.pid, event.time_ns)
             place = None if image is None else self._places.get(id(image))
-            if image is not None and place is not None and place.uid and place.uid not in begun:
-                begun.add(place.uid)
-                self._give_streams(found, event, image, self._jobs[place.uid])
             if place is None or (place.uid and not self._is_theirs(image)):
-                found.append(event)
+                found += [*self._give_left(event), event]
             elif any(path in (self._made if not place.uid else self._known(place.uid)) for path in _changed(event)):
                 found += [_taken(event, path) for path in _changed(event)]
             elif not _only_reads(event):
                 found.append(event)
         return found
 
-    def _give_streams(self, found: list[Event], event: Event, tracer: Process, job: InnerJob | None) -> None:
+    def _give_streams(self, found: list[Event], event: Event, tracer: Process) -> None:
         """What this job's shell opened for an inner job, by a redirection, is that job's, which begins now."""
+        job = self._jobs.get(_uid_of(tracer) or "")
         if job is None:
             return
         found += [_taken(event, path) for path in sorted(job.written - self._own)]
+        self._continued |= job.continued - self._own
         roar = self._image(tracer.ppid, event.time_ns)
         pids = {roar.pid, roar.ppid} if roar is not None else set()
         for path in job.streams:
             at = next((at for at in range(len(found) - 1, -1, -1) if found[at].path == path), None)
             if at is not None and found[at].pid in pids and _only_reads(found[at]):
                 del found[at]
+
+    def _give_left(self, event: Event) -> Iterator[Event]:
+        """What an inner job left as its standard output is its own, where this job opens it just so to go on in it."""
+        if event.path in self._continued and event.signature is not None and not _only_reads(event):
+            self._continued.discard(event.path)
+            if self._digests([event.signature]):
+                yield _taken(event, event.path)
 
     def _known(self, uid: str) -> AbstractSet[str]:
         """What is in the record of an inner job."""

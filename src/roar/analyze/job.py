@@ -7,8 +7,8 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from roar.analyze.bytecode import add_sources
-from roar.analyze.carried import find_renamed
-from roar.analyze.contents import Contents, shaped
+from roar.analyze.carried import find_renamed, without_folder_exchanges
+from roar.analyze.contents import Content, Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets
 from roar.analyze.fold import Made, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
@@ -83,6 +83,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     """
     add_events(trace, around)
     add_sources(trace)
+    trace.events = without_folder_exchanges(trace.events)
     inner = InnerJobs(trace, known, (stream.path for stream in around.streams)) if may_have_inner(trace) else None
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
@@ -105,10 +106,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     unchanged = UnchangedDatasets(uses, kept, around, known)
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
-    result.links = {around.shown(path): target for path, target in kept.links.items()}
-    result.made_links = tuple(map(around.shown, kept.made_links))
-    result.left_links = {around.shown(path): target for path, target in followed.links.items()
-                         if plumbing.category(path) == KEPT}
+    _note_links(result, kept, {path: target for path, target in followed.links.items()
+                               if plumbing.category(path) == KEPT}, around)
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
@@ -116,15 +115,18 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
                                    if use.read and not use.exists and (use.deleted or use.away)}))
     result.gaps = tuple(_missing(uses, kept, renamed)) if trace.mode in COMPLETE else ()
     contents = Contents(around, uses, known)
+    earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
     inputs = [contents.read(use) for use in kept.uses if use.read]
     outputs = [contents.written(use) for use in kept.uses if use.written]
     payloads = [contents.written(use) for use in kept.payloads]
     contents.digest(progress)
     add_notes(around.streams, inputs, outputs)
     above = {folder for root in unchanged.found for folder in ancestors(root)}
-    uses_in, sets_in = fold_datasets(shaped(inputs), threshold=around.threshold,
-                                     keep=above, whole=around.whole())
+    read = shaped(inputs)
+    uses_in, sets_in = fold_datasets(read, threshold=around.threshold, keep=above, whole=around.whole())
     uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
+    for uses_then, sets_then in _fold_earlier(earlier, read, around):
+        uses_in, sets_in = [*uses_then, *uses_in], [*sets_then, *sets_in]
     result.inputs = tuple(sorted((*uses_in, *unchanged.found.values()), key=lambda use: use.path))
     result.outputs = tuple(uses_out)
     result.payloads = tuple(shaped(payloads))
@@ -133,6 +135,22 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.digests = contents.remembered()
     result.python = read_python(uses, trace.processes)
     return result
+
+
+def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: Surroundings) -> None:
+    result.links = {around.shown(path): target for path, target in kept.links.items()}
+    result.made_links = tuple(map(around.shown, kept.made_links))
+    result.left_links = {around.shown(path): target for path, target in left.items()}
+
+
+def _fold_earlier(earlier: Sequence[Sequence[Content]], read: Iterable[FileUse], around: Surroundings
+                  ) -> Iterator[tuple[list[FileUse], list[Dataset]]]:
+    """What was read until other jobs replaced it, the latest first; each content at a path once."""
+    known = {(use.path, use.digest) for use in read} if earlier else set()
+    for replaced in reversed(earlier):
+        uses = [use for use in shaped(replaced) if (use.path, use.digest) not in known]
+        known.update((use.path, use.digest) for use in uses)
+        yield fold_datasets(uses, threshold=around.threshold, whole=around.whole())
 
 
 def _without_followed(folders: Sequence[FolderFiles], followed: Followed) -> list[FolderFiles]:

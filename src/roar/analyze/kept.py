@@ -2,11 +2,11 @@
 
 import os
 import stat
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, find_content, look_up
+from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, earlier_uses, find_content, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
 
@@ -20,6 +20,7 @@ class Kept:
     Attributes:
         links: the symlinks by which the job named files, and those it made, each with its text.
         made_links: those of them that it made.
+        earlier: what was read at paths of these uses until other jobs replaced it, by the time when they did.
         missing: the files that the job wrote and left there, and that are gone all the same.
     """
 
@@ -32,6 +33,7 @@ class Kept:
         self.made_links: set[str] = set()
         self.missing: list[str] = []
         self.payloads: list[PathUse] = []
+        self.earlier: dict[int, list[PathUse]] = defaultdict(list)
         self._around = around
         self._repository = None if around.repository is None else os.path.join(around.repository, "")
         self._all = uses
@@ -74,6 +76,18 @@ class Kept:
         for use in self._todo:  # grows where a link leads into a closed folder
             if use.made is not Made.DIRECTORY and (use.read or use.written):
                 self._sort(use)
+            if use.before is not None:
+                self._sort_earlier(use)
+
+    def _sort_earlier(self, use: PathUse) -> None:
+        if use.path in self._owned:
+            return
+        replaced_ns = use.first_ns
+        for earlier in earlier_uses(use):
+            path = self._real_path(earlier)
+            if self._plumbing.category(path) == KEPT and not self._is_code(earlier):
+                self.earlier[replaced_ns].append(replace(earlier, path=path))
+            replaced_ns = earlier.first_ns
 
     def _sort(self, use: PathUse) -> None:
         tracker, payload = self._owned.get(use.path, ("", False))
@@ -193,6 +207,8 @@ def _is_passed_on(use: PathUse) -> bool:
 def _merged(one: PathUse, other: PathUse) -> PathUse:
     """Two names of one file: what came first decides whether its content was read."""
     first, second = (one, other) if one.first_ns <= other.first_ns else (other, one)
+    if first.only_moved and first.signature is None and second.written:  # and then changed by the other name
+        first = replace(first, read=second.read, signature=second.signature, replaced=second.replaced)
     reads = first.read or (second.read and not first.written)
     written = first.written or second.written
     changed = first.changed or second.changed or differ(first.signature, second.signature)

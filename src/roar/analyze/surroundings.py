@@ -18,6 +18,7 @@ class InnerJob:
         mode: in which it was observed.
         written, read: absolute paths, the members of datasets, too; but for outputs that others may have continued.
         streams: what it read as standard input, absolute.
+        continued: what it wrote as standard output, and what others who had it open may have written on, absolute.
         runs: tracker and id of each of its tracker runs.
     """
 
@@ -25,6 +26,7 @@ class InnerJob:
     written: AbstractSet[str]
     read: AbstractSet[str]
     streams: AbstractSet[str]
+    continued: AbstractSet[str] = frozenset()
     runs: AbstractSet[tuple[str, str]]
 
 

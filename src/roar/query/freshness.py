@@ -229,12 +229,16 @@ WHERE path >= CAST(:first AS TEXT) AND path < CAST(:end AS TEXT) AND job.id > :j
 
 
 def _load_read(database: sqlite3.Connection, counted: Counted) -> set[_Content]:
-    """What these jobs read, each once: many steps may have read the same."""
+    """What these jobs read, each once: many steps may have read the same.
+
+    Of several contents of a path, which other jobs within that job put there, it is the last.
+    """
     jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
     rows = database.execute(
         "SELECT job_id, path_id, artifact_id, artifact.files FROM file_use JOIN artifact ON artifact.id = artifact_id"
         " WHERE role = 1 AND job_id IN (SELECT value FROM json_each(?))", (json.dumps(jobs),))
-    return {_Content(path_id, artifact_id) for job_id, path_id, artifact_id, files in rows
+    last = {(job_id, path_id): (artifact_id, files) for job_id, path_id, artifact_id, files in rows}
+    return {_Content(path_id, artifact_id) for (job_id, path_id), (artifact_id, files) in last.items()
             if files is not None or (job_id, path_id) not in counted.settled}
 
 

@@ -168,6 +168,7 @@ def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) ->
         return None
     uses: dict[bool, set[str]] = {False: set(), True: set()}
     streams: set[str] = set()
+    continued: set[str] = set()
     for role, note, digest, path, name in database.execute(
             "SELECT role, note, digest, path.path, dataset_member.path FROM file_use JOIN path ON path.id = path_id"
             " LEFT JOIN artifact ON artifact.id = file_use.artifact_id"
@@ -177,8 +178,11 @@ def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) ->
             streams.add(place)
         if note != AS_STDOUT_APPENDED or _is_still(database, place, digest):
             uses[role >= OUTPUT].add(place)
+        else:
+            continued.add(place)
     runs = database.execute("SELECT tracker, run_id FROM tracker_run WHERE job_id = ?", (row[0],)).fetchall()
-    return InnerJob(mode=row[1], written=uses[True], read=uses[False], streams=streams, runs=frozenset(runs))
+    return InnerJob(mode=row[1], written=uses[True], read=uses[False], streams=streams, continued=continued,
+                    runs=frozenset(runs))
 
 
 def _is_still(database: sqlite3.Connection, path: str, digest: bytes | None) -> bool:
