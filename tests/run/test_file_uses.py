@@ -509,6 +509,28 @@ def test_a_link_of_older_installations(desk, tmp_path):
     assert [name for name in packages(desk) if name[0].endswith("used")] == [("used", "0.3")]
 
 
+@pytest.mark.parametrize("committed", [False, True])
+def test_packages_installed_in_a_folder_of_the_project(desk, tmp_path, committed):
+    """By pip itself: `pip install --target`."""
+    for name, module in (("used-one", "used"), ("space-part", "space/part"), ("unused", "unused")):
+        inside = tmp_path / name / module
+        inside.mkdir(parents=True)
+        (inside / "__init__.py").write_text("from . import deep\n")
+        (inside / "deep.py").write_text("")
+        (tmp_path / name / "pyproject.toml").write_text(
+            f'[project]\nname = "{name}"\nversion = "1.2"\n[build-system]\nrequires = ["setuptools>=77"]\n'
+            f'build-backend = "setuptools.build_meta"\n[tool.setuptools]\npackages = ["{module.replace("/", ".")}"]\n')
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", desk.root / "libs",
+                    *(tmp_path / name for name in ("used-one", "space-part", "unused"))], check=True)
+    desk.write("t.py", "import used, space.part\n")
+    desk.env["PYTHONPATH"] = "libs"
+    if committed:
+        desk.init()
+    for _ in range(2):
+        desk.roar("run", sys.executable, "t.py")
+        assert packages(desk) == [("space-part", "1.2"), ("used-one", "1.2")]
+
+
 def test_two_versions_of_a_package_in_one_job(desk):
     for version in ("1.0", "2.0"):
         desk.write(f"{version}/site-packages/one.py", "")
@@ -673,3 +695,38 @@ def test_folders_that_change_places_twice_are_told_apart(desk):
     job = desk.job()
     assert set(uses(job, "outputs")) == {"one/a", "two/a"}
     assert set(uses(job, "inputs").values()) == set(uses(job, "outputs").values())
+
+
+def test_folders_that_are_exchanged_in_one_step(desk):
+    """As what is published in the place of an earlier version, which is then removed."""
+    exchange = "import ctypes; assert not ctypes.CDLL(None).renameat2(-100, b'live', -100, b'next', 2)\n"
+    desk.write("live/a", "1")
+    desk.write("next/a", "2")
+    desk.write("next/b", "3")
+    desk.python(exchange + "open('out', 'w').write(open('live/a').read())")
+    job = desk.job()
+    assert uses(job, "inputs") == {"live/a": digest("1"), "next/a": digest("2"), "next/b": digest("3")}
+    assert uses(job, "outputs") == {"live/a": digest("2"), "live/b": digest("3"), "next/a": digest("1"),
+                                    "out": digest("2")}
+    assert "temporary" not in desk.roar("show", "@1", "--all").stdout
+    desk.python("import os, shutil; [os.mkdir(name) for name in ('old', 'new')]; open('new/x', 'w').write('x')\n"
+                + exchange.replace("live", "old").replace("next", "new") + "shutil.rmtree('new')")
+    assert (uses(desk.job(), "inputs"), uses(desk.job(), "outputs")) == ({}, {"old/x": digest("x")})
+
+
+def test_what_came_to_the_name_of_an_output_with_a_folder_was_an_input(desk):
+    desk.write("one/a", "1")
+    desk.write("two/b", "2")
+    desk.roar("run", "sh", "-c", "echo x > two/a; mv two three; mv one two")
+    assert uses(desk.job(), "inputs") == {"one/a": digest("1"), "two/b": digest("2")}
+    assert uses(desk.job(), "outputs") == {"two/a": digest("1"), "three/a": digest("x\n"), "three/b": digest("2")}
+
+
+def test_a_file_written_by_a_link_after_its_folder_moved_away_and_back(desk):
+    for name in ("e/over", "e/more"):
+        desk.write(name, "1")
+        (desk.root / name[2:]).symlink_to(name)
+    desk.python("import os; os.rename('e', 'g'); os.rename('g', 'e'); open('over', 'w').write('2');"
+                " open('more', 'a').write('2')")
+    assert set(uses(desk.job(), "inputs")) == {"e/more"}
+    assert uses(desk.job(), "outputs") == {"e/over": digest("2"), "e/more": digest("12")}

@@ -171,10 +171,10 @@ def _regular_now(use: PathUse) -> Signature | None:
 
 def _why_gone(use: PathUse, now: Signature | None) -> str:
     if use.written:
-        return "was changed by this job after it was read, and its earlier content was not recorded before"
+        return "was changed by this job after it was read, and no earlier record proves what it held"
     if now is None:
-        return "was deleted after it was read, and its content was not recorded before"
-    return "changed after it was read, and its earlier content was not recorded before"
+        return "was deleted after it was read, and no earlier record proves what it held"
+    return "changed after it was read, and no earlier record proves what it held"
 
 
 def shaped(contents: Iterable[Content]) -> list[FileUse]:

@@ -12,6 +12,8 @@ from roar.observe.trace import Process
 _PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
 _OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # loaded into programs, imported by none
 DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
+_INSTALLED = re.compile(r".*(?:-packages|/lib(?:64)?/python\d(?:\.\d+)?t?)/", re.DOTALL)
+_MOST_FOLDERS = 5000
 _SETUPTOOLS = "distutils-precedence.pth"  # of no other package
 _SHEBANG = 256  # bytes of a script's first line that the kernel reads
 _INTERPRETER = re.compile(r"python(?:\d(?:\.\d+)?t?)?$")
@@ -99,12 +101,40 @@ def _packages(uses: Uses) -> list[Package]:
             name = "" if name.endswith(".pth") else name.partition(".")[0]
         if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:
             opened.setdefault(folder, set()).add(name)
+    for folder, name in _iter_imported_elsewhere(uses):
+        opened.setdefault(folder, set()).add(name)
     found = {package for folder, names in opened.items() for package in _distributions(folder, names)}
     if editable:
         from roar.analyze.editable import editable_packages  # noqa: PLC0415  most environments have no links
 
         found.update(editable_packages(editable, uses))
     return sorted(found, key=lambda package: (package.name.lower(), package.version))
+
+
+def _iter_imported_elsewhere(uses: Uses) -> Iterator[tuple[str, str]]:
+    """Folders that modules may have been imported from (`pip install --target` and PYTHONPATH), each with a name.
+
+    That is the folder around the highest package, and, as packages may have no `__init__.py` (PEP 420), the one above.
+    Sources in more folders than a program imports from are data.
+    """
+    modules: dict[str, set[str]] = {}
+    for path in _iter_sources(uses):
+        folder, _, name = path.rpartition("/")
+        modules.setdefault(folder, set()).add(name.removesuffix(".py"))
+    for folder, names in modules.items() if len(modules) <= _MOST_FOLDERS else ():
+        around, package = folder, ""
+        while around and os.path.exists(os.path.join(around, "__init__.py")):
+            around, _, package = around.rpartition("/")
+        yield from ((around, name) for name in ({package} if package else names))
+        yield os.path.split(around)
+
+
+def _iter_sources(uses: Uses) -> Iterator[str]:
+    """The Python sources that belong neither to an environment's packages nor to Python itself."""
+    yield from (path for path in uses.opened if path.endswith(".py") and not _INSTALLED.match(path))
+    for folder, files in uses.folders.items():
+        if b".py\0" in files.names and not _INSTALLED.match(f"{folder}/"):
+            yield from (f"{folder}/{name}" for name in files.list_names() if name.endswith(".py"))
 
 
 def entries_of(folder: str) -> list[str]:
