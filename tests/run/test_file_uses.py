@@ -531,6 +531,33 @@ def test_packages_installed_in_a_folder_of_the_project(desk, tmp_path, committed
         assert packages(desk) == [("space-part", "1.2"), ("used-one", "1.2")]
 
 
+def test_the_projects_own_folders_in_a_workspace_that_is_its_environment(desk):
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", desk.root], check=True)
+    for name in ("lib/lookup.csv", "etc/config.yaml", "share/table.csv"):
+        desk.write(name, name)
+    desk.roar("run", "bin/python", "-c", "import json; open('lib/m.pt', 'w').write(''.join(open(name).read()"
+                                         " for name in ('lib/lookup.csv', 'etc/config.yaml', 'share/table.csv')))")
+    assert names(desk.job()["inputs"]) == ["etc/config.yaml", "lib/lookup.csv", "share/table.csv"]
+    assert names(desk.job()["outputs"]) == ["lib/m.pt"]
+
+
+def test_a_source_that_no_patch_would_hold_is_an_input(desk):
+    desk.init()
+    with (desk.root / "video.ts").open("wb") as file:
+        file.truncate(17 << 20)
+    desk.write("a.ts", "1")
+    desk.roar("run", "sh", "-c", "head -c 9 video.ts a.ts > out")
+    assert names(desk.job()["inputs"]) == ["video.ts"]
+
+
+def test_an_empty_lock_is_no_input(desk):
+    desk.write("uv-143188b3a77a51e8.lock", "")
+    desk.write("uv.lock", "version = 1")
+    desk.write("empty.csv", "")
+    desk.roar("run", "sh", "-c", "cat *.lock empty.csv > out")
+    assert names(desk.job()["inputs"]) == ["empty.csv", "uv.lock"]
+
+
 def test_two_versions_of_a_package_in_one_job(desk):
     for version in ("1.0", "2.0"):
         desk.write(f"{version}/site-packages/one.py", "")

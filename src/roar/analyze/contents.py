@@ -56,6 +56,9 @@ class Contents:
         if use.signature is not None and not stat.S_ISREG(use.signature.mode):
             content.drop = True
             return content
+        if content.size == 0 and use.path.endswith(".lock"):
+            content.drop = True
+            return content
         now = _regular_now(use)
         if now is None and use.exists and not use.written:
             content.drop = True  # a folder, a device, a socket: not content

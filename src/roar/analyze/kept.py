@@ -9,6 +9,7 @@ from dataclasses import replace
 from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, earlier_uses, find_content, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
+from roar.observe.code import PATCH_LIMIT
 
 
 class Kept:
@@ -184,13 +185,15 @@ class Kept:
                 folder = "/"
 
     def _is_code(self, use: PathUse) -> bool:
-        """Source that a repository holds is recorded with the commit and its patch, not as data.
+        """Source that a repository holds is recorded with the commit and its patch, as far as these hold it.
 
         One that was changed after these were taken, at the start, is an input; so is one that is gone: whether the
         commit has it nobody looks up any more.
         """
         late = use.signature is not None and use.signature.ctime_ns > self._around.started_ns
-        return (self._repository is not None and not late and use.exists and not use.written and is_source(use.path)
+        large = use.status is not None and use.status.size > PATCH_LIMIT
+        return (self._repository is not None and not (late or large) and use.exists and not use.written
+                and is_source(use.path)
                 and use.path.startswith(self._repository) and not self._around.made(use.path)
                 and all(stream.path != use.path for stream in self._around.streams))
 

@@ -36,31 +36,39 @@ RULES: tuple[Rule, ...] = (
          "repositories in the torch hub cache"),
     Rule("data", r"HOME/\.keras/(?:datasets|models)/", "models and data sets in the Keras cache"),
     Rule("data", r"HOME/scikit_learn_data/", "data sets that scikit-learn downloaded"),
+    Rule("data", r".*/nltk_data/", "data sets that NLTK downloaded"),
+    Rule("data", r"HOME/\.cache/(?:seaborn|openml|scipy-data|scikit-image|pooch)/",
+         "data sets that seaborn, OpenML, SciPy and others downloaded"),
+    Rule("data", r"HOME/\.local/share/(?:tts|label-studio)/", "models and data of Coqui TTS and Label Studio"),
+    Rule("data", r".*/\.git/annex/objects/", "files that git-annex and DataLad keep"),
     Rule("data", r"HOME/\.cache/kagglehub/(?:datasets|models|competitions|notebooks)/(?!.*\.complete$)",
          "models and data sets that kagglehub downloaded"),
     Rule("data", r"HOME/\.cache/modelscope/(?:hub|models|datasets)/(?!(?:.*/)?\.(?:lock/|_+temp/|m(?:sc|dl|v)$))",
          "models and data sets in the ModelScope cache"),
-    Rule("data", r"HOME/\.cache/.*\.(?:pt|pth|ckpt|safetensors|gguf|onnx)$", "models in other caches"),
-    Rule("system", r"/(?:proc|sys|dev(?!/shm/)|etc|run(?!/media/)|boot|usr|lib(?:32|64|x32)?|bin|sbin|snap)(?:/|$)",
+    Rule("data", r"HOME/\.cache/.*\.(?:pt|pth|ckpt|safetensors|gguf|onnx|parquet|arrow|feather|npy|npz|h5|hdf5|csv"
+         r"|tsv)$", "models and data in other caches"),
+    Rule("system", r"/(?:proc|sys|dev(?!/shm/)|etc|run(?!/media/)|boot|usr(?!/src/(?!linux-))|lib(?:32|64|x32)?"
+         r"|bin|sbin|snap)(?:/|$)",
          "the operating system"),
     Rule("system", r"/var/(?:lib|cache|run|log|spool)/|/(?:nix|gnu)/store/", "the operating system"),
     Rule("system", r"/dev/shm/(?:sem\.|(?:psm|wnsm|torch|sm|vader|shmem|nccl|cuda|ucx|mono|pulse-shm|lttng-ust|mp"  # noqa: S108
-         r"|pymp|memmapping|joblib_memmapping_folder)[_.-]|__KMP|\.org\.chromium|PostgreSQL\.|jemalloc)",
+         r"|pymp|memmapping)[_.-][^/]*$|(?:pymp-|joblib_memmapping_folder)|__KMP|\.org\.chromium|PostgreSQL\.|jemalloc)",
          "memory that processes share (shm_open(3), sem_open(3))"),
     Rule("system", r"/memfd:", "memory without a file (memfd_create(2))"),
     Rule("bytecode", r".*\.py[co](?:\.\d+)?$", "compiled Python"),
     Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
-    Rule("packages", r".*/(?:site-packages|dist-packages|node_modules|conda-meta|R/library)(?:/|$)",
+    Rule("packages", r".*/(?:site-packages|dist-packages|conda-meta)(?:/|$)",
          "installed packages: recorded by name and version"),
-    Rule("packages", r".*/(?:R/[^/]*-library|renv/library|\.julia/(?:packages|artifacts|registries|clones"
+    Rule("packages", r".*/(?:node_modules|R/library|R/[^/]*-(?:gnu|musl)-library|renv/library"
+         r"|\.julia/(?:packages|artifacts|registries|clones"
          r"|scratchspaces|logs|environments)|go/pkg/(?:mod|sumdb)|\.gem/ruby|vendor/bundle/ruby|perl5/lib)(?:/|$)",
-         "installed packages of other languages"),
+         "installed packages of other languages, of which no version is recorded"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
-    Rule("interpreter", r".*/lib(?:64)?/python\d(?:\.\d+)?t?(?:/|$)", "the Python standard library"),
+    Rule("interpreter", r".*/lib(?:64)?/python\d\.\d+t?(?:/|$)", "the Python standard library"),
     Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),
     Rule("interpreter", r".*/\.(?:pyenv|rbenv|nvm|asdf|volta|sdkman|rustup|cargo|juliaup|julia/compiled)/",
          "interpreters and the programs that choose between them"),
-    Rule("interpreter", r".*/(?:anaconda|miniconda|miniforge|mambaforge|micromamba|conda)\d?/(?:envs/[^/]+/)?"
+    Rule("interpreter", r".*/(?:(?:anaconda|miniconda|miniforge|mambaforge|micromamba)\d?|opt/conda)/(?:envs/[^/]+/)?"
          r"(?:bin|lib|etc|share|include|ssl)/", "an interpreter and its libraries"),
     Rule("libraries", r".*\.so(?:\.\d+)*$|.*/ld\.so\.[^/]*$", "shared libraries"),
     Rule("git", r".*/\.(?:git|hg|svn|jj)(?:/|$)", "the repository's own files: recorded as the commit"),
@@ -75,7 +83,7 @@ RULES: tuple[Rule, ...] = (
     Rule("cache", r".*/(?:\.(?:pytest|mypy|ruff)_cache|\.ipynb_checkpoints|\.hypothesis|\.tox|\.nox|\.eggs"
          r"|\.ccls-cache)(?:/|$)", "caches"),
     Rule("cache", r".*/(?:torchinductor_[^/]*|torch_extensions|\.triton|triton_cache|nv_cache|ComputeCache|numba_cache"
-         r"|\.matplotlib|fontconfig|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$",
+         r"|\.matplotlib|joblib_memmapping_folder[^/]*)(?:/|$)|.*\.nb[ic]$",
          "compiled kernels and fonts"),
     Rule("cache", r".*/matplotlib-[a-z0-9_]{8}/(?:fontlist-v[\d.]+\.json|.*\.matplotlib-lock|tex\.cache(?:/|$))",
          "compiled kernels and fonts"),
@@ -127,10 +135,14 @@ def _parts_of_environment(root: str, base: str) -> list[str]:
     """What of an environment is plumbing: what it is made of, as a project may lie in it; of a hidden one all."""
     name = root[len(base):] if root.startswith(base) else os.path.basename(root.rstrip("/"))
     hidden = "/." in f"/{name}" and not base.startswith(root)
-    return [root] if hidden else [root + part for part in _ENVIRONMENT]
+    if hidden:
+        return [root]
+    return [root + part for part in (_CONDA if os.path.isdir(f"{root}conda-meta") else _VIRTUAL)]
 
 
-_ENVIRONMENT = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg", "conda-meta/", "ssl/",
+_VIRTUAL = ("bin/", "lib/python", "lib64", "include/python", "share/man/", "share/jupyter/", "share/doc/",
+            "etc/jupyter/", "pyvenv.cfg", ".gitignore", ".lock")
+_CONDA = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg", "conda-meta/", "ssl/",
                 "libexec/", "sbin/", "compiler_compat/", "mkspecs/", ".gitignore", ".lock",
                 "x86_64-conda-linux-gnu/", "aarch64-conda-linux-gnu/")
 
