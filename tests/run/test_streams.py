@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -381,3 +382,17 @@ def test_the_checklist_says_what_to_do_about_a_pipe(desk):
     [item] = [item for item in items if item["title"] == "every job was observed without gaps"]
     assert (item["passed"], item["hint"]) == (False, "roar run python - < FILE")
     assert UNNAMED in desk.roar("reproduce", "o").stdout
+
+
+@pytest.mark.parametrize(("program", "gaps"), [("cat", [UNNAMED]), ("true", [])])
+def test_a_socket_as_standard_input(desk, program, gaps):
+    """As child processes of Node have it."""
+    ours, theirs = socket.socketpair()
+    process = desk.start("run", "-q", program, stdin=theirs)
+    theirs.close()
+    ours.sendall(b"data" if gaps else b"")
+    if gaps:
+        ours.shutdown(socket.SHUT_WR)
+    assert process.wait(30) == 0
+    ours.close()
+    assert desk.job()["tracer"]["gaps"] == gaps

@@ -172,17 +172,22 @@ def _look_behind(uses: Uses, places: Iterable[str]) -> None:
 
 
 def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
-    """Outputs whose folder somebody else moved away or removed while the job ran, be it with the workspace.
+    """Outputs that are gone although the job neither removed nor moved them: others did, or the mount is gone.
 
     Of a job that moved folders itself, or made symlinks, nobody can tell so easily.
     """
     if not kept.missing or renamed or any(use.made is Made.SYMLINK or use.linked for use in uses.opened.values()):
         return
-    own = {path for path, use in uses.opened.items() if use.deleted or use.away}
-    count = sum(not os.path.lexists(os.path.dirname(path)) and own.isdisjoint(ancestors(os.path.dirname(path)))
-                for path in kept.missing)
+    own = {place for path, use in uses.opened.items() if use.deleted or use.away
+           for place in (path, _real_place(path))}
+    count = sum(own.isdisjoint((*ancestors(path), *ancestors(_real_place(path)))) for path in kept.missing)
     if count:
-        yield f"{count} written file{'s' if count > 1 else ''} moved or removed by others before the end"
+        yield f"{count} written file{'s' if count > 1 else ''} gone by the end, not by what was seen"
+
+
+def _real_place(path: str) -> str:
+    folder, name = os.path.split(path)
+    return os.path.join(os.path.realpath(folder), name)
 
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:

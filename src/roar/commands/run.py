@@ -452,6 +452,11 @@ def _is_file(descriptor: int) -> bool:
         return False
 
 
+def _is_option(word: str) -> bool:
+    """Whether a word is an option rather than a value, as negative numbers are."""
+    return word.startswith("-") and not word[1:].replace(".", "").replace("e-", "").isdigit()
+
+
 def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
 
@@ -462,7 +467,7 @@ def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
     while rest:
         word = rest.pop(0)
         name, equals, _ = word.partition("=")
-        value = rest.pop(0) if word.startswith("-") and not equals and rest and not rest[0].startswith("-") else None
+        value = rest.pop(0) if word.startswith("-") and not equals and rest and not _is_option(rest[0]) else None
         at = next((i for i, old in enumerate(result) if i and (old == name or old.startswith(name + "="))), None)
         if at is None or not (equals or word.startswith("-")):
             result += [word] if value is None else [word, value]

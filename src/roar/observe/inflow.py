@@ -1,4 +1,6 @@
-"""Standard input that has no name: a pipe, or the unnamed file that some shells make of a here-document.
+"""Standard input that has no name: a pipe, a socket (Node's child processes have one), or an unnamed file.
+
+Some shells make such a file of a here-document.
 
 What comes by it is in no record. Nothing here reads; whether the command did is told by what waits before and after.
 """
@@ -34,13 +36,13 @@ def look_at_inflow() -> Inflow | None:
         status = os.fstat(STDIN)
         if stat.S_ISREG(status.st_mode) and not status.st_nlink:
             return Inflow(-os.lseek(STDIN, 0, os.SEEK_CUR), closed=True)
-        if not stat.S_ISFIFO(status.st_mode):
+        if not (stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)):
             return None
         count = array.array("i", [0])
         fcntl.ioctl(STDIN, termios.FIONREAD, count)
         poll = select.poll()
-        poll.register(STDIN, select.POLLIN)
-        return Inflow(count[0], closed=any(events & select.POLLHUP for _, events in poll.poll(0)))
+        poll.register(STDIN, select.POLLIN | select.POLLRDHUP)
+        return Inflow(count[0], closed=any(events & (select.POLLHUP | select.POLLRDHUP) for _, events in poll.poll(0)))
     except OSError:
         return None
 
