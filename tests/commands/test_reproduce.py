@@ -1017,3 +1017,15 @@ def test_an_output_that_is_not_written_and_lies_there_with_other_content_is_miss
     assert (desk.root.parent / "project-reproduced" / "o").read_text() == "1\n"
     assert re.search(r"^  missing +[0-9a-f]{12} o$", done.stdout, re.MULTILINE)
     assert "0 of 1 output came out the same" in done.stdout
+
+
+@pytest.mark.parametrize("edit", ["sed -i s/foo/bar/ cfg.yaml", "cp cfg.yaml t; cat t > cfg.yaml; rm t",
+                                  "read x < cfg.yaml; echo 0 > cfg.yaml; echo $x > cfg.yaml"])
+def test_an_uncommitted_change_that_the_job_writes_again_as_it_was_is_kept(desk, edit, tmp_path):
+    desk.write("cfg.yaml", "lr=1\n")
+    desk.init()
+    desk.write("cfg.yaml", "lr=5\n")
+    desk.roar("run", "sh", "-c", f"{edit}; cat cfg.yaml > o")
+    said = desk.roar("reproduce", "o", "--run", "--into", tmp_path / "copy").stdout
+    assert (tmp_path / "copy/o").read_text() == "lr=5\n"
+    assert "came out the same" in said

@@ -214,7 +214,8 @@ def _edited(workspace: Workspace, source: _Source, job: Job, patch: bytes | None
             ) -> tuple[list[Root], list[Root]]:
     """Which of a job's inputs, whose content it changed before it was known, come with its code; which without patch.
 
-    The patch may hold what the job itself wrote: that has another size than what was read, or is the job's output.
+    The patch may hold what the job itself wrote, where git was slow: that has another size than what was read, or,
+    where this is not known, is the job's output.
     """
     names = {root: name for root in roots for name in (_name(workspace, source.work_tree, root.path),)
              if root.kind is Kind.FILE and name is not None}
@@ -222,12 +223,17 @@ def _edited(workspace: Workspace, source: _Source, job: Job, patch: bytes | None
         return [], []
     left = {use.path: use.digest for use in job.outputs}
     sizes = {use.path: use.size for use in job.inputs}
+
+    def fits(path: str, place: str, digest: str | None) -> bool:
+        size = sizes.get(path)
+        return digest != left.get(path) if size is None else size == os.path.getsize(place)
+
     found = []
     for content in (patch, None) if patch is not None else (None,):
         with _clone(source, content, names.values()) as folder:
             now = _digests(folder, names.values())
-            found.append([root for root, name in names.items() if name in now and now[name] != left.get(root.path)
-                          and sizes.get(root.path) in {None, os.path.getsize(os.path.join(folder, name))}])
+            found.append([root for root, name in names.items()
+                          if name in now and fits(root.path, os.path.join(folder, name), now[name])])
     unpatched = [root for root in found[-1] if root not in found[0]]
     return [*found[0], *unpatched], unpatched
 
