@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 
 import pytest
 from blake3 import blake3
@@ -556,6 +557,17 @@ def test_an_empty_lock_is_no_input(desk):
     desk.write("empty.csv", "")
     desk.roar("run", "sh", "-c", "cat *.lock empty.csv > out")
     assert names(desk.job()["inputs"]) == ["empty.csv", "uv.lock"]
+
+
+def test_packages_that_setup_py_installed_as_eggs(desk):
+    desk.write("site-packages/folder_one-0.9-py3.11.egg/folder_one/__init__.py", "")
+    desk.write("site-packages/unused-0.9-py3.11.egg/unused/__init__.py", "")
+    with zipfile.ZipFile(desk.root / "site-packages/zipped-1.2.post1-py3.11-linux-x86_64.egg", "w") as file:
+        file.writestr("zipped.py", "")
+    desk.python("import sys, glob; sys.path += [f for f in glob.glob('site-packages/*.egg') if 'unused' not in f];"
+                " import folder_one, zipped")
+    found = [one for one in packages(desk) if one[0] in {"folder-one", "zipped", "unused"}]
+    assert found == [("folder-one", "0.9"), ("zipped", "1.2.post1")]
 
 
 def test_two_versions_of_a_package_in_one_job(desk):

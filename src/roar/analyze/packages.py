@@ -11,6 +11,7 @@ from roar.observe.trace import Process
 
 _PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
 _OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # loaded into programs, imported by none
+_EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?(?:-[^/]*)?\.egg$")
 DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
 _INSTALLED = re.compile(r".*(?:-packages|/lib(?:64)?/python\d(?:\.\d+)?t?)/", re.DOTALL)
 _MOST_FOLDERS = 5000
@@ -97,7 +98,7 @@ def _packages(uses: Uses) -> list[Package]:
             editable.add(folder)
         if name == "__pycache__":  # of a module that is one file (PEP 3147)
             name, inside = os.path.basename(path), ""
-        if not inside:
+        if not inside and not name.endswith(".egg"):
             name = "" if name.endswith(".pth") else name.partition(".")[0]
         if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:
             opened.setdefault(folder, set()).add(name)
@@ -156,6 +157,10 @@ def _distributions(folder: str, names: set[str]) -> list[Package]:
     packages: list[Package] = []
     unknown: set[str] = set()
     for name in names:
+        egg = _EGG.match(name)
+        if egg:  # of `setup.py install`: a folder, or a zip archive
+            packages.append(package_of(egg["name"], egg["version"]))
+            continue
         owner = by_name.get(normalised(name))
         if owner is None:
             unknown.add(name)
