@@ -551,6 +551,18 @@ def test_a_source_that_no_patch_would_hold_is_an_input(desk):
     assert names(desk.job()["inputs"]) == ["video.ts"]
 
 
+def test_untracked_sources_that_are_too_much_for_a_patch(desk):
+    desk.init()
+    for number in range(19):
+        desk.write(f"corpus/{number:02}.py", "x\n" * (1 << 19))
+    desk.roar("run", "sh", "-c", "cat corpus/*.py | wc -c > out")
+    job = desk.job()
+    assert job["tracer"]["gaps"] == ["the uncommitted changes are more than 16 MB and were not kept in full"]
+    database = open_database(desk.root / ".roar" / "roar.db")
+    assert 16 << 20 < len(load_blob(database, job["git"]["patch"])) < 25 << 20
+    database.close()
+
+
 def test_an_empty_lock_is_no_input(desk):
     desk.write("uv-143188b3a77a51e8.lock", "")
     desk.write("uv.lock", "version = 1")

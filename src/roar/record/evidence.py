@@ -14,7 +14,7 @@ from roar.analyze.memory import without_collection
 from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
 from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer, members_folder
-from roar.observe.code import addition_patch, untracked
+from roar.observe.code import PATCH_LIMIT, TOO_LARGE, addition_patch, untracked
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace, signature_of
@@ -200,12 +200,17 @@ def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
         return None
     before = pending.patch or b""
     new = untracked(pending.repository, analysis.sources, commit=pending.git.commit, patch=before)
-    patch = before + b"".join(addition_patch(pending.repository, path, pending.git.commit) for path in new)
+    patch = bytearray(before)
+    for number, path in enumerate(new):
+        patch += addition_patch(pending.repository, path, pending.git.commit)
+        if len(patch) > PATCH_LIMIT and number + 1 < len(new):
+            analysis.gaps += (f"{TOO_LARGE} more than {PATCH_LIMIT >> 20} MB and were not kept in full",)
+            break
     if not patch:
         return None
     from blake3 import blake3  # noqa: PLC0415  only a dirty tree needs it here
 
-    return blake3(patch).hexdigest(), patch
+    return blake3(patch).hexdigest(), bytes(patch)
 
 
 def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysis, patch: tuple[str, bytes] | None
