@@ -582,6 +582,14 @@ def test_packages_that_setup_py_installed_as_eggs(desk):
     assert found == [("folder-one", "0.9"), ("zipped", "1.2.post1")]
 
 
+def test_a_package_that_the_job_itself_removes_again(desk):
+    """As a test session in an environment of its own does."""
+    install = "mkdir -p v/site-packages/one-1.5.dist-info; echo 1 > v/site-packages/one-1.5.dist-info/METADATA"
+    desk.roar("run", "sh", "-c", f"{install}; echo > v/site-packages/one.py; PYTHONPATH=v/site-packages "
+                                 f"{sys.executable} -c 'import one'; rm -r v")
+    assert packages(desk) == [("one", "1.5")]
+
+
 def test_two_versions_of_a_package_in_one_job(desk):
     for version in ("1.0", "2.0"):
         desk.write(f"{version}/site-packages/one.py", "")

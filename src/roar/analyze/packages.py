@@ -88,6 +88,7 @@ def _iter_paths(uses: Uses) -> Iterator[str]:
 
 def _packages(uses: Uses) -> list[Package]:
     opened: dict[str, set[str]] = {}
+    seen: dict[str, set[str]] = {}
     editable: set[str] = set()
     for path in _iter_paths(uses):
         match = _PACKAGE_PATH.match(path)
@@ -100,11 +101,14 @@ def _packages(uses: Uses) -> list[Package]:
             name, inside = os.path.basename(path), ""
         if not inside and not name.endswith(".egg"):
             name = "" if name.endswith(".pth") else name.partition(".")[0]
-        if not name.endswith((".dist-info", ".egg-info")) and name not in {"__pycache__", ""}:
+        if name.endswith((".dist-info", ".egg-info")):
+            seen.setdefault(folder, set()).add(name)
+        elif name not in {"__pycache__", ""}:
             opened.setdefault(folder, set()).add(name)
     for folder, name in _iter_imported_elsewhere(uses):
         opened.setdefault(folder, set()).add(name)
-    found = {package for folder, names in opened.items() for package in _distributions(folder, names)}
+    found = {package for folder, names in opened.items()
+             for package in _distributions(folder, names, seen.get(folder, ()))}
     if editable:
         from roar.analyze.editable import editable_packages  # noqa: PLC0415  most environments have no links
 
@@ -146,14 +150,17 @@ def entries_of(folder: str) -> list[str]:
         return []
 
 
-def _distributions(folder: str, names: set[str]) -> list[Package]:
-    """The distributions in one site-packages folder that own the top-level `names`."""
+def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> list[Package]:
+    """The distributions in one site-packages folder that own the top-level `names`.
+
+    seen: metadata that the job named, of distributions that may be gone by now.
+    """
     installed: dict[str, tuple[str, str]] = {}  # distribution's folder → name, version
-    for entry in entries_of(folder):
+    for entry in (*sorted(seen), *entries_of(folder)):
         match = DIST_INFO.match(entry)
         if match:
             installed[entry] = (match["name"], match["version"])
-    by_name = {normalised(name): entry for entry, (name, _) in installed.items()}
+    by_name = {normalised(name): entry for entry, (name, _) in installed.items()}  # what is there now comes last
     packages: list[Package] = []
     unknown: set[str] = set()
     for name in names:
