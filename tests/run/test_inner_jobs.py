@@ -222,6 +222,9 @@ def test_each_round_of_a_sweep_reads_what_its_inner_job_made(desk, mode, keep):
         assert {desk.job(made["job"])["name"] for made in makers} == {f"r{number}", "outer"}
         assert {"outer", "r1", "r2", "r3"} == set(maker(desk, f"m-{number}"))
     assert "stale" not in desk.roar("status").stdout
+    assert [step["job"] for step in desk.json("reproduce", "m-2")["steps"]][-1] == job["uid"]
+    said = desk.roar("reproduce", "m-2", "--run").stdout
+    assert all(f"  same     {one[:12]} m-{number}" in said for number, one in zip("123", expected, strict=True))
 
 
 @pytest.mark.parametrize("mode", COMPLETE)

@@ -1,5 +1,7 @@
 """What it takes to make an artifact again: the jobs in order, their code, and what has to be there before."""
 
+import heapq
+import json
 import os
 import re
 import sqlite3
@@ -47,7 +49,7 @@ class Plan:
     """How to reproduce something.
 
     Attributes:
-        jobs: in the order in which they ran.
+        jobs: in the order in which they ran, each behind those that it took inputs from where it started before these.
         roots: what none of them makes where it is read; the steps say when each has to be there.
         wanted: the outputs that a reproduction is compared with, the last version of each path; of a folder also an
             earlier dataset with files that no later one has.
@@ -73,7 +75,7 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     """
     rows = sorted(jobs_behind(database, found))
     again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
-    jobs = tuple(sorted(again.values(), key=lambda job: job.started_at))
+    jobs = _in_order(database, again)
     roots = tuple(find_roots(database, list(again), copies=True))
     patches = load_patches(database, jobs)
     links = find_links(database, workspace, jobs, patches)
@@ -93,6 +95,34 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                 doubts=(*_doubts(jobs, hidden), *_lacking_submodules(workspace, jobs, patches), *links.doubts,
                         *find_leftovers(database, workspace, jobs),
                         *_named_there(workspace, jobs, around, environments), *over_own))
+
+
+def _in_order(database: sqlite3.Connection, again: Mapping[int, Job]) -> tuple[Job, ...]:
+    """By their starts, but one behind all that it took inputs from, as far as these are not in its own lineage.
+
+    That is so of a job that started another one within itself, and used what that made.
+    """
+    waits: dict[int, set[int]] = {row: set() for row in again}
+    followers: dict[int, list[int]] = defaultdict(list)
+    for consumer, producer in database.execute(
+            "SELECT DISTINCT consumer_id, producer_id FROM dependency"
+            " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(again)),)):
+        if producer in again and producer != consumer:
+            waits[consumer].add(producer)
+            followers[producer].append(consumer)
+    started = sorted(again, key=lambda row: again[row].started_at)
+    ready = [(place, row) for place, row in enumerate(started) if not waits[row]]
+    places = {row: place for place, row in enumerate(started)}
+    order: dict[int, Job] = {}
+    rest = iter(started)
+    while len(order) < len(again):
+        row = heapq.heappop(ready)[1] if ready else next(row for row in rest if row not in order)  # of a circle
+        order[row] = again[row]
+        for follower in followers[row]:
+            waits[follower].discard(row)
+            if not waits[follower] and follower not in order:
+                heapq.heappush(ready, (places[follower], follower))
+    return tuple(order.values())
 
 
 def _wanted(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[FileUse]:
