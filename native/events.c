@@ -158,6 +158,8 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
         return;
     }
     struct stat other;
+    if ((kind == LOG_LINK || (flags & RENAME_NOREPLACE)) && path_stat(&second, 0, &other) == 0)
+        return; /* will fail: mv(1) tries so first */
     if (kind == LOG_RENAME && (flags & RENAME_EXCHANGE) && path_stat(&second, 0, &other) == 0 &&
         S_ISREG(other.st_mode))
         append(call, LOG_OPEN, O_RDONLY, &other, path_as_text(&second), no_text); /* as if it were read */
