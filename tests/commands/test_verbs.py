@@ -1125,6 +1125,38 @@ def test_the_hint_edits_before_it_reads(desk):
     assert (desk.root / "m").read_text() == "0\n2\n"
 
 
+def test_a_file_that_is_changed_by_what_was_computed_from_it(desk):
+    """As data that are normalised in place by their own mean."""
+    desk.write("raw", "1\n")
+    scripts(desk, "cat raw > data", "cat data > mean", "cat mean >> data")
+    assert checklist(desk)["the outputs are up to date"]["passed"]
+    desk.write("raw", "2\n")
+    assert mend(desk, 4) == ["roar run @1", "roar run @2", "roar run @3", None]
+    assert (desk.root / "data").read_text() == "2\n2\n"
+    desk.roar("run", "@1")
+    assert mend(desk, 2) == ["roar run @3", None]  # the mean is of the same data
+
+
+def test_the_hint_makes_an_input_that_is_gone_before_it_is_read(desk):
+    desk.write("raw", "1\n")
+    desk.write("more", "1\n")
+    scripts(desk, "cat raw > a", "cat a > b", "cat b more > c")
+    (desk.root / "a").unlink()
+    (desk.root / "b").unlink()
+    desk.write("more", "2\n")
+    assert mend(desk, 4) == ["roar run @1", "roar run @2", "roar run @3", None]
+    assert (desk.root / "c").read_text() == "1\n2\n"
+
+
+def test_no_hint_runs_a_step_without_a_root_input_that_is_gone(desk):
+    desk.write("raw", "1\n")
+    scripts(desk, "cat raw > a")
+    (desk.root / "raw").unlink()
+    item = checklist(desk)["the outputs are up to date"]
+    assert (item["passed"], item["problems"], item["hint"]) == (False, ["a: its input raw is gone"], None)
+    assert "its input raw is gone" in desk.roar("status", "--checklist", status=1).stdout
+
+
 def test_what_a_failed_job_left_is_not_up_to_date(desk):
     desk.write("in", "good\n")
     scripts(desk, "cat in > o", "cat o > p")

@@ -37,14 +37,25 @@ def state(root, one):
     return "fresh" if blake3(place.read_bytes()).hexdigest() == one.digest else "changed"
 
 
-def is_changed(root, jobs, at, one, made, known):
-    """Whether an input of the job at `at` was written again later, or is not there as it was read."""
+def is_changed(root, jobs, at, one, made, known, edges, written, counted):
+    """Whether an input of the job at `at` was written again later, or is not there as it was read.
+
+    Not where the job that wrote it took something from this one.
+    """
     own = [other for other in jobs[at]["outputs"] if other.path == one.path]
-    later = [other for job in jobs[at + 1:] for other in job["outputs"] if other.path == one.path]
+    later = [(job["uid"], other) for job in jobs[at + 1:] for other in job["outputs"] if other.path == one.path]
     if one.path in known:
         return False
-    if not own and later and later[-1].digest != one.digest:
+    if not own and later and later[-1][1].digest != one.digest and any(
+            other.digest != one.digest and not follows(edges, uid, jobs[at]["uid"]) for uid, other in later):
         return True
+    readers = {other for places in counted.values() for other in places
+               if (one.path, one.digest) in {(read.path, read.digest) for read in jobs[other]["inputs"]}}
+    for writer, now in written.get(one.path, ()):
+        others = readers - {writer}
+        if now == "fresh" and others and all(
+                reader < writer and follows(edges, jobs[writer]["uid"], jobs[reader]["uid"]) for reader in others):
+            return False
     if one.path == ELSEWHERE or any(other.digest for other in own):
         return False
     now = state(root, one)
@@ -98,7 +109,8 @@ def expected(root, jobs, edges):
     """The steps that are stale by themselves, and by path step and state of an output: the rules, word by word."""
     latest, counted = counted_jobs(jobs, edges)
     outputs = {}
-    for path, contents in written_at(root, jobs, counted).items():
+    written = written_at(root, jobs, counted)
+    for path, contents in written.items():
         top, now = contents[0]
         later = [found for found in contents if now == "changed" and found[0] > top]
         after = [found for found in later if follows(edges, jobs[found[0]]["uid"], jobs[top]["uid"])]
@@ -120,7 +132,8 @@ def expected(root, jobs, edges):
                 continue
             active.add(jobs[at]["uid"])
             known = paths(later, "outputs") | paths([job for job in later if job["well"]], "inputs")
-            if any(one.digest and is_changed(root, jobs, at, one, made, known) for one in jobs[at]["inputs"]):
+            if any(one.digest and is_changed(root, jobs, at, one, made, known, edges, written, counted)
+                   for one in jobs[at]["inputs"]):
                 stale.add(step)
     return stale, active, outputs
 

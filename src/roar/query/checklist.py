@@ -13,7 +13,7 @@ from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.differences import name_of, sections_of
-from roar.query.freshness import Freshness, Output, Status, load_status
+from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.graph import waits_for
 from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
@@ -342,24 +342,34 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
     status = load_status(database, workspace, session_of(database, row_ids[-1]))
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
-                hint=_first_to_run(status, wrong) if wrong else None)
+                hint=_first_to_run(database, status, wrong) if wrong else None)
 
 
-def _first_to_run(status: Status, wrong: Sequence[Output]) -> str:
-    """What to do first.
+def _first_to_run(database: sqlite3.Connection, status: Status, wrong: Sequence[Output]) -> str | None:
+    """What to do first; None where a root input is gone, without which a step would only spoil what it has made.
 
     About what a failed job left; then where a step edits what was written again; and then about the first step that is
-    stale by itself, be it one whose outputs are gone.
+    stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, and for what makes
+    those of its inputs that are gone.
     """
     stale = {step.number: step.stale for step in status.steps if step.stale}
     first = min([output.step for output in wrong if output.failed] or [output.step for output in wrong if output.again]
                 or [output.step for output in status.outputs if output in wrong or output.step in stale])
     passed: set[int] = set()
-    while (before := waits_for(stale.get(first))) is not None and first not in passed and not any(
-            output.step == first and (output.failed or output.again) for output in wrong):
+    while first not in passed and not any(output.step == first and output.failed for output in wrong):
         passed.add(first)
-        first = before
-    return _run_again(first, failed=any(_has_failed(step.job) for step in status.steps if step.number == first))
+        first = waits_for(stale.get(first)) or _maker_of_gone(database, status, first) or first
+    failed = any(_has_failed(step.job) for step in status.steps if step.number == first)
+    return None if GONE in (stale.get(first) or "") and not failed else _run_again(first, failed=failed)
+
+
+def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) -> int | None:
+    """The step that made an input of another one's last job, where that input is gone."""
+    gone = {output.path: output.step for output in status.outputs if output.freshness is Freshness.GONE}
+    job = next((step.job for step in status.steps if step.number == number), None)
+    rows = database.execute("SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?",
+                            (job.row_id,)) if gone and job is not None else ()
+    return next((gone[path] for (path,) in rows if gone.get(path, number) != number), None)
 
 
 def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:

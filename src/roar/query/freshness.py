@@ -25,7 +25,7 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import Step, find_rewritten, load_bare_steps, load_sources, overwrites, spread
+from roar.query.graph import Step, find_rewritten, follows, load_bare_steps, load_sources, overwrites, spread
 from roar.query.repointed import find_repointed
 from roar.record import digests
 from roar.record.database import encoded
@@ -104,6 +104,10 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(find_repointed(database, workspace, {
         job_id: number for number, jobs in counted.latest.items() for job_id in jobs if job_id not in counted.idle}))
     missed = [content for content in read if _is_missed(content, files, written)]
+    here = {content.path_id: job_id for content, job_id in written.items()
+            if files.state(content) is Freshness.FRESH} if missed else {}
+    missed = [content for content in missed if content.path_id not in here or not _is_as_it_is_to_be(
+        database, content, here[content.path_id], counted)]
     stale.add(_changed_inputs(database, files, missed, counted, stale.reasons))
     last_writes = _last_writes(database, files, written, counted)
     for content, job_id in last_writes.items():
@@ -249,6 +253,14 @@ def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Conten
         state is Freshness.GONE and content not in written)
 
 
+def _is_as_it_is_to_be(database: sqlite3.Connection, content: _Content, writer: int, counted: Counted) -> bool:
+    """Whether all others that count and read a content had to be before the job that has put another in its place."""
+    readers = [reader for (reader,) in database.execute(
+        "SELECT job_id FROM file_read WHERE path_id = ? AND artifact_id = ?", content)
+               if reader in counted.step_of and reader != writer]
+    return bool(readers) and all(reader < writer and follows(database, writer, reader) for reader in readers)
+
+
 def _is_part_of_made(database: sqlite3.Connection, content: _Content, path: str, job_id: int,
                      makers: Container[int]) -> bool:
     """Whether each file of what a job read was written there by one of some jobs, be it as part of more."""
@@ -266,7 +278,7 @@ JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifac
 """
 
 
-def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content], counted: Counted,
+def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Sequence[_Content], counted: Counted,
                     stale: Container[int]) -> dict[int, str]:
     """By step that is not stale already, the first of its inputs that is among the missed: its last job's first."""
     step_of = {job_id: step for job_id, step in counted.step_of.items() if step not in stale}
@@ -326,7 +338,7 @@ def _known_files(database: sqlite3.Connection, files: "_FilesNow", content: _Con
 
 def _loss_text(path: str, gone: str | None) -> str:
     """Which file a changed dataset has lost, as the end of a sentence."""
-    return "" if gone is None else f": {members_folder(path)}{gone} is gone"
+    return "" if gone is None else f": {members_folder(path)}{gone} {GONE}"
 
 
 # The paths come first (the plus keeps the job's outputs from being looked through once for each).
@@ -349,7 +361,8 @@ AND NOT (:gone AND EXISTS (
 AND NOT (:gone AND EXISTS (SELECT 1 FROM deleted_file WHERE job_id = used.job_id AND path = CAST(:place AS TEXT)))
 """
 
-_WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: "is gone"}
+GONE = "is gone"
+_WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: GONE}
 
 
 def _takes_its_place(database: sqlite3.Connection, contents: tuple[_Content, _Content],
@@ -359,7 +372,7 @@ def _takes_its_place(database: sqlite3.Connection, contents: tuple[_Content, _Co
     fresh: whether it lies there now.
     """
     after, before = contents
-    if _follows(database, written[after], written[before]):
+    if follows(database, written[after], written[before]):
         return fresh
     return (overwrites(database, after.artifact_id, before.artifact_id)
             and not _edits(database, counted, written[before], counted.step_of[written[after]]))
@@ -367,7 +380,7 @@ def _takes_its_place(database: sqlite3.Connection, contents: tuple[_Content, _Co
 
 def _edits(database: sqlite3.Connection, counted: Counted, job_id: int, step: int) -> bool:
     """Whether a job took something from an earlier one of another step."""
-    return any(_follows(database, job_id, earlier) for earlier in counted.jobs[step] if earlier < job_id)
+    return any(follows(database, job_id, earlier) for earlier in counted.jobs[step] if earlier < job_id)
 
 
 def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
@@ -384,17 +397,9 @@ def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Ma
             continue
         step, other = counted.step_of[job], counted.step_of[written[now]]
         if (step != other and overwrites(database, now.artifact_id, content.artifact_id)
-                and not _follows(database, written[now], job) and _edits(database, counted, job, other)):
+                and not follows(database, written[now], job) and _edits(database, counted, job, other)):
             told[content] = f"written again by @{other} since: roar run @{step}"
     return told
-
-
-def _follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
-    """Whether a job took something from an earlier one, directly or not."""
-    return database.execute(
-        "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
-        " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
-        (job_id, other_id, other_id)).fetchone() is not None
 
 
 def _deleted_since(database: sqlite3.Connection, session: int, files: "_FilesNow", writers: Mapping[_Content, int]
