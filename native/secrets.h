@@ -109,8 +109,9 @@ static const char secrets_secret_ends[][11] = {
     "password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey", "privatekey", "accesskey",
     "accountkey", "authkey", "signingkey",
 };
-static const char secrets_pass_owners[][6] = {
+static const char secrets_pass_owners[][7] = {
     "db", "user", "http", "https", "ftp", "proxy", "smtp", "imap", "ssh", "admin", "root", "basic", "mail", "email",
+    "become",
 };
 static const char secrets_weak_ends[][10] = {
     "key", "pat", "sig", "signature", "sas",
@@ -174,6 +175,7 @@ static const struct secrets_program {
     {"mongorestore", "-p", {"-p"}, "", 0, 0},
     {"mongoexport", "-p", {"-p"}, "", 0, 0},
     {"mongoimport", "-p", {"-p"}, "", 0, 0},
+    {"twine", "-p", {"-p"}, "", 0, 0},
     {"login", "-p", {"-p"}, "", 0, 1},
     {"redis-cli", "", {"-a"}, "", 0, 0},
     {"openssl", "pass:", {"-k", "-K"}, "", 0, 0},
@@ -187,6 +189,7 @@ static const struct secrets_program {
     {"dvc", "", {""}, "", 1, 0},
     {"papermill", "", {""}, "", 1, 0},
     {"poetry", "", {""}, "", 1, 0},
+    {"rclone", "", {""}, "", 1, 0},
     {"htpasswd", "", {""}, "-b", 0, 0},
     {"mc", "", {""}, "set", 0, 0},
 };
@@ -360,7 +363,9 @@ static inline int secrets_says_secret(struct secrets_span s)
                 return 1;
         for (size_t o = 0; at + 5 < s.length && o < SECRETS_EACH(secrets_pass_owners); o++)
             if ((size = secrets_word(s, at, secrets_pass_owners[o])) && at + size + 5 == s.length &&
-                (secrets_word(s, at + size, "_pass") == 5 || secrets_word(s, at + size, "_auth") == 5))
+                (secrets_word(s, at + size, "_pass") == 5 || secrets_word(s, at + size, "_auth") == 5 ||
+                 (s.text[at + size] == '.' && (secrets_word(s, at + size + 1, "pass") == 4 ||
+                                               secrets_word(s, at + size + 1, "auth") == 4))))
                 return 1;
     }
     for (size_t e = 0; e < SECRETS_EACH(secrets_secret_ends); e++) {

@@ -150,3 +150,42 @@ def test_long_words_take_time_in_proportion(part, tracer):
         return time.process_time() - start
 
     assert min(seconds(200_000) for _ in range(2)) < 3 * max(seconds(100_000) for _ in range(2)) + 0.05
+
+
+VALUE = "Zq8s3cr3tXy7Kw2Lm9"
+
+
+@pytest.mark.parametrize("text", [
+    'parser.add_argument("--api-key", default="VALUE")',
+    'parser.add_argument("--token", type=str, default="VALUE", help="x")',
+    '+parser.add_argument(\n+    "--api-key",\n+    type=str,\n+    default="VALUE",\n+)',
+    '@click.option("--password", default="VALUE")', 'api_key: str = field(default="VALUE")',
+    '+cfg = {\n+    "password":\n+        "VALUE"}', "x = {'token': (\n    'VALUE')}", 'PASSWORD = (\n    "VALUE"\n)',
+    '+os.environ["WANDB_API_KEY"] = \\\n+    "VALUE"', 'password <- "VALUE"', 'const Password string = "VALUE"',
+    "TOKEN=${1:-VALUE}", 'read -r TOKEN <<< "VALUE"', "docker login --password-stdin <<< VALUE",
+    "echo VALUE | docker login -u x --password-stdin", "printf %s VALUE | podman login --password-stdin",
+    'echo "VALUE" | gh auth login --with-token',
+])
+@pytest.mark.parametrize("value", [VALUE, "geheimes"])
+def test_secrets_in_source_code_are_taken_out(text, value):
+    hidden = redact_text(text.replace("VALUE", value))
+    assert hidden == text.replace("VALUE", REDACTED)
+    assert redact_text(hidden) == hidden
+
+
+@pytest.mark.parametrize("text", [
+    'def f(x) -> "CompositeToken":\n    """Parse a text."""',
+    'class Token:\n    """What a token is."""', 'class Secret:\n    "A description"',
+    'def f(token: str):\n    "A text"',
+    'parser.add_argument("--token", type=str, default=None)', 'add_argument("--tokenizer", default="bert-base")',
+    'add_argument("--token-file", default="tokens.txt")', 'add_argument("--password-file", default="/etc/pw")',
+    'add_argument("--max-tokens", default="1024")', 'add_argument("--api-key", default=os.environ["X"])',
+    'add_argument("--token", help="t"); add_argument("--model", default="resnet50")',
+    'x <- tokenizer("hello")', 'token <- read.csv("a.csv")', 'TOKENS = (\n    "<pad>",\n)',
+    'pad_token = (\n    "[PAD]"\n)',
+    'token = (\n    tokenizer("x")\n)', 'password = getpass(\n    "Your password"\n)', "if password:\n    'a text'",
+    "echo hello | tr a b", "cat x | docker login --password-stdin", 'read -r LINE <<< "hello world"', "TOKEN=${1:-}",
+    "TOKEN=${TOKEN:-$OTHER}", "docker login --password-stdin <<< $TOKEN", "echo $TOKEN | gh auth login --with-token",
+])
+def test_source_code_without_secrets_stays(text):
+    assert redact_text(text) == text

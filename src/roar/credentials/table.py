@@ -134,8 +134,8 @@ SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", 
                "accountkey", "authkey", "signingkey")
 """So does a name that ends so: PGPASSWORD, accessToken, AccountKey."""
 PASS_OWNERS = ("db", "user", "http", "https", "ftp", "proxy", "smtp", "imap", "ssh", "admin", "root", "basic", "mail",
-               "email")
-"""`smtp_pass` and `proxy_auth` at a name's end."""
+               "email", "become")
+"""`smtp_pass`, `proxy_auth` and `db.pass` at a name's end."""
 WEAK_ENDS = ("key", "pat", "sig", "signature", "sas")
 """The last part of a name that may hold a secret: only a value that looks like one is."""
 ABOUT_ENDS = ("file", "path", "url", "uri", "dir", "name", "field", "env", "var", "header", "prompt", "help", "id",
@@ -198,14 +198,14 @@ _CAPITAL = Program(joined=("-P",), apart=("-P",))
 PROGRAMS: Mapping[str, Program] = {
     **dict.fromkeys(("mysql", "mysqldump", "mysqladmin", "mysqlimport", "mysqlshow", "mariadb", "mariadb-dump",
                      "mariadb-admin", "7z", "7za", "7zz", "rar", "unrar"), _MYSQL),
-    **dict.fromkeys(("sshpass", "mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport"),
-                    _SHORT),
+    **dict.fromkeys(("sshpass", "mongo", "mongosh", "mongodump", "mongorestore", "mongoexport", "mongoimport",
+                     "twine"), _SHORT),
     "login": _SHORT._replace(login=True),  # of docker, podman, az, helm; of wandb
     "redis-cli": Program(apart=("-a",)),
     "openssl": Program(joined=("pass:",), apart=("-k", "-K")),
     **dict.fromkeys(("zip", "unzip", "sqlcmd", "bcp"), _CAPITAL),
     **dict.fromkeys(("ldapsearch", "ldapmodify"), _LDAP),
-    **dict.fromkeys(("aws", "dvc", "papermill", "poetry"), Program(named=True)),
+    **dict.fromkeys(("aws", "dvc", "papermill", "poetry", "rclone"), Program(named=True)),
     "htpasswd": Program(last="-b"),
     "mc": Program(last="set"),
 }

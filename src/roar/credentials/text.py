@@ -41,7 +41,7 @@ def _any_of(words: tuple[str, ...]) -> str:
 _LONG_NAME = 200  # characters of a name's end that are looked at
 _SECRET_NAME = re.compile(
     rf"(?:^|[_\-.])(?:{_any_of(SECRET_PARTS)})(?:$|[_\-.\d])"
-    rf"|(?:^|[_\-.])(?:{_any_of(PASS_OWNERS)})[_-](?:pass|auth)$"
+    rf"|(?:^|[_\-.])(?:{_any_of(PASS_OWNERS)})[_\-.](?:pass|auth)$"
     rf"|(?:{_any_of(SECRET_ENDS)})\d*$", re.IGNORECASE)
 _NO_SECRET_NAME = re.compile(
     rf"(?:^|[_\-.])(?:{_any_of(NO_SECRET_BEFORE)})[_-]?(?:key|tokens?)$|tokens$|tokeni[sz]e"
@@ -92,10 +92,11 @@ _ASSIGNED = re.compile(
     (?P<closed>\\{0,2}["'`])? \]?
     (?P<sign>
         (?: (?P<type>[ \t]{0,8} :) [ \t]{0,8} [A-Za-z_.]{1,40} (?:\[[\w.,|\ ]{0,60}\])? (?:[ ]?\|[ ]?\w{1,20}){0,3}
-            (?=[ \t]{0,8}=) )?
-        [ \t]{0,8} (?: := | => | ={1,3} | != | : ) [ \t]{0,8}
+            (?=[ \t]{0,8}=) | [ \t]{1,4} string (?=[ \t]{0,8}=) )?
+        [ \t]{0,8} (?: := | => | <{1,2}- | ={1,3} | != | : ) [ \t]{0,8}
       | (?<=["'`]) [ \t]{0,8} , [ \t]{0,8}
     )
+    (?P<onward> (?:\\|\()? [ \t]{0,8} \r?\n [+\-\ ]? [ \t]{0,80} (?=[bBrRuUfF]{0,2}["'`](?!["']{2})) )?
     (?P<open>[bBrRuUfF]{0,2}\\{0,2}(?:\"\"\"|'''|["'`]))?
     """,
     re.VERBOSE,
@@ -112,6 +113,16 @@ _LITERALS = {  # what stands between quotes, up to and without the closing quote
 }
 _ESCAPED_LITERAL = re.compile(r"([^\\\"'`\n]*+)\\{1,2}[\"'`]")
 _AFTER_A_STRING = tuple(" \t,)+%;]}.")  # what follows a quote that ends a string: `print("token: ", x)`
+_DEFAULT = re.compile(  # add_argument("--api-key", …, default="X"), api_key: str = field(default="X")
+    r"(?:[\"'](?P<option>--?[A-Za-z][\w.\-]{0,60})[\"'][^()]{1,200}?"
+    r"|(?<![\w.\-])(?P<field>[A-Za-z]\w{0,60})[ \t]{0,4}(?::[^=\n()]{1,60})?=[ \t]{0,4}[\w.]{1,40}\([^()]{0,100}?)"
+    r"\bdefault[ \t]{0,4}=[ \t]{0,4}[bru]?(?P<open>[\"'])")
+_OTHERWISE = re.compile(r"(?<![\w.\-])(\w{1,60})=[\"']?\$\{\w{1,40}:?[-=]([^}\s\"'$]{4,200})(?=\})")  # TOKEN=${1:-X}
+_GIVEN = re.compile(  # by a here-string, or by echo and a pipe, to what reads a secret there
+    r"(?:--[\w\-]{0,40}stdin|--with-token|\bread(?:[ \t]+-\w+){0,4}[ \t]+(?P<name>\w{1,60}))[ \t]*<<<[ \t]*[\"']?"
+    r"(?P<here>[^\s\"'$;|&][^\s\"';|&]*+)"
+    r"|\b(?:echo|printf)(?:[ \t]+(?:-\w+|[\"']?%s(?:\\n)?[\"']?)){0,4}[ \t]+[\"']?"
+    r"(?P<sent>[^\s\"'$;|&\-%][^\s\"';|&]*+)[\"']?[ \t]*\|(?=[^|\n]{1,120}?(?:-stdin|--with-token)\b)")
 _SETTER = re.compile(r"(?:set|get|put|env|header)\w{0,20}\([ \t]{0,4}[bru]?[\"']$", re.IGNORECASE)
 _SETTER_REACH = 40  # characters before a name in which the call that sets it is looked for
 _LITERAL_LENGTH = 4  # characters; a shorter one between quotes is no secret
@@ -208,7 +219,7 @@ def _is_weak_secret(value: str) -> bool:
 def is_secret_argument(option: str, value: str) -> bool:
     """Whether the value of an option or setting is a secret, as it is typed, quotes included."""
     strength, value = strength_of_option(option), value.strip("\"'")
-    if strength == 0 or not value or is_no_value(value):
+    if strength == 0 or not value or is_no_value(value) or value.startswith("<<<"):
         return False
     if strength == 1:
         return _is_weak_secret(value)
@@ -351,7 +362,7 @@ def _without_bearer(match: re.Match[str]) -> str:
 
 
 def _without_assigned(text: str) -> str:
-    return _replace(text, _ASSIGNED, _assigned) if "=" in text or ":" in text or "," in text else text
+    return _replace(text, _ASSIGNED, _assigned) if any(sign in text for sign in ("=", ":", ",", "<-")) else text
 
 
 def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
@@ -359,6 +370,8 @@ def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
     text, at = match.string, match.end()
     if text.startswith("//", at) and match["sign"] == ":":
         return at, at, False  # an address
+    if match["onward"] and not (match["closed"] if ":" in match["sign"] else "=" in match["sign"]):
+        return match.start("onward"), match.start("onward"), False  # `class Token:`, and what describes it
     if not is_secret_name(match["name"]):
         return _short_name(match) or (at, at, False)
     literal = _literal(text, at, match["open"].lstrip("bBrRuUfF")) if match["open"] else None
@@ -370,6 +383,32 @@ def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
     if not found[2] and match["type"]:
         return match.end("type"), match.end("type"), False  # `Credentials:gs_secret_access_key=X` has no type
     return found
+
+
+def _without_defaults(text: str) -> str:
+    return _replace(text, _DEFAULT, _default) if "default" in text else text
+
+
+def _default(match: re.Match[str]) -> tuple[int, int, bool]:
+    at = match.end()
+    literal = _literal(match.string, at, match["open"])
+    name = match["option"] or match["field"]
+    said = says_secret(name) or (match["option"] is not None and name.lstrip("-").lower() in SECRET_OPTIONS)
+    if literal is None or not said or is_no_value(literal[0]) or len(literal[0]) < _LITERAL_LENGTH or (
+            _is_readable_path(literal[0])):
+        return at, at, False
+    return at, literal[1], True
+
+
+def _without_given(text: str) -> str:
+    if "${" in text:
+        text = _replace(text, _OTHERWISE, lambda match: (*match.span(2), says_secret(match[1])))
+    return _replace(text, _GIVEN, _given) if "<<<" in text or "|" in text else text
+
+
+def _given(match: re.Match[str]) -> tuple[int, int, bool]:
+    group = "here" if match["here"] else "sent"
+    return (*match.span(group), match["name"] is None or says_secret(match["name"]))
 
 
 def _header(match: re.Match[str]) -> tuple[int, int, bool] | None:
@@ -476,6 +515,8 @@ _RULES = (  # in this order: what a rule leaves, the next ones look through
     _Rule("a password in a URL", _without_users),
     _Rule("a secret in a URL's query", _without_queries),
     _Rule("a password on a command line", _without_passwords),
+    _Rule("a secret as standard input or default", _without_given),
+    _Rule("a secret as standard input or default", _without_defaults),
     _Rule("a secret behind an option", _without_arguments),
     _Rule("a secret in a header", _without_bearers),
     _Rule("a secret in a setting", _without_assigned),
