@@ -1157,6 +1157,23 @@ def test_no_hint_runs_a_step_without_a_root_input_that_is_gone(desk):
     assert "its input raw is gone" in desk.roar("status", "--checklist", status=1).stdout
 
 
+def test_the_hint_commits_once_for_all_jobs_that_ran_before(desk):
+    desk.write("t.sh", "cat raw > $1\n")
+    desk.write("raw", "1\n")
+    desk.write(".gitignore", ".roar/\no*\n")
+    desk.init()
+    desk.write("t.sh", "cat raw > $1 # changed\n")
+    for name in ("o1", "o2"):
+        desk.roar("run", "sh", "t.sh", name)
+    assert checklist(desk)["the code is in a commit"]["hint"] == "git add -A && git commit && roar run @1"
+    desk.git("add", "-A")
+    desk.git("commit", "-qm", "changed")
+    desk.roar("run", "@1")
+    assert checklist(desk)["the code is in a commit"]["hint"] == "roar run @2"
+    desk.roar("run", "@2")
+    assert checklist(desk)["the code is in a commit"]["passed"]
+
+
 def test_what_a_failed_job_left_is_not_up_to_date(desk):
     desk.write("in", "good\n")
     scripts(desk, "cat in > o", "cat o > p")

@@ -67,7 +67,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         _check("every step ended well", latest, _ended,
                lambda job: _run_again(job.step, failed=_has_failed(job))),
         _check("every job was observed without gaps", latest, _observed, lambda job: _see_all(job, commit(job))),
-        _check("the code is in a commit", latest, _committed, lambda job: f"{commit(job)} && roar run @{job.step}"),
+        _check("the code is in a commit", latest, _committed, lambda job: _and(commit(job), f"roar run @{job.step}")),
         _unknown("the commits are on a remote", refusal) if refusal else _pushed(workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs, refusal),
         _in_known_environment(database, latest),
@@ -119,7 +119,7 @@ def _observed(job: Job) -> str | None:
 def _see_all(job: Job, commit: str) -> str:
     """What leaves the first gap of a job no reason the next time."""
     if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
-        return f"{commit} && roar run @{job.step}"
+        return _and(commit, f"roar run @{job.step}")
     if UNNAMED in job.tracer.gaps:
         return f"roar run {joined(job.command)} < FILE"
     return f"roar run @{job.step}" if OUTLIVED in job.tracer.gaps else "roar doctor"
@@ -136,7 +136,7 @@ def _committed(job: Job) -> str | None:
 
 
 def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
-    """What puts a job's code in a commit, with a repository first where it has none, not even since.
+    """What puts a job's code in a commit, with a repository first where it has none; "" where all is in one by now.
 
     git passes over what lies in a submodule or in another repository, and what it is told to ignore, unless asked to
     take that.
@@ -144,8 +144,9 @@ def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
     tree = find_work_tree(workspace, job)
     if job.git is None and tree is None:
         return f"git init && {_COMMIT}"
+    last = [] if tree is not None and _is_committed(tree) else [_COMMIT]
     if not patch or tree is None or job.git is None or job.git.commit is None:
-        return _COMMIT
+        return " && ".join(last)
     names = list(filter(None, map(name_of, sections_of(patch))))
     inside = [submodule.name for submodule in find_submodules(tree, job.git.commit, None)
               if any(name.startswith(f"{submodule.name}/") for name in names)]
@@ -156,7 +157,17 @@ def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
     commands = [f"git -C {quoted_path(name)} commit -a" for name in reversed(inside)]
     commands += [f"git add -f {joined(list(filter(None, ignored)))}"] if any(ignored) else []
     commands += [_make_submodule(tree, place) for place in nested]
-    return " && ".join([*commands, _COMMIT])
+    return " && ".join([*commands, *([_COMMIT] if commands else last)])
+
+
+def _is_committed(tree: str) -> bool:
+    """Whether a work tree is as its last commit."""
+    return (run_git(tree, "rev-parse", "--verify", "-q", "HEAD") is not None
+            and run_git(tree, "status", "--porcelain") == "")
+
+
+def _and(*commands: str) -> str:
+    return " && ".join(filter(None, commands))
 
 
 def _nested_repository(tree: str, name: str) -> str | None:
