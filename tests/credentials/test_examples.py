@@ -164,7 +164,8 @@ VALUE = "Zq8s3cr3tXy7Kw2Lm9"
     '+os.environ["WANDB_API_KEY"] = \\\n+    "VALUE"', 'password <- "VALUE"', 'const Password string = "VALUE"',
     "TOKEN=${1:-VALUE}", 'read -r TOKEN <<< "VALUE"', "docker login --password-stdin <<< VALUE",
     "echo VALUE | docker login -u x --password-stdin", "printf %s VALUE | podman login --password-stdin",
-    'echo "VALUE" | gh auth login --with-token',
+    'echo "VALUE" | gh auth login --with-token', 'add_argument("-p", "--password", default="VALUE")',
+    '-api_key: str = field(default="VALUE")', "-TOKEN=${1:-VALUE}", '-password <- "VALUE"',
 ])
 @pytest.mark.parametrize("value", [VALUE, "geheimes"])
 def test_secrets_in_source_code_are_taken_out(text, value):

@@ -113,11 +113,13 @@ _LITERALS = {  # what stands between quotes, up to and without the closing quote
 }
 _ESCAPED_LITERAL = re.compile(r"([^\\\"'`\n]*+)\\{1,2}[\"'`]")
 _AFTER_A_STRING = tuple(" \t,)+%;]}.")  # what follows a quote that ends a string: `print("token: ", x)`
-_DEFAULT = re.compile(  # add_argument("--api-key", …, default="X"), api_key: str = field(default="X")
-    r"(?:[\"'](?P<option>--?[A-Za-z][\w.\-]{0,60})[\"'][^()]{1,200}?"
-    r"|(?<![\w.\-])(?P<field>[A-Za-z]\w{0,60})[ \t]{0,4}(?::[^=\n()]{1,60})?=[ \t]{0,4}[\w.]{1,40}\([^()]{0,100}?)"
-    r"\bdefault[ \t]{0,4}=[ \t]{0,4}[bru]?(?P<open>[\"'])")
-_OTHERWISE = re.compile(r"(?<![\w.\-])(\w{1,60})=[\"']?\$\{\w{1,40}:?[-=]([^}\s\"'$]{4,200})(?=\})")  # TOKEN=${1:-X}
+_DEFAULT = re.compile(r"\bdefault[ \t]{0,4}=[ \t]{0,4}[bru]?([\"'])")  # of an argument or a field
+_DECLARED = re.compile(r"[\"'](--?[A-Za-z][\w.\-]{0,60})[\"']")  # add_argument("--api-key", …
+_FIELD = re.compile(  # api_key: str = field(
+    r"(?<![\w.])([A-Za-z]\w{0,60})[ \t]{0,4}(?::[^=\n()]{1,60})?=[ \t]{0,4}[\w.]{1,40}\($")
+_CALL_REACH = 300  # characters before a default in which the call begins
+_OTHERWISE = re.compile(r"\$\{\w{1,40}:?[-=]([^}\s\"'$]{4,200})(?=\})")  # TOKEN=${1:-X}
+_NAMED_BEFORE = re.compile(r"(?<![\w.])(\w{1,60})=[\"']?$")
 _GIVEN = re.compile(  # by a here-string, or by echo and a pipe, to what reads a secret there
     r"(?:--[\w\-]{0,40}stdin|--with-token|\bread(?:[ \t]+-\w+){0,4}[ \t]+(?P<name>\w{1,60}))[ \t]*<<<[ \t]*[\"']?"
     r"(?P<here>[^\s\"'$;|&][^\s\"';|&]*+)"
@@ -219,7 +221,7 @@ def _is_weak_secret(value: str) -> bool:
 def is_secret_argument(option: str, value: str) -> bool:
     """Whether the value of an option or setting is a secret, as it is typed, quotes included."""
     strength, value = strength_of_option(option), value.strip("\"'")
-    if strength == 0 or not value or is_no_value(value) or value.startswith("<<<"):
+    if strength == 0 or not value or is_no_value(value) or value.startswith("<<<") or value == "<-":
         return False
     if strength == 1:
         return _is_weak_secret(value)
@@ -391,19 +393,30 @@ def _without_defaults(text: str) -> str:
 
 def _default(match: re.Match[str]) -> tuple[int, int, bool]:
     at = match.end()
-    literal = _literal(match.string, at, match["open"])
-    name = match["option"] or match["field"]
-    said = says_secret(name) or (match["option"] is not None and name.lstrip("-").lower() in SECRET_OPTIONS)
-    if literal is None or not said or is_no_value(literal[0]) or len(literal[0]) < _LITERAL_LENGTH or (
+    literal = _literal(match.string, at, match[1])
+    if literal is None or is_no_value(literal[0]) or len(literal[0]) < _LITERAL_LENGTH or (
             _is_readable_path(literal[0])):
         return at, at, False
-    return at, literal[1], True
+    return at, literal[1], _declares_secret(match.string[max(0, match.start() - _CALL_REACH):match.start()])
+
+
+def _declares_secret(before: str) -> bool:
+    """Whether a call whose arguments so far end a text declares something that holds a secret."""
+    begin = max(before.rfind("("), before.rfind(")")) + 1
+    field = _FIELD.search(before, max(0, begin - _CALL_REACH // 2), begin)
+    return (field is not None and says_secret(field[1])) or any(
+        strength_of_option(option) > 1 for option in _DECLARED.findall(before, begin))
 
 
 def _without_given(text: str) -> str:
     if "${" in text:
-        text = _replace(text, _OTHERWISE, lambda match: (*match.span(2), says_secret(match[1])))
-    return _replace(text, _GIVEN, _given) if "<<<" in text or "|" in text else text
+        text = _replace(text, _OTHERWISE, _otherwise)
+    return _replace(text, _GIVEN, _given) if any(sign in text for sign in ("<<<", "-stdin", "--with-token")) else text
+
+
+def _otherwise(match: re.Match[str]) -> tuple[int, int, bool]:
+    named = _NAMED_BEFORE.search(match.string, max(0, match.start() - 64), match.start())
+    return (*match.span(1), named is not None and says_secret(named[1]))
 
 
 def _given(match: re.Match[str]) -> tuple[int, int, bool]:
@@ -515,8 +528,8 @@ _RULES = (  # in this order: what a rule leaves, the next ones look through
     _Rule("a password in a URL", _without_users),
     _Rule("a secret in a URL's query", _without_queries),
     _Rule("a password on a command line", _without_passwords),
-    _Rule("a secret as standard input or default", _without_given),
-    _Rule("a secret as standard input or default", _without_defaults),
+    _Rule("a secret as standard input", _without_given),
+    _Rule("a secret as default", _without_defaults),
     _Rule("a secret behind an option", _without_arguments),
     _Rule("a secret in a header", _without_bearers),
     _Rule("a secret in a setting", _without_assigned),
