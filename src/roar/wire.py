@@ -213,6 +213,14 @@ _OPTION = re.compile(r"(--?[A-Za-z][^=\s]*|\+{0,2}[A-Za-z_][\w.@/]*)=(.*)", re.D
 _SWITCH = re.compile(r"--?[A-Za-z]")
 
 
+def ends_value(word: str) -> bool:
+    """Whether a word is no value of the option before it: an option itself, or the end of options.
+
+    Negative numbers and `-` are values.
+    """
+    return word == "--" or bool(_SWITCH.match(word))
+
+
 def parameters_of(command: Sequence[str]) -> dict[str, str]:
     """A command's words by option name (`--lr`, `data.lr`), or by their place (`program`, `word 1`).
 

@@ -53,10 +53,7 @@ class Contents:
         content = Content(use=use, path=self._around.shown(use.path), signature=use.signature,
                           size=use.signature.size if use.signature else None, changed=use.changed)
         self._read.append(content)
-        if use.signature is not None and not stat.S_ISREG(use.signature.mode):
-            content.drop = True
-            return content
-        if content.size == 0 and use.path.endswith(".lock"):
+        if (use.signature is not None and not stat.S_ISREG(use.signature.mode)) or _is_lock(content):
             content.drop = True
             return content
         now = _regular_now(use)
@@ -95,7 +92,7 @@ class Contents:
                           size=now.size if now else None)
         same = (now is not None and use.signature is not None and not use.replaced
                 and identity(now) == identity(use.signature))
-        content.drop = now is None or same or (now.size == 0 and use.path.endswith(".lock"))
+        content.drop = now is None or same or _is_lock(content)
         self._written.append(content)
         return content
 
@@ -170,6 +167,10 @@ class Contents:
 def _regular_now(use: PathUse) -> Signature | None:
     """The signature of the regular file that stands at the path after the command, symlinks already followed."""
     return use.status if use.status is not None and stat.S_ISREG(use.status.mode) else None
+
+
+def _is_lock(content: Content) -> bool:
+    return content.size == 0 and content.use.path.endswith(".lock")
 
 
 def _why_gone(use: PathUse, now: Signature | None) -> str:

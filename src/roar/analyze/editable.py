@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 
 from roar.analyze.fold import Uses
-from roar.analyze.packages import DIST_INFO, entries_of, normalised, package_of
+from roar.analyze.packages import DIST_INFO, entries_of, iter_named, normalised, package_of
 from roar.model import Package
 
 _MODULES = (".py", ".pyc", ".so")
@@ -20,7 +20,7 @@ _LAYOUTS = ("", "src", "lib", "python")  # of a project, with its packages in th
 
 def editable_packages(folders: Iterable[str], uses: Uses) -> Iterator[Package]:
     """The distributions linked from these `site-packages` folders whose modules a job opened."""
-    opened = list(_iter_modules(uses))
+    opened = list(iter_named(uses, _MODULES))
     for folder in folders:
         imported_from = list(_iter_imported_from(folder))
         mapped = list(_iter_mapped(folder))
@@ -34,12 +34,6 @@ def editable_packages(folders: Iterable[str], uses: Uses) -> Iterator[Package]:
                            for end in ("/", ".py"))
             if any(path.startswith(wanted) for path in opened):
                 yield package
-
-
-def _iter_modules(uses: Uses) -> Iterator[str]:
-    yield from (path for path in uses.opened if path.endswith(_MODULES))
-    for folder, files in uses.folders.items():
-        yield from (f"{folder}/{name}" for name in files.list_names() if name.endswith(_MODULES))
 
 
 def _iter_links(folder: str) -> Iterator[tuple[Package, str, list[str]]]:

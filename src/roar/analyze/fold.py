@@ -377,6 +377,8 @@ class _Fold:
                 self.make_directory(event._replace(path=new))
             elif not source.away and (source.written or source.read):
                 self.arrive(event._replace(path=old, path2=new), source, moved=True)
+                if BETWEEN in event.path:
+                    source.read = source.written = False  # on the way between two names it was nobody's
 
 
 def _origin(use: PathUse | None) -> str | None:
@@ -408,10 +410,8 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
             continue
         state.step[event.kind](event)
     for use in state.uses.values():
-        if BETWEEN in use.path:
-            use.read = use.written = False
         look_up(use)
-        for earlier in earlier_uses(use):
+        for earlier in earlier_uses(use) if use.before is not None else ():
             look_up(earlier)
     return state.uses
 

@@ -178,16 +178,10 @@ def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
     """
     if not kept.missing or renamed or any(use.made is Made.SYMLINK or use.linked for use in uses.opened.values()):
         return
-    own = {place for path, use in uses.opened.items() if use.deleted or use.away
-           for place in (path, _real_place(path))}
-    count = sum(own.isdisjoint((*ancestors(path), *ancestors(_real_place(path)))) for path in kept.missing)
+    own = {place for path, use in uses.opened.items() if use.deleted or use.away for place in (path, kept.place(path))}
+    count = sum(own.isdisjoint((*ancestors(path), *ancestors(kept.place(path)))) for path in kept.missing)
     if count:
         yield f"{count} written file{'s' if count > 1 else ''} gone by the end, not by what was seen"
-
-
-def _real_place(path: str) -> str:
-    folder, name = os.path.split(path)
-    return os.path.join(os.path.realpath(folder), name)
 
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:

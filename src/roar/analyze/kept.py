@@ -146,6 +146,11 @@ class Kept:
             return os.path.realpath(use.path)
         return use.path if real == (folder or "/") else os.path.join(real, name)
 
+    def place(self, path: str) -> str:
+        """Where a name stands, the symlinks on the way to it followed; each folder is looked at once."""
+        folder, _, name = path.rpartition("/")
+        return os.path.join(self._real_folder(folder or "/"), name)
+
     def _real_folder(self, folder: str) -> str:
         real = self._real.get(folder)
         if real is None:
@@ -153,10 +158,9 @@ class Kept:
         return real
 
     def _note_made_link(self, path: str) -> None:
-        folder, _, name = path.rpartition("/")
-        place = os.path.join(self._real_folder(folder or "/"), name)
+        place = self.place(path)
         self.made_links.add(place)
-        self._walk(os.path.dirname(place), name)
+        self._walk(*os.path.split(place))
 
     def _note_links(self, use: PathUse) -> None:
         """Note the symlinks on the way to a file, those in its folder's path once for all files there."""

@@ -123,9 +123,10 @@ def _iter_imported_elsewhere(uses: Uses) -> Iterator[tuple[str, str]]:
     Sources in more folders than a program imports from are data.
     """
     modules: dict[str, set[str]] = {}
-    for path in _iter_sources(uses):
-        folder, _, name = path.rpartition("/")
-        modules.setdefault(folder, set()).add(name.removesuffix(".py"))
+    for path in iter_named(uses, (".py",)):
+        if not _INSTALLED.match(path):
+            folder, _, name = path.rpartition("/")
+            modules.setdefault(folder, set()).add(name.removesuffix(".py"))
     for folder, names in modules.items() if len(modules) <= _MOST_FOLDERS else ():
         around, package = folder, ""
         while around and os.path.exists(os.path.join(around, "__init__.py")):
@@ -134,12 +135,12 @@ def _iter_imported_elsewhere(uses: Uses) -> Iterator[tuple[str, str]]:
         yield os.path.split(around)
 
 
-def _iter_sources(uses: Uses) -> Iterator[str]:
-    """The Python sources that belong neither to an environment's packages nor to Python itself."""
-    yield from (path for path in uses.opened if path.endswith(".py") and not _INSTALLED.match(path))
+def iter_named(uses: Uses, ends: tuple[str, ...]) -> Iterator[str]:
+    """The paths that end so."""
+    yield from (path for path in uses.opened if path.endswith(ends))
     for folder, files in uses.folders.items():
-        if b".py\0" in files.names and not _INSTALLED.match(f"{folder}/"):
-            yield from (f"{folder}/{name}" for name in files.list_names() if name.endswith(".py"))
+        if any(f"{end}\0".encode() in files.names for end in ends):
+            yield from (f"{folder}/{name}" for name in files.list_names() if name.endswith(ends))
 
 
 def entries_of(folder: str) -> list[str]:

@@ -452,22 +452,19 @@ def _is_file(descriptor: int) -> bool:
         return False
 
 
-def _is_option(word: str) -> bool:
-    """Whether a word is an option rather than a value, as negative numbers are."""
-    return word.startswith("-") and not word[1:].replace(".", "").replace("e-", "").isdigit()
-
-
 def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
 
     `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form.
     """
+    from roar.wire import ends_value  # noqa: PLC0415  only for a step that runs again
+
     result = list(command)
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
         name, equals, _ = word.partition("=")
-        value = rest.pop(0) if word.startswith("-") and not equals and rest and not _is_option(rest[0]) else None
+        value = rest.pop(0) if word.startswith("-") and not equals and rest and not ends_value(rest[0]) else None
         at = next((i for i, old in enumerate(result) if i and (old == name or old.startswith(name + "="))), None)
         if at is None or not (equals or word.startswith("-")):
             result += [word] if value is None else [word, value]

@@ -1,8 +1,7 @@
 """Standard input that has no name: a pipe, a socket (Node's child processes have one), or an unnamed file.
 
-Some shells make such a file of a here-document.
-
-What comes by it is in no record. Nothing here reads; whether the command did is told by what waits before and after.
+Some shells make such a file of a here-document. What comes by it is in no record. Nothing here reads; whether the
+command did is told by what waits before and after.
 """
 
 import array

@@ -104,11 +104,8 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(find_repointed(database, workspace, {
         job_id: number for number, jobs in counted.latest.items() for job_id in jobs if job_id not in counted.idle}))
     missed = [content for content in read if _is_missed(content, files, written)]
-    here = {content.path_id: job_id for content, job_id in written.items()
-            if files.state(content) is Freshness.FRESH} if missed else {}
-    missed = [content for content in missed if content.path_id not in here or not _is_as_it_is_to_be(
-        database, content, here[content.path_id], counted)]
-    stale.add(_changed_inputs(database, files, missed, counted, stale.reasons))
+    stale.add(_changed_inputs(database, files, _without_meant(database, files, missed, written, counted), counted,
+                              stale.reasons))
     last_writes = _last_writes(database, files, written, counted)
     for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
@@ -253,7 +250,16 @@ def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Conten
         state is Freshness.GONE and content not in written)
 
 
-def _is_as_it_is_to_be(database: sqlite3.Connection, content: _Content, writer: int, counted: Counted) -> bool:
+def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Sequence[_Content],
+                   written: Mapping[_Content, int], counted: Counted) -> list[_Content]:
+    """Those of the missed inputs in whose place there is not what a job made of what their readers made."""
+    here = {content.path_id: job_id for content, job_id in written.items()
+            if files.state(content) is Freshness.FRESH} if missed else {}
+    return [content for content in missed if content.path_id not in here
+            or not _all_were_before(database, content, here[content.path_id], counted)]
+
+
+def _all_were_before(database: sqlite3.Connection, content: _Content, writer: int, counted: Counted) -> bool:
     """Whether all others that count and read a content had to be before the job that has put another in its place."""
     readers = [reader for (reader,) in database.execute(
         "SELECT job_id FROM file_read WHERE path_id = ? AND artifact_id = ?", content)
@@ -278,7 +284,7 @@ JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifac
 """
 
 
-def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Sequence[_Content], counted: Counted,
+def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content], counted: Counted,
                     stale: Container[int]) -> dict[int, str]:
     """By step that is not stale already, the first of its inputs that is among the missed: its last job's first."""
     step_of = {job_id: step for job_id, step in counted.step_of.items() if step not in stale}

@@ -200,9 +200,9 @@ _REWRITTEN = """
 WITH made AS MATERIALIZED (
     SELECT path_id, max(job_id) AS job_id, artifact_id FROM job
     CROSS JOIN file_use ON job_id = job.id AND role >= 2 WHERE job.id > :first GROUP BY path_id)
-SELECT used.job_id, used.path_id, path.path, step.number, used.artifact_id, made.artifact_id, made.job_id FROM made
+SELECT used.job_id, used.path_id, path.path, used.artifact_id, made.artifact_id FROM made
 CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id < made.job_id AND used.job_id >= :first
-JOIN path ON path.id = used.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
+JOIN path ON path.id = used.path_id
 WHERE used.job_id IN (SELECT value FROM json_each(:jobs))
 AND used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
 AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id)
@@ -217,17 +217,16 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> dict[int, 
     """
     jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
     first: dict[int, str] = {}
-    for job_id, path_id, path, number, read, written, writer in database.execute(
+    for job_id, path_id, path, read, written in database.execute(
             _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}).fetchall():
         if (job_id not in first and (job_id, path_id) not in counted.settled and overwrites(database, written, read)
-                and (step := number if not follows(database, writer, job_id)
-                     else _other_writer(database, path_id, job_id, read))):
+                and (step := _find_writer(database, path_id, job_id, read))):
             first.setdefault(job_id, f"its input {path} was written again by @{step}")
     return {counted.step_of[job_id]: first[job_id] for job_id in jobs if job_id in first}
 
 
-def _other_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> int | None:
-    """The step of another job that wrote other content at the path since, having taken nothing from the reader."""
+def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> int | None:
+    """The step of the last job that wrote other content at the path since, having taken nothing from the reader."""
     return next((number for writer, written, number in database.execute(
         "SELECT job.id, artifact_id, number FROM file_written JOIN job ON job.id = job_id"
         " JOIN step ON step.id = step_id WHERE path_id = ? AND job_id > ? AND artifact_id IS NOT ?"
