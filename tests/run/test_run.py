@@ -808,6 +808,12 @@ def test_a_step_that_runs_again_keeps_its_name(desk):
     assert len(desk.job()["command"]) == 5
 
 
+def test_a_switch_that_gets_a_value_takes_no_other_option_s_place(desk):
+    desk.roar("run", "echo", "--verbose", "--n=-1", "--lr", "-1")
+    desk.roar("run", "@1", "--verbose", "3", "--lr", "2")
+    assert desk.job()["command"] == ["echo", "--verbose", "3", "--n=-1", "--lr", "2"]
+
+
 def test_what_a_command_names_is_not_opened_to_see_what_it_is(desk):
     """A pipe with a name would wait for its other end."""
     os.mkfifo(desk.root / "p")

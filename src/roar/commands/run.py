@@ -469,7 +469,8 @@ def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
         if at is None or not (equals or word.startswith("-")):
             result += [word] if value is None else [word, value]
         elif result[at] == name and at + 1 < len(result) and (value is not None or equals):
-            result[at + 1] = value if value is not None else word.partition("=")[2]
+            given = value if value is not None else word.partition("=")[2]
+            result[at + 1:at + 1 + (not ends_value(result[at + 1]))] = [given]
         else:
             result[at] = word if value is None else f"{name}={value}"
     return result
