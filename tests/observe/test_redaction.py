@@ -156,6 +156,16 @@ PATCHES = [
     (hunk(f"+{KEY[0]}", f"+{KEY[1]}", "\\ No newline at end of file"),
      hunk("+[redacted]", "+[redacted]", "\\ No newline at end of file")),
     (hunk('+a\x0cpassword = "Zx81Spectrum99ff"\r'), hunk('+a\x0cpassword = "[redacted]"\r')),
+    (hunk("+parser.add_argument(", '+    "--api-key",', "+    type=str,", '+    default="geheimes",', "+)"),
+     hunk("+parser.add_argument(", '+    "--api-key",', "+    type=str,", '+    default="[redacted]",', "+)")),
+    (hunk(" API_KEY = (", '-    "Zx81Spectrum99old"\r', '+    "Zx81Spectrum99new"', " )"),
+     hunk(" API_KEY = (", '-    "[redacted]"\r', '+    "[redacted]"', " )")),
+    (hunk(' c = {"password":', '     "geheimes"}', '-os.environ["HF_TOKEN"] = \\', "-  'geheimes'", "+x = 1"),
+     hunk(' c = {"password":', '     "[redacted]"}', '-os.environ["HF_TOKEN"] = \\', "-  '[redacted]'", "+x = 1")),
+    (hunk("+key: str = field(", '+    default="geheimes")', "+api_key: str = field(", '+    default="geheimes")'),
+     hunk("+key: str = field(", '+    default="geheimes")', "+api_key: str = field(", '+    default="[redacted]")')),
+    (hunk("+class Token:", '+    """What it is."""', "-API_KEY = (", "+x = (", '     "geheimes"'),
+     hunk("+class Token:", '+    """What it is."""', "-API_KEY = (", "+x = (", '     "[redacted]"')),
     (hunk('--- password="abcdefgh"', "+++ x"), hunk('--- password="[redacted]"', "+++ x")),
 ]
 

@@ -101,6 +101,8 @@ _ASSIGNED = re.compile(
     """,
     re.VERBOSE,
 )
+_ONWARD = re.compile(  # a value that begins on the next line
+    r"[=:][ \t]{0,8}[\\(]?[ \t]{0,8}\r?\n[+\- ]?[ \t]{0,80}[bBrRuUfF]{0,2}[\"'`](?![\"']{2})")
 _VALUE = re.compile(r"[^\s\"'`&;,}]++")
 _FOLDER_VALUE = re.compile(r"[^\s\"'`&;,}/]*+")
 _REST_OF_HEADER = re.compile(r"(?:(?:Bearer|Basic|Token|Digest)[ \t]++)?([^\s\"'`][^\"'`\r\n]*+)", re.IGNORECASE)
@@ -364,7 +366,8 @@ def _without_bearer(match: re.Match[str]) -> str:
 
 
 def _without_assigned(text: str) -> str:
-    return _replace(text, _ASSIGNED, _assigned) if any(sign in text for sign in ("=", ":", ",", "<-")) else text
+    told = "=" in text or ":" in text or "," in text or "<-" in text  # most lines of a patch have none
+    return _replace(text, _ASSIGNED, _assigned) if told else text
 
 
 def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
@@ -411,7 +414,8 @@ def _declares_secret(before: str) -> bool:
 def _without_given(text: str) -> str:
     if "${" in text:
         text = _replace(text, _OTHERWISE, _otherwise)
-    return _replace(text, _GIVEN, _given) if any(sign in text for sign in ("<<<", "-stdin", "--with-token")) else text
+    told = "<<<" in text or "-stdin" in text or "--with-token" in text
+    return _replace(text, _GIVEN, _given) if told else text
 
 
 def _otherwise(match: re.Match[str]) -> tuple[int, int, bool]:
@@ -545,6 +549,18 @@ def redact_text(text: str) -> str:
         if text == before:
             break
     return text
+
+
+def redact_over_lines(text: str) -> str:
+    """`text` without the secrets that lines by themselves do not tell, as a name is on another one; line for line."""
+    return _without_defaults(_replace(text, _ONWARD, _onward))
+
+
+def _onward(match: re.Match[str]) -> tuple[int, int, bool]:
+    text, at = match.string, match.end()
+    begin = max(text.rfind("\n", 0, match.start()) + 1, match.start() - _LONG_NAME)
+    found = next((one for one in _ASSIGNED.finditer(text, begin, at) if one["onward"] and one.end() == at), None)
+    return _assigned(found) if found is not None else (at, at, False)
 
 
 def redact_url(url: str) -> str:

@@ -12,7 +12,15 @@ secret out of it, and out of everything else, before anything is published or ex
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
-from roar.credentials.text import PEM_BEGIN, PEM_END, is_secret_argument, is_secret_name, redact_text, redact_url
+from roar.credentials.text import (
+    PEM_BEGIN,
+    PEM_END,
+    is_secret_argument,
+    is_secret_name,
+    redact_over_lines,
+    redact_text,
+    redact_url,
+)
 from roar.credentials.words import redact_words as redact_command
 from roar.model import REDACTED
 
@@ -32,9 +40,9 @@ def redact_labels(labels: Mapping[str, str]) -> dict[str, str]:
 def redact_patch(patch: str) -> str:
     """A patch in git's form without secrets, line for line: prefixes, hunks and their counts stay as they are.
 
-    Changed lines, the context around them and the text behind a hunk's second `@@` are looked through; a private key
-    goes as a whole. The names of files stay, and so does binary data. Where a secret stood on a context or a removed
-    line, the patch no longer applies there by itself.
+    Changed lines, the context around them and the text behind a hunk's second `@@` are looked through, the lines of
+    either side together, too; a private key goes as a whole. The names of files stay, and so does binary data. Where
+    a secret stood on a context or a removed line, the patch no longer applies there by itself.
     """
     lines = patch.split("\n")
     at = 0
@@ -60,11 +68,18 @@ def _end_of_hunk(lines: Sequence[str], at: int, old: int, new: int) -> int:
 
 def _redact_hunk(lines: list[str]) -> list[str]:
     cut: list[tuple[int, int] | None] = [(0, 0)] * len(lines)
+    sides = [[(i, line[1:]) for i, line in enumerate(lines) if line[:1] in {side, " "}] for side in ("-", "+")]
     if any("PRIVATE KEY" in line for line in lines):
-        for side in ("-", "+"):
-            for index, span in _key_spans([(i, line[1:]) for i, line in enumerate(lines) if line[:1] in {side, " "}]):
+        for side in sides:
+            for index, span in _key_spans(side):
                 cut[index] = span
-    return [_redact_line(line, span) for line, span in zip(lines, cut, strict=True)]
+    kept = list(lines)
+    for side in sides:
+        texts = redact_over_lines("\n".join(text for _, text in side)).split("\n") if side else []
+        for (index, before), text in zip(side, texts, strict=True):
+            if text != before and cut[index] == (0, 0):
+                kept[index] = kept[index][:1] + text
+    return [_redact_line(line, span) for line, span in zip(kept, cut, strict=True)]
 
 
 def _redact_line(line: str, span: tuple[int, int] | None) -> str:
