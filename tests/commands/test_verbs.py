@@ -1186,6 +1186,20 @@ def test_what_a_failed_job_left_is_not_up_to_date(desk):
     assert checklist(desk)["the outputs are up to date"]["passed"]
 
 
+@pytest.mark.parametrize("signal", ["KILL", "TERM", "INT"])
+def test_what_an_interrupted_job_left_is_not_up_to_date(desk, signal):
+    desk.write("on", "")
+    scripts(desk, "echo good > o", f"echo part > o; test -e on || kill -{signal} $$", "cat o > p")
+    (desk.root / "on").unlink()
+    desk.roar("run", "@2", status=None)
+    assert "o: @2, which wrote it, was interrupted" in checklist(desk)["the outputs are up to date"]["problems"]
+    assert checklist(desk)["the outputs are up to date"]["hint"] == "roar run @2"
+    desk.write("on", "")
+    for step in ("@2", "@3"):
+        desk.roar("run", step)
+    assert checklist(desk)["the outputs are up to date"]["passed"]
+
+
 def test_all_of_the_checklist(desk):
     desk.init()
     for number in range(7):

@@ -49,7 +49,7 @@ class Output:
 
     Attributes:
         reason: why it is not fresh.
-        failed: it is what a job left that failed.
+        failed: it is what a job left that did not end well.
         again: another step wrote it again, which its own step edits: that is to be run again.
     """
 
@@ -124,11 +124,13 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
 
 
 def _failed(database: sqlite3.Connection, jobs: Iterable[int]) -> dict[int, str]:
-    """Of the jobs that failed by themselves, what is to be said of their outputs."""
+    """Of the jobs that did not end well, what is to be said of their outputs."""
     rows = database.execute(
-        "SELECT job.id, number, exit_code FROM job JOIN step ON step.id = step_id WHERE state = 'done'"
-        " AND exit_code <> 0 AND job.id IN (SELECT value FROM json_each(?))", (json.dumps(sorted(set(jobs))),))
-    return {job_id: f"@{step}, which wrote it, ended with exit status {status}" for job_id, step, status in rows}
+        "SELECT job.id, number, state = 'done', exit_code FROM job JOIN step ON step.id = step_id"
+        " WHERE NOT (state = 'done' AND exit_code IS 0) AND job.id IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(set(jobs))),))
+    return {job_id: f"@{step}, which wrote it, {f'ended with exit status {status}' if done else 'was interrupted'}"
+            for job_id, step, done, status in rows}
 
 
 def _is_listed(state: Freshness | None, job_id: int, counted: Counted) -> bool:
