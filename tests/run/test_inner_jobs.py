@@ -2,10 +2,13 @@
 
 import functools
 import http.server
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from blake3 import blake3
@@ -267,3 +270,29 @@ def test_what_the_script_adds_to_the_standard_output_of_an_inner_job(desk, mode)
     assert ("out", digest("4\n")) in contents(job["inputs"])
     assert contents(job["outputs"]) == [("out", digest("4\nmore\n"))]
     assert maker(desk, "out") == ["outer", "inner"]
+
+
+@pytest.mark.parametrize("mode", COMPLETE)
+@pytest.mark.parametrize("how", ["recover", "next run"])
+def test_an_inner_job_that_was_killed_with_the_outer_one_keeps_what_it_made(desk, mode, how):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("in", "1\n")
+    desk.write("pipe.sh", f"{ROAR} run --name inner sh -c 'cat in > m; echo > ready; sleep 60'\n")
+    desk.init()
+    run = subprocess.Popen([*desk.program, "run", "--name", "outer", "sh", "pipe.sh"], cwd=desk.root,
+                           env=desk.env, stderr=subprocess.DEVNULL, start_new_session=True)
+    wait_for((desk.root / "ready").exists)
+    os.killpg(run.pid, signal.SIGKILL)
+    run.wait()
+    wait_for(lambda: not desk.json("recover", "--list")["running"])
+    desk.roar(*(["recover"] if how == "recover" else ["run", "true"]))
+    inner, outer = by_name(desk, "inner"), by_name(desk, "outer")
+    assert (names(inner["inputs"]), names(inner["outputs"])) == (["in"], ["m", "ready"])
+    assert "m" not in names(outer["outputs"]) and "in" not in names(outer["inputs"])
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.05)

@@ -5,7 +5,7 @@ import sys
 
 from roar.commands.arguments import Parser
 from roar.errors import NotFoundError, RoarError
-from roar.observe.pending import JOB, Pending, load_pending
+from roar.observe.pending import JOB, Pending, in_order, load_pending
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
 from roar.record.database import open_database
@@ -54,7 +54,7 @@ def _finish(workspace: Workspace, uid: str) -> None:
 
 
 def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[str, str]]:
-    """Jobs that run, jobs that were abandoned, and by uid why evidence cannot be read."""
+    """Jobs that run, jobs that were abandoned as they are to be recorded, and by uid why evidence cannot be read."""
     running: list[Pending] = []
     abandoned: list[Pending] = []
     broken: dict[str, str] = {}
@@ -69,7 +69,7 @@ def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[st
             broken[uid] = error.message
             continue
         (abandoned if pending.abandoned() else running).append(pending)
-    return running, abandoned, broken
+    return running, in_order(abandoned), broken
 
 
 def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str], failed: dict[str, str]) -> None:

@@ -26,6 +26,7 @@ from roar.observe.pending import (
     Pending,
     add_facts,
     find_abandoned,
+    find_ancestors,
     load_pending,
     make_room,
     start_ticks,
@@ -234,7 +235,7 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
     pid = os.getpid()
     cwd = os.getcwd()
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
-                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)),
+                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=find_ancestors(pid),
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
                       home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
                       repository=find_repository(cwd), streams=find_streams())

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -31,6 +32,7 @@ class Pending:
         started_ns: wall clock at the start, nanoseconds since the epoch.
         began_ns: the same moment by CLOCK_MONOTONIC; 0 where it is not known.
         owner: process id of the `roar` that runs it, and the clock tick it started at (proc_pid_stat(5)).
+        ancestors: the same of its parent, that one's parent, and so on.
         environment: what the trackers asked to see of the initial environment.
         pid: process id of the command, once it is started.
         duration_s, exit_code, signal: how the command ended; None while it runs.
@@ -44,6 +46,7 @@ class Pending:
     cwd: str
     started_ns: int
     owner: tuple[int, int]
+    ancestors: tuple[tuple[int, int], ...] = ()
     began_ns: int = 0
     name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
@@ -94,12 +97,27 @@ class Pending:
 
 def start_ticks(pid: int) -> int:
     """When a process started, in clock ticks since boot; 0 where there is none, or only a zombie."""
+    return _parent_and_start(pid)[1]
+
+
+def find_ancestors(pid: int) -> tuple[tuple[int, int], ...]:
+    """The processes above one, each with the clock tick it started at: its parent first."""
+    found: list[tuple[int, int]] = []
+    parent = _parent_and_start(pid)[0]
+    while parent:
+        above, ticks = _parent_and_start(parent)
+        found.append((parent, ticks))
+        parent = above
+    return tuple(found)
+
+
+def _parent_and_start(pid: int) -> tuple[int, int]:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             words = file.read().rpartition(b")")[2].split()
-            return 0 if words[0] in {b"Z", b"X"} else int(words[19])
+            return (0, 0) if words[0] in {b"Z", b"X"} else (int(words[1]), int(words[19]))
     except (OSError, IndexError, ValueError):
-        return 0
+        return 0, 0
 
 
 def write_pending(pending: Pending) -> None:
@@ -143,7 +161,8 @@ def load_pending(folder: str) -> Pending:
     path = os.path.join(folder, JOB)
     try:
         values = _load_values(folder)
-        values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]), "gaps": tuple(values["gaps"]),
+        values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]),
+                   "ancestors": tuple(map(tuple, values.get("ancestors", ()))), "gaps": tuple(values["gaps"]),
                    "git": Git(**values["git"]) if values["git"] else None, "host": _host(values["host"]),
                    "streams": tuple(map(_stream, values.get("streams", ())))}
         return Pending(**{**values, "folder": folder})
@@ -193,8 +212,25 @@ def is_traced(log: str) -> bool:
 
 
 def find_abandoned(pending_folder: str) -> list[str]:
-    """The folders of abandoned jobs, oldest first."""
-    return [pending.folder for pending in _load_all(pending_folder) if pending.abandoned()]
+    """The folders of abandoned jobs, in the order in which they are to be recorded."""
+    return [pending.folder for pending in in_order(_load_all(pending_folder)) if pending.abandoned()]
+
+
+def in_order(jobs: Iterable[Pending]) -> list[Pending]:
+    """Oldest first, but a job within another one before that one, which looks for what it has in its record."""
+    rest = sorted(jobs, key=lambda job: job.started_ns)
+    found: list[Pending] = []
+
+    def add(job: Pending) -> None:
+        rest.remove(job)
+        for inner in [one for one in rest if job.owner in one.ancestors]:
+            if inner in rest:
+                add(inner)
+        found.append(job)
+
+    while rest:
+        add(rest[0])
+    return found
 
 
 def find_running(pending_folder: str) -> list[Pending]:
