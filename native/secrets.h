@@ -102,8 +102,8 @@ static const struct {
 };
 static const char secrets_secret_parts[][15] = {
     "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "account_key",
-    "auth_key", "license_key", "token", "secret", "passwd", "password", "passphrase", "pwd", "credential",
-    "credentials", "authorization", "bearer", "cookie",
+    "auth_key", "license_key", "api_keys", "token", "secret", "passwd", "password", "passphrase", "pwd",
+    "credential", "credentials", "authorization", "bearer", "cookie",
 };
 static const char secrets_secret_ends[][11] = {
     "password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey", "privatekey", "accesskey",
@@ -152,7 +152,7 @@ static const char secrets_secret_options[][5] = {
     "pass", "auth",
 };
 static const struct secrets_program {
-    char name[16], joined[8], apart[2][4], last[4];
+    char name[16], joined[8], apart[2][8], last[4];
     unsigned char named, login;
 } secrets_programs[] = {
     {"mysql", "-p", {""}, "", 0, 0},
@@ -185,11 +185,15 @@ static const struct secrets_program {
     {"bcp", "-P", {"-P"}, "", 0, 0},
     {"ldapsearch", "-w", {"-w"}, "", 0, 0},
     {"ldapmodify", "-w", {"-w"}, "", 0, 0},
+    {"vault", "", {"login"}, "", 0, 0},
     {"aws", "", {""}, "", 1, 0},
     {"dvc", "", {""}, "", 1, 0},
     {"papermill", "", {""}, "", 1, 0},
     {"poetry", "", {""}, "", 1, 0},
     {"rclone", "", {""}, "", 1, 0},
+    {"npm", "", {""}, "", 1, 0},
+    {"pnpm", "", {""}, "", 1, 0},
+    {"yarn", "", {""}, "", 1, 0},
     {"htpasswd", "", {""}, "-b", 0, 0},
     {"mc", "", {""}, "set", 0, 0},
 };

@@ -52,7 +52,7 @@ def render_programs() -> str:
         joined, apart = (program.joined or ("",))[0], ", ".join(f'"{one}"' for one in program.apart) or '""'
         lines.append(f'    {{"{name}", "{joined}", {{{apart}}}, "{program.last}", '
                      f"{int(program.named)}, {int(program.login)}}},")
-    return ("static const struct secrets_program {\n    char name[16], joined[8], apart[2][4], last[4];\n"
+    return ("static const struct secrets_program {\n    char name[16], joined[8], apart[2][8], last[4];\n"
             "    unsigned char named, login;\n} secrets_programs[] = {\n" + "\n".join(lines) + "\n};\n")
 
 

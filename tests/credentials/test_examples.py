@@ -175,6 +175,22 @@ def test_secrets_in_source_code_are_taken_out(text, value):
 
 
 @pytest.mark.parametrize("text", [
+    'password = SecretStr("VALUE")', 'x = SecretStr("VALUE")', 'token: str = typer.Option("VALUE", "--token")',
+    'api_key: str = Field("VALUE", env="API_KEY")', 'api_key: str = field(default_factory=lambda: "VALUE")',
+    'pw = password or "VALUE"', 'wandb.login("never", "VALUE")', 'requests.get(u, auth=("user", "VALUE"))',
+    'api_key, other = "VALUE", 1', '+api_key = a if b else "VALUE"', 'const api_key = process.env.K || "VALUE";',
+    'p.add_argument("--api-key", help="a (b) c", default="VALUE")', "vault login VALUE", "run --api_keys VALUE",
+    "npm config set //registry.example/:_authToken VALUE",
+])
+def test_a_string_that_looks_a_secret_is_one_behind_the_name_of_one(text):
+    assert redact_text(text.replace("VALUE", VALUE)) == text.replace("VALUE", REDACTED)
+
+
+@pytest.mark.parametrize("text", [
+    'add_argument("--auth", default="oauth2")', 'add_argument("--cookie", default="cookies.txt")',
+    'tokenizer = load("ResNet50V2LargeModel7")', 'token_ids = f("Abc123Abc123Abc123xyz")',
+    'x = sha256("Abc123Abc123Abc123xyz")', 'model = "Qwen2.5-7B-Instruct-GPTQ"',
+    'password = None\nname = "Zq8s3cr3tXy7Kw2Lm9"',
     'def f(x) -> "CompositeToken":\n    """Parse a text."""',
     'class Token:\n    """What a token is."""', 'class Secret:\n    "A description"',
     'def f(token: str):\n    "A text"',

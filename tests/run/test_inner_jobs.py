@@ -272,6 +272,16 @@ def test_what_the_script_adds_to_the_standard_output_of_an_inner_job(desk, mode)
     assert maker(desk, "out") == ["outer", "inner"]
 
 
+def test_what_the_last_inner_job_leaves_in_place_does_not_make_the_others_stale(desk):
+    desk.write("in", "1\n")
+    script(desk, "for i in 1 2 3; do", f'{ROAR} run -q sh -c "cat in > m; echo $i >> m"',
+           "test $i = 3 || mv m m-$i", "done")
+    assert {output["state"] for output in desk.json("status")["outputs"]} == {"fresh"}
+    desk.write("m", "other\n")
+    assert {output["path"]: output["state"] for output in desk.json("status")["outputs"]} == {
+        "m": "changed", "m-1": "stale", "m-2": "stale"}
+
+
 @pytest.mark.parametrize("mode", COMPLETE)
 @pytest.mark.parametrize("how", ["recover", "next run"])
 def test_an_inner_job_that_was_killed_with_the_outer_one_keeps_what_it_made(desk, mode, how):
@@ -288,7 +298,8 @@ def test_an_inner_job_that_was_killed_with_the_outer_one_keeps_what_it_made(desk
     desk.roar(*(["recover"] if how == "recover" else ["run", "true"]))
     inner, outer = by_name(desk, "inner"), by_name(desk, "outer")
     assert (names(inner["inputs"]), names(inner["outputs"])) == (["in"], ["m", "ready"])
-    assert "m" not in names(outer["outputs"]) and "in" not in names(outer["inputs"])
+    assert "m" not in names(outer["outputs"])
+    assert "in" not in names(outer["inputs"])
 
 
 def wait_for(condition):

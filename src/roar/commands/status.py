@@ -20,7 +20,8 @@ def parser() -> Parser:
     """The command line of `roar status`."""
     result = Parser("status", "Show this session: steps that did not end well, and outputs that are stale (an input"
                     " of their job has changed since, a symlink to it leads to something else now, it cannot be read,"
-                    " or is gone and no step made it), changed (no longer what the job wrote), gone or unreadable.")
+                    " is gone and no step made it, or the job did not end well), changed (no longer what the job"
+                    " wrote), gone or unreadable.")
     result.add_argument("--all", action="store_true", help="cut no list")
     result.add_argument("--checklist", action="store_true",
                         help="check instead whether someone else could make this session again; exit status 1 if not")

@@ -127,8 +127,8 @@ SHAPES = (
 
 SECRET_PARTS = (
     "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "account_key", "auth_key",
-    "license_key", "token", "secret", "passwd", "password", "passphrase", "pwd", "credential", "credentials",
-    "authorization", "bearer", "cookie")
+    "license_key", "api_keys", "token", "secret", "passwd", "password", "passphrase", "pwd", "credential",
+    "credentials", "authorization", "bearer", "cookie")
 """One of these between separators in a name says that its value is a secret."""
 SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey", "privatekey", "accesskey",
                "accountkey", "authkey", "signingkey")
@@ -205,7 +205,8 @@ PROGRAMS: Mapping[str, Program] = {
     "openssl": Program(joined=("pass:",), apart=("-k", "-K")),
     **dict.fromkeys(("zip", "unzip", "sqlcmd", "bcp"), _CAPITAL),
     **dict.fromkeys(("ldapsearch", "ldapmodify"), _LDAP),
-    **dict.fromkeys(("aws", "dvc", "papermill", "poetry", "rclone"), Program(named=True)),
+    "vault": Program(apart=("login",)),
+    **dict.fromkeys(("aws", "dvc", "papermill", "poetry", "rclone", "npm", "pnpm", "yarn"), Program(named=True)),
     "htpasswd": Program(last="-b"),
     "mc": Program(last="set"),
 }

@@ -127,8 +127,14 @@ _GIVEN = re.compile(  # by a here-string, or by echo and a pipe, to what reads a
     r"(?P<here>[^\s\"'$;|&][^\s\"';|&]*+)"
     r"|\b(?:echo|printf)(?:[ \t]+(?:-\w+|[\"']?%s(?:\\n)?[\"']?)){0,4}[ \t]+[\"']?"
     r"(?P<sent>[^\s\"'$;|&\-%][^\s\"';|&]*+)[\"']?[ \t]*\|(?=[^|\n]{1,120}?(?:-stdin|--with-token)\b)")
+_LOOKS_A_SECRET = re.compile(  # a string on its own with letters of either case and digits
+    r"(?<![\w\\])[bru]?[\"'](?=[A-Za-z0-9+/=.~_\-]{0,200}[\"'])(?=[^\"']{0,200}?\d)(?=[^\"']{0,200}?[a-z])"
+    r"(?=[^\"']{0,200}?[A-Z])(?P<value>[A-Za-z0-9+/=.~_\-]{16,200})[\"']")
+_SAID_BEFORE = re.compile(r"(?<![\w\-])(?:\w{1,60}|(?<=[\"'])--?[\w\-]{1,60}(?=[\"']))")
+_ASKS_FOR_A_SECRET = re.compile(r"\b(?:login|auth)[ \t]{0,4}[(=]|\bSecretStr\(")
 _SETTER = re.compile(r"(?:set|get|put|env|header)\w{0,20}\([ \t]{0,4}[bru]?[\"']$", re.IGNORECASE)
 _SETTER_REACH = 40  # characters before a name in which the call that sets it is looked for
+_LINE_REACH = 200  # characters before a string in which a name may say that it is a secret
 _LITERAL_LENGTH = 4  # characters; a shorter one between quotes is no secret
 _SHORT_SECRET = 6  # characters of an unquoted value
 _SEGMENT_SECRET = 8  # characters of a folder's name
@@ -148,6 +154,8 @@ _BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+")
 _READABLE = re.compile(  # group, epoch10, 2024, 7b
     r"[A-Za-z]*\d{0,4}|\d{1,8}[A-Za-z]{0,2}|[A-Za-z]\d{1,4}[A-Za-z]{0,2}")
 _PATH_START = re.compile(r"\.{0,2}/|~/|[A-Za-z][A-Za-z0-9+.\-]*://")
+_FILE_NAME = re.compile(
+    r"[A-Za-z][a-z]{0,20}(?:[_\-][a-z]{1,20}){0,5}\.(?:txt|json|ya?ml|toml|env|pem|key|crt|cfg|ini)")
 _FILE_END = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$|/$")
 ROUNDS = 5  # what goes may have been the quote before another secret
 _TELLING = ("key", "token", "secret", "pass", "pwd", "credential", "authorization", "bearer", "cookie", "sig", "sas",
@@ -398,7 +406,7 @@ def _default(match: re.Match[str]) -> tuple[int, int, bool]:
     at = match.end()
     literal = _literal(match.string, at, match[1])
     if literal is None or is_no_value(literal[0]) or len(literal[0]) < _LITERAL_LENGTH or (
-            _is_readable_path(literal[0])):
+            _is_readable_path(literal[0]) or _FILE_NAME.fullmatch(literal[0])):
         return at, at, False
     return at, literal[1], _declares_secret(match.string[max(0, match.start() - _CALL_REACH):match.start()])
 
@@ -408,7 +416,25 @@ def _declares_secret(before: str) -> bool:
     begin = max(before.rfind("("), before.rfind(")")) + 1
     field = _FIELD.search(before, max(0, begin - _CALL_REACH // 2), begin)
     return (field is not None and says_secret(field[1])) or any(
-        strength_of_option(option) > 1 for option in _DECLARED.findall(before, begin))
+        says_secret(option.lstrip("-")) for option in _DECLARED.findall(before, begin))
+
+
+def _without_lookalikes(text: str) -> str:
+    return _replace(text, _LOOKS_A_SECRET, _lookalike) if "=" in text or "(" in text else text
+
+
+def _lookalike(match: re.Match[str]) -> tuple[int, int, bool]:
+    """A string that looks like a secret is one where its line names one before: `password or "X"`."""
+    text, (start, end) = match.string, match.span("value")
+    if not _is_weak_secret(match["value"]):
+        return end, end, False
+    begin = max(text.rfind("\n", 0, start) + 1, start - _LINE_REACH)
+    line = text[begin:match.start()]
+    return start, end, _names_a_secret(line)
+
+
+def _names_a_secret(line: str) -> bool:
+    return bool(_ASKS_FOR_A_SECRET.search(line)) or any(says_secret(name) for name in _SAID_BEFORE.findall(line))
 
 
 def _without_given(text: str) -> str:
@@ -534,6 +560,7 @@ _RULES = (  # in this order: what a rule leaves, the next ones look through
     _Rule("a password on a command line", _without_passwords),
     _Rule("a secret as standard input", _without_given),
     _Rule("a secret as default", _without_defaults),
+    _Rule("a secret in an expression", _without_lookalikes),
     _Rule("a secret behind an option", _without_arguments),
     _Rule("a secret in a header", _without_bearers),
     _Rule("a secret in a setting", _without_assigned),

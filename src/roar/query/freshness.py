@@ -254,7 +254,7 @@ def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Conten
 
 def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Sequence[_Content],
                    written: Mapping[_Content, int], counted: Counted) -> list[_Content]:
-    """Those of the missed inputs in whose place there is not what a job made of what their readers made."""
+    """The missed inputs in whose place there is not what a job made of what their readers made, or within these."""
     here = {content.path_id: job_id for content, job_id in written.items()
             if files.state(content) is Freshness.FRESH} if missed else {}
     return [content for content in missed if content.path_id not in here
@@ -262,11 +262,21 @@ def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Seq
 
 
 def _all_were_before(database: sqlite3.Connection, content: _Content, writer: int, counted: Counted) -> bool:
-    """Whether all others that count and read a content had to be before the job that has put another in its place."""
+    """Whether all others that count and read a content had to be before the job that has put another in its place.
+
+    So they are, too, where that job ran within them, and they read nothing there afterwards.
+    """
     readers = [reader for (reader,) in database.execute(
         "SELECT job_id FROM file_read WHERE path_id = ? AND artifact_id = ?", content)
                if reader in counted.step_of and reader != writer]
-    return bool(readers) and all(reader < writer and follows(database, writer, reader) for reader in readers)
+    return bool(readers) and all(follows(database, writer, reader) if reader < writer
+                                 else _is_within(database, writer, reader) for reader in readers)
+
+
+def _is_within(database: sqlite3.Connection, job_id: int, later_id: int) -> bool:
+    """Whether a job ran while one did that was recorded after it."""
+    return database.execute("SELECT 1 FROM job AS one JOIN job AS later ON one.started_at >= later.started_at"
+                            " WHERE one.id = ? AND later.id = ?", (job_id, later_id)).fetchone() is not None
 
 
 def _is_part_of_made(database: sqlite3.Connection, content: _Content, path: str, job_id: int,
