@@ -1137,6 +1137,57 @@ def test_a_file_that_is_changed_by_what_was_computed_from_it(desk):
     assert mend(desk, 2) == ["roar run @3", None]  # the mean is of the same data
 
 
+def test_the_hint_makes_again_what_a_step_has_edited_before_that_edits_it_again(desk):
+    """Data that are normalised in place would be so twice."""
+    for name in ("raw", "config"):
+        desk.write(name, "1\n")
+    scripts(desk, "cat raw > data", "cat config >> data", "cat data > model")
+    desk.write("config", "2\n")
+    assert mend(desk, 4) == ["roar run @1", "roar run @2", "roar run @3", None]
+    assert (desk.root / "model").read_text() == "1\n2\n"
+
+
+def states(desk):
+    return {output["path"]: output["state"] for output in desk.json("status")["outputs"]}
+
+
+def test_what_was_made_from_an_earlier_run_of_a_step_is_not_up_to_date(desk):
+    """Where each run has a folder of its own, and where the result was moved by hand."""
+    desk.write("raw", "1\n")
+    scripts(desk, "mkdir -p runs/$(cat raw) && cp raw runs/$(cat raw)/m", "cat runs/1/m > o", "cp raw d")
+    (desk.root / "d").rename(desk.root / "best")
+    desk.roar("run", "cp", "best", "e")
+    assert set(states(desk).values()) == {"fresh", "gone"}
+    desk.write("raw", "2\n")
+    for step in ("@1", "@3"):
+        desk.roar("run", step)
+    assert states(desk) == {"runs/1/m": "stale", "o": "stale", "runs/2/m": "fresh", "d": "fresh", "e": "stale"}
+    item = checklist(desk)["the outputs are up to date"]
+    assert (item["passed"], item["hint"]) == (False, None)
+    reason = "what it took from @1 is of an earlier run of it, from inputs that have changed since"
+    assert f"o: {reason}" in item["problems"]
+    desk.write("raw", "1\n")
+    assert states(desk)["e"] == "fresh"
+
+
+def test_a_step_that_works_in_place_and_ran_twice_hides_no_change_before_it(desk):
+    desk.write("raw", "1\n")
+    scripts(desk, "cat raw > data", "echo more >> data")
+    desk.roar("run", "@2")
+    assert states(desk) == {"data": "fresh"}
+    desk.write("raw", "2\n")
+    assert states(desk) == {"data": "stale"}
+    assert mend(desk, 3) == ["roar run @1", "roar run @2", None]
+
+
+def test_outputs_that_are_all_gone_are_not_said_to_be_up_to_date(desk):
+    desk.write("raw", "1\n")
+    scripts(desk, "cat raw > o")
+    (desk.root / "o").unlink()
+    item = checklist(desk)["the outputs are up to date"]
+    assert (item["passed"], item["problems"]) == (None, ["none of them is there"])
+
+
 def test_the_hint_makes_an_input_that_is_gone_before_it_is_read(desk):
     desk.write("raw", "1\n")
     desk.write("more", "1\n")

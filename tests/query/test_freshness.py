@@ -105,9 +105,8 @@ def written_at(root, jobs, counted):
     return written
 
 
-def expected(root, jobs, edges):
-    """The steps that are stale by themselves, and by path step and state of an output: the rules, word by word."""
-    latest, counted = counted_jobs(jobs, edges)
+def outputs_now(root, jobs, edges, latest, counted):
+    """By path the place of the job whose output is told of, and its state now."""
     outputs = {}
     written = written_at(root, jobs, counted)
     for path, contents in written.items():
@@ -120,22 +119,82 @@ def expected(root, jobs, edges):
         at, now = next((found for found in later if found[1] == "fresh" and found in after + others),
                        [*others, contents[0]][0])
         if now != "gone" or at in latest[jobs[at]["step"]]:
-            outputs[path] = jobs[at]["step"], "stale" if now == "fresh" and not jobs[at]["well"] else now
-    made = {(one.path, one.digest) for places in counted.values() for at in places for one in jobs[at]["outputs"]
-            if one.digest}
-    stale, active = set(), set()
-    for step, places in counted.items():
+            outputs[path] = at, now
+    return outputs
+
+
+def is_superseded(jobs, at, later, of_the_step):
+    """Whether a later job of the step read all that this one had read, and wrote over all of its outputs or none."""
+    external = paths([jobs[at]], "inputs") - of_the_step
+    own = paths([jobs[at]], "outputs")
+    remade = [job for job in later if job["well"] and job["outputs"]]
+    return any(external <= paths([job], "inputs") and (own <= paths([job], "outputs")
+                                                       or not own & paths([job], "outputs"))
+               for job in (*remade[:1], *remade[-1:]))
+
+
+def takings(jobs, taken, counted, settled):
+    """Which job that counts took something from which, and whether all paths at which it read that are settled."""
+    at_of = {job["uid"]: at for at, job in enumerate(jobs)}
+    step_of = {at: step for step, places in counted.items() for at in places}
+    found = set()
+    for reader, maker, digest in ((at_of[reader], at_of[maker], digest) for reader, maker, digest in taken):
+        if reader not in step_of:
+            continue
+        again = [at for at in counted[step_of[maker]] if at > maker and step_of[maker] != step_of[reader]
+                 and digest in {one.digest for one in jobs[at]["outputs"]}]
+        read = [one.path for one in jobs[reader]["inputs"] if one.digest == digest]
+        found.add((reader, max([maker, *again]), all((reader, path) in settled for path in read)))
+    return found
+
+
+def reruns(jobs, counted):
+    """Which jobs left nothing that counts, which left earlier versions, and what was read again."""
+    covered, superseded, settled = set(), set(), set()
+    for places in counted.values():
+        of_the_step = paths([jobs[at] for at in places], "outputs") if len(places) > 1 else set()
         for at in places:
             later = [jobs[other] for other in places if other > at]
-            if paths([jobs[at]], "outputs") <= paths(later, "outputs") and (
-                    later or (len(places) > 1 and not jobs[at]["well"])):
-                continue
-            active.add(jobs[at]["uid"])
+            own = paths([jobs[at]], "outputs")
+            if own <= paths(later, "outputs") and (later or (len(places) > 1 and not jobs[at]["well"])):
+                covered.add(at)
+            if is_superseded(jobs, at, later, of_the_step):
+                superseded.add(at)
             known = paths(later, "outputs") | paths([job for job in later if job["well"]], "inputs")
-            if any(one.digest and is_changed(root, jobs, at, one, made, known, edges, written, counted)
-                   for one in jobs[at]["inputs"]):
-                stale.add(step)
-    return stale, active, outputs
+            settled |= {(at, path) for path in (paths([jobs[at]], "inputs") - own) & known}
+    return covered, superseded, settled
+
+
+def expected(root, jobs, taken):
+    """By step whether it is stale, and by path step and state of an output: the rules, word by word."""
+    edges = {(reader, maker) for reader, maker, _ in taken}
+    latest, counted = counted_jobs(jobs, edges)
+    step_of = {at: step for step, places in counted.items() for at in places}
+    written = written_at(root, jobs, counted)
+    made = {(one.path, one.digest) for at in step_of for one in jobs[at]["outputs"] if one.digest}
+    covered, superseded, settled = reruns(jobs, counted)
+    took = takings(jobs, taken, counted, settled)
+    idle = set(covered)
+    while more := {maker for reader, maker, _ in took if maker in idle and reader not in idle}:
+        idle -= more
+    own, left = set(), set()
+    for at in set(step_of) - idle:
+        for one in jobs[at]["inputs"]:
+            if one.digest and is_changed(root, jobs, at, one, made, (), edges, written, counted):
+                is_settled = (at, one.path) in settled
+                own |= set() if is_settled else {at}
+                left |= {at} if not is_settled or at in superseded else set()
+    while True:
+        told = {(reader, is_settled) for reader, maker, is_settled in took if reader not in idle
+                and maker in (own if step_of[reader] == step_of[maker] else left)}
+        more_own = {at for at, is_settled in told if not is_settled} - own
+        more_left = {at for at, is_settled in told if not is_settled or at in superseded} - left
+        if not more_own | more_left:
+            break
+        own, left = own | more_own, left | more_left
+    outputs = {path: (step_of[at], "stale" if now == "fresh" and (at in left or not jobs[at]["well"]) else now)
+               for path, (at, now) in outputs_now(root, jobs, edges, latest, counted).items()}
+    return {step_of[at] for at in own}, outputs
 
 
 @pytest.mark.parametrize("seed", range(100))
@@ -144,25 +203,24 @@ def test_nothing_stale_is_missed(recorder, seed):
     root = Path(recorder.workspace.root)
     names = [*(f"f{number}" for number in range(dice.randint(1, 6))), ELSEWHERE]
     jobs = []
+    commands = dice.randint(0, 5)
     for _ in range(dice.randint(1, 8)):
         inputs, outputs = ([use(path, dice.choice("ab")) if dice.random() > 0.1 else unknown(path)
                             for path in dice.sample(names, dice.randint(0, min(4, len(names))))] for _ in range(2))
         well = dice.random() < 0.8
-        job = recorder.job(["cmd", str(dice.randint(0, 5))], inputs, outputs, exit_code=0 if well else 1)
+        job = recorder.job(["cmd", str(dice.randint(0, commands))], inputs, outputs, exit_code=0 if well else 1)
         jobs.append({"uid": job.uid, "step": job.step, "inputs": inputs, "outputs": outputs, "well": well})
     for path in names[:-1]:
         if dice.random() < 0.8:
             (root / path).write_text(dice.choice("aab"))
-    stale, active, outputs = expected(root, jobs, recorder.edges())
-    step_of = {job["uid"]: job["step"] for job in jobs}
-    sources = {(step_of[reader], step_of[maker]) for reader, maker in recorder.edges() if reader in active}
-    while more := {reader for reader, maker in sources if maker in stale} - stale:
-        stale |= more
+    taken = recorder.database.execute(
+        "SELECT reader.uid, maker.uid, lower(hex(digest)) FROM dependency"
+        " JOIN job AS reader ON reader.id = consumer_id JOIN job AS maker ON maker.id = producer_id"
+        " JOIN artifact ON artifact.id = artifact_id").fetchall()
+    stale, outputs = expected(root, jobs, taken)
     status = load_status(recorder.database, recorder.workspace, 1)
     assert {step.number for step in status.steps if step.stale} == stale
-    assert {output.path: (output.step, output.freshness) for output in status.outputs} == {
-        path: (step, "stale" if state == "fresh" and step in stale else state)
-        for path, (step, state) in outputs.items()}
+    assert {output.path: (output.step, output.freshness) for output in status.outputs} == outputs
 
 
 def test_what_a_job_moved_within_a_trackers_store_is_not_missed(recorder):

@@ -14,7 +14,6 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.differences import name_of, sections_of
 from roar.query.freshness import GONE, Freshness, Output, Status, load_status
-from roar.query.graph import waits_for
 from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.references import ArtifactReference, resolve
@@ -28,6 +27,7 @@ from roar.query.repository import (
 )
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
+from roar.query.staleness import OUTDATED, waits_for
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -352,6 +352,8 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
         return Item(title=title, passed=None, problems=("there is no job",))
     status = load_status(database, workspace, session_of(database, row_ids[-1]))
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
+    if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
+        return Item(title=title, passed=None, problems=("none of them is there",))
     return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
                 hint=_first_to_run(database, status, wrong) if wrong else None)
 
@@ -360,16 +362,23 @@ def _first_to_run(database: sqlite3.Connection, status: Status, wrong: Sequence[
     """What to do first; None where a root input is gone, without which a step would only spoil what it has made.
 
     About what a failed job left; then where a step edits what was written again; and then about the first step that is
-    stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, and for what makes
-    those of its inputs that are gone.
+    stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, for what makes those
+    of its inputs that are gone, and for what makes again those that it has edited. No step mends an earlier version of
+    its outputs that lies elsewhere, nor what was made from that.
     """
     stale = {step.number: step.stale for step in status.steps if step.stale}
-    first = min([output.step for output in wrong if output.failed] or [output.step for output in wrong if output.again]
-                or [output.step for output in status.outputs if output in wrong or output.step in stale])
+    steps = ([output.step for output in wrong if output.failed] or [output.step for output in wrong if output.again]
+             or [output.step for output in status.outputs
+                 if output.step in stale or (output in wrong and output.freshness is not Freshness.STALE)])
+    first = min((step for step in steps if not (stale.get(step) or "").endswith(OUTDATED)), default=None)
     passed: set[int] = set()
-    while first not in passed and not any(output.step == first and output.failed for output in wrong):
+    while first is not None and first not in passed and not any(
+            output.step == first and output.failed for output in wrong):
         passed.add(first)
-        first = waits_for(stale.get(first)) or _maker_of_gone(database, status, first) or first
+        first = (waits_for(stale.get(first)) or _maker_of_gone(database, status, first)
+                 or _maker_of_edited(database, status, first) or first)
+    if first is None:
+        return None
     failed = any(_has_failed(step.job) for step in status.steps if step.number == first)
     return None if GONE in (stale.get(first) or "") and not failed else _run_again(first, failed=failed)
 
@@ -381,6 +390,27 @@ def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) ->
     rows = database.execute("SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?",
                             (job.row_id,)) if gone and job is not None else ()
     return next((gone[path] for (path,) in rows if gone.get(path, number) != number), None)
+
+
+def _maker_of_edited(database: sqlite3.Connection, status: Status, number: int) -> int | None:
+    """The step of this session that made what another one's last job has edited, where what that left lies there."""
+    own = {output.path for output in status.outputs
+           if output.step == number and output.freshness in {Freshness.FRESH, Freshness.STALE}}
+    job = next((step.job for step in status.steps if step.number == number), None)
+    rows = database.execute(_EDITED, {"job": job.row_id}) if own and job is not None else ()
+    numbers = {step.number for step in status.steps} - {number}
+    return next((maker for path, maker in rows if path in own and maker in numbers), None)
+
+
+# What a job read and wrote at the same path, and the steps of the session that made what it read.
+_EDITED = """
+SELECT path.path, step.number FROM file_read JOIN path ON path.id = file_read.path_id
+JOIN file_written AS made ON made.job_id = file_read.job_id AND made.path_id = file_read.path_id AND made.role = 2
+JOIN dependency ON consumer_id = file_read.job_id AND dependency.artifact_id = file_read.artifact_id
+JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
+WHERE file_read.job_id = :job AND session_id = (
+    SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job) ORDER BY file_read.ordinal
+"""
 
 
 def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:

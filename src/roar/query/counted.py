@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
@@ -27,8 +28,11 @@ class Counted:
         latest: by step its last job, and the last that ended well where the last did not; where that wrote nothing, as
             make(1) that finds all up to date, also the last that wrote something.
         settled: job and path of what was read, but read or written again since by a later job of the step.
+        superseded: those after which one of their step (the next that ended well and wrote something, or the last
+            such) has read all that they had read, and has written over all that they had written, or only elsewhere:
+            what they left is an earlier version.
         idle: those of whose outputs later ones of their step left none, and a last one that failed without any beside
-            others: what they read says nothing of the outputs.
+            others, where no other took something from them: what they read says nothing of the outputs.
     """
 
     step_of: Mapping[int, int]
@@ -36,6 +40,7 @@ class Counted:
     well: frozenset[int]
     latest: Mapping[int, Sequence[int]]
     settled: frozenset[tuple[int, int]]
+    superseded: frozenset[int]
     idle: frozenset[int]
 
     def later(self, job_id: int) -> Sequence[int]:
@@ -55,12 +60,13 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
     rows = {row for found in latest.values() for row in found}
     rows |= _find_makers(database, rows, [job.row_id for found in jobs.values() for job in found[1:]])
     order = {number: [job for job in reversed(found) if job.row_id in rows] for number, found in jobs.items()}
-    settled, idle = _find_settled(database, [found for found in order.values() if len(found) > 1])
-    return Counted(
+    said = _Reruns(database, [found for found in order.values() if len(found) > 1])
+    counted = Counted(
         step_of={job.row_id: number for number, found in order.items() for job in found}, latest=latest,
         jobs={number: [job.row_id for job in found] for number, found in order.items()},
         well=frozenset(job.row_id for found in order.values() for job in found if job.ended_well),
-        settled=frozenset(settled), idle=frozenset(idle))
+        settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered))
+    return replace(counted, idle=counted.idle - _find_taken(database, counted)) if said.covered else counted
 
 
 def _latest(database: sqlite3.Connection, jobs: Sequence[StepJob]) -> list[int]:
@@ -92,26 +98,113 @@ def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: 
     return found
 
 
-def _find_settled(database: sqlite3.Connection, steps: Sequence[Sequence[StepJob]]
-                  ) -> tuple[set[tuple[int, int]], set[int]]:
-    """See `Counted`; the jobs are in their order."""
-    uses: dict[tuple[int, int], set[int]] = {}
-    for job_id, role, path_id in database.execute(
-            "SELECT job_id, role, path_id FROM file_use WHERE role <= 2"
-            " AND job_id IN (SELECT value FROM json_each(?))",
-            (json.dumps([job.row_id for jobs in steps for job in jobs]),)) if steps else ():
-        uses.setdefault((job_id, role), set()).add(path_id)
-    settled: set[tuple[int, int]] = set()
-    idle: set[int] = set()
-    for jobs in steps:
+class _Reruns:
+    """What later jobs of a step say of its earlier ones: see `Counted`; the jobs of each step are in their order.
+
+    Attributes:
+        covered: those that are idle unless another took something from them.
+    """
+
+    def __init__(self, database: sqlite3.Connection, steps: Sequence[Sequence[StepJob]]) -> None:
+        self.settled: set[tuple[int, int]] = set()
+        self.superseded: set[int] = set()
+        self.covered: set[int] = set()
+        self._uses: dict[tuple[int, int], set[int]] = {}
+        for job_id, role, path_id in database.execute(
+                "SELECT job_id, role, path_id FROM file_use WHERE role <= 2"
+                " AND job_id IN (SELECT value FROM json_each(?))",
+                (json.dumps([job.row_id for jobs in steps for job in jobs]),)) if steps else ():
+            self._uses.setdefault((job_id, role), set()).add(path_id)
+        for jobs in steps:
+            self._look_at(jobs)
+
+    def _read(self, job: StepJob) -> AbstractSet[int]:
+        return self._uses.get((job.row_id, 1), frozenset())
+
+    def _written(self, job: StepJob) -> AbstractSet[int]:
+        return self._uses.get((job.row_id, 2), frozenset())
+
+    def _look_at(self, jobs: Sequence[StepJob]) -> None:
         written: set[int] = set()
         read: set[int] = set()
+        of_the_step = {path_id for job in jobs for path_id in self._written(job)}
+        later: list[tuple[AbstractSet[int], AbstractSet[int]]] = []
         for job in reversed(jobs):
-            own_read, own_written = uses.get((job.row_id, 1), set()), uses.get((job.row_id, 2), set())
+            own_read, own_written = self._read(job), self._written(job)
             if own_written <= written and (job is not jobs[-1] or not job.ended_well):
-                idle.add(job.row_id)
-            else:
-                settled |= {(job.row_id, path_id) for path_id in own_read if path_id in read or path_id in written}
+                self.covered.add(job.row_id)
+            if any(own_read - of_the_step <= again and (made >= own_written or not made & own_written)
+                   for again, made in (*later[:1], *later[-1:])):
+                self.superseded.add(job.row_id)
+            self.settled |= {(job.row_id, path_id) for path_id in own_read - own_written
+                             if path_id in read or path_id in written}
             written |= own_written
             read |= own_read if job.ended_well else set()
-    return settled, idle
+            if job.ended_well and own_written:
+                later.append((own_read, own_written))
+
+
+class Taking(NamedTuple):
+    """What one job took from another.
+
+    Attributes:
+        artifact: as the consumer read it, its row.
+        produced: as the producer wrote it.
+        settled: a later job of the consumer's step has read the same paths again.
+    """
+
+    consumer: int
+    artifact: int
+    producer: int
+    produced: int
+    settled: bool
+
+
+def load_takings(database: sqlite3.Connection, counted: Counted, producers: Iterable[int]) -> Iterator[Taking]:
+    """What jobs that count took from these. What a later job of the producer's step wrote again came from that one.
+
+    Args:
+        database: the record.
+        counted: the jobs that count.
+        producers: rows of some of them.
+    """
+    rows = database.execute(
+        "SELECT consumer_id, artifact_id, producer_id, produced_id FROM dependency"
+        " WHERE producer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(producers)),)).fetchall()
+    for consumer, artifact, producer, produced in rows:
+        if consumer in counted.step_of and producer != consumer:
+            same = counted.step_of[consumer] == counted.step_of[producer]
+            later = () if same else counted.later(producer)
+            last = _last_maker(database, later, artifact, produced) if later else None
+            yield Taking(consumer, artifact, last or producer, produced,
+                         _is_settled(database, counted, consumer, artifact))
+
+
+def _last_maker(database: sqlite3.Connection, jobs: Sequence[int], artifact: int, produced: int) -> int | None:
+    found: int | None = database.execute(
+        "SELECT max(job_id) FROM file_use WHERE role = 2 AND job_id IN (SELECT value FROM json_each(:jobs))"
+        " AND (artifact_id IN (:artifact, :produced) OR EXISTS (SELECT 1 FROM dataset_member"
+        " WHERE dataset_id = file_use.artifact_id AND dataset_member.artifact_id = :artifact))",
+        {"jobs": json.dumps(list(jobs)), "artifact": artifact, "produced": produced}).fetchone()[0]
+    return found
+
+
+def _is_settled(database: sqlite3.Connection, counted: Counted, job_id: int, artifact: int) -> bool:
+    """Whether all paths at which a job read an artifact are settled."""
+    if not counted.later(job_id):
+        return False
+    paths = database.execute("SELECT path_id FROM file_use WHERE job_id = ? AND role = 1 AND artifact_id = ?",
+                             (job_id, artifact)).fetchall()
+    return bool(paths) and all((job_id, path_id) in counted.settled for (path_id,) in paths)
+
+
+def _find_taken(database: sqlite3.Connection, counted: Counted) -> set[int]:
+    """Those of the idle jobs from which one that is not idle took something, directly or by way of each other."""
+    consumers: dict[int, set[int]] = {}
+    for taking in load_takings(database, counted, counted.idle):
+        consumers.setdefault(taking.producer, set()).add(taking.consumer)
+    taken: set[int] = set()
+    for job_id in sorted(counted.idle, reverse=True):
+        if any(other not in counted.idle or other in taken for other in consumers.get(job_id, ())):
+            taken.add(job_id)
+    return taken

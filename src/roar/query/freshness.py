@@ -25,8 +25,9 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import Step, find_rewritten, follows, load_bare_steps, load_sources, overwrites, spread
+from roar.query.graph import Step, find_rewritten, follows, load_bare_steps, overwrites
 from roar.query.repointed import find_repointed
+from roar.query.staleness import Reason, Stale
 from roar.record import digests
 from roar.record.database import encoded
 from roar.record.dependencies import content_below
@@ -98,14 +99,14 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     steps, counted = load_bare_steps(database, session)
     written = _load_written(database, counted)
     read = _load_read(database, counted)
-    files = _FilesNow(database, workspace, read.union(written), meanwhile)
-    stale = _Stale(database, counted, session)
+    files = _FilesNow(database, workspace, read.keys() | written.keys(), meanwhile)
+    stale = Stale(database, counted)
     stale.add(find_rewritten(database, counted))
-    stale.add(find_repointed(database, workspace, {
-        job_id: number for number, jobs in counted.latest.items() for job_id in jobs if job_id not in counted.idle}))
+    stale.add(find_repointed(database, workspace, [
+        job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
     missed = [content for content in read if _is_missed(content, files, written)]
-    stale.add(_changed_inputs(database, files, _without_meant(database, files, missed, written, counted), counted,
-                              stale.reasons))
+    missed = _without_meant(database, files, missed, written, counted)
+    stale.add(_changed_inputs(database, files, {content: read[content] for content in missed}, counted, stale))
     last_writes = _last_writes(database, files, written, counted)
     for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
@@ -117,9 +118,10 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     for content, job_id in last_writes.items():
         if _is_listed(files.state(content), job_id, counted):
             step = counted.step_of[job_id]
-            output = _output(files, content, step, failed.get(job_id) or stale.reasons.get(step), since.get(content))
+            output = _output(files, content, step, failed.get(job_id) or stale.left.get(job_id), since.get(content))
             outputs.append(replace(output, failed=job_id in failed, again=content in again))
-    return Status(steps=tuple(replace(step, stale=stale.reasons.get(step.number)) for step in steps),
+    reasons = stale.of_steps()
+    return Status(steps=tuple(replace(step, stale=reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
 
 
@@ -137,25 +139,6 @@ def _is_listed(state: Freshness | None, job_id: int, counted: Counted) -> bool:
     """Whether an output is told of: what has gone of the earlier jobs of a step is not, as old checkpoints."""
     return state is not None and (state is not Freshness.GONE
                                   or job_id in counted.latest[counted.step_of[job_id]])
-
-
-class _Stale:
-    """Which steps are stale, and why; the graph is looked at only where one is."""
-
-    def __init__(self, database: sqlite3.Connection, counted: Counted, session: int) -> None:
-        self._database = database
-        self._counted = counted
-        self._session = session
-        self._sources: Mapping[int, set[int]] | None = None
-        self.reasons: dict[int, str] = {}
-
-    def add(self, reasons: Mapping[int, str]) -> None:
-        """Steps that are stale by themselves, with all that took something from them."""
-        if not reasons:
-            return
-        if self._sources is None:
-            self._sources = load_sources(self._database, self._counted, self._session)
-        self.reasons = spread({**reasons, **self.reasons}, self._sources)
 
 
 def _load_written(database: sqlite3.Connection, counted: Counted) -> dict[_Content, int]:
@@ -231,8 +214,8 @@ WHERE path >= CAST(:first AS TEXT) AND path < CAST(:end AS TEXT) AND job.id > :j
 """
 
 
-def _load_read(database: sqlite3.Connection, counted: Counted) -> set[_Content]:
-    """What these jobs read, each once: many steps may have read the same.
+def _load_read(database: sqlite3.Connection, counted: Counted) -> dict[_Content, list[int]]:
+    """What these jobs read, each once with all that read it: many steps may have read the same.
 
     Of several contents of a path, which other jobs within that job put there, it is the last.
     """
@@ -241,8 +224,11 @@ def _load_read(database: sqlite3.Connection, counted: Counted) -> set[_Content]:
         "SELECT job_id, path_id, artifact_id, artifact.files FROM file_use JOIN artifact ON artifact.id = artifact_id"
         " WHERE role = 1 AND job_id IN (SELECT value FROM json_each(?))", (json.dumps(jobs),))
     last = {(job_id, path_id): (artifact_id, files) for job_id, path_id, artifact_id, files in rows}
-    return {_Content(path_id, artifact_id) for (job_id, path_id), (artifact_id, files) in last.items()
-            if files is not None or (job_id, path_id) not in counted.settled}
+    read: dict[_Content, list[int]] = {}
+    for (job_id, path_id), (artifact_id, files) in last.items():
+        if files is not None or job_id in counted.superseded or (job_id, path_id) not in counted.settled:
+            read.setdefault(_Content(path_id, artifact_id), []).append(job_id)
+    return read
 
 
 def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Content]) -> bool:
@@ -296,57 +282,67 @@ JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifac
 """
 
 
-def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow", missed: Iterable[_Content], counted: Counted,
-                    stale: Container[int]) -> dict[int, str]:
-    """By step that is not stale already, the first of its inputs that is among the missed: its last job's first."""
-    step_of = {job_id: step for job_id, step in counted.step_of.items() if step not in stale}
-    first: dict[int, tuple[int, str]] = {}
-    for content in missed:
+def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
+                    missed: Mapping[_Content, Collection[int]], counted: Counted, stale: Stale) -> list[Reason]:
+    """By job that is not stale already, the first of its inputs that is among the missed."""
+    open_jobs = {job_id: at for at, job_id in enumerate(counted.step_of) if job_id not in stale.left}
+    first: dict[tuple[int, bool], tuple[int, Reason]] = {}
+    for content, readers in missed.items():
         state = files.state(content)
         path = files.paths[content.path_id]
         for job_id, ordinal in database.execute(_READERS, {
                 "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
                 "place": encoded(path),
-                "dataset": files.is_dataset(content)}):
-            if job_id not in step_of or (job_id in first and ordinal >= first[job_id][0]):
+                "dataset": files.is_dataset(content), "jobs": json.dumps(readers)}):
+            reason = _change_of_input(database, files, content, job_id, counted) if job_id in open_jobs else None
+            if reason is None or ordinal >= first.get((job_id, reason.settled), (ordinal + 1,))[0]:
                 continue
-            reason = _change_of_input(database, files, content, job_id, counted)
-            if reason is not None and (state is not Freshness.GONE or not _is_part_of_made(
-                    database, content, path, job_id, step_of)):  # what took from a stale step is not in `step_of`
-                first[job_id] = ordinal, reason
-    return {step_of[job_id]: first[job_id][1] for job_id in step_of if job_id in first}
+            if state is not Freshness.GONE or not _is_part_of_made(
+                    database, content, path, job_id, open_jobs):  # what took from a stale job is not among them
+                first[job_id, reason.settled] = ordinal, reason
+    return sorted((reason for _, reason in first.values()), key=lambda reason: (open_jobs[reason.job], reason.settled))
 
 
 def _change_of_input(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int,
-                     counted: Counted) -> str | None:
+                     counted: Counted) -> Reason | None:
     """What is to be said of an input that is not there as it was read; None where a job of the step knows of that."""
-    if job_id in counted.idle or (not files.is_dataset(content) and (job_id, content.path_id) in counted.settled):
+    if job_id in counted.idle:
         return None
+    if files.is_dataset(content):
+        later = counted.later(job_id)
+        text = _change_text(files, content, _known_files(database, files, content, (job_id, *later), counted))
+        if text is not None or job_id not in counted.superseded:
+            return None if text is None else Reason(job_id, text)
+        text = _change_text(files, content, _known_files(database, files, content, (job_id,), counted))
+        return None if text is None else Reason(job_id, text, settled=True)
+    settled = (job_id, content.path_id) in counted.settled
+    text = None if settled and job_id not in counted.superseded else _change_text(files, content, set())
+    return None if text is None else Reason(job_id, text, settled)
+
+
+def _change_text(files: "_FilesNow", content: _Content, known: Collection[str]) -> str | None:
+    """What is to be said; None where nothing but known files of a dataset is no longer as it was read."""
     path, state = files.paths[content.path_id], files.state(content)
     assert state is not None
     reason = f"its input {path} {_WORDS.get(state, files.trouble(content))}"
-    own = _known_files(database, files, content, job_id, counted)
-    if not own:
+    if not known:
         return reason + files.loss(content)
-    change = files.change_without(content, own)
+    change = files.change_without(content, known)
     if change is None:
         return None
     return reason + (_loss_text(path, change.gone) if state is Freshness.CHANGED else files.loss(content))
 
 
-def _known_files(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int, counted: Counted
-                 ) -> set[str]:
-    """The names of the files in a dataset's folder that the job wrote or deleted itself; none for a file.
+def _known_files(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_ids: Sequence[int],
+                 counted: Counted) -> set[str]:
+    """The names of the files in a dataset's folder that its reader, the first of the jobs, wrote or deleted itself.
 
     Those that later jobs of its step did so, or read again and ended well, are among them.
     """
-    if not files.is_dataset(content):
-        return set()
     folder = members_folder(files.paths[content.path_id])
-    later = counted.later(job_id)
-    jobs = json.dumps([job_id, *later])
+    jobs = json.dumps(job_ids)
     uses = [*_near(database, _WRITTEN_BY, jobs, folder)]
-    uses += _near(database, _READ_BY, json.dumps([job for job in later if job in counted.well]), folder)
+    uses += _near(database, _READ_BY, json.dumps([job for job in job_ids[1:] if job in counted.well]), folder)
     own = {name for artifact_id, path in uses for name, _ in content_below(database, artifact_id, path, folder)}
     own.update(path[len(folder):] for (path,) in database.execute(
         "SELECT path FROM deleted_file WHERE job_id IN (SELECT value FROM json_each(?))", (jobs,))
@@ -371,6 +367,7 @@ _READ_BY = _WRITTEN_BY.replace("file_written", "file_read").replace("role = 2", 
 # that deleted it or moved it away, be it into a tracker's store, and by those that sent it to where it is stored.
 _READERS = """
 SELECT job_id, ordinal FROM file_read AS used WHERE path_id = :path AND artifact_id = :artifact
+AND job_id IN (SELECT value FROM json_each(:jobs))
 AND (:dataset OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = used.job_id AND role = 2 AND path_id = used.path_id
                              AND artifact_id IS NOT NULL))
 AND NOT (:gone AND EXISTS (

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from roar.model import Kind
 from roar.query.counted import Counted, StepJob, load_counted
 from roar.query.history import JobLine, load_lines
+from roar.query.staleness import Reason, Stale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,9 @@ def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
     lines = dict(zip(jobs, load_lines(database, [rows[0].row_id for rows in jobs.values()]), strict=True))
     counted = load_counted(database, jobs)
     links = _links(database, {rows[0].row_id: number for number, rows in jobs.items()}, session)
-    stale = spread(find_rewritten(database, counted), load_sources(database, counted, session))
+    found = Stale(database, counted)
+    found.add(find_rewritten(database, counted))
+    stale = found.of_steps()
     return [Step(number=number, job=lines[number], earlier=tuple(job.uid for job in rows[1:]),
                  sources=tuple(sorted(links.sources.get(number, ()))),
                  foreign=tuple(sorted(links.foreign.get(number, ()))),
@@ -97,12 +100,6 @@ def load_bare_steps(database: sqlite3.Connection, session: int) -> tuple[list[St
     lines = load_lines(database, [rows[0].row_id for rows in jobs.values()])
     return ([Step(number=number, job=line) for number, line in zip(jobs, lines, strict=True)],
             load_counted(database, jobs))
-
-
-def load_sources(database: sqlite3.Connection, counted: Counted, session: int) -> Mapping[int, set[int]]:
-    """By number of a step those of the steps that its jobs took inputs from."""
-    return _links(database, {job_id: step for job_id, step in counted.step_of.items() if job_id not in counted.idle},
-                  session).sources
 
 
 def load_earlier(database: sqlite3.Connection, steps: Iterable[Step]) -> dict[int, list[JobLine]]:
@@ -210,19 +207,21 @@ ORDER BY used.job_id, used.ordinal
 """
 
 
-def find_rewritten(database: sqlite3.Connection, counted: Counted) -> dict[int, str]:
-    """By step, why it is stale where an input was written again since; of several that of its last job comes first.
+def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reason]:
+    """Why jobs are stale where an input was written again since.
 
     Not where the job that wrote it took something from the reader: that had to be before it.
     """
     jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
-    first: dict[int, str] = {}
+    found: dict[tuple[int, bool], Reason] = {}
     for job_id, path_id, path, read, written in database.execute(
             _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}).fetchall():
-        if (job_id not in first and (job_id, path_id) not in counted.settled and overwrites(database, written, read)
+        settled = (job_id, path_id) in counted.settled
+        if ((job_id, settled) not in found and (not settled or job_id in counted.superseded)
+                and overwrites(database, written, read)
                 and (step := _find_writer(database, path_id, job_id, read))):
-            first.setdefault(job_id, f"its input {path} was written again by @{step}")
-    return {counted.step_of[job_id]: first[job_id] for job_id in jobs if job_id in first}
+            found[job_id, settled] = Reason(job_id, f"its input {path} was written again by @{step}", settled)
+    return sorted(found.values(), key=lambda reason: (jobs.index(reason.job), reason.settled))
 
 
 def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> int | None:
@@ -252,31 +251,6 @@ def overwrites(database: sqlite3.Connection, written_id: int | None, before_id: 
 
 def _member_contents(database: sqlite3.Connection, dataset_id: int) -> dict[str, int]:
     return dict(database.execute("SELECT path, artifact_id FROM dataset_member WHERE dataset_id = ?", (dataset_id,)))
-
-
-def spread(reasons: Mapping[int, str], sources: Mapping[int, Iterable[int]]) -> dict[int, str]:
-    """Stale steps, and with them every step that took something from one of them."""
-    readers: dict[int, set[int]] = {}
-    for reader, makers in sources.items():
-        for maker in makers:
-            readers.setdefault(maker, set()).add(reader)
-    stale = dict(reasons)
-    open_steps = sorted(stale)
-    while open_steps:
-        maker = open_steps.pop(0)
-        for reader in sorted(readers.get(maker, ())):
-            if reader not in stale:
-                stale[reader] = f"@{maker}{_WAITS}"
-                open_steps.append(reader)
-    return stale
-
-
-_WAITS = ", which it took inputs from, is stale"
-
-
-def waits_for(reason: str | None) -> int | None:
-    """The step that has to run first, where a step is stale for another one's sake; None where not."""
-    return int(reason[1:-len(_WAITS)]) if reason is not None and reason.endswith(_WAITS) else None
 
 
 def _output_names(database: sqlite3.Connection, job_id: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from roar.model import members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
+from roar.query.staleness import Reason
 from roar.workspace import Workspace
 
 _HOPS = 40  # as the kernel: a link in a circle leads nowhere
@@ -22,25 +23,23 @@ class _Input(NamedTuple):
     is_dataset: bool
 
 
-def find_repointed(database: sqlite3.Connection, workspace: Workspace, step_of: Mapping[int, int]) -> dict[int, str]:
-    """By step, why it is stale where a symlink that its job found there was pointed elsewhere since.
+def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]) -> Iterator[Reason]:
+    """Why jobs are stale where a symlink that they found there was pointed elsewhere since.
 
     Args:
         database: the record.
         workspace: whose record it is.
-        step_of: the steps of the jobs to look at, by row.
+        jobs: those to look at, by row.
     """
-    links = _load_links(database, workspace, step_of)
+    links = _load_links(database, workspace, jobs)
     text_now = {place: _read_link(place) for found in links.values() for place in found}
-    stale: dict[int, str] = {}
     for job_id, found in links.items():
         changed = [place for place, text in found.items() if text_now[place] not in {text, None}]
         inputs = list(_load_inputs(database, workspace, job_id)) if changed else []
         reason = next((f"its symlink {workspace.relative(place)} leads to {text_now[place]} now"
                        for place in changed if _leads_elsewhere(database, place, found, inputs)), None)
         if reason is not None:
-            stale[step_of[job_id]] = reason
-    return stale
+            yield Reason(job_id, reason)
 
 
 def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]

@@ -1,0 +1,107 @@
+"""Which jobs are stale: for a reason of their own, or as they took something from one that is."""
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from roar.model import members_folder
+from roar.query.counted import Counted, Taking, load_takings
+
+
+class Reason(NamedTuple):
+    """Why a job is stale by itself.
+
+    Attributes:
+        job: its row.
+        text: what is to be said.
+        settled: a later job of its step has read the same again, and ended well.
+    """
+
+    job: int
+    text: str
+    settled: bool = False
+
+
+class Stale:
+    """What is stale; the graph is looked at only where something is.
+
+    What is settled says nothing of what the step has made since, nor of what it left as it was: make(1) makes again
+    what has to be. But a superseded job left an earlier version, which is stale where what it read has changed.
+
+    Attributes:
+        own: by job, why it is stale for its step.
+        left: by job, why what it left is stale.
+    """
+
+    def __init__(self, database: sqlite3.Connection, counted: Counted) -> None:
+        self._database = database
+        self._counted = counted
+        self._consumers: dict[int, list[Taking]] | None = None
+        self.own: dict[int, str] = {}
+        self.left: dict[int, str] = {}
+
+    def add(self, reasons: Iterable[Reason]) -> None:
+        """Jobs that are stale by themselves, the first of several reasons counting, with all that took from them."""
+        new = [job for job, text, settled in reasons if self._mark(job, text, settled=settled)]
+        while new:
+            job = new.pop(0)
+            new += [taking.consumer for taking in self._taken_from(job)
+                    if self._mark(taking.consumer, self._text_for(taking), settled=taking.settled)]
+
+    def of_steps(self) -> dict[int, str]:
+        """By step, why it is stale: the last of its jobs that is says so."""
+        return {step: self.own[job] for step, jobs in self._counted.jobs.items() for job in jobs if job in self.own}
+
+    def _mark(self, job: int, text: str | None, *, settled: bool) -> bool:
+        """Whether that was not known."""
+        if text is None or job in self._counted.idle:
+            return False
+        known = len(self.own) + len(self.left)
+        if not settled:
+            self.own.setdefault(job, text)
+        if not settled or job in self._counted.superseded:
+            self.left.setdefault(job, text)
+        return len(self.own) + len(self.left) > known
+
+    def _text_for(self, taking: Taking) -> str | None:
+        """What a stale job means to one that took something from it."""
+        step, own = self._counted.step_of[taking.producer], self.own.get(taking.producer)
+        if step == self._counted.step_of[taking.consumer]:
+            return own
+        if own is not None:
+            return f"@{step}{_WAITS}"
+        path = self._written_again(taking)
+        return (f"what it took from @{step}{OUTDATED}" if path is None
+                else f"its input {path} was written again by @{step}")
+
+    def _written_again(self, taking: Taking) -> str | None:
+        """The path at which a consumer read something, where a later job of the producer's step wrote there again."""
+        return next((path for path, place in self._database.execute(_WRITTEN_AGAIN, {
+            "consumer": taking.consumer, "artifact": taking.artifact, "producer": taking.producer,
+            "produced": taking.produced, "later": json.dumps(self._counted.later(taking.producer))})
+            if path == place or path.startswith(members_folder(place))), None)
+
+    def _taken_from(self, job: int) -> Iterable[Taking]:
+        if self._consumers is None:
+            self._consumers = {}
+            for taking in load_takings(self._database, self._counted, self._counted.step_of):
+                self._consumers.setdefault(taking.producer, []).append(taking)
+        return self._consumers.get(job, ())
+
+
+# The paths at which the consumer read it, with those at which a later job wrote again what the producer had written.
+_WRITTEN_AGAIN = """
+SELECT path.path, place.path FROM file_read AS used JOIN path ON path.id = used.path_id,
+file_written AS made JOIN path AS place ON place.id = made.path_id
+WHERE used.job_id = :consumer AND used.artifact_id = :artifact
+AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
+    SELECT 1 FROM file_written WHERE path_id = made.path_id AND job_id IN (SELECT value FROM json_each(:later)))
+"""
+OUTDATED = " is of an earlier run of it, from inputs that have changed since"
+_WAITS = ", which it took inputs from, is stale"
+
+
+def waits_for(reason: str | None) -> int | None:
+    """The step that has to run first, where a step is stale for another one's sake; None where not."""
+    return int(reason[1:-len(_WAITS)]) if reason is not None and reason.endswith(_WAITS) else None
