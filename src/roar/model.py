@@ -16,6 +16,8 @@ _SEVERAL = re.compile(r" and [\d,]+ more$")
 REDACTED = "[redacted]"
 """What stands in a recorded text in place of a secret."""
 
+CHANGED_MEANWHILE = "changed after it was read"
+"""Begins the note on an input that others changed while the job ran, where its content is not known."""
 AS_STDIN = "read as standard input"
 AS_STDOUT = "written as standard output"
 AS_STDOUT_APPENDED = "written as standard output, at the end"

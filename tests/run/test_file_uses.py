@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 import zipfile
 
 import pytest
@@ -789,3 +790,81 @@ def test_a_file_written_by_a_link_after_its_folder_moved_away_and_back(desk):
                 " open('more', 'a').write('2')")
     assert set(uses(desk.job(), "inputs")) == {"e/more"}
     assert uses(desk.job(), "outputs") == {"e/over": digest("2"), "e/more": digest("12")}
+
+
+WAITING = """import os, time
+text = open('cfg').read()
+open('begun', 'w').close()
+while not os.path.exists('go'):
+    time.sleep(0.02)
+open('model', 'w').write(text)
+"""
+
+
+def changed_meanwhile(desk, change):
+    """The job of a command whose input is changed by `change` after it was read."""
+    run = desk.start("run", "-q", "python", "-c", WAITING)
+    until = time.monotonic() + 60
+    while not (desk.root / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    change()
+    desk.write("go", "")
+    assert run.wait(60) == 0
+    return desk.job()
+
+
+def replace(desk, text):
+    desk.write("cfg.new", text).rename(desk.root / "cfg")
+
+
+@pytest.mark.parametrize("how", ["in place", "by a rename", "and committed", "removed"])
+def test_what_others_change_while_a_job_runs_has_the_digest_that_its_commit_proves(desk, how):
+    desk.write("cfg", "lr=1\n")
+    desk.init()
+
+    def change():
+        if how == "removed":
+            (desk.root / "cfg").unlink()
+        elif how == "by a rename":
+            replace(desk, "lr=2\n")
+        else:
+            desk.write("cfg", "lr=2\n")
+        if how == "and committed":
+            desk.git("commit", "-qam", "next")
+
+    [use] = changed_meanwhile(desk, change)["inputs"]
+    assert (use["path"], use["digest"], use.get("note")) == ("cfg", digest("lr=1\n"), None)
+    reason = "its input cfg is gone" if how == "removed" else "its input cfg has changed since"
+    assert [(one["state"], one["reason"]) for one in desk.json("status")["outputs"] if one["path"] == "model"] == [
+        ("stale", reason)]
+
+
+@pytest.mark.parametrize("why", ["dirty", "untracked", "marked", "converted", "no repository"])
+def test_what_others_change_is_not_known_where_no_commit_proves_it(desk, why):
+    desk.write("cfg", "lr=0\n" if why != "untracked" else "")
+    if why == "converted":
+        desk.write(".gitattributes", "cfg ident\n")
+    if why == "untracked":
+        (desk.root / "cfg").unlink()
+    if why != "no repository":
+        desk.init()
+    if why == "marked":
+        desk.git("update-index", "--assume-unchanged", "cfg")
+    desk.write("cfg", "lr=1\n" if why != "converted" else "lr=0\n")
+    [use] = changed_meanwhile(desk, lambda: replace(desk, "lr=2\n"))["inputs"]
+    assert (use["path"], use["digest"]) == ("cfg", None)
+    assert use["note"].startswith("changed after it was read")
+    output = next(one for one in desk.json("status")["outputs"] if one["path"] == "model")
+    assert (output["state"], output["reason"]) == ("stale", "its input cfg was changed while it ran")
+    desk.roar("run", "-q", "@1")
+    assert {one["state"] for one in desk.json("status")["outputs"]} == {"fresh"}
+
+
+def test_what_a_job_edits_in_place_has_the_digest_that_its_commit_proves(desk):
+    desk.write("table", "1\n")
+    desk.init()
+    time.sleep(0.02)
+    desk.roar("run", "-q", "sh", "-c", "cat table > copy; echo 2 >> table")
+    job = desk.job()
+    assert [(use["path"], use["digest"]) for use in job["inputs"]] == [("table", digest("1\n"))]
+    assert {use["path"] for use in job["outputs"]} == {"copy", "table"}

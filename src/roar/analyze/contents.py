@@ -8,7 +8,7 @@ from typing import Final
 from roar.analyze.digest import Digested, digest_files, find_regular, identity
 from roar.analyze.fold import PathUse, Uses, find_content
 from roar.analyze.surroundings import Remembered, Surroundings
-from roar.model import FileUse
+from roar.model import CHANGED_MEANWHILE, FileUse
 from roar.observe.trace import Signature
 
 _CHANGED: Final = "was read with more than one content; this is the first"
@@ -43,6 +43,7 @@ class Contents:
         self._around = around
         self._uses = uses
         self._look_up = known.digests
+        self._committed = known.committed
         self._known: Mapping[tuple[int, int, int, int, int], str] = {}
         self._read: list[Content] = []
         self._written: list[Content] = []
@@ -107,7 +108,19 @@ class Contents:
         self._known = {**found, **known} if found else known
         for content in live:
             self._fill(content)
+        self._find_committed()
         self._drop_kept()
+
+    def _find_committed(self) -> None:
+        """Of what was read as it lay there when the command started, and is gone, a commit may have the content."""
+        lost = {content.use.path: content for content in self._read
+                if not content.drop and content.digest is None and content.signature is not None
+                and max(content.signature.mtime_ns, content.signature.ctime_ns) < self._around.started_ns}
+        found = self._committed({path: content.signature.size for path, content in lost.items()
+                                 if content.signature is not None}) if lost else {}
+        for path, digest in found.items():
+            lost[path].digest = digest
+            lost[path].note = _CHANGED if lost[path].changed else None
 
     def _drop_kept(self) -> None:
         """What is as it was in the end was only read: opened to be edited (touch(1)), or moved away and back."""
@@ -178,7 +191,7 @@ def _why_gone(use: PathUse, now: Signature | None) -> str:
         return "was changed by this job after it was read, and no earlier record proves what it held"
     if now is None:
         return "was deleted after it was read, and no earlier record proves what it held"
-    return "changed after it was read, and no earlier record proves what it held"
+    return f"{CHANGED_MEANWHILE}, and no earlier record proves what it held"
 
 
 def shaped(contents: Iterable[Content]) -> list[FileUse]:

@@ -258,6 +258,7 @@ class _CodeBefore(NamedTuple):
 
     head: str | None = None
     comparison: "Comparison | None" = None
+    in_time: bool = False
 
 
 def _look_at_code(repository: str | None) -> _CodeBefore:
@@ -269,7 +270,7 @@ def _look_at_code(repository: str | None) -> _CodeBefore:
         comparison = begin_comparison(repository, head)
         if comparison is not None:
             comparison.wait()
-    return _CodeBefore(head, comparison)
+    return _CodeBefore(head, comparison, in_time=comparison is not None and comparison.has_ended())
 
 
 def _gather(pending: Pending, before: _CodeBefore, switches: Mapping[str, bool]) -> Pending:
@@ -279,7 +280,7 @@ def _gather(pending: Pending, before: _CodeBefore, switches: Mapping[str, bool])
 
     code = read_code(pending.cwd, head=before.head, comparison=before.comparison)
     pending = replace(pending, host=read_host(), environment=_environment(switches),
-                      git=code.git if code else None, code_note=_code_note(pending, code))
+                      git=code.git if code else None, code_note=_code_note(pending, code), compared=before.in_time)
     add_facts(pending, patch=code.patch if code else None)
     import roar.record.evidence  # noqa: F401, PLC0415  loaded while the command runs, so that recording starts at once
 

@@ -6,7 +6,7 @@ git itself is asked, with its optional locks off, so that nothing in the reposit
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -316,6 +316,61 @@ def _patched(root: str, patch: bytes) -> set[str]:
 def _named(root: str, *arguments: str) -> set[str]:
     """The absolute paths that git lists."""
     return {os.path.join(root, os.fsdecode(name)) for name in (_git(root, *arguments) or b"").split(b"\0") if name}
+
+
+def read_committed(root: str, commit: str, patch: bytes, sizes: Mapping[str, int]) -> dict[str, str]:
+    """Digests of files as they were when the command started, from the commit: for those that were as it has them.
+
+    Not where git converts between the two, nor of files that it takes for unchanged without a look.
+
+    Args:
+        root: of the work tree.
+        commit: that HEAD was.
+        patch: the uncommitted changes at the start.
+        sizes: by absolute path below `root` the size in bytes that the file had.
+    """
+    if not sizes or _marked(root):
+        return {}
+    changed = _patched(root, patch) if patch else set()
+    names = {path: os.fsencode(os.path.relpath(path, root)) for path in sizes
+             if path not in changed and "\n" not in path}
+    converted = _converted(root, names.values())
+    wanted = {path: commit.encode() + b":" + name for path, name in names.items() if name not in converted}
+    told = _objects(root, "--batch-check", list(wanted.values())) or b""
+    fitting = [path for path, line in zip(wanted, told.splitlines(), strict=False)
+               if line.split()[1:] == [b"blob", str(sizes[path]).encode()]]
+    if not fitting or sum(sizes[path] for path in fitting) > _COMMITTED_LIMIT:
+        return {}
+    content = _objects(root, "--batch", [wanted[path] for path in fitting])
+    return {} if content is None else dict(_digests(content, [(path, sizes[path]) for path in fitting]))
+
+
+_COMMITTED_LIMIT = 256 * 1024 * 1024  # bytes that are taken from git's objects at once
+
+
+def _objects(root: str, how: str, names: Sequence[bytes]) -> bytes | None:
+    done = _run(root, "cat-file", how, content=b"".join(name + b"\n" for name in names)) if names else None
+    return done.stdout if done is not None and done.returncode == 0 else None
+
+
+def _digests(content: bytes, files: Iterable[tuple[str, int]]) -> Iterator[tuple[str, str]]:
+    """Of objects as git-cat-file(1) prints them: a line, the content and the end of a line for each."""
+    from blake3 import blake3  # noqa: PLC0415  only where something is gone that git has
+
+    at = 0
+    for path, size in files:
+        at = content.index(b"\n", at) + 1
+        yield path, blake3(memoryview(content)[at:at + size]).hexdigest()
+        at += size + 1
+
+
+def _converted(root: str, names: Iterable[bytes]) -> set[bytes]:
+    """The files whose content is another in the work tree than in a commit, whatever its size (gitattributes(5))."""
+    done = _run(root, "check-attr", "--stdin", "-z", "filter", "ident", "working-tree-encoding",
+                content=b"".join(name + b"\0" for name in names))
+    fields = done.stdout.split(b"\0") if done is not None and done.returncode == 0 else []
+    return {name for name, value in zip(fields[::3], fields[2::3], strict=False)
+            if value not in {b"unspecified", b"unset"}}
 
 
 def addition_patch(root: str, path: str, commit: str | None = None) -> bytes:

@@ -44,6 +44,10 @@ class Comparison:
             return
         self._take()
 
+    def has_ended(self) -> bool:
+        """Whether `wait` has seen its end."""
+        return self._output < 0
+
     def result(self) -> bytes | None:
         """What it printed, None where it failed or took too long."""
         if self._output >= 0:

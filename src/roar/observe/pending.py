@@ -34,6 +34,7 @@ class Pending:
         owner: process id of the `roar` that runs it, and the clock tick it started at (proc_pid_stat(5)).
         ancestors: the same of its parent, that one's parent, and so on.
         environment: what the trackers asked to see of the initial environment.
+        compared: whether all that was uncommitted was known before the command started.
         pid: process id of the command, once it is started.
         duration_s, exit_code, signal: how the command ended; None while it runs.
         mode, gaps: the tracer's, as known so far.
@@ -57,6 +58,7 @@ class Pending:
     git: Git | None = None
     host: Host | None = None
     code_note: str | None = None
+    compared: bool = False
     pid: int | None = None
     duration_s: float | None = None
     exit_code: int | None = None

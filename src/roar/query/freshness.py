@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
-from roar.model import is_location, members_folder
+from roar.model import CHANGED_MEANWHILE, is_location, members_folder
 from roar.query.counted import Counted
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
@@ -104,6 +104,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(find_rewritten(database, counted))
     stale.add(find_repointed(database, workspace, [
         job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
+    stale.add(_changed_meanwhile(database, counted))
     missed = [content for content in read if _is_missed(content, files, written)]
     missed = _without_meant(database, files, missed, written, counted)
     stale.add(_changed_inputs(database, files, {content: read[content] for content in missed}, counted, stale))
@@ -229,6 +230,17 @@ def _load_read(database: sqlite3.Connection, counted: Counted) -> dict[_Content,
         if files is not None or job_id in counted.superseded or (job_id, path_id) not in counted.settled:
             read.setdefault(_Content(path_id, artifact_id), []).append(job_id)
     return read
+
+
+def _changed_meanwhile(database: sqlite3.Connection, counted: Counted) -> list[Reason]:
+    """Inputs that others changed while a job ran, whose content at the time is not known."""
+    rows = database.execute(
+        "SELECT job_id, path_id, path.path FROM file_use JOIN path ON path.id = path_id WHERE role = 1"
+        " AND artifact_id IS NULL AND note LIKE ? AND job_id IN (SELECT value FROM json_each(?))"
+        " ORDER BY job_id, ordinal",
+        (f"{CHANGED_MEANWHILE}%", json.dumps([job_id for job_id in counted.step_of if job_id not in counted.idle])))
+    return [Reason(job_id, f"its input {path} was changed while it ran", settled=(job_id, path_id) in counted.settled)
+            for job_id, path_id, path in rows]
 
 
 def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Content]) -> bool:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -14,7 +14,7 @@ from roar.analyze.memory import without_collection
 from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
 from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer, members_folder
-from roar.observe.code import PATCH_LIMIT, TOO_LARGE, addition_patch, untracked
+from roar.observe.code import PATCH_LIMIT, TOO_LARGE, addition_patch, read_committed, untracked
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace, signature_of
@@ -66,6 +66,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
         known = Remembered(digests=lambda wanted: digests.find(database, map(identity, wanted)),
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
                            inner=lambda uid: _find_inner(database, workspace, uid),
+                           committed=lambda sizes: _read_committed(pending, sizes),
                            made_since=lambda: _list_written(database, workspace, since=_rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
@@ -192,6 +193,16 @@ def _is_still(database: sqlite3.Connection, path: str, digest: bytes | None) -> 
     except OSError:
         return False
     return digest is not None and digests.find(database, [key]).get(key) == digest.hex()
+
+
+def _read_committed(pending: Pending, sizes: Mapping[str, int]) -> Mapping[str, str]:
+    """Digests of files that lay there at the start as the commit has them, where that is certain."""
+    if pending.git is None or pending.git.commit is None or pending.repository is None or (
+            pending.code_note is not None or not pending.compared):
+        return {}
+    below = os.path.join(pending.repository, "")
+    return read_committed(pending.repository, pending.git.commit, pending.patch or b"",
+                          {path: size for path, size in sizes.items() if path.startswith(below)})
 
 
 def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
