@@ -210,13 +210,13 @@ def dag_digest(registration: Registration) -> str:
 # ------------------------------------------------------------------------------ what both sides read alike
 
 _OPTION = re.compile(r"(--?[A-Za-z][^=\s]*|\+{0,2}[A-Za-z_][\w.@/]*)=(.*)", re.DOTALL)
-_SWITCH = re.compile(r"--?[A-Za-z]")
+_SWITCH = re.compile(r"--?(?!(?:inf|infinity|nan)$)[A-Za-z]", re.IGNORECASE)
 
 
 def ends_value(word: str) -> bool:
     """Whether a word is no value of the option before it: an option itself, or the end of options.
 
-    Negative numbers and `-` are values.
+    Negative numbers, `-inf` and `-` are values.
     """
     return word == "--" or bool(_SWITCH.match(word))
 

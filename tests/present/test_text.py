@@ -45,6 +45,7 @@ def test_lists_show_commands_in_short():
     assert short_command(["/usr/bin/python3", "a.py"]) == "python3 a.py"
     assert short_command(["python", "-c", "\nimport os\nprint()"]) == "python -c 'import os…'"
     assert len(short_command(["sh", "-c", "x" * 5000])) < 80
+    assert len({short_command(["p", word]) for word in ("", "\n", " ")}) == 3
 
 
 def test_cutting_counts_columns_and_keeps_colours():

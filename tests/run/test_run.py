@@ -15,6 +15,7 @@ import time
 import pytest
 from blake3 import blake3
 
+from roar.commands.run import changed
 from roar.observe.pending import start_ticks
 from roar.query.jobs import load_job, load_patch
 from roar.record.database import open_database
@@ -812,6 +813,21 @@ def test_a_switch_that_gets_a_value_takes_no_other_option_s_place(desk):
     desk.roar("run", "echo", "--verbose", "--n=-1", "--lr", "-1")
     desk.roar("run", "@1", "--verbose", "3", "--lr", "2")
     assert desk.job()["command"] == ["echo", "--verbose", "3", "--n=-1", "--lr", "2"]
+
+
+@pytest.mark.parametrize(("words", "given", "expected"), [
+    (["--lr", "1", "--lr", "2"], ["--lr", "7"], ["--lr", "1", "--lr", "7"]),
+    (["--lr=1", "--lr", "2"], ["--lr=7"], ["--lr=1", "--lr", "7"]),
+    (["lr=1", "lr=2"], ["lr=7"], ["lr=1", "lr=7"]),
+    (["--d", "a", "--d", "b"], ["--d", "x", "--d", "y"], ["--d", "x", "--d", "y"]),
+    (["--d", "a"], ["--d", "x", "--d", "y"], ["--d", "x", "--d", "y"]),
+    (["--n", "-1"], ["-1"], ["--n", "-1", "-1"]), (["--off", "-3"], ["--off", "-inf"], ["--off", "-inf"]),
+    (["a"], ["a"], ["a", "a"]), (["--v"], ["--v"], ["--v"]), (["--v"], ["--v", "3"], ["--v", "3"]),
+    (["--x=1"], ["--x", "2"], ["--x=2"]), (["--x", "--y"], ["--x", "2"], ["--x", "2", "--y"]),
+    (["--lr", "1"], ["model=big"], ["--lr", "1", "model=big"]),
+    (["--lr", "1"], ["--", "w"], ["--lr", "1", "--", "w"])])
+def test_options_that_are_replaced_and_added(words, given, expected):
+    assert changed(["p", *words], given) == ["p", *expected]
 
 
 def test_what_a_command_names_is_not_opened_to_see_what_it_is(desk):

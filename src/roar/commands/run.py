@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -457,22 +458,43 @@ def _is_file(descriptor: int) -> bool:
 def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
     """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
 
-    `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form.
+    `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form. Of an option
+    that comes several times the last is replaced, or as many of the last as are given.
     """
     from roar.wire import ends_value  # noqa: PLC0415  only for a step that runs again
 
-    result = list(command)
+    result = [[word] for word in command]
+    given = list(_options(arguments))
+    places: dict[str, list[int]] = {}
+    for name in {name for name, *_ in given if name}:
+        found = [at for at, old in enumerate(command) if at and (old == name or old.startswith(f"{name}="))]
+        places[name] = found[-sum(name == other for other, *_ in given):]
+    for name, value, words in given:
+        if not places.get(name):
+            result.append(words)
+            continue
+        at = places[name].pop(0)
+        if value is None:
+            result[at] = words
+        elif command[at] != name:
+            result[at] = [f"{name}={value}"]
+        elif at + 1 < len(command) and not ends_value(command[at + 1]):
+            result[at + 1] = [value]
+        else:
+            result[at] = [name, value]
+    return list(chain.from_iterable(result))
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, list[str]]]:
+    """The name of each option (empty for what is none), its value, and its words."""
+    from roar.wire import ends_value  # noqa: PLC0415  as above
+
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
-        name, equals, _ = word.partition("=")
-        value = rest.pop(0) if word.startswith("-") and not equals and rest and not ends_value(rest[0]) else None
-        at = next((i for i, old in enumerate(result) if i and (old == name or old.startswith(name + "="))), None)
-        if at is None or not (equals or word.startswith("-")):
-            result += [word] if value is None else [word, value]
-        elif result[at] == name and at + 1 < len(result) and (value is not None or equals):
-            given = value if value is not None else word.partition("=")[2]
-            result[at + 1:at + 1 + (not ends_value(result[at + 1]))] = [given]
+        name, equals, text = word.partition("=")
+        if equals or not ends_value(word):
+            yield (name, text, [word]) if equals else ("", None, [word])
         else:
-            result[at] = word if value is None else f"{name}={value}"
-    return result
+            value = rest.pop(0) if rest and not ends_value(rest[0]) else None
+            yield name, value, [word] if value is None else [word, value]

@@ -53,8 +53,12 @@ def short_command(command: Sequence[str]) -> str:
     """A command for a list: an absolute program by its name alone, long words (code, file lists) cut."""
     program, *words = command
     name = os.path.basename(program) if os.path.isabs(program) else program
-    return command_text([name, *(cut(word.strip().split("\n", 1)[0] + ("…" if "\n" in word.strip() else ""), _WORD)
-                                 for word in words)])
+    return command_text([name, *(cut(_first_line(word), _WORD) for word in words)])
+
+
+def _first_line(word: str) -> str:
+    line, *more = word.strip().split("\n", 1)
+    return f"{line}…" if more else line or word
 
 
 def wants_colour() -> bool:
