@@ -1037,7 +1037,7 @@ def test_the_hint_makes_a_submodule_of_a_repository_within(desk, inner, added):
     desk.roar("run", "python", "t.py")
     item = checklist(desk)["the code is in a commit"]
     assert item["hint"] == (f"git -C vendor/lib commit -a && git submodule add --force {inner} vendor/lib"
-                            " && git add -A && git commit && roar run @1")
+                            " && git commit -a && roar run @1")
     follow(desk, item["hint"])
     assert checklist(desk)["the code is in a commit"]["passed"]
 
@@ -1052,8 +1052,7 @@ def test_the_hint_commits_what_git_ignores_and_what_lies_in_a_submodule(desk, in
     desk.write("sub/s.py", "S = 2\n")
     desk.roar("run", "python", "t.py")
     item = checklist(desk)["the code is in a commit"]
-    assert item["hint"] == ("git -C sub commit -a && git add -f ignored.py && git add -A && git commit"
-                            " && roar run @1")
+    assert item["hint"] == ("git -C sub commit -a && git add -f ignored.py && git commit -a && roar run @1")
     follow(desk, item["hint"])
     assert checklist(desk)["the code is in a commit"]["passed"]
     item = checklist(desk)["the commits are on a remote"]
@@ -1216,7 +1215,7 @@ def test_the_hint_commits_once_for_all_jobs_that_ran_before(desk):
     desk.write("t.sh", "cat raw > $1 # changed\n")
     for name in ("o1", "o2"):
         desk.roar("run", "sh", "t.sh", name)
-    assert checklist(desk)["the code is in a commit"]["hint"] == "git add -A && git commit && roar run @1"
+    assert checklist(desk)["the code is in a commit"]["hint"] == "git commit -a && roar run @1"
     desk.git("add", "-A")
     desk.git("commit", "-qm", "changed")
     desk.roar("run", "@1")
@@ -1337,7 +1336,7 @@ def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     assert "[ ]" not in desk.roar("status", "--checklist").stdout
     desk.write("append.py", COPY + "\n# changed\n")
     copy("raw", "data", "1")
-    assert items(1)["the code is in a commit"]["hint"] == "git add -A && git commit && roar run @1"
+    assert items(1)["the code is in a commit"]["hint"] == "git commit -a && roar run @1"
     desk.write("data", "by hand")
     assert items(1)["the outputs are up to date"]["problems"] == ["data: no longer what @1 wrote"]
     secret = "https://user:hunter2secret@example.org/x"
@@ -1390,11 +1389,11 @@ def test_the_checklist_says_how_to_make_a_first_commit(desk):
         return {item["title"]: item["hint"] for item in json.loads(done.stdout)["checklist"]}
 
     desk.roar("run", "true")
-    assert hints()["the commits are on a remote"] == "git init && git add -A && git commit"
-    assert hints()["the code is in a commit"] == "git init && git add -A && git commit && roar run @1"
+    assert hints()["the commits are on a remote"] == "git init && git commit --allow-empty"
+    assert hints()["the code is in a commit"] == "git init && git commit --allow-empty && roar run @1"
     desk.git("init", "-q")
-    assert hints()["the commits are on a remote"] == "git add -A && git commit"
-    assert hints()["the code is in a commit"] == "git add -A && git commit && roar run @1"
+    assert hints()["the commits are on a remote"] == "git commit --allow-empty"
+    assert hints()["the code is in a commit"] == "git commit --allow-empty && roar run @1"
 
 
 def test_commits_on_two_branches_are_both_pushed_by_the_hint(desk):
@@ -1425,8 +1424,8 @@ def test_before_the_first_commit_the_hint_begins_with_what_is_missing(desk, begu
     desk.roar("run", "python", "a.py")
     items = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)["checklist"]
     found = {item["title"]: item["hint"] for item in items}
-    assert found["the commits are on a remote"] == f"{hint}git add -A && git commit"
-    assert found["the code is in a commit"] == f"{hint}git add -A && git commit && roar run @1"
+    assert found["the commits are on a remote"] == f"{hint}git add a.py && git commit"
+    assert found["the code is in a commit"] == f"{hint}git add a.py && git commit && roar run @1"
 
 
 def test_an_input_that_git_tracks_has_its_source_there(desk):

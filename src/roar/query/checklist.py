@@ -12,7 +12,7 @@ from roar.observe.code import TOO_LARGE, Refusal, find_refusal, find_repository
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
-from roar.query.differences import name_of, sections_of
+from roar.query.committing import Commit, find_commit
 from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
@@ -32,7 +32,6 @@ from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
 
-_COMMIT = "git add -A && git commit"
 SOURCE_LABEL = "source"
 """The label on an artifact that says where it can be had: `roar label PATH source=URL`."""
 
@@ -60,15 +59,13 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     row_ids = [_row_id(database, job.uid) for job in jobs]
     refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, latest))), None)
 
-    def commit(job: Job) -> str:
-        return _commit(workspace, job, load_patch(database, job))
-
     return [
         _check("every step ended well", latest, _ended,
                lambda job: _run_again(job.step, failed=_has_failed(job))),
-        _check("every job was observed without gaps", latest, _observed, lambda job: _see_all(job, commit(job))),
-        _check("the code is in a commit", latest, _committed, lambda job: _and(commit(job), f"roar run @{job.step}")),
-        _unknown("the commits are on a remote", refusal) if refusal else _pushed(workspace, latest),
+        _check("every job was observed without gaps", latest, _observed,
+               lambda job: _see_all(job, find_commit(database, workspace, job))),
+        _in_commit(database, workspace, latest),
+        _unknown("the commits are on a remote", refusal) if refusal else _pushed(database, workspace, latest),
         _sourced(database, workspace, find_roots(database, row_ids), jobs, refusal),
         _in_known_environment(database, latest),
         _fresh(database, workspace, row_ids),
@@ -116,13 +113,29 @@ def _observed(job: Job) -> str | None:
     return " and ".join(found) or None
 
 
-def _see_all(job: Job, commit: str) -> str:
+def _see_all(job: Job, commit: Commit) -> str:
     """What leaves the first gap of a job no reason the next time."""
     if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
-        return _and(commit, f"roar run @{job.step}")
+        return _commit_and_run(job, commit)
     if UNNAMED in job.tracer.gaps:
         return f"roar run {joined(job.command)} < FILE"
     return f"roar run @{job.step}" if OUTLIVED in job.tracer.gaps else "roar doctor"
+
+
+def _in_commit(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]) -> Item:
+    found: list[Commit] = []
+
+    def mend(job: Job) -> str:
+        found.append(find_commit(database, workspace, job))
+        return _commit_and_run(job, found[0])
+
+    item = _check("the code is in a commit", jobs, _committed, mend)
+    unfinished = ("a merge, a rebase or the like is not finished",) if found and found[0].unfinished else ()
+    return replace(item, problems=(*unfinished, *item.problems))
+
+
+def _commit_and_run(job: Job, commit: Commit) -> str:
+    return commit.command if commit.unfinished else _and(commit.command, f"roar run @{job.step}")
 
 
 def _committed(job: Job) -> str | None:
@@ -135,55 +148,8 @@ def _committed(job: Job) -> str | None:
     return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
 
 
-def _commit(workspace: Workspace, job: Job, patch: bytes | None = None) -> str:
-    """What puts a job's code in a commit, with a repository first where it has none; "" where all is in one by now.
-
-    git passes over what lies in a submodule or in another repository, and what it is told to ignore, unless asked to
-    take that.
-    """
-    tree = find_work_tree(workspace, job)
-    if job.git is None and tree is None:
-        return f"git init && {_COMMIT}"
-    last = [] if tree is not None and _is_committed(tree) else [_COMMIT]
-    if not patch or tree is None or job.git is None or job.git.commit is None:
-        return " && ".join(last)
-    names = list(filter(None, map(name_of, sections_of(patch))))
-    inside = [submodule.name for submodule in find_submodules(tree, job.git.commit, None)
-              if any(name.startswith(f"{submodule.name}/") for name in names)]
-    names = [name for name in names if not any(name.startswith(f"{place}/") for place in inside)]
-    nested = sorted({place for name in names if (place := _nested_repository(tree, name))})
-    names = [name for name in names if not any(name.startswith(f"{place}/") for place in nested)]
-    ignored = (run_git(tree, "check-ignore", "-z", "--stdin", content=os.fsencode("\0".join(names))) or "").split("\0")
-    commands = [f"git -C {quoted_path(name)} commit -a" for name in reversed(inside)]
-    commands += [f"git add -f {joined(list(filter(None, ignored)))}"] if any(ignored) else []
-    commands += [_make_submodule(tree, place) for place in nested]
-    return " && ".join([*commands, *([_COMMIT] if commands else last)])
-
-
-def _is_committed(tree: str) -> bool:
-    """Whether a work tree is as its last commit."""
-    return (run_git(tree, "rev-parse", "--verify", "-q", "HEAD") is not None
-            and run_git(tree, "status", "--porcelain") == "")
-
-
 def _and(*commands: str) -> str:
     return " && ".join(filter(None, commands))
-
-
-def _nested_repository(tree: str, name: str) -> str | None:
-    """The highest repository within a work tree that a file lies in, of which git takes nothing by `git add`."""
-    folders = name.split("/")[:-1]
-    places = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
-    return next((place for place in places if os.path.lexists(os.path.join(tree, place, ".git"))), None)
-
-
-def _make_submodule(tree: str, place: str) -> str:
-    folder = os.path.join(tree, place)
-    url = (run_git(folder, "remote", "get-url", "origin") or "").strip()
-    known = quoted(url) if url and redact_text(url) == url else "URL"
-    dirty = run_git(folder, "status", "--porcelain", "--untracked-files=no")
-    within = f"git -C {quoted_path(place)} commit -a && " if dirty else ""
-    return f"{within}git submodule add --force {known} {quoted_path(place)}"
 
 
 _WITH_VERSIONS_OF_THEIR_OWN = frozenset({"interpreter", "libraries", "packages", "settings"})
@@ -213,14 +179,14 @@ def _unknown(title: str, refusal: Refusal) -> Item:
     return Item(title=title, passed=None, problems=(f"git says: {refusal.reason}",), hint=refusal.hint)
 
 
-def _pushed(workspace: Workspace, jobs: Sequence[Job]) -> Item:
+def _pushed(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Item:
     """Each commit must be in some branch of a remote, as far as this clone knows."""
     title = "the commits are on a remote"
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not commits:
         in_git = [job for job in jobs if job.git is not None] or list(jobs)
         return Item(title=title, passed=None, problems=("there is no commit",),
-                    hint=_commit(workspace, in_git[0]) if in_git else f"git init && {_COMMIT}")
+                    hint=find_commit(database, workspace, in_git[0]).command or None)
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}

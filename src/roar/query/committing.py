@@ -1,0 +1,154 @@
+"""What puts the code of a job in a commit: the files that it needs by their names, and no others."""
+
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import NamedTuple
+
+from roar.analyze.plumbing import is_source
+from roar.model import Job
+from roar.observe.code import find_repository
+from roar.observe.redaction import redact_text
+from roar.query.differences import name_of, sections_of
+from roar.query.jobs import files_of, load_patch
+from roar.query.repository import find_submodules, find_work_tree, is_inside, run_git
+from roar.shell import quoted, quoted_path
+from roar.workspace import Workspace
+
+_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+"""Where git keeps what it has begun, in its own folder."""
+_MEANS_MORE = frozenset("*?[\\")
+
+
+class Commit(NamedTuple):
+    """What to type.
+
+    Attributes:
+        command: "" where all is in a commit by now.
+        unfinished: whether a merge, a rebase or the like has to be finished first; then it only shows what is left.
+    """
+
+    command: str
+    unfinished: bool = False
+
+
+def find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -> Commit:
+    """What puts a job's code in a commit, with a repository first where it has none.
+
+    Of what git does not track that is the sources that the job read. git passes over what lies in a submodule or in
+    another repository, and what it is told to ignore, unless asked to take that.
+    """
+    tree = find_work_tree(workspace, job)
+    if tree is None and job.git is not None:
+        return Commit("")
+    root = tree or workspace.root
+    names = [name for name in _code_names(database, workspace, job, root) if os.path.lexists(os.path.join(root, name))]
+    if tree is None:
+        return Commit(_and("git init", *_add(root, names, "git add", here=True),
+                           "git commit" if names else "git commit --allow-empty"))
+    head = run_git(tree, "rev-parse", "--verify", "-q", "HEAD")
+    submodules = [one.name for one in find_submodules(tree, head, None)] if head is not None else []
+    inside = {place: _below(place, names) for place in sorted(submodules, reverse=True)}
+    taken = {name for found in inside.values() for name in found}
+    own = [name for name in names if name not in taken]
+    nested = sorted({place for name in own if (place := _nested_repository(tree, name))})
+    others = {place: _below(place, own) for place in nested}
+    own = [name for name in own if not any(name in found for found in others.values())]
+    wanted = {**inside, **others}
+    repositories = (tree, *(os.path.join(tree, place) for place, found in wanted.items() if found))
+    stuck = next(filter(is_unfinished, repositories), None)
+    if stuck is not None:
+        return Commit(f"{_git_in(stuck)} status", unfinished=True)
+    done: dict[str, list[str]] = {}
+    for place, found in wanted.items():
+        around = any(is_inside(other, place) for other in done)
+        commands = _commit_in(os.path.join(tree, place), [os.path.relpath(name, place) for name in found],
+                              more=around) if found or around else []
+        commands += [_make_submodule(tree, place)] if place in others else []
+        if commands:
+            done[place] = commands
+    return Commit(_and(*chain.from_iterable(done.values()), *_commit_in(tree, own, more=bool(done))))
+
+
+def is_unfinished(folder: str) -> bool:
+    """Whether a merge, a rebase or the like has begun in a work tree and not ended, or left conflicts."""
+    kept = (run_git(folder, "rev-parse", *(word for name in _UNFINISHED for word in ("--git-path", name))) or "")
+    return (any(os.path.lexists(os.path.join(folder, path)) for path in kept.splitlines())
+            or bool(run_git(folder, "ls-files", "--unmerged")))
+
+
+def _code_names(database: sqlite3.Connection, workspace: Workspace, job: Job, root: str) -> list[str]:
+    """The files that hold a job's code and were in no commit, by their names below `root`.
+
+    Where git was not asked, the sources are among the inputs.
+    """
+    if job.git is not None:
+        return list(filter(None, map(name_of, sections_of(load_patch(database, job) or b""))))
+    paths = [workspace.absolute(file.path) for use in job.inputs for file in files_of(database, use)
+             if is_source(file.path)]
+    return [os.path.relpath(path, root) for path in paths if is_inside(path, root)]
+
+
+def _below(place: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(f"{place}/")]
+
+
+def _commit_in(folder: str, names: Sequence[str], *, more: bool) -> list[str]:
+    """The commands that commit these files in one repository, and the changes of those that it tracks.
+
+    Args:
+        folder: its work tree.
+        names: of files there, relative to it.
+        more: whether there will be changes of what it tracks, when these commands run.
+    """
+    tracked = set((run_git(folder, "ls-files", "-z") or "").split("\0"))
+    new = [name for name in names if name not in tracked]
+    ignored = set((run_git(folder, "check-ignore", "-z", "--stdin", content=os.fsencode("\0".join(new))) or "")
+                  .split("\0")) if new else set()
+    changed = more or bool(run_git(folder, "status", "--porcelain", "--untracked-files=no",
+                                   "--ignore-submodules=dirty"))
+    git = _git_in(folder)
+    adding = [*_add(folder, [name for name in new if name not in ignored], f"{git} add"),
+              *_add(folder, [name for name in new if name in ignored], f"{git} add -f")]
+    if adding or changed:
+        return [*adding, f"{git} commit -a" if changed else f"{git} commit"]
+    has_commit = run_git(folder, "rev-parse", "--verify", "-q", "HEAD") is not None
+    return [] if has_commit else [f"{git} commit --allow-empty"]
+
+
+def _add(folder: str, names: Sequence[str], command: str, *, here: bool = False) -> list[str]:
+    """The command that adds files to what will be committed."""
+    if not names:
+        return []
+    if any(_MEANS_MORE.intersection(name) or name.startswith(":") for name in names):
+        command = command.replace("git ", "git --literal-pathspecs ", 1)
+    from_here = here or _git_in(folder) == "git"
+    paths = [os.path.relpath(os.path.join(folder, name)) if from_here else name for name in names]
+    return [f"{command} {' '.join(map(quoted_path, paths))}"]
+
+
+def _git_in(folder: str) -> str:
+    """How git is typed for a work tree, in the folder that one is in."""
+    if find_repository(os.getcwd()) == os.path.realpath(folder):
+        return "git"
+    return f"git -C {quoted_path(os.path.relpath(folder))}"
+
+
+def _nested_repository(tree: str, name: str) -> str | None:
+    """The highest repository within a work tree that a file lies in, of which git takes nothing by `git add`."""
+    folders = name.split("/")[:-1]
+    places = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
+    return next((place for place in places if os.path.lexists(os.path.join(tree, place, ".git"))), None)
+
+
+def _make_submodule(tree: str, place: str) -> str:
+    folder = os.path.join(tree, place)
+    url = (run_git(folder, "remote", "get-url", "origin") or "").strip()
+    known = quoted(url) if url and redact_text(url) == url else "URL"
+    git = _git_in(tree)
+    return f"{git} submodule add --force {known} {quoted_path(os.path.relpath(folder) if git == 'git' else place)}"
+
+
+def _and(*commands: str) -> str:
+    return " && ".join(filter(None, commands))

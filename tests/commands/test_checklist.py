@@ -1,0 +1,113 @@
+"""The hints of the checklist, followed as they stand, and what it looks at."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+CODE = "the code is in a commit"
+COPY = "import sys\nopen(sys.argv[2], 'w').write(open(sys.argv[1]).read() + 'x')\n"
+
+
+def checklist(desk, *arguments):
+    items = json.loads(desk.roar(*(arguments or ("status", "--checklist")), "--json", status=None).stdout)["checklist"]
+    return {item["title"]: item for item in items}
+
+
+def follow(desk, hint):
+    """Run the commands of a hint, with messages for the commits."""
+    commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint)
+    subprocess.run(["sh", "-ec", re.sub(r"\broar ", f"{sys.executable} -m roar ", commands)], cwd=desk.root,
+                   env=desk.env, check=True, capture_output=True)
+
+
+@pytest.fixture
+def user(desk, tmp_path):
+    """One who may commit."""
+    desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    for name, value in (("user.name", "a"), ("user.email", "a@b"), ("protocol.file.allow", "always"),
+                        ("core.editor", "true")):
+        subprocess.run(["git", "config", "--global", name, value], env=desk.env, check=True)
+    return desk
+
+
+def test_the_hint_commits_nothing_that_the_record_does_not_need(user):
+    user.write("t.py", COPY)
+    user.write(".gitignore", ".roar/\n__pycache__/\n")
+    user.write("in", "1")
+    user.init()
+    user.write("t.py", f"import new\n{COPY}")
+    user.write("new.py", "")
+    user.write("other.py", "")
+    user.write(".env", "TOKEN=abc\n")
+    user.roar("run", "python", "t.py", "in", "model")
+    assert checklist(user)[CODE]["hint"] == "git add new.py && git commit -a && roar run @1"
+    follow(user, checklist(user)[CODE]["hint"])
+    assert checklist(user)[CODE]["passed"]
+    assert user.git("ls-files").split() == [".gitignore", "in", "new.py", "t.py"]
+
+
+def test_where_all_code_is_in_a_commit_by_now_only_the_step_runs_again(user):
+    user.write("t.py", COPY)
+    user.write("in", "1")
+    user.init()
+    user.write("t.py", f"{COPY}\n")
+    user.roar("run", "python", "t.py", "in", "model")
+    user.git("commit", "-qam", "code")
+    assert checklist(user)[CODE]["hint"] == "roar run @1"
+
+
+def test_outside_git_the_hint_commits_the_sources_that_were_read(user):
+    user.write("t.py", COPY)
+    user.write("odd *.py", "")
+    user.write("lib/a.py", "import sys\nsys.path[:0] = ['..']\n")
+    user.write("in", "1")
+    user.roar("run", "sh", "-c", "cat 'odd *.py' lib/a.py > /dev/null; python t.py in model")
+    hint = checklist(user)[CODE]["hint"]
+    assert hint == ("git init && git --literal-pathspecs add lib/a.py 'odd *.py' t.py && git commit"
+                    " && roar run @1")
+    follow(user, hint)
+    assert checklist(user)[CODE]["passed"]
+    assert user.git("ls-files").splitlines() == ["lib/a.py", "odd *.py", "t.py"]
+
+
+@pytest.mark.parametrize("command", ["merge", "rebase", "cherry-pick", "stash"])
+def test_what_git_has_not_finished_is_not_committed(user, command):
+    user.write("t.py", COPY)
+    user.write("notes.md", "a\n")
+    user.write("in", "1")
+    user.init()
+    user.git("checkout", "-qb", "side")
+    user.write("notes.md", "b\n")
+    user.git("commit", "-qam", "b") if command != "stash" else user.git("stash")
+    user.git("checkout", "-q", "main")
+    user.write("notes.md", "c\n")
+    user.git("commit", "-qam", "c")
+    with pytest.raises(subprocess.CalledProcessError):
+        user.git(*{"stash": ("stash", "pop")}.get(command, (command, "side")))
+    user.roar("run", "python", "t.py", "in", "model")
+    item = checklist(user)[CODE]
+    assert item["hint"] == "git status"
+    assert item["problems"][0] == "a merge, a rebase or the like is not finished"
+
+
+def test_a_new_file_in_a_submodule_is_committed_there(user, tmp_path):
+    inner = tmp_path / "inner"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(inner)], check=True)
+    (inner / "s.py").write_text("y = 1\n")
+    subprocess.run(["git", "add", "."], cwd=inner, check=True)
+    subprocess.run(["git", "commit", "-qm", "1"], cwd=inner, env=user.env, check=True)
+    user.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport zz\nopen('o', 'w').write('x')\n")
+    user.write(".gitignore", ".roar/\no\n__pycache__\n")
+    user.init()
+    user.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    user.git("commit", "-qam", "with a submodule")
+    user.write("sub/zz.py", "z = 1\n")
+    user.write("sub/data", "not read\n")
+    user.roar("run", "python", "t.py")
+    assert checklist(user)[CODE]["hint"] == ("git -C sub add zz.py && git -C sub commit && git commit -a"
+                                             " && roar run @1")
+    follow(user, checklist(user)[CODE]["hint"])
+    assert checklist(user)[CODE]["passed"]
