@@ -111,3 +111,90 @@ def test_a_new_file_in_a_submodule_is_committed_there(user, tmp_path):
                                              " && roar run @1")
     follow(user, checklist(user)[CODE]["hint"])
     assert checklist(user)[CODE]["passed"]
+
+
+CACHED = "import os\nif not os.path.exists('o1'):\n    open('o1', 'w').write(open('raw').read() + 'v1')\n"
+
+
+@pytest.fixture
+def cached(user):
+    """A step that makes nothing where its output is there, run with code that is thrown away since, and once more."""
+    user.write("feat.py", CACHED)
+    user.write("raw", "1")
+    user.write(".gitignore", ".roar/\no*\nm*\n")
+    user.init()
+    user.write("feat.py", CACHED.replace("v1", "v2"))
+    user.roar("run", "python", "feat.py")
+    user.git("checkout", "-q", "feat.py")
+    assert checklist(user)[CODE]["hint"] == "roar run @1"
+    first = user.job()["uid"][:8]
+    user.roar("run", "@1")
+    return first
+
+
+def test_a_rerun_that_made_nothing_ticks_nothing_of_the_one_that_did(user, cached):
+    item = checklist(user)[CODE]
+    assert item["problems"] == [f"@1 {cached} ran with uncommitted changes"]
+    assert item["hint"] == "rm o1 && roar run @1"
+    assert checklist(user, "register", "--dry-run", "o1")[CODE] == item
+    follow(user, item["hint"])
+    assert checklist(user)[CODE]["passed"]
+
+
+def test_what_was_changed_by_hand_is_not_to_be_removed(user, cached):
+    user.write("o1", "mine")
+    item = checklist(user)[CODE]
+    assert (item["passed"], item["hint"]) == (False, None)
+
+
+def test_a_rerun_that_failed_ticks_nothing_of_the_one_that_made_what_is_there(user, cached):
+    user.git("mv", "feat.py", "train.py")
+    user.git("commit", "-qm", "moved")
+    user.roar("run", "@1", status=2)
+    item = checklist(user)[CODE]
+    assert item["problems"] == [f"@1 {cached} ran with uncommitted changes"]
+    assert item["hint"] is None
+
+
+def test_what_came_by_a_pipe_is_asked_no_more_once_it_came_from_a_file(user):
+    user.init()
+    for words in ("echo 1 | roar run -q sh -c 'cat > o'", "echo 1 > raw; roar run -q sh -c 'cat > o' < raw"):
+        follow(user, words)
+    assert checklist(user)["every job was observed without gaps"]["passed"]
+
+
+@pytest.fixture
+def yesterday(user):
+    """A session whose step @1 ran with code that is in no commit, and one that takes up what it made as its own @1."""
+    user.write("t.py", COPY)
+    user.write("ext", "e")
+    user.write(".gitignore", ".roar/\no*\nm*\next\n")
+    user.write("sub/keep", "")
+    user.init()
+    user.write("t.py", f"{COPY}#\n")
+    user.roar("run", "python", "../t.py", "../ext", "../m1", cwd=user.root / "sub")
+    first = user.job()["uid"][:8]
+    user.git("checkout", "-q", "t.py")
+    user.roar("run", "cp", "m1", "m2")
+    user.roar("reset")
+    user.roar("run", "python", "t.py", "m2", "o1")
+    return first
+
+
+@pytest.mark.parametrize("arguments", [
+    ("status", "--checklist"), ("register", "--dry-run"), ("register", "--dry-run", "o1")])
+def test_a_job_of_another_session_is_asked_and_never_called_by_number(user, yesterday, arguments):
+    items = checklist(user, *arguments)
+    assert items[CODE]["problems"] == [f"{yesterday} ran with uncommitted changes"]
+    assert items["every root input has a source"]["problems"] == ["ext has no known source"]
+    hints = []
+    while not (item := checklist(user, *arguments)[CODE])["passed"]:
+        hints.append(item["hint"])
+        follow(user, item["hint"])
+    assert hints == ["(cd sub && roar run python ../t.py ../ext ../m1)", "roar run cp m1 m2", "roar run @1"]
+
+
+def test_what_would_be_published_of_other_sessions_has_no_number(user, yesterday):
+    lines = user.roar("register", "--dry-run", "o1").stdout.splitlines()
+    assert lines[0].startswith(f"{yesterday}  python ")
+    assert lines[2].startswith("@1  ")

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Container
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
@@ -17,7 +18,7 @@ from roar.publish.registration import make_registration
 from roar.publish.server import Server, parse_server
 from roar.query.checklist import check_reproducibility
 from roar.query.selection import select
-from roar.query.sessions import Publishable
+from roar.query.sessions import Publishable, jobs_of_other_sessions
 from roar.wire import Registration, canonical_json, dag_digest, to_json
 from roar.workspace import Workspace, find_workspace
 
@@ -48,13 +49,14 @@ def main(argv: list[str]) -> int:
     _, publishable = select(opened.database, opened.workspace, arguments.ref)
     registration = make_registration(publishable, opened.workspace)
     body = encode(registration)
+    others = jobs_of_other_sessions(opened.database, (job.uid for job in publishable.jobs))
     if arguments.dry_run:
         checklist = check_reproducibility(opened.database, opened.workspace, publishable.jobs)
         if arguments.json:
             print_json({**to_json(registration), "dag": dag_digest(registration), "checklist": checklist})
         else:
             url = arguments.server or load_settings(opened.workspace).text("glaas.url")
-            _say_plan(publishable, len(body), parse_server(url).url if url else "no server: none is set")
+            _say_plan(publishable, others, len(body), parse_server(url).url if url else "no server: none is set")
             sys.stdout.write("\n" + render_checklist(checklist))
         return 0
     server = _server(arguments.server)
@@ -72,7 +74,7 @@ def main(argv: list[str]) -> int:
         print_json({"dag": published.dag, "url": published.url, "created": published.created,
                     "jobs": [{"uid": uid, "url": url} for uid, url in published.job_urls.items()]})
     else:
-        _say_published(publishable, published)
+        _say_published(publishable, others, published)
     return 0
 
 
@@ -115,10 +117,11 @@ def _send(server: Server, registration: Registration, body: bytes, workspace: Wo
         return published
 
 
-def _say_plan(publishable: Publishable, size: int, server: str) -> None:
+def _say_plan(publishable: Publishable, others: Container[str], size: int, server: str) -> None:
     files = sum(len(job.inputs) + len(job.outputs) for job in publishable.jobs)
     for job in publishable.jobs[-_LISTED:]:
-        print(f"@{job.step}  {job.uid[:8]}  {printable(job.name or '')}{'  ' if job.name else ''}"
+        step = "" if job.uid in others else f"@{job.step}  "
+        print(f"{step}{job.uid[:8]}  {printable(job.name or '')}{'  ' if job.name else ''}"
               f"{command_text(job.command)}")
     datasets = sum(len(dataset.members) for dataset in publishable.datasets)
     members = f" and {count_text(datasets, 'file')} in datasets" if datasets else ""
@@ -126,12 +129,12 @@ def _say_plan(publishable: Publishable, size: int, server: str) -> None:
           f" would go to {server}. No file's content is sent.")
 
 
-def _say_published(publishable: Publishable, published: Published) -> None:
+def _say_published(publishable: Publishable, others: Container[str], published: Published) -> None:
     jobs = publishable.jobs[-_LISTED:]
     if len(publishable.jobs) > len(jobs):
         print(f"… and {count_text(len(publishable.jobs) - len(jobs), 'earlier job')}")
     for job in jobs:
-        print(f"@{job.step}  {published.job_urls.get(job.uid, '')}")
+        print(f"{job.uid[:8] if job.uid in others else f'@{job.step}'}  {published.job_urls.get(job.uid, '')}")
     if not published.created:
         sys.stdout.flush()
         print("The server had all of it already.", file=sys.stderr)

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from roar.errors import RoarError
-from roar.model import Job, JobState, Redirections, is_location
+from roar.model import Job, JobState, is_location
 from roar.observe.code import TOO_LARGE, Refusal, find_refusal, find_repository
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
+from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit
 from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.history import JobLine
@@ -55,39 +56,27 @@ class Item:
 
 def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> list[Item]:
     """Check jobs (in the order they started) as they are recorded, with git and the files as they are now."""
-    latest = _latest(jobs)
-    row_ids = [_row_id(database, job.uid) for job in jobs]
-    refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, latest))), None)
-
+    asked = load_asked(database, workspace, jobs)
+    row_ids = [asked.rows[job.uid].row_id for job in jobs]
+    refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, asked.makers))), None)
     return [
-        _check("every step ended well", latest, _ended,
-               lambda job: _run_again(job.step, failed=_has_failed(job))),
-        _check("every job was observed without gaps", latest, _observed,
-               lambda job: _see_all(job, find_commit(database, workspace, job))),
-        _in_commit(database, workspace, latest),
-        _unknown("the commits are on a remote", refusal) if refusal else _pushed(database, workspace, latest),
-        _sourced(database, workspace, find_roots(database, row_ids), jobs, refusal),
-        _in_known_environment(database, latest),
+        _check("every step ended well", asked, asked.last, _ended, lambda job: _look_or_run(asked, job)),
+        _check("every job was observed without gaps", asked, asked.makers, _observed,
+               lambda job: _see_all(asked, job)),
+        _in_commit(asked),
+        _unknown("the commits are on a remote", refusal) if refusal else _pushed(asked),
+        _sourced(asked, refusal),
+        _in_known_environment(asked),
         _fresh(database, workspace, row_ids),
-        _without_secrets(database, jobs),
+        _without_secrets(asked),
     ]
 
 
-def _latest(jobs: Sequence[Job]) -> list[Job]:
-    """The last job of each step: the earlier ones were superseded."""
-    by_step = {(job.command, job.cwd, Redirections.of(job)): job for job in jobs}
-    return sorted(by_step.values(), key=lambda job: job.step)
-
-
-def _row_id(database: sqlite3.Connection, uid: str) -> int:
-    row_id: int = database.execute("SELECT id FROM job WHERE uid = ?", (uid,)).fetchone()[0]
-    return row_id
-
-
-def _check(title: str, jobs: Iterable[Job], problem: Callable[[Job], str | None], mend: Callable[[Job], str]) -> Item:
+def _check(title: str, asked: Asked, jobs: Iterable[Job], problem: Callable[[Job], str | None],
+           mend: Callable[[Job], str | None]) -> Item:
     """An item that holds for each job by itself."""
     found = [(job, text) for job in jobs if (text := problem(job)) is not None]
-    return Item(title=title, passed=not found, problems=tuple(f"@{job.step} {text}" for job, text in found),
+    return Item(title=title, passed=not found, problems=tuple(f"{asked.name(job)} {text}" for job, text in found),
                 hint=mend(found[0][0]) if found else None)
 
 
@@ -104,6 +93,10 @@ def _run_again(step: int, *, failed: bool) -> str:
     return f"roar show @{step}" if failed else f"roar run @{step}"
 
 
+def _look_or_run(asked: Asked, job: Job) -> str | None:
+    return f"roar show {asked.ref(job)}" if _has_failed(job) else asked.run_again(job)
+
+
 def _observed(job: Job) -> str | None:
     if job.tracer.mode == "none":
         return "was not observed at all"
@@ -113,29 +106,30 @@ def _observed(job: Job) -> str | None:
     return " and ".join(found) or None
 
 
-def _see_all(job: Job, commit: Commit) -> str:
+def _see_all(asked: Asked, job: Job) -> str | None:
     """What leaves the first gap of a job no reason the next time."""
     if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
-        return _commit_and_run(job, commit)
+        return _commit_and_run(asked, job, find_commit(asked.database, asked.workspace, job))
     if UNNAMED in job.tracer.gaps:
-        return f"roar run {joined(job.command)} < FILE"
-    return f"roar run @{job.step}" if OUTLIVED in job.tracer.gaps else "roar doctor"
+        return asked.run_again(job, stdin="FILE")
+    return asked.run_again(job) if OUTLIVED in job.tracer.gaps else "roar doctor"
 
 
-def _in_commit(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job]) -> Item:
+def _in_commit(asked: Asked) -> Item:
     found: list[Commit] = []
 
-    def mend(job: Job) -> str:
-        found.append(find_commit(database, workspace, job))
-        return _commit_and_run(job, found[0])
+    def mend(job: Job) -> str | None:
+        found.append(find_commit(asked.database, asked.workspace, job))
+        return _commit_and_run(asked, job, found[0])
 
-    item = _check("the code is in a commit", jobs, _committed, mend)
+    item = _check("the code is in a commit", asked, asked.makers, _committed, mend)
     unfinished = ("a merge, a rebase or the like is not finished",) if found and found[0].unfinished else ()
     return replace(item, problems=(*unfinished, *item.problems))
 
 
-def _commit_and_run(job: Job, commit: Commit) -> str:
-    return commit.command if commit.unfinished else _and(commit.command, f"roar run @{job.step}")
+def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
+    again = None if commit.unfinished else asked.run_again(job)
+    return " && ".join(filter(None, (commit.command, again))) or None
 
 
 def _committed(job: Job) -> str | None:
@@ -148,20 +142,16 @@ def _committed(job: Job) -> str | None:
     return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
 
 
-def _and(*commands: str) -> str:
-    return " && ".join(filter(None, commands))
-
-
 _WITH_VERSIONS_OF_THEIR_OWN = frozenset({"interpreter", "libraries", "packages", "settings"})
 """Categories of plumbing that are of no release of the operating system."""
 
 
-def _in_known_environment(database: sqlite3.Connection, jobs: Sequence[Job]) -> Item:
+def _in_known_environment(asked: Asked) -> Item:
     """Of Python the packages are recorded, of the operating system its release; of other programs nothing."""
-    item = _check("the environment is known", jobs, _environment, lambda job: f"roar run @{job.step}")
-    unknown = [f"@{job.step} may have run programs that are neither Python nor the operating system's: their versions"
-               " are not recorded" for job in jobs if job.kind == "run" and job.python is None
-               and _WITH_VERSIONS_OF_THEIR_OWN & load_left_out(database, job.uid).keys()]
+    item = _check("the environment is known", asked, asked.makers, _environment, asked.run_again)
+    unknown = [f"{asked.name(job)} may have run programs that are neither Python nor the operating system's: their"
+               " versions are not recorded" for job in asked.makers if job.kind == "run" and job.python is None
+               and _WITH_VERSIONS_OF_THEIR_OWN & load_left_out(asked.database, job.uid).keys()]
     return replace(item, passed=None, problems=tuple(unknown)) if item.passed and unknown else item
 
 
@@ -179,18 +169,19 @@ def _unknown(title: str, refusal: Refusal) -> Item:
     return Item(title=title, passed=None, problems=(f"git says: {refusal.reason}",), hint=refusal.hint)
 
 
-def _pushed(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Item:
+def _pushed(asked: Asked) -> Item:
     """Each commit must be in some branch of a remote, as far as this clone knows."""
     title = "the commits are on a remote"
+    jobs, workspace = asked.makers, asked.workspace
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not commits:
         in_git = [job for job in jobs if job.git is not None] or list(jobs)
         return Item(title=title, passed=None, problems=("there is no commit",),
-                    hint=find_commit(database, workspace, in_git[0]).command or None)
+                    hint=find_commit(asked.database, workspace, in_git[0]).command or None)
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}
-    inside = [(f"{submodule.commit[:12]} of submodule {submodule.name} of @{job.step}", submodule.commit,
+    inside = [(f"{submodule.commit[:12]} of submodule {submodule.name} of {asked.name(job)}", submodule.commit,
                os.path.join(tree, submodule.name)) for commit, job in commits.items()
               if (tree := find_work_tree(workspace, job)) is not None
               for submodule in find_submodules(tree, commit, None)]
@@ -204,9 +195,9 @@ def _pushed(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[J
     for commit, job in commits.items():
         branches = _remote_branches(workspace.absolute(job.cwd), commit)
         if branches is None:
-            unknown.append(f"{commit[:12]} of @{job.step} is not in the repository here")
+            unknown.append(f"{commit[:12]} of {asked.name(job)} is not in the repository here")
         elif not branches:
-            problems.append(f"{commit[:12]} of @{job.step} is in no branch of a remote")
+            problems.append(f"{commit[:12]} of {asked.name(job)} is in no branch of a remote")
             unpushed.setdefault(find_work_tree(workspace, job) or workspace.root, []).append(commit)
     passed = False if problems else None if unknown else True
     return Item(title=title, passed=passed, problems=(*problems, *unknown),
@@ -249,22 +240,23 @@ def _push(folder: str, commits: Iterable[str]) -> str:
     return " && ".join(commands)
 
 
-def _sourced(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Sequence[Job],
-             refusal: Refusal | None) -> Item:
+def _sourced(asked: Asked, refusal: Refusal | None) -> Item:
     """A root input is sourced if a recorded job made it, its readers' commits bring it, or its place is known.
 
     That is known of an object that `roar get` fetched, and where a label says so.
     """
+    database, jobs = asked.database, asked.behind
+    roots = find_roots(database, [asked.rows[job.uid].row_id for job in jobs])
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
                   and not _has_source(database, root)]
-    code = find_in_commits(database, workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
+    code = find_in_commits(database, asked.workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
     brought = set(code.paths(open_roots))
     open_roots = [root for root in open_roots if root.path not in brought]
     title = "every root input has a source"
     if open_roots and refusal is not None:
         return _unknown(title, refusal)
     return Item(title=title, passed=not open_roots, problems=tuple(_without_source(open_roots)),
-                hint=_give_source(database, workspace, open_roots, jobs) if open_roots else None)
+                hint=_give_source(asked, open_roots) if open_roots else None)
 
 
 def _without_source(roots: Sequence[Root]) -> Iterator[str]:
@@ -276,8 +268,7 @@ def _without_source(roots: Sequence[Root]) -> Iterator[str]:
             yield f"{root.path}{f' ({root.digest[:12]})' if times[root.path] > 1 else ''} has no known source"
 
 
-def _give_source(database: sqlite3.Connection, workspace: Workspace, roots: Sequence[Root], jobs: Iterable[Job]
-                 ) -> str:
+def _give_source(asked: Asked, roots: Sequence[Root]) -> str | None:
     """The command for the first of them. One that lies there with other content now has to be named by its digest.
 
     Content that is not known cannot be labelled; a job that runs again finds what is there then.
@@ -285,9 +276,9 @@ def _give_source(database: sqlite3.Connection, workspace: Workspace, roots: Sequ
     root = next((root for root in roots if root.digest is not None), None)
     if root is None:
         uids = set(roots[0].used_by)
-        return _run_again(next(job.step for job in jobs if job.uid in uids), failed=False)
+        return asked.run_again(next(job for job in asked.behind if job.uid in uids))
     assert root.digest is not None
-    form = quoted_path(root.path) if _lies_there(database, workspace, root) else root.digest[:12]
+    form = quoted_path(root.path) if _lies_there(asked.database, asked.workspace, root) else root.digest[:12]
     return f"roar label {form} {SOURCE_LABEL}=URL"
 
 
@@ -379,17 +370,17 @@ WHERE file_read.job_id = :job AND session_id = (
 """
 
 
-def _without_secrets(database: sqlite3.Connection, jobs: Iterable[Job]) -> Item:
+def _without_secrets(asked: Asked) -> Item:
     """Commands, names, labels and patches are looked through once more with the rules that redact them."""
     problems = []
-    for job in jobs:
+    for job in asked.jobs:
         texts = {"name": job.name or "", **{f"label {key}": value for key, value in job.labels.items()}}
         places = [place for place, text in texts.items() if redact_text(text) != text]
         if redact_command(job.command) != job.command:
             places.append("command")
-        patch = (load_patch(database, job) or b"").decode("utf-8", "surrogateescape")
+        patch = (load_patch(asked.database, job) or b"").decode("utf-8", "surrogateescape")
         if redact_patch(patch) != patch:
             places.append("patch of uncommitted changes")
-        problems += [f"@{job.step} seems to hold a secret in its {place}" for place in places]
+        problems += [f"{asked.name(job)} seems to hold a secret in its {place}" for place in places]
     return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
                 hint="roar pop, and give the secret by an environment variable" if problems else None)

@@ -1,7 +1,8 @@
 """Sessions: their jobs, ready to be shown or published."""
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import Job, Kind
@@ -64,6 +65,13 @@ def session_of(database: sqlite3.Connection, job_id: int) -> int:
     row_id: int = database.execute("SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
                                    (job_id,)).fetchone()[0]
     return row_id
+
+
+def jobs_of_other_sessions(database: sqlite3.Connection, uids: Iterable[str]) -> frozenset[str]:
+    """Those of the jobs for which `@N` does not stand: it is about the session that the next job will belong to."""
+    return frozenset(uid for (uid,) in database.execute(
+        "SELECT uid FROM job JOIN step ON step.id = step_id WHERE uid IN (SELECT value FROM json_each(?))"
+        " AND session_id < (SELECT max(id) FROM session)", (json.dumps(list(uids)),)))
 
 
 def session_job_ids(database: sqlite3.Connection, session: int) -> list[int]:

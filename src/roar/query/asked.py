@@ -1,0 +1,205 @@
+"""Which jobs a checklist asks about, how it names them, and what runs each of them again to some effect."""
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from roar.model import REDACTED, Job, JobState, Kind, Redirections, is_location
+from roar.query.counted import StepJob, load_counted
+from roar.query.files_now import holds
+from roar.query.jobs import iter_jobs
+from roar.query.references import find_current_session
+from roar.query.repository import is_inside
+from roar.shell import joined, quoted, quoted_path
+from roar.workspace import Workspace
+
+_FEW = 5
+"""Up to so many outputs are named in a command that removes them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Row:
+    """Where a job stands: the rows of itself, of its step and of its session."""
+
+    row_id: int
+    step_id: int
+    session: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The jobs that a checklist is about.
+
+    Attributes:
+        jobs: all, with those of other sessions from which they took their inputs, in the order in which they started.
+        last: of each step the last one.
+        makers: those that made what counts: of each step the last one, where that failed also the last that ended
+            well, where that wrote nothing also the last that did, but none whose outputs another step has made again;
+            of other sessions all.
+        behind: the makers with all that they took something from, directly or not.
+        rows: where each of them stands, by its uid.
+        session: the row of the session that `@N` is about.
+    """
+
+    database: sqlite3.Connection
+    workspace: Workspace
+    jobs: Sequence[Job]
+    last: Sequence[Job]
+    makers: Sequence[Job]
+    behind: Sequence[Job]
+    rows: Mapping[str, _Row]
+    session: int
+
+    def name(self, job: Job) -> str:
+        """A job of this session by its step, with its uid where that has run again since; others by their uid."""
+        row = self.rows[job.uid]
+        if row.session != self.session:
+            return job.uid[:8]
+        return f"@{job.step} {job.uid[:8]}" if self._since(row) else f"@{job.step}"
+
+    def ref(self, job: Job) -> str:
+        """What a command takes for the job."""
+        return self.name(job).split()[-1]
+
+    def run_again(self, job: Job, stdin: str | None = None) -> str | None:
+        """What makes again what a job made, so that it is another job's; None where running it again does not.
+
+        A step that found all done the last time does so again, until its outputs are gone. What a job of another
+        session made can be made again in this one; then what read it has to read it again. With `stdin` the job's own
+        standard input is to come from a file.
+        """
+        seen: set[str] = set()
+        while self.rows[job.uid].session != self.session:
+            seen.add(job.uid)
+            if not _is_made_again(self.database, self.rows[job.uid], self.session):
+                return self._whole_command(job, None if len(seen) > 1 else stdin)
+            reader = next((other for other in self._readers(job) if other.uid not in seen), None)
+            if reader is None:
+                return None
+            job = reader
+        if stdin and not seen:
+            return self._whole_command(job, stdin)
+        since = self._since(self.rows[job.uid])
+        step = f"roar run @{job.step}"
+        if not since or since[-1][0] != JobState.DONE:
+            return step
+        return _and(self._remove_outputs(job), step) if since[-1] == (JobState.DONE, 0, 0) and self._can_make(
+            job) else None
+
+    def _since(self, row: _Row) -> list[tuple[str, int | None, int]]:
+        """State, exit status and number of outputs of the later jobs of a step, the last one last."""
+        return self.database.execute(
+            "SELECT job.state, job.exit_code, (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 2)"
+            " FROM job JOIN job AS this ON this.id = ? WHERE job.step_id = this.step_id"
+            " AND (job.started_at, job.id) > (this.started_at, this.id) ORDER BY job.started_at, job.id",
+            (row.row_id,)).fetchall()
+
+    def _readers(self, job: Job) -> list[Job]:
+        """Those of the jobs that took something from one of them, this session's first."""
+        ids = {row_id for (row_id,) in self.database.execute(
+            "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id = ?", (self.rows[job.uid].row_id,))}
+        readers = [other for other in self.jobs if self.rows[other.uid].row_id in ids]
+        return sorted(readers, key=lambda other: self.rows[other.uid].session != self.session)
+
+    def _whole_command(self, job: Job, stdin: str | None) -> str | None:
+        """The command of a job, in its folder, from and to its files; None where that holds a secret."""
+        if any(REDACTED in word for word in job.command):
+            return None
+        cwd = self.workspace.absolute(job.cwd)
+        redirected = Redirections.of(job)
+        words = [*(["--"] if job.command[0][:1] in {"-", "@"} else []), *job.command]
+        appends = any(use.path == redirected.stdout for use in job.inputs)
+        files = [(sign, quoted(os.path.relpath(self.workspace.absolute(path), cwd))) for sign, path in (
+            ("<", redirected.stdin), (">>" if appends else ">", redirected.stdout)) if path]
+        files = [("<", stdin), *files] if stdin else files
+        command = " ".join(["roar run" if job.kind == "run" else "", joined(words),
+                            *(f"{sign} {path}" for sign, path in files)]).strip()
+        place = os.path.relpath(cwd)
+        return command if place == "." else f"(cd {quoted_path(place)} && {command})"
+
+    def _can_make(self, job: Job) -> bool:
+        """Whether what a job left can be removed to be made again: files of its own, and still as it left them."""
+        there = [use for use in job.outputs if os.path.lexists(self.workspace.absolute(use.path))]
+        read = {use.path for use in job.inputs}
+        return len(there) <= _FEW and all(
+            use.kind is Kind.FILE and not is_location(use.path) and use.path not in read
+            and is_inside(self.workspace.absolute(use.path), self.workspace.root)
+            and holds(self.database, self.workspace.absolute(use.path), {use.digest}) for use in there)
+
+    def _remove_outputs(self, job: Job) -> str:
+        paths = [os.path.relpath(place) for use in job.outputs
+                 if os.path.lexists(place := self.workspace.absolute(use.path))]
+        return f"rm {' '.join(map(quoted_path, paths))}" if paths else ""
+
+
+def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Asked:
+    """What a checklist of these jobs (in the order they started) is about: a session's, or what led to something."""
+    rows = _load_rows(database, [job.uid for job in jobs])
+    own = rows[jobs[-1].uid].session if jobs else 0
+    latest = {job_id for found in load_counted(database, _by_step(rows, jobs)).latest.values() for job_id in found}
+    given = {row.row_id for row in rows.values()}
+    behind = _find_sources(database, latest)
+    foreign = [job_id for job_id, session in sorted(behind.items()) if job_id not in given and session != own]
+    others = list(iter_jobs(database, foreign))
+    rows |= _load_rows(database, [job.uid for job in others])
+    together = sorted((*jobs, *others), key=lambda job: (job.started_at, rows[job.uid].row_id))
+    in_order = sorted(together, key=lambda job: (rows[job.uid].session, job.step))
+    by_step = {rows[job.uid].step_id: job for job in in_order}
+    current = find_current_session(database)
+    return Asked(
+        database=database, workspace=workspace, jobs=together, last=list(by_step.values()), rows=rows,
+        behind=[job for job in together if rows[job.uid].row_id in behind],
+        makers=[job for job in in_order if rows[job.uid].session != own or (
+            rows[job.uid].row_id in latest and not _is_made_again(database, rows[job.uid], own))],
+        session=own if current is None else current.row_id)
+
+
+def _load_rows(database: sqlite3.Connection, uids: Iterable[str]) -> dict[str, _Row]:
+    return {uid: _Row(row_id=row_id, step_id=step_id, session=session)
+            for uid, row_id, step_id, session in database.execute(
+                "SELECT uid, job.id, step_id, session_id FROM job JOIN step ON step.id = step_id"
+                " WHERE uid IN (SELECT value FROM json_each(?))", (json.dumps(list(uids)),))}
+
+
+_MADE_AGAIN = """
+SELECT 1 FROM job AS this JOIN step AS its ON its.id = this.step_id
+JOIN step ON step.session_id = :session AND step.id <> its.id AND step.command = its.command AND step.cwd = its.cwd
+JOIN job ON job.step_id = step.id AND job.state = 'done' AND job.exit_code IS 0
+    AND (job.started_at, job.id) > (this.started_at, this.id)
+WHERE this.id = :job AND (step.identity = its.identity
+    OR EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
+    AND NOT EXISTS (SELECT 1 FROM file_use AS made WHERE made.job_id = this.id AND made.role = 2
+        AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2 AND path_id = made.path_id)))
+"""
+
+
+def _is_made_again(database: sqlite3.Connection, row: _Row, session: int) -> bool:
+    """Whether the command of a job ran well later as a step of this session, and wrote all that it had written.
+
+    Redirected otherwise it is another step; the same step, in another session, may write under other names.
+    """
+    return database.execute(_MADE_AGAIN, {"session": session, "job": row.row_id}).fetchone() is not None
+
+
+def _by_step(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> dict[int, list[StepJob]]:
+    """By the row of a step its jobs, the latest first."""
+    found: dict[int, list[StepJob]] = {}
+    for job in reversed(jobs):
+        row = rows[job.uid]
+        found.setdefault(row.step_id, []).append(StepJob(
+            row.row_id, job.uid, job.state == JobState.DONE and job.exit_code == 0))
+    return found
+
+
+def _find_sources(database: sqlite3.Connection, row_ids: Iterable[int]) -> dict[int, int]:
+    """These jobs and those from which they took something, directly or not, with their sessions."""
+    return dict(database.execute(
+        "WITH RECURSIVE source (id) AS (SELECT value FROM json_each(?) UNION SELECT producer_id FROM source"
+        " JOIN dependency ON consumer_id = source.id) SELECT source.id, session_id FROM source"
+        " JOIN job ON job.id = source.id JOIN step ON step.id = step_id", (json.dumps(list(row_ids)),)))
+
+
+def _and(*commands: str) -> str:
+    return " && ".join(filter(None, commands))
