@@ -198,3 +198,78 @@ def test_what_would_be_published_of_other_sessions_has_no_number(user, yesterday
     lines = user.roar("register", "--dry-run", "o1").stdout.splitlines()
     assert lines[0].startswith(f"{yesterday}  python ")
     assert lines[2].startswith("@1  ")
+
+
+@pytest.fixture
+def remote(user, tmp_path):
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote.git")], check=True)
+    user.write("t.py", COPY)
+    user.write(".gitignore", ".roar/\no*\n")
+    user.init()
+    user.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    user.git("push", "-q", "-u", "origin", "main")
+    return user
+
+
+SOURCE = "every root input has a source"
+
+
+def test_data_that_were_committed_after_the_run_have_a_source(remote, tmp_path):
+    remote.write("d/in", "1")
+    remote.roar("run", "python", "t.py", "d/in", "o")
+    assert checklist(remote)[SOURCE]["problems"] == ["d/in has no known source"]
+    assert "git brings" not in remote.roar("reproduce", "o").stdout
+    remote.git("add", "d")
+    remote.git("commit", "-qm", "data")
+    commit = remote.git("rev-parse", "HEAD")
+    item = checklist(remote)[SOURCE]
+    assert item["problems"] == [f"d/in is in {commit[:12]}, which is in no branch of a remote"]
+    follow(remote, item["hint"])
+    assert checklist(remote)[SOURCE]["passed"]
+    said = remote.roar("reproduce", "o").stdout
+    assert "d/in" in said.partition("git brings these inputs\n")[2].splitlines()[0]
+    assert f"\n  git checkout {commit[:12]} -- d/in\n" in said
+    remote.write("d/in", "changed, and git has it")
+    done = remote.roar("reproduce", "o", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+    remote.git("commit", "-qam", "other content")
+    assert checklist(remote)[SOURCE]["problems"] == ["d/in has no known source"]
+
+
+def test_of_a_commit_that_is_gone_nobody_knows_what_it_brings(remote):
+    remote.write("in", "1")
+    remote.git("add", "in")
+    remote.git("commit", "-qm", "data")
+    remote.roar("run", "python", "t.py", "in", "o")
+    first = remote.git("rev-parse", "HEAD")
+    remote.git("commit", "-q", "--amend", "-m", "better words")
+    remote.git("push", "-q")
+    for words in (("reflog", "expire", "--expire=now", "--all"), ("gc", "-q", "--prune=now")):
+        remote.git(*words)
+    assert checklist(remote)[SOURCE]["passed"]
+    remote.git("rm", "-q", "in")
+    remote.git("commit", "-qm", "no data")
+    item = checklist(remote)[SOURCE]
+    assert item["passed"] is None
+    assert item["problems"] == [f"in may come with {first[:12]} of @1, which is not in the repository here"]
+    assert item["hint"].startswith("roar label ")
+
+
+def test_a_folder_that_git_has_with_more_files_is_not_checked_out_as_what_was_read(remote):
+    remote.write("count.py", "import os\nprint(*(open(f'd/{n}').read() for n in os.listdir('d')),"
+                             " file=open('o', 'w'))\n")
+    remote.git("add", "count.py")
+    remote.git("commit", "-qm", "count")
+    remote.git("push", "-q")
+    for number in range(150):
+        remote.write(f"d/{number}", str(number))
+    remote.roar("run", "python", "count.py")
+    remote.git("add", "d")
+    remote.git("commit", "-qm", "data")
+    remote.git("push", "-q")
+    assert checklist(remote)[SOURCE]["passed"]
+    remote.write("d/more", "x")
+    remote.git("add", "d")
+    remote.git("commit", "-qm", "more data")
+    remote.git("push", "-q")
+    assert not checklist(remote)[SOURCE]["passed"]

@@ -207,8 +207,10 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     started = False
     try:
         target.make()
+        later = {(step.job, later.path) for step in plan.steps for later in step.later}
         for job, root in uses:
-            _check(opened, job, root, target)
+            if (job.uid, root.path) not in later:
+                _check(opened, job, root, target)
         for job, step in zip(plan.jobs, plan.steps, strict=True):
             _place_code(opened, job, step, target)
             _prepare(opened, step, [root for user, root in uses if user is job], target)
@@ -262,6 +264,9 @@ def _place_code(opened: Opened, job: Job, step: Step, target: _Target) -> None:
         place = str(target.place(path))
         clone = max((clone for clone in commits if is_inside(place, clone)), key=len)
         _git(clone, "--literal-pathspecs", "checkout", "--quiet", "--force", commits[clone], "--", place)
+    for later in step.later:
+        _git(folder, "--literal-pathspecs", "checkout", "--quiet", "--force", later.commit, "--",
+             str(target.place(later.path)))
 
 
 def _clear_for_patch(clone: str, patch: bytes, target: _Target) -> None:

@@ -41,6 +41,7 @@ def render_plan(plan: Plan) -> str:
             patch = ", then the recorded patch" if job.git.patch else ""
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
             lines += [f"  git checkout {job.git.commit[:12]} -- {quoted_path(path)}" for path in step.restored]
+            lines += [f"  git checkout {later.commit[:12]} -- {quoted_path(later.path)}" for later in step.later]
         lines += [f"  {line}" for line in _step_lines(step, names)]
         lines.append(f"  {_command_line(job)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roar.errors import RoarError
@@ -19,11 +19,14 @@ from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.references import ArtifactReference, resolve
 from roar.query.repository import (
+    FromCommits,
     find_in_commits,
     find_submodules,
     find_work_tree,
     find_work_trees,
     inputs_of,
+    is_inside,
+    lacks_commit,
     run_git,
 )
 from roar.query.roots import Root, find_roots
@@ -250,22 +253,54 @@ def _sourced(asked: Asked, refusal: Refusal | None) -> Item:
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
                   and not _has_source(database, root)]
     code = find_in_commits(database, asked.workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
-    brought = set(code.paths(open_roots))
-    open_roots = [root for root in open_roots if root.path not in brought]
+    open_roots = [root for root in open_roots if code.lacks(root)]
     title = "every root input has a source"
     if open_roots and refusal is not None:
         return _unknown(title, refusal)
-    return Item(title=title, passed=not open_roots, problems=tuple(_without_source(open_roots)),
-                hint=_give_source(asked, open_roots) if open_roots else None)
+    unpushed = _find_unpushed(asked, code)
+    hidden = _find_hidden(asked, open_roots)
+    problems = [*_without_source(open_roots, hidden),
+                *(f"{path} is in {commit[:12]}, which is in no branch of a remote" for path, _, commit in unpushed)]
+    hint = None
+    if open_roots:
+        hint = _give_source(asked, open_roots)
+    elif unpushed:
+        _, tree, commit = unpushed[0]
+        hint = _in_folder(asked.workspace, tree, _push(tree, [commit]))
+    passed = not problems or (None if len(problems) == len(hidden) else False)
+    return Item(title=title, passed=passed, problems=tuple(problems), hint=hint)
 
 
-def _without_source(roots: Sequence[Root]) -> Iterator[str]:
+def _find_unpushed(asked: Asked, code: FromCommits) -> list[tuple[str, str, str]]:
+    """The root inputs that a later commit brings, which is on no remote: path, work tree, commit."""
+    found: dict[tuple[str, str, str], None] = {}
+    for job in asked.behind:
+        tree = find_work_tree(asked.workspace, job)
+        for later in code.later.get(job.uid, ()) if tree is not None else ():
+            found[later.path, str(tree), later.commit] = None
+    return [one for one in found if not _remote_branches(*one[1:])]
+
+
+def _find_hidden(asked: Asked, roots: Iterable[Root]) -> dict[Root, str]:
+    """Of which root inputs nobody can tell whether they come with a job's commit, as that is not here any more."""
+    gone = {job.uid: (tree, f"{job.git.commit[:12]} of {asked.name(job)}") for job in asked.behind
+            if job.git is not None and job.git.commit is not None
+            and (tree := find_work_tree(asked.workspace, job)) is not None and lacks_commit(tree, job.git.commit)}
+    return {root: gone[uid][1] for root in roots if root.digest is not None for uid in root.used_by
+            if uid in gone and is_inside(asked.workspace.absolute(root.path), gone[uid][0])}
+
+
+def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterator[str]:
     times = Counter(root.path for root in roots)
     for root in roots:
         if root.digest is None:
             yield f"{root.path} is not known with the content that was read"
+            continue
+        name = f"{root.path}{f' ({root.digest[:12]})' if times[root.path] > 1 else ''}"
+        if root in hidden:
+            yield f"{name} may come with {hidden[root]}, which is not in the repository here"
         else:
-            yield f"{root.path}{f' ({root.digest[:12]})' if times[root.path] > 1 else ''} has no known source"
+            yield f"{name} has no known source"
 
 
 def _give_source(asked: Asked, roots: Sequence[Root]) -> str | None:

@@ -12,7 +12,7 @@ from roar.analyze.datasets import ancestors
 from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.query.jobs import load_datasets, load_payloads
 from roar.query.links import Link
-from roar.query.repository import inputs_of
+from roar.query.repository import Later, inputs_of
 from roar.query.roots import Root, members_of
 
 
@@ -36,6 +36,7 @@ class Step:
     Attributes:
         job: its uid.
         restored: files that have to be as in the commit, not as in the uncommitted changes.
+        later: root inputs that another commit brings than the job's.
         folders: that have to be there, without the folders above them: it wrote in them and did not make them itself.
         links: symlinks that have to be there, and those that have to go.
         placements: what has to be put in place, in the order of the paths.
@@ -43,6 +44,7 @@ class Step:
 
     job: str
     restored: tuple[str, ...] = ()
+    later: tuple[Later, ...] = ()
     folders: tuple[str, ...]
     links: tuple[Link, ...]
     placements: tuple[Placement, ...]

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from subprocess import run
 from typing import NamedTuple
@@ -144,16 +145,26 @@ def find_lost_submodules(workspace: Workspace, jobs: Iterable[Job], patches: Map
                 yield job, submodule
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """A root input that the commit of its job does not bring, but the one that is checked out now."""
+
+    path: str
+    commit: str
+
+
 class FromCommits(NamedTuple):
     """What new clones bring, at the commits of the jobs of a plan.
 
     Attributes:
         brought: the uid of a job, and a root input that comes as that job read it.
+        later: by the uid of a job what of that comes with the commit that is checked out now, not with its own.
         restored: by the uid of a job the files that come so although its uncommitted changes hold them otherwise: git
             was asked for these while the job ran, which may have changed the files by then.
     """
 
     brought: frozenset[tuple[str, Root]]
+    later: Mapping[str, tuple[Later, ...]]
     restored: Mapping[str, tuple[str, ...]]
 
     def lacks(self, root: Root) -> bool:
@@ -179,9 +190,9 @@ def inputs_of(roots: Iterable[Root]) -> dict[str, list[Root]]:
 
 def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[Job],
                     inputs: Mapping[str, Sequence[Root]], patches: Mapping[str, bytes]) -> FromCommits:
-    """What of the inputs of jobs, by uid, their commits bring, and their uncommitted changes on top.
+    """What of the inputs of jobs, by uid, their commits and uncommitted changes bring, or the commit that is HEAD now.
 
-    `patches` has these by their digest.
+    `patches` has the changes by their digest.
     """
     sources = {job.uid: source for job in jobs if (source := _source(workspace, job, patches)) is not None}
     wanted: dict[_Source, list[Root]] = {}
@@ -207,7 +218,41 @@ def find_in_commits(database: sqlite3.Connection, workspace: Workspace, jobs: It
         restored[job.uid] = tuple(sorted((*(workspace.relative(os.path.join(source.work_tree, name))
                                             for name in changed.intersection(names)),
                                           *(root.path for root in unpatched))))
-    return FromCommits(frozenset(brought), restored)
+    left = {uid: [root for root in inputs.get(uid, ()) if root.digest is not None and (uid, root) not in brought]
+            for uid in sources}
+    later: dict[str, tuple[Later, ...]] = {}
+    for uid, commits in _find_later(database, workspace, sources, left).items():
+        brought |= {(uid, root) for root in commits}
+        later[uid] = tuple(Later(path=root.path, commit=commit) for root, commit in commits.items())
+    return FromCommits(frozenset(brought), later, restored)
+
+
+def _find_later(database: sqlite3.Connection, workspace: Workspace, sources: Mapping[str, _Source],
+                left: Mapping[str, Sequence[Root]]) -> dict[str, dict[Root, str]]:
+    """By the uid of a job the root inputs that the commit brings which is checked out now, with that."""
+    wanted: dict[str, set[Root]] = {}
+    for uid, source in sources.items():
+        wanted.setdefault(source.work_tree, set()).update(left[uid])
+    found: dict[str, dict[Root, str]] = {}
+    for tree, roots in wanted.items():
+        head = run_git(tree, "rev-parse", "--verify", "-q", "HEAD") if roots else None
+        if head is not None:
+            source = _Source(tree, head, ())
+            found[tree] = {root: head for root in _brought(database, workspace, source, None, roots)
+                           if _is_alone(database, workspace, source, root)}
+    return {uid: {root: found[source.work_tree][root] for root in left[uid] if root in found[source.work_tree]}
+            for uid, source in sources.items() if source.work_tree in found}
+
+
+def _is_alone(database: sqlite3.Connection, workspace: Workspace, source: _Source, root: Root) -> bool:
+    """Whether nothing else comes along when git is told to check out the path of a root input."""
+    if root.kind is Kind.FILE:
+        return True
+    place = _name(workspace, source.work_tree, root.path)
+    if not root.path.endswith("/") or place is None:
+        return False
+    return {name for name in _tracked(source) if is_inside(name, place)} <= _files(
+        database, workspace, source.work_tree, root).keys()
 
 
 def _edited(workspace: Workspace, source: _Source, job: Job, patch: bytes | None, roots: Sequence[Root]

@@ -153,8 +153,9 @@ def _inputs(roots: Sequence[Root], steps: Sequence[Step]) -> dict[str, list[Root
 
 def _with_code(step: Step, code: FromCommits) -> Step:
     """A step without the placements that its checkout does."""
-    return replace(step, restored=code.restored.get(step.job, ()), placements=tuple(
-        placed for placed in step.placements if (step.job, placed.root) not in code.brought))
+    placements = tuple(placed for placed in step.placements if (step.job, placed.root) not in code.brought)
+    return replace(step, restored=code.restored.get(step.job, ()), later=code.later.get(step.job, ()),
+                   placements=placements)
 
 
 def _with_links(steps: tuple[Step, ...], links: tuple[Link, ...]) -> tuple[Step, ...]:
