@@ -273,3 +273,39 @@ def test_a_folder_that_git_has_with_more_files_is_not_checked_out_as_what_was_re
     remote.git("commit", "-qm", "more data")
     remote.git("push", "-q")
     assert not checklist(remote)[SOURCE]["passed"]
+
+
+def test_where_git_is_missing_nothing_is_said_of_it(remote, tmp_path):
+    """As before, but for what only git can tell; nothing is tried that needs it."""
+    remote.write("in", "1")
+    remote.git("add", "in")
+    remote.git("commit", "-qm", "data")
+    remote.git("push", "-q")
+    remote.roar("run", "sh", "-c", "cat in > o")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("sh", "cat"):
+        (programs / name).symlink_to(f"/bin/{name}")
+    path, remote.env["PATH"] = remote.env["PATH"], str(programs)
+    items = checklist(remote)
+    assert items[CODE]["passed"]
+    for title in ("the commits are on a remote", SOURCE):
+        assert (items[title]["passed"], items[title]["problems"], items[title]["hint"]) == (
+            None, ["git is missing"], None)
+    remote.roar("run", "sh", "-c", "cat in > o2")
+    item = checklist(remote)[CODE]
+    assert item == {"title": CODE, "passed": None, "hint": None,
+                    "problems": ["@2 has code of which git did not tell the version"]}
+    remote.env["PATH"] = path
+    for title in (CODE, "every job was observed without gaps"):
+        assert checklist(remote)[title]["hint"] == "roar run @2"
+    remote.roar("run", "@2")
+    assert all(item["passed"] for item in checklist(remote).values())
+
+
+def test_no_hint_commits_where_git_refuses(remote):
+    remote.env |= {"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1", "GIT_CONFIG_GLOBAL": str(remote.home / ".gitconfig")}
+    remote.roar("run", "true")
+    item = checklist(remote)[CODE]
+    assert item["passed"] is None
+    assert item["hint"] == f"git config --global --add safe.directory {remote.root}"

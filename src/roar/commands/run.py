@@ -304,12 +304,12 @@ def _code_note(pending: Pending, code: "Code | None") -> str | None:
     """What is missing from the facts about the code."""
     if code is not None or pending.repository is None:
         return code.note if code is not None else None
-    from roar.observe.code import find_refusal  # noqa: PLC0415  while the command runs
+    from roar.observe.code import VERSION, find_refusal  # noqa: PLC0415  while the command runs
 
     refusal = find_refusal(pending.repository)
     if refusal is None:
-        return "the code's version: git is missing, or does not answer for this repository"
-    return f"the code's version: git says: {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
+        return f"{VERSION}git is missing, or does not answer for this repository"
+    return f"{VERSION}git says: {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
 
 
 def _about_code(pending: Pending) -> Iterator[str]:

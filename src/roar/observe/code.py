@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TOO_LARGE = "the uncommitted changes are"  # so many MB and were not kept
+VERSION = "the code's version: "  # begins a gap: why git did not tell it
 TIMEOUT_S = 60.0
 ARGUMENTS = 500  # paths that fit one command line with room to spare
 

@@ -1,6 +1,7 @@
 """Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
 
 import os
+import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from roar.errors import RoarError
 from roar.model import Job, JobState, is_location
-from roar.observe.code import TOO_LARGE, Refusal, find_refusal, find_repository
+from roar.observe.code import TOO_LARGE, VERSION, find_refusal, find_repository
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
@@ -23,7 +24,6 @@ from roar.query.repository import (
     find_in_commits,
     find_submodules,
     find_work_tree,
-    find_work_trees,
     inputs_of,
     is_inside,
     lacks_commit,
@@ -36,6 +36,8 @@ from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
 
+_ON_A_REMOTE = "the commits are on a remote"
+_NOT_TOLD = "has code of which git did not tell the version"
 SOURCE_LABEL = "source"
 """The label on an artifact that says where it can be had: `roar label PATH source=URL`."""
 
@@ -61,14 +63,14 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     """Check jobs (in the order they started) as they are recorded, with git and the files as they are now."""
     asked = load_asked(database, workspace, jobs)
     row_ids = [asked.rows[job.uid].row_id for job in jobs]
-    refusal = next(filter(None, map(find_refusal, find_work_trees(workspace, asked.makers))), None)
+    silence = _find_silence(asked)
     return [
         _check("every step ended well", asked, asked.last, _ended, lambda job: _look_or_run(asked, job)),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
-               lambda job: _see_all(asked, job)),
-        _in_commit(asked),
-        _unknown("the commits are on a remote", refusal) if refusal else _pushed(asked),
-        _sourced(asked, refusal),
+               lambda job: _see_all(asked, job, silence)),
+        _in_commit(asked, silence),
+        replace(silence, title=_ON_A_REMOTE) if silence else _pushed(asked),
+        _sourced(asked, silence),
         _in_known_environment(asked),
         _fresh(database, workspace, row_ids),
         _without_secrets(asked),
@@ -81,6 +83,17 @@ def _check(title: str, asked: Asked, jobs: Iterable[Job], problem: Callable[[Job
     found = [(job, text) for job in jobs if (text := problem(job)) is not None]
     return Item(title=title, passed=not found, problems=tuple(f"{asked.name(job)} {text}" for job, text in found),
                 hint=mend(found[0][0]) if found else None)
+
+
+def _find_silence(asked: Asked) -> Item | None:
+    """What there is to say where git is missing, or does not answer for a repository that the jobs ran in."""
+    trees = dict.fromkeys(tree for job in asked.makers
+                          if (tree := find_work_tree(asked.workspace, job)) is not None)
+    if shutil.which("git") is None:
+        return Item(title="", passed=None, problems=("git is missing",))
+    refusal = next(filter(None, map(find_refusal, sorted(trees, key=len))), None)
+    return None if refusal is None else Item(title="", passed=None, problems=(f"git says: {refusal.reason}",),
+                                             hint=refusal.hint)
 
 
 def _ended(job: Job) -> str | None:
@@ -109,25 +122,31 @@ def _observed(job: Job) -> str | None:
     return " and ".join(found) or None
 
 
-def _see_all(asked: Asked, job: Job) -> str | None:
+def _see_all(asked: Asked, job: Job, silence: Item | None) -> str | None:
     """What leaves the first gap of a job no reason the next time."""
     if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
-        return _commit_and_run(asked, job, find_commit(asked.database, asked.workspace, job))
+        return silence.hint if silence else _commit_and_run(
+            asked, job, find_commit(asked.database, asked.workspace, job))
     if UNNAMED in job.tracer.gaps:
         return asked.run_again(job, stdin="FILE")
+    if _committed(job) == _NOT_TOLD:
+        return silence.hint if silence else asked.run_again(job)
     return asked.run_again(job) if OUTLIVED in job.tracer.gaps else "roar doctor"
 
 
-def _in_commit(asked: Asked) -> Item:
+def _in_commit(asked: Asked, silence: Item | None) -> Item:
     found: list[Commit] = []
 
     def mend(job: Job) -> str | None:
+        if silence:
+            return silence.hint
         found.append(find_commit(asked.database, asked.workspace, job))
         return _commit_and_run(asked, job, found[0])
 
     item = _check("the code is in a commit", asked, asked.makers, _committed, mend)
     unfinished = ("a merge, a rebase or the like is not finished",) if found and found[0].unfinished else ()
-    return replace(item, problems=(*unfinished, *item.problems))
+    is_open = not item.passed and all(_committed(job) in {None, _NOT_TOLD} for job in asked.makers)
+    return replace(item, passed=None if is_open else item.passed, problems=(*unfinished, *item.problems))
 
 
 def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
@@ -138,6 +157,8 @@ def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
 def _committed(job: Job) -> str | None:
     if job.kind != "run":
         return None  # roar's own code moved the files
+    if job.git is None and any(gap.startswith(VERSION) for gap in job.tracer.gaps):
+        return _NOT_TOLD
     if job.git is None:
         return "ran outside any git repository"
     if job.git.commit is None:
@@ -167,20 +188,15 @@ def _environment(job: Job) -> str | None:
     return None
 
 
-def _unknown(title: str, refusal: Refusal) -> Item:
-    """An item of which only git could tell, which does not answer."""
-    return Item(title=title, passed=None, problems=(f"git says: {refusal.reason}",), hint=refusal.hint)
-
-
 def _pushed(asked: Asked) -> Item:
     """Each commit must be in some branch of a remote, as far as this clone knows."""
-    title = "the commits are on a remote"
+    title = _ON_A_REMOTE
     jobs, workspace = asked.makers, asked.workspace
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not commits:
-        in_git = [job for job in jobs if job.git is not None] or list(jobs)
+        first = next((job for job in jobs if job.git is not None), jobs[0])
         return Item(title=title, passed=None, problems=("there is no commit",),
-                    hint=find_commit(asked.database, workspace, in_git[0]).command or None)
+                    hint=find_commit(asked.database, workspace, first).command or asked.run_again(first))
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}
@@ -243,7 +259,7 @@ def _push(folder: str, commits: Iterable[str]) -> str:
     return " && ".join(commands)
 
 
-def _sourced(asked: Asked, refusal: Refusal | None) -> Item:
+def _sourced(asked: Asked, silence: Item | None) -> Item:
     """A root input is sourced if a recorded job made it, its readers' commits bring it, or its place is known.
 
     That is known of an object that `roar get` fetched, and where a label says so.
@@ -255,8 +271,8 @@ def _sourced(asked: Asked, refusal: Refusal | None) -> Item:
     code = find_in_commits(database, asked.workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
     open_roots = [root for root in open_roots if code.lacks(root)]
     title = "every root input has a source"
-    if open_roots and refusal is not None:
-        return _unknown(title, refusal)
+    if open_roots and silence:
+        return replace(silence, title=title)
     unpushed = _find_unpushed(asked, code)
     hidden = _find_hidden(asked, open_roots)
     problems = [*_without_source(open_roots, hidden),
