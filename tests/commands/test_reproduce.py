@@ -1029,3 +1029,19 @@ def test_an_uncommitted_change_that_the_job_writes_again_as_it_was_is_kept(desk,
     said = desk.roar("reproduce", "o", "--run", "--into", tmp_path / "copy").stdout
     assert (tmp_path / "copy/o").read_text() == "lr=5\n"
     assert "came out the same" in said
+
+
+def test_what_jobs_within_a_job_make_is_not_to_be_put_in_place_before_it(desk, tmp_path):
+    for number in "12":
+        desk.write(f"in{number}", number)
+    desk.write("s.sh", "for i in 1 2; do\n"
+                       f'  {sys.executable} -m roar run -q sh -c "tr 1-6 a-f < in$i > m"; mv m m-$i\n'
+                       "done\n")
+    desk.init()
+    desk.roar("run", "sh", "s.sh")
+    plan = desk.json("reproduce", "m-1")
+    assert [job["command"][:2] for job in plan["jobs"]][-1] == ["sh", "s.sh"]
+    assert [step["placements"] for step in plan["steps"]] == [[]] * len(plan["steps"])
+    assert "put these inputs in place" not in desk.roar("reproduce", "m-1").stdout
+    done = desk.roar("reproduce", "m-1", "--run", "--into", str(tmp_path / "again"))
+    assert "differs" not in done.stdout
