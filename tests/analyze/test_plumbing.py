@@ -33,6 +33,7 @@ def rules():
     "/home/ann/p/genome/lib/python3/x.csv",
     "/home/ann/.cache/torch/hub/pytorch_vision_main/hubconf.py", "/home/ann/p/matplotlib-examples/data.csv",
     "/home/ann/.cache/huggingface/modules/transformers_modules/a/b/modeling_b.py",
+    "/data/train_lmdb/data.mdb", "/data/train.lmdb", "/data/block.mdb", "/home/ann/p/yarn-lock",
 ])
 def test_data_is_kept(rules, path):
     assert rules.category(path) == KEPT
@@ -63,6 +64,8 @@ def test_data_is_kept(rules, path):
     ("/home/ann/p/renv/library/R-4.3/x86_64-pc-linux-gnu/rlang/DESCRIPTION", "packages"),
     ("/home/ann/.julia/packages/CSV/XLcqT/src/CSV.jl", "packages"),
     ("/home/ann/go/pkg/mod/golang.org/x/sys@v0.1.0/unix/a.go", "packages"),
+    ("/home/ann/p/train_lmdb/lock.mdb", "cache"), ("/data/x.lmdb-lock", "cache"), ("/data/x.mdb-lock", "cache"),
+    ("/data/train_lmdb-lock", "cache"), ("/data/x.db-lock", "cache"),
 ])
 def test_plumbing_is_left_out_by_category(rules, path, category):
     assert rules.category(path) == category

@@ -656,6 +656,15 @@ def test_data_in_a_model_cache_is_data_and_its_locks_are_not(desk):
     assert inputs == {os.fspath(hub / "blobs" / "0a1b"): digest("weights")}
 
 
+@pytest.mark.parametrize(("data", "lock"), [("set/data.mdb", "set/lock.mdb"), ("set.lmdb", "set.lmdb-lock")])
+def test_who_has_an_lmdb_data_set_open_is_no_lineage(desk, data, lock):
+    desk.write(data, "rows")
+    desk.write(lock, "")
+    for _ in range(2):
+        inputs, outputs = files(desk, f"f = open({lock!r}, 'r+'); f.read(); f.write('pid'); open({data!r}).read()")
+        assert (inputs, outputs) == ({data: digest("rows")}, {})
+
+
 def test_a_workspace_inside_what_is_plumbing_elsewhere(desk):
     for place in (desk.home / ".cache" / "project", desk.home / ".local" / "src" / "project"):
         place.mkdir(parents=True)

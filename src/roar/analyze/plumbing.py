@@ -88,6 +88,7 @@ RULES: tuple[Rule, ...] = (
     Rule("cache", r".*/matplotlib-[a-z0-9_]{8}/(?:fontlist-v[\d.]+\.json|.*\.matplotlib-lock|tex\.cache(?:/|$))",
          "compiled kernels and fonts"),
     Rule("cache", r".*/(?:CACHEDIR\.TAG|\.DS_Store|\.nfs[0-9a-f]{16,})$", "caches"),
+    Rule("cache", r".*/lock\.mdb$|.*[/._-](?:l?mdb|db)-lock$", "who has an LMDB data set open"),
 )
 
 SOURCE_SUFFIXES = (".py", ".pyx", ".pyi", ".ipynb", ".sh", ".bash", ".zsh", ".r", ".R", ".Rmd", ".jl", ".lua", ".pl",
