@@ -39,9 +39,11 @@ SETTINGS: tuple[Setting, ...] = (
             " suits commands that call sudo, `seccomp` programs that must not be preloaded.",
             ("auto", "full", "seccomp", "preload", "none")),
     Setting("filters.add", tuple, (), "Glob patterns of paths to record although a rule would leave them out,"
-            " relative to the workspace root or absolute."),
+            " relative to the workspace root or absolute. A pattern that matches a folder means all in it."
+            " `*` matches `/`, too: `*.log` means those in every folder, `**/*.log` the same."),
     Setting("filters.remove", tuple, (), "Glob patterns of paths to leave out of every job, relative to the workspace"
-            " root or absolute."),
+            " root or absolute, as in `filters.add`. On the command line and in the variable:"
+            " `*.log, scratch/` or `['*.log', 'scratch/']`."),
     Setting("datasets.threshold", int, 100, "How many files that one job reads or writes below one folder become one"
             " dataset. Of the workspace root, the home folder and those for temporary files it is what lies directly"
             " in them, and what lies in as many small folders there: that is then called `FOLDER/*`, in the root"
@@ -139,7 +141,7 @@ def user_config(environ: Mapping[str, str]) -> str:
 
 
 def parsed(key: str, text: str, origin: str) -> Entry:
-    """A setting given as text, on the command line or in the environment; lists are separated by commas.
+    """A setting given as text, on the command line or in the environment; lists are separated by commas, or TOML.
 
     Raises:
         SettingsError: there is no such key, or the text is no value for it.
@@ -153,8 +155,24 @@ def parsed(key: str, text: str, origin: str) -> Entry:
     elif declared.type is int:
         value = int(text) if text.removeprefix("-").isdecimal() else text
     elif declared.type is tuple:
-        value = [item.strip() for item in text.split(",") if item.strip()]
+        value = _list(text)
     return Entry(_checked(declared, key, value, origin), origin)
+
+
+def _list(text: str) -> object:
+    """The items of a list as they are typed, or as a file has them; a pattern, too, may begin with a bracket."""
+    if text.lstrip().startswith("["):
+        import tomllib  # noqa: PLC0415  only where there is a list in TOML
+
+        try:
+            found = tomllib.loads(f"list = {text}")["list"]
+        except tomllib.TOMLDecodeError:
+            found = None
+        if isinstance(found, list) and all(isinstance(item, str) for item in found):
+            return found
+        if text.lstrip().startswith(('["', "['")):
+            return text
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def check_key(key: str) -> None:
@@ -228,7 +246,8 @@ def _checked(declared: Setting, key: str, value: object, origin: str) -> Value:
     if declared.type is tuple and isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     if type(value) is not declared.type:
-        raise SettingsError(f"{origin}: {key} must be {_TYPE_NAMES[declared.type]}, not {value!r}.")
+        raise SettingsError(f"{origin}: {key} must be {_TYPE_NAMES[declared.type]}, not {value!r}.",
+                            hint=f"roar config {key} '*.a, b/'" if declared.type is tuple else None)
     if declared.choices and value not in declared.choices:
         raise SettingsError(f"{origin}: {key} must be one of {', '.join(declared.choices)}, not {value!r}.")
     if declared.type is int and isinstance(value, int) and value < 0:

@@ -1,5 +1,7 @@
 """What is an artifact and what is not."""
 
+import os
+
 import pytest
 
 from roar.analyze.fold import PathUse, Uses
@@ -78,6 +80,22 @@ def test_settings_add_and_remove():
     assert rules.category("/w/scratch/deep/file") == "filters"
     assert rules.category("/w/a.log") == "filters"
     assert rules.category("/v/scratch") == KEPT
+
+
+@pytest.mark.parametrize(("pattern", "matched", "others"), [
+    ("**/*.log", ["a.log", "x/b.log", "x/y/c.log"], ["a.log2"]),
+    ("data/**/tmp", ["data/tmp", "data/x/tmp", "data/x/y/tmp/a"], ["data2/tmp", "data/xtmp"]),
+    ("a*/**/**/b*c*d", ["a1/b2c3d", "a1/x/bcd", "ab/bc/cd/bcd"], ["a1bcd"]),
+    ("**/data", ["data/a", "x/data/a"], ["mydata"]),
+    ("./data/", ["data/a", "data/x/b"], ["data2", "x/data/a"]), ("data/./x//y", ["data/x/y"], []),
+    ("./*.log", ["a.log"], ["log"]), ("data/**", ["data/a", "data/x/a"], ["a"]), (".", ["a", "x/b"], []),
+    ("~/kept/", ["/home/kept/x"], ["kept/x"]), ("../[ab]/", ["/v/a/x"], ["a/x", "/v/c/x"]),
+])
+def test_patterns_of_the_settings(monkeypatch, pattern, matched, others):
+    monkeypatch.setenv("HOME", "/home")
+    rules = Plumbing(home=HOME, base="/v/w[1]", remove=[pattern])
+    paths = [*matched, *others]
+    assert [path for path in paths if rules.category(os.path.join("/v/w[1]", path)) == "filters"] == matched
 
 
 def test_a_virtual_environment_is_known_by_its_pyvenv_cfg():

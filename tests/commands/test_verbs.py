@@ -504,6 +504,18 @@ def test_pop_deletes_only_what_is_surely_the_job_s(desk):
     assert "own" not in left
 
 
+def test_files_that_the_settings_leave_out(desk):
+    desk.roar("config", "filters.remove", '["**/*.log", "./scratch/"]')
+    desk.write("a.log", "1")
+    desk.write("x/b.log", "2")
+    desk.roar("run", "sh", "-c", "mkdir scratch; cat a.log x/b.log > scratch/o; cp scratch/o o; cp a.log c.log")
+    job = desk.job()
+    assert ([use["path"] for use in job["inputs"]], [use["path"] for use in job["outputs"]]) == ([], ["o"])
+    shown = desk.roar("show", "--all").stdout
+    assert "4 filters" in shown
+    assert "    filters: paths that the setting filters.remove names\n" in shown
+
+
 def test_config_lists_sets_and_unsets(desk):
     desk.roar("init")
     assert desk.json("config")["glaas.url"] == {"value": None, "origin": "default"}

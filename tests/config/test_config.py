@@ -123,6 +123,21 @@ def test_variables_of_each_type(place):
     assert variable("glaas.url") == "ROAR_GLAAS_URL"
 
 
+@pytest.mark.parametrize(("text", "texts"), [
+    ('["*.log", \'a,b\']', ("*.log", "a,b")), ("[]", ()), ("[ab], [1]", ("[ab]", "[1]")), ("[1]", ("[1]",)),
+    ('["a",\n "b",\n]', ("a", "b"))])
+def test_a_list_is_taken_as_a_file_has_it_too(place, text, texts):
+    assert place.load(ROAR_FILTERS_REMOVE=text).texts("filters.remove") == texts
+
+
+@pytest.mark.parametrize("text", ['["*.log"', "['a' 'b']", '["a", 3]'])
+def test_a_list_that_is_none_is_refused(place, text):
+    with pytest.raises(SettingsError) as caught:
+        place.load(ROAR_FILTERS_REMOVE=text)
+    assert caught.value.message == f"ROAR_FILTERS_REMOVE: filters.remove must be a list of texts, not {text!r}."
+    assert caught.value.hint == "roar config filters.remove '*.a, b/'"
+
+
 @pytest.mark.parametrize("url", ["", "https://glaas.example.com/base/", "HTTP://x", "glaas.example.com:8420",
                                  "[::1]:80", "http://[::1]", "https://x?y=a@b://c"])
 def test_addresses_of_servers(place, url):

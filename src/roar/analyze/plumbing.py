@@ -7,6 +7,7 @@ libraries: what stands there was built there. Settings add to both sides:
 """
 
 import fnmatch
+import glob
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -90,6 +91,10 @@ RULES: tuple[Rule, ...] = (
     Rule("cache", r".*/(?:CACHEDIR\.TAG|\.DS_Store|\.nfs[0-9a-f]{16,})$", "caches"),
     Rule("cache", r".*/lock\.mdb$|.*[/._-](?:l?mdb|db)-lock$", "who has an LMDB data set open"),
 )
+
+WITHOUT_RULE = {"filters": "paths that the setting filters.remove names",
+                "code": "source code that the repository holds: recorded with the commit",
+                "links": "symlinks that the job made", "temporary": "files that were gone when the job ended"}
 
 SOURCE_SUFFIXES = (".py", ".pyx", ".pyi", ".ipynb", ".sh", ".bash", ".zsh", ".r", ".R", ".Rmd", ".jl", ".lua", ".pl",
                    ".rb", ".js", ".mjs", ".ts", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".rs", ".go",
@@ -177,11 +182,18 @@ def prepare(home: str, base: str) -> None:
 def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
     if not patterns:
         return None
-    whole = []
-    for pattern in patterns:
-        absolute = os.path.join(base, os.path.expanduser(pattern))
-        whole += [fnmatch.translate(absolute), fnmatch.translate(absolute.rstrip("/") + "/*")]
-    return re.compile("|".join(f"(?:{expression})" for expression in whole))
+    return re.compile("|".join(f"(?:{_translate(pattern, glob.escape(base))})" for pattern in patterns))
+
+
+def _translate(pattern: str, base: str) -> str:
+    """A pattern as a regular expression: `*` matches `/`, too, and `**/` also no folder.
+
+    What it matches may be a folder; with a slash at its end it must be one.
+    """
+    path = os.path.join(base, os.path.expanduser(pattern))
+    pieces = re.split(r"(?<=/)(?:\*\*/)+", os.path.normpath(path))
+    whole = "(?:.*/)?".join(fnmatch.translate(piece)[:-2] for piece in pieces)  # [:-2]: but for the text's end
+    return f"(?s:{whole}{'/' if path.endswith('/') else '(?:/|$)'})"
 
 
 def environment_roots(uses: Uses, processes: Iterable[Process]) -> set[str]:

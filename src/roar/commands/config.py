@@ -17,7 +17,8 @@ def parser() -> Parser:
     """The command line of `roar config`."""
     result = Parser("config", "List the settings with their values and where each comes from, or read or set one.")
     result.add_argument("key", metavar="KEY", nargs="?", help="a setting, such as glaas.url")
-    result.add_argument("value", metavar="VALUE", nargs="?", help="its new value; lists are separated by commas")
+    result.add_argument("value", metavar="VALUE", nargs="?",
+                        help="its new value; a list as in a, b or in TOML: ['a', 'b']")
     result.add_argument("--unset", action="store_true", help="remove KEY from the file")
     result.add_argument("--user", action="store_true",
                         help="write the user's settings instead of the workspace's")

@@ -96,13 +96,13 @@ def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bo
 
 
 def _show_rules(left_out: dict[str, int]) -> None:
-    from roar.analyze.plumbing import RULES  # noqa: PLC0415  only for --all
+    from roar.analyze.plumbing import RULES, WITHOUT_RULE  # noqa: PLC0415  only for --all
 
-    reasons = {category: list(dict.fromkeys(rule.why for rule in RULES if rule.category == category))
-               for category in left_out}
-    for category, why in reasons.items():
-        if why:
-            print(f"    {category}: {'; '.join(why)}")
+    reasons = WITHOUT_RULE | {rule.category: "; ".join(dict.fromkeys(
+        other.why for other in RULES if other.category == rule.category)) for rule in RULES}
+    for category in left_out:
+        if category in reasons:
+            print(f"    {category}: {reasons[category]}")
 
 
 def _show_artifact(opened: Opened, found: ArtifactReference, as_json: bool, everything: bool) -> None:
