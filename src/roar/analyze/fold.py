@@ -416,6 +416,11 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
     return state.uses
 
 
+def is_link(use: PathUse) -> bool:
+    """Whether a path was a symlink when the command had ended."""
+    return use.status is not None and stat.S_ISLNK(use.status.mode)
+
+
 def earlier_uses(use: PathUse) -> Iterator[PathUse]:
     """Those of the contents that other jobs replaced, the latest first."""
     earlier = use.before

@@ -1,12 +1,11 @@
 """Which of a job's paths may be artifacts: all but plumbing, the trackers' own files, and code."""
 
 import os
-import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, earlier_uses, find_content, look_up
+from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
 from roar.observe.code import PATCH_LIMIT
@@ -98,7 +97,7 @@ class Kept:
                 self.payloads.append(use)
             return
         category = self._plumbing.category(use.path)
-        if category == KEPT and use.linked and _is_link(use):
+        if category == KEPT and use.linked and is_link(use):
             self._note_made_link(use.path)
         if category != KEPT:
             self.left_out[category] += 1
@@ -142,7 +141,7 @@ class Kept:
             return use.path
         folder, _, name = use.path.rpartition("/")
         real = self._real_folder(folder or "/")
-        if _is_link(use):
+        if is_link(use):
             return os.path.realpath(use.path)
         return use.path if real == (folder or "/") else os.path.join(real, name)
 
@@ -168,7 +167,7 @@ class Kept:
         if folder not in self._walked:
             self._walked.add(folder)
             self._walk("/", folder)
-        if _is_link(use):
+        if is_link(use):
             self._walk(self._real_folder(folder or "/"), name)
 
     def _walk(self, folder: str, path: str) -> None:
@@ -200,10 +199,6 @@ class Kept:
                 and is_source(use.path)
                 and use.path.startswith(self._repository) and not self._around.made(use.path)
                 and all(stream.path != use.path for stream in self._around.streams))
-
-
-def _is_link(use: PathUse) -> bool:
-    return use.status is not None and stat.S_ISLNK(use.status.mode)
 
 
 def _is_passed_on(use: PathUse) -> bool:

@@ -1,9 +1,12 @@
 """The real SDKs under the real `roar run`: online against servers of our own on loopback, offline, local."""
 
 import os
+import shutil
+import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -323,6 +326,75 @@ open("model.txt", "w").write("model")
     assert only(job)["tracker"] == "dvclive"
     assert not [path for path in outputs(job) if path.startswith(("dvclive/", ".dvc/tmp", ".dvc/cache"))]
     assert "model.txt" in outputs(job)
+
+
+@pytest.fixture
+def dvc(desk, request):
+    """A pipeline of DVC's of one stage, with one type of cache; `dvc` alone, and as a job."""
+    quiet = {"DVC_NO_ANALYTICS": "1", "DVC_SITE_CACHE_DIR": os.fspath(desk.home / "site")}
+    program = [sys.executable, "-m", "dvc"]
+
+    def alone(*arguments):
+        subprocess.run([*program, *arguments, "-q"], cwd=desk.root, env=desk.env | quiet, check=True)
+
+    def job(*arguments):
+        desk.roar("run", *program, *arguments, "-q", env=quiet)
+        return desk.job()
+
+    desk.init()
+    alone("init")
+    alone("config", "cache.type", request.param)
+    alone("remote", "add", "-d", "far", os.fspath(desk.tmp / "far"))
+    desk.write("data/a", "1\n")
+    desk.write("data/b", "2\n")
+    alone("add", "data")
+    desk.write("dvc.yaml", "stages: {train: {cmd: cat data/* > model.bin, deps: [data], outs: [model.bin]}}")
+    return SimpleNamespace(desk=desk, alone=alone, job=job)
+
+
+def place(desk, name):
+    return os.path.relpath(os.path.realpath(desk.root / name), desk.root)
+
+
+def what_made(desk, name):
+    """What a job reads that reads a file, and the jobs before it."""
+    desk.roar("run", "sh", "-c", f"wc -c {name} > o")
+    return [use["path"] for use in desk.job()["inputs"]], {job["uid"] for job in desk.json("lineage", "o")["jobs"]}
+
+
+@needs("dvc")
+@pytest.mark.parametrize("dvc", ["symlink", "hardlink", "copy"], indirect=True)
+def test_what_dvc_makes_and_fetches_is_an_output_where_it_lies(dvc):
+    desk = dvc.desk
+    made = dvc.job("repro")
+    model, data = place(desk, "model.bin"), {place(desk, "data/a"), place(desk, "data/b")}
+    assert model.startswith(".dvc/cache/") == (desk.root / "model.bin").is_symlink()
+    assert outputs(made) == {model, "dvc.lock"}
+    assert data <= {use["path"] for use in made["inputs"]}
+    read, jobs = what_made(desk, "model.bin")
+    assert (read, made["uid"] in jobs) == ([model], True)
+
+    dvc.alone("push")
+    for name in (".dvc/cache", "data"):
+        shutil.rmtree(desk.root / name)
+    (desk.root / "model.bin").unlink()
+    fetched = dvc.job("pull")
+    assert outputs(fetched) == {model, *data}
+    read, jobs = what_made(desk, "data/a")
+    assert (read, fetched["uid"] in jobs) == ([place(desk, "data/a")], True)
+
+
+@needs("dvc")
+@pytest.mark.parametrize("dvc", ["symlink"], indirect=True)
+def test_a_cache_of_dvc_that_lies_elsewhere_by_a_symlink(dvc):
+    desk = dvc.desk
+    (desk.root / ".dvc/cache").rename(desk.tmp / "cache")
+    (desk.root / ".dvc/cache").symlink_to(desk.tmp / "cache")
+    made = dvc.job("repro")
+    model = os.path.realpath(desk.root / "model.bin")
+    assert outputs(made) == {model, "dvc.lock"}
+    read, jobs = what_made(desk, "model.bin")
+    assert (read, made["uid"] in jobs) == ([model], True)
 
 
 @needs("sacred")

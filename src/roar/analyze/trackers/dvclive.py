@@ -3,7 +3,8 @@
 Recognised: the three together, under any folder name.
 Filtered: they and the report, as payloads (later stages of a pipeline may read them); `.dvc/cache`, `.dvc/tmp` and
     DVC's site cache.
-Kept: `dvc.yaml`, `*.dvc`, a lone `metrics.json` or `params.yaml`.
+Kept: `dvc.yaml`, `*.dvc`, a lone `metrics.json` or `params.yaml`; what a symlink leads to in `.dvc/cache`
+    (`cache.type symlink`): that is where your data lie then.
 Link: there is none here: the experiment's name from `.git/refs/exps/`, or the folder.
 Missing: a page in DVC Studio cannot be derived offline.
 """
@@ -64,7 +65,7 @@ def _claim_dvc(evidence: Evidence, in_use: bool, findings: Findings) -> None:
     roots = [root for root in evidence.paths.folders_named(".dvc") if in_use or f"{root}/config" in evidence]
     for root in roots:
         for part in ("cache", "tmp"):
-            findings.noise(*evidence.paths.below(f"{root}/{part}"))
+            findings.noise(*(path for path in evidence.paths.below(f"{root}/{part}") if not evidence.is_linked(path)))
     if not (in_use or roots):
         return
     for folder in ("/var/tmp/dvc", *evidence.settings("DVC_SITE_CACHE_DIR")):  # noqa: S108  DVC's own default
