@@ -316,6 +316,46 @@ def test_a_rerun_that_is_redirected_elsewhere(desk):
     assert uses(desk.job()) == ([("other", READ)], [("elsewhere", WRITTEN)])
 
 
+@pytest.mark.parametrize("script", [
+    "bash script > log", "sh script > log 2>&1", "sh script >> log", "./script > log",
+    "exec > log; roar run -q @1; exec > /dev/null", "timeout 60 sh script > log",
+    "sh inner > log", "make > log"])
+def test_a_rerun_in_a_script_that_goes_to_a_file_is_redirected_alike(desk, script):
+    desk.write("in", "b\na\n")
+    desk.write("script", "#!/bin/sh\nroar run -q @1\ntrue\n", mode=0o755)
+    desk.write("inner", "timeout 60 roar run -q @1\ntrue\n")
+    desk.write("Makefile", "all:\n\t@roar run -q @1; true\n")
+    shell(desk, f"roar run -q sort < in > out; rm out; {script}")
+    assert (desk.root / "out").read_text() == "a\nb\n"
+    assert (desk.root / "log").read_text() == ""
+    assert [job["step"] for job in desk.json("log")["jobs"]] == [1, 1]
+
+
+@pytest.mark.parametrize("script", [
+    "roar run -q @1 > new", "timeout 60 roar run -q @1 > new", "roar run -q @1 >> new", "sh script > log",
+    "timeout 60 env A=1 nice roar run -q @1 > new", "{ roar run -q @1; } > new", "sh -c '{ roar run -q @1; } > new'",
+    "sh -c 'roar run -q @1 > new; true' > log"])
+def test_a_rerun_that_is_redirected_itself_goes_there(desk, script):
+    desk.write("in", "b\na\n")
+    desk.write("script", "roar run -q @1 > new\ntrue\n")
+    shell(desk, f"roar run -q sort < in > out; echo kept > out; {script}")
+    assert ((desk.root / "new").read_text(), (desk.root / "out").read_text()) == ("a\nb\n", "kept\n")
+
+
+def test_a_rerun_in_a_script_with_another_input_leaves_the_recorded_output(desk):
+    desk.write("in", "b\na\n")
+    desk.write("script", "roar run -q @1 < other\ntrue\n")
+    desk.write("other", "2\n1\n")
+    shell(desk, "roar run -q sort < in > out; for shell in sh bash; do $shell script >> log; done")
+    assert ((desk.root / "log").read_text(), (desk.root / "out").read_text()) == ("1\n2\n1\n2\n", "a\nb\n")
+
+
+def test_a_rerun_in_a_script_goes_on_in_its_log(desk):
+    desk.write("script", "roar run -q @1\nroar run -q @1\n")
+    shell(desk, "roar run -q echo 1 >> log; sh script >> log; sh script > log")
+    assert (desk.root / "log").read_text() == "1\n1\n"
+
+
 def test_a_rerun_without_its_input_runs_nothing(desk):
     desk.write("in", "1\n")
     shell(desk, "roar run sh -c 'cat; echo > ran' < in > out; rm in ran")

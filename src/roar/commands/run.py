@@ -35,7 +35,7 @@ from roar.observe.pending import (
 )
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.signals import Given, hold
-from roar.observe.streams import STDIN, STDOUT, find_streams
+from roar.observe.streams import STDIN, STDOUT, find_streams, is_redirected
 from roar.observe.tracing import Ended, Traced, start
 from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 
@@ -55,7 +55,8 @@ Run CMD untouched and record what it reads and writes. The exit status is CMD's.
   --             all that follows is the command
 
   roar run @N [ARG...]   run step N of this session again, with ARGs changed or added; from and to the same files
-                         where it had `< FILE` or `> FILE`; under its name where no ARG is given
+                         where it had `< FILE` or `> FILE`, unless it is given others; under its name where no ARG
+                         is given
 """
 
 
@@ -438,13 +439,15 @@ def _again(workspace: Workspace, request: Request) -> Request:
 
 
 def _redirect(workspace: Workspace, job: Job) -> None:
-    """Redirect this process, and so the command, as a job was; what is redirected to or from a file already stays."""
+    """Redirect this process, and so the command, as a job was; what was redirected for this command itself stays."""
     from roar.commands.redirecting import open_input, open_output, put_at  # noqa: PLC0415  only for a rerun
 
     again = Redirections.of(job)
-    if again.stdin is not None and not _is_file(STDIN):
+    other_input = again.stdin is not None and _is_file(STDIN)  # the result is not the recorded file's then
+    if again.stdin is not None and not other_input:
         put_at(open_input(workspace.absolute(again.stdin)), STDIN)
-    if again.stdout is not None and not _is_file(STDOUT):
+    if again.stdout is not None and not (
+            _is_file(STDOUT) and (other_input or _is_meant(workspace.absolute(again.stdout)))):
         put_at(open_output(workspace.absolute(again.stdout), appends=again.appends), STDOUT)
 
 
@@ -453,6 +456,14 @@ def _is_file(descriptor: int) -> bool:
         return stat.S_ISREG(os.fstat(descriptor).st_mode)
     except OSError:
         return False
+
+
+def _is_meant(path: str) -> bool:
+    """Whether standard output is a file for this command, or the very one that the job wrote."""
+    with contextlib.suppress(OSError):
+        if os.path.samestat(os.fstat(STDOUT), os.stat(path)):
+            return True
+    return is_redirected(pid for pid, _ in find_ancestors(os.getpid()))
 
 
 def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:

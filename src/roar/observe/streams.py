@@ -5,12 +5,16 @@ Nothing here reads, writes or seeks. An offset is shared with the command, so th
 
 import fcntl
 import os
+import re
 import stat
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from roar.observe.trace import Signature, signature_of
 
 STDIN, STDOUT, STDERR = 0, 1, 2
+_SHELLS = re.compile(r"(?:ba|da|z|k|mk|a|fi|c|tc|)sh[\d.-]*|busybox|g?make")
+_SAVED = 10  # "descriptors from 10 on are the shell's own" (POSIX, Shell Command Language, 2.7)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +68,38 @@ def find_streams() -> tuple[Stream, ...]:
         if stream is not None:
             found.setdefault(stream.path, stream)
     return tuple(found.values())
+
+
+def is_redirected(callers: Iterable[int]) -> bool:
+    """Whether standard output was made the file that it is for this command, and not for a script that it stands in.
+
+    Args:
+        callers: the processes above this one, its parent first. Those that only wait for it, as timeout(1) does, have
+            the file of the command; a shell has it that was redirected itself.
+    """
+    status = os.fstat(STDOUT)
+    for pid in callers:
+        if not _has(pid, STDOUT, status):
+            return True
+        if _is_shell(pid):
+            return _has_saved_output(pid)
+    return True
+
+
+def _is_shell(pid: int) -> bool:
+    try:
+        return _SHELLS.fullmatch(os.path.basename(os.readlink(f"/proc/{pid}/exe"))) is not None
+    except OSError:
+        return False
+
+
+def _has_saved_output(pid: int) -> bool:
+    """Whether a shell has its own output aside, at a high descriptor: it is redirected for one command, as by dash."""
+    try:
+        return any(os.stat(f"/proc/{pid}/fd/{name}", follow_symlinks=False).st_mode & stat.S_IWUSR
+                   for name in os.listdir(f"/proc/{pid}/fd") if int(name) >= _SAVED)
+    except OSError:
+        return True
 
 
 def _find(descriptor: int) -> Stream | None:
