@@ -977,6 +977,64 @@ def test_the_command_that_shows_all_of_a_lineage_can_be_run(desk):
     assert desk.roar(*shlex.split(hint)[1:]).stdout.count("from") == 20
 
 
+def test_the_command_that_cuts_no_list_can_be_pasted(desk):
+    """Each names what was asked about, quoted."""
+    desk.init()
+    for number in range(30):
+        desk.write(f"d/{number}", str(number))
+    desk.roar("run", "sh", "-c", "cat d/* > 'an o'; for n in $(seq 30); do mkdir -p x; cp d/1 x/$n; done")
+    desk.roar("run", "sh", "-c", "cat x/* > p")
+    desk.roar("run", "sh", "-c", "cat d/2* > -p")
+    for number in range(30):
+        desk.write(f"d/{number}", f"new {number}")
+    desk.roar("run", "sh", "-c", "cat d/* > 'an o'")
+    asked = (["reproduce", "an o"], ["show", "x"], ["show", desk.job("@1")["outputs"][3]["digest"]], ["status"],
+             ["diff", "@1", "an o"], ["lineage", "an o"], ["lineage", "--both", "./-p"])
+    for words in asked:
+        said = desk.roar(*words, status=None).stdout
+        hints = set(re.findall(r"… and \d+ more: roar (.*)$", said, re.MULTILINE))
+        assert len(hints) == (words != ["lineage", "--both", "./-p"]), said
+        for hint in hints:
+            whole = desk.roar(*shlex.split(hint), status=None).stdout
+            assert " more" not in whole
+            assert len(whole) > len(said)
+    assert [root["path"] for root in json.loads(desk.roar("reproduce", "an o", "--json").stdout)["roots"]][:2] == [
+        "d/0", "d/1"]
+
+
+def test_what_a_graph_hides_is_that_of_its_session(desk):
+    desk.init()
+    desk.write("raw", "1")
+    for number in range(22):
+        desk.roar("run", "cp", "raw", f"o{number}")
+    said = desk.roar("register", "--dry-run").stdout
+    assert said.startswith("… and 2 earlier jobs: roar register --dry-run --json\n@3 ")
+    first = desk.json("show", "@")["uid"][:8]
+    desk.roar("reset")
+    assert desk.roar("dag", first).stdout.endswith(f"each by itself: roar dag {first} --all\n")
+
+
+def test_where_nothing_is_overwritten_the_same_is_asked_again(desk):
+    desk.init()
+    desk.write("a.py", "print(1)\n")
+    desk.git("add", "a.py")
+    desk.roar("run", "sh", "-c", "echo > 'an o'")
+    said = desk.roar("export", "an o", "--format", "prov", "--members", "--output", "a.py", status=1).stderr
+    assert "roar export 'an o' --format prov --members --output NEW_FILE, or rm a.py first" in said
+    session = desk.json("show", "@")["uid"][:8]
+    said = desk.roar("dag", session, "--all", "--svg", "a.py", status=1).stderr
+    assert f"roar dag {session} --all --svg NEW_FILE, or rm a.py first" in said
+
+
+def test_the_steps_that_may_be_meant_can_be_pasted(desk):
+    desk.init()
+    desk.roar("run", "sh", "-c", "echo hi > m5; echo $0 $1", "x y")
+    desk.roar("run", "sh", "-c", "true # " + "long " * 40)
+    said = desk.roar("run", "@99", status=1).stderr
+    assert "@1  sh -c 'echo hi > m5; echo $0 $1' 'x y'\n" in said
+    assert re.search(r"@2  sh -c 'true # (long )+.*…\n", said)
+
+
 def test_pop_counts_what_it_leaves_in_place(desk):
     desk.init()
     desk.python("import os\nos.mkdir('d')\nfor n in range(120): open(f'd/{n}', 'w').write(str(n))")
@@ -1005,7 +1063,7 @@ def test_diff_names_the_files_of_a_dataset_that_differ(desk):
     for number in range(100, 130):
         desk.write(f"d/{number}", "changed")
     desk.roar("run", "sh", "-c", "cat d/* > o")
-    assert "    … and 10 more files: --all\n" in desk.roar("diff", second, "@1").stdout
+    assert f"    … and 10 more files: roar diff {second} @1 --all\n" in desk.roar("diff", second, "@1").stdout
     assert desk.roar("diff", second, "@1", "--all").stdout.count("    1") == 30
 
 
@@ -1266,7 +1324,7 @@ def test_all_of_the_checklist(desk):
     desk.init()
     for number in range(7):
         desk.roar("run", "sh", "-c", f"echo > o{number}; exit 1", status=1)
-    assert "… and 2 more: --all\n" in desk.roar("status", "--checklist", status=1).stdout
+    assert "… and 2 more: roar status --checklist --all\n" in desk.roar("status", "--checklist", status=1).stdout
     said = desk.roar("status", "--checklist", "--all", status=1).stdout
     assert (said.count("which wrote it"), said.count("more:")) == (7, 0)
 
@@ -1777,7 +1835,7 @@ def test_a_folder_is_answered_by_what_is_recorded_in_it(desk):
     text = desk.roar("show", "all/data/a").stdout
     assert text.startswith("folder all/data/a/  ")
     assert f"@2  {reader[:8]}  as all/data/a/1" in text
-    assert "… and 40 more: --all" in text
+    assert "… and 40 more: roar show all/data/a --all\n" in text
 
 
 def test_a_file_of_a_size_that_no_artifact_has_is_not_read(desk):

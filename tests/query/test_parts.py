@@ -3,12 +3,14 @@
 import pytest
 from recording import dataset, digest, file
 
-from roar.present.artifacts import render_artifact
+from roar.present.artifacts import cut_of, render_artifact
 from roar.query.artifacts import load_artifact
 from roar.query.lineage import Direction, find_maker, load_lineage
 from roar.query.references import ArtifactReference
 
 IMAGES = {"a.png": "a", "b.png": "b", "c.png": "c"}
+
+SHOWN = cut_of("roar show x", everything=False)
 
 
 def artifact(recorder, name, path=None):
@@ -80,12 +82,12 @@ def test_show_names_makers_and_users_by_way_of_a_dataset(recorder, images):
     assert uses(part.produced_by) == [(jobs["copy"], "copy/b.png", whole.digest),
                                       (jobs["make"], "images/b.png", whole.digest)]
     assert uses(part.used_by) == [(jobs["copy"], "images/b.png", whole.digest), (jobs["count"], "images/b.png", None)]
-    assert f"as images/b.png (in dataset {whole.digest[:12]})" in render_artifact(part, session=None)
+    assert f"as images/b.png (in dataset {whole.digest[:12]})" in render_artifact(part, session=None, shown=SHOWN)
     folder = load_artifact(recorder.database, at(recorder, whole).row_id)
     assert uses(folder.used_by) == [
         (jobs["copy"], "images/", None), (jobs["look"], "copy/a.png", digest("a")),
         (jobs["pick"], "images/a.png", digest("a")), (jobs["count"], "images/b.png", digest("b"))]
-    assert "part of it: images/b.png" in render_artifact(folder, session=None)
+    assert "part of it: images/b.png" in render_artifact(folder, session=None, shown=SHOWN)
     assert set(folder.names) == {"images/", "copy/"}
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from argparse import Namespace
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
@@ -11,6 +12,7 @@ from roar.present.graphs import Earlier, render_dag
 from roar.query.graph import Step, last_jobs, load_earlier, load_graph, load_steps
 from roar.query.references import SessionReference, find_current_session, resolve
 from roar.query.sessions import session_job_ids
+from roar.shell import quoted
 
 
 def parser() -> Parser:
@@ -35,12 +37,16 @@ def main(argv: list[str]) -> int:
     if arguments.json:
         print_json(_shape(opened, session, steps, everything=arguments.all))
     elif arguments.svg:
-        _draw(opened, steps, arguments.svg, earlier)
+        _draw(opened, steps, arguments, earlier)
     elif not steps:
         print("This session has no jobs yet: roar run COMMAND")
     else:
-        sys.stdout.write(render_dag(steps, earlier))
+        sys.stdout.write(render_dag(steps, earlier, command=_command(arguments.session)))
     return 0
+
+
+def _command(session: str) -> str:
+    return "roar dag" if session == "@" else f"roar dag {quoted(session)}"
 
 
 def _session(opened: Opened, ref: str) -> SessionReference | None:
@@ -73,12 +79,14 @@ def _shape(opened: Opened, session: SessionReference | None, steps: list[Step], 
     return {"nodes": nodes, "edges": [dataclasses.asdict(edge) for edge in graph.edges]}
 
 
-def _draw(opened: Opened, steps: list[Step], path: str, earlier: Earlier | None) -> None:
+def _draw(opened: Opened, steps: list[Step], arguments: Namespace, earlier: Earlier | None) -> None:
     from roar.commands.overwriting import check_overwriting  # noqa: PLC0415  only where something is drawn
     from roar.present.drawing import draw_dag  # noqa: PLC0415
 
+    path: str = arguments.svg
     if path != "-":
-        check_overwriting(opened, path, instead="roar dag --svg NEW_FILE")
+        whole = " --all" if arguments.all else ""
+        check_overwriting(opened, path, instead=f"{_command(arguments.session)}{whole} --svg NEW_FILE")
     picture = draw_dag(steps, earlier)
     if path == "-":
         sys.stdout.write(picture)

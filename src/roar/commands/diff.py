@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from roar.analyze.plumbing import is_source
 from roar.commands.arguments import Parser
@@ -20,10 +21,18 @@ from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
 from roar.query.repository import find_work_tree, run_git
+from roar.shell import quoted_path
 
 _SHOWN = 20
 _SECTIONS = ("parameters", "inputs", "code", "packages", "host", "outputs", "result", "tracker_runs")
 _DIGESTED = frozenset({"inputs", "outputs"})
+
+
+class _Cut(NamedTuple):
+    """After how many items a list is cut, None for never, and the command that compares so."""
+
+    most: int | None
+    command: str
 
 
 def parser() -> Parser:
@@ -52,12 +61,13 @@ def main(argv: list[str]) -> int:
         print_json({"a": before.uid, "b": after.uid, "likely_causes": difference.causes(), **shape,
                     "code_diff": code_difference(opened, before, after)})
         return 0
-    most = None if arguments.all else _SHOWN
+    shown = _Cut(None if arguments.all else _SHOWN, f"roar diff {quoted_path(arguments.a)} {quoted_path(arguments.b)}")
     _print_title(before, after, difference)
     for name in _SECTIONS:
-        _print_section(name, getattr(difference, name), most)
+        _print_section(name, getattr(difference, name), shown)
         if name == "code" and difference.code:
-            _print_code(code_difference(opened, before, after), whole=arguments.code, alike=difference.alike)
+            _print_code(code_difference(opened, before, after), whole=arguments.code, alike=difference.alike,
+                        command=f"{shown.command} --code")
     return 0
 
 
@@ -98,24 +108,26 @@ def _print_title(before: Job, after: Job, difference: Difference) -> None:
         print("nothing recorded explains it: the command may be random, or read what was not seen")
 
 
-def _print_section(name: str, changes: Sequence[Change], most: int | None) -> None:
+def _print_section(name: str, changes: Sequence[Change], shown: _Cut) -> None:
     if not changes:
         return
     print(f"\n{paint(name.replace('_', ' '), 'bold')} ({len(changes):,})")
     short = SHORT if name in _DIGESTED else None
-    rows = [row for change in changes[:most] for row in _rows(change, short, most)]
-    for line in table(rows):
-        print(line)
-    if most is not None and len(changes) > most:
-        print(f"  … and {len(changes) - most:,} more: --all")
+    rows = [row for change in changes[:shown.most] for row in _rows(change, short, shown)]
+    lines = iter(table([row for row in rows if len(row) > 1]))
+    for row in rows:
+        print(row[0] if len(row) == 1 else next(lines))
+    if shown.most is not None and len(changes) > shown.most:
+        print(f"  … and {len(changes) - shown.most:,} more: {shown.command} --all")
 
 
-def _rows(change: Change, short: int | None, most: int | None) -> Iterator[tuple[str, ...]]:
-    """A change, and below it those of a dataset's files."""
-    for indent, one in (("  ", change), *(("    ", member) for member in change.members[:most])):
+def _rows(change: Change, short: int | None, shown: _Cut) -> Iterator[tuple[str, ...]]:
+    """A change, and below it those of a dataset's files; what is said of the rest stands alone."""
+    for indent, one in (("  ", change), *(("    ", member) for member in change.members[:shown.most])):
         yield f"{indent}{printable(one.name)}", _side(one.before, short), "→", _side(one.after, short)
-    if most is not None and len(change.members) > most:
-        yield f"    … and {count_text(len(change.members) - most, 'more file')}: --all", "", "", ""
+    if shown.most is not None and len(change.members) > shown.most:
+        more = count_text(len(change.members) - shown.most, "more file")
+        yield (f"    … and {more}: {shown.command} --all",)
 
 
 def _side(value: str | None, short: int | None) -> str:
@@ -141,7 +153,7 @@ def _have_same_source(opened: Opened, before: Job, after: Job, uncommitted: tupl
 _SUBMODULE = "160000"  # the mode of a submodule's commit, git-diff(1)
 
 
-def _print_code(text: str | None, *, whole: bool, alike: bool) -> None:
+def _print_code(text: str | None, *, whole: bool, alike: bool, command: str) -> None:
     if alike:
         print("  no source file differs")
     if text is None:
@@ -149,7 +161,7 @@ def _print_code(text: str | None, *, whole: bool, alike: bool) -> None:
     elif whole:
         sys.stdout.write("\n" + "".join(f"{printable(line)}\n" for line in text.splitlines()))
     elif text:
-        print(f"  {count_text(len(text.splitlines()), 'line')} of difference: --code")
+        print(f"  {count_text(len(text.splitlines()), 'line')} of difference: {command}")
 
 
 def code_difference(opened: Opened, before: Job, after: Job) -> str | None:

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from argparse import Namespace
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
@@ -13,6 +14,7 @@ from roar.publish.register import encode
 from roar.publish.registration import make_registration
 from roar.query.references import ArtifactReference, FolderReference, JobReference, Reference, SessionReference
 from roar.query.selection import select
+from roar.shell import quoted_path
 from roar.wire import Registration
 
 FORMATS = ("cyclonedx", "openlineage", "prov", "ro-crate")
@@ -49,13 +51,20 @@ def main(argv: list[str]) -> int:
     found, publishable = select(opened.database, opened.workspace, arguments.ref)
     registration = make_registration(publishable, opened.workspace)
     if arguments.files:
-        return _pack(opened, registration, _subject(found, arguments.ref), arguments.output, members=arguments.members)
+        return _pack(opened, registration, _subject(found, arguments.ref), arguments)
     body, name = _document(registration, _subject(found, arguments.ref), arguments.format, members=arguments.members)
     if arguments.output is None:
         _print(body)
     else:
-        _write(opened, arguments.output, name, body)
+        _write(opened, arguments, name, body)
     return 0
+
+
+def _command(arguments: Namespace) -> str:
+    """The same command without the place."""
+    ref = [] if arguments.ref is None else [quoted_path(arguments.ref)]
+    options = [f"--{name}" for name in ("files", "members") if getattr(arguments, name)]
+    return " ".join(["roar export", *ref, "--format", arguments.format, *options])
 
 
 def _document(registration: Registration, subject: tuple[str, str | None], name: str, *, members: bool,
@@ -71,13 +80,13 @@ def _document(registration: Registration, subject: tuple[str, str | None], name:
     return document.body, document.file_name
 
 
-def _pack(opened: Opened, registration: Registration, subject: tuple[str, str | None], output: str, *, members: bool
-          ) -> int:
+def _pack(opened: Opened, registration: Registration, subject: tuple[str, str | None], arguments: Namespace) -> int:
     from roar.publish.packing import plan_packing, write_package  # noqa: PLC0415  only for --files
 
-    check_overwriting(opened, output, instead="roar export --format ro-crate --files --output NEW_FILE.zip")
+    output: str = arguments.output
+    check_overwriting(opened, output, instead=f"{_command(arguments)} --output NEW_FILE.zip")
     packing = plan_packing(opened.database, opened.workspace, registration)
-    body, _ = _document(registration, subject, "ro-crate", members=members, packed=packing.names)
+    body, _ = _document(registration, subject, "ro-crate", members=arguments.members, packed=packing.names)
     write_package(output, body, packing)
     print(output)
     sys.stdout.flush()
@@ -111,9 +120,10 @@ def _print(body: bytes) -> None:
         sys.stdout.write(body.decode())
 
 
-def _write(opened: Opened, output: str, name: str, body: bytes) -> None:
+def _write(opened: Opened, arguments: Namespace, name: str, body: bytes) -> None:
+    output: str = arguments.output
     path = os.path.join(output, name) if output.endswith("/") or os.path.isdir(output) else output
-    check_overwriting(opened, path, instead="roar export --output NEW_FILE")
+    check_overwriting(opened, path, instead=f"{_command(arguments)} --output NEW_FILE")
     try:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         with open(path, "wb") as file:

@@ -21,7 +21,7 @@ from roar.query.references import (
     resolve_or_folder,
 )
 from roar.query.roots import find_foreign
-from roar.shell import joined, quoted
+from roar.shell import joined, quoted, quoted_path
 
 
 def parser() -> Parser:
@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
 def _command(arguments: Namespace) -> str:
     """The same question without --all and --depth."""
     way = [] if arguments.direction is Direction.UP else [f"--{arguments.direction}"]
-    return joined(["roar", "lineage", *way, *(["--"] if arguments.ref.startswith("-") else []), arguments.ref])
+    return f"{joined(['roar', 'lineage', *way])} {quoted_path(arguments.ref)}"
 
 
 def as_root(opened: Opened, ref: str, found: Reference) -> ArtifactReference | JobReference:

@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from argparse import Namespace
 from collections.abc import Container
 
 from roar.commands.arguments import Parser
@@ -56,26 +57,31 @@ def main(argv: list[str]) -> int:
             print_json({**to_json(registration), "dag": dag_digest(registration), "checklist": checklist})
         else:
             url = arguments.server or load_settings(opened.workspace).text("glaas.url")
-            _say_plan(publishable, others, len(body), parse_server(url).url if url else "no server: none is set")
-            sys.stdout.write("\n" + render_checklist(checklist))
+            whole = command_text([*_words(arguments), "--dry-run", "--json"])
+            _say_plan(publishable, others, len(body), parse_server(url).url if url else "no server: none is set", whole)
+            sys.stdout.write("\n" + render_checklist(checklist, more=whole))
         return 0
     server = _server(arguments.server)
     try:
         published = _send(server, registration, body, opened.workspace, arguments.project)
     except PublishError as error:
         what = count_text(len(publishable.jobs), "job")
-        words = ["roar", "register", *([arguments.ref] if arguments.ref else []),
-                 *(["--server", arguments.server] if arguments.server else []),
-                 *(["--project", arguments.project] if arguments.project else [])]
         kept = f"Not published: {what}. The record here is complete; nothing is lost."
         raise PublishError(error.message, details=(*error.details, kept),
-                           hint=error.hint or (command_text(words) if error.passing else None)) from error
+                           hint=error.hint or (command_text(_words(arguments)) if error.passing else None)) from error
     if arguments.json:
         print_json({"dag": published.dag, "url": published.url, "created": published.created,
                     "jobs": [{"uid": uid, "url": url} for uid, url in published.job_urls.items()]})
     else:
-        _say_published(publishable, others, published)
+        _say_published(publishable, others, published, command_text([*_words(arguments), "--json"]))
     return 0
+
+
+def _words(arguments: Namespace) -> list[str]:
+    """The same command again, to be sent."""
+    ref = [] if arguments.ref is None else [f"./{arguments.ref}" if arguments.ref.startswith("-") else arguments.ref]
+    return ["roar", "register", *ref, *(["--server", arguments.server] if arguments.server else []),
+            *(["--project", arguments.project] if arguments.project else [])]
 
 
 def find_server_url(given: str | None) -> str:
@@ -117,8 +123,9 @@ def _send(server: Server, registration: Registration, body: bytes, workspace: Wo
         return published
 
 
-def _say_plan(publishable: Publishable, others: Container[str], size: int, server: str) -> None:
+def _say_plan(publishable: Publishable, others: Container[str], size: int, server: str, whole: str) -> None:
     files = sum(len(job.inputs) + len(job.outputs) for job in publishable.jobs)
+    _say_earlier(publishable, whole)
     for job in publishable.jobs[-_LISTED:]:
         step = "" if job.uid in others else f"@{job.step}  "
         print(f"{step}{job.uid[:8]}  {printable(job.name or '')}{'  ' if job.name else ''}"
@@ -129,11 +136,14 @@ def _say_plan(publishable: Publishable, others: Container[str], size: int, serve
           f" would go to {server}. No file's content is sent.")
 
 
-def _say_published(publishable: Publishable, others: Container[str], published: Published) -> None:
-    jobs = publishable.jobs[-_LISTED:]
-    if len(publishable.jobs) > len(jobs):
-        print(f"… and {count_text(len(publishable.jobs) - len(jobs), 'earlier job')}")
-    for job in jobs:
+def _say_earlier(publishable: Publishable, whole: str) -> None:
+    if len(publishable.jobs) > _LISTED:
+        print(f"… and {count_text(len(publishable.jobs) - _LISTED, 'earlier job')}: {whole}")
+
+
+def _say_published(publishable: Publishable, others: Container[str], published: Published, whole: str) -> None:
+    _say_earlier(publishable, whole)
+    for job in publishable.jobs[-_LISTED:]:
         print(f"{job.uid[:8] if job.uid in others else f'@{job.step}'}  {published.job_urls.get(job.uid, '')}")
     if not published.created:
         sys.stdout.flush()

@@ -38,7 +38,7 @@ from roar.query.reproduction import Plan, find_written_over, load_plan
 from roar.query.roots import Root, members_of
 from roar.query.versions import iter_places
 from roar.record.database import open_database
-from roar.shell import quoted
+from roar.shell import quoted, quoted_path
 from roar.workspace import Workspace
 
 
@@ -60,7 +60,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     if arguments.into and not arguments.run:
         raise UsageError("--into has no effect without --run, which carries the plan out.",
-                         hint=f"roar reproduce {quoted(arguments.ref)} --run --into {quoted(arguments.into)}")
+                         hint=f"roar reproduce {quoted_path(arguments.ref)} --run --into {quoted(arguments.into)}")
     opened = open_record()
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     plan = load_plan(opened.database, opened.workspace, found)
@@ -68,16 +68,16 @@ def main(argv: list[str]) -> int:
         if arguments.json:
             print_json(plan)
         else:
-            sys.stdout.write(render_plan(plan))
+            sys.stdout.write(render_plan(plan, f"roar reproduce {quoted_path(arguments.ref)} --json"))
         return 1 if plan.obstacles else 0
     if plan.obstacles:
         raise RoarError(f"It cannot be reproduced: {plan.obstacles[0]}",
-                        hint=f"roar reproduce {quoted(arguments.ref)}")
+                        hint=f"roar reproduce {quoted_path(arguments.ref)}")
     target = _Target(opened.workspace, plan.jobs, _submodules(opened, plan.jobs), arguments.into)
     foreign = find_written_over(opened.database, opened.workspace, plan.jobs, target.folder)
     if foreign is not None:
         raise WorkspaceError(f"From {target.folder} the jobs may write over {foreign}, which none of them left so.",
-                             hint=f"roar reproduce {quoted(arguments.ref)} --run")
+                             hint=f"roar reproduce {quoted_path(arguments.ref)} --run")
     for doubt in plan.doubts:
         sys.stderr.write(f"roar: {told(doubt)}\n")
     results = _carry_out(opened, plan, target)

@@ -24,6 +24,7 @@ from roar.query.references import (
     resolve_or_folder,
 )
 from roar.query.running import RunningJob, find_running_job, load_running
+from roar.shell import quoted_path
 
 
 def parser() -> Parser:
@@ -50,9 +51,9 @@ def main(argv: list[str]) -> int:
     if isinstance(found, JobReference):
         _show_job(opened, found, arguments.json, arguments.all)
     elif isinstance(found, ArtifactReference):
-        _show_artifact(opened, found, arguments.json, arguments.all)
+        _show_artifact(opened, found, arguments)
     elif isinstance(found, FolderReference):
-        _show_folder(opened, found, arguments.json, arguments.all)
+        _show_folder(opened, found, arguments)
     elif isinstance(found, SessionReference):
         _show_session(opened, found, arguments.json, arguments.all)
     else:
@@ -105,28 +106,34 @@ def _show_rules(left_out: dict[str, int]) -> None:
             print(f"    {category}: {reasons[category]}")
 
 
-def _show_artifact(opened: Opened, found: ArtifactReference, as_json: bool, everything: bool) -> None:
-    from roar.present.artifacts import render_artifact  # noqa: PLC0415  a job needs none of it
+def _command(arguments: Namespace) -> str:
+    return f"roar show {quoted_path(arguments.ref)}"
+
+
+def _show_artifact(opened: Opened, found: ArtifactReference, arguments: Namespace) -> None:
+    from roar.present.artifacts import cut_of, render_artifact  # noqa: PLC0415  a job needs none of it
     from roar.query.artifacts import load_artifact  # noqa: PLC0415
 
     artifact = load_artifact(opened.database, found.row_id, found.path)
-    if as_json:
+    if arguments.json:
         print_json(artifact)
     else:
         current = find_current_session(opened.database)
-        sys.stdout.write(render_artifact(artifact, session=current.uid if current else None, everything=everything))
+        sys.stdout.write(render_artifact(artifact, session=current.uid if current else None,
+                                         shown=cut_of(_command(arguments), everything=arguments.all)))
 
 
-def _show_folder(opened: Opened, found: FolderReference, as_json: bool, everything: bool) -> None:
-    from roar.present.artifacts import render_folder  # noqa: PLC0415  a job needs none of it
+def _show_folder(opened: Opened, found: FolderReference, arguments: Namespace) -> None:
+    from roar.present.artifacts import cut_of, render_folder  # noqa: PLC0415  a job needs none of it
     from roar.query.folders import load_folder  # noqa: PLC0415
 
     folder = load_folder(opened.database, found)
-    if as_json:
+    if arguments.json:
         print_json(folder)
     else:
         current = find_current_session(opened.database)
-        sys.stdout.write(render_folder(folder, session=current.uid if current else None, everything=everything))
+        sys.stdout.write(render_folder(folder, session=current.uid if current else None,
+                                       shown=cut_of(_command(arguments), everything=arguments.all)))
 
 
 def _show_session(opened: Opened, found: SessionReference, as_json: bool, everything: bool) -> None:

@@ -87,5 +87,5 @@ def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int,
     if as_json:
         print_json({"checklist": items})
     else:
-        sys.stdout.write(render_checklist(items, everything=everything, more="--all"))
+        sys.stdout.write(render_checklist(items, more=None if everything else "roar status --checklist --all"))
     return 0 if all(item.passed for item in items) else 1

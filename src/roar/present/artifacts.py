@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from roar.present.jobs import SHORT, outcome, outcome_colour, render_log
 from roar.present.text import count_text, on_one_line, paint, printable, short_command, table, time_text
@@ -22,51 +22,65 @@ _COLOURS = {Freshness.STALE: "yellow", Freshness.CHANGED: "yellow", Freshness.GO
 _NOT_FRESH = (Freshness.STALE, Freshness.CHANGED, Freshness.GONE, Freshness.UNREADABLE)
 
 
-def render_artifact(artifact: Artifact, *, session: str | None, everything: bool = False) -> str:
+class Cut(NamedTuple):
+    """After how many items a list is cut, None for never, and the command that shows all."""
+
+    most: int | None
+    command: str
+
+    def line(self, number: int) -> list[str]:
+        """What to say below a list of so many."""
+        return [] if self.most is None or number <= self.most else [
+            f"    … and {number - self.most:,} more: {self.command} --all"]
+
+
+def cut_of(command: str, *, everything: bool) -> Cut:
+    """How the lists of an answer are cut that this command gives, without `--all`."""
+    return Cut(None if everything else _SHOWN, command)
+
+
+def render_artifact(artifact: Artifact, *, session: str | None, shown: Cut) -> str:
     """An artifact: names, who made it, who used it, and the members of a dataset.
 
     Args:
         artifact: as loaded.
         session: uid of the current session: the steps of another are not called @N, as that would name another job.
-        everything: cut no list.
+        shown: how lists are cut.
     """
-    most = None if everything else _SHOWN
     members = f", {count_text(artifact.files, 'file')}" if artifact.files is not None else ""
     lines = [f"{artifact.kind} {artifact.digest}  {size_text(artifact.size)}{members}"]
-    lines += _section("names", artifact.names, lambda names: list(map(printable, names)), most)
+    lines += _section("names", artifact.names, lambda names: list(map(printable, names)), shown)
     use_lines = partial(_use_lines, session=session, within=artifact.files is None)
-    lines += _section("made by", artifact.produced_by, use_lines, most) or ["  made by: nothing that is recorded"]
-    lines += _section("used by", artifact.used_by, use_lines, most)
+    lines += _section("made by", artifact.produced_by, use_lines, shown) or ["  made by: nothing that is recorded"]
+    lines += _section("used by", artifact.used_by, use_lines, shown)
     lines += _section("part of", artifact.datasets,
-                      lambda digests: [f"dataset {digest[:SHORT]}" for digest in digests], most)
-    lines += _section("labels", tuple(artifact.labels.items()), _label_lines, None)
-    lines += _section("members", artifact.members, _member_lines, most)
+                      lambda digests: [f"dataset {digest[:SHORT]}" for digest in digests], shown)
+    lines += _section("labels", tuple(artifact.labels.items()), _label_lines, Cut(None, ""))
+    lines += _section("members", artifact.members, _member_lines, shown)
     return "\n".join(lines) + "\n"
 
 
-def render_folder(folder: Folder, *, session: str | None, everything: bool = False) -> str:
+def render_folder(folder: Folder, *, session: str | None, shown: Cut) -> str:
     """A folder: who made what is recorded in it, who used that, and what it is. Arguments as of `render_artifact`."""
-    most = None if everything else _SHOWN
     job_lines = partial(_job_lines, session=session)
     made, used = _by_job(folder.produced_by), _by_job(folder.used_by)
     lines = [f"folder {printable(folder.path)}  {size_text(folder.size)}, {count_text(folder.files, 'recorded file')}"]
-    lines += _section("made by", made, job_lines, most) or ["  made by: nothing that is recorded"]
-    lines += _section("used by", used, job_lines, most)
-    lines += _section("recorded in it", folder.members, _member_lines, most)
-    lines += _section("no longer there", folder.gone, lambda names: list(map(printable, names)), most)
-    lines += _section("no longer as recorded", folder.changed, lambda names: list(map(printable, names)), most)
+    lines += _section("made by", made, job_lines, shown) or ["  made by: nothing that is recorded"]
+    lines += _section("used by", used, job_lines, shown)
+    lines += _section("recorded in it", folder.members, _member_lines, shown)
+    lines += _section("no longer there", folder.gone, lambda names: list(map(printable, names)), shown)
+    lines += _section("no longer as recorded", folder.changed, lambda names: list(map(printable, names)), shown)
     lines += ["  … it has more files than were taken: name one below it"] if folder.truncated else []
     return "\n".join(lines) + "\n"
 
 
-def _section(title: str, items: Sequence[_Item], render: Callable[[Sequence[_Item]], list[str]], most: int | None
+def _section(title: str, items: Sequence[_Item], render: Callable[[Sequence[_Item]], list[str]], shown: Cut
              ) -> list[str]:
-    """A titled list, cut after `most` items: only what is shown is rendered, for there may be a million."""
+    """A titled list, perhaps cut: only what is shown is rendered, for there may be a million."""
     if not items:
         return []
-    listed = items if most is None else items[:most]
-    more = [f"    … and {len(items) - len(listed):,} more: --all"] if len(listed) < len(items) else []
-    return [f"  {paint(title, 'dim')}", *(f"    {line}" for line in render(listed)), *more]
+    listed = items if shown.most is None else items[:shown.most]
+    return [f"  {paint(title, 'dim')}", *(f"    {line}" for line in render(listed)), *shown.line(len(items))]
 
 
 def _label_lines(labels: Sequence[tuple[str, str]]) -> list[str]:
@@ -131,11 +145,11 @@ def render_status(session: Session, status: Status, running: Sequence[RunningJob
     lines = [f"session {session.uid[:8]}  {size}, since {time_text(session.started_at)}"]
     lines += render_unrecorded(running, waiting).splitlines()
     failed = [step for step in status.steps if step.job.state != "done" or step.job.exit_code != 0]
-    most = None if everything else _SHOWN
-    lines += _section("last attempt did not end well", failed, _failed_lines, most)
+    shown = cut_of("roar status", everything=everything)
+    lines += _section("last attempt did not end well", failed, _failed_lines, shown)
     for state in _NOT_FRESH:
         found = [output for output in status.outputs if output.freshness is state]
-        lines += _section(state.value, found, _output_lines, most)
+        lines += _section(state.value, found, _output_lines, shown)
     fresh = sum(output.freshness is Freshness.FRESH for output in status.outputs)
     lines.append(f"{count_text(fresh, 'output')} up to date")
     return "\n".join(lines) + "\n"

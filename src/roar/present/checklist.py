@@ -8,16 +8,15 @@ from roar.query.checklist import Item
 _SHOWN = 5
 
 
-def render_checklist(items: Sequence[Item], *, everything: bool = False, more: str = "--json") -> str:
+def render_checklist(items: Sequence[Item], *, more: str | None = None) -> str:
     """One line for each item, what is wrong below it, and the command that mends it.
 
     Args:
         items: of the checklist.
-        everything: cut nothing.
-        more: the option that shows what is cut.
+        more: the command that cuts nothing; None for this one.
     """
     lines = []
-    most = None if everything else _SHOWN
+    most = None if more is None else _SHOWN
     for item in items:
         mark = {True: paint("[x]", "green"), False: paint("[ ]", "red"), None: paint("[?]", "yellow")}[item.passed]
         lines.append(f"{mark} {item.title}")

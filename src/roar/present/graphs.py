@@ -52,14 +52,21 @@ class _Node:
     children: "list[_Node]"
 
 
-def render_dag(steps: Sequence[Step], earlier: Earlier | None = None) -> str:
-    """The steps of a session as a tree; with their earlier jobs nothing is folded: every job has its own line."""
+def render_dag(steps: Sequence[Step], earlier: Earlier | None = None, *, command: str = "roar dag") -> str:
+    """The steps of a session as a tree; with their earlier jobs nothing is folded: every job has its own line.
+
+    Args:
+        steps: of the session.
+        earlier: by number of a step its earlier jobs.
+        command: what shows this graph.
+    """
     parents = _parents(steps)
     roots, folded = _nodes(steps, parents, unfold=earlier is not None)
     columns = width()
-    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "", earlier)]
+    shown = _Cut(FOLD if earlier is None else None, command)
+    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "", earlier, shown)]
     if folded:
-        lines.append(paint("Like steps are folded; each by itself: roar dag --all", "dim"))
+        lines.append(paint(f"Like steps are folded; each by itself: {command} --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -112,13 +119,12 @@ def likeness(step: Step) -> tuple[str, ...]:
     return words[0], script
 
 
-def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None) -> Iterator[tuple[str, str]]:
+def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None, shown: "_Cut") -> Iterator[tuple[str, str]]:
     """Lines as prefix (the tree) and text."""
-    most = FOLD if earlier is None else None
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
-        yield first, _node_text(mark, current, most)
+        yield first, _node_text(mark, current, shown)
         below = [_stale_text(current.steps)]
         below += [paint(f"  {earlier_text(job)}", "dim") for job in (earlier or {}).get(current.steps[0].number, ())]
         more = bool(current.children)
@@ -129,17 +135,17 @@ def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None) -> Iterator[t
         stack += [(f"{rest}├─", f"{rest}│ ", "●", child) for child in reversed(current.children[:-1])]
 
 
-def _node_text(mark: str, node: _Node, most: int | None) -> str:
-    taken = f"  (also from {_others_text(node.others, most)})" if node.others else ""
+def _node_text(mark: str, node: _Node, shown: "_Cut") -> str:
+    taken = f"  (also from {_others_text(node.others, shown)})" if node.others else ""
     return (_step_text(mark, node.steps[0]) if len(node.steps) == 1 else _folded_text(mark, node.steps)) + taken
 
 
-def _others_text(numbers: Sequence[int], most: int | None) -> str:
+def _others_text(numbers: Sequence[int], shown: "_Cut") -> str:
     parts = _parts(numbers)
-    if most is None or len(parts) <= most:
+    if shown.most is None or len(parts) <= shown.most:
         return ", ".join(map(_part_text, parts))
-    more = len(numbers) - sum(last - first + 1 for first, last in parts[:most])
-    return f"{', '.join(map(_part_text, parts[:most]))} and {more:,} more: roar dag --all"
+    more = len(numbers) - sum(last - first + 1 for first, last in parts[:shown.most])
+    return f"{', '.join(map(_part_text, parts[:shown.most]))} and {more:,} more: {shown.command} --all"
 
 
 def _step_text(mark: str, step: Step) -> str:

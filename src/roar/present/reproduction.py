@@ -27,13 +27,19 @@ class Compared(NamedTuple):
     written: bool
 
 
-def render_plan(plan: Plan) -> str:
-    """The steps to take, in order, for a person to read or to follow by hand."""
+def render_plan(plan: Plan, whole: str) -> str:
+    """The steps to take, in order, for a person to read or to follow by hand.
+
+    Args:
+        plan: as made.
+        whole: the command that cuts no list.
+    """
     lines = [paint(f"{count_text(len(plan.jobs), 'job')} to run again", "bold")]
     brought = set(plan.from_commits)
     first = {placed.root for step in plan.steps for placed in step.placements if placed.after is None}
-    lines += _root_lines("before: have these inputs in place", [root for root in plan.roots if root in first])
-    lines += _root_lines("git brings these inputs", [root for root in plan.roots if root.path in brought])
+    lines += _root_lines("before: have these inputs in place", [root for root in plan.roots if root in first], whole)
+    lines += _root_lines("git brings these inputs", [root for root in plan.roots if root.path in brought],
+                         whole)
     names = {job.uid: f"@{job.step} {job.uid[:8]}" for job in plan.jobs}
     for job, step in zip(plan.jobs, plan.steps, strict=True):
         lines.append(names[job.uid])
@@ -42,7 +48,7 @@ def render_plan(plan: Plan) -> str:
             lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
             lines += [f"  git checkout {job.git.commit[:12]} -- {quoted_path(path)}" for path in step.restored]
             lines += [f"  git checkout {later.commit[:12]} -- {quoted_path(later.path)}" for later in step.later]
-        lines += [f"  {line}" for line in _step_lines(step, names)]
+        lines += [f"  {line}" for line in _step_lines(step, names, whole)]
         lines.append(f"  {_command_line(job)}")
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
     lines += [f"note: {sentence}" for sentence in plan.doubts]
@@ -60,24 +66,24 @@ def _command_line(job: Job) -> str:
     return " ".join([command, *(f"{sign} {quoted(path)}" for sign, path in files)])
 
 
-def _step_lines(step: Step, names: Mapping[str, str]) -> list[str]:
+def _step_lines(step: Step, names: Mapping[str, str], whole: str) -> list[str]:
     """What is to be done between the code and the command of a job."""
     placed: dict[str, list[Root]] = {}
     for placement in step.placements:
         if placement.after is not None:
             placed.setdefault(names[placement.after], []).append(placement.root)
     lines = [line for name, roots in placed.items()
-             for line in _root_lines(f"now, and not before {name} is done: put these inputs in place", roots)]
+             for line in _root_lines(f"now, and not before {name} is done: put these inputs in place", roots, whole)]
     lines += [f"rm -f {quoted_path(link.path)}" for link in step.links if link.target is None]
     lines += [f"mkdir -p {' '.join(map(quoted_path, step.folders))}"] if step.folders else []
     return lines + [f"ln -sfn {quoted_path(link.target)} {quoted_path(link.path)}" for link in step.links
                     if link.target is not None]
 
 
-def _root_lines(title: str, roots: Sequence[Root]) -> list[str]:
+def _root_lines(title: str, roots: Sequence[Root], whole: str) -> list[str]:
     if not roots:
         return []
-    more = [f"  … and {len(roots) - SHOWN} more: roar reproduce --json"] if len(roots) > SHOWN else []
+    more = [f"  … and {len(roots) - SHOWN} more: {whole}"] if len(roots) > SHOWN else []
     return [title, *(f"  {(root.digest or 'unknown')[:12]}  {size_text(root.size):>9}  {printable(root.path)}"
                      for root in roots[:SHOWN]), *more]
 

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from roar.errors import NotFoundError, RoarError
 from roar.model import is_location
 from roar.record.database import encoded
-from roar.shell import quoted, quoted_path
+from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace, kind_of
 
 SHORTEST_UID = 4
 SHORTEST_DIGEST = 6
 _CANDIDATES = 10
+_COMMAND = 80
 _LATEST_PATHS = 2000  # those that are compared letter by letter with a misspelt one
 _ESCAPED = re.compile(r"\\(?:([ntr\\])|x([0-9a-f]{2})|u(20[0-9a-f]{2}))")
 _MEANT = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
@@ -385,7 +386,8 @@ def _candidate(database: sqlite3.Connection, match: Reference) -> str:
 def _words(command: str) -> str:
     import json  # noqa: PLC0415  only for an error
 
-    return " ".join(json.loads(command))[:80]
+    text = joined(json.loads(command))
+    return text if len(text) <= _COMMAND else f"{text[:_COMMAND]}…"
 
 
 def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError:
