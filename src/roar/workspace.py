@@ -73,22 +73,25 @@ def find_workspace(start: str | None = None) -> Workspace:
     """The workspace that `start` (default: the current folder) belongs to; its `.roar/` need not exist yet.
 
     It is the nearest folder upwards that holds `.roar/`. The search ends at the root of the git work tree, which is
-    the workspace if nothing was found below it; it goes on from a submodule, whose superproject may hold `.roar/`.
+    the workspace if nothing was found below it; it goes on from a submodule, which belongs to its superproject.
     Outside any work tree it is `start` itself. A `.roar/` in the root of the file system, which is above every folder,
     counts only where it was asked for.
     """
     start = os.path.realpath(start if start is not None else _current_folder())
-    submodule: str | None = None
+    submodule, held = start, ""
     for folder in _upwards(start):
         if os.path.isdir(os.path.join(folder, FOLDER)) and (folder != _TOP or _is_asked_for(folder)):
             return Workspace(folder)
         gitdir = _gitdir(folder)
         if gitdir is None:
             continue
+        place = os.path.realpath(os.path.join(folder, gitdir))
+        if held and not held.startswith(f"{place}/modules/"):
+            break
         if not _is_submodule(gitdir):
-            return Workspace(submodule or folder)
-        submodule = submodule or folder
-    return Workspace(submodule or start)
+            return Workspace(folder)
+        submodule, held = folder, place
+    return Workspace(submodule)
 
 
 def open_workspace(start: str | None = None, *, create: bool = False) -> Workspace:
@@ -268,4 +271,4 @@ def _gitdir(folder: str) -> str | None:
 
 def _is_submodule(gitdir: str) -> bool:
     """A submodule's git directory lies in `modules/` of its superproject's; a linked work tree's in `worktrees/`."""
-    return "/modules/" in gitdir and "/worktrees/" not in gitdir
+    return gitdir.rfind("/modules/") > gitdir.rfind("/worktrees/")

@@ -62,7 +62,45 @@ def test_linked_work_tree_and_submodule(tmp_path, git):
     assert _root(tmp_path / "linked") == str(tmp_path / "linked")
     assert _root(tmp_path / "main" / "sub") == str(tmp_path / "main"), "the superproject records"
     (tmp_path / "main" / ".roar").rmdir()
-    assert _root(tmp_path / "main" / "sub") == str(tmp_path / "main" / "sub")
+    assert _root(_folder(tmp_path / "main" / "sub" / "deep")) == str(tmp_path / "main")
+    assert _root(tmp_path / "linked") == str(tmp_path / "linked")
+
+
+def test_a_submodule_belongs_to_the_outermost_superproject(tmp_path, git):
+    for name in ("main", "library", "part"):
+        git("init", "-q", name)
+        git("commit", "-q", "--allow-empty", "-m", "start", cwd=tmp_path / name)
+    git("submodule", "--quiet", "add", str(tmp_path / "part"), "part", cwd=tmp_path / "library")
+    git("commit", "-q", "-a", "-m", "part", cwd=tmp_path / "library")
+    git("submodule", "--quiet", "add", "--name", "worktrees", str(tmp_path / "library"), "libs/sub",
+        cwd=tmp_path / "main")
+    git("commit", "-q", "-a", "-m", "sub", cwd=tmp_path / "main")
+    git("worktree", "add", "-q", "../linked", cwd=tmp_path / "main")
+    for root in ("main", "linked"):
+        git("submodule", "--quiet", "update", "--init", "--recursive", cwd=tmp_path / root)
+        assert _root(tmp_path / root / "libs/sub/part") == str(tmp_path / root)
+    git("worktree", "add", "-q", "own", cwd=tmp_path / "main/libs/sub")
+    assert _root(tmp_path / "main/libs/sub/own") == str(tmp_path / "main/libs/sub/own")
+    (tmp_path / "main/libs").rename(tmp_path / "moved")
+    (tmp_path / "moved/sub/.git").write_text(f"gitdir: {tmp_path}/main/.git/modules/worktrees\n")
+    assert _root(tmp_path / "moved/sub") == str(tmp_path / "moved/sub")
+
+
+def test_a_repository_that_only_looks_like_a_submodule_is_its_own(tmp_path, git):
+    git("init", "-q")
+    _folder(tmp_path / "modules")
+    git("init", "-q", "--separate-git-dir", str(tmp_path / "modules/x"), "inner")
+    assert _root(tmp_path / "inner") == str(tmp_path / "inner")
+
+
+def test_the_first_job_in_a_submodule_is_recorded_with_those_around_it(desk):
+    desk.init()
+    desk.git("init", "-q", os.fspath(desk.tmp / "library"))
+    desk.git("-C", os.fspath(desk.tmp / "library"), "commit", "-q", "--allow-empty", "-m", "start")
+    desk.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", os.fspath(desk.tmp / "library"), "sub")
+    desk.roar("run", "sh", "-c", "echo > o", cwd=desk.root / "sub")
+    assert [use["path"] for use in desk.job()["outputs"]] == ["sub/o"]
+    assert not (desk.root / "sub/.roar").exists()
 
 
 def test_an_empty_dot_git_folder_is_no_work_tree(tmp_path):
