@@ -370,6 +370,7 @@ def test_what_dvc_makes_and_fetches_is_an_output_where_it_lies(dvc):
     model, data = place(desk, "model.bin"), {place(desk, "data/a"), place(desk, "data/b")}
     assert model.startswith(".dvc/cache/") == (desk.root / "model.bin").is_symlink()
     assert outputs(made) == {model, "dvc.lock"}
+    assert made["trackers"].keys() == {"dvc"}
     assert data <= {use["path"] for use in made["inputs"]}
     read, jobs = what_made(desk, "model.bin")
     assert (read, made["uid"] in jobs) == ([model], True)

@@ -1,10 +1,8 @@
 """DVCLive: a folder with `metrics.json`, `params.yaml` and `plots/`. DVC's own files (`dvc.yaml`, `*.dvc`) stay.
 
 Recognised: the three together, under any folder name.
-Filtered: they and the report, as payloads (later stages of a pipeline may read them); `.dvc/cache`, `.dvc/tmp` and
-    DVC's site cache.
-Kept: `dvc.yaml`, `*.dvc`, a lone `metrics.json` or `params.yaml`; what a symlink leads to in `.dvc/cache`
-    (`cache.type symlink`): that is where your data lie then.
+Filtered: they and the report, as payloads (later stages of a pipeline may read them).
+Kept: `dvc.yaml`, `*.dvc`, a lone `metrics.json` or `params.yaml`.
 Link: there is none here: the experiment's name from `.git/refs/exps/`, or the folder.
 Missing: a page in DVC Studio cannot be derived offline.
 """
@@ -33,12 +31,11 @@ class DvcLive(Tracker):
     def analyze(self, evidence: Evidence) -> Findings:
         """Folders with the whole trio. They are payloads: a pipeline's later stages may read them."""
         findings = Findings()
-        folders = list(_live_folders(evidence))
+        folders = list(live_folders(evidence))
         for folder in folders:
             paths = [f"{folder}/{name}" for name in _FILES]
             paths += [path for kind in _PLOTS for path in evidence.paths.below(f"{folder}/plots/{kind}")]
             findings.payload(*(path for path in paths if evidence.was_written(path)))
-        _claim_dvc(evidence, bool(folders), findings)
         experiments = list(_experiments(evidence)) or evidence.settings("DVC_EXP_NAME")
         for number, folder in enumerate(folders):
             name = experiments[min(number, len(experiments) - 1)] if experiments else None
@@ -51,25 +48,14 @@ class DvcLive(Tracker):
         return findings
 
 
-def _live_folders(evidence: Evidence) -> Iterator[str]:
+def live_folders(evidence: Evidence) -> Iterator[str]:
+    """The folders that DVCLive wrote in this job."""
     for plots in evidence.paths.folders_named("plots"):
         folder = plots.rpartition("/")[0]
         kinds = set(evidence.paths.folders_in(plots)) & set(_PLOTS)
         beside = (f"{folder}/metrics.json", f"{folder}/params.yaml")
         if kinds and all(path in evidence for path in beside) and any(map(evidence.was_written, beside)):
             yield folder
-
-
-def _claim_dvc(evidence: Evidence, in_use: bool, findings: Findings) -> None:
-    """DVC's cache and scratch files, in a repository with DVC's settings or beside a DVCLive folder."""
-    roots = [root for root in evidence.paths.folders_named(".dvc") if in_use or f"{root}/config" in evidence]
-    for root in roots:
-        for part in ("cache", "tmp"):
-            findings.noise(*(path for path in evidence.paths.below(f"{root}/{part}") if not evidence.is_linked(path)))
-    if not (in_use or roots):
-        return
-    for folder in ("/var/tmp/dvc", *evidence.settings("DVC_SITE_CACHE_DIR")):  # noqa: S108  DVC's own default
-        findings.noise(*evidence.paths.below(folder))
 
 
 def _experiments(evidence: Evidence) -> Iterator[str]:
