@@ -319,7 +319,7 @@ def test_a_rerun_that_is_redirected_elsewhere(desk):
 @pytest.mark.parametrize("script", [
     "bash script > log", "sh script > log 2>&1", "sh script >> log", "./script > log",
     "exec > log; roar run -q @1; exec > /dev/null", "timeout 60 sh script > log",
-    "sh inner > log", "make > log"])
+    "sh inner > log", "make > log", "exec 12>&2; sh script > log; bash script >> log"])
 def test_a_rerun_in_a_script_that_goes_to_a_file_is_redirected_alike(desk, script):
     desk.write("in", "b\na\n")
     desk.write("script", "#!/bin/sh\nroar run -q @1\ntrue\n", mode=0o755)
@@ -328,7 +328,7 @@ def test_a_rerun_in_a_script_that_goes_to_a_file_is_redirected_alike(desk, scrip
     shell(desk, f"roar run -q sort < in > out; rm out; {script}")
     assert (desk.root / "out").read_text() == "a\nb\n"
     assert (desk.root / "log").read_text() == ""
-    assert [job["step"] for job in desk.json("log")["jobs"]] == [1, 1]
+    assert {job["step"] for job in desk.json("log")["jobs"]} == {1}
 
 
 @pytest.mark.parametrize("script", [

@@ -96,10 +96,17 @@ def _is_shell(pid: int) -> bool:
 def _has_saved_output(pid: int) -> bool:
     """Whether a shell has its own output aside, at a high descriptor: it is redirected for one command, as by dash."""
     try:
-        return any(os.stat(f"/proc/{pid}/fd/{name}", follow_symlinks=False).st_mode & stat.S_IWUSR
-                   for name in os.listdir(f"/proc/{pid}/fd") if int(name) >= _SAVED)
-    except OSError:
+        return any(_is_kept_output(f"/proc/{pid}/fdinfo/{name}") for name in os.listdir(f"/proc/{pid}/fd")
+                   if int(name) >= _SAVED)
+    except (OSError, ValueError, IndexError):
         return True
+
+
+def _is_kept_output(path: str) -> bool:
+    """Whether a descriptor is open for writing, and no command inherits it (proc(5), fdinfo)."""
+    with open(path, encoding="ascii") as file:
+        flags = int(file.read().split("flags:", 1)[1].split()[0], 8)
+    return flags & os.O_ACCMODE != os.O_RDONLY and bool(flags & os.O_CLOEXEC)
 
 
 def _find(descriptor: int) -> Stream | None:
