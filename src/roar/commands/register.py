@@ -58,7 +58,8 @@ def main(argv: list[str]) -> int:
         else:
             url = arguments.server or load_settings(opened.workspace).text("glaas.url")
             whole = command_text([*_words(arguments), "--dry-run", "--json"])
-            _say_plan(publishable, others, len(body), parse_server(url).url if url else "no server: none is set", whole)
+            place = parse_server(url).url if url else "no server: none is set"
+            _say_plan(publishable, others, len(body), place, whole)
             sys.stdout.write("\n" + render_checklist(checklist, more=whole))
         return 0
     server = _server(arguments.server)
