@@ -309,3 +309,15 @@ def test_no_hint_commits_where_git_refuses(remote):
     item = checklist(remote)[CODE]
     assert item["passed"] is None
     assert item["hint"] == f"git config --global --add safe.directory {remote.root}"
+
+
+def test_no_hint_runs_a_stale_step_of_another_session_by_its_number(user):
+    user.write("in", "1")
+    user.init()
+    user.roar("run", "cp", "in", "o")
+    session = user.json("log", "--all")["jobs"][0]["uid"]
+    user.roar("reset")
+    user.roar("run", "echo", "x")
+    user.write("in", "2")
+    item = checklist(user, "register", "--dry-run", session)["the outputs are up to date"]
+    assert (item["passed"], item["hint"]) == (False, None)

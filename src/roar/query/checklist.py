@@ -64,6 +64,8 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     asked = load_asked(database, workspace, jobs)
     row_ids = [asked.rows[job.uid].row_id for job in jobs]
     silence = _find_silence(asked)
+    fresh = _fresh(database, workspace, row_ids)
+    is_other_session = bool(jobs) and asked.rows[jobs[-1].uid].session != asked.session
     return [
         _check("every step ended well", asked, asked.last, _ended, lambda job: _look_or_run(asked, job)),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
@@ -72,7 +74,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         replace(silence, title=_ON_A_REMOTE) if silence else _pushed(asked),
         _sourced(asked, silence),
         _in_known_environment(asked),
-        _fresh(database, workspace, row_ids),
+        replace(fresh, hint=None) if is_other_session else fresh,
         _without_secrets(asked),
     ]
 
