@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -436,3 +437,21 @@ def test_a_socket_as_standard_input(desk, program, gaps):
     assert process.wait(30) == 0
     ours.close()
     assert desk.job()["tracer"]["gaps"] == gaps
+
+
+@pytest.mark.skipif(shutil.which("dash") is None, reason="dash is not here")
+@pytest.mark.parametrize(("script", "before", "notes"), [
+    ("roar run -q echo 1 > out", None, [WRITTEN]), ("roar run -q echo 1 > out", "0\n", [WRITTEN]),
+    ("roar run -q echo 1 >> out", "0\n", [APPENDED]), ("{ echo 0; roar run -q echo 1; } > out", None, [])])
+def test_what_dash_redirects_for_one_command(desk, script, before, notes):
+    """It does so before it makes the command's process."""
+    desk.init()
+    if before is not None:
+        desk.write("out", before)
+    desk.write("p.sh", f"{script}\ntrue\n")
+    shell(desk, "dash p.sh")
+    assert [note for _, note in uses(desk.job())[1]] == notes
+    whole = (desk.root / "out").read_text()
+    if notes == [WRITTEN]:
+        desk.roar("run", "-q", "@1")
+        assert (desk.root / "out").read_text() == whole == "1\n"

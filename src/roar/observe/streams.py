@@ -93,6 +93,14 @@ def _is_shell(pid: int) -> bool:
         return False
 
 
+def _redirects_itself(pid: int) -> bool:
+    """Whether a shell is redirected for one command only: dash(1), which does not do so in the command's process."""
+    try:
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "dash" and _has_saved_output(pid)
+    except OSError:
+        return False
+
+
 def _has_saved_output(pid: int) -> bool:
     """Whether a shell has its own output aside, at a high descriptor: it is redirected for one command, as by dash."""
     try:
@@ -131,7 +139,7 @@ def _find(descriptor: int) -> Stream | None:
 
 def _as_output(stream: Stream, status: os.stat_result) -> Stream | None:
     """None for a log: of roar's own report, or of a script that has written to it before this command began."""
-    shared = _has(os.getppid(), stream.descriptor, status)
+    shared = _has(os.getppid(), stream.descriptor, status) and not _redirects_itself(os.getppid())
     if _has(os.getpid(), STDERR, status) or (stream.offset and not stream.appends) or (shared and status.st_size):
         return None
     return replace(stream, appends=stream.appends or shared)
