@@ -24,8 +24,9 @@
 #include <stdint.h>
 
 #define LOG_MAGIC 0x474f4c2d52414f52ULL /* "ROAR-LOG" */
-#define LOG_VERSION 2u
-#define LOG_OLDEST_VERSION 1u /* that can still be read: the end of a process had no text */
+#define LOG_VERSION 3u
+#define LOG_OLDEST_VERSION 1u /* that can still be read: the end of a process had no text; in 1 and 2 nothing told
+                                 of a file that was emptied */
 #define LOG_HEADER_SIZE 4096u
 #define LOG_CHUNK_SIZE 16384u
 #define LOG_RECORD_MARK 0xa5u /* lowest byte of every record header */
@@ -38,10 +39,11 @@ enum log_kind {
     LOG_RENAME = 3,  /* text 1: old path; text 2: new path; flags: of renameat2(2) */
     LOG_LINK = 4,    /* text 1: old path; text 2: new path; flags: of linkat(2) */
     LOG_SYMLINK = 5, /* text 1: the link's text; text 2: path of the link; flags: 0, or LOG_LINK_WAS_THERE */
-    LOG_TRUNCATE = 6,
+    LOG_TRUNCATE = 6, /* flags: 0, or LOG_TO_NOTHING */
     LOG_MKNOD = 7, /* flags: mode */
     LOG_MKDIR = 8,
     LOG_RMDIR = 9,
+    LOG_EMPTY = 10,   /* an open file was cut to nothing (ftruncate); no path: the signature tells which file it is */
     LOG_EXEC = 32,    /* result: parent pid; flags: number of arguments; text 1: executable; text 2: working folder,
                          arguments, then NAME=VALUE of the environment, each ended by NUL */
     LOG_FORK = 33,    /* first sign of a process that has not called exec; result: parent pid */
@@ -52,6 +54,9 @@ enum log_kind {
 
 /* struct log_record.flags of LOG_SYMLINK: no link was made; one was there, and is about to be removed or moved. */
 #define LOG_LINK_WAS_THERE 1u
+
+/* struct log_record.flags of LOG_TRUNCATE: no byte is left. */
+#define LOG_TO_NOTHING 1u
 
 /* struct log_record.bits */
 #define LOG_HAS_SIGNATURE 1u   /* struct log_signature follows the record */

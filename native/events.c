@@ -133,19 +133,44 @@ static void record_lost_link(const struct call *call, const struct path *path)
     append(call, LOG_SYMLINK, LOG_LINK_WAS_THERE, NULL, text1, path_as_text(path));
 }
 
-/* unlink, rmdir, truncate, mknod, mkdir: one path. */
+/* unlink, rmdir, mknod, mkdir: one path. */
 static void on_one_path(const struct call *call, enum log_kind kind, int folder, uint64_t address, uint64_t flags)
 {
     if (!resolved(path_read(call, folder, address, &first)))
         return;
     struct stat status;
-    int missing = path_stat(&first, kind == LOG_TRUNCATE, &status);
+    int missing = path_stat(&first, 0, &status);
     int makes = kind == LOG_MKNOD || kind == LOG_MKDIR;
     if (makes != (missing != 0) || missing == -ENOTDIR)
         return; /* will fail */
     if (kind == LOG_UNLINK && S_ISLNK(status.st_mode))
         record_lost_link(call, &first);
     append(call, kind, (uint32_t)flags, missing ? NULL : &status, path_as_text(&first), no_text);
+}
+
+/* Whether the length in a call is nothing. In i386 it may go on in the next argument. */
+static int to_nothing(const struct call *call)
+{
+    return call->arguments[1] == 0 && (call->word == 8 || call->arguments[2] == 0);
+}
+
+static void on_truncate(const struct call *call)
+{
+    struct stat status;
+    if (!resolved(path_read(call, AT_FDCWD, call->arguments[0], &first)) || path_stat(&first, 1, &status) != 0)
+        return;
+    if (!S_ISREG(status.st_mode) || !path_allows(&first, W_OK))
+        return; /* will fail */
+    append(call, LOG_TRUNCATE, to_nothing(call) ? LOG_TO_NOTHING : 0, &status, path_as_text(&first), no_text);
+}
+
+static void on_ftruncate(const struct call *call)
+{
+    char name[64];
+    struct stat status;
+    snprintf(name, sizeof name, "/proc/%u/fd/%d", call->tid, (int)call->arguments[0]);
+    if (to_nothing(call) && stat(name, &status) == 0 && S_ISREG(status.st_mode))
+        append(call, LOG_EMPTY, 0, &status, no_text, no_text);
 }
 
 static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t flags)
@@ -315,7 +340,8 @@ static void record_names(const struct call *call)
     case CALL_mkdirat: on_one_path(call, LOG_MKDIR, folder, a[1], a[2]); break;
     case CALL_mknod: on_one_path(call, LOG_MKNOD, AT_FDCWD, a[0], a[1]); break;
     case CALL_mknodat: on_one_path(call, LOG_MKNOD, folder, a[1], a[2]); break;
-    case CALL_truncate: on_one_path(call, LOG_TRUNCATE, AT_FDCWD, a[0], 0); break;
+    case CALL_truncate: on_truncate(call); break;
+    case CALL_ftruncate: on_ftruncate(call); break;
     case CALL_rename: on_rename(call, LOG_RENAME, AT_FDCWD, a[0], AT_FDCWD, a[1], 0); break;
     case CALL_renameat: on_rename(call, LOG_RENAME, folder, a[1], (int)a[2], a[3], 0); break;
     case CALL_renameat2: on_rename(call, LOG_RENAME, folder, a[1], (int)a[2], a[3], a[4]); break;

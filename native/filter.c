@@ -86,6 +86,17 @@ static void open_rule(struct program *p, int flags_argument)
     give(p, SECCOMP_RET_ALLOW);
 }
 
+/* The upper half of an i386 program's argument is 0. */
+static void empty_rule(struct program *p)
+{
+    load(p, argument_offset(1));
+    add(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
+    load(p, argument_offset(1) + 4);
+    add(p, BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
+    give(p, SECCOMP_RET_USER_NOTIF);
+    give(p, SECCOMP_RET_ALLOW);
+}
+
 static void prctl_rule(struct program *p)
 {
     load(p, argument_offset(0));
@@ -116,6 +127,9 @@ static void add_row(struct program *p, const struct syscall_row *row, int number
     switch (row->rule) {
     case RULE_OPEN:
         open_rule(p, row->flags_argument);
+        break;
+    case RULE_EMPTY:
+        empty_rule(p);
         break;
     case RULE_PRCTL:
         prctl_rule(p);
@@ -149,6 +163,8 @@ static void build(struct program *p)
         add_row(p, &rows[i], rows[i].number32, 0);
     const struct syscall_row truncate64 = {CALL_truncate, SYSCALL32_TRUNCATE64, RULE_PLAIN, 0, -1};
     add_row(p, &truncate64, SYSCALL32_TRUNCATE64, 0);
+    const struct syscall_row ftruncate64 = {CALL_ftruncate, SYSCALL32_FTRUNCATE64, RULE_EMPTY, 0, -1};
+    add_row(p, &ftruncate64, SYSCALL32_FTRUNCATE64, 0);
     give(p, SECCOMP_RET_ALLOW);
 }
 
@@ -156,6 +172,8 @@ int filter_number_from_i386(int number)
 {
     if (number == SYSCALL32_TRUNCATE64)
         return CALL_truncate;
+    if (number == SYSCALL32_FTRUNCATE64)
+        return CALL_ftruncate;
     for (size_t i = 0; i < ROW_COUNT; i++)
         if (rows[i].number32 == number)
             return rows[i].number;

@@ -400,14 +400,44 @@ EXPORT int remove(const char *path)
     return (int)finish(result);
 }
 
+static int truncate_path(const char *path, long size)
+{
+    return (int)finish(one_path(LOG_TRUNCATE, CALL_truncate, 0, AT_FDCWD, path, size, size ? 0 : LOG_TO_NOTHING));
+}
+
 EXPORT int truncate(const char *path, long size)
 {
-    return (int)finish(one_path(LOG_TRUNCATE, CALL_truncate, 0, AT_FDCWD, path, size, 0));
+    return truncate_path(path, size);
 }
 
 EXPORT int truncate64(const char *path, long size)
 {
-    return (int)finish(one_path(LOG_TRUNCATE, CALL_truncate, 0, AT_FDCWD, path, size, 0));
+    return truncate_path(path, size);
+}
+
+/* That it was emptied tells that nothing of it was kept; cut to any other length, it is the file whose open was seen. */
+static int truncate_open(int fd, long size)
+{
+    static const struct name none = {NULL, 0, 0, "", 0};
+    struct log_signature signature;
+    struct log_record *record = NULL;
+    if (size == 0 && library_ready() && library_stat_descriptor(fd, &signature) == 0 && REGULAR(signature))
+        record = library_append(LOG_EMPTY, 0, 0, &signature, &none, NULL);
+    if (!record)
+        return (int)finish(PLAIN(CALL_ftruncate, fd, size, 0, 0, 0));
+    long result = PASS0(CALL_ftruncate, (long)fd, size, 0, 0, 0);
+    record->result = (int32_t)result;
+    return (int)finish(result);
+}
+
+EXPORT int ftruncate(int fd, long size)
+{
+    return truncate_open(fd, size);
+}
+
+EXPORT int ftruncate64(int fd, long size)
+{
+    return truncate_open(fd, size);
 }
 
 EXPORT int mkdir(const char *path, unsigned mode)

@@ -3,6 +3,7 @@
  * SYSCALLS(X) lists X(name, number on x86-64, number on i386 or -1, rule, argument):
  *   RULE_OPEN     `argument` is the index of the open flags; O_PATH and pure O_DIRECTORY opens pass free
  *   RULE_PLAIN    every such call is seen
+ *   RULE_EMPTY    only where the second argument, a length, is 0
  *   RULE_PRCTL    only where the first argument is PR_SET_SECCOMP
  *   RULE_CONSOLE  only in mode `seccomp`, writes to descriptors 1 and 2
  * The last column is the argument that is mixed with the cookie on the library's own calls (-1: never passes free).
@@ -10,7 +11,7 @@
  * Known and deliberately not handled:
  *   chmod, chown, utime*, *xattr      change no content
  *   mkdir below is kept (an output folder); bind(2) of Unix sockets is not
- *   ftruncate, fallocate, write, mmap act on a descriptor whose open was seen
+ *   fallocate, write, mmap, ftruncate to a length act on a descriptor whose open was seen
  *   memfd_create, pipe, socket        have no path
  *   name_to_handle_at                 opens nothing (open_by_handle_at does and is seen)
  *   io_uring_enter                    cannot be filtered by operation; io_uring_setup marks the process
@@ -20,7 +21,7 @@
 #ifndef ROAR_SYSCALLS_H
 #define ROAR_SYSCALLS_H
 
-enum syscall_rule { RULE_OPEN, RULE_PLAIN, RULE_PRCTL, RULE_CONSOLE };
+enum syscall_rule { RULE_OPEN, RULE_PLAIN, RULE_EMPTY, RULE_PRCTL, RULE_CONSOLE };
 
 /*        name               x86-64 i386  rule        flags  cookie */
 #define SYSCALLS(X)                                        \
@@ -39,6 +40,7 @@ enum syscall_rule { RULE_OPEN, RULE_PLAIN, RULE_PRCTL, RULE_CONSOLE };
     X(symlink,                88,   83, RULE_PLAIN,    0,  0) \
     X(symlinkat,             266,  304, RULE_PLAIN,    0,  0) \
     X(truncate,               76,   92, RULE_PLAIN,    0,  0) \
+    X(ftruncate,              77,   93, RULE_EMPTY,    0,  0) \
     X(mknod,                 133,   14, RULE_PLAIN,    0, -1) \
     X(mknodat,               259,  297, RULE_PLAIN,    0, -1) \
     X(mkdir,                  83,   39, RULE_PLAIN,    0,  0) \
@@ -60,8 +62,9 @@ enum syscall_rule { RULE_OPEN, RULE_PLAIN, RULE_PRCTL, RULE_CONSOLE };
     X(write,                   1,    4, RULE_CONSOLE,  0, -1) \
     X(writev,                 20,  146, RULE_CONSOLE,  0, -1)
 
-/* i386 only: truncate64 has a path in the same place as truncate. */
+/* i386 only: they have their path, or descriptor, in the same place as the others; the length is in two arguments. */
 #define SYSCALL32_TRUNCATE64 193
+#define SYSCALL32_FTRUNCATE64 194
 
 #define SYSCALL_NAME(name, n64, n32, rule, flags, cookie) CALL_##name = n64,
 enum syscall_name { SYSCALLS(SYSCALL_NAME) };

@@ -1,7 +1,7 @@
 """Each C file here is one way to name a file to the kernel; its first lines say what the tracer must have seen.
 
-    // expect KIND PATH [PATH]   read, write, read-write, rename, link, symlink, unlink, truncate, mkdir, rmdir, mknod,
-                                 exec (first words of argv), gap; a `*` in a path matches anything
+    // expect KIND PATH [PATH]   read, write, read-write, rename, link, symlink, unlink, truncate, empty, mkdir,
+                                 rmdir, mknod, exec (first words of argv), gap; a `*` in a path matches anything
     // preload misses all        or a list of expectations that the library alone cannot fulfil
     // build FLAGS / compiler NAME / needs root / seccomp needs root / exit STATUS
 """

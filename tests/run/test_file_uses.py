@@ -101,6 +101,38 @@ def test_truncating(desk):
     assert files(desk, "os.truncate('a', 1)") == ({"a": digest("xyz")}, {"a": digest("x")})
 
 
+TO_WRITE = "f = os.open('a', os.O_WRONLY | os.O_CREAT, 0o644); "
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize("content", ["new", "old"])
+@pytest.mark.parametrize("code", [
+    TO_WRITE + "os.ftruncate(f, 0); os.write(f, b'{}')",
+    TO_WRITE + "g = os.dup(f); os.close(f); subprocess.run(['sh', '-c', 'true'], pass_fds=[g]); os.truncate(g, 0);"
+    " os.write(g, b'{}')",
+    "os.truncate('a', 0); f = os.open('a', os.O_WRONLY); os.write(f, b'{}')",
+    "os.symlink('a', 'l'); os.truncate('l', 0); open('l', 'a').write('{}'); os.unlink('l')",
+])
+def test_what_is_emptied_before_anything_was_read_is_written_anew(desk, code, content, mode):
+    desk.write("a", "old")
+    desk.env["ROAR_TRACER_MODE"] = mode
+    assert files(desk, code.format(content)) == ({}, {"a": digest(content)})
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize("code", [
+    "f = open('a', 'r+'); t = f.read(); f.seek(0); f.truncate(0); f.write('new')",
+    TO_WRITE + "t = open('a').read(); os.ftruncate(f, 0); os.write(f, b'new')",
+    "t = open('a').read(); " + TO_WRITE + "os.ftruncate(f, 0); os.write(f, b'new')",
+    TO_WRITE + "os.write(f, b'new'); os.ftruncate(f, 3)",
+])
+def test_what_was_read_before_it_was_emptied_is_an_input(desk, code, mode):
+    desk.write("a", "old")
+    desk.python("open('a').read()")
+    desk.env["ROAR_TRACER_MODE"] = mode
+    assert files(desk, code) == ({"a": digest("old")}, {"a": digest("new")})
+
+
 def test_copy_file_range(desk):
     code = "i = os.open('a', 0); o = os.open('b', os.O_WRONLY | os.O_CREAT); os.copy_file_range(i, o, 9)"
     assert files(desk, code, a="x") == ({"a": digest("x")}, {"b": digest("x")})

@@ -122,6 +122,17 @@ class Model:
         self.put(one, text)
         return f"open({one!r}, 'w+').write({text!r})"
 
+    def empty_open(self, one: str, _: str, text: str) -> str | None:
+        self.put(one, text)
+        return (f"fd = os.open({one!r}, os.O_WRONLY | os.O_CREAT, 0o644); os.ftruncate(fd, 0); "
+                f"os.write(fd, {text.encode()!r}); os.close(fd)")
+
+    def empty_by_name(self, one: str, _: str, text: str) -> str | None:
+        if one not in self.files:
+            return None
+        self.put(one, text)
+        return f"os.truncate({one!r}, 0); open({one!r}, 'r+').write({text!r})"
+
     def edit(self, one: str, _: str, text: str) -> str | None:
         if one not in self.files:
             return None
@@ -208,7 +219,8 @@ def make_up(seed: int) -> tuple[dict[str, str], Model]:
         model.read, model.read, model.read_by_another_process, model.read_link, model.write, model.write_link,
         model.read_link, model.write_link, model.point_link, model.point_link, model.remove_link,
         model.append, model.write_unnamed, model.replace, model.rename, model.rename, model.exchange, model.link,
-        model.copy, model.unlink, model.make, model.empty_and_write, model.edit]
+        model.copy, model.unlink, model.make, model.empty_and_write, model.edit,
+        model.empty_open, model.empty_by_name]
     folder_steps = [model.rename_folder, model.rename_folder, model.make_folder, model.exchange_folders]
     for number in range(chance.randint(3, 12)):
         if chance.random() < 0.25:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_folder_rename
+from roar.analyze.emptied import TO_NOTHING, with_emptied
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature, signature_of
 
@@ -260,7 +261,7 @@ class _Fold:
     def truncate(self, event: Event) -> None:
         use = self.at(event.path, event)
         self.edit(use)
-        self.write(use, event, replaces=False, reads=True)
+        self.write(use, event, replaces=event.flags == TO_NOTHING, reads=True)
 
     def make_directory(self, event: Event) -> None:
         new = event.path not in self.uses and event.path not in self.inside
@@ -404,6 +405,7 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
     Returns:
         By absolute path. `exists` and `status` are looked up in the file system now.
     """
+    events = with_emptied(events)
     state = _Fold(find_carried(events, started_ns, settled))
     for event in events:
         if event.result is not None and event.result < 0:

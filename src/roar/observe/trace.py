@@ -26,6 +26,7 @@ class EventKind(IntEnum):
     MKNOD = 7
     MKDIR = 8
     RMDIR = 9
+    EMPTY = 10
     TAKEN = 256
 
 
@@ -54,10 +55,10 @@ class Event(NamedTuple):
         pid: process (thread group) that did it.
         kind: what happened.
         path: absolute; lexically normalised (no `.`, `..`, `//`), symlinks not resolved. For RENAME, LINK the old
-            name; for SYMLINK the link's target text as given.
+            name; for SYMLINK the link's target text as given; for EMPTY, an open file cut to nothing, "".
         path2: for RENAME, LINK, SYMLINK the new name, absolute; else "".
         flags: open(2) flags for OPEN, renameat2(2) flags for RENAME; 1 for a SYMLINK that was not made, but was there
-            and is about to be removed, moved or replaced.
+            and is about to be removed, moved or replaced, and for a TRUNCATE that leaves nothing.
         result: the call's return value, None where it was recorded before the call was made. Calls known to have
             failed are left out.
         signature: of the file before this open could change it; None where not taken, or where nothing was there.
