@@ -36,6 +36,11 @@ def rules():
     "/home/ann/.cache/torch/hub/pytorch_vision_main/hubconf.py", "/home/ann/p/matplotlib-examples/data.csv",
     "/home/ann/.cache/huggingface/modules/transformers_modules/a/b/modeling_b.py",
     "/data/train_lmdb/data.mdb", "/data/train.lmdb", "/data/block.mdb", "/home/ann/p/yarn-lock",
+    "/home/ann/p/.snakemake/storage/s3/bucket/a.csv", "/home/ann/p/.snakemake/shadow/tmp1/r.txt",
+    "/home/ann/p/.snakemake/conda/0a1b_.yaml",
+    "/home/ann/p/work/3f/70944c7a549b6221e1ccc7b4b21b62/reads.csv", "/home/ann/p/work/3f/command.sh.txt",
+    "/home/ann/p/work/3f/70944c7a549b6221e1ccc7b4b21b62/.command.out", "/home/ann/.prefect/storage/0a1b",
+    "/home/ann/p/.snakemake.csv", "/home/ann/p/ray/token.csv", "/home/ann/p/kaggle.json", "/home/ann/p/.ray/x.csv",
 ])
 def test_data_is_kept(rules, path):
     assert rules.category(path) == KEPT
@@ -68,6 +73,14 @@ def test_data_is_kept(rules, path):
     ("/home/ann/go/pkg/mod/golang.org/x/sys@v0.1.0/unix/a.go", "packages"),
     ("/home/ann/p/train_lmdb/lock.mdb", "cache"), ("/data/x.lmdb-lock", "cache"), ("/data/x.mdb-lock", "cache"),
     ("/data/train_lmdb-lock", "cache"), ("/data/x.db-lock", "cache"),
+    ("/home/ann/p/.snakemake/metadata/ci50eHQ=", "workflow"), ("/home/ann/p/.snakemake/log/1.log", "workflow"),
+    ("/home/ann/p/.snakemake/scripts/tmp1.sc.py", "workflow"), ("/home/ann/p/out/.snakemake_timestamp", "workflow"),
+    ("/home/ann/p/.snakemake/conda/0a1b_/share/x", "interpreter"),
+    ("/home/ann/p/.nextflow/cache/0a/db/000003.log", "workflow"), ("/home/ann/p/.nextflow.log.2", "workflow"),
+    ("/home/ann/p/work/3f/70944c7a549b6221e1ccc7b4b21b62/.command.sh", "workflow"),
+    ("/home/ann/p/work/3f/70944c7a549b6221e1ccc7b4b21b62/.exitcode", "workflow"),
+    ("/home/ann/p/dask-worker-space/worker-1/storage/x", "workflow"),
+    ("/tmp/dask-scratch-space/worker-1/storage/x", "workflow"),
 ])
 def test_plumbing_is_left_out_by_category(rules, path, category):
     assert rules.category(path) == category

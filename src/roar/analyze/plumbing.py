@@ -80,6 +80,13 @@ RULES: tuple[Rule, ...] = (
     Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc"
          r"|Rprofile|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$",
          "the user's settings"),
+    Rule("interpreter", r".*/\.snakemake/(?:conda/[^/]+|pip-deployments)/", "environments that Snakemake made"),
+    Rule("workflow", r".*/\.snakemake/(?!(?:storage|shadow|singularity|conda)/)|.*/\.snakemake_timestamp$",
+         "what Snakemake keeps of its own runs"),
+    Rule("workflow", r".*/\.nextflow(?:/|\.log(?:\.\d+)?$|\.pid$)"
+         r"|.*/[0-9a-f]{2}/[0-9a-f]{30}/\.(?:command\.(?:sh|run|begin|log|err|trace)|exitcode)$",
+         "what Nextflow keeps of its own runs"),
+    Rule("workflow", r".*/dask-(?:worker|scratch)-space/", "what Dask keeps of its own runs"),
     Rule("cache", r"HOME/\.cache(?:/|$)", "caches"),
     Rule("cache", r".*/(?:\.(?:pytest|mypy|ruff)_cache|\.ipynb_checkpoints|\.hypothesis|\.tox|\.nox|\.eggs"
          r"|\.ccls-cache)(?:/|$)", "caches"),
