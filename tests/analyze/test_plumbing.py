@@ -80,7 +80,12 @@ def test_data_is_kept(rules, path):
     ("/home/ann/p/work/3f/70944c7a549b6221e1ccc7b4b21b62/.command.sh", "workflow"),
     ("/home/ann/p/work/3f/70944c7a549b6221e1ccc7b4b21b62/.exitcode", "workflow"),
     ("/home/ann/p/dask-worker-space/worker-1/storage/x", "workflow"),
-    ("/tmp/dask-scratch-space/worker-1/storage/x", "workflow"),
+    ("/tmp/dask-scratch-space/worker-1/storage/x", "workflow"), ("/home/ann/.prefect/prefect.db", "settings"),
+    ("/home/ann/.ray/auth_token", "settings"), ("/home/ann/.kaggle/kaggle.json", "settings"),
+    ("/home/ann/.pgpass", "settings"), ("/home/ann/.git-credentials", "settings"), ("/home/ann/.s3cfg", "settings"),
+    ("/home/ann/.databrickscfg", "settings"), ("/home/ann/.huggingface/token", "settings"),
+    ("/home/ann/.snowflake/config.toml", "settings"), ("/home/ann/.my.cnf", "settings"),
+    ("/home/ann/clearml.conf", "settings"), ("/home/ann/.npmrc", "settings"), ("/home/ann/.boto", "settings"),
 ])
 def test_plumbing_is_left_out_by_category(rules, path, category):
     assert rules.category(path) == category

@@ -80,6 +80,12 @@ RULES: tuple[Rule, ...] = (
     Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc"
          r"|Rprofile|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$",
          "the user's settings"),
+    Rule("settings", r"HOME/\.(?:ray|snowflake|databricks|modal|s3cmd)(?:/|$)|HOME/\.prefect/(?!storage/)",
+         "the user's settings"),
+    Rule("settings", r"HOME/(?:\.(?:kaggle/kaggle\.json|huggingface/(?:token|stored_tokens)|git-credentials"
+         r"|pgpass|pg_service\.conf|psql\w+|my\.cnf|mylogin\.cnf|mysql_history|sqliterc|sqlite_history|boto|s3cfg"
+         r"|databrickscfg|npmrc|yarnrc(?:\.yml)?|modal\.toml|comet\.config|duckdbrc|odbc\.ini|vault-token|Rhistory|node_repl_history)|clearml\.conf)$",
+         "the user's settings"),
     Rule("interpreter", r".*/\.snakemake/(?:conda/[^/]+|pip-deployments)/", "environments that Snakemake made"),
     Rule("workflow", r".*/\.snakemake/(?!(?:storage|shadow|singularity|conda)/)|.*/\.snakemake_timestamp$",
          "what Snakemake keeps of its own runs"),
