@@ -5,7 +5,7 @@ import os
 import pytest
 from blake3 import blake3
 
-from roar.analyze.datasets import dataset_digest, fold_datasets
+from roar.analyze.datasets import dataset_digest, fold_datasets, fold_unknown
 from roar.model import FileUse, Kind
 
 
@@ -90,3 +90,21 @@ def test_the_shards_of_a_model_are_one_dataset(ending):
         ("out/config.json", None, 1), (f"out/model-*-of-00003{ending}", 3, 15)]
     assert [m.path for m in datasets[0].members] == [f"model-{n:05}-of-00003{ending}" for n in (1, 2, 3)]
     assert fold_datasets(uses, threshold=0)[1] == []
+
+
+def unknown(folder, count, note="was changed"):
+    return [FileUse(path=f"{folder}/{n:05}.dat" if folder else f"{n:05}.dat", digest=None, size=2, note=note)
+            for n in range(count)]
+
+
+def test_files_that_were_changed_before_their_content_was_known_are_one_node_of_their_folder():
+    uses = [*unknown("d/one", 40), *unknown("d/two", 30, "was deleted"), *unknown("few", 5), *unknown("", 60)]
+    known = FileUse(path="e/", digest="a" * 64, size=1, kind=Kind.DATASET, files=50)
+    beside, others = unknown("e", 50), [FileUse(path="f/x", digest=None, size=1)]
+    folded = fold_unknown([*uses, known, *beside, *others], {use.path for use in [*uses, *beside]}, threshold=50)
+    assert [(use.path, use.digest, use.files, use.size) for use in folded if use.kind is Kind.DATASET] == [
+        ("*", None, 60, 120), ("d/", None, 70, 140), ("e/", "a" * 64, 50, 1), ("e/*", None, 50, 100)]
+    assert {use.path for use in folded if use.kind is Kind.FILE} == {"f/x", *(use.path for use in unknown("few", 5))}
+    assert folded[1].note == "00000.dat and 39 more: was changed; 00000.dat and 29 more: was deleted"
+    assert fold_unknown(uses, {use.path for use in uses}, threshold=0) == uses
+    assert fold_unknown(uses, {"d/one/00000.dat"}, threshold=50) == uses

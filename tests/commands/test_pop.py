@@ -107,6 +107,18 @@ def test_a_member_of_a_dataset_that_the_job_read_and_wrote_stays(desk):
     assert (desk.root / "set" / "5").exists()
 
 
+def test_what_was_in_a_folder_that_the_job_changed_before_it_was_known_stays(desk):
+    (desk.root / "set").mkdir()
+    subprocess.run(["sh", "-c", MANY.format(150, "set")], cwd=desk.root, check=True)
+    desk.write("copy", "5!\n")
+    desk.roar("run", "sh", "-c", "for f in set/*; do echo $(cat $f)! > new; mv new $f; done")
+    assert desk.job()["inputs"][0]["digest"] is None
+    desk.roar("run", "sh", "-c", "cat copy > /dev/null")
+    desk.roar("pop")
+    assert popped(desk) == 0
+    assert len(os.listdir(desk.root / "set")) == 150
+
+
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_INDEX_FILE"])
 def test_git_is_asked_for_the_repository_of_the_file(desk, name):
     """A hook, or `git rebase --exec`, runs with the variables of another one."""

@@ -574,6 +574,17 @@ def test_uncommitted_changes_are_kept_and_applied_whatever_the_user_s_settings(d
     assert "1 of 1 output came out the same" in done.stdout
 
 
+def test_a_folder_in_the_commit_that_the_job_changes_before_it_was_known(desk, tmp_path):
+    for number in range(120):
+        desk.write(f"in/{number}.csv", f"{number}\n")
+    desk.init()
+    desk.roar("run", "sh", "-c", "for f in in/*; do echo $(cat $f)! > new; cat new > $f; done; rm new")
+    assert [(use["path"], use["digest"]) for use in desk.job()["inputs"]] == [("in/", None)]
+    assert desk.json("reproduce", "in")["from_commits"] == ["in/"]
+    done = desk.roar("reproduce", "in", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
 def test_a_large_file_that_git_holds_as_a_pointer_is_copied(desk, tmp_path):
     """A stand-in for git-lfs, which asks a server unless this variable forbids it."""
     desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")

@@ -176,7 +176,9 @@ def rich_registration():
     fetch = rich(11, 81, kind="get", name="qfetch", command=("roar", "get", "s3://qbucket/"), outputs=(folder,))
     train = [rich(n, 82, command=("python", "qtrain.py", "--qlr", f"0.{n}"), exit_code=code, tracker_runs=runs,
                   inputs=(use("qtrain.py", f"code {n}", size=5551), folder, use("qlost", note="qwhy", size=66),
-                          model.FileUse(path="qgone", digest=None, size=None, note="qunreadable")),
+                          model.FileUse(path="qgone", digest=None, size=None, note="qunreadable"),
+                          model.FileUse(path="qedited/", digest=None, size=71, kind=model.Kind.DATASET, files=313,
+                                        note="qchanged")),
                   outputs=(use(f"qmodel{n}.pt", size=881_234),),
                   trackers={"wandb": model.TrackerSummary(filtered_files=719)})
              for n, code, runs in ((12, 3, ()), (13, 0, RUNS))]

@@ -233,6 +233,26 @@ def test_a_dataset_names_the_file_that_was_read_with_two_contents(desk):
     assert use["note"] == "0: was read with more than one content; this is the first"
 
 
+EDITED = "for n in os.listdir('in'): open(f'in/{n}', 'r+').write(open(f'in/{n}').read() + '!')"
+READ_AND_DELETED = "open('sum', 'w').writelines(open(f'in/{n}').read() for n in os.listdir('in')); shutil.rmtree('in')"
+MOVED_AND_EDITED = "os.rename('in', 'old'); [open(f'old/{n}', 'r+').write('?') for n in os.listdir('old')]"
+
+
+@pytest.mark.parametrize(("code", "output"), [(EDITED, "in/"), (READ_AND_DELETED, "sum"), (MOVED_AND_EDITED, "old/")])
+def test_many_files_that_nobody_had_recorded_and_the_job_changes_are_one_input(desk, code, output):
+    for number in range(150):
+        desk.write(f"in/{number}", f"text {number}")
+    desk.python(f"import os, shutil\n{code}")
+    job = desk.job()
+    (use,) = job["inputs"]
+    assert (use["path"], use["kind"], use["files"], use["digest"]) == ("in/", "dataset", 150, None)
+    assert use["note"].endswith("and no earlier record proves what it held")
+    assert names(job["outputs"]) == [output]
+    assert "in/  (150 files)" in desk.roar("inputs").stdout
+    assert "no digest" in desk.roar("lineage", output).stdout
+    assert "The content of in/ when it was read is not known." in desk.roar("reproduce", "@1", status=1).stdout
+
+
 PUT_BACK = ("s = os.stat('a'); t = open('a').read()\n{}\nos.utime([n for n in 'ab' if os.path.exists(n)][-1],"
             " ns=(s.st_atime_ns, s.st_mtime_ns))")
 

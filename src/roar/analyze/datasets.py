@@ -69,6 +69,59 @@ def fold_datasets(uses: Sequence[FileUse], *, threshold: int, keep: Collection[s
     return rest, datasets + shards + gathered
 
 
+def fold_unknown(uses: Sequence[FileUse], changed: Container[str], *, threshold: int, keep: Collection[str] = (),
+                 whole: Collection[str] = ()) -> list[FileUse]:
+    """Replace the files of large folders by one use each where a job changed them before their content was known.
+
+    Args:
+        uses: all inputs of one job, datasets already folded.
+        changed: the paths of such files.
+        threshold: as in fold_datasets.
+        keep: likewise.
+        whole: likewise.
+
+    Returns:
+        The uses, sorted by path. Those of folders have no digest: `FOLDER/`, or `FOLDER/*` beside a dataset of the
+        files whose content is known.
+    """
+    unknown = [use for use in uses if use.digest is None and use.kind is Kind.FILE and use.path in changed]
+    if not threshold or len(unknown) < threshold:
+        return list(uses)
+    folders = find_roots(Counter(os.path.dirname(use.path) for use in unknown), threshold, {*keep, *whole})
+    inside = _by_folder(unknown, folders)
+    direct = inside.pop(None, [])
+    groups = {_free_path(folder, uses): files for folder, files in inside.items() if folder is not None}
+    groups |= _gathered(direct, threshold, {*whole, ""} - folders)
+    found = [FileUse(path=path, digest=None, size=_size(files), kind=Kind.DATASET, files=len(files),
+                     note=_notes(files)) for path, files in groups.items()]
+    taken = {id(use) for files in groups.values() for use in files}
+    return sorted([*(use for use in uses if id(use) not in taken), *found], key=lambda use: use.path)
+
+
+def _by_folder(uses: Iterable[FileUse], folders: Container[str]) -> dict[str | None, list[FileUse]]:
+    inside: dict[str | None, list[FileUse]] = defaultdict(list)
+    for use in uses:
+        inside[nearest(os.path.dirname(use.path), folders)].append(use)
+    return inside
+
+
+def _free_path(folder: str, uses: Iterable[FileUse]) -> str:
+    return f"{folder}/*" if any(use.path == f"{folder}/" for use in uses) else f"{folder}/"
+
+
+def _size(uses: Sequence[FileUse]) -> int | None:
+    sizes = [use.size for use in uses if use.size is not None]
+    return sum(sizes) if len(sizes) == len(uses) else None
+
+
+def _notes(uses: Iterable[FileUse]) -> str:
+    """Each note once, with the first file that has it."""
+    noted: dict[str | None, list[FileUse]] = defaultdict(list)
+    for use in uses:
+        noted[use.note].append(use)
+    return "; ".join(note for some in noted.values() if (note := _note(some)) is not None)
+
+
 def find_roots(files: Mapping[str, int], threshold: int, keep: Collection[str] = ()) -> set[str]:
     """The folders that are one dataset each.
 
@@ -115,11 +168,17 @@ def _gather(uses: list[FileUse], threshold: int, whole: Collection[str]) -> tupl
 
     So is what lies in folders there that are too small by themselves, where these are many.
     """
+    groups = _gathered([use for use in uses if use.kind is Kind.FILE and use.digest is not None], threshold, whole)
+    found = [_use_of(path, files) for path, files in groups.items()]
+    taken = {id(use) for files in groups.values() for use in files}
+    rest = [use for use in uses if id(use) not in taken] + [use for use, _ in found]
+    return sorted(rest, key=lambda use: use.path), [dataset for _, dataset in found]
+
+
+def _gathered(uses: Iterable[FileUse], threshold: int, whole: Collection[str]) -> dict[str, list[FileUse]]:
     direct: dict[str, list[FileUse]] = defaultdict(list)
     below: dict[str, dict[str, list[FileUse]]] = defaultdict(lambda: defaultdict(list))
     for use in uses:
-        if use.kind is not Kind.FILE or use.digest is None:
-            continue
         way = ancestors(os.path.dirname(use.path))
         place = next((number for number, folder in enumerate(way) if folder in whole), None)
         if place == 0:
@@ -131,10 +190,7 @@ def _gather(uses: list[FileUse], threshold: int, whole: Collection[str]) -> tupl
         gathered[folder] += files if len(files) >= threshold else ()
     for folder, small in below.items():
         gathered[folder] += chain.from_iterable(small.values()) if len(small) >= threshold else ()
-    found = [_use_of(f"{folder}/*" if folder else "*", files) for folder, files in gathered.items() if files]
-    taken = {id(use) for files in gathered.values() for use in files}
-    rest = [use for use in uses if id(use) not in taken] + [use for use, _ in found]
-    return sorted(rest, key=lambda use: use.path), [dataset for _, dataset in found]
+    return {f"{folder}/*" if folder else "*": files for folder, files in gathered.items() if files}
 
 
 def _members(uses: Sequence[FileUse], folders: set[str], rest: list[FileUse]) -> Mapping[str, list[FileUse]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from roar.analyze.bytecode import add_sources
 from roar.analyze.carried import find_renamed, without_folder_exchanges
 from roar.analyze.contents import Content, Contents, shaped
-from roar.analyze.datasets import ancestors, fold_datasets
+from roar.analyze.datasets import ancestors, fold_datasets, fold_unknown
 from roar.analyze.fold import Made, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
@@ -121,13 +121,13 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     payloads = [contents.written(use) for use in kept.payloads]
     contents.digest(progress)
     add_notes(around.streams, inputs, outputs)
-    above = {folder for root in unchanged.found for folder in ancestors(root)}
-    read = shaped(inputs)
+    read, above = shaped(inputs), {folder for root in unchanged.found for folder in ancestors(root)}
     uses_in, sets_in = fold_datasets(read, threshold=around.threshold, keep=above, whole=around.whole())
     uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
     for uses_then, sets_then in _fold_earlier(earlier, read, around):
         uses_in, sets_in = [*uses_then, *uses_in], [*sets_then, *sets_in]
-    result.inputs = tuple(sorted((*uses_in, *unchanged.found.values()), key=lambda use: use.path))
+    folded = fold_unknown(uses_in, _changed(inputs), threshold=around.threshold, keep=above, whole=around.whole())
+    result.inputs = tuple(sorted((*folded, *unchanged.found.values()), key=lambda use: use.path))
     result.outputs = tuple(uses_out)
     result.payloads = tuple(shaped(payloads))
     result.datasets = tuple({dataset.digest: dataset for dataset in (*sets_in, *sets_out)}.values())
@@ -135,6 +135,11 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.digests = contents.remembered()
     result.python = read_python(uses, trace.processes)
     return result
+
+
+def _changed(contents: Iterable[Content]) -> set[str]:
+    """The paths, as they are shown, of what the job itself changed, deleted or moved after it had read it."""
+    return {content.path for content in contents if content.use.written or content.use.deleted or content.use.away}
 
 
 def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: Surroundings) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from itertools import chain
 
-from roar.model import FileUse, Job, Kind, is_location
+from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.query.birth import born_at
 from roar.query.files_now import holds
 from roar.query.jobs import UsedFile, files_of
@@ -30,6 +30,7 @@ def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> It
     written = {file.path: file for use in outputs for file in files_of(database, use)}
     doomed = {workspace.absolute(path) for path in written}
     brought = {file.digest for file in read.values()}
+    changed = tuple(members_folder(use.path) for use in inputs if use.digest is None and use.kind is Kind.DATASET)
     unknown = {use.size if use.kind is Kind.FILE else None for use in inputs if use.digest is None}
 
     @cache
@@ -45,7 +46,9 @@ def iter_own(database: sqlite3.Connection, workspace: Workspace, job: Job) -> It
         return  # of code no content is recorded by itself
     for path, digest, size in written.values():
         place = workspace.absolute(path)
-        if digest is None or path in read or os.path.realpath(place) != place or path in others(digest):
+        if digest is None or os.path.realpath(place) != place or path in others(digest):
+            continue
+        if path in read or path.startswith(changed):
             continue
         if (digest in brought or not unknown.isdisjoint({None, size})) and not lies_elsewhere(digest):
             continue

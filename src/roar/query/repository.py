@@ -262,25 +262,36 @@ def _edited(workspace: Workspace, source: _Source, job: Job, patch: bytes | None
     The patch may hold what the job itself wrote, where git was slow: that has another size than what was read, or,
     where this is not known, is the job's output.
     """
-    names = {root: name for root in roots for name in (_name(workspace, source.work_tree, root.path),)
-             if root.kind is Kind.FILE and name is not None}
+    names = {root: inside for root in roots if (inside := _names_of(workspace, source, root))}
     if not names:
         return [], []
     left = {use.path: use.digest for use in job.outputs}
     sizes = {use.path: use.size for use in job.inputs}
 
-    def fits(path: str, place: str, digest: str | None) -> bool:
-        size = sizes.get(path)
-        return digest != left.get(path) if size is None else size == os.path.getsize(place)
+    def fits(root: Root, places: Sequence[str], digests: Sequence[str | None]) -> bool:
+        size = sizes.get(root.path)
+        if size is None:
+            return root.kind is Kind.FILE and digests[0] != left.get(root.path)
+        return len(places) == (root.files or 1) and size == sum(map(os.path.getsize, places))
 
     found = []
     for content in (patch, None) if patch is not None else (None,):
-        with _clone(source, content, names.values()) as folder:
-            now = _digests(folder, names.values())
-            found.append([root for root, name in names.items()
-                          if name in now and fits(root.path, os.path.join(folder, name), now[name])])
+        wanted = [name for inside in names.values() for name in inside]
+        with _clone(source, content, wanted) as folder:
+            now = _digests(folder, wanted)
+            found.append([root for root, inside in names.items() if now.keys() >= set(inside)
+                          and fits(root, [os.path.join(folder, name) for name in inside], [now[n] for n in inside])])
     unpatched = [root for root in found[-1] if root not in found[0]]
     return [*found[0], *unpatched], unpatched
+
+
+def _names_of(workspace: Workspace, source: _Source, root: Root) -> list[str]:
+    """The files that a root input stands for in its work tree; of a folder those of the commit."""
+    name = _name(workspace, source.work_tree, root.path)
+    if name is None or root.kind is Kind.FILE:
+        return [] if name is None else [name]
+    above = "" if name == "." else f"{name}/"
+    return [tracked for tracked in _tracked(source) if tracked.startswith(above)] if root.path.endswith("/") else []
 
 
 def patched_names(work_tree: str, patch: bytes) -> list[str]:

@@ -181,6 +181,8 @@ def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) ->
             uses[role >= OUTPUT].add(place)
         else:
             continued.add(place)
+    deleted = database.execute("SELECT path FROM deleted_file WHERE job_id = ?", (row[0],)).fetchall()
+    uses[False].update(workspace.absolute(path) for (path,) in deleted)  # they may be in no list of members
     runs = database.execute("SELECT tracker, run_id FROM tracker_run WHERE job_id = ?", (row[0],)).fetchall()
     return InnerJob(mode=row[1], written=uses[True], read=uses[False], streams=streams, continued=continued,
                     runs=frozenset(runs))
