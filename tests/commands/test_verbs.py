@@ -1067,6 +1067,36 @@ def test_diff_names_the_files_of_a_dataset_that_differ(desk):
     assert desk.roar("diff", second, "@1", "--all").stdout.count("    1") == 30
 
 
+@pytest.mark.parametrize("removed", [["d/cat/7"], ["d/cat/7", *(f"d/dog/{n}" for n in range(100))]])
+def test_diff_names_the_files_of_a_folder_that_is_another_number_of_datasets(desk, removed):
+    """Two classes are a dataset each; with one file less they are one together, and one class alone is none."""
+    desk.init()
+    for number in range(100):
+        desk.write(f"d/cat/{number}", f"cat {number}")
+        desk.write(f"d/dog/{number}", f"dog {number}")
+    desk.roar("run", "sh", "-c", "cat d/*/* > o")
+    for name in removed:
+        (desk.root / name).unlink()
+    desk.roar("run", "sh", "-c", "cat d/*/* > o")
+    first, second = (job["uid"] for job in desk.json("log")["jobs"][::-1])
+    changes = desk.json("diff", first, second)["inputs"]
+    gone = {change["name"] + one["name"] for change in changes for one in change["members"] if one["after"] is None}
+    gone |= {change["name"] for change in changes if not change["members"]}
+    assert gone == ({"d/cat/7"} if len(removed) == 1 else {"d/cat/7", "d/dog/"})
+    added = desk.json("diff", second, first)["inputs"]
+    assert [one["name"] for change in added for one in change["members"]] == (
+        ["cat/7"] if len(removed) == 1 else ["7"])
+
+
+def test_diff_where_the_content_of_an_input_is_known_on_one_side_only(desk):
+    desk.init()
+    for text in ("first", "second"):
+        desk.write("data", text)
+        desk.roar("run", "sh", "-c", "cat data > o; [ $(cat data) = first ] || echo more >> data")
+    first, second = (job["uid"] for job in desk.json("log")["jobs"][::-1])
+    assert [change["after"] for change in desk.json("diff", first, second)["inputs"]] == ["no digest"]
+
+
 def checklist(desk):
     items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
     return {item["title"]: item for item in items}

@@ -16,7 +16,8 @@ from roar.observe.code import DIFF, find_repository, git_environment
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
-from roar.query.differences import Change, Difference, code_of, compare, source_of, with_members
+from roar.query.differences import Change, Difference, code_of, compare, source_of
+from roar.query.differing_files import with_members
 from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve

@@ -2,15 +2,16 @@
 
 import os
 import re
-import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from roar.analyze.plumbing import is_source
 from roar.model import FileUse, Host, Job, TrackerRun
-from roar.query.jobs import load_datasets
 from roar.shell import unescaped
 from roar.wire import parameters_of
+
+NO_DIGEST: Final = "no digest"
 
 _SECTION = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
@@ -101,31 +102,18 @@ def compare(before: Job, after: Job, code: tuple[bytes, bytes] | None = None) ->
             hand, and are compared as a whole.
     """
     return Difference(
-        parameters=_changes(_parameters(before), _parameters(after)),
-        inputs=_changes(_digests(before.inputs), _digests(after.inputs)),
-        code=_changes(_code(before, code), _code(after, code)),
-        packages=_changes(_packages(before), _packages(after)),
-        host=_changes(_host(before.host), _host(after.host)),
-        outputs=_changes(_digests(before.outputs), _digests(after.outputs)),
-        result=_changes(_result(before), _result(after)),
-        tracker_runs=_changes(_runs(before.tracker_runs), _runs(after.tracker_runs)))
+        parameters=changes_between(_parameters(before), _parameters(after)),
+        inputs=changes_between(_digests(before.inputs), _digests(after.inputs)),
+        code=changes_between(_code(before, code), _code(after, code)),
+        packages=changes_between(_packages(before), _packages(after)),
+        host=changes_between(_host(before.host), _host(after.host)),
+        outputs=changes_between(_digests(before.outputs), _digests(after.outputs)),
+        result=changes_between(_result(before), _result(after)),
+        tracker_runs=changes_between(_runs(before.tracker_runs), _runs(after.tracker_runs)))
 
 
-def with_members(database: sqlite3.Connection, difference: Difference) -> Difference:
-    """The same, and of each dataset that differs which files do."""
-    return replace(difference, inputs=tuple(_with_members(database, difference.inputs)),
-                   outputs=tuple(_with_members(database, difference.outputs)))
-
-
-def _with_members(database: sqlite3.Connection, changes: Iterable[Change]) -> Iterator[Change]:
-    for change in changes:
-        digests = [digest for digest in (change.before, change.after) if digest is not None]
-        found = {dataset.digest: {member.path: member.digest for member in dataset.members}
-                 for dataset in load_datasets(database, digests)} if len(digests) > 1 else {}
-        yield replace(change, members=_changes(*(found[digest] for digest in digests))) if len(found) > 1 else change
-
-
-def _changes(before: dict[str, str], after: dict[str, str]) -> tuple[Change, ...]:
+def changes_between(before: dict[str, str], after: dict[str, str]) -> tuple[Change, ...]:
+    """What differs between two sets of named values."""
     names = dict.fromkeys((*before, *after))
     return tuple(Change(name=name, before=before.get(name), after=after.get(name)) for name in names
                  if before.get(name) != after.get(name))
@@ -139,7 +127,7 @@ def _parameters(job: Job) -> dict[str, str]:
 
 
 def _digests(uses: Sequence[FileUse]) -> dict[str, str]:
-    return {use.path: use.digest or "no digest" for use in uses}
+    return {use.path: use.digest or NO_DIGEST for use in uses}
 
 
 def _code(job: Job, code: tuple[bytes, bytes] | None) -> dict[str, str]:
