@@ -173,9 +173,38 @@ static void on_ftruncate(const struct call *call)
         append(call, LOG_EMPTY, 0, &status, no_text, no_text);
 }
 
+/* Whether a rename of what is there can be foreseen to fail: rename(2). */
+static int rename_is_moot(uint32_t flags, const struct stat *from)
+{
+    struct stat to, from_folder, to_folder;
+    int missing = path_stat_folder(&second, &to_folder);
+    if (missing == 0 && path_stat_folder(&first, &from_folder) == 0 && from_folder.st_dev != to_folder.st_dev)
+        return 1; /* on another disk */
+    if (missing == -ENOENT || missing == -ENOTDIR ||
+        (missing == 0 && to_folder.st_dev == from->st_dev && to_folder.st_ino == from->st_ino))
+        return 1; /* into a folder that is not there, or into itself */
+    if (path_stat(&second, 0, &to) != 0)
+        return (flags & RENAME_EXCHANGE) != 0;
+    if (flags & RENAME_EXCHANGE)
+        return 0;
+    if ((flags & RENAME_NOREPLACE) || S_ISDIR(from->st_mode) != S_ISDIR(to.st_mode))
+        return 1;
+    return S_ISDIR(to.st_mode) && path_is_filled_folder(&second);
+}
+
+/* The link below /proc itself, which is in no other folder's file system, not what it leads to. */
+static int is_of_proc(enum log_kind kind, uint32_t flags)
+{
+    if (kind == LOG_LINK && (flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)))
+        return 0;
+    return strncmp(first.given, "/proc/", 6) == 0 || strncmp(first.given, "/dev/fd/", 8) == 0;
+}
+
 static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t flags)
 {
     struct stat status;
+    if (is_of_proc(kind, flags))
+        return; /* will fail */
     if (path_stat(&first, kind == LOG_LINK && (flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)), &status) != 0) {
         if (!strstr(first.text, " (deleted)")) /* O_TMPFILE, then linkat of its descriptor */
             return;
@@ -183,7 +212,7 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
         return;
     }
     struct stat other;
-    if ((kind == LOG_LINK || (flags & RENAME_NOREPLACE)) && path_stat(&second, 0, &other) == 0)
+    if (kind == LOG_LINK ? path_stat(&second, 0, &other) == 0 : rename_is_moot(flags, &status))
         return; /* will fail: mv(1) tries so first */
     if (kind == LOG_RENAME && (flags & RENAME_EXCHANGE) && path_stat(&second, 0, &other) == 0 &&
         S_ISREG(other.st_mode))

@@ -4,6 +4,7 @@
 #include "memory.h"
 #include "proc_link.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -252,6 +253,34 @@ int path_stat(const struct path *path, int follow, struct stat *to)
     int failed = fstatat(folder, given, to, flags) < 0 ? -errno : 0;
     close(folder);
     return failed;
+}
+
+int path_stat_folder(const struct path *path, struct stat *to)
+{
+    static struct path folder;
+    size_t length = path->length;
+    while (length > 1 && path->text[length - 1] == '/')
+        length--;
+    while (length > 0 && path->text[length - 1] != '/')
+        length--;
+    memcpy(folder.text, path->text, length);
+    folder.length = length;
+    folder.text[length] = 0;
+    folder.tid = path->tid;
+    return path_stat(&folder, 1, to);
+}
+
+int path_is_filled_folder(const struct path *path)
+{
+    char own[PATH_MAX];
+    DIR *folder = opendir(own_way(path, own, sizeof own) ? own : path->text);
+    if (!folder)
+        return 0;
+    int filled = 0;
+    for (struct dirent *entry = readdir(folder); entry && !filled; entry = readdir(folder))
+        filled = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+    closedir(folder);
+    return filled;
 }
 
 ssize_t path_link(const struct path *path, char *to, size_t capacity)

@@ -43,6 +43,12 @@ int path_of_descriptor(const struct call *call, int descriptor, struct path *pat
 /* stat(2) or lstat(2) of the path. Returns 0 or -errno. */
 int path_stat(const struct path *path, int follow, struct stat *to);
 
+/* stat(2) of the folder that the path's last name is in. Returns 0 or -errno. */
+int path_stat_folder(const struct path *path, struct stat *to);
+
+/* Whether the path is a folder with something in it, as far as that can be seen. */
+int path_is_filled_folder(const struct path *path);
+
 /* The text of the symlink that the path is, without NUL. Returns its length, or -1: it is none, or too long. */
 ssize_t path_link(const struct path *path, char *to, size_t capacity);
 

@@ -122,6 +122,19 @@ def test_story(source, mode, user, build, story_folder, run_traced):
             assert found, f"{expectation} not in\n{events}\n{outcome.trace.processes}\n{outcome.trace.gaps}"
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp"])
+@pytest.mark.parametrize("user", USERS)
+def test_a_rename_that_fails_is_none(mode, user, build, story_folder, run_traced):
+    folder = story_folder(user)
+    source = Path(__file__).parent / "failed_rename.c"
+    outcome = run_traced([str(build(source, "-static"))], folder, mode, user=user)
+    assert outcome.exit_code == 0, outcome.output
+    moved = [(event.path, event.path2) for event in outcome.trace.events
+             if event.kind in (EventKind.RENAME, EventKind.LINK)]
+    assert moved == [(f"{folder}/{one}", f"{folder}/{other}") for one, other in (
+        ("one.txt", "moved.txt"), ("folder", "moved"), ("filled", "empty"))]
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="runs a program as two users")
 @pytest.mark.parametrize(("mode", "user", "told"), [
     ("full", "user", False), ("seccomp", "root", False), ("seccomp", "user", True),
