@@ -134,8 +134,23 @@ static void look_at_descriptors(const struct call *call, int known)
     closedir(folder);
 }
 
+/* Whether no ring can come of the call: without room, or where the kernel gives none to anybody. */
+static int is_refused(const struct call *call)
+{
+    char setting = 0;
+    int fd = open("/proc/sys/kernel/io_uring_disabled", O_RDONLY | O_CLOEXEC); /* since Linux 6.6 */
+    if (fd >= 0) {
+        if (read(fd, &setting, 1) != 1)
+            setting = 0;
+        close(fd);
+    }
+    return (uint32_t)call->arguments[0] == 0 || setting == '2';
+}
+
 void recover_watch(const struct call *call)
 {
+    if (is_refused(call))
+        return;
     log_gap("io_uring");
     if (is_watched(call->group) || watched_count == MOST_WATCHED)
         return;

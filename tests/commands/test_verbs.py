@@ -620,6 +620,10 @@ def test_doctor(desk):
     assert checks["record"]["ok"] is True
     assert checks["record"]["text"].startswith("1 job, 0 artifacts, ")
     assert checks["tracer"]["ok"] is True
+    setting = "/proc/sys/kernel/io_uring_disabled"
+    with open(setting if os.path.exists(setting) else os.devnull, encoding="ascii") as file:
+        rings = file.read() != "2\n"
+    assert ("torchrun" in checks["io_uring"]["text"] if rings else "io_uring" not in checks)
     (desk.root / ".roar" / "config.toml").write_text("[nonsense]\nx = 1\n")
     assert "wrong settings" in desk.roar("doctor", status=1).stdout
 

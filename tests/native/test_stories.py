@@ -123,6 +123,12 @@ def test_story(source, mode, user, build, story_folder, run_traced):
 
 
 @pytest.mark.parametrize("mode", ["full", "seccomp"])
+def test_a_ring_that_cannot_be_made_is_no_gap(mode, build, story_folder, run_traced):
+    outcome = run_traced([str(build(Path(__file__).parent / "programs" / "no_ring.c"))], story_folder("root"), mode)
+    assert (outcome.exit_code, outcome.trace.gaps) == (0, ())
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp"])
 @pytest.mark.parametrize("user", USERS)
 def test_a_rename_that_fails_is_none(mode, user, build, story_folder, run_traced):
     folder = story_folder(user)

@@ -78,6 +78,19 @@ def _tracer(_workspace: Workspace) -> Iterator[Check]:
         yield Check(f"tracer mode {mode}", None, "works" if reason is None else reason)
 
 
+def _io_uring(_workspace: Workspace) -> Iterator[Check]:
+    """Told where a program can make a ring: what leaves the gap in a job, and what would not."""
+    try:
+        with open("/proc/sys/kernel/io_uring_disabled", encoding="ascii") as file:  # since Linux 6.6
+            disabled = file.read().strip() == "2"
+    except OSError:
+        disabled = False
+    if not disabled and platform.system() == "Linux":
+        yield Check("io_uring", None, "a job that makes a ring may have missed files opened through it, though some"
+                    " use it for the network alone, as torchrun does (libuv). Where the machine gives none"
+                    " (sysctl kernel.io_uring_disabled=2) torchrun does without, and its jobs have no such gap")
+
+
 def _git(workspace: Workspace) -> Iterator[Check]:
     root = find_repository(workspace.root)
     refusal = find_refusal(root) if root is not None else None
@@ -163,4 +176,4 @@ def _settings(workspace: Workspace) -> Iterator[Check]:
 
 
 _LOOKS: tuple[Callable[[Workspace], Iterator[Check]], ...] = (
-    _versions, _tracer, _git, _workspace, _record, _settings)
+    _versions, _tracer, _io_uring, _git, _workspace, _record, _settings)
