@@ -1283,6 +1283,25 @@ def test_a_step_that_works_in_place_and_ran_twice_hides_no_change_before_it(desk
     assert mend(desk, 3) == ["roar run @1", "roar run @2", None]
 
 
+def test_a_try_that_failed_and_left_nothing_keeps_no_line_open(desk):
+    desk.write(".gitignore", ".roar\no\n")
+    scripts(desk, "echo 1 > o")
+    desk.write("typo.py", "x\n")
+    desk.roar("run", "python", "typo.py", status=1)
+    items = checklist(desk)
+    assert items["every step ended well, but for tries that left nothing: @2"]["passed"]
+    assert items["the code is in a commit"]["passed"]
+    desk.roar("run", "sh", "-c", "echo 1 > o2; exit 1", status=1)
+    item = checklist(desk)["every step ended well, but for tries that left nothing: @2"]
+    assert (item["passed"], item["hint"]) == (False, "roar show @3")
+
+
+def test_the_checklist_where_there_is_nothing_but_a_try(desk):
+    scripts(desk)
+    desk.roar("run", "false", status=1)
+    assert checklist(desk)["every step ended well"]["hint"] == "roar show @1"
+
+
 def test_outputs_that_are_all_gone_are_not_said_to_be_up_to_date(desk):
     desk.write("raw", "1\n")
     scripts(desk, "cat raw > o")

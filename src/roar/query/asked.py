@@ -35,6 +35,7 @@ class Asked:
     Attributes:
         jobs: all, with those of other sessions from which they took their inputs, in the order in which they started.
         last: of each step the last one.
+        tries: the last of each step of which no job ended well or left anything: they are asked nothing more.
         makers: those that made what counts: of each step the last one, where that failed also the last that ended
             well, where that wrote nothing also the last that did, but none whose outputs another step has made again;
             of other sessions all.
@@ -47,6 +48,7 @@ class Asked:
     workspace: Workspace
     jobs: Sequence[Job]
     last: Sequence[Job]
+    tries: Sequence[Job]
     makers: Sequence[Job]
     behind: Sequence[Job]
     rows: Mapping[str, _Row]
@@ -139,6 +141,8 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
     rows = _load_rows(database, [job.uid for job in jobs])
     own = rows[jobs[-1].uid].session if jobs else 0
     latest = {job_id for found in load_counted(database, _by_step(rows, jobs)).latest.values() for job_id in found}
+    tries = _find_tries(rows, jobs)
+    latest -= {rows[job.uid].row_id for job in tries}
     given = {row.row_id for row in rows.values()}
     behind = _find_sources(database, latest)
     foreign = [job_id for job_id, session in sorted(behind.items()) if job_id not in given and session != own]
@@ -149,11 +153,20 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
     by_step = {rows[job.uid].step_id: job for job in in_order}
     current = find_current_session(database)
     return Asked(
-        database=database, workspace=workspace, jobs=together, last=list(by_step.values()), rows=rows,
+        database=database, workspace=workspace, jobs=together, tries=tries, rows=rows,
+        last=[job for job in by_step.values() if job not in tries],
         behind=[job for job in together if rows[job.uid].row_id in behind],
         makers=[job for job in in_order if rows[job.uid].session != own or (
             rows[job.uid].row_id in latest and not _is_made_again(database, rows[job.uid], own))],
         session=own if current is None else current.row_id)
+
+
+def _find_tries(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> list[Job]:
+    """See `Asked`; none where there is nothing else."""
+    made = {rows[job.uid].step_id for job in jobs
+            if (job.state == JobState.DONE and job.exit_code == 0) or job.outputs or job.tracker_runs}
+    last = {rows[job.uid].step_id: job for job in jobs}
+    return [job for step, job in last.items() if step not in made] if made else []
 
 
 def _load_rows(database: sqlite3.Connection, uids: Iterable[str]) -> dict[str, _Row]:

@@ -67,7 +67,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     fresh = _fresh(database, workspace, row_ids)
     is_other_session = bool(jobs) and asked.rows[jobs[-1].uid].session != asked.session
     return [
-        _check("every step ended well", asked, asked.last, _ended, lambda job: _look_or_run(asked, job)),
+        _check(_well(asked), asked, asked.last, _ended, lambda job: _look_or_run(asked, job)),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
         _in_commit(asked, silence),
@@ -77,6 +77,15 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         replace(fresh, hint=None) if is_other_session else fresh,
         _without_secrets(asked),
     ]
+
+
+def _well(asked: Asked) -> str:
+    tries = ", ".join(map(asked.name, asked.tries[:_FEW])) + (", …" if len(asked.tries) > _FEW else "")
+    return f"every step ended well, but for tries that left nothing: {tries}" if tries else "every step ended well"
+
+
+_FEW = 5
+"""Up to so many are named in a title."""
 
 
 def _check(title: str, asked: Asked, jobs: Iterable[Job], problem: Callable[[Job], str | None],
@@ -195,6 +204,8 @@ def _pushed(asked: Asked) -> Item:
     title = _ON_A_REMOTE
     jobs, workspace = asked.makers, asked.workspace
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
+    if not jobs:
+        return Item(title=title, passed=None, problems=("there is no job",))
     if not commits:
         first = next((job for job in jobs if job.git is not None), jobs[0])
         return Item(title=title, passed=None, problems=("there is no commit",),
