@@ -574,12 +574,17 @@ def test_uncommitted_changes_are_kept_and_applied_whatever_the_user_s_settings(d
     assert "1 of 1 output came out the same" in done.stdout
 
 
-def test_a_folder_in_the_commit_that_the_job_changes_before_it_was_known(desk, tmp_path):
+@pytest.mark.parametrize("known", [True, False])
+def test_a_folder_in_the_commit_that_the_job_changes_before_it_was_known(desk, tmp_path, known):
+    """What the files held is told by the commit, but where git may convert them."""
     for number in range(120):
         desk.write(f"in/{number}.csv", f"{number}\n")
+    if not known:
+        desk.write(".gitattributes", "in/* ident\n")
     desk.init()
     desk.roar("run", "sh", "-c", "for f in in/*; do echo $(cat $f)! > new; cat new > $f; done; rm new")
-    assert [(use["path"], use["digest"]) for use in desk.job()["inputs"]] == [("in/", None)]
+    [use] = desk.job()["inputs"]
+    assert (use["path"], use["digest"] is not None) == ("in/", known)
     assert desk.json("reproduce", "in")["from_commits"] == ["in/"]
     done = desk.roar("reproduce", "in", "--run", "--into", str(tmp_path / "again"))
     assert "1 of 1 output came out the same" in done.stdout
