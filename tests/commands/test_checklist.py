@@ -321,3 +321,32 @@ def test_no_hint_runs_a_stale_step_of_another_session_by_its_number(user):
     user.write("in", "2")
     item = checklist(user, "register", "--dry-run", session)["the outputs are up to date"]
     assert (item["passed"], item["hint"]) == (False, None)
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_a_step_that_edits_in_place_is_not_run_on_its_own_result(desk, made):
+    desk.write(".gitignore", ".roar\ndata\n")
+    desk.write("raw", "1\n")
+    desk.write("norm.sh", "echo more >> data\n")
+    desk.init()
+    if made:
+        desk.roar("run", "-q", "cp", "raw", "data")
+    else:
+        desk.write("data", "1\n")
+    desk.write("norm.sh", "echo more >> data # changed\n")
+    desk.roar("run", "-q", "sh", "norm.sh")
+    hint = checklist(desk)["the code is in a commit"]["hint"]
+    assert hint == ("git commit -a && roar run @1 && roar run @2" if made else None)
+
+
+def test_a_job_whose_outputs_another_step_has_written_over_is_not_asked(desk):
+    desk.write(".gitignore", ".roar\nmodel\n")
+    desk.write("t.sh", "echo $1 > model\n")
+    desk.init()
+    desk.write("t.sh", "echo $1 > model # changed\n")
+    desk.roar("run", "-q", "sh", "t.sh", "1")
+    desk.git("commit", "-qam", "changed")
+    assert not checklist(desk)["the code is in a commit"]["passed"]
+    desk.roar("run", "-q", "sh", "t.sh", "2")
+    assert checklist(desk)["the code is in a commit"]["passed"]
+    assert (desk.root / "model").read_text() == "2\n"

@@ -900,6 +900,15 @@ def test_what_others_change_while_a_job_runs_has_the_digest_that_its_commit_prov
         ("stale", reason)]
 
 
+def test_what_git_does_not_look_at_and_is_gone_has_no_digest_of_a_commit(desk):
+    desk.write("cfg", "lr=0\n")
+    desk.init()
+    desk.git("update-index", "--assume-unchanged", "cfg")
+    desk.write("cfg", "lr=1\n")
+    desk.roar("run", "-q", "sh", "-c", "cat cfg > o; rm cfg")
+    assert desk.job()["inputs"][0]["digest"] is None
+
+
 @pytest.mark.parametrize("why", ["dirty", "untracked", "marked", "converted", "no repository"])
 def test_what_others_change_is_not_known_where_no_commit_proves_it(desk, why):
     desk.write("cfg", "lr=0\n" if why != "untracked" else "")

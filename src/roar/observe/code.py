@@ -259,11 +259,11 @@ def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
     return patches
 
 
-def _marked(root: str) -> list[bytes]:
-    """The files that git takes for unchanged without a look."""
+def _marked(root: str, *, gone: bool = False) -> list[bytes]:
+    """The files that git takes for unchanged without a look, on request also those that are not there."""
     listed = _git(root, "ls-files", "-v", "-z") or b""
     return [entry[2:] for entry in listed.split(b"\0") if entry and (entry[:1] == b"S" or entry[:1].islower())
-            and os.path.lexists(os.path.join(os.fsencode(root), entry[2:]))]
+            and (gone or os.path.lexists(os.path.join(os.fsencode(root), entry[2:])))]
 
 
 @contextmanager
@@ -330,7 +330,7 @@ def read_committed(root: str, commit: str, patch: bytes, sizes: Mapping[str, int
         patch: the uncommitted changes at the start.
         sizes: by absolute path below `root` the size in bytes that the file had.
     """
-    if not sizes or _marked(root):
+    if not sizes or _marked(root, gone=True):
         return {}
     changed = _patched(root, patch) if patch else set()
     names = {path: os.fsencode(os.path.relpath(path, root)) for path in sizes
@@ -350,7 +350,9 @@ _COMMITTED_LIMIT = 256 * 1024 * 1024  # bytes that are taken from git's objects 
 
 
 def _objects(root: str, how: str, names: Sequence[bytes]) -> bytes | None:
-    done = _run(root, "cat-file", how, content=b"".join(name + b"\n" for name in names)) if names else None
+    if not names:
+        return b""
+    done = _run(root, "--no-replace-objects", "cat-file", how, content=b"".join(name + b"\n" for name in names))
     return done.stdout if done is not None and done.returncode == 0 else None
 
 

@@ -85,10 +85,32 @@ class Asked:
             return self._whole_command(job, stdin)
         since = self._since(self.rows[job.uid])
         step = f"roar run @{job.step}"
+        if (edited := self._edited(job)) is not None:
+            return _and(*(f"roar run @{number}" for number in edited), step) if edited else None
         if not since or since[-1][0] != JobState.DONE:
             return step
         return _and(self._remove_outputs(job), step) if since[-1] == (JobState.DONE, 0, 0) and self._can_make(
             job) else None
+
+    def _edited(self, job: Job) -> list[int] | None:
+        """The steps that make again what a job has edited in place, and must before it edits that; None for nothing.
+
+        Empty where no step of this session made it: then its own result would be edited once more.
+        """
+        read = {use.path for use in job.inputs}
+        own = [use.path for use in job.outputs if use.path in read and use.kind is Kind.FILE and use.digest and holds(
+            self.database, self.workspace.absolute(use.path), {use.digest})]
+        if not own:
+            return None
+        makers = self.database.execute(
+            "SELECT DISTINCT number, path.path FROM dependency JOIN job ON job.id = producer_id"
+            " JOIN step ON step.id = job.step_id JOIN file_read AS used ON used.job_id = consumer_id"
+            " AND used.artifact_id = dependency.artifact_id JOIN path ON path.id = used.path_id"
+            " WHERE consumer_id = ? AND session_id = ? ORDER BY number",
+            (self.rows[job.uid].row_id, self.session)).fetchall()
+        if not set(own) <= {path for _, path in makers}:
+            return []
+        return list(dict.fromkeys(number for number, path in makers if path in own and number != job.step))
 
     def _since(self, row: _Row) -> list[tuple[str, int | None, int]]:
         """State, exit status and number of outputs of the later jobs of a step, the last one last."""
@@ -157,7 +179,8 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
         last=[job for job in by_step.values() if job not in tries],
         behind=[job for job in together if rows[job.uid].row_id in behind],
         makers=[job for job in in_order if rows[job.uid].session != own or (
-            rows[job.uid].row_id in latest and not _is_made_again(database, rows[job.uid], own))],
+            rows[job.uid].row_id in latest and not _is_made_again(database, rows[job.uid], own)
+            and not _is_written_over(database, rows[job.uid]))],
         session=own if current is None else current.row_id)
 
 
@@ -194,6 +217,23 @@ def _is_made_again(database: sqlite3.Connection, row: _Row, session: int) -> boo
     Redirected otherwise it is another step; the same step, in another session, may write under other names.
     """
     return database.execute(_MADE_AGAIN, {"session": session, "job": row.row_id}).fetchone() is not None
+
+
+_WRITTEN_OVER = """
+SELECT 1 WHERE EXISTS (SELECT 1 FROM file_use WHERE job_id = :job AND role = 2)
+AND NOT EXISTS (SELECT 1 FROM dependency WHERE producer_id = :job)
+AND NOT EXISTS (SELECT 1 FROM file_use AS made JOIN artifact ON artifact.id = made.artifact_id
+    WHERE made.job_id = :job AND made.role = 2 AND (artifact.files IS NOT NULL OR NOT EXISTS (
+        SELECT 1 FROM file_written AS later JOIN job ON job.id = later.job_id JOIN step ON step.id = job.step_id
+        WHERE later.path_id = made.path_id AND later.role = 2 AND later.job_id > :job
+        AND job.state = 'done' AND job.exit_code IS 0 AND step.session_id = :session AND step.id <> :step)))
+"""
+
+
+def _is_written_over(database: sqlite3.Connection, row: _Row) -> bool:
+    """Whether later jobs of other steps wrote over all that a job had written, and none took anything from it."""
+    return database.execute(_WRITTEN_OVER, {"job": row.row_id, "session": row.session, "step": row.step_id}
+                            ).fetchone() is not None
 
 
 def _by_step(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> dict[int, list[StepJob]]:

@@ -162,6 +162,8 @@ def _in_commit(asked: Asked, silence: Item | None) -> Item:
 
 def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
     again = None if commit.unfinished else asked.run_again(job)
+    if again is None and not commit.unfinished:
+        return None  # a commit alone mends nothing, and may take what the job has edited
     return " && ".join(filter(None, (commit.command, again))) or None
 
 
