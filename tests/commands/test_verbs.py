@@ -1185,7 +1185,7 @@ def test_content_that_is_not_known_is_not_to_be_labelled(desk):
     items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
     item = next(item for item in items if item["title"] == "every root input has a source")
     assert item["problems"] == ["log.txt is not known with the content that was read"]
-    assert item["hint"] == "roar run @1"
+    assert item["hint"] is None  # it would append to what it has appended
 
 
 def scripts(desk, *texts):
