@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "record"))  # importlib mode does not
+sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module by itself
+sys.path.insert(0, str(Path(__file__).parent.parent / "record"))
 from recording import Recorder
 
 

@@ -1,26 +1,12 @@
 """The hints of the checklist, followed as they stand, and what it looks at."""
 
-import json
-import re
 import subprocess
-import sys
 
 import pytest
+from checklists import checklist, follow
 
 CODE = "the code is in a commit"
 COPY = "import sys\nopen(sys.argv[2], 'w').write(open(sys.argv[1]).read() + 'x')\n"
-
-
-def checklist(desk, *arguments):
-    items = json.loads(desk.roar(*(arguments or ("status", "--checklist")), "--json", status=None).stdout)["checklist"]
-    return {item["title"]: item for item in items}
-
-
-def follow(desk, hint):
-    """Run the commands of a hint, with messages for the commits."""
-    commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint)
-    subprocess.run(["sh", "-ec", re.sub(r"\broar ", f"{sys.executable} -m roar ", commands)], cwd=desk.root,
-                   env=desk.env, check=True, capture_output=True)
 
 
 @pytest.fixture

@@ -113,12 +113,13 @@ class Contents:
 
     def _find_committed(self) -> None:
         """Of what was read as it lay there when the command started, and is gone, a commit may have the content."""
-        lost = {content.use.path: content for content in self._read
-                if not content.drop and content.digest is None and content.signature is not None
-                and max(content.signature.mtime_ns, content.signature.ctime_ns) < self._around.started_ns}
-        found = self._committed({path: content.signature.size for path, content in lost.items()
-                                 if content.signature is not None}) if lost else {}
-        for path, digest in found.items():
+        lost: dict[str, Content] = {}
+        sizes: dict[str, int] = {}
+        for content in self._read:
+            before = content.signature if content.digest is None and not content.drop else None
+            if before is not None and max(before.mtime_ns, before.ctime_ns) < self._around.started_ns:
+                lost[content.use.path], sizes[content.use.path] = content, before.size
+        for path, digest in self._committed(sizes).items() if sizes else ():
             lost[path].digest = digest
             lost[path].note = _CHANGED if lost[path].changed else None
 

@@ -183,8 +183,9 @@ def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
     """
     if not kept.missing or renamed or any(use.made is Made.SYMLINK or use.linked for use in uses.opened.values()):
         return
-    own = {place for path, use in uses.opened.items() if use.deleted or use.away for place in (path, kept.place(path))}
-    count = sum(own.isdisjoint((*ancestors(path), *ancestors(kept.place(path)))) for path in kept.missing)
+    place = kept.stands.of
+    own = {there for path, use in uses.opened.items() if use.deleted or use.away for there in (path, place(path))}
+    count = sum(own.isdisjoint((*ancestors(path), *ancestors(place(path)))) for path in kept.missing)
     if count:
         yield f"{count} written file{'s' if count > 1 else ''} gone by the end, not by what was seen"
 

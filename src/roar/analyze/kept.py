@@ -8,6 +8,7 @@ from dataclasses import replace
 from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
+from roar.analyze.symlinks import Places
 from roar.observe.code import PATCH_LIMIT
 
 
@@ -42,7 +43,7 @@ class Kept:
         self._passed_on = {there.path for path, (_, payload) in owned.items()
                            if payload and (use := uses.opened.get(path)) is not None and _is_passed_on(use)
                            and (there := find_content(uses, use)) is not None}
-        self._real: dict[str, str] = {}
+        self.stands = Places()
         self._walked: set[str] = set()
         self._by_path: dict[str, PathUse] = {}
         self._plumbing = plumbing
@@ -62,7 +63,7 @@ class Kept:
 
     def _sort_folder(self, folder: str) -> None:
         files = self._all.closed.get(folder)
-        if files is None or (self._plumbing.category(f"{folder}/_") == KEPT and self._real_folder(folder) == folder):
+        if files is None or (self._plumbing.category(f"{folder}/_") == KEPT and self.stands.folder(folder) == folder):
             return
         categories = Counter(self._plumbing.category(f"{folder}/{name}") for name in files.list_names())
         if KEPT in categories:
@@ -140,24 +141,13 @@ class Kept:
         if use.path in self._places:
             return use.path
         folder, _, name = use.path.rpartition("/")
-        real = self._real_folder(folder or "/")
+        real = self.stands.folder(folder or "/")
         if is_link(use):
             return os.path.realpath(use.path)
         return use.path if real == (folder or "/") else os.path.join(real, name)
 
-    def place(self, path: str) -> str:
-        """Where a name stands, the symlinks on the way to it followed; each folder is looked at once."""
-        folder, _, name = path.rpartition("/")
-        return os.path.join(self._real_folder(folder or "/"), name)
-
-    def _real_folder(self, folder: str) -> str:
-        real = self._real.get(folder)
-        if real is None:
-            real = self._real[folder] = os.path.realpath(folder)
-        return real
-
     def _note_made_link(self, path: str) -> None:
-        place = self.place(path)
+        place = self.stands.of(path)
         self.made_links.add(place)
         self._walk(*os.path.split(place))
 
@@ -168,7 +158,7 @@ class Kept:
             self._walked.add(folder)
             self._walk("/", folder)
         if is_link(use):
-            self._walk(self._real_folder(folder or "/"), name)
+            self._walk(self.stands.folder(folder or "/"), name)
 
     def _walk(self, folder: str, path: str) -> None:
         """Note each symlink that is followed from a folder along a path, as in path_resolution(7)."""

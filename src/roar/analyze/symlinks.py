@@ -21,6 +21,25 @@ _OF_THE_NAME_ITSELF = frozenset({EventKind.UNLINK, EventKind.RENAME, EventKind.S
                                  EventKind.MKNOD, EventKind.MKDIR, EventKind.RMDIR})
 
 
+class Places:
+    """Where names stand now, the symlinks on the way to them followed; each folder is looked at once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def folder(self, path: str) -> str:
+        """Where a folder really lies."""
+        real = self._folders.get(path)
+        if real is None:
+            real = self._folders[path] = os.path.realpath(path)
+        return real
+
+    def of(self, path: str) -> str:
+        """Where a name stands, be it a symlink's own."""
+        folder, _, name = path.rpartition("/")
+        return os.path.join(self.folder(folder or "/"), name)
+
+
 @dataclass(slots=True)
 class Followed:
     """Events after such links were followed.

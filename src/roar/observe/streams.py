@@ -87,18 +87,19 @@ def is_redirected(callers: Iterable[int]) -> bool:
 
 
 def _is_shell(pid: int) -> bool:
+    return _SHELLS.fullmatch(_program(pid)) is not None
+
+
+def _program(pid: int) -> str:
     try:
-        return _SHELLS.fullmatch(os.path.basename(os.readlink(f"/proc/{pid}/exe"))) is not None
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe"))
     except OSError:
-        return False
+        return ""
 
 
 def _redirects_itself(pid: int) -> bool:
     """Whether a shell is redirected for one command only: dash(1), which does not do so in the command's process."""
-    try:
-        return os.path.basename(os.readlink(f"/proc/{pid}/exe")) == "dash" and _has_saved_output(pid)
-    except OSError:
-        return False
+    return _program(pid) == "dash" and _has_saved_output(pid)
 
 
 def _has_saved_output(pid: int) -> bool:

@@ -98,19 +98,13 @@ class Asked:
         Empty where no step of this session made it: then its own result would be edited once more.
         """
         read = {use.path for use in job.inputs}
-        own = [use.path for use in job.outputs if use.path in read and use.kind is Kind.FILE and use.digest and holds(
-            self.database, self.workspace.absolute(use.path), {use.digest})]
+        own = {use.path for use in job.outputs if use.path in read and use.kind is Kind.FILE and use.digest and holds(
+            self.database, self.workspace.absolute(use.path), {use.digest})}
         if not own:
             return None
-        makers = self.database.execute(
-            "SELECT DISTINCT number, path.path FROM dependency JOIN job ON job.id = producer_id"
-            " JOIN step ON step.id = job.step_id JOIN file_read AS used ON used.job_id = consumer_id"
-            " AND used.artifact_id = dependency.artifact_id JOIN path ON path.id = used.path_id"
-            " WHERE consumer_id = ? AND session_id = ? ORDER BY number",
-            (self.rows[job.uid].row_id, self.session)).fetchall()
-        if not set(own) <= {path for _, path in makers}:
-            return []
-        return list(dict.fromkeys(number for number, path in makers if path in own and number != job.step))
+        makers = {path: number for path, number in makers_of_edited(self.database, self.rows[job.uid].row_id)
+                  if path in own}
+        return sorted(set(makers.values())) if makers.keys() == own else []
 
     def _since(self, row: _Row) -> list[tuple[str, int | None, int]]:
         """State, exit status and number of outputs of the later jobs of a step, the last one last."""
@@ -158,6 +152,28 @@ class Asked:
         return f"rm {' '.join(map(quoted_path, paths))}" if paths else ""
 
 
+def makers_of_edited(database: sqlite3.Connection, job_id: int) -> list[tuple[str, int]]:
+    """The paths that a job read and wrote, each with another step of its session that made what it read there.
+
+    Where the step edited that several times, one job after the other, it is what the first of them read.
+    """
+    return database.execute(_EDITED, {"job": job_id}).fetchall()
+
+
+_EDITED = """
+WITH RECURSIVE own (id) AS (
+    VALUES (:job) UNION SELECT producer_id FROM own JOIN dependency ON consumer_id = own.id
+    JOIN job ON job.id = producer_id WHERE step_id = (SELECT step_id FROM job WHERE id = :job))
+SELECT path.path, step.number FROM own JOIN file_read ON file_read.job_id = own.id
+JOIN path ON path.id = file_read.path_id
+JOIN file_written AS made ON made.job_id = own.id AND made.path_id = file_read.path_id AND made.role = 2
+JOIN dependency ON consumer_id = own.id AND dependency.artifact_id = file_read.artifact_id
+JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
+JOIN job AS this ON this.id = :job JOIN step AS its ON its.id = this.step_id
+WHERE step.session_id = its.session_id AND step.id <> its.id ORDER BY own.id, file_read.ordinal
+"""
+
+
 def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Asked:
     """What a checklist of these jobs (in the order they started) is about: a session's, or what led to something."""
     rows = _load_rows(database, [job.uid for job in jobs])
@@ -186,8 +202,7 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
 
 def _find_tries(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> list[Job]:
     """See `Asked`; none where there is nothing else."""
-    made = {rows[job.uid].step_id for job in jobs
-            if (job.state == JobState.DONE and job.exit_code == 0) or job.outputs or job.tracker_runs}
+    made = {rows[job.uid].step_id for job in jobs if _ended_well(job) or job.outputs or job.tracker_runs}
     last = {rows[job.uid].step_id: job for job in jobs}
     return [job for step, job in last.items() if step not in made] if made else []
 
@@ -222,7 +237,7 @@ def _is_made_again(database: sqlite3.Connection, row: _Row, session: int) -> boo
 _WRITTEN_OVER = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM file_use WHERE job_id = :job AND role = 2)
 AND NOT EXISTS (SELECT 1 FROM dependency WHERE producer_id = :job)
-AND NOT EXISTS (SELECT 1 FROM file_use AS made JOIN artifact ON artifact.id = made.artifact_id
+AND NOT EXISTS (SELECT 1 FROM file_use AS made LEFT JOIN artifact ON artifact.id = made.artifact_id
     WHERE made.job_id = :job AND made.role = 2 AND (artifact.files IS NOT NULL OR NOT EXISTS (
         SELECT 1 FROM file_written AS later JOIN job ON job.id = later.job_id JOIN step ON step.id = job.step_id
         WHERE later.path_id = made.path_id AND later.role = 2 AND later.job_id > :job
@@ -241,9 +256,12 @@ def _by_step(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> dict[int, list[St
     found: dict[int, list[StepJob]] = {}
     for job in reversed(jobs):
         row = rows[job.uid]
-        found.setdefault(row.step_id, []).append(StepJob(
-            row.row_id, job.uid, job.state == JobState.DONE and job.exit_code == 0))
+        found.setdefault(row.step_id, []).append(StepJob(row.row_id, job.uid, _ended_well(job)))
     return found
+
+
+def _ended_well(job: Job) -> bool:
+    return job.state == JobState.DONE and job.exit_code == 0
 
 
 def _find_sources(database: sqlite3.Connection, row_ids: Iterable[int]) -> dict[int, int]:

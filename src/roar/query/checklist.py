@@ -13,7 +13,7 @@ from roar.observe.code import TOO_LARGE, VERSION, find_refusal, find_repository
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
-from roar.query.asked import Asked, load_asked
+from roar.query.asked import Asked, load_asked, makers_of_edited
 from roar.query.committing import Commit, find_commit
 from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.history import JobLine
@@ -420,20 +420,8 @@ def _maker_of_edited(database: sqlite3.Connection, status: Status, number: int) 
     own = {output.path for output in status.outputs
            if output.step == number and output.freshness in {Freshness.FRESH, Freshness.STALE}}
     job = next((step.job for step in status.steps if step.number == number), None)
-    rows = database.execute(_EDITED, {"job": job.row_id}) if own and job is not None else ()
-    numbers = {step.number for step in status.steps} - {number}
-    return next((maker for path, maker in rows if path in own and maker in numbers), None)
-
-
-# What a job read and wrote at the same path, and the steps of the session that made what it read.
-_EDITED = """
-SELECT path.path, step.number FROM file_read JOIN path ON path.id = file_read.path_id
-JOIN file_written AS made ON made.job_id = file_read.job_id AND made.path_id = file_read.path_id AND made.role = 2
-JOIN dependency ON consumer_id = file_read.job_id AND dependency.artifact_id = file_read.artifact_id
-JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
-WHERE file_read.job_id = :job AND session_id = (
-    SELECT session_id FROM job JOIN step ON step.id = step_id WHERE job.id = :job) ORDER BY file_read.ordinal
-"""
+    makers = makers_of_edited(database, job.row_id) if own and job is not None else []
+    return next((maker for path, maker in makers if path in own), None)
 
 
 def _without_secrets(asked: Asked) -> Item:

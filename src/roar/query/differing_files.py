@@ -44,8 +44,9 @@ def _by_folder(database: sqlite3.Connection, changes: Iterable[Change]) -> dict[
     for whole in sorted((change for change in members if members[change]), key=lambda change: len(change.name)):
         parts = [part for part in members if part not in found and part is not whole and _is_in(part, whole)]
         if whole not in found and any((part.before is None) != (whole.before is None) for part in parts):
-            here = [change for change in members if change is whole or change in parts]
-            found |= dict.fromkeys(here, _compared(whole, {change: members[change] for change in here}))
+            chosen = {whole, *parts}
+            here = {change: inside for change, inside in members.items() if change in chosen}
+            found |= dict.fromkeys(here, _compared(whole, here))
     return found
 
 

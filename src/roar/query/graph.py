@@ -221,7 +221,8 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
                 and overwrites(database, written, read)
                 and (step := _find_writer(database, path_id, job_id, read))):
             found[job_id, settled] = Reason(job_id, f"its input {path} was written again by @{step}", settled)
-    return sorted(found.values(), key=lambda reason: (jobs.index(reason.job), reason.settled))
+    place = {job_id: at for at, job_id in enumerate(jobs)}
+    return sorted(found.values(), key=lambda reason: (place[reason.job], reason.settled))
 
 
 def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> int | None:

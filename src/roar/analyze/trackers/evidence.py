@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from roar.analyze.fold import Made, PathUse, Uses, is_link
+from roar.analyze.symlinks import Places
 from roar.analyze.trackers.console import Console, iter_values
 from roar.analyze.trackers.contract import Owned, Proof, Reads, Tracker
 from roar.analyze.trackers.moves import Moves
@@ -65,7 +66,7 @@ class JobEvidence:
         self.facts = facts
         self.claimed = claimed
         self.moves = Moves(facts.uses.opened)
-        self._folders: dict[str, str] = {}
+        self.places = Places()
 
     @cached_property
     def paths(self) -> PathIndex:
@@ -86,14 +87,7 @@ class JobEvidence:
         uses = [use for use in self.facts.uses.opened.values() if use.exists]
         made = (os.path.join(os.path.dirname(use.path), use.target or "") for use in uses if use.made is Made.SYMLINK)
         found = (use.path for use in uses if use.made is not Made.SYMLINK and is_link(use))
-        return frozenset((*map(self.real, map(os.path.normpath, made)), *map(os.path.realpath, found)))
-
-    def real(self, path: str) -> str:
-        """A path with the symlinks in its folder's followed; each folder is looked at once."""
-        folder, _, name = path.rpartition("/")
-        if folder not in self._folders:
-            self._folders[folder] = os.path.realpath(folder or "/")
-        return os.path.join(self._folders[folder], name)
+        return frozenset((*map(self.places.of, map(os.path.normpath, made)), *map(os.path.realpath, found)))
 
     def console_of(self, packages: Collection[str]) -> Console:
         """What was printed, as far as a client in one of these Python packages can have printed it; all for none."""
@@ -188,7 +182,7 @@ class Evidence:
 
     def is_linked(self, path: str) -> bool:
         """Whether a symlink that the job made, or found and named a file by, leads to it in the end."""
-        return path in self._job.linked or (bool(self._job.linked) and self._job.real(path) in self._job.linked)
+        return path in self._job.linked or (bool(self._job.linked) and self._job.places.of(path) in self._job.linked)
 
     def owner(self, path: str) -> str | None:
         """The tracker that has claimed a path before this one was asked."""
