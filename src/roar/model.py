@@ -18,6 +18,7 @@ REDACTED = "[redacted]"
 
 CHANGED_MEANWHILE = "changed after it was read"
 """Begins the note on an input that others changed while the job ran, where its content is not known."""
+APPENDED = "written by appending"
 AS_STDIN = "read as standard input"
 AS_STDOUT = "written as standard output"
 AS_STDOUT_APPENDED = "written as standard output, at the end"

@@ -1,5 +1,6 @@
-"""Hand-made records."""
+"""Hand-made records, and one who may commit."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -16,3 +17,11 @@ def recorder(tmp_path):
     yield made
     assert made.database.execute("PRAGMA foreign_key_check").fetchall() == []
     made.database.close()
+@pytest.fixture
+def user(desk, tmp_path):
+    """One who may commit."""
+    desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
+    for name, value in (("user.name", "a"), ("user.email", "a@b"), ("protocol.file.allow", "always"),
+                        ("core.editor", "true")):
+        subprocess.run(["git", "config", "--global", name, value], env=desk.env, check=True)
+    return desk

@@ -9,16 +9,6 @@ CODE = "the code is in a commit"
 COPY = "import sys\nopen(sys.argv[2], 'w').write(open(sys.argv[1]).read() + 'x')\n"
 
 
-@pytest.fixture
-def user(desk, tmp_path):
-    """One who may commit."""
-    desk.env["GIT_CONFIG_GLOBAL"] = str(tmp_path / "gitconfig")
-    for name, value in (("user.name", "a"), ("user.email", "a@b"), ("protocol.file.allow", "always"),
-                        ("core.editor", "true")):
-        subprocess.run(["git", "config", "--global", name, value], env=desk.env, check=True)
-    return desk
-
-
 def test_the_hint_commits_nothing_that_the_record_does_not_need(user):
     user.write("t.py", COPY)
     user.write(".gitignore", ".roar/\n__pycache__/\n")
@@ -322,7 +312,7 @@ def test_a_step_that_edits_in_place_is_not_run_on_its_own_result(desk, made):
     desk.write("norm.sh", "echo more >> data # changed\n")
     desk.roar("run", "-q", "sh", "norm.sh")
     hint = checklist(desk)["the code is in a commit"]["hint"]
-    assert hint == ("git commit -a && roar run @1 && roar run @2" if made else None)
+    assert hint == ("git commit -a && rm data && roar run @1 && roar run @2" if made else None)
 
 
 def test_a_job_whose_outputs_another_step_has_written_over_is_not_asked(desk):

@@ -1191,7 +1191,7 @@ def mend(desk, times):
         hint = checklist(desk)["the outputs are up to date"]["hint"]
         given.append(hint)
         if hint is not None:
-            desk.roar(*hint.split()[1:])
+            follow(desk, hint)
     return given
 
 
@@ -1223,7 +1223,7 @@ def test_a_file_that_is_changed_by_what_was_computed_from_it(desk):
     scripts(desk, "cat raw > data", "cat data > mean", "cat mean >> data")
     assert checklist(desk)["the outputs are up to date"]["passed"]
     desk.write("raw", "2\n")
-    assert mend(desk, 4) == ["roar run @1", "roar run @2", "roar run @3", None]
+    assert mend(desk, 2) == ["rm data && roar run @1 && roar run @2 && roar run @3", None]
     assert (desk.root / "data").read_text() == "2\n2\n"
     desk.roar("run", "@1")
     assert mend(desk, 2) == ["roar run @3", None]  # the mean is of the same data
@@ -1238,8 +1238,9 @@ def test_the_hint_makes_again_what_a_step_has_edited_before_that_edits_it_again(
     for step in ("@2", "@3") * (times - 1):
         desk.roar("run", step)
     desk.write("config", "2\n")
-    assert mend(desk, 4) == ["roar run @1", "roar run @2", "roar run @3", None]
-    assert (desk.root / "model").read_text() == "1\n2\n"
+    edits = " && ".join(["roar run @2"] * times)
+    assert mend(desk, 3) == [f"rm data && roar run @1 && {edits}", "roar run @3", None]
+    assert (desk.root / "model").read_text() == "1\n" + "2\n" * times
 
 
 def states(desk):
@@ -1272,7 +1273,7 @@ def test_a_step_that_works_in_place_and_ran_twice_hides_no_change_before_it(desk
     assert states(desk) == {"data": "fresh"}
     desk.write("raw", "2\n")
     assert states(desk) == {"data": "stale"}
-    assert mend(desk, 3) == ["roar run @1", "roar run @2", None]
+    assert mend(desk, 2) == ["rm data && roar run @1 && roar run @2 && roar run @2", None]
 
 
 def test_a_try_that_failed_and_left_nothing_keeps_no_line_open(desk):

@@ -63,7 +63,7 @@ def test_what_is_open_at_other_descriptors_is_read_and_written(desk, mode):
     shell(desk, "roar run sh -c 'cat <&5 > six.csv' 5< in.csv")
     assert uses(desk.job()) == ([("in.csv", None)], [("six.csv", None)])
     shell(desk, "roar run sh -c 'cat six.csv >&7' 6< in.csv 7>> five.csv")
-    assert uses(desk.job()) == ([("five.csv", None), ("six.csv", None)], [("five.csv", None)])
+    assert uses(desk.job()) == ([("five.csv", None), ("six.csv", None)], [("five.csv", "written by appending")])
 
 
 @pytest.mark.parametrize("script", ["(flock 9; roar run echo 1) 9> lock",

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from itertools import chain, islice
 
-from roar.model import FileUse, Kind, shards_path
+from roar.model import APPENDED, FileUse, Kind, shards_path
 from roar.wire import Dataset, DatasetMember, raw, shown
 
 LINES_AT_ONCE = 1000
@@ -115,10 +115,11 @@ def _size(uses: Sequence[FileUse]) -> int | None:
 
 
 def _notes(uses: Iterable[FileUse]) -> str:
-    """Each note once, with the first file that has it."""
+    """Each note once, with the first file that has it; of a folder's logs none is needed."""
     noted: dict[str | None, list[FileUse]] = defaultdict(list)
     for use in uses:
-        noted[use.note].append(use)
+        if use.note != APPENDED:
+            noted[use.note].append(use)
     return "; ".join(note for some in noted.values() if (note := _note(some)) is not None)
 
 

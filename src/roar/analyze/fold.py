@@ -38,6 +38,7 @@ class PathUse:
         read: content that the job had not itself written was opened for reading, and was there.
         written: opened for writing, created, renamed to, linked or truncated.
         replaced: the first write left nothing of earlier content (new, truncated or renamed over).
+        appended: it was written at its end alone (O_APPEND), and not read by what wrote it.
         exists: the path is there after the command has ended.
         status: what lstat(2) says of it then; None where it is gone, or was not looked at.
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
@@ -64,6 +65,7 @@ class PathUse:
     written: bool = False
     changed: bool = False
     replaced: bool = False
+    appended: bool = False
     exists: bool = True
     status: Signature | None = None
     made: Made = Made.FILE
@@ -204,10 +206,13 @@ class _Fold:
         if writes and not fresh:
             self.edit(use)
         if writes or fresh:
-            self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR)
+            appends = access == os.O_WRONLY and bool(flags & os.O_APPEND) and not flags & os.O_TRUNC
+            self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR,
+                       appends=appends)
         elif not use.written:
             self.read(use, event)
         else:
+            use.appended = False
             self.note_opened(use.path)
 
     def edit(self, use: PathUse) -> None:
@@ -230,8 +235,9 @@ class _Fold:
         elif differ(use.signature, event.signature):
             use.changed = True
 
-    def write(self, use: PathUse, event: Event, *, replaces: bool, reads: bool) -> None:
+    def write(self, use: PathUse, event: Event, *, replaces: bool, reads: bool, appends: bool = False) -> None:
         """A write that keeps earlier content also reads it: an edit in place, or an append."""
+        use.appended = appends and (use.appended if use.written else not use.read)
         if not use.written:
             use.replaced = replaces
             use.kept_at, use.kept_ns = use.moved_to, use.moved_ns

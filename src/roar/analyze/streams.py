@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from roar.analyze.contents import Content
 from roar.analyze.surroundings import Surroundings
-from roar.model import AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED
+from roar.model import APPENDED, AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED
 from roar.observe.streams import STDIN, STDOUT, Stream
 from roar.observe.trace import Trace, list_reads, opening
 
@@ -41,10 +41,13 @@ def _open_folder(trace: Trace, path: str) -> None:
 
 
 def add_notes(streams: Iterable[Stream], inputs: Sequence[Content], outputs: Sequence[Content]) -> None:
-    """Say of each content that it was a stream, where there is nothing else to say of it."""
+    """Say of each content that it was a stream, or was only added to, where there is nothing else to say of it."""
     for stream in (stream for stream in streams if stream.descriptor in {STDIN, STDOUT}):
         written = AS_STDOUT_APPENDED if stream.appends else AS_STDOUT
         uses, note = (inputs, AS_STDIN) if stream.descriptor == STDIN else (outputs, written)
         for content in uses:
             if content.use.path == stream.path and content.note is None:
                 content.note = note
+    for content in outputs:
+        if content.use.appended and content.note is None:
+            content.note = APPENDED

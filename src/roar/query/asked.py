@@ -12,6 +12,7 @@ from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
+from roar.query.rerunning import Reruns
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
 
@@ -65,46 +66,36 @@ class Asked:
         """What a command takes for the job."""
         return self.name(job).split()[-1]
 
-    def run_again(self, job: Job, stdin: str | None = None) -> str | None:
+    def run_again(self, job: Job, stdin: str | None = None, commit: str = "") -> str | None:
         """What makes again what a job made, so that it is another job's; None where running it again does not.
 
         A step that found all done the last time does so again, until its outputs are gone. What a job of another
         session made can be made again in this one; then what read it has to read it again. With `stdin` the job's own
-        standard input is to come from a file.
+        standard input is to come from a file. A `commit` is made once what has been edited in place is back.
         """
         seen: set[str] = set()
         while self.rows[job.uid].session != self.session:
             seen.add(job.uid)
             if not _is_made_again(self.database, self.rows[job.uid], self.session):
-                return self._whole_command(job, None if len(seen) > 1 else stdin)
+                return _and(commit, self._whole_command(job, None if len(seen) > 1 else stdin))
             reader = next((other for other in self._readers(job) if other.uid not in seen), None)
             if reader is None:
                 return None
             job = reader
         if stdin and not seen:
-            return self._whole_command(job, stdin)
-        since = self._since(self.rows[job.uid])
-        step = f"roar run @{job.step}"
-        if (edited := self._edited(job)) is not None:
-            return _and(*(f"roar run @{number}" for number in edited), step) if edited else None
-        if not since or since[-1][0] != JobState.DONE:
-            return step
-        return _and(self._remove_outputs(job), step) if since[-1] == (JobState.DONE, 0, 0) and self._can_make(
-            job) else None
+            return _and(commit, self._whole_command(job, stdin))
+        return self._plan_again(job, commit)
 
-    def _edited(self, job: Job) -> list[int] | None:
-        """The steps that make again what a job has edited in place, and must before it edits that; None for nothing.
-
-        Empty where no step of this session made it: then its own result would be edited once more.
-        """
-        read = {use.path for use in job.inputs}
-        own = {use.path for use in job.outputs if use.path in read and use.kind is Kind.FILE and use.digest and holds(
-            self.database, self.workspace.absolute(use.path), {use.digest})}
-        if not own:
+    def _plan_again(self, job: Job, commit: str) -> str | None:
+        plan = Reruns(self.database, self.workspace, self.session).plan(job.step)
+        if plan is None:
             return None
-        makers = {path: number for path, number in makers_of_edited(self.database, self.rows[job.uid].row_id)
-                  if path in own}
-        return sorted(set(makers.values())) if makers.keys() == own else []
+        since = self._since(self.rows[job.uid])
+        if len(plan.steps) == 1 and since and since[-1][0] == JobState.DONE:
+            if since[-1] != (JobState.DONE, 0, 0) or not self._can_make(job):
+                return None
+            return _and(*plan.before, commit, self._remove_outputs(job), f"roar run @{job.step}")
+        return _and(*plan.before, commit, *plan.commands())
 
     def _since(self, row: _Row) -> list[tuple[str, int | None, int]]:
         """State, exit status and number of outputs of the later jobs of a step, the last one last."""
@@ -150,28 +141,6 @@ class Asked:
         paths = [os.path.relpath(place) for use in job.outputs
                  if os.path.lexists(place := self.workspace.absolute(use.path))]
         return f"rm {' '.join(map(quoted_path, paths))}" if paths else ""
-
-
-def makers_of_edited(database: sqlite3.Connection, job_id: int) -> list[tuple[str, int]]:
-    """The paths that a job read and wrote, each with another step of its session that made what it read there.
-
-    Where the step edited that several times, one job after the other, it is what the first of them read.
-    """
-    return database.execute(_EDITED, {"job": job_id}).fetchall()
-
-
-_EDITED = """
-WITH RECURSIVE own (id) AS (
-    VALUES (:job) UNION SELECT producer_id FROM own JOIN dependency ON consumer_id = own.id
-    JOIN job ON job.id = producer_id WHERE step_id = (SELECT step_id FROM job WHERE id = :job))
-SELECT path.path, step.number FROM own JOIN file_read ON file_read.job_id = own.id
-JOIN path ON path.id = file_read.path_id
-JOIN file_written AS made ON made.job_id = own.id AND made.path_id = file_read.path_id AND made.role = 2
-JOIN dependency ON consumer_id = own.id AND dependency.artifact_id = file_read.artifact_id
-JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
-JOIN job AS this ON this.id = :job JOIN step AS its ON its.id = this.step_id
-WHERE step.session_id = its.session_id AND step.id <> its.id ORDER BY own.id, file_read.ordinal
-"""
 
 
 def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Asked:
@@ -272,5 +241,6 @@ def _find_sources(database: sqlite3.Connection, row_ids: Iterable[int]) -> dict[
         " JOIN job ON job.id = source.id JOIN step ON step.id = step_id", (json.dumps(list(row_ids)),)))
 
 
-def _and(*commands: str) -> str:
-    return " && ".join(filter(None, commands))
+def _and(*commands: str | None) -> str | None:
+    """One command of several; None where one of them is."""
+    return None if None in commands else " && ".join(filter(None, commands))

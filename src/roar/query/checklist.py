@@ -13,7 +13,7 @@ from roar.observe.code import TOO_LARGE, VERSION, find_refusal, find_repository
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
-from roar.query.asked import Asked, load_asked, makers_of_edited
+from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit
 from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.history import JobLine
@@ -29,6 +29,7 @@ from roar.query.repository import (
     lacks_commit,
     run_git,
 )
+from roar.query.rerunning import Reruns
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.query.staleness import OUTDATED, waits_for
@@ -116,10 +117,6 @@ def _has_failed(job: Job | JobLine) -> bool:
     return job.state == JobState.DONE and job.exit_code != 0
 
 
-def _run_again(step: int, *, failed: bool) -> str:
-    return f"roar show @{step}" if failed else f"roar run @{step}"
-
-
 def _look_or_run(asked: Asked, job: Job) -> str | None:
     return f"roar show {asked.ref(job)}" if _has_failed(job) else asked.run_again(job)
 
@@ -161,10 +158,8 @@ def _in_commit(asked: Asked, silence: Item | None) -> Item:
 
 
 def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
-    again = None if commit.unfinished else asked.run_again(job)
-    if again is None and not commit.unfinished:
-        return None  # a commit alone mends nothing, and may take what the job has edited
-    return " && ".join(filter(None, (commit.command, again))) or None
+    """None where the job cannot run again: a commit alone mends nothing, and may take what the job has edited."""
+    return commit.command if commit.unfinished else asked.run_again(job, commit=commit.command)
 
 
 def _committed(job: Job) -> str | None:
@@ -373,37 +368,40 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
     title = "the outputs are up to date"
     if not row_ids:
         return Item(title=title, passed=None, problems=("there is no job",))
-    status = load_status(database, workspace, session_of(database, row_ids[-1]))
+    session = session_of(database, row_ids[-1])
+    status = load_status(database, workspace, session)
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=title, passed=None, problems=("none of them is there",))
     return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
-                hint=_first_to_run(database, status, wrong) if wrong else None)
+                hint=_first_to_run(database, workspace, session, status, wrong) if wrong else None)
 
 
-def _first_to_run(database: sqlite3.Connection, status: Status, wrong: Sequence[Output]) -> str | None:
+def _first_to_run(database: sqlite3.Connection, workspace: Workspace, session: int, status: Status,
+                  wrong: Sequence[Output]) -> str | None:
     """What to do first; None where a root input is gone, without which a step would only spoil what it has made.
 
     About what a failed job left; then where a step edits what was written again; and then about the first step that is
-    stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, for what makes those
-    of its inputs that are gone, and for what makes again those that it has edited. No step mends an earlier version of
-    its outputs that lies elsewhere, nor what was made from that.
+    stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, and for what makes
+    those of its inputs that are gone. No step mends an earlier version of its outputs that lies elsewhere, nor what
+    was made from that.
     """
     stale = {step.number: step.stale for step in status.steps if step.stale}
     steps = ([output.step for output in wrong if output.failed] or [output.step for output in wrong if output.again]
              or [output.step for output in status.outputs
                  if output.step in stale or (output in wrong and output.freshness is not Freshness.STALE)])
     first = min((step for step in steps if not (stale.get(step) or "").endswith(OUTDATED)), default=None)
-    passed: set[int] = set()
-    while first is not None and first not in passed and not any(
-            output.step == first and output.failed for output in wrong):
-        passed.add(first)
-        first = (waits_for(stale.get(first)) or _maker_of_gone(database, status, first)
-                 or _maker_of_edited(database, status, first) or first)
-    if first is None:
-        return None
-    failed = any(_has_failed(step.job) for step in status.steps if step.number == first)
-    return None if GONE in (stale.get(first) or "") and not failed else _run_again(first, failed=failed)
+    reruns, passed, plan = Reruns(database, workspace, session), set[int](), None
+    while first is not None:
+        if any(step.number == first and _has_failed(step.job) for step in status.steps):
+            return f"roar show @{first}"
+        plan = reruns.plan(first, stale)
+        if plan is None or any(GONE in (stale.get(step) or "") for step in plan.steps):
+            return None
+        passed.update(plan.steps)
+        needed = (waits_for(stale.get(step)) or _maker_of_gone(database, status, step) for step in plan.steps)
+        first = next((step for step in needed if step is not None and step not in passed), None)
+    return " && ".join((*plan.before, *plan.commands())) if plan is not None else None
 
 
 def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) -> int | None:
@@ -413,15 +411,6 @@ def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) ->
     rows = database.execute("SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?",
                             (job.row_id,)) if gone and job is not None else ()
     return next((gone[path] for (path,) in rows if gone.get(path, number) != number), None)
-
-
-def _maker_of_edited(database: sqlite3.Connection, status: Status, number: int) -> int | None:
-    """The step of this session that made what another one's last job has edited, where what that left lies there."""
-    own = {output.path for output in status.outputs
-           if output.step == number and output.freshness in {Freshness.FRESH, Freshness.STALE}}
-    job = next((step.job for step in status.steps if step.number == number), None)
-    makers = makers_of_edited(database, job.row_id) if own and job is not None else []
-    return next((maker for path, maker in makers if path in own), None)
 
 
 def _without_secrets(asked: Asked) -> Item:

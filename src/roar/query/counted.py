@@ -27,7 +27,8 @@ class Counted:
         well: those that ended well.
         latest: by step its last job, and the last that ended well where the last did not; where that wrote nothing, as
             make(1) that finds all up to date, also the last that wrote something.
-        settled: job and path of what was read, but read or written again since by a later job of the step.
+        settled: job and path of what was read, but read or written again since by a later job of the step; of what
+            the job itself has edited not by one that goes on with that.
         superseded: those after which one of their step (the next that ended well and wrote something, or the last
             such) has read all that they had read, and has written over all that they had written, or only elsewhere:
             what they left is an earlier version.
@@ -109,6 +110,8 @@ class _Reruns:
         self.settled: set[tuple[int, int]] = set()
         self.superseded: set[int] = set()
         self.covered: set[int] = set()
+        self._database = database
+        self._sources: dict[int, AbstractSet[int]] = {}
         self._uses: dict[tuple[int, int], set[int]] = {}
         for job_id, role, path_id in database.execute(
                 "SELECT job_id, role, path_id FROM file_use WHERE role <= 2"
@@ -124,10 +127,20 @@ class _Reruns:
     def _written(self, job: StepJob) -> AbstractSet[int]:
         return self._uses.get((job.row_id, 2), frozenset())
 
+    def _before(self, job_id: int, first: StepJob) -> AbstractSet[int]:
+        """A job with all from which it took something, directly or not, back to another one."""
+        if job_id not in self._sources:
+            self._sources[job_id] = frozenset(row_id for (row_id,) in self._database.execute(
+                "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
+                " ON consumer_id = source.id WHERE producer_id >= ?) SELECT id FROM source",
+                (job_id, first.row_id)))
+        return self._sources[job_id]
+
     def _look_at(self, jobs: Sequence[StepJob]) -> None:
         written: set[int] = set()
         read: set[int] = set()
         of_the_step = {path_id for job in jobs for path_id in self._written(job)}
+        editor: dict[int, int] = {}
         later: list[tuple[AbstractSet[int], AbstractSet[int]]] = []
         for job in reversed(jobs):
             own_read, own_written = self._read(job), self._written(job)
@@ -138,6 +151,10 @@ class _Reruns:
                 self.superseded.add(job.row_id)
             self.settled |= {(job.row_id, path_id) for path_id in own_read - own_written
                              if path_id in read or path_id in written}
+            self.settled |= {(job.row_id, path_id) for path_id in own_read & own_written
+                             if path_id in editor and job.row_id not in self._before(editor[path_id], jobs[0])}
+            if job.ended_well:
+                editor = dict.fromkeys(own_read & own_written, job.row_id) | editor
             written |= own_written
             read |= own_read if job.ended_well else set()
             if job.ended_well and own_written:
