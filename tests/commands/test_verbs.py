@@ -192,6 +192,19 @@ def test_dag_text_json_and_drawing(pipeline, copy, desk):
     assert "cannot be written" in desk.roar("dag", "--svg", "no/such/folder.svg", status=1).stderr
 
 
+def test_lists_say_in_which_folder_a_command_ran(desk):
+    desk.init()
+    for folder in ("one", "two"):
+        desk.write(f"{folder}/in", folder)
+        desk.roar("run", "cp", "in", "out", cwd=desk.root / folder)
+    desk.roar("run", "cat", "one/out", "two/out")
+    for verb in (["log"], ["dag"], ["lineage", "one/out", "--direction", "both"]):
+        lines = [line for line in desk.roar(*verb).stdout.splitlines() if "cp in out" in line]
+        assert lines, verb
+        assert all(line.count("cp in out  (in ") == 1 for line in lines), lines
+        assert not [line for line in desk.roar(*verb).stdout.splitlines() if "cat" in line and "(in " in line]
+
+
 def test_status_sees_what_is_stale_changed_and_gone(pipeline, copy, desk):
     def states():
         return {output["path"]: output["state"] for output in desk.json("status")["outputs"]}
@@ -830,8 +843,8 @@ VALUES = {
 }
 
 
-def _offered(desk, shell, typed):
-    code = {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell]
+def _offered(desk, shell, typed, given=""):
+    code = given + {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell]
     words = [shell, "--no-config", "-c", code] if shell == "fish" else [shell, "-c", code, shell]
     done = subprocess.run([*words, "roar", *typed], capture_output=True, text=True, check=True, cwd=desk.root,
                           env=desk.env)
@@ -854,6 +867,24 @@ def test_completion_knows_the_values_of_options_behind_an_equals_sign(desk, shel
         pytest.skip(f"{shell} is not installed")
     assert _offered(desk, shell, typed) == ["interrupted" if shell == "bash" else "--status=interrupted"]
     assert shell != "bash" or "failed" in _offered(desk, shell, ["log", "--status", "="])
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_completion_of_the_command_that_is_recorded(desk, shell, options):
+    """The shell's own: a program first, and then what completes that program's arguments."""
+    if not _has(shell):
+        pytest.skip(f"{shell} is not installed")
+    given = {"bash": "_command_offset() { COMPREPLY=(from $1); }\n", "fish": "complete -c git -f -a from\n",
+             "zsh": '_normal() { print -l from $CURRENT "$words[@]"; }\n'}[shell]
+    first = _offered(desk, shell, ["run", *options, "gi"], given)
+    if shell == "zsh":
+        assert first == ["from", "1", "gi"]
+    else:
+        assert "git" in first
+    place = str(len(options) + 2)
+    then = {"bash": ["from", place], "zsh": ["from", "2", "git", "fr"], "fish": ["from"]}[shell]
+    assert _offered(desk, shell, ["run", *options, "git", "fr"], given) == then
 
 
 def test_completion_in_fish_knows_every_option_with_a_path_or_few_values():

@@ -16,7 +16,20 @@ _BASH = """\
 _roar() {
     local IFS=$'\\n'
     COMPREPLY=($(roar completion words -- "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null))
-    [[ ${#COMPREPLY[@]} -eq 0 ]] && compopt -o default
+    [[ ${#COMPREPLY[@]} -eq 0 ]] || return 0
+    compopt -o default
+    [[ "${COMP_WORDS[1]}" != run ]] || _roar_recorded
+}
+_roar_recorded() {  # what completes the command that is to be recorded
+    local at=2 offset
+    while [[ $at -lt $COMP_CWORD && "${COMP_WORDS[at]}" == -* ]]; do at=$((at + 1)); done
+    if [[ $at -eq $COMP_CWORD ]]; then
+        COMPREPLY=($(compgen -c -- "${COMP_WORDS[at]}" | sort -u))
+        return 0
+    fi
+    for offset in _comp_command_offset _command_offset; do
+        if declare -F "$offset" > /dev/null; then IFS=$' \t\n' "$offset" "$at"; return; fi
+    done
 }
 complete -F _roar roar
 """
@@ -26,7 +39,16 @@ _ZSH = """\
 _roar() {
     local -a found
     found=("${(@f)$(roar completion words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
-    if [[ -n "${found[1]}" ]]; then compadd -a found; else _default; fi
+    if [[ -n "${found[1]}" ]]; then compadd -a found
+    elif [[ "$words[2]" = run ]]; then _roar_recorded
+    else _default; fi
+}
+_roar_recorded() {  # what completes the command that is to be recorded
+    local -i at=3
+    while (( at < CURRENT )) && [[ "$words[at]" = -* ]]; do (( at++ )); done
+    words=("${(@)words[at,-1]}")
+    (( CURRENT -= at - 1 ))
+    _normal
 }
 if [[ "${funcstack[1]}" = "_roar" ]]; then _roar "$@"; else compdef _roar roar; fi
 """
@@ -44,7 +66,12 @@ function __roar_takes_path
     contains -- "$option" --direction --format --status --tracker; and return 1
     contains -- "$typed[2]" diff export get inputs label lineage log put register reproduce show
 end
+function __roar_runs
+    set -l typed (commandline -opc)
+    test "$typed[2]" = run
+end
 complete -c roar -f -a '(__roar_words)'
+complete -c roar -n __roar_runs -a '(__fish_complete_subcommand --fcs-skip=2)'
 complete -c roar -n __roar_takes_path -F
 """
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, TypeVar
 
-from roar.present.jobs import SHORT, outcome, outcome_colour, render_log
-from roar.present.text import count_text, on_one_line, paint, printable, short_command, table, time_text
+from roar.present.jobs import SHORT, command_of, outcome, outcome_colour, render_log
+from roar.present.text import count_text, on_one_line, paint, printable, table, time_text
 from roar.query.artifacts import Artifact, ArtifactUse
 from roar.query.folders import Folder
 from roar.query.freshness import Freshness, Output, Status
@@ -158,7 +158,7 @@ def render_status(session: Session, status: Status, running: Sequence[RunningJob
 def _failed_lines(steps: Sequence[Step]) -> list[str]:
     return table([(f"@{step.number}", paint(outcome(step.job.state, step.job.exit_code),
                                             outcome_colour(step.job.state, step.job.exit_code)),
-                   short_command(step.job.command)) for step in steps])
+                   command_of(step.job)) for step in steps])
 
 
 def _output_lines(outputs: Sequence[Output]) -> list[str]:

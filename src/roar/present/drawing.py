@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from roar.present.graphs import FOLD, Earlier, earlier_text, likeness, ranges
-from roar.present.jobs import outcome
+from roar.present.jobs import command_of, outcome
 from roar.present.order import sources_in_order
 from roar.present.text import command_text, count_text, cut, printable, short_command
 from roar.query.graph import Step
@@ -204,7 +204,7 @@ def _words(box: _Box, earlier: Earlier) -> tuple[str, str, str, str]:
     if step.stale is not None:
         tooltip += f"\nstale: {step.stale}"
     tooltip += "".join(f"\n{earlier_text(line)}" for line in earlier.get(step.number, ()))
-    return (f"{numbers}{more}" + ("" if word == "ok" else f" {word}"), short_command(step.job.command), made, tooltip)
+    return (f"{numbers}{more}" + ("" if word == "ok" else f" {word}"), command_of(step.job), made, tooltip)
 
 
 def _text(text: str) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from roar.present.jobs import SHORT, outcome, outcome_colour
+from roar.present.jobs import SHORT, command_of, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
 from roar.present.text import (
     count_text,
@@ -158,7 +158,7 @@ def _step_text(mark: str, step: Step) -> str:
     trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
     tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
     mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
-    return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{short_command(step.job.command)}"
+    return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{command_of(step.job)}"
             f"{made}{tracked}{foreign}")
 
 
@@ -262,7 +262,7 @@ def _name(job: JobLine, session: str | None) -> str:
 def _hop_title(verb: str, hop: Hop, names: dict[str, str]) -> str:
     word = outcome(hop.job.state, hop.job.exit_code)
     return (f"{verb} {paint(names[hop.job.uid], 'bold')}  {time_text(hop.job.started_at)}"
-            f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {short_command(hop.job.command)}")
+            f"  {paint(word, outcome_colour(hop.job.state, hop.job.exit_code))}  {command_of(hop.job)}")
 
 
 class _Cut(NamedTuple):

@@ -57,7 +57,12 @@ def _title(line: JobLine) -> str:
     labels = list(dict.fromkeys(run.label for run in line.tracker_runs))
     trackers = f"  [{', '.join(printable(label) for label in labels)}]" if labels else ""
     name = f"{printable(line.name)}: " if line.name else ""
-    return f"{name}{short_command(line.command)}{trackers}"
+    return f"{name}{command_of(line)}{trackers}"
+
+
+def command_of(line: JobLine) -> str:
+    """`short_command` of a job, with the folder that it ran in where that is not the workspace's own."""
+    return short_command(line.command) + ("" if line.cwd == "." else f"  (in {printable(line.cwd)})")
 
 
 def outcome(state: str, exit_code: int | None) -> str:

@@ -47,6 +47,7 @@ class JobLine:
     step: int
     name: str | None
     command: tuple[str, ...]
+    cwd: str
     started_at: str
     duration_s: float | None
     exit_code: int | None
@@ -70,8 +71,8 @@ def passes_unrecorded(wanted: JobFilter, job: Job) -> bool:
 def line_of_unrecorded(job: Job) -> JobLine:
     """What a list shows of a job that still runs; `row_id` and `step` are 0."""
     return JobLine(row_id=0, uid=job.uid, session="", step=0, name=job.name, command=job.command,
-                   started_at=job.started_at, duration_s=None, exit_code=None, state=job.state, inputs=0, outputs=0,
-                   tracker_runs=())
+                   cwd=job.cwd, started_at=job.started_at, duration_s=None, exit_code=None, state=job.state, inputs=0,
+                   outputs=0, tracker_runs=())
 
 
 def find_jobs(database: sqlite3.Connection, wanted: JobFilter) -> list[int]:
@@ -97,14 +98,14 @@ def load_lines(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[Job
 
 
 def _line(database: sqlite3.Connection, job_id: int, runs: tuple[TrackerRun, ...]) -> JobLine:
-    uid, session, step, name, command, started_at, duration_s, exit_code, state, inputs, outputs = database.execute(
-        "SELECT job.uid, session.uid, number, name, command, job.started_at, duration_s, exit_code, state,"
+    uid, session, step, name, command, cwd, started_at, duration_s, code, state, inputs, outputs = database.execute(
+        "SELECT job.uid, session.uid, number, name, command, cwd, job.started_at, duration_s, exit_code, state,"
         " (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 1),"
         " (SELECT count(*) FROM file_use WHERE job_id = job.id AND role = 2)"
         " FROM job JOIN step ON step.id = step_id JOIN session ON session.id = session_id WHERE job.id = ?",
         (job_id,)).fetchone()
     return JobLine(row_id=job_id, uid=uid, session=session, step=step, name=name, command=tuple(json.loads(command)),
-                   started_at=started_at, duration_s=duration_s, exit_code=exit_code, state=state, inputs=inputs,
+                   cwd=cwd, started_at=started_at, duration_s=duration_s, exit_code=code, state=state, inputs=inputs,
                    outputs=outputs, tracker_runs=runs)
 
 
