@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import NamedTuple
 
+from roar.model import APPENDED, AS_STDOUT_APPENDED
+
 
 class StepJob(NamedTuple):
     """A job of a step: its row, its uid, and whether it ended well."""
@@ -188,13 +190,70 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Iter
     rows = database.execute(
         "SELECT consumer_id, artifact_id, producer_id, produced_id FROM dependency"
         " WHERE producer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(producers)),)).fetchall()
+    logs = find_logs(database, counted)
     for consumer, artifact, producer, produced in rows:
         if consumer in counted.step_of and producer != consumer:
+            log = logs.taken(database, consumer, artifact, producer) if producer in logs.paths else None
+            if log is not None and log in logs.paths.get(consumer, ()):
+                continue  # what it added stands beside the rest
             same = counted.step_of[consumer] == counted.step_of[producer]
             later = () if same else counted.later(producer)
             last = _last_maker(database, later, artifact, produced) if later else None
-            yield Taking(consumer, artifact, last or producer, produced,
-                         _is_settled(database, counted, consumer, artifact))
+            settled = _is_settled(database, counted, consumer, artifact)
+            yield Taking(consumer, artifact, last or producer, produced, settled)
+            for other in logs.others(log, producer, consumer) if log is not None else ():
+                yield Taking(consumer, artifact, other, produced, settled)
+
+
+class Logs:
+    """The files to which all that wrote them only added, as rows of paths.
+
+    Args:
+        rows: a job that counts and such a file, by the row of the job.
+        step_of: by job its step.
+
+    Attributes:
+        paths: by job those to which it added.
+    """
+
+    def __init__(self, rows: Iterable[tuple[int, int]], step_of: Mapping[int, int]) -> None:
+        self._step_of = step_of
+        self._writers: dict[int, list[int]] = {}
+        self.paths: dict[int, set[int]] = {}
+        for job_id, path_id in rows:
+            self.paths.setdefault(job_id, set()).add(path_id)
+            self._writers.setdefault(path_id, []).append(job_id)
+
+    def taken(self, database: sqlite3.Connection, consumer: int, artifact: int, producer: int) -> int | None:
+        """The log that one job read, and another had added to."""
+        read = [path_id for (path_id,) in database.execute(
+            "SELECT path_id FROM file_read WHERE job_id = ? AND artifact_id = ?", (consumer, artifact))]
+        return next((path_id for path_id in read if path_id in self.paths[producer]), None)
+
+    def others(self, log: int, producer: int, before: int) -> list[int]:
+        """The last jobs of the other steps that had added to a log when one job read what another one left."""
+        last = {self._step_of[job]: job for job in self._writers[log] if job < before}
+        return [job for step, job in last.items() if step != self._step_of[producer]]
+
+    def last(self, job_id: int, path_id: int) -> list[int]:
+        """A job with the last ones of the other steps that added to the same log, if that is one."""
+        found = self._writers.get(path_id, ()) if path_id in self.paths.get(job_id, ()) else ()
+        return [job_id, *({self._step_of[job]: job for job in found} | {self._step_of[job_id]: job_id}).values()]
+
+
+def find_logs(database: sqlite3.Connection, counted: Counted) -> Logs:
+    """The logs of the jobs that count."""
+    return Logs(database.execute(_LOGS, {"jobs": json.dumps(list(counted.step_of)), "first": APPENDED,
+                                         "second": AS_STDOUT_APPENDED}), counted.step_of)
+
+
+_LOGS = """
+SELECT job_id, path_id FROM file_use AS made
+WHERE role = 2 AND note IN (:first, :second) AND job_id IN (SELECT value FROM json_each(:jobs)) AND NOT EXISTS (
+    SELECT 1 FROM file_written WHERE path_id = made.path_id AND role = 2
+    AND (note IS NULL OR note NOT IN (:first, :second)))
+ORDER BY job_id
+"""
 
 
 def _last_maker(database: sqlite3.Connection, jobs: Sequence[int], artifact: int, produced: int) -> int | None:

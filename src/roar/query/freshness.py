@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_MEANWHILE, is_location, members_folder
-from roar.query.counted import Counted
+from roar.query.counted import Counted, find_logs
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -115,11 +115,13 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     again = _written_again(database, files, written, counted)
     since = _deleted_since(database, session, files, last_writes) | again
     failed = _failed(database, last_writes.values())
+    logs = find_logs(database, counted)
     outputs = []
     for content, job_id in last_writes.items():
         if _is_listed(files.state(content), job_id, counted):
-            step = counted.step_of[job_id]
-            output = _output(files, content, step, failed.get(job_id) or stale.left.get(job_id), since.get(content))
+            told = next((job for job in logs.last(job_id, content.path_id) if job in stale.left), job_id)
+            output = _output(files, content, counted.step_of[told], failed.get(job_id) or stale.left.get(told),
+                             since.get(content))
             outputs.append(replace(output, failed=job_id in failed, again=content in again))
     reasons = stale.of_steps()
     return Status(steps=tuple(replace(step, stale=reasons.get(step.number)) for step in steps),
@@ -262,13 +264,20 @@ def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Seq
 def _all_were_before(database: sqlite3.Connection, content: _Content, writer: int, counted: Counted) -> bool:
     """Whether all others that count and read a content had to be before the job that has put another in its place.
 
-    So they are, too, where that job ran within them, and they read nothing there afterwards.
+    Of each step its last job is asked, and none that edits the file itself. So they are, too, where that job ran
+    within them, and they read nothing there afterwards.
     """
-    readers = [reader for (reader,) in database.execute(
-        "SELECT job_id FROM file_read WHERE path_id = ? AND artifact_id = ?", content)
-               if reader in counted.step_of and reader != writer]
-    return bool(readers) and all(follows(database, writer, reader) if reader < writer
-                                 else _is_within(database, writer, reader) for reader in readers)
+    last = {counted.step_of[reader]: reader for (reader,) in database.execute(_ONLY_READ, content)
+            if reader in counted.step_of and reader != writer}
+    return bool(last) and all(follows(database, writer, reader) if reader < writer
+                              else _is_within(database, writer, reader) for reader in last.values())
+
+
+# The jobs that read this content at this path, and wrote nothing there themselves.
+_ONLY_READ = """
+SELECT job_id FROM file_read AS used WHERE path_id = ? AND artifact_id = ? AND NOT EXISTS (
+    SELECT 1 FROM file_written WHERE job_id = used.job_id AND path_id = used.path_id AND role = 2) ORDER BY job_id
+"""
 
 
 def _is_within(database: sqlite3.Connection, job_id: int, later_id: int) -> bool:

@@ -226,13 +226,26 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
 
 
 def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> int | None:
-    """The step of the last job that wrote other content at the path since, having taken nothing from the reader."""
-    return next((number for writer, written, number in database.execute(
-        "SELECT job.id, artifact_id, number FROM file_written JOIN job ON job.id = job_id"
-        " JOIN step ON step.id = step_id WHERE path_id = ? AND job_id > ? AND artifact_id IS NOT ?"
-        " ORDER BY job_id DESC",
-        (path_id, job_id, read))
-        if not follows(database, writer, job_id) and overwrites(database, written, read)), None)
+    """The step of the last job that wrote other content at the path since, having taken nothing from the reader.
+
+    Not one that edited the file before a job that took something from both: the reader was before that one, too.
+    """
+    after: list[int] = []
+    for writer, written, number, edits in database.execute(_WRITERS, (path_id, job_id, read)).fetchall():
+        if follows(database, writer, job_id):
+            after.append(writer)
+        elif overwrites(database, written, read) and not (
+                edits and any(follows(database, later, writer) for later in after)):
+            return int(number)
+    return None
+
+
+_WRITERS = """
+SELECT job.id, artifact_id, number,
+EXISTS (SELECT 1 FROM file_read WHERE path_id = made.path_id AND job_id = made.job_id)
+FROM file_written AS made JOIN job ON job.id = job_id JOIN step ON step.id = step_id
+WHERE path_id = ? AND job_id > ? AND artifact_id IS NOT ? ORDER BY job_id DESC
+"""
 
 
 def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:

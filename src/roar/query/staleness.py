@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
+from roar.model import members_folder
 from roar.query.counted import Counted, Taking, load_takings
 
 
@@ -71,18 +71,9 @@ class Stale:
             return own
         if own is not None:
             return f"@{step}{_WAITS}"
-        if self._is_logged(taking):
-            return None
         path = self._written_again(taking)
         return (f"what it took from @{step}{OUTDATED}" if path is None
                 else f"its input {path} was written again by @{step}")
-
-    def _is_logged(self, taking: Taking) -> bool:
-        """Whether both jobs only added to the file that one took from the other: their lines stand side by side."""
-        row = self._database.execute(_LOGGED, {
-            "consumer": taking.consumer, "artifact": taking.artifact, "producer": taking.producer,
-            "produced": taking.produced, "appended": json.dumps([APPENDED, AS_STDOUT_APPENDED])}).fetchone()
-        return bool(row[0])
 
     def _written_again(self, taking: Taking) -> str | None:
         """The path at which a consumer read something, where a later job of the producer's step wrote there again."""
@@ -106,15 +97,6 @@ file_written AS made JOIN path AS place ON place.id = made.path_id
 WHERE used.job_id = :consumer AND used.artifact_id = :artifact
 AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
     SELECT 1 FROM file_written WHERE path_id = made.path_id AND job_id IN (SELECT value FROM json_each(:later)))
-"""
-# 1 where all paths at which the consumer read it are those of a log.
-_LOGGED = """
-SELECT min(EXISTS (
-    SELECT 1 FROM file_written AS made JOIN file_written AS more ON more.path_id = made.path_id
-    WHERE made.path_id = used.path_id AND made.job_id = :producer AND made.artifact_id = :produced
-    AND more.job_id = :consumer AND made.note IN (SELECT value FROM json_each(:appended))
-    AND more.note IN (SELECT value FROM json_each(:appended))))
-FROM file_read AS used WHERE used.job_id = :consumer AND used.artifact_id = :artifact
 """
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"
