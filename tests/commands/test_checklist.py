@@ -128,7 +128,7 @@ def test_a_rerun_that_failed_ticks_nothing_of_the_one_that_made_what_is_there(us
     user.git("commit", "-qm", "moved")
     user.roar("run", "@1", status=2)
     item = checklist(user)[CODE]
-    assert item["problems"] == [f"@1 {cached} ran with uncommitted changes"]
+    assert item["problems"] == ["feat.py is gone, which the code needs", f"@1 {cached} ran with uncommitted changes"]
     assert item["hint"] is None
 
 
@@ -326,3 +326,128 @@ def test_a_job_whose_outputs_another_step_has_written_over_is_not_asked(desk):
     desk.roar("run", "-q", "sh", "t.sh", "2")
     assert checklist(desk)["the code is in a commit"]["passed"]
     assert (desk.root / "model").read_text() == "2\n"
+
+
+KEY = "sk-proj-" + "AbCdEf0123456789" * 3
+
+
+@pytest.mark.parametrize(("name", "ignored", "said"), [
+    ("helper.py", False, "seems to hold a secret: it has to go before the file is committed"),
+    ("config.yaml", False, "seems to hold a secret: it has to go before the file is committed"),
+    ("helper.py", True, "is ignored by git: `git add -f` adds it, if it may be seen")])
+def test_no_hint_commits_a_secret_or_what_git_ignores(user, name, ignored, said):
+    user.write("t.py", f"import os\nfor name in ('helper.py', 'config.yaml'):\n    open(name).read()\n{COPY}")
+    user.write("helper.py" if name == "config.yaml" else "config.yaml", "")
+    user.write("config.yaml", "")
+    user.write("in", "1")
+    user.write(".gitignore", ".roar/\nmodel\n" + ("helper.py\n" if ignored else ""))
+    user.init()
+    user.write(name, f"api_key: {KEY}\n" if name == "config.yaml" else f"API_KEY = '{KEY}'\n")
+    user.roar("run", "python", "t.py", "in", "model")
+    items = checklist(user)
+    assert items[CODE]["hint"] is None
+    assert items[CODE]["problems"] == [f"{name} {said}", "@1 ran with uncommitted changes"]
+    if not ignored:
+        secrets = items["no secrets that the rules of redaction know"]
+        assert secrets["problems"] == ["@1 ran code with what seems to be a secret, which is not in the record"]
+
+
+def test_a_file_less_in_a_folder_is_no_root_input_that_is_gone(user):
+    user.write(".gitignore", ".roar/\nmodel\nimg\n")
+    user.init()
+    for number in range(120):
+        user.write(f"img/{number}.txt", str(number))
+    user.roar("run", "sh", "-c", "cat img/*.txt > model")
+    (user.root / "img" / "9.txt").unlink()
+    item = checklist(user)["the outputs are up to date"]
+    assert (item["problems"], item["hint"]) == (
+        ["model: its input img/ has changed since: img/9.txt is gone"], "roar run @1")
+
+
+def test_no_hint_puts_an_older_model_over_the_present_one(user):
+    user.write(".gitignore", ".roar/\nmodel\nscore\n")
+    user.init()
+    user.write("t.py", "import sys\nopen('model', 'w').write(sys.argv[1])\n")
+    user.write("e.py", "open('score', 'w').write(open('model').read())\n")
+    for words in (("t.py", "1"), ("e.py",), ("t.py", "3")):
+        user.roar("run", "python", *words)
+    for _ in range(8):
+        hint = next((item["hint"] for item in checklist(user).values()
+                     if item["hint"] and item["title"] in {CODE, "the outputs are up to date"}), None)
+        if hint is None:
+            break
+        follow(user, hint)
+        assert (user.root / "model").read_text() == "3"
+    assert (user.root / "score").read_text() == "3"
+    assert checklist(user)[CODE]["passed"]
+
+
+def test_what_is_interrupted_again_and_again_is_looked_at(user):
+    user.init()
+    user.roar("run", "sh", "-c", "echo half > o; kill -9 $$", status=None)
+    assert checklist(user)["every step ended well"]["hint"] == "roar run @1"
+    user.roar("run", "@1", status=None)
+    assert checklist(user)["every step ended well"]["hint"] == "roar show @1"
+
+
+def test_a_checklist_of_nothing_is_not_passed(user):
+    user.init()
+    user.roar("init")
+    assert user.roar("status", "--checklist", status=1).stdout == "No job has been recorded yet: roar run COMMAND\n"
+
+
+def test_a_job_without_a_command_hides_no_other_ones(user):
+    user.write(".gitignore", ".roar/\ndata\nmodel\n")
+    user.write("data", "1\n")
+    user.write("sort.sh", "sort -o data data\n")
+    user.write("t.py", "open('model', 'w').write(open('data').read())\n")
+    user.init()
+    for name in ("sort.sh", "t.py"):
+        user.write(name, (user.root / name).read_text() + "# changed\n")
+    user.write("data", "2\n1\n")
+    user.roar("run", "sh", "sort.sh")
+    user.roar("run", "python", "t.py")
+    item = checklist(user)[CODE]
+    assert (item["problems"], item["hint"]) == (
+        ["@1 ran with uncommitted changes", "@2 ran with uncommitted changes"], "git commit -a && roar run @2")
+
+
+def test_no_hint_runs_a_command_that_held_a_secret(user):
+    user.write(".gitignore", ".roar/\nmodel\n")
+    user.write("in", "1")
+    user.write("t.py", COPY)
+    user.init()
+    user.write("t.py", f"{COPY}# changed\n")
+    user.roar("run", "python", "t.py", "in", "model", "--api-key", KEY)
+    user.write("in", "2")
+    items = checklist(user)
+    assert (items[CODE]["hint"], items["the outputs are up to date"]["hint"]) == (None, None)
+
+
+def test_a_rerun_that_wrote_its_log_alone_ticks_nothing_of_the_one_that_made_the_rest(user):
+    user.write("b.sh", "test -e o1 || python t.py\ndate +%N > o.log\n")
+    user.write("t.py", "open('o1', 'w').write('v1')\n")
+    user.write(".gitignore", ".roar/\no*\n")
+    user.init()
+    user.write("t.py", "open('o1', 'w').write('v2')\n")
+    user.roar("run", "sh", "b.sh")
+    first = user.job()["uid"][:8]
+    user.git("commit", "-qam", "changed")
+    user.roar("run", "@1")
+    item = checklist(user)[CODE]
+    assert (item["problems"], item["hint"]) == ([f"@1 {first} ran with uncommitted changes"], "rm o1 && roar run @1")
+    follow(user, item["hint"])
+    assert checklist(user)[CODE]["passed"]
+
+
+def test_a_branch_that_is_behind_is_brought_up_before_it_is_pushed(remote, tmp_path):
+    remote.write("in", "1")
+    remote.roar("run", "python", "t.py", "in", "model")
+    other, url = tmp_path / "other", str(tmp_path / "remote.git")
+    subprocess.run(["git", "clone", "-q", "-b", "main", url, str(other)], env=remote.env, check=True)
+    for words in (["commit", "--allow-empty", "-qm", "other"], ["push", "-q"]):
+        subprocess.run(["git", *words], cwd=other, env=remote.env, check=True)
+    remote.git("commit", "--allow-empty", "-qm", "mine")
+    remote.roar("run", "@1")
+    remote.git("fetch", "-q")
+    assert checklist(remote)["the commits are on a remote"]["hint"] == "git pull && git push"

@@ -1166,17 +1166,17 @@ def test_the_hint_makes_a_submodule_of_a_repository_within(desk, inner, added):
     assert checklist(desk)["the code is in a commit"]["passed"]
 
 
-def test_the_hint_commits_what_git_ignores_and_what_lies_in_a_submodule(desk, inner):
-    desk.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport s, ignored\nopen('o', 'w').write('x')\n")
-    desk.write(".gitignore", ".roar/\nignored.py\no\n__pycache__\n")
+def test_the_hint_commits_what_lies_in_a_submodule(desk, inner):
+    desk.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport s, new\nopen('o', 'w').write('x')\n")
+    desk.write(".gitignore", ".roar/\no\n__pycache__\n")
     desk.init()
     desk.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
     desk.git("commit", "-qam", "with a submodule")
-    desk.write("ignored.py", "X = 1\n")
+    desk.write("new.py", "X = 1\n")
     desk.write("sub/s.py", "S = 2\n")
     desk.roar("run", "python", "t.py")
     item = checklist(desk)["the code is in a commit"]
-    assert item["hint"] == ("git -C sub commit -a && git add -f ignored.py && git commit -a && roar run @1")
+    assert item["hint"] == ("git -C sub commit -a && git add new.py && git commit -a && roar run @1")
     follow(desk, item["hint"])
     assert checklist(desk)["the code is in a commit"]["passed"]
     item = checklist(desk)["the commits are on a remote"]

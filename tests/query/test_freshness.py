@@ -40,19 +40,24 @@ def state(root, one):
 def is_changed(root, jobs, at, one, made, known, edges, written, counted):
     """Whether an input of the job at `at` was written again later, or is not there as it was read.
 
-    Not where the job that wrote it took something from this one.
+    Not where the job that wrote it took something from this one, nor where it edited it before such a one, which took
+    something from both.
     """
     own = [other for other in jobs[at]["outputs"] if other.path == one.path]
-    later = [(job["uid"], other) for job in jobs[at + 1:] for other in job["outputs"] if other.path == one.path]
+    later = [(job["uid"], other, one.path in paths([job], "inputs")) for job in jobs[at + 1:]
+             for other in job["outputs"] if other.path == one.path]
+    after = [uid for uid, other, _ in later if other.digest != one.digest and follows(edges, uid, jobs[at]["uid"])]
     if one.path in known:
         return False
     if not own and later and later[-1][1].digest != one.digest and any(
-            other.digest != one.digest and not follows(edges, uid, jobs[at]["uid"]) for uid, other in later):
+            other.digest != one.digest and uid not in after
+            and not (edits and any(follows(edges, last, uid) for last in after)) for uid, other, edits in later):
         return True
-    readers = {other for places in counted.values() for other in places
-               if (one.path, one.digest) in {(read.path, read.digest) for read in jobs[other]["inputs"]}}
+    readers = [[other for other in places if one.path not in paths([jobs[other]], "outputs")
+                and (one.path, one.digest) in {(read.path, read.digest) for read in jobs[other]["inputs"]}]
+               for places in counted.values()]
     for writer, now in written.get(one.path, ()):
-        others = readers - {writer}
+        others = {max(places) for step in readers if (places := {*step} - {writer})}
         if now == "fresh" and others and all(
                 reader < writer and follows(edges, jobs[writer]["uid"], jobs[reader]["uid"]) for reader in others):
             return False
@@ -67,17 +72,26 @@ def paths(jobs, what):
     return {one.path for job in jobs for one in job[what]}
 
 
+def made_more(jobs, at, later):
+    """Whether a job wrote all that a later one did, and more; what lies elsewhere counts where that wrote nothing."""
+    one, other = ({use.path for use in jobs[place]["outputs"]} for place in (at, later))
+    here = {path for path in other if not path.startswith("/")}
+    return here <= one and any(not other or not path.startswith("/") for path in one - here)
+
+
 def counted_jobs(jobs, edges):
     """By step the places of its last job, of the last that ended well, and of those from which one of these took.
 
-    Where that wrote nothing, the last that ended well and wrote something counts, too.
+    The last before that one that ended well and wrote the same paths and more counts, too, and so on.
     """
     latest = {}
     for step in {job["step"] for job in jobs}:
         places = [at for at, job in enumerate(jobs) if job["step"] == step][::-1]
         good = next((at for at in places if jobs[at]["well"]), places[0])
-        wrote = [at for at in places if jobs[at]["well"] and jobs[at]["outputs"]][:1]
-        latest[step] = [*{places[0], good, *([] if jobs[good]["outputs"] or len(places) == 1 else wrote)}]
+        found = [good]
+        while more := [at for at in places if at < found[-1] and jobs[at]["well"] and made_more(jobs, at, found[-1])]:
+            found.append(more[0])
+        latest[step] = [*{places[0], *found}]
     found = {at for places in latest.values() for at in places}
     uids = [job["uid"] for job in jobs]
     while more := {uids.index(maker) for reader, maker in edges if uids.index(reader) in found} - found:
@@ -148,8 +162,11 @@ def takings(jobs, taken, counted, settled):
     return found
 
 
-def reruns(jobs, counted):
-    """Which jobs left nothing that counts, which left earlier versions, and what was read again."""
+def reruns(jobs, counted, edges):
+    """Which jobs left nothing that counts, which left earlier versions, and what was read again.
+
+    What a job has edited is read again where the last one that edited it does not go on with that.
+    """
     covered, superseded, settled = set(), set(), set()
     for places in counted.values():
         of_the_step = paths([jobs[at] for at in places], "outputs") if len(places) > 1 else set()
@@ -162,6 +179,10 @@ def reruns(jobs, counted):
                 superseded.add(at)
             known = paths(later, "outputs") | paths([job for job in later if job["well"]], "inputs")
             settled |= {(at, path) for path in (paths([jobs[at]], "inputs") - own) & known}
+            for path in paths([jobs[at]], "inputs") & own:
+                edited = [job["uid"] for job in later if job["well"]
+                          and path in paths([job], "inputs") & paths([job], "outputs")]
+                settled |= {(at, path)} if edited and not follows(edges, edited[-1], jobs[at]["uid"]) else set()
     return covered, superseded, settled
 
 
@@ -172,7 +193,7 @@ def expected(root, jobs, taken):
     step_of = {at: step for step, places in counted.items() for at in places}
     written = written_at(root, jobs, counted)
     made = {(one.path, one.digest) for at in step_of for one in jobs[at]["outputs"] if one.digest}
-    covered, superseded, settled = reruns(jobs, counted)
+    covered, superseded, settled = reruns(jobs, counted, edges)
     took = takings(jobs, taken, counted, settled)
     idle = set(covered)
     while more := {maker for reader, maker, _ in took if maker in idle and reader not in idle}:

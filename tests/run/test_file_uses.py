@@ -133,6 +133,39 @@ def test_what_was_read_before_it_was_emptied_is_an_input(desk, code, mode):
     assert files(desk, code) == ({"a": digest("old")}, {"a": digest("new")})
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize("code", ["open('a.h5')", "h5py.File('a.h5', 'r')", "h5py.File('a.h5', 'r+')", None])
+def test_a_file_of_hdf5_that_is_made_anew(desk, code, mode):
+    """h5py opens it for changes before it opens it with O_TRUNC; what is read before that is an input."""
+    desk.env["ROAR_TRACER_MODE"] = mode
+    make = "import h5py\nwith h5py.File('a.h5', 'w') as f: f['x'] = [{}]"
+    desk.python(make.format(1))
+    before = desk.job()["outputs"][0]["digest"]
+    desk.python((f"import h5py\n{code}.close()\n" if code else "") + make.format(2))
+    job = desk.job()
+    assert [(use["path"], use["digest"]) for use in job["inputs"]] == ([("a.h5", before)] if code else [])
+    assert names(job["outputs"]) == ["a.h5"]
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_what_is_opened_to_be_changed_and_then_made_anew_is_an_input(desk, mode):
+    desk.write("a", "old")
+    desk.python("open('a').read()")
+    desk.env["ROAR_TRACER_MODE"] = mode
+    assert files(desk, "t = open('a', 'r+').read(); open('a', 'w+').write('new')") == (
+        {"a": digest("old")}, {"a": digest("new")})
+
+
+def test_a_reader_of_sqlite_leaves_nothing(desk):
+    desk.python("import sqlite3; c = sqlite3.connect('x.db'); c.execute('pragma journal_mode=wal');"
+                " c.execute('create table t(a)'); c.commit(); c.close()")
+    assert names(desk.job()["outputs"]) == ["x.db"]
+    desk.python("import sqlite3; c = sqlite3.connect('file:x.db?mode=ro', uri=True);"
+                " c.execute('select * from t').fetchall(); c.close()")
+    assert (names(desk.job()["inputs"]), names(desk.job()["outputs"])) == (["x.db"], [])
+    assert {path.name for path in desk.root.iterdir()} >= {"x.db-wal", "x.db-shm"}
+
+
 def test_copy_file_range(desk):
     code = "i = os.open('a', 0); o = os.open('b', os.O_WRONLY | os.O_CREAT); os.copy_file_range(i, o, 9)"
     assert files(desk, code, a="x") == ({"a": digest("x")}, {"b": digest("x")})

@@ -184,7 +184,8 @@ def _regular_now(use: PathUse) -> Signature | None:
 
 
 def _is_lock(content: Content) -> bool:
-    return content.size == 0 and content.use.path.endswith(".lock")
+    """Also the logs of SQLite, which are empty once all that they held is in the database."""
+    return content.size == 0 and content.use.path.endswith((".lock", "-wal", "-journal"))
 
 
 def _why_gone(use: PathUse, now: Signature | None) -> str:

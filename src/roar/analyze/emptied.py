@@ -1,6 +1,7 @@
-"""Files that are opened for writing alone and then cut to nothing: no byte of what they held can have been read."""
+"""Files that are opened and then cut to nothing: no byte of what they held was read."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Final
@@ -18,6 +19,8 @@ def with_emptied(events: Sequence[Event]) -> Sequence[Event]:
     Args:
         events: in order of time.
     """
+    if any(_HDF5.search(event.path) for event in events):
+        events = _without_probes(events)
     if not any(_empties(event) for event in events):
         return events
     found: list[Event] = []
@@ -39,3 +42,31 @@ def with_emptied(events: Sequence[Event]) -> Sequence[Event]:
 
 def _empties(event: Event) -> bool:
     return event.kind is EventKind.EMPTY or (event.kind is EventKind.TRUNCATE and event.flags == TO_NOTHING)
+
+
+_HDF5 = re.compile(r"/(?:libhdf5|h5py/|netCDF4/|tables/)|\.(?:h5|hdf5?|he5|nc4?|h5ad|loom|mat|keras)$")
+"""The library, or where its opening is not seen the names of its files."""
+_AT_ONCE_NS = 50_000_000
+
+
+def _without_probes(events: Sequence[Event]) -> list[Event]:
+    """Events without the opens by which HDF5 sees whether a file is there that it then opens with O_TRUNC.
+
+    It reads nothing in between: H5F_open() of H5Fint.c, "tentative open".
+    """
+    probes: set[int] = set()
+    last: dict[int, tuple[int, Event]] = {}
+    for place, event in enumerate(events):
+        before = last.get(event.pid)
+        if before is not None and _is_probe(before[1], event):
+            probes.add(before[0])
+        last[event.pid] = place, event
+    return [event for place, event in enumerate(events) if place not in probes]
+
+
+def _is_probe(event: Event, then: Event) -> bool:
+    """Whether a process opened a file to change it, and the very next thing it did was to open it with O_TRUNC."""
+    return (event.kind is then.kind is EventKind.OPEN and event.path == then.path
+            and event.flags & (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC) == os.O_RDWR
+            and then.flags & (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC) == os.O_RDWR | os.O_CREAT | os.O_TRUNC
+            and then.time_ns - event.time_ns < _AT_ONCE_NS)

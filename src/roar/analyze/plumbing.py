@@ -103,6 +103,7 @@ RULES: tuple[Rule, ...] = (
          "compiled kernels and fonts"),
     Rule("cache", r".*/(?:CACHEDIR\.TAG|\.DS_Store|\.nfs[0-9a-f]{16,})$", "caches"),
     Rule("cache", r".*/lock\.mdb$|.*[/._-](?:l?mdb|db)-lock$", "who has an LMDB data set open"),
+    Rule("cache", r".*\.(?:db|db3|sqlite|sqlite3|s3db|gpkg|mbtiles)-shm$", "the index of SQLite's log, made anew"),
 )
 
 WITHOUT_RULE = {"filters": "paths that the setting filters.remove names",

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
             sys.stdout.write(render_unrecorded(running, len(pending) - len(running)) or
                              "No job has been recorded yet: roar run COMMAND\n")
-        return 0
+        return 1 if arguments.checklist else 0
     if arguments.checklist:
         return _checklist(workspace, database, current.row_id, as_json=arguments.json, everything=arguments.all)
     session = load_session(database, current.row_id)

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from roar.model import REDACTED, Job, JobState, Kind, Redirections, is_location
+from roar.model import REDACTED, FileUse, Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
 from roar.query.rerunning import Reruns
+from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
 
@@ -88,14 +89,30 @@ class Asked:
 
     def _plan_again(self, job: Job, commit: str) -> str | None:
         plan = Reruns(self.database, self.workspace, self.session).plan(job.step)
-        if plan is None:
+        if plan is None or self._is_replaced(job) or any(REDACTED in word for word in job.command):
             return None
         since = self._since(self.rows[job.uid])
-        if len(plan.steps) == 1 and since and since[-1][0] == JobState.DONE:
-            if since[-1] != (JobState.DONE, 0, 0) or not self._can_make(job):
-                return None
-            return _and(*plan.before, commit, self._remove_outputs(job), f"roar run @{job.step}")
-        return _and(*plan.before, commit, *plan.commands())
+        if len(plan.steps) > 1 or not since or since[-1][0] != JobState.DONE:
+            return _and(*plan.before, commit, *plan.commands())
+        left = self._find_left(job)
+        if since[-1][1] != 0 or left is None:
+            return None
+        return _and(*plan.before, commit, f"rm {' '.join(map(quoted_path, left))}" if left else "",
+                    f"roar run @{job.step}")
+
+    def _is_replaced(self, job: Job) -> bool:
+        """Whether what a job of another step made lies now where this one's output did: it would be lost."""
+        return any(use.kind is Kind.FILE and not is_location(use.path) and any(
+            holds(self.database, self.workspace.absolute(use.path), {digest.hex()})
+            for (digest,) in self.database.execute(_REPLACED, {
+                "path": encoded(use.path), "job": self.rows[job.uid].row_id, "step": self.rows[job.uid].step_id}))
+            for use in job.outputs)
+
+    def was_interrupted_twice(self, job: Job) -> bool:
+        """Whether a job of this session was interrupted, and so was the one of its step before."""
+        rows = self.database.execute("SELECT state FROM job WHERE step_id = ? AND id <= ? ORDER BY started_at DESC,"
+                                     " id DESC LIMIT 2", (self.rows[job.uid].step_id, self.rows[job.uid].row_id))
+        return [state for (state,) in rows] == [JobState.INTERRUPTED] * 2
 
     def _since(self, row: _Row) -> list[tuple[str, int | None, int]]:
         """State, exit status and number of outputs of the later jobs of a step, the last one last."""
@@ -128,26 +145,49 @@ class Asked:
         place = os.path.relpath(cwd)
         return command if place == "." else f"(cd {quoted_path(place)} && {command})"
 
-    def _can_make(self, job: Job) -> bool:
-        """Whether what a job left can be removed to be made again: files of its own, and still as it left them."""
-        there = [use for use in job.outputs if os.path.lexists(self.workspace.absolute(use.path))]
-        read = {use.path for use in job.inputs}
-        return len(there) <= _FEW and all(
-            use.kind is Kind.FILE and not is_location(use.path) and use.path not in read
-            and is_inside(self.workspace.absolute(use.path), self.workspace.root)
-            and holds(self.database, self.workspace.absolute(use.path), {use.digest}) for use in there)
+    def _find_left(self, job: Job) -> list[str] | None:
+        """What a job left that lies there as it left it, as typed from here; None where that is not to be removed.
 
-    def _remove_outputs(self, job: Job) -> str:
-        paths = [os.path.relpath(place) for use in job.outputs
-                 if os.path.lexists(place := self.workspace.absolute(use.path))]
-        return f"rm {' '.join(map(quoted_path, paths))}" if paths else ""
+        That is more than a few files, data that lie elsewhere, or what the job itself had found.
+        """
+        left = [use for use in job.outputs if os.path.lexists(self.workspace.absolute(use.path)) and (
+            use.kind is not Kind.FILE or holds(self.database, self.workspace.absolute(use.path), {use.digest}))]
+        read = {use.path for use in job.inputs}
+        others = [use for use in job.outputs if use not in left and os.path.lexists(self.workspace.absolute(use.path))]
+        if len(left) > _FEW or (others and not self._are_made_since(job, others)) or not all(
+                use.kind is Kind.FILE and not is_location(use.path) and use.path not in read
+                and is_inside(self.workspace.absolute(use.path), self.workspace.root) for use in left):
+            return None
+        return [os.path.relpath(self.workspace.absolute(use.path)) for use in left]
+
+    def _are_made_since(self, job: Job, uses: Iterable[FileUse]) -> bool:
+        """Whether later jobs of a job's step wrote these outputs again, so that nobody else has changed them."""
+        return all(any(holds(self.database, self.workspace.absolute(use.path), {digest.hex()})
+                       for (digest,) in self.database.execute(_MADE_SINCE, {
+                           "path": encoded(use.path), "job": self.rows[job.uid].row_id,
+                           "step": self.rows[job.uid].step_id})) for use in uses)
+
+
+# What other steps' jobs, which did not edit what they found, wrote to a path after a job.
+_REPLACED = """
+SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND made.role = 2
+JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
+WHERE path.path = CAST(:path AS TEXT) AND made.job_id > :job AND job.step_id <> :step
+AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id)
+"""
+_MADE_SINCE = """
+SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND made.role = 2
+JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
+WHERE path.path = CAST(:path AS TEXT) AND made.job_id > :job AND job.step_id = :step
+"""
 
 
 def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> Asked:
     """What a checklist of these jobs (in the order they started) is about: a session's, or what led to something."""
     rows = _load_rows(database, [job.uid for job in jobs])
     own = rows[jobs[-1].uid].session if jobs else 0
-    latest = {job_id for found in load_counted(database, _by_step(rows, jobs)).latest.values() for job_id in found}
+    counted = load_counted(database, _by_step(rows, jobs))
+    latest = {job_id for found in counted.latest.values() for job_id in found}
     tries = _find_tries(rows, jobs)
     latest -= {rows[job.uid].row_id for job in tries}
     given = {row.row_id for row in rows.values()}
@@ -165,7 +205,7 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
         behind=[job for job in together if rows[job.uid].row_id in behind],
         makers=[job for job in in_order if rows[job.uid].session != own or (
             rows[job.uid].row_id in latest and not _is_made_again(database, rows[job.uid], own)
-            and not _is_written_over(database, rows[job.uid]))],
+            and not _is_written_over(database, rows[job.uid], counted.step_of))],
         session=own if current is None else current.row_id)
 
 
@@ -205,7 +245,8 @@ def _is_made_again(database: sqlite3.Connection, row: _Row, session: int) -> boo
 
 _WRITTEN_OVER = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM file_use WHERE job_id = :job AND role = 2)
-AND NOT EXISTS (SELECT 1 FROM dependency WHERE producer_id = :job)
+AND NOT EXISTS (SELECT 1 FROM dependency WHERE producer_id = :job
+    AND consumer_id IN (SELECT value FROM json_each(:counted)))
 AND NOT EXISTS (SELECT 1 FROM file_use AS made LEFT JOIN artifact ON artifact.id = made.artifact_id
     WHERE made.job_id = :job AND made.role = 2 AND (artifact.files IS NOT NULL OR NOT EXISTS (
         SELECT 1 FROM file_written AS later JOIN job ON job.id = later.job_id JOIN step ON step.id = job.step_id
@@ -214,10 +255,11 @@ AND NOT EXISTS (SELECT 1 FROM file_use AS made LEFT JOIN artifact ON artifact.id
 """
 
 
-def _is_written_over(database: sqlite3.Connection, row: _Row) -> bool:
-    """Whether later jobs of other steps wrote over all that a job had written, and none took anything from it."""
-    return database.execute(_WRITTEN_OVER, {"job": row.row_id, "session": row.session, "step": row.step_id}
-                            ).fetchone() is not None
+def _is_written_over(database: sqlite3.Connection, row: _Row, counted: Iterable[int]) -> bool:
+    """Whether later jobs of other steps wrote over all that a job had written, and none that counts took from it."""
+    return database.execute(_WRITTEN_OVER, {
+        "job": row.row_id, "session": row.session, "step": row.step_id,
+        "counted": json.dumps(list(counted))}).fetchone() is not None
 
 
 def _by_step(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> dict[int, list[StepJob]]:

@@ -1,6 +1,7 @@
 """Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
 
 import os
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -8,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roar.errors import RoarError
-from roar.model import Job, JobState, is_location
+from roar.model import REDACTED, Job, JobState, is_location
 from roar.observe.code import TOO_LARGE, VERSION, find_refusal, find_repository
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
@@ -37,6 +38,7 @@ from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
 
+_HIDDEN = re.compile(rf"^\+.*{re.escape(REDACTED)}", re.MULTILINE)
 _ON_A_REMOTE = "the commits are on a remote"
 _NOT_TOLD = "has code of which git did not tell the version"
 SOURCE_LABEL = "source"
@@ -87,14 +89,17 @@ def _well(asked: Asked) -> str:
 
 _FEW = 5
 """Up to so many are named in a title."""
+_TRIED = 8
+"""So many jobs of a line are asked for a command at most."""
 
 
 def _check(title: str, asked: Asked, jobs: Iterable[Job], problem: Callable[[Job], str | None],
            mend: Callable[[Job], str | None]) -> Item:
     """An item that holds for each job by itself."""
     found = [(job, text) for job in jobs if (text := problem(job)) is not None]
+    hints = map(mend, (job for job, _ in found[:_TRIED]))
     return Item(title=title, passed=not found, problems=tuple(f"{asked.name(job)} {text}" for job, text in found),
-                hint=mend(found[0][0]) if found else None)
+                hint=next(filter(None, hints), None))
 
 
 def _find_silence(asked: Asked) -> Item | None:
@@ -118,7 +123,8 @@ def _has_failed(job: Job | JobLine) -> bool:
 
 
 def _look_or_run(asked: Asked, job: Job) -> str | None:
-    return f"roar show {asked.ref(job)}" if _has_failed(job) else asked.run_again(job)
+    lost = _has_failed(job) or asked.was_interrupted_twice(job)
+    return f"roar show {asked.ref(job)}" if lost else asked.run_again(job)
 
 
 def _observed(job: Job) -> str | None:
@@ -139,27 +145,36 @@ def _see_all(asked: Asked, job: Job, silence: Item | None) -> str | None:
         return asked.run_again(job, stdin="FILE")
     if _committed(job) == _NOT_TOLD:
         return silence.hint if silence else asked.run_again(job)
-    return asked.run_again(job) if OUTLIVED in job.tracer.gaps else "roar doctor"
+    return asked.run_again(job) if any(gap.endswith(_NOT_LASTING) for gap in job.tracer.gaps) else "roar doctor"
+
+
+_NOT_LASTING = OUTLIVED, "another program already listens to the system calls made here"
+"""What leaves no gap where the job runs again by itself: `roar run` within another one's command is such a case."""
 
 
 def _in_commit(asked: Asked, silence: Item | None) -> Item:
-    found: list[Commit] = []
+    said: dict[str, None] = {}
 
     def mend(job: Job) -> str | None:
         if silence:
             return silence.hint
-        found.append(find_commit(asked.database, asked.workspace, job))
-        return _commit_and_run(asked, job, found[0])
+        commit = find_commit(asked.database, asked.workspace, job)
+        if commit.unfinished:
+            said["a merge, a rebase or the like is not finished"] = None
+        elif commit.obstacle:
+            said[commit.obstacle] = None
+        return _commit_and_run(asked, job, commit)
 
     item = _check("the code is in a commit", asked, asked.makers, _committed, mend)
-    unfinished = ("a merge, a rebase or the like is not finished",) if found and found[0].unfinished else ()
     is_open = not item.passed and all(_committed(job) in {None, _NOT_TOLD} for job in asked.makers)
-    return replace(item, passed=None if is_open else item.passed, problems=(*unfinished, *item.problems))
+    return replace(item, passed=None if is_open else item.passed, problems=(*said, *item.problems))
 
 
 def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
     """None where the job cannot run again: a commit alone mends nothing, and may take what the job has edited."""
-    return commit.command if commit.unfinished else asked.run_again(job, commit=commit.command)
+    if commit.unfinished or commit.obstacle:
+        return commit.command or None
+    return asked.run_again(job, commit=commit.command)
 
 
 def _committed(job: Job) -> str | None:
@@ -264,6 +279,8 @@ def _push(folder: str, commits: Iterable[str]) -> str:
         else:
             sources[str(here)] = None
     commands = [] if remotes else ["git remote add origin URL"]
+    behind = plain and (run_git(folder, "rev-list", "--count", "HEAD..@{push}") or "0") != "0"
+    commands += ["git pull"] if behind else []
     commands += ["git push"] if plain else []
     commands += [f"git push -u {name} {joined(list(sources))}"] if sources else []
     return " && ".join(commands)
@@ -377,6 +394,9 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
                 hint=_first_to_run(database, workspace, session, status, wrong) if wrong else None)
 
 
+_ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: ).* {GONE}", re.DOTALL)
+
+
 def _first_to_run(database: sqlite3.Connection, workspace: Workspace, session: int, status: Status,
                   wrong: Sequence[Output]) -> str | None:
     """What to do first; None where a root input is gone, without which a step would only spoil what it has made.
@@ -391,12 +411,14 @@ def _first_to_run(database: sqlite3.Connection, workspace: Workspace, session: i
              or [output.step for output in status.outputs
                  if output.step in stale or (output in wrong and output.freshness is not Freshness.STALE)])
     first = min((step for step in steps if not (stale.get(step) or "").endswith(OUTDATED)), default=None)
+    unknown = {step.number for step in status.steps if any(REDACTED in word for word in step.job.command)}
     reruns, passed, plan = Reruns(database, workspace, session), set[int](), None
     while first is not None:
         if any(step.number == first and _has_failed(step.job) for step in status.steps):
             return f"roar show @{first}"
         plan = reruns.plan(first, stale)
-        if plan is None or any(GONE in (stale.get(step) or "") for step in plan.steps):
+        if plan is None or any(_ROOT_IS_GONE.fullmatch(stale.get(step) or "") or step in unknown
+                               for step in plan.steps):
             return None
         passed.update(plan.steps)
         needed = (waits_for(stale.get(step)) or _maker_of_gone(database, status, step) for step in plan.steps)
@@ -415,7 +437,7 @@ def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) ->
 
 def _without_secrets(asked: Asked) -> Item:
     """Commands, names, labels and patches are looked through once more with the rules that redact them."""
-    problems = []
+    problems, held = [], False
     for job in asked.jobs:
         texts = {"name": job.name or "", **{f"label {key}": value for key, value in job.labels.items()}}
         places = [place for place, text in texts.items() if redact_text(text) != text]
@@ -424,6 +446,9 @@ def _without_secrets(asked: Asked) -> Item:
         patch = (load_patch(asked.database, job) or b"").decode("utf-8", "surrogateescape")
         if redact_patch(patch) != patch:
             places.append("patch of uncommitted changes")
+        held = held or bool(places)
         problems += [f"{asked.name(job)} seems to hold a secret in its {place}" for place in places]
+        if _HIDDEN.search(patch):
+            problems.append(f"{asked.name(job)} ran code with what seems to be a secret, which is not in the record")
     return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
-                hint="roar pop, and give the secret by an environment variable" if problems else None)
+                hint="roar pop, and give the secret by an environment variable" if held else None)

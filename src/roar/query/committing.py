@@ -9,7 +9,7 @@ from typing import NamedTuple
 from roar.analyze.plumbing import is_source
 from roar.model import Job
 from roar.observe.code import find_repository
-from roar.observe.redaction import redact_text
+from roar.observe.redaction import redact_patch, redact_text
 from roar.query.differences import name_of, sections_of
 from roar.query.jobs import files_of, load_patch
 from roar.query.repository import find_submodules, find_work_tree, is_inside, run_git
@@ -19,6 +19,8 @@ from roar.workspace import Workspace
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 """Where git keeps what it has begun, in its own folder."""
 _MEANS_MORE = frozenset("*?[\\")
+_LONGEST = 16_000_000
+"""So many bytes at most are looked through for secrets."""
 
 
 class Commit(NamedTuple):
@@ -27,24 +29,40 @@ class Commit(NamedTuple):
     Attributes:
         command: "" where all is in a commit by now.
         unfinished: whether a merge, a rebase or the like has to be finished first; then it only shows what is left.
+        obstacle: why there is nothing to type; None where there is.
     """
 
     command: str
     unfinished: bool = False
+    obstacle: str | None = None
+
+
+class _ObstacleError(Exception):
+    """Why nothing can be typed."""
 
 
 def find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -> Commit:
     """What puts a job's code in a commit, with a repository first where it has none.
 
     Of what git does not track that is the sources that the job read. git passes over what lies in a submodule or in
-    another repository, and what it is told to ignore, unless asked to take that.
+    another repository, unless asked to take that. What it is told to ignore, what seems to hold a secret, and code
+    that is not there any more is for nobody but the user.
     """
+    try:
+        return _find_commit(database, workspace, job)
+    except _ObstacleError as error:
+        return Commit("", obstacle=str(error))
+
+
+def _find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -> Commit:
     tree = find_work_tree(workspace, job)
     if tree is None and job.git is not None:
         return Commit("")
     root = tree or workspace.root
-    names = [name for name in _code_names(database, workspace, job, root) if os.path.lexists(os.path.join(root, name))]
+    code = _code_names(database, workspace, job, root)
+    names = [name for name in code if os.path.lexists(os.path.join(root, name))]
     if tree is None:
+        _refuse_secrets(root, names)
         return Commit(_and("git init", *_add(root, names, "git add", here=True),
                            "git commit" if names else "git commit --allow-empty"))
     head = run_git(tree, "rev-parse", "--verify", "-q", "HEAD")
@@ -68,7 +86,45 @@ def find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) ->
         commands += [_make_submodule(tree, place)] if place in others else []
         if commands:
             done[place] = commands
-    return Commit(_and(*chain.from_iterable(done.values()), *_commit_in(tree, own, more=bool(done))))
+    commands = [*chain.from_iterable(done.values()), *_commit_in(tree, own, more=bool(done))]
+    _refuse_lost_code(tree, code)
+    return Commit(_and(*commands))
+
+
+def _refuse_lost_code(tree: str, names: Iterable[str]) -> None:
+    """Without a source that git does not have, and that is gone, a step would only fail."""
+    tracked = set((run_git(tree, "ls-files", "-z") or "").split("\0"))
+    lost = [name for name in names if name not in tracked and not os.path.lexists(os.path.join(tree, name))]
+    if lost:
+        raise _ObstacleError(f"{lost[0]} is gone, which the code needs")
+
+
+def _refuse_secrets(folder: str, names: Iterable[str], patch: str = "") -> None:
+    """What seems to hold a secret is in no command that commits it: files that git does not track, and a patch."""
+    texts = {name: section.decode("utf-8", "surrogateescape") for section in sections_of(os.fsencode(patch))
+             if (name := name_of(section))}
+    texts |= {name: _as_patch(os.path.join(folder, name)) for name in names}
+    held = next((name for name, text in texts.items() if _adds_secret(text)), None)
+    if held is not None:
+        raise _ObstacleError(f"{held} seems to hold a secret: it has to go before the file is committed")
+
+
+def _adds_secret(patch: str) -> bool:
+    return any(line != kept for line, kept in zip(patch.split("\n"), redact_patch(patch).split("\n"), strict=True)
+               if line.startswith("+"))
+
+
+def _as_patch(path: str) -> str:
+    """The text of a file as a patch adds it; "" for what is no text, or too long to be source."""
+    try:
+        with open(path, "rb") as file:
+            content = file.read(_LONGEST + 1)
+    except OSError:
+        return ""
+    if b"\0" in content or len(content) > _LONGEST:
+        return ""
+    lines = content.decode("utf-8", "surrogateescape").split("\n")
+    return "\n".join((f"@@ -0,0 +1,{len(lines)} @@", *(f"+{line}" for line in lines)))
 
 
 def is_unfinished(folder: str) -> bool:
@@ -108,9 +164,12 @@ def _commit_in(folder: str, names: Sequence[str], *, more: bool) -> list[str]:
                   .split("\0")) if new else set()
     changed = more or bool(run_git(folder, "status", "--porcelain", "--untracked-files=no",
                                    "--ignore-submodules=dirty"))
+    kept_back = [name for name in new if name in ignored]
+    if kept_back:
+        raise _ObstacleError(f"{kept_back[0]} is ignored by git: `git add -f` adds it, if it may be seen")
+    _refuse_secrets(folder, new, (run_git(folder, "diff", "HEAD") or "") if changed else "")
     git = _git_in(folder)
-    adding = [*_add(folder, [name for name in new if name not in ignored], f"{git} add"),
-              *_add(folder, [name for name in new if name in ignored], f"{git} add -f")]
+    adding = _add(folder, new, f"{git} add")
     if adding or changed:
         return [*adding, f"{git} commit -a" if changed else f"{git} commit"]
     has_commit = run_git(folder, "rev-parse", "--verify", "-q", "HEAD") is not None

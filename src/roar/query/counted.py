@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
@@ -27,8 +26,8 @@ class Counted:
         step_of: by job the number of its step: the steps in their order, and of each its jobs in theirs.
         jobs: the same the other way round.
         well: those that ended well.
-        latest: by step its last job, and the last that ended well where the last did not; where that wrote nothing, as
-            make(1) that finds all up to date, also the last that wrote something.
+        latest: by step its last job, and the last that ended well where the last did not; where one before that wrote
+            the same and more, as make(1) does that now finds all up to date and writes its log, also that one.
         settled: job and path of what was read, but read or written again since by a later job of the step; of what
             the job itself has edited not by one that goes on with that.
         superseded: those after which one of their step (the next that ended well and wrote something, or the last
@@ -75,14 +74,26 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
 def _latest(database: sqlite3.Connection, jobs: Sequence[StepJob]) -> list[int]:
     good = next((job for job in jobs if job.ended_well), jobs[0])
     found = [jobs[0].row_id, good.row_id]
-    if len(jobs) > 1 and not _has_outputs(database, good.row_id):
-        found += islice((job.row_id for job in jobs if job.ended_well and _has_outputs(database, job.row_id)), 1)
+    while len(jobs) > 1 and (more := database.execute(_MADE_MORE, {"job": found[-1]}).fetchone()) is not None:
+        found.append(more[0])
     return list(dict.fromkeys(found))
 
 
-def _has_outputs(database: sqlite3.Connection, job_id: int) -> bool:
-    return database.execute("SELECT 1 FROM file_use WHERE job_id = ? AND role = 2 LIMIT 1",
-                            (job_id,)).fetchone() is not None
+# The last earlier job of the step that ended well and wrote all that a job wrote in the workspace, and more there; or
+# more at all, where that wrote nothing.
+_MADE_MORE = """
+WITH own (path_id) AS (SELECT path_id FROM file_use JOIN path ON path.id = path_id
+    WHERE job_id = :job AND role = 2 AND path NOT LIKE '/%')
+SELECT job.id FROM job JOIN job AS this ON this.id = :job AND job.step_id = this.step_id
+AND (job.started_at, job.id) < (this.started_at, this.id)
+WHERE job.state = 'done' AND job.exit_code IS 0
+AND NOT EXISTS (SELECT 1 FROM own WHERE path_id NOT IN (
+    SELECT path_id FROM file_use WHERE job_id = job.id AND role = 2))
+AND EXISTS (SELECT 1 FROM file_use JOIN path ON path.id = path_id WHERE job_id = job.id AND role = 2
+    AND path_id NOT IN (SELECT path_id FROM own) AND (path NOT LIKE '/%' OR NOT EXISTS (
+        SELECT 1 FROM file_use WHERE job_id = :job AND role = 2)))
+ORDER BY job.started_at DESC, job.id DESC LIMIT 1
+"""
 
 
 def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: Sequence[int]) -> set[int]:
