@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -35,6 +35,7 @@ class Counted:
             what they left is an earlier version.
         idle: those of whose outputs later ones of their step left none, and a last one that failed without any beside
             others, where no other took something from them: what they read says nothing of the outputs.
+        logs: the files to which these jobs only added.
     """
 
     step_of: Mapping[int, int]
@@ -44,6 +45,7 @@ class Counted:
     settled: frozenset[tuple[int, int]]
     superseded: frozenset[int]
     idle: frozenset[int]
+    logs: "Logs"
 
     def later(self, job_id: int) -> Sequence[int]:
         """The jobs of the same step after one."""
@@ -60,14 +62,17 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
     """
     latest = {number: _latest(database, rows) for number, rows in jobs.items()}
     rows = {row for found in latest.values() for row in found}
-    rows |= _find_makers(database, rows, [job.row_id for found in jobs.values() for job in found[1:]])
+    earlier = [job.row_id for found in jobs.values() for job in found[1:]]
+    logs = _find_logs(database, {job.row_id: number for number, found in jobs.items() for job in found})
+    rows |= _find_makers(database, rows, earlier, logs)
     order = {number: [job for job in reversed(found) if job.row_id in rows] for number, found in jobs.items()}
     said = _Reruns(database, [found for found in order.values() if len(found) > 1])
     counted = Counted(
         step_of={job.row_id: number for number, found in order.items() for job in found}, latest=latest,
         jobs={number: [job.row_id for job in found] for number, found in order.items()},
         well=frozenset(job.row_id for found in order.values() for job in found if job.ended_well),
-        settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered))
+        settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered),
+        logs=logs.of(rows))
     return replace(counted, idle=counted.idle - _find_taken(database, counted)) if said.covered else counted
 
 
@@ -96,13 +101,19 @@ ORDER BY job.started_at DESC, job.id DESC LIMIT 1
 """
 
 
-def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: Sequence[int]) -> set[int]:
-    """Those of the earlier jobs from which one that counts took something, directly or by way of each other."""
+def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: Sequence[int], logs: "Logs"
+                 ) -> set[int]:
+    """Those of the earlier jobs from which one that counts took something, directly or by way of each other.
+
+    Not those to whose log it only added.
+    """
     makers: dict[int, list[int]] = {}
-    for consumer_id, producer_id in database.execute(
-            "SELECT consumer_id, producer_id FROM dependency WHERE producer_id IN (SELECT value FROM json_each(?))",
-            (json.dumps(earlier),)) if earlier else ():
-        makers.setdefault(consumer_id, []).append(producer_id)
+    for consumer_id, producer_id, artifact_id in database.execute(
+            "SELECT consumer_id, producer_id, artifact_id FROM dependency"
+            " WHERE producer_id IN (SELECT value FROM json_each(?))",
+            (json.dumps(earlier),)).fetchall() if earlier else ():
+        if not logs.are_side_by_side(database, consumer_id, artifact_id, producer_id):
+            makers.setdefault(consumer_id, []).append(producer_id)
     found: set[int] = set()
     rest = list(counted)
     while rest:
@@ -201,12 +212,11 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Iter
     rows = database.execute(
         "SELECT consumer_id, artifact_id, producer_id, produced_id FROM dependency"
         " WHERE producer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(producers)),)).fetchall()
-    logs = find_logs(database, counted)
+    logs = counted.logs
     for consumer, artifact, producer, produced in rows:
-        if consumer in counted.step_of and producer != consumer:
-            log = logs.taken(database, consumer, artifact, producer) if producer in logs.paths else None
-            if log is not None and log in logs.paths.get(consumer, ()):
-                continue  # what it added stands beside the rest
+        if consumer in counted.step_of and producer != consumer and not logs.are_side_by_side(
+                database, consumer, artifact, producer):
+            log = logs.taken(database, consumer, artifact, producer)
             same = counted.step_of[consumer] == counted.step_of[producer]
             later = () if same else counted.later(producer)
             last = _last_maker(database, later, artifact, produced) if later else None
@@ -220,7 +230,7 @@ class Logs:
     """The files to which all that wrote them only added, as rows of paths.
 
     Args:
-        rows: a job that counts and such a file, by the row of the job.
+        rows: a job and such a file, by the row of the job.
         step_of: by job its step.
 
     Attributes:
@@ -235,11 +245,22 @@ class Logs:
             self.paths.setdefault(job_id, set()).add(path_id)
             self._writers.setdefault(path_id, []).append(job_id)
 
+    def of(self, jobs: Container[int]) -> "Logs":
+        """The same of some jobs."""
+        return Logs(((job, path) for path, found in self._writers.items() for job in found if job in jobs),
+                    self._step_of)
+
     def taken(self, database: sqlite3.Connection, consumer: int, artifact: int, producer: int) -> int | None:
         """The log that one job read, and another had added to."""
+        if producer not in self.paths:
+            return None
         read = [path_id for (path_id,) in database.execute(
             "SELECT path_id FROM file_read WHERE job_id = ? AND artifact_id = ?", (consumer, artifact))]
         return next((path_id for path_id in read if path_id in self.paths[producer]), None)
+
+    def are_side_by_side(self, database: sqlite3.Connection, consumer: int, artifact: int, producer: int) -> bool:
+        """Whether what one job took from another is a log, to which it only added."""
+        return consumer in self.paths and self.taken(database, consumer, artifact, producer) in self.paths[consumer]
 
     def others(self, log: int, producer: int, before: int) -> list[int]:
         """The last jobs of the other steps that had added to a log when one job read what another one left."""
@@ -252,18 +273,20 @@ class Logs:
         return [job_id, *({self._step_of[job]: job for job in found} | {self._step_of[job_id]: job_id}).values()]
 
 
-def find_logs(database: sqlite3.Connection, counted: Counted) -> Logs:
-    """The logs of the jobs that count."""
-    return Logs(database.execute(_LOGS, {"jobs": json.dumps(list(counted.step_of)), "first": APPENDED,
-                                         "second": AS_STDOUT_APPENDED}), counted.step_of)
+def _find_logs(database: sqlite3.Connection, step_of: Mapping[int, int]) -> Logs:
+    """The logs of some jobs, each with its step."""
+    return Logs(database.execute(_LOGS, {"jobs": json.dumps(list(step_of)), "first": APPENDED,
+                                         "second": AS_STDOUT_APPENDED}), step_of)
 
 
 _LOGS = """
-SELECT job_id, path_id FROM file_use AS made
-WHERE role = 2 AND note IN (:first, :second) AND job_id IN (SELECT value FROM json_each(:jobs)) AND NOT EXISTS (
-    SELECT 1 FROM file_written WHERE path_id = made.path_id AND role = 2
-    AND (note IS NULL OR note NOT IN (:first, :second)))
-ORDER BY job_id
+WITH job (id) AS (SELECT value FROM json_each(:jobs)),
+noted (id) AS (SELECT DISTINCT path_id FROM file_use
+    WHERE role = 2 AND note IN (:first, :second) AND job_id IN (SELECT id FROM job)),
+log (id) AS (SELECT id FROM noted WHERE NOT EXISTS (SELECT 1 FROM file_written
+    WHERE path_id = noted.id AND role = 2 AND (note IS NULL OR note NOT IN (:first, :second))))
+SELECT job_id, path_id FROM log JOIN file_written ON path_id = log.id
+WHERE role = 2 AND job_id IN (SELECT id FROM job) ORDER BY job_id
 """
 
 

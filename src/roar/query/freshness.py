@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_MEANWHILE, is_location, members_folder
-from roar.query.counted import Counted, find_logs
+from roar.query.counted import Counted
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -115,11 +115,10 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     again = _written_again(database, files, written, counted)
     since = _deleted_since(database, session, files, last_writes) | again
     failed = _failed(database, last_writes.values())
-    logs = find_logs(database, counted)
     outputs = []
     for content, job_id in last_writes.items():
         if _is_listed(files.state(content), job_id, counted):
-            told = next((job for job in logs.last(job_id, content.path_id) if job in stale.left), job_id)
+            told = next((job for job in counted.logs.last(job_id, content.path_id) if job in stale.left), job_id)
             output = _output(files, content, counted.step_of[told], failed.get(job_id) or stale.left.get(told),
                              since.get(content))
             outputs.append(replace(output, failed=job_id in failed, again=content in again))
