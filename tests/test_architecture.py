@@ -129,6 +129,15 @@ def test_a_server_starts_without_the_libraries_of_exports():
     assert set(done.stdout.split()) & {"cyclonedx", "openlineage.client", "prov", "rocrate", "requests"} == set()
 
 
+def test_without_its_libraries_the_server_says_how_to_install_them():
+    code = "import sys; sys.modules['sqlalchemy'] = None; from glaas.command import main; sys.exit(main())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    said, hint = done.stderr.splitlines()
+    assert said == "glaas: The server part is not installed (sqlalchemy.exc is missing)."
+    assert "pip install '.[server]'" in hint
+
+
 def test_the_wheel_holds_what_it_should(tmp_path):
     subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps",
                     "--wheel-dir", tmp_path, ROOT], check=True, capture_output=True)

@@ -1063,3 +1063,21 @@ def test_what_jobs_within_a_job_make_is_not_to_be_put_in_place_before_it(desk, t
     assert "put these inputs in place" not in desk.roar("reproduce", "m-1").stdout
     done = desk.roar("reproduce", "m-1", "--run", "--into", str(tmp_path / "again"))
     assert "differs" not in done.stdout
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_what_a_commit_brings_needs_no_job_that_once_made_the_same_elsewhere(desk, tracked):
+    desk.write("b.py", "open('out', 'w').write(open('config.json').read() * 2)\n")
+    desk.write(".gitignore", ".roar\nout\nscratch.json\n" + ("" if tracked else "config.json\n"))
+    desk.init()
+    desk.roar("run", "sh", "-c", "echo '{}' > scratch.json")
+    desk.write("config.json", "{}\n")
+    if tracked:
+        desk.git("add", "config.json")
+        desk.git("commit", "-qm", "config")
+    desk.roar("run", "python", "b.py")
+    plan = desk.roar("reproduce", "out").stdout
+    assert plan.startswith("1 job " if tracked else "2 jobs ")
+    done = desk.roar("reproduce", "out", "--run")
+    assert "the same" in done.stdout + done.stderr
+    assert desk.roar("lineage", "out").stdout.count("scratch.json") == 1, "it still says who made it first"

@@ -1,5 +1,7 @@
 """`roar put` and `roar get` against a real S3 server, as a user would type them."""
 
+import base64
+import http.server
 import json
 import os
 import pty
@@ -7,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import urllib.request
 
 import pytest
@@ -414,6 +417,46 @@ def test_a_connection_that_breaks_is_taken_up(desk, proxy, bucket):
     desk.roar("get", f"{bucket.url}/large.bin", "back.bin")
     assert proxy.cut is None
     assert use(desk.job(), "outputs")["digest"] == digest
+
+
+class Guarded(http.server.BaseHTTPRequestHandler):
+    """Answers one user, and leads to another server behind `/moved`."""
+
+    def do_GET(self):
+        asked.append((self.server.server_port, self.path, self.headers.get("Authorization")))
+        moved = self.path == "/moved"
+        right = asked[-1][2] == "Basic " + base64.b64encode(b"ann:p@ss").decode()
+        self.send_response(302 if moved else 200 if right else 401)
+        if moved:
+            self.send_header("Location", f"http://127.0.0.1:{self.server.other}/f.txt")
+        self.send_header("Content-Length", "5" if right and not moved else "0")
+        self.end_headers()
+        self.wfile.write(b"hello" if right and not moved else b"")
+
+    def log_message(self, *_):
+        pass
+
+
+asked = []
+
+
+def test_user_and_password_of_a_web_address_go_to_its_server_alone(desk):
+    servers = [http.server.ThreadingHTTPServer(("127.0.0.1", 0), Guarded) for _ in range(2)]
+    servers[0].other = servers[1].server_port
+    for server in servers:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    host = f"127.0.0.1:{servers[0].server_port}"
+    desk.roar("get", f"http://ann:p%40ss@{host}/f.txt")
+    assert (desk.root / "f.txt").read_text() == "hello"
+    assert use(desk.job(), "inputs")["path"] == f"http://{host}/f.txt"
+    asked.clear()
+    desk.roar("get", f"http://ann:p%40ss@{host}/moved", "other", status=1)
+    assert {(port, bool(secret)) for port, _, secret in asked} == {
+        (servers[0].server_port, True), (servers[1].server_port, False)}
+    assert "401" in desk.roar("get", f"http://ann:wrong@{host}/f.txt", "other", status=1).stderr
+    for server in servers:
+        server.shutdown()
+        server.server_close()
 
 
 def test_nothing_secret_of_a_signed_address_is_recorded(desk, bucket):

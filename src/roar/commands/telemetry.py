@@ -16,5 +16,6 @@ def main(argv: list[str]) -> int:
     if parser().parse_args(argv).json:
         print_json({"enabled": False, "sends": []})
     else:
-        print("roar sends nothing about itself or its use. It talks to a server only when you register with one.")
+        print("roar sends nothing about itself or its use. It talks to a server only where a command is about one:"
+              " register, get, put, login, logout, whoami, trackers refresh.")
     return 0

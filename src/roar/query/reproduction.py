@@ -36,7 +36,7 @@ from roar.query.repository import (
     lacks_commit,
     run_git,
 )
-from roar.query.roots import Root, find_roots, jobs_behind
+from roar.query.roots import Root, find_roots, jobs_behind, makers_of
 from roar.shell import joined
 from roar.workspace import Workspace
 
@@ -73,7 +73,7 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
 
     What was sent to a store is not sent again: such a job makes nothing here.
     """
-    rows = sorted(jobs_behind(database, found))
+    rows = _without_needless(database, workspace, found, sorted(jobs_behind(database, found)))
     again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
     jobs = _in_order(database, again)
     roots = tuple(find_roots(database, list(again), copies=True))
@@ -95,6 +95,37 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                 doubts=(*_doubts(jobs, hidden), *_lacking_submodules(workspace, jobs, patches), *links.doubts,
                         *find_leftovers(database, workspace, jobs),
                         *_named_there(workspace, jobs, around, environments), *over_own))
+
+
+def _without_needless(database: sqlite3.Connection, workspace: Workspace, found: Reference | FolderReference,
+                      rows: Sequence[int]) -> list[int]:
+    """These jobs without those from which others only took what their own commits bring.
+
+    A file in a commit may be equal to what a job once made elsewhere (`{}`).
+    """
+    made = [root for root in find_roots(database, rows, copies=True) if root.made_by is not None]
+    copies = [root for root in made if not root.members]
+    wanted = makers_of(database, found) if copies else []
+    if not wanted:
+        return list(rows)
+    jobs = list(iter_jobs(database, rows))
+    code = find_in_commits(database, workspace, jobs, inputs_of(copies), load_patches(database, jobs))
+    brought = {(uid, root.path, root.digest) for uid, root in code.brought}
+    read = {job.uid: [(use.path, use.digest) for use in job.inputs] for job in jobs}
+    uids = {row: job.uid for row, job in zip(rows, jobs, strict=True)}
+    makers: dict[int, set[int]] = defaultdict(set)
+    for consumer, producer, digest in database.execute(
+            "SELECT consumer_id, producer_id, digest FROM dependency JOIN artifact ON artifact.id = artifact_id"
+            " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(rows)),)):
+        paths = [path for path, known in read[uids[consumer]] if known == digest.hex()]
+        if not all((uids[consumer], path, digest.hex()) in brought for path in paths):
+            makers[consumer].add(producer)
+    needed, todo = set(wanted), list(wanted)
+    while todo:
+        more = makers[todo.pop()] - needed
+        needed |= more
+        todo += more
+    return [row for row in rows if row in needed]
 
 
 def _in_order(database: sqlite3.Connection, again: Mapping[int, Job]) -> tuple[Job, ...]:

@@ -74,6 +74,17 @@ def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReferenc
     return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP).hops]
 
 
+def makers_of(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
+    """The rows of the jobs that made something, or that it stands for; none for a session."""
+    if isinstance(found, SessionReference):
+        return []
+    if isinstance(found, TrackerRunReference):
+        return list(found.job_ids)
+    if isinstance(found, JobReference):
+        return [found.row_id]
+    return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP, depth=1).hops]
+
+
 def find_roots(database: sqlite3.Connection, job_ids: Sequence[int], *, copies: bool = False) -> list[Root]:
     """The root inputs of the graph that these jobs form, sorted by path.
 

@@ -1,11 +1,13 @@
 """Web servers: an object is got by its address, which may be a signed one. Nothing is listed there, nor sent."""
 
+import base64
 import http.client
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from roar import __version__
 from roar.errors import TransferError, UsageError
@@ -57,8 +59,11 @@ class WebStore:
         raise UsageError("roar does not put files on web servers.", hint="s3://, gs://, az:// or file://")
 
     def _ask(self, headers: dict[str, str]) -> Any:
-        request = urllib.request.Request(self._location.address, headers={  # noqa: S310  http and https alone come here
+        address, credentials = _without_user(self._location.address)
+        request = urllib.request.Request(address, headers={  # noqa: S310  http and https alone come here
             "User-Agent": f"roar/{__version__}", "Accept-Encoding": "identity", **headers})
+        if credentials:
+            request.add_unredirected_header("Authorization", f"Basic {credentials}")  # for this server alone
         for pause_s in (*PAUSES_S, None):
             try:
                 return urllib.request.urlopen(request, timeout=TIMEOUT_S)  # noqa: S310
@@ -87,6 +92,15 @@ class WebStore:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         text = reason.strerror if isinstance(reason, OSError) and reason.strerror else type(reason).__name__
         return TransferError(f"{self._location.url} cannot be reached, or broke off: {text}.", passing=True)
+
+
+def _without_user(address: str) -> tuple[str, str]:
+    """An address without user and password, and these as HTTP's Basic scheme sends them (RFC 7617); "" without any."""
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    name, _, password = user.partition(":")
+    pair = f"{unquote(name)}:{unquote(password)}".encode()
+    return urlunsplit(parts._replace(netloc=host)), base64.b64encode(pair).decode() if at else ""
 
 
 def _found(answer: Any, key: str) -> Found:
