@@ -111,7 +111,7 @@ def cached(user):
 def test_a_rerun_that_made_nothing_ticks_nothing_of_the_one_that_did(user, cached):
     item = checklist(user)[CODE]
     assert item["problems"] == [f"@1 {cached} ran with uncommitted changes"]
-    assert item["hint"] == "rm o1 && roar run @1"
+    assert item["hint"] == "mv o1 .roar/o1.old && roar run @1 && rm .roar/o1.old"
     assert checklist(user, "register", "--dry-run", "o1")[CODE] == item
     follow(user, item["hint"])
     assert checklist(user)[CODE]["passed"]
@@ -312,7 +312,8 @@ def test_a_step_that_edits_in_place_is_not_run_on_its_own_result(desk, made):
     desk.write("norm.sh", "echo more >> data # changed\n")
     desk.roar("run", "-q", "sh", "norm.sh")
     hint = checklist(desk)["the code is in a commit"]["hint"]
-    assert hint == ("git commit -a && rm data && roar run @1 && roar run @2" if made else None)
+    assert hint == ("git commit -a && mv data .roar/data.old && roar run @1 && roar run @2 && rm .roar/data.old"
+                    if made else None)
 
 
 def test_a_job_whose_outputs_another_step_has_written_over_is_not_asked(desk):
@@ -435,7 +436,8 @@ def test_a_rerun_that_wrote_its_log_alone_ticks_nothing_of_the_one_that_made_the
     user.git("commit", "-qam", "changed")
     user.roar("run", "@1")
     item = checklist(user)[CODE]
-    assert (item["problems"], item["hint"]) == ([f"@1 {first} ran with uncommitted changes"], "rm o1 && roar run @1")
+    assert item["problems"] == [f"@1 {first} ran with uncommitted changes"]
+    assert item["hint"] == "mv o1 .roar/o1.old && roar run @1 && rm .roar/o1.old"
     follow(user, item["hint"])
     assert checklist(user)[CODE]["passed"]
 

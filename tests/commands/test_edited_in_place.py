@@ -1,5 +1,7 @@
 """The hints of the checklist where steps edit one file, one after the other, or only add to it."""
 
+import subprocess
+
 import pytest
 from checklists import checklist, follow
 
@@ -9,7 +11,7 @@ name, factor = sys.argv[1], open(sys.argv[2]).read().strip()
 text = open("data").read().strip()
 open("data", "w").write(f"{name}({text},{factor})")
 """
-CHAIN = "rm data && roar run @1 && roar run @2 && roar run @3"
+CHAIN = "mv data .roar/data.old && roar run @1 && roar run @2 && roar run @3 && rm .roar/data.old"
 
 
 def mend(desk, title):
@@ -76,19 +78,15 @@ def test_no_hint_where_nothing_makes_again_what_is_edited(chain):
     assert (item["passed"], item["hint"]) == (False, None)
 
 
-def test_data_in_a_commit_are_brought_back_before_they_are_edited_again(chain):
-    chain.write("data", "d")
+def test_no_command_edits_tracked_data_again(chain):
+    """To check them out before would take them from where they were changed by hand, or committed since."""
+    chain.write("data", "2\n1\n")
     chain.git("add", "-f", "data")
     chain.git("commit", "-qm", "data")
-    commit = chain.git("rev-parse", "HEAD").strip()[:12]
-    chain.write("norm.py", f"{NORM}# changed\n")
-    chain.roar("run", "python", "norm.py", "A", "one")
-    assert mend(chain, CODE) == [f"git checkout {commit} -- data && git commit -a && roar run @1"]
-    assert (chain.root / "data").read_text() == "A(d,o)"
-    chain.write("one", "x")
-    commit = chain.git("rev-parse", "HEAD").strip()[:12]
-    assert mend(chain, FRESH) == [f"git checkout {commit} -- data && roar run @1"]
-    assert (chain.root / "data").read_text() == "A(d,x)"
+    chain.roar("run", "sort", "-o", "data", "data")
+    chain.roar("run", "sort", "-r", "-o", "data", "data")
+    item = checklist(chain)[CODE]
+    assert (item["problems"], item["hint"]) == (["@2 ran with uncommitted changes"], None)
 
 
 def test_a_log_to_which_runs_only_add(user):
@@ -126,17 +124,97 @@ def test_training_that_goes_on_from_its_checkpoint_begins_anew(desk):
     for _ in range(2):
         desk.roar("run", "python", "t.py")
     desk.write("raw", "2")
-    assert mend(desk, FRESH) == ["rm ckpt && roar run @1 && roar run @1"]
+    assert mend(desk, FRESH) == ["mv ckpt .roar/ckpt.old && roar run @1 && roar run @1 && rm .roar/ckpt.old"]
     assert (desk.root / "ckpt").read_text() == "t(t(new,2),2)"
 
 
 def test_a_folder_of_data_that_is_edited_in_place(desk):
+    """What made it may pass over what is there."""
     desk.write(".gitignore", ".roar\nd\n")
     desk.write("raw", "1\n")
     desk.write("size", "1\n")
     desk.init()
-    desk.roar("run", "sh", "-c", "mkdir -p d; for i in $(seq 120); do cat raw > d/$i; done")
+    desk.roar("run", "sh", "-c", "mkdir -p d; for i in $(seq 120); do test -e d/$i || cat raw > d/$i; done")
     desk.roar("run", "sh", "-c", "for f in d/*; do cat size >> $f; done")
     desk.write("size", "2\n")
-    assert mend(desk, FRESH) == ["roar run @1 && roar run @2"]
-    assert (desk.root / "d" / "7").read_text() == "1\n2\n"
+    item = checklist(desk)[FRESH]
+    assert (item["passed"], item["hint"]) == (False, None)
+
+
+def test_no_command_writes_over_what_was_edited_by_hand(chain):
+    chain.write("raw", "?")
+    chain.write("init.py", "open('out', 'w').write(open('raw').read())\n")
+    chain.roar("run", "python", "init.py")
+    chain.write("out", "by hand")
+    chain.roar("run", "cp", "out", "data")
+    for title in (CODE, FRESH):
+        assert "@1" not in (checklist(chain)[title]["hint"] or "")
+    mend(chain, CODE)
+    chain.write("raw", "!")
+    mend(chain, FRESH)
+    assert (chain.root / "out").read_text() == "by hand"
+
+
+def test_what_an_interrupted_job_left_beside_a_good_one_asks_for_no_rerun(chain):
+    chain.write("on", "")
+    text = "test -e data || echo 1 > data; test ! -e on || kill -9 $$; cat data > out"
+    chain.roar("run", "sh", "-c", text, status=None)
+    (chain.root / "on").unlink()
+    chain.roar("run", "@1")
+    item = checklist(chain)[FRESH]
+    assert (item["problems"], item["hint"]) == (["data: @1, which wrote it, was interrupted"], None)
+
+
+def test_no_command_takes_back_what_was_never_committed(chain):
+    chain.write("data", "d")
+    chain.git("add", "-f", "data")
+    chain.git("commit", "-qm", "data")
+    chain.write("data", "mine")
+    chain.roar("run", "python", "norm.py", "A", "one")
+    assert checklist(chain)[CODE]["hint"] is None
+    chain.write("one", "x")
+    assert checklist(chain)[FRESH]["hint"] is None
+    assert (chain.root / "data").read_text() == "A(mine,o)"
+
+
+@pytest.mark.parametrize("take", [["mv", "raw", "data"], ["cp", "raw", "data"]])
+def test_no_command_where_what_was_read_first_is_gone(chain, take):
+    chain.write(".gitignore", ".roar\ndata\nout\nraw\n")
+    chain.git("rm", "-q", "--cached", "raw")
+    chain.git("commit", "-qam", "raw")
+    chain.roar("run", *take)
+    (chain.root / "raw").unlink(missing_ok=True)
+    chain.write("norm.py", f"{NORM}# changed\n")
+    chain.roar("run", "python", "norm.py", "A", "one")
+    assert checklist(chain)[CODE]["hint"] is None
+    chain.write("one", "x")
+    assert checklist(chain)[FRESH]["hint"] is None
+
+
+def test_files_that_steps_edit_with_each_other_are_not_made_in_an_order_that_cannot_work(chain):
+    chain.write(".gitignore", ".roar\nd1\nd2\nout\n")
+    chain.write("ed.py", "import sys\na, b = sys.argv[1:]\nt = open(a).read()\nu = open(b).read()\n"
+                         "open(a, 'w').write(f'({t}<{u})')\n")
+    chain.git("add", "-A")
+    chain.git("commit", "-qm", "ed")
+    for words in (["cp", "raw", "d1"], ["cp", "one", "d2"], ["python", "ed.py", "d1", "d2"],
+                  ["python", "ed.py", "d2", "d1"], ["sh", "-c", "cat d1 d2 > out"]):
+        chain.roar("run", *words)
+    chain.write("raw", "3")
+    mend(chain, FRESH)
+    if checklist(chain)[FRESH]["passed"]:
+        assert (chain.root / "out").read_text() == "(3<o)(o<(3<o))"
+    assert {"d1", "d2"} <= {path.name for path in chain.root.iterdir()}
+
+
+def test_what_fails_loses_nothing(chain):
+    """As a download whose server is not there any more."""
+    chain.write("on", "")
+    chain.roar("run", "sh", "-c", "test -e on && cp raw data")
+    chain.roar("run", "python", "norm.py", "A", "one")
+    (chain.root / "on").unlink()
+    chain.write("one", "x")
+    hint = checklist(chain)[FRESH]["hint"]
+    with pytest.raises(subprocess.CalledProcessError):
+        follow(chain, hint)
+    assert (chain.root / ".roar" / "data.old").read_text() == "A(r,o)"

@@ -12,7 +12,7 @@ from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
-from roar.query.rerunning import Reruns
+from roar.query.rerunning import Reruns, put_aside
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -67,46 +67,50 @@ class Asked:
         """What a command takes for the job."""
         return self.name(job).split()[-1]
 
-    def run_again(self, job: Job, stdin: str | None = None, commit: str = "") -> str | None:
+    def run_again(self, job: Job, stdin: str | None = None, commit: str | None = None) -> str | None:
         """What makes again what a job made, so that it is another job's; None where running it again does not.
 
         A step that found all done the last time does so again, until its outputs are gone. What a job of another
         session made can be made again in this one; then what read it has to read it again. With `stdin` the job's own
-        standard input is to come from a file. A `commit` is made once what has been edited in place is back.
+        standard input is to come from a file. A `commit`, which may be nothing, is made first; then each step has to
+        find all that git tracks as it is there.
         """
         seen: set[str] = set()
         while self.rows[job.uid].session != self.session:
             seen.add(job.uid)
             if not _is_made_again(self.database, self.rows[job.uid], self.session):
-                return _and(commit, self._whole_command(job, None if len(seen) > 1 else stdin))
+                return _and(commit or "", self._whole_command(job, None if len(seen) > 1 else stdin))
             reader = next((other for other in self._readers(job) if other.uid not in seen), None)
             if reader is None:
                 return None
             job = reader
         if stdin and not seen:
-            return _and(commit, self._whole_command(job, stdin))
+            return _and(commit or "", self._whole_command(job, stdin))
         return self._plan_again(job, commit)
 
-    def _plan_again(self, job: Job, commit: str) -> str | None:
+    def _plan_again(self, job: Job, commit: str | None) -> str | None:
         plan = Reruns(self.database, self.workspace, self.session).plan(job.step)
-        if plan is None or self._is_replaced(job) or any(REDACTED in word for word in job.command):
+        if plan is None or plan.lacks or self._is_replaced(job) or any(REDACTED in word for word in job.command):
             return None
+        if commit is not None and plan.leaves_changes():
+            return None
+        commit = commit or ""
         since = self._since(self.rows[job.uid])
         if len(plan.steps) > 1 or not since or since[-1][0] != JobState.DONE:
-            return _and(*plan.before, commit, *plan.commands())
+            return _and(commit, *plan.commands())
         left = self._find_left(job)
         if since[-1][1] != 0 or left is None:
             return None
-        return _and(*plan.before, commit, f"rm {' '.join(map(quoted_path, left))}" if left else "",
-                    f"roar run @{job.step}")
+        return _and(commit, *put_aside(left, plan.aside, [f"roar run @{job.step}"]))
 
     def _is_replaced(self, job: Job) -> bool:
-        """Whether what a job of another step made lies now where this one's output did: it would be lost."""
-        return any(use.kind is Kind.FILE and not is_location(use.path) and any(
-            holds(self.database, self.workspace.absolute(use.path), {digest.hex()})
-            for (digest,) in self.database.execute(_REPLACED, {
-                "path": encoded(use.path), "job": self.rows[job.uid].row_id, "step": self.rows[job.uid].step_id}))
-            for use in job.outputs)
+        """Whether what another step made, or nobody recorded, lies now where this job's output did."""
+        places = {use.path: self.workspace.absolute(use.path) for use in job.outputs
+                  if use.kind is Kind.FILE and not is_location(use.path)}
+        return any(os.path.lexists(place) and not holds(self.database, place, {
+            digest.hex() for (digest,) in self.database.execute(_OWN, {
+                "path": encoded(path), "job": self.rows[job.uid].row_id, "step": self.rows[job.uid].step_id})})
+            for path, place in places.items())
 
     def was_interrupted_twice(self, job: Job) -> bool:
         """Whether a job of this session was interrupted, and so was the one of its step before."""
@@ -146,7 +150,7 @@ class Asked:
         return command if place == "." else f"(cd {quoted_path(place)} && {command})"
 
     def _find_left(self, job: Job) -> list[str] | None:
-        """What a job left that lies there as it left it, as typed from here; None where that is not to be removed.
+        """What a job left that lies there as it left it, absolute; None where that is not to be removed.
 
         That is more than a few files, data that lie elsewhere, or what the job itself had found.
         """
@@ -158,7 +162,7 @@ class Asked:
                 use.kind is Kind.FILE and not is_location(use.path) and use.path not in read
                 and is_inside(self.workspace.absolute(use.path), self.workspace.root) for use in left):
             return None
-        return [os.path.relpath(self.workspace.absolute(use.path)) for use in left]
+        return [self.workspace.absolute(use.path) for use in left]
 
     def _are_made_since(self, job: Job, uses: Iterable[FileUse]) -> bool:
         """Whether later jobs of a job's step wrote these outputs again, so that nobody else has changed them."""
@@ -168,12 +172,12 @@ class Asked:
                            "step": self.rows[job.uid].step_id})) for use in uses)
 
 
-# What other steps' jobs, which did not edit what they found, wrote to a path after a job.
-_REPLACED = """
+# What a job, later ones of its step, and others that edited what they found wrote to a path.
+_OWN = """
 SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND made.role = 2
 JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
-WHERE path.path = CAST(:path AS TEXT) AND made.job_id > :job AND job.step_id <> :step
-AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id)
+WHERE path.path = CAST(:path AS TEXT) AND made.job_id >= :job AND (job.step_id = :step
+    OR EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id))
 """
 _MADE_SINCE = """
 SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND made.role = 2

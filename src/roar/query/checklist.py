@@ -401,15 +401,20 @@ def _first_to_run(database: sqlite3.Connection, workspace: Workspace, session: i
                   wrong: Sequence[Output]) -> str | None:
     """What to do first; None where a root input is gone, without which a step would only spoil what it has made.
 
+    Nor does anything run that would write over what somebody has edited by hand.
     About what a failed job left; then where a step edits what was written again; and then about the first step that is
     stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, and for what makes
     those of its inputs that are gone. No step mends an earlier version of its outputs that lies elsewhere, nor what
     was made from that.
     """
     stale = {step.number: step.stale for step in status.steps if step.stale}
-    steps = ([output.step for output in wrong if output.failed] or [output.step for output in wrong if output.again]
-             or [output.step for output in status.outputs
-                 if output.step in stale or (output in wrong and output.freshness is not Freshness.STALE)])
+    well = {step.number for step in status.steps if step.job.state == JobState.DONE and step.job.exit_code == 0}
+    by_hand = {output.step for output in wrong if output.freshness is Freshness.CHANGED and not output.again
+               and GONE not in (output.reason or "")}
+    left = [output for output in wrong if output.freshness is not Freshness.STALE and not output.failed]
+    steps = ([output.step for output in wrong if output.failed and output.step not in well]
+             or [output.step for output in wrong if output.again]
+             or [output.step for output in status.outputs if output.step in stale or output in left])
     first = min((step for step in steps if not (stale.get(step) or "").endswith(OUTDATED)), default=None)
     unknown = {step.number for step in status.steps if any(REDACTED in word for word in step.job.command)}
     reruns, passed, plan = Reruns(database, workspace, session), set[int](), None
@@ -417,13 +422,13 @@ def _first_to_run(database: sqlite3.Connection, workspace: Workspace, session: i
         if any(step.number == first and _has_failed(step.job) for step in status.steps):
             return f"roar show @{first}"
         plan = reruns.plan(first, stale)
-        if plan is None or any(_ROOT_IS_GONE.fullmatch(stale.get(step) or "") or step in unknown
+        if plan is None or any(_ROOT_IS_GONE.fullmatch(stale.get(step) or "") or step in unknown | by_hand
                                for step in plan.steps):
             return None
         passed.update(plan.steps)
         needed = (waits_for(stale.get(step)) or _maker_of_gone(database, status, step) for step in plan.steps)
         first = next((step for step in needed if step is not None and step not in passed), None)
-    return " && ".join((*plan.before, *plan.commands())) if plan is not None else None
+    return " && ".join(plan.commands()) if plan is not None and not plan.lacks else None
 
 
 def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) -> int | None:

@@ -1,26 +1,26 @@
 """What makes again what a step has made, where steps edit each other's files in place.
 
 Such a step, run by itself, would edit its own result once more. So what wrote the file runs again in the order in
-which it did, from the job that had made it anew. A log, to which each run only adds, needs none of that.
+which it did, from the job that had made it anew; what lies there is put aside until all of that went well, for nobody
+knows what a command needs besides (a download its server). A log, to which each run only adds, needs none of that.
 """
 
 import json
 import os
 import sqlite3
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
-from roar.query.jobs import iter_jobs, load_patches
-from roar.query.repository import find_in_commits, find_work_tree, inputs_of
-from roar.query.roots import find_roots
+from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
 from roar.workspace import Workspace
 
 _MOST_FILES = 5
-"""Up to so many files are removed before they are made again; more are hardly appended to by what makes them."""
+"""Up to so many files are put aside before they are made again."""
 _MOST_RUNS = 10
 
 
@@ -28,19 +28,45 @@ class Plan(NamedTuple):
     """What to do in place of a step alone.
 
     Attributes:
-        before: commands that bring back what git has, before anything is committed.
         removed: the absolute paths of files that are made anew.
         steps: the numbers of the steps, in the order in which they run.
+        lacks: a path that one of them has read, that none before it makes, and where nothing lies; None without one.
+        aside: the folder for what is put aside.
     """
 
-    before: tuple[str, ...]
     removed: tuple[str, ...]
     steps: tuple[int, ...]
+    lacks: str | None
+    aside: str
+
+    def leaves_changes(self) -> bool:
+        """Whether a later step finds what an earlier one has changed in a file that git tracks."""
+        tracked = (run_git(os.path.dirname(path), "ls-files", "--", path) for path in self.removed)
+        return len(self.steps) > 1 and any(tracked)
 
     def commands(self) -> list[str]:
-        """All but what comes before a commit, as they are typed in the current folder."""
-        names = " ".join(quoted_path(os.path.relpath(path)) for path in self.removed)
-        return [*([f"rm {names}"] if names else []), *(f"roar run @{number}" for number in self.steps)]
+        """What to type in the current folder."""
+        return put_aside(self.removed, self.aside, [f"roar run @{number}" for number in self.steps])
+
+
+def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str]) -> list[str]:
+    """Commands with some files out of their way, which are removed once all went well.
+
+    Args:
+        paths: of the files, absolute.
+        folder: where to put them; on the same disk, and not looked at by the commands.
+        commands: as they are typed in the current folder.
+    """
+    places: dict[str, str] = {}
+    for path in paths:
+        names = (f"{folder}/{os.path.basename(path)}.old{number or ''}" for number in count())
+        places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
+    away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
+    return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places else [])]
+
+
+def _typed(path: str) -> str:
+    return quoted_path(os.path.relpath(path))
 
 
 class _Write(NamedTuple):
@@ -68,7 +94,6 @@ class _Found:
     """What a plan is made of: steps by the jobs that they repeat."""
 
     jobs: dict[int, int]
-    before: dict[str, None]
     removed: dict[str, None]
     asked: set[int]
 
@@ -94,7 +119,7 @@ class Reruns:
             number: of the step.
             stale: the steps that have to run again anyway.
         """
-        found = _Found({}, {}, {}, set())
+        found = _Found({}, {}, set())
         todo = [number]
         while todo:
             step = todo.pop()
@@ -105,12 +130,41 @@ class Reruns:
                 if not self._follow(found, step, path_id, path, stale):
                     return None
             todo += found.jobs.values()
-        steps = [step for _, step in sorted(found.jobs.items())]
+        jobs = sorted(found.jobs.items())
+        steps = [step for _, step in jobs]
         steps += [] if number in steps else [number]
-        if len(steps) > _MOST_RUNS:
+        if len(steps) > _MOST_RUNS or len(found.removed) > _MOST_FILES or not self._is_in_order(jobs):
             return None
-        removed = found.removed if len(found.removed) <= _MOST_FILES else ()
-        return Plan(tuple(found.before), tuple(removed), tuple(steps))
+        return Plan(tuple(found.removed), tuple(steps), self._find_lack(jobs, number),
+                    os.path.dirname(self._workspace.database))
+
+    def _is_in_order(self, jobs: Sequence[tuple[int, int]]) -> bool:
+        """Whether the steps stand as they have to: each behind those of which it took something when it ran last.
+
+        A step that ran once more since stands where that job does.
+        """
+        before: set[int] = set()
+        inside = {number for _, number in jobs}
+        for job, number in jobs:
+            makers = {of for (of,) in self._database.execute(_MAKERS, (job,))}
+            if not makers & inside <= before | {number}:
+                return False
+            before.add(number)
+        return True
+
+    def _find_lack(self, jobs: Sequence[tuple[int, int]], number: int) -> str | None:
+        """See `Plan.lacks`; of a step that runs by itself what its last job has read."""
+        made: set[str] = set()
+        alone = self._database.execute(_LAST_JOB, (self._session, number)).fetchall() if not jobs else []
+        for job, _ in (*jobs, *alone):
+            for path, in self._database.execute(_PATHS_READ, (job,)).fetchall():
+                place = self._workspace.absolute(path)
+                if "*" in os.path.basename(place):
+                    place = os.path.dirname(place)  # of a dataset
+                if path not in made and "://" not in path and not os.path.lexists(place):
+                    return str(path)
+            made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
+        return None
 
     def _edited_paths(self, number: int) -> list[tuple[int, str]]:
         """The paths that a step has written, where any job read and wrote the same."""
@@ -134,12 +188,10 @@ class Reruns:
         again = _without_failures(chain)
         if any(write.session != self._session for write in again):
             return False
-        if not is_made and not self._restore(found, chain[0], path):
+        if not is_made or not self._remove(found, chain[0], path):
             return False
-        if is_made and not chain[0].is_dataset:
-            found.removed[self._workspace.absolute(path)] = None
         found.jobs |= {write.job: write.number for write in again}
-        return self._feed(found, again, None)
+        return self._feed(found, again, None, {write.job for write in writes})
 
     def _load_writes(self, path_id: int) -> list[_Write]:
         """What was written to a path, in the order of recording."""
@@ -166,31 +218,23 @@ class Reruns:
                 write.session != self._session for write in rest[:at]):
             return
         found.jobs |= {write.job: write.number for write in rest[:at + 1]}
-        self._feed(found, [*earlier[:len(done)], *rest[:at + 1]], stale)
+        self._feed(found, [*earlier[:len(done)], *rest[:at + 1]], stale, {write.job for write in before})
 
-    def _feed(self, found: _Found, chain: Sequence[_Write], stale: Container[int] | None) -> bool:
+    def _feed(self, found: _Found, chain: Sequence[_Write], stale: Container[int] | None, writers: Container[int]
+              ) -> bool:
         """Add what made of the file what a later job of the chain edits it with; False where that is elsewhere."""
         rows = self._database.execute(_FEEDERS, {"chain": json.dumps([write.job for write in chain]),
                                                  "first": chain[0].job, "last": chain[-1].job}).fetchall()
-        if stale is not None:
-            rows = [row for row in rows if row[1] in stale]
+        rows = [row for row in rows if row[0] not in writers and (stale is None or row[1] in stale)]
         found.jobs |= {job: number for job, number, _ in rows}
         return all(session == self._session for *_, session in rows)
 
-    def _restore(self, found: _Found, write: _Write, path: str) -> bool:
-        """Bring back what the first of a chain found, where its commit has that."""
-        (job,) = iter_jobs(self._database, [write.job])
-        roots = [root for root in find_roots(self._database, [write.job]) if root.path == path]
-        tree = find_work_tree(self._workspace, job)
-        if not roots or tree is None or job.git is None or job.git.commit is None:
-            return False
-        code = find_in_commits(self._database, self._workspace, [job], inputs_of(roots),
-                               load_patches(self._database, [job]))
-        if any(code.lacks(root) or code.later for root in roots):
-            return False
-        place = quoted_path(os.path.relpath(self._workspace.absolute(path)))
-        found.before[f"git checkout {job.git.commit[:12]} -- {place}"] = None
-        return True
+    def _remove(self, found: _Found, write: _Write, path: str) -> bool:
+        """Let a file of the workspace be made anew; not a folder, nor what a job reached by a symlink."""
+        place = self._workspace.absolute(path)
+        found.removed[place] = None
+        linked = self._database.execute("SELECT 1 FROM symlink WHERE job_id = ?", (write.job,)).fetchone()
+        return not write.is_dataset and linked is None and is_inside(place, self._workspace.root)
 
 
 def _find_start(writes: Sequence[_Write], last: int) -> int:
@@ -237,3 +281,16 @@ before (id) AS (SELECT id FROM chain UNION SELECT producer_id FROM before JOIN d
 SELECT job.id, step.number, step.session_id FROM after JOIN before USING (id) JOIN job USING (id)
 JOIN step ON step.id = job.step_id WHERE job.id NOT IN (SELECT id FROM chain)
 """
+
+_MAKERS = """
+SELECT DISTINCT step.number FROM dependency JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
+WHERE consumer_id = ?
+"""
+_LAST_JOB = """
+SELECT max(job.id), step.number FROM job JOIN step ON step.id = job.step_id
+WHERE step.session_id = ? AND step.number = ? GROUP BY step.id
+"""
+_PATHS_READ = """
+SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? ORDER BY ordinal
+"""
+_PATHS_MADE = _PATHS_READ.replace("file_read", "file_written")
