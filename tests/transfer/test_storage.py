@@ -419,6 +419,16 @@ def test_a_connection_that_breaks_is_taken_up(desk, proxy, bucket):
     assert use(desk.job(), "outputs")["digest"] == digest
 
 
+def test_what_was_fetched_is_known_where_the_next_job_edits_it(desk, tmp_path):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "data").write_text("raw\n")
+    desk.roar("get", f"file://{tmp_path}/store/data", "data")
+    fetched = desk.job()["uid"]
+    desk.roar("run", "sh", "-c", "echo more >> data")
+    assert use(desk.job(), "inputs")["digest"] == digest_of(b"raw\n")
+    assert fetched[:8] in desk.roar("lineage", "data").stdout
+
+
 class Guarded(http.server.BaseHTTPRequestHandler):
     """Answers one user, and leads to another server behind `/moved`."""
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from roar.analyze.digest import digest_files, find_regular, identity
 from roar.commands.arguments import Parser
 from roar.config import load_settings
 from roar.errors import RoarError, WorkspaceError
@@ -16,6 +17,7 @@ from roar.present.answer import print_json
 from roar.present.progress import moving
 from roar.present.text import printable
 from roar.present.transfer import render_transfer, transfer_shape
+from roar.record import digests
 from roar.record.database import open_database
 from roar.record.writer import now
 from roar.transfer.job import INTERRUPTED, Transfer, record
@@ -99,12 +101,27 @@ def _record(opened: Record, transfer: Transfer, *, quiet: bool) -> Job | None:
     if opened.database is not None:
         try:
             threshold = load_settings(opened.workspace).number("datasets.threshold")
-            return record(opened.database, opened.workspace, transfer, threshold=threshold)
+            job = record(opened.database, opened.workspace, transfer, threshold=threshold)
+            _remember(opened.database, transfer)
+            return job
         except RoarError as error:
             reason = error.message
     if not quiet:
         sys.stderr.write(f"roar: this job was not recorded: {printable(reason)}\n")
     return None
+
+
+def _remember(database: sqlite3.Connection, transfer: Transfer) -> None:
+    """Keep the digests of fetched files by their signatures: the next job may edit them at once.
+
+    Each is read once more: within the tick of the clock in which it was written another one may have written, too.
+    """
+    fetched = {one.path: one.digest for group in transfer.groups for one in group
+               if transfer.kind == "get" and one.state is State.MOVED}
+    there = {path: signature for path in fetched if (signature := find_regular(path)) is not None}
+    digests.remember(database, [
+        (identity(done.signature), done.digest) for path, done in digest_files(there, {}).items()
+        if done.settled and done.signature is not None and done.digest is not None and done.digest == fetched[path]])
 
 
 def _say(job: Job | None, moved: Sequence[Moved], workspace: Workspace, arguments: argparse.Namespace) -> None:
