@@ -218,3 +218,12 @@ def test_what_fails_loses_nothing(chain):
     with pytest.raises(subprocess.CalledProcessError):
         follow(chain, hint)
     assert (chain.root / ".roar" / "data.old").read_text() == "A(r,o)"
+
+
+def test_what_was_made_of_data_before_they_were_edited_is_not_made_of_the_edited_ones(chain):
+    """As a plot of the raw data: it is told of, and more than that nobody knows."""
+    chain.roar("run", "cp", "raw", "data")
+    chain.roar("run", "cp", "data", "out")
+    chain.roar("run", "python", "norm.py", "A", "one")
+    item = checklist(chain)[FRESH]
+    assert (item["problems"], item["hint"]) == (["out: its input data was edited in place by @3"], None)

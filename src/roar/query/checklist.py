@@ -16,9 +16,10 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit
-from roar.query.freshness import GONE, Freshness, Output, Status, load_status
+from roar.query.freshness import Freshness, load_status
 from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
+from roar.query.mending import Mending
 from roar.query.references import ArtifactReference, resolve
 from roar.query.repository import (
     FromCommits,
@@ -30,10 +31,8 @@ from roar.query.repository import (
     lacks_commit,
     run_git,
 )
-from roar.query.rerunning import Reruns
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
-from roar.query.staleness import OUTDATED, waits_for
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -391,53 +390,7 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=title, passed=None, problems=("none of them is there",))
     return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
-                hint=_first_to_run(database, workspace, session, status, wrong) if wrong else None)
-
-
-_ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: ).* {GONE}", re.DOTALL)
-
-
-def _first_to_run(database: sqlite3.Connection, workspace: Workspace, session: int, status: Status,
-                  wrong: Sequence[Output]) -> str | None:
-    """What to do first; None where a root input is gone, without which a step would only spoil what it has made.
-
-    Nor does anything run that would write over what somebody has edited by hand.
-    About what a failed job left; then where a step edits what was written again; and then about the first step that is
-    stale by itself, be it one whose outputs are gone. Each waits for what it takes inputs from, and for what makes
-    those of its inputs that are gone. No step mends an earlier version of its outputs that lies elsewhere, nor what
-    was made from that.
-    """
-    stale = {step.number: step.stale for step in status.steps if step.stale}
-    well = {step.number for step in status.steps if step.job.state == JobState.DONE and step.job.exit_code == 0}
-    by_hand = {output.step for output in wrong if output.freshness is Freshness.CHANGED and not output.again
-               and GONE not in (output.reason or "")}
-    left = [output for output in wrong if output.freshness is not Freshness.STALE and not output.failed]
-    steps = ([output.step for output in wrong if output.failed and output.step not in well]
-             or [output.step for output in wrong if output.again]
-             or [output.step for output in status.outputs if output.step in stale or output in left])
-    first = min((step for step in steps if not (stale.get(step) or "").endswith(OUTDATED)), default=None)
-    unknown = {step.number for step in status.steps if any(REDACTED in word for word in step.job.command)}
-    reruns, passed, plan = Reruns(database, workspace, session), set[int](), None
-    while first is not None:
-        if any(step.number == first and _has_failed(step.job) for step in status.steps):
-            return f"roar show @{first}"
-        plan = reruns.plan(first, stale)
-        if plan is None or any(_ROOT_IS_GONE.fullmatch(stale.get(step) or "") or step in unknown | by_hand
-                               for step in plan.steps):
-            return None
-        passed.update(plan.steps)
-        needed = (waits_for(stale.get(step)) or _maker_of_gone(database, status, step) for step in plan.steps)
-        first = next((step for step in needed if step is not None and step not in passed), None)
-    return " && ".join(plan.commands()) if plan is not None and not plan.lacks else None
-
-
-def _maker_of_gone(database: sqlite3.Connection, status: Status, number: int) -> int | None:
-    """The step that made an input of another one's last job, where that input is gone."""
-    gone = {output.path: output.step for output in status.outputs if output.freshness is Freshness.GONE}
-    job = next((step.job for step in status.steps if step.number == number), None)
-    rows = database.execute("SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?",
-                            (job.row_id,)) if gone and job is not None else ()
-    return next((gone[path] for (path,) in rows if gone.get(path, number) != number), None)
+                hint=Mending(database, workspace, session, status).first(wrong) if wrong else None)
 
 
 def _without_secrets(asked: Asked) -> Item:

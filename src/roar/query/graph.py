@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from roar.model import Kind
+from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
 from roar.query.counted import Counted, StepJob, load_counted
 from roar.query.history import JobLine, load_lines
 from roar.query.staleness import Reason, Stale
@@ -219,32 +219,38 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
         settled = (job_id, path_id) in counted.settled
         if ((job_id, settled) not in found and (not settled or job_id in counted.superseded)
                 and overwrites(database, written, read)
-                and (step := _find_writer(database, path_id, job_id, read))):
-            found[job_id, settled] = Reason(job_id, f"its input {path} was written again by @{step}", settled)
+                and (how := _find_writer(database, path_id, job_id, read))):
+            found[job_id, settled] = Reason(job_id, f"its input {path}{how}", settled)
     place = {job_id: at for at, job_id in enumerate(jobs)}
     return sorted(found.values(), key=lambda reason: (place[reason.job], reason.settled))
 
 
-def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> int | None:
-    """The step of the last job that wrote other content at the path since, having taken nothing from the reader.
+def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> str | None:
+    """What the last job did that wrote other content at the path since, having taken nothing from the reader.
 
-    Not one that edited the file before a job that took something from both: the reader was before that one, too.
+    Not one that edited the file before a job that took something from both: the reader was before that one, too. Where
+    the file was edited all the time, and not only added to, it says that.
     """
     after: list[int] = []
-    for writer, written, number, edits in database.execute(_WRITERS, (path_id, job_id, read)).fetchall():
+    rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "read": read, "first": APPENDED,
+                                       "second": AS_STDOUT_APPENDED}).fetchall()
+    for writer, written, number, edits, _ in rows:
         if follows(database, writer, job_id):
             after.append(writer)
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):
-            return int(number)
+            is_edited = all(changes for *_, changes in rows)
+            return f"{EDITED if is_edited else ' was written again by @'}{number}"
     return None
 
 
+EDITED = " was edited in place by @"
 _WRITERS = """
-SELECT job.id, artifact_id, number,
-EXISTS (SELECT 1 FROM file_read WHERE path_id = made.path_id AND job_id = made.job_id)
-FROM file_written AS made JOIN job ON job.id = job_id JOIN step ON step.id = step_id
-WHERE path_id = ? AND job_id > ? AND artifact_id IS NOT ? ORDER BY job_id DESC
+SELECT job.id, artifact_id, number, used.job_id IS NOT NULL,
+used.job_id IS NOT NULL AND (note IS NULL OR note NOT IN (:first, :second))
+FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
+LEFT JOIN (SELECT DISTINCT job_id FROM file_read WHERE path_id = :path) AS used ON used.job_id = made.job_id
+WHERE path_id = :path AND made.job_id > :job AND artifact_id IS NOT :read ORDER BY made.job_id DESC
 """
 
 
