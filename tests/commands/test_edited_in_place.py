@@ -227,3 +227,13 @@ def test_what_was_made_of_data_before_they_were_edited_is_not_made_of_the_edited
     chain.roar("run", "python", "norm.py", "A", "one")
     item = checklist(chain)[FRESH]
     assert (item["problems"], item["hint"]) == (["out: its input data was edited in place by @3"], None)
+
+
+def test_a_step_that_reads_what_is_edited_is_made_again_of_that(chain):
+    """Also where it ran in between."""
+    for words in (["cp", "raw", "data"], ["python", "norm.py", "A", "one"], ["cp", "data", "out"]):
+        chain.roar("run", *words)
+    for step in ("@1", "@3", "@2"):
+        chain.roar("run", step)
+    assert mend(chain, FRESH) == ["roar run @3"]
+    assert (chain.root / "out").read_text() == "A(r,o)"

@@ -229,7 +229,7 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
     """What the last job did that wrote other content at the path since, having taken nothing from the reader.
 
     Not one that edited the file before a job that took something from both: the reader was before that one, too. Where
-    the file was edited all the time, and not only added to, it says that.
+    the file was edited all the time, and not only added to, it says that, unless the step has read it edited before.
     """
     after: list[int] = []
     rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "read": read, "first": APPENDED,
@@ -239,11 +239,18 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
             after.append(writer)
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):
-            is_edited = all(changes for *_, changes in rows)
+            is_edited = all(changes for *_, changes in rows) and database.execute(
+                _READ_EDITED, {"path": path_id, "job": job_id}).fetchone() is None
             return f"{EDITED if is_edited else ' was written again by @'}{number}"
     return None
 
 
+_READ_EDITED = """
+SELECT 1 FROM job AS this JOIN job AS earlier ON earlier.step_id = this.step_id AND earlier.id < this.id
+JOIN file_read AS used ON used.job_id = earlier.id AND used.path_id = :path
+JOIN file_written AS made ON made.path_id = :path AND made.artifact_id = used.artifact_id AND made.job_id < earlier.id
+JOIN file_read AS before ON before.job_id = made.job_id AND before.path_id = :path WHERE this.id = :job LIMIT 1
+"""
 EDITED = " was edited in place by @"
 _WRITERS = """
 SELECT job.id, artifact_id, number, used.job_id IS NOT NULL,
