@@ -19,7 +19,7 @@ def with_emptied(events: Sequence[Event]) -> Sequence[Event]:
     Args:
         events: in order of time.
     """
-    if any(_HDF5.search(event.path) for event in events):
+    if any(map(_makes_anew, events)) and any(_HDF5.search(event.path) for event in events):
         events = _without_probes(events)
     if not any(_empties(event) for event in events):
         return events
@@ -47,6 +47,7 @@ def _empties(event: Event) -> bool:
 _HDF5 = re.compile(r"/(?:libhdf5|h5py/|netCDF4/|tables/)|\.(?:h5|hdf5?|he5|nc4?|h5ad|loom|mat|keras)$")
 """The library, or where its opening is not seen the names of its files."""
 _AT_ONCE_NS = 50_000_000
+_HOW = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
 
 
 def _without_probes(events: Sequence[Event]) -> list[Event]:
@@ -66,7 +67,10 @@ def _without_probes(events: Sequence[Event]) -> list[Event]:
 
 def _is_probe(event: Event, then: Event) -> bool:
     """Whether a process opened a file to change it, and the very next thing it did was to open it with O_TRUNC."""
-    return (event.kind is then.kind is EventKind.OPEN and event.path == then.path
-            and event.flags & (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC) == os.O_RDWR
-            and then.flags & (os.O_ACCMODE | os.O_CREAT | os.O_TRUNC) == os.O_RDWR | os.O_CREAT | os.O_TRUNC
-            and then.time_ns - event.time_ns < _AT_ONCE_NS)
+    return (_makes_anew(then) and event.kind is EventKind.OPEN and event.path == then.path
+            and event.flags & _HOW == os.O_RDWR and then.time_ns - event.time_ns < _AT_ONCE_NS)
+
+
+def _makes_anew(event: Event) -> bool:
+    """Whether a file is opened as HDF5 opens one that it makes."""
+    return event.flags & _HOW == os.O_RDWR | os.O_CREAT | os.O_TRUNC and event.kind is EventKind.OPEN

@@ -1,6 +1,7 @@
 """What `roar get` and `roar put` have in common: moving under a progress bar, recording the job, saying so."""
 
 import argparse
+import contextlib
 import sqlite3
 import sys
 import time
@@ -102,7 +103,8 @@ def _record(opened: Record, transfer: Transfer, *, quiet: bool) -> Job | None:
         try:
             threshold = load_settings(opened.workspace).number("datasets.threshold")
             job = record(opened.database, opened.workspace, transfer, threshold=threshold)
-            _remember(opened.database, transfer)
+            with contextlib.suppress(RoarError):  # the job is recorded; this is a cache
+                _remember(opened.database, transfer)
             return job
         except RoarError as error:
             reason = error.message

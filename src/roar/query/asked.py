@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from roar.model import REDACTED, FileUse, Job, JobState, Kind, Redirections, is_location
+from roar.model import REDACTED, Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
@@ -157,19 +157,11 @@ class Asked:
         left = [use for use in job.outputs if os.path.lexists(self.workspace.absolute(use.path)) and (
             use.kind is not Kind.FILE or holds(self.database, self.workspace.absolute(use.path), {use.digest}))]
         read = {use.path for use in job.inputs}
-        others = [use for use in job.outputs if use not in left and os.path.lexists(self.workspace.absolute(use.path))]
-        if len(left) > _FEW or (others and not self._are_made_since(job, others)) or not all(
+        if len(left) > _FEW or not all(
                 use.kind is Kind.FILE and not is_location(use.path) and use.path not in read
                 and is_inside(self.workspace.absolute(use.path), self.workspace.root) for use in left):
             return None
         return [self.workspace.absolute(use.path) for use in left]
-
-    def _are_made_since(self, job: Job, uses: Iterable[FileUse]) -> bool:
-        """Whether later jobs of a job's step wrote these outputs again, so that nobody else has changed them."""
-        return all(any(holds(self.database, self.workspace.absolute(use.path), {digest.hex()})
-                       for (digest,) in self.database.execute(_MADE_SINCE, {
-                           "path": encoded(use.path), "job": self.rows[job.uid].row_id,
-                           "step": self.rows[job.uid].step_id})) for use in uses)
 
 
 # What a job, later ones of its step, and others that edited what they found wrote to a path.
@@ -178,11 +170,6 @@ SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND 
 JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
 WHERE path.path = CAST(:path AS TEXT) AND made.job_id >= :job AND (job.step_id = :step
     OR EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id))
-"""
-_MADE_SINCE = """
-SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND made.role = 2
-JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
-WHERE path.path = CAST(:path AS TEXT) AND made.job_id > :job AND job.step_id = :step
 """
 
 

@@ -17,7 +17,6 @@ from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit
 from roar.query.freshness import Freshness, load_status
-from roar.query.history import JobLine
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.mending import Mending
 from roar.query.references import ArtifactReference, resolve
@@ -116,7 +115,7 @@ def _ended(job: Job) -> str | None:
     return None if job.exit_code == 0 else f"{job.state} with exit status {job.exit_code}"
 
 
-def _has_failed(job: Job | JobLine) -> bool:
+def _has_failed(job: Job) -> bool:
     """Whether a job failed by itself, so that it would again where nothing is mended before."""
     return job.state == JobState.DONE and job.exit_code != 0
 

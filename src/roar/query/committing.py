@@ -87,16 +87,16 @@ def _find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -
         if commands:
             done[place] = commands
     commands = [*chain.from_iterable(done.values()), *_commit_in(tree, own, more=bool(done))]
-    _refuse_lost_code(tree, code)
+    _refuse_lost_code(tree, [name for name in code if name not in names])
     return Commit(_and(*commands))
 
 
-def _refuse_lost_code(tree: str, names: Iterable[str]) -> None:
-    """Without a source that git does not have, and that is gone, a step would only fail."""
-    tracked = set((run_git(tree, "ls-files", "-z") or "").split("\0"))
-    lost = [name for name in names if name not in tracked and not os.path.lexists(os.path.join(tree, name))]
-    if lost:
-        raise _ObstacleError(f"{lost[0]} is gone, which the code needs")
+def _refuse_lost_code(tree: str, gone: Sequence[str]) -> None:
+    """Without a source that is gone, and that git does not have, a step would only fail."""
+    tracked = set((run_git(tree, "ls-files", "-z") or "").split("\0")) if gone else set()
+    lost = next((name for name in gone if name not in tracked), None)
+    if lost is not None:
+        raise _ObstacleError(f"{lost} is gone, which the code needs")
 
 
 def _refuse_secrets(folder: str, names: Iterable[str], patch: str = "") -> None:

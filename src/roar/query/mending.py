@@ -59,7 +59,7 @@ class Mending:
         passed: set[int] = set()
         plan = None
         while step is not None:
-            if self._jobs[step].state == JobState.DONE and self._jobs[step].exit_code != 0:
+            if self._jobs[step].state == JobState.DONE and not self._ended_well(step):
                 return f"roar show @{step}"
             plan = self._reruns.plan(step, self._stale)
             if plan is None or any(self._is_barred(one) for one in plan.steps) or by_hand & {*plan.steps}:

@@ -73,10 +73,13 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
 
     What was sent to a store is not sent again: such a job makes nothing here.
     """
-    rows = _without_needless(database, workspace, found, sorted(jobs_behind(database, found)))
+    rows = sorted(jobs_behind(database, found))
     again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
-    jobs = _in_order(database, again)
     roots = tuple(find_roots(database, list(again), copies=True))
+    if needless := _find_needless(database, workspace, found, again, roots):
+        again = {row: job for row, job in again.items() if row not in needless}
+        roots = tuple(find_roots(database, list(again), copies=True))
+    jobs = _in_order(database, again)
     patches = load_patches(database, jobs)
     links = find_links(database, workspace, jobs, patches)
     around = find_around(workspace, find_work_trees(workspace, jobs))
@@ -97,35 +100,32 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
                         *_named_there(workspace, jobs, around, environments), *over_own))
 
 
-def _without_needless(database: sqlite3.Connection, workspace: Workspace, found: Reference | FolderReference,
-                      rows: Sequence[int]) -> list[int]:
-    """These jobs without those from which others only took what their own commits bring.
+def _find_needless(database: sqlite3.Connection, workspace: Workspace, found: Reference | FolderReference,
+                   again: Mapping[int, Job], roots: Iterable[Root]) -> set[int]:
+    """The jobs from which others only took what their own commits bring.
 
     A file in a commit may be equal to what a job once made elsewhere (`{}`).
     """
-    made = [root for root in find_roots(database, rows, copies=True) if root.made_by is not None]
-    copies = [root for root in made if not root.members]
+    copies = [root for root in roots if root.made_by is not None and not root.members]
     wanted = makers_of(database, found) if copies else []
     if not wanted:
-        return list(rows)
-    jobs = list(iter_jobs(database, rows))
-    code = find_in_commits(database, workspace, jobs, inputs_of(copies), load_patches(database, jobs))
+        return set()
+    code = find_in_commits(database, workspace, again.values(), inputs_of(copies),
+                           load_patches(database, again.values()))
     brought = {(uid, root.path, root.digest) for uid, root in code.brought}
-    read = {job.uid: [(use.path, use.digest) for use in job.inputs] for job in jobs}
-    uids = {row: job.uid for row, job in zip(rows, jobs, strict=True)}
     makers: dict[int, set[int]] = defaultdict(set)
     for consumer, producer, digest in database.execute(
             "SELECT consumer_id, producer_id, digest FROM dependency JOIN artifact ON artifact.id = artifact_id"
-            " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(rows)),)):
-        paths = [path for path, known in read[uids[consumer]] if known == digest.hex()]
-        if not all((uids[consumer], path, digest.hex()) in brought for path in paths):
+            " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(again)),)):
+        read = (use for use in again[consumer].inputs if use.digest == digest.hex())
+        if not all((again[consumer].uid, use.path, use.digest) in brought for use in read):
             makers[consumer].add(producer)
     needed, todo = set(wanted), list(wanted)
     while todo:
         more = makers[todo.pop()] - needed
         needed |= more
         todo += more
-    return [row for row in rows if row in needed]
+    return again.keys() - needed
 
 
 def _in_order(database: sqlite3.Connection, again: Mapping[int, Job]) -> tuple[Job, ...]:

@@ -168,8 +168,7 @@ class Reruns:
 
     def _edited_paths(self, number: int) -> list[tuple[int, str]]:
         """The paths that a step has written, where any job read and wrote the same."""
-        rows = self._database.execute(_EDITED_PATHS, {"session": self._session, "number": number})
-        return [(path_id, path) for path_id, path in rows]
+        return self._database.execute(_EDITED_PATHS, {"session": self._session, "number": number}).fetchall()
 
     def _follow(self, found: _Found, step: int, path_id: int, path: str, stale: Container[int]) -> bool:
         """Add what one path needs; False where that cannot be had."""
