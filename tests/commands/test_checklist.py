@@ -1,5 +1,6 @@
 """The hints of the checklist, followed as they stand, and what it looks at."""
 
+import shutil
 import subprocess
 
 import pytest
@@ -453,3 +454,20 @@ def test_a_branch_that_is_behind_is_brought_up_before_it_is_pushed(remote, tmp_p
     remote.roar("run", "@1")
     remote.git("fetch", "-q")
     assert checklist(remote)["the commits are on a remote"]["hint"] == "git pull && git push"
+
+
+def test_git_is_asked_once_about_one_commit(user, tmp_path):
+    user.write(".gitignore", ".roar\nin\no*\n")
+    user.write("in", "1")
+    user.init()
+    for number in range(6):
+        user.roar("run", "cp", "in", f"o{number}")
+    counted = tmp_path / "bin" / "git"
+    counted.parent.mkdir()
+    counted.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\nexec {shutil.which("git")} "$@"\n')
+    counted.chmod(0o755)
+    user.env["PATH"] = f"{counted.parent}:{user.env['PATH']}"
+    assert checklist(user)["every root input has a source"]["problems"] == ["in has no known source"]
+    commit = user.git("rev-parse", "HEAD").strip()
+    asked = [line for line in (tmp_path / "calls").read_text().splitlines() if line.endswith(f"{commit}^{{commit}}")]
+    assert len(asked) == 1

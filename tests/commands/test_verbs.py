@@ -1204,7 +1204,8 @@ def test_content_that_is_not_known_is_not_to_be_labelled(desk):
     desk.roar("run", "sh", "-c", "echo more >> log.txt")
     items = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
     item = next(item for item in items if item["title"] == "every root input has a source")
-    assert item["problems"] == ["log.txt is not known with the content that was read"]
+    assert item["problems"] == ["log.txt is not known with the content that was read",
+                                "no command mends it: log.txt is edited in place, and no step has made it"]
     assert item["hint"] is None  # it would append to what it has appended
 
 
@@ -1354,7 +1355,8 @@ def test_no_hint_runs_a_step_without_a_root_input_that_is_gone(desk):
     scripts(desk, "cat raw > a")
     (desk.root / "raw").unlink()
     item = checklist(desk)["the outputs are up to date"]
-    assert (item["passed"], item["problems"], item["hint"]) == (False, ["a: its input raw is gone"], None)
+    assert (item["passed"], item["problems"], item["hint"]) == (
+        False, ["a: its input raw is gone", "no command mends it: raw is gone, which @1 needs"], None)
     assert "its input raw is gone" in desk.roar("status", "--checklist", status=1).stdout
 
 
@@ -1489,7 +1491,9 @@ def test_the_checklist_ticks_only_what_was_checked(copy, desk):
     copy("raw", "data", "1")
     assert items(1)["the code is in a commit"]["hint"] == "git commit -a && roar run @1"
     desk.write("data", "by hand")
-    assert items(1)["the outputs are up to date"]["problems"] == ["data: no longer what @1 wrote"]
+    assert items(1)["the outputs are up to date"]["problems"] == [
+        "data: no longer what @1 wrote",
+        "no command mends it: what @1 wrote was changed since, and would be written over"]
     secret = "https://user:hunter2secret@example.org/x"
     done = desk.roar("label", "@1", f"key={secret}")
     assert "is not kept" in done.stderr

@@ -148,7 +148,7 @@ def is_superseded(jobs, at, later, of_the_step):
 
 
 def takings(jobs, taken, counted, settled):
-    """Which job that counts took something from which, and whether all paths at which it read that are settled."""
+    """Which job that counts took what from which, and whether all paths at which it read that are settled."""
     at_of = {job["uid"]: at for at, job in enumerate(jobs)}
     step_of = {at: step for step, places in counted.items() for at in places}
     found = set()
@@ -158,7 +158,7 @@ def takings(jobs, taken, counted, settled):
         again = [at for at in counted[step_of[maker]] if at > maker and step_of[maker] != step_of[reader]
                  and digest in {one.digest for one in jobs[at]["outputs"]}]
         read = [one.path for one in jobs[reader]["inputs"] if one.digest == digest]
-        found.add((reader, max([maker, *again]), all((reader, path) in settled for path in read)))
+        found.add((reader, max([maker, *again]), digest, all((reader, path) in settled for path in read)))
     return found
 
 
@@ -186,6 +186,29 @@ def reruns(jobs, counted, edges):
     return covered, superseded, settled
 
 
+def made_of_failures(jobs, taken, took, step_of, edges):
+    """Who took something from a job that did not end well, and whether that is settled.
+
+    Not what its step went on with until it ended well; but that, too, where the job edited what is not its step's.
+    """
+    uids = [job["uid"] for job in jobs]
+    failed = {at for at in step_of if not jobs[at]["well"]}
+    went_on = {at for at in failed if did_go_on(jobs, at, step_of, edges)}
+    spoilt = {(uids.index(reader), at, digest) for reader, maker, digest in taken
+              if (at := uids.index(maker)) in failed for made in jobs[at]["outputs"] for found in jobs[at]["inputs"]
+              if made.path == found.path and made.digest == digest and not any(
+                  found.digest and (found.path, found.digest) in {(one.path, one.digest) for one in job["outputs"]}
+                  for job in jobs[:at] if job["step"] == jobs[at]["step"])}
+    return {(reader, is_settled) for reader, maker, digest, is_settled in took if maker in failed
+            and ((reader, maker, digest) in spoilt if step_of[reader] == step_of[maker] else maker not in went_on)}
+
+
+def did_go_on(jobs, at, step_of, edges):
+    """Whether a later job of the step that ended well took something from one."""
+    return any(jobs[other]["well"] and follows(edges, jobs[other]["uid"], jobs[at]["uid"])
+               for other in step_of if other > at and step_of[other] == step_of[at])
+
+
 def expected(root, jobs, taken):
     """By step whether it is stale, and by path step and state of an output: the rules, word by word."""
     edges = {(reader, maker) for reader, maker, _ in taken}
@@ -196,7 +219,7 @@ def expected(root, jobs, taken):
     covered, superseded, settled = reruns(jobs, counted, edges)
     took = takings(jobs, taken, counted, settled)
     idle = set(covered)
-    while more := {maker for reader, maker, _ in took if maker in idle and reader not in idle}:
+    while more := {maker for reader, maker, *_ in took if maker in idle and reader not in idle}:
         idle -= more
     own, left = set(), set()
     for at in set(step_of) - idle:
@@ -205,15 +228,20 @@ def expected(root, jobs, taken):
                 is_settled = (at, one.path) in settled
                 own |= set() if is_settled else {at}
                 left |= {at} if not is_settled or at in superseded else set()
+    for at, is_settled in made_of_failures(jobs, taken, took, step_of, edges):
+        if at not in idle:
+            own |= set() if is_settled else {at}
+            left |= {at} if not is_settled or at in superseded else set()
     while True:
-        told = {(reader, is_settled) for reader, maker, is_settled in took if reader not in idle
+        told = {(reader, is_settled) for reader, maker, _, is_settled in took if reader not in idle
                 and maker in (own if step_of[reader] == step_of[maker] else left)}
         more_own = {at for at, is_settled in told if not is_settled} - own
         more_left = {at for at, is_settled in told if not is_settled or at in superseded} - left
         if not more_own | more_left:
             break
         own, left = own | more_own, left | more_left
-    outputs = {path: (step_of[at], "stale" if now == "fresh" and (at in left or not jobs[at]["well"]) else now)
+    outputs = {path: (step_of[at], "stale" if now == "fresh" and (
+        at in left or (not jobs[at]["well"] and not did_go_on(jobs, at, step_of, edges))) else now)
                for path, (at, now) in outputs_now(root, jobs, edges, latest, counted).items()}
     return {step_of[at] for at in own}, outputs
 

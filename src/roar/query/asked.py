@@ -6,13 +6,13 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from roar.model import REDACTED, Job, JobState, Kind, Redirections, is_location
+from roar.model import Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
-from roar.query.rerunning import Reruns, put_aside
+from roar.query.rerunning import NoCommandError, Reruns, put_aside, refuse_secret
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -67,50 +67,53 @@ class Asked:
         """What a command takes for the job."""
         return self.name(job).split()[-1]
 
-    def run_again(self, job: Job, stdin: str | None = None, commit: str | None = None) -> str | None:
-        """What makes again what a job made, so that it is another job's; None where running it again does not.
+    def run_again(self, job: Job, stdin: str | None = None, commit: str | None = None) -> str:
+        """What makes again what a job made, so that it is another job's.
 
         A step that found all done the last time does so again, until its outputs are gone. What a job of another
         session made can be made again in this one; then what read it has to read it again. With `stdin` the job's own
         standard input is to come from a file. A `commit`, which may be nothing, is made first; then each step has to
         find all that git tracks as it is there.
+
+        Raises:
+            NoCommandError: where running it again does not make that, or does harm.
         """
         seen: set[str] = set()
         while self.rows[job.uid].session != self.session:
             seen.add(job.uid)
             if not _is_made_again(self.database, self.rows[job.uid], self.session):
-                return _and(commit or "", self._whole_command(job, None if len(seen) > 1 else stdin))
+                return _and(commit, self._whole_command(job, None if len(seen) > 1 else stdin))
             reader = next((other for other in self._readers(job) if other.uid not in seen), None)
             if reader is None:
-                return None
+                raise NoCommandError(f"{self.name(job)} was made again in this session, but nothing has read that")
             job = reader
         if stdin and not seen:
-            return _and(commit or "", self._whole_command(job, stdin))
+            return _and(commit, self._whole_command(job, stdin))
         return self._plan_again(job, commit)
 
-    def _plan_again(self, job: Job, commit: str | None) -> str | None:
+    def _plan_again(self, job: Job, commit: str | None) -> str:
         plan = Reruns(self.database, self.workspace, self.session).plan(job.step)
-        if plan is None or plan.lacks or self._is_replaced(job) or any(REDACTED in word for word in job.command):
-            return None
-        if commit is not None and plan.leaves_changes():
-            return None
-        commit = commit or ""
+        plan.refuse_lack()
+        self._refuse_replaced(job)
+        refuse_secret(self.name(job), job.command)
+        if commit is not None:
+            plan.refuse_changes()
         since = self._since(self.rows[job.uid])
         if len(plan.steps) > 1 or not since or since[-1][0] != JobState.DONE:
             return _and(commit, *plan.commands())
-        left = self._find_left(job)
-        if since[-1][1] != 0 or left is None:
-            return None
-        return _and(commit, *put_aside(left, plan.aside, [f"roar run @{job.step}"]))
+        if since[-1][1] != 0:
+            raise NoCommandError(f"@{job.step} ended with exit status {since[-1][1]} when it ran last")
+        return _and(commit, *put_aside(self._find_left(job), plan.aside, [f"roar run @{job.step}"]))
 
-    def _is_replaced(self, job: Job) -> bool:
-        """Whether what another step made, or nobody recorded, lies now where this job's output did."""
+    def _refuse_replaced(self, job: Job) -> None:
+        """Refuse where what another step made, or nobody recorded, lies now where this job's output did."""
         places = {use.path: self.workspace.absolute(use.path) for use in job.outputs
                   if use.kind is Kind.FILE and not is_location(use.path)}
-        return any(os.path.lexists(place) and not holds(self.database, place, {
-            digest.hex() for (digest,) in self.database.execute(_OWN, {
-                "path": encoded(path), "job": self.rows[job.uid].row_id, "step": self.rows[job.uid].step_id})})
-            for path, place in places.items())
+        for path, place in places.items():
+            own = self.database.execute(_OWN, {"path": encoded(path), "job": self.rows[job.uid].row_id,
+                                               "step": self.rows[job.uid].step_id})
+            if os.path.lexists(place) and not holds(self.database, place, {digest.hex() for (digest,) in own}):
+                raise NoCommandError(f"{path} is no longer what {self.name(job)} left there: it would be lost")
 
     def was_interrupted_twice(self, job: Job) -> bool:
         """Whether a job of this session was interrupted, and so was the one of its step before."""
@@ -133,10 +136,9 @@ class Asked:
         readers = [other for other in self.jobs if self.rows[other.uid].row_id in ids]
         return sorted(readers, key=lambda other: self.rows[other.uid].session != self.session)
 
-    def _whole_command(self, job: Job, stdin: str | None) -> str | None:
-        """The command of a job, in its folder, from and to its files; None where that holds a secret."""
-        if any(REDACTED in word for word in job.command):
-            return None
+    def _whole_command(self, job: Job, stdin: str | None) -> str:
+        """The command of a job, in its folder, from and to its files."""
+        refuse_secret(self.name(job), job.command)
         cwd = self.workspace.absolute(job.cwd)
         redirected = Redirections.of(job)
         words = [*(["--"] if job.command[0][:1] in {"-", "@"} else []), *job.command]
@@ -149,10 +151,10 @@ class Asked:
         place = os.path.relpath(cwd)
         return command if place == "." else f"(cd {quoted_path(place)} && {command})"
 
-    def _find_left(self, job: Job) -> list[str] | None:
-        """What a job left that lies there as it left it, absolute; None where that is not to be removed.
+    def _find_left(self, job: Job) -> list[str]:
+        """What a job left that lies there as it left it, absolute.
 
-        That is more than a few files, data that lie elsewhere, or what the job itself had found.
+        Refused where that is more than a few files, data that lie elsewhere, or what the job itself had found.
         """
         left = [use for use in job.outputs if os.path.lexists(self.workspace.absolute(use.path)) and (
             use.kind is not Kind.FILE or holds(self.database, self.workspace.absolute(use.path), {use.digest}))]
@@ -160,7 +162,8 @@ class Asked:
         if len(left) > _FEW or not all(
                 use.kind is Kind.FILE and not is_location(use.path) and use.path not in read
                 and is_inside(self.workspace.absolute(use.path), self.workspace.root) for use in left):
-            return None
+            raise NoCommandError(f"@{job.step} found all done when it ran last, and its outputs are more than a few"
+                                 " files to put aside")
         return [self.workspace.absolute(use.path) for use in left]
 
 
@@ -274,6 +277,6 @@ def _find_sources(database: sqlite3.Connection, row_ids: Iterable[int]) -> dict[
         " JOIN job ON job.id = source.id JOIN step ON step.id = step_id", (json.dumps(list(row_ids)),)))
 
 
-def _and(*commands: str | None) -> str | None:
-    """One command of several; None where one of them is."""
-    return None if None in commands else " && ".join(filter(None, commands))
+def _and(*commands: str | None) -> str:
+    """One command of several, of which some may be nothing."""
+    return " && ".join(filter(None, commands))

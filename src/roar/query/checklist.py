@@ -7,6 +7,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from roar.errors import RoarError
 from roar.model import REDACTED, Job, JobState, is_location
@@ -30,6 +31,7 @@ from roar.query.repository import (
     lacks_commit,
     run_git,
 )
+from roar.query.rerunning import NoCommandError
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -95,9 +97,23 @@ def _check(title: str, asked: Asked, jobs: Iterable[Job], problem: Callable[[Job
            mend: Callable[[Job], str | None]) -> Item:
     """An item that holds for each job by itself."""
     found = [(job, text) for job in jobs if (text := problem(job)) is not None]
-    hints = map(mend, (job for job, _ in found[:_TRIED]))
-    return Item(title=title, passed=not found, problems=tuple(f"{asked.name(job)} {text}" for job, text in found),
-                hint=next(filter(None, hints), None))
+    hint, obstacle = _first_hint(partial(mend, job) for job, _ in found[:_TRIED])
+    return Item(title=title, passed=not found, hint=hint,
+                problems=(*(f"{asked.name(job)} {text}" for job, text in found), *obstacle))
+
+
+def _first_hint(ways: Iterable[Callable[[], str | None]]) -> tuple[str | None, tuple[str, ...]]:
+    """The first command that one of some ways gives; without one, why there is none, as a problem."""
+    obstacles: list[str] = []
+    for way in ways:
+        try:
+            hint = way()
+        except NoCommandError as error:
+            obstacles.append(f"no command mends it: {error}")
+        else:
+            if hint is not None:
+                return hint, ()
+    return None, tuple(obstacles[:1])
 
 
 def _find_silence(asked: Asked) -> Item | None:
@@ -218,8 +234,9 @@ def _pushed(asked: Asked) -> Item:
         return Item(title=title, passed=None, problems=("there is no job",))
     if not commits:
         first = next((job for job in jobs if job.git is not None), jobs[0])
-        return Item(title=title, passed=None, problems=("there is no commit",),
-                    hint=find_commit(asked.database, workspace, first).command or asked.run_again(first))
+        hint, obstacle = _first_hint([
+            lambda: find_commit(asked.database, workspace, first).command or asked.run_again(first)])
+        return Item(title=title, passed=None, problems=("there is no commit", *obstacle), hint=hint)
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}
@@ -302,14 +319,12 @@ def _sourced(asked: Asked, silence: Item | None) -> Item:
     hidden = _find_hidden(asked, open_roots)
     problems = [*_without_source(open_roots, hidden),
                 *(f"{path} is in {commit[:12]}, which is in no branch of a remote" for path, _, commit in unpushed)]
-    hint = None
-    if open_roots:
-        hint = _give_source(asked, open_roots)
-    elif unpushed:
+    hint, obstacle = _first_hint([lambda: _give_source(asked, open_roots)] if open_roots else [])
+    if unpushed and not open_roots:
         _, tree, commit = unpushed[0]
         hint = _in_folder(asked.workspace, tree, _push(tree, [commit]))
     passed = not problems or (None if len(problems) == len(hidden) else False)
-    return Item(title=title, passed=passed, problems=tuple(problems), hint=hint)
+    return Item(title=title, passed=passed, problems=(*problems, *obstacle), hint=hint)
 
 
 def _find_unpushed(asked: Asked, code: FromCommits) -> list[tuple[str, str, str]]:
@@ -324,9 +339,11 @@ def _find_unpushed(asked: Asked, code: FromCommits) -> list[tuple[str, str, str]
 
 def _find_hidden(asked: Asked, roots: Iterable[Root]) -> dict[Root, str]:
     """Of which root inputs nobody can tell whether they come with a job's commit, as that is not here any more."""
+    readers = {uid for root in roots if root.digest is not None for uid in root.used_by}
+    lacks = cache(lacks_commit)
     gone = {job.uid: (tree, f"{job.git.commit[:12]} of {asked.name(job)}") for job in asked.behind
-            if job.git is not None and job.git.commit is not None
-            and (tree := find_work_tree(asked.workspace, job)) is not None and lacks_commit(tree, job.git.commit)}
+            if job.uid in readers and job.git is not None and job.git.commit is not None
+            and (tree := find_work_tree(asked.workspace, job)) is not None and lacks(tree, job.git.commit)}
     return {root: gone[uid][1] for root in roots if root.digest is not None for uid in root.used_by
             if uid in gone and is_inside(asked.workspace.absolute(root.path), gone[uid][0])}
 
@@ -344,7 +361,7 @@ def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterat
             yield f"{name} has no known source"
 
 
-def _give_source(asked: Asked, roots: Sequence[Root]) -> str | None:
+def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     """The command for the first of them. One that lies there with other content now has to be named by its digest.
 
     Content that is not known cannot be labelled; a job that runs again finds what is there then.
@@ -388,8 +405,10 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=title, passed=None, problems=("none of them is there",))
-    return Item(title=title, passed=not wrong, problems=tuple(f"{output.path}: {output.reason}" for output in wrong),
-                hint=Mending(database, workspace, session, status).first(wrong) if wrong else None)
+    mending = Mending(database, workspace, session, status)
+    hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
+    return Item(title=title, passed=not wrong, hint=hint,
+                problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))
 
 
 def _without_secrets(asked: Asked) -> Item:

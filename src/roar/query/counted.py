@@ -52,6 +52,18 @@ class Counted:
         jobs = self.jobs[self.step_of[job_id]]
         return () if job_id == jobs[-1] else jobs[jobs.index(job_id) + 1:]
 
+    def went_on_from(self, database: sqlite3.Connection, job_id: int) -> bool:
+        """Whether a later job of the same step took something from one, and ended well."""
+        return any(later in self.well and follows(database, later, job_id) for later in self.later(job_id))
+
+
+def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
+    """Whether a job took something from an earlier one, directly or not."""
+    return database.execute(
+        "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
+        " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
+        (job_id, other_id, other_id)).fetchone() is not None
+
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:
     """Of each step the latest jobs, and earlier ones from which one that counts took something.

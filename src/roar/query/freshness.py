@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_MEANWHILE, is_location, members_folder
-from roar.query.counted import Counted
+from roar.query.counted import Counted, follows
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -25,7 +25,7 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import Step, find_rewritten, follows, load_bare_steps, overwrites
+from roar.query.graph import Step, find_rewritten, load_bare_steps, overwrites
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
 from roar.record import digests
@@ -102,6 +102,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     files = _FilesNow(database, workspace, read.keys() | written.keys(), meanwhile)
     stale = Stale(database, counted)
     stale.add(find_rewritten(database, counted))
+    stale.add_failed()
     stale.add(find_repointed(database, workspace, [
         job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
     stale.add(_changed_meanwhile(database, counted))
@@ -114,7 +115,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
             _forgive_followers(database, files, content, job_id)
     again = _written_again(database, files, written, counted)
     since = _deleted_since(database, session, files, last_writes) | again
-    failed = _failed(database, last_writes.values())
+    failed = _failed(database, counted, last_writes.values())
     outputs = []
     for content, job_id in last_writes.items():
         if _is_listed(files.state(content), job_id, counted):
@@ -127,14 +128,18 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
 
 
-def _failed(database: sqlite3.Connection, jobs: Iterable[int]) -> dict[int, str]:
-    """Of the jobs that did not end well, what is to be said of their outputs."""
+def _failed(database: sqlite3.Connection, counted: Counted, jobs: Iterable[int]) -> dict[int, str]:
+    """Of the jobs that did not end well, what is to be said of their outputs.
+
+    Not of those from which a later one of the step went on that ended well, as a training does from its checkpoints.
+    """
     rows = database.execute(
         "SELECT job.id, number, state = 'done', exit_code FROM job JOIN step ON step.id = step_id"
         " WHERE NOT (state = 'done' AND exit_code IS 0) AND job.id IN (SELECT value FROM json_each(?))",
         (json.dumps(sorted(set(jobs))),))
     return {job_id: f"@{step}, which wrote it, {f'ended with exit status {status}' if done else 'was interrupted'}"
-            for job_id, step, done, status in rows}
+            for job_id, step, done, status in rows.fetchall()
+            if not counted.went_on_from(database, job_id)}
 
 
 def _is_listed(state: Freshness | None, job_id: int, counted: Counted) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
-from roar.query.counted import Counted, StepJob, load_counted
+from roar.query.counted import Counted, StepJob, follows, load_counted
 from roar.query.history import JobLine, load_lines
 from roar.query.staleness import Reason, Stale
 
@@ -86,6 +86,7 @@ def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
     links = _links(database, {rows[0].row_id: number for number, rows in jobs.items()}, session)
     found = Stale(database, counted)
     found.add(find_rewritten(database, counted))
+    found.add_failed()
     stale = found.of_steps()
     return [Step(number=number, job=lines[number], earlier=tuple(job.uid for job in rows[1:]),
                  sources=tuple(sorted(links.sources.get(number, ()))),
@@ -259,14 +260,6 @@ FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id 
 LEFT JOIN (SELECT DISTINCT job_id FROM file_read WHERE path_id = :path) AS used ON used.job_id = made.job_id
 WHERE path_id = :path AND made.job_id > :job AND artifact_id IS NOT :read ORDER BY made.job_id DESC
 """
-
-
-def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
-    """Whether a job took something from an earlier one, directly or not."""
-    return database.execute(
-        "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
-        " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
-        (job_id, other_id, other_id)).fetchone() is not None
 
 
 def overwrites(database: sqlite3.Connection, written_id: int | None, before_id: int) -> bool:

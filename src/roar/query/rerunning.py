@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
+from roar.model import APPENDED, AS_STDOUT_APPENDED, REDACTED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
@@ -22,6 +22,14 @@ from roar.workspace import Workspace
 _MOST_FILES = 5
 """Up to so many files are put aside before they are made again."""
 _MOST_RUNS = 10
+_DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
+_LOGS = ("-wal", "-journal", ".wal")
+"""What SQLite and DuckDB put behind the name of a database, for a file of what is not in it yet, or not yet for good
+(https://sqlite.org/tempfiles.html); it stays where a program was killed."""
+
+
+class NoCommandError(Exception):
+    """No command is known that only mends; the text says what is in the way."""
 
 
 class Plan(NamedTuple):
@@ -30,7 +38,7 @@ class Plan(NamedTuple):
     Attributes:
         removed: the absolute paths of files that are made anew.
         steps: the numbers of the steps, in the order in which they run.
-        lacks: a path that one of them has read, that none before it makes, and where nothing lies; None without one.
+        lacks: what one of them has read, that none before it makes, and that is gone, as it is told; None without one.
         aside: the folder for what is put aside.
     """
 
@@ -39,10 +47,16 @@ class Plan(NamedTuple):
     lacks: str | None
     aside: str
 
-    def leaves_changes(self) -> bool:
-        """Whether a later step finds what an earlier one has changed in a file that git tracks."""
-        tracked = (run_git(os.path.dirname(path), "ls-files", "--", path) for path in self.removed)
-        return len(self.steps) > 1 and any(tracked)
+    def refuse_changes(self) -> None:
+        """Refuse where a later step finds what an earlier one has changed in a file that git tracks."""
+        tracked = (path for path in self.removed if run_git(os.path.dirname(path), "ls-files", "--", path))
+        if len(self.steps) > 1 and (path := next(tracked, None)) is not None:
+            raise NoCommandError(f"{os.path.relpath(path)} is edited in place, and git tracks it")
+
+    def refuse_lack(self) -> None:
+        """Refuse where something is gone that has to be there."""
+        if self.lacks is not None:
+            raise NoCommandError(self.lacks)
 
     def commands(self) -> list[str]:
         """What to type in the current folder."""
@@ -63,6 +77,12 @@ def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str]) -> lis
         places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
     return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places else [])]
+
+
+def refuse_secret(name: str, command: Iterable[str]) -> None:
+    """Refuse to hint the command of a job where a secret was taken out of it."""
+    if any(REDACTED in word for word in command):
+        raise NoCommandError(f"the command of {name} held a secret, which is not in the record")
 
 
 def _typed(path: str) -> str:
@@ -112,12 +132,15 @@ class Reruns:
         self._workspace = workspace
         self._session = session
 
-    def plan(self, number: int, stale: Container[int] = ()) -> Plan | None:
-        """What to run for a step of the session; None where nothing is known that makes the same.
+    def plan(self, number: int, stale: Container[int] = ()) -> Plan:
+        """What to run for a step of the session.
 
         Args:
             number: of the step.
             stale: the steps that have to run again anyway.
+
+        Raises:
+            NoCommandError: where nothing is known that makes the same.
         """
         found = _Found({}, {}, set())
         todo = [number]
@@ -126,15 +149,18 @@ class Reruns:
             if step in found.asked:
                 continue
             found.asked.add(step)
+            self._refuse_open_database(step)
             for path_id, path in self._edited_paths(step):
-                if not self._follow(found, step, path_id, path, stale):
-                    return None
+                self._follow(found, step, path_id, path, stale)
             todo += found.jobs.values()
         jobs = sorted(found.jobs.items())
         steps = [step for _, step in jobs]
         steps += [] if number in steps else [number]
-        if len(steps) > _MOST_RUNS or len(found.removed) > _MOST_FILES or not self._is_in_order(jobs):
-            return None
+        if len(steps) > _MOST_RUNS or len(found.removed) > _MOST_FILES:
+            raise NoCommandError(f"more than {_MOST_RUNS} runs or {_MOST_FILES} files would have to be made again for"
+                                 f" what @{number} edits in place")
+        if not self._is_in_order(jobs):
+            raise NoCommandError(f"what @{number} edits in place was made in another order than that of its steps")
         return Plan(tuple(found.removed), tuple(steps), self._find_lack(jobs, number),
                     os.path.dirname(self._workspace.database))
 
@@ -156,41 +182,51 @@ class Reruns:
         """See `Plan.lacks`; of a step that runs by itself what its last job has read."""
         made: set[str] = set()
         alone = self._database.execute(_LAST_JOB, (self._session, number)).fetchall() if not jobs else []
-        for job, _ in (*jobs, *alone):
+        for job, step in (*jobs, *alone):
             for path, in self._database.execute(_PATHS_READ, (job,)).fetchall():
                 place = self._workspace.absolute(path)
                 if "*" in os.path.basename(place):
                     place = os.path.dirname(place)  # of a dataset
                 if path not in made and "://" not in path and not os.path.lexists(place):
-                    return str(path)
+                    return f"{path}, which @{step} read, is gone"
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
         return None
+
+    def _refuse_open_database(self, step: int) -> None:
+        """Refuse to write again a database that a program has open, or left so: its file alone is not its content."""
+        for (path,) in self._database.execute(_PATHS_OF_STEP, (self._session, step)).fetchall():
+            beside = _LOGS if path.endswith(_DATABASES) else [""] if path.endswith(_LOGS) else []
+            for log in (path + end for end in beside):
+                place = self._workspace.absolute(log)
+                if os.path.isfile(place) and os.path.getsize(place):
+                    raise NoCommandError(f"{log} holds changes that are not in the database yet")
 
     def _edited_paths(self, number: int) -> list[tuple[int, str]]:
         """The paths that a step has written, where any job read and wrote the same."""
         return self._database.execute(_EDITED_PATHS, {"session": self._session, "number": number}).fetchall()
 
-    def _follow(self, found: _Found, step: int, path_id: int, path: str, stale: Container[int]) -> bool:
-        """Add what one path needs; False where that cannot be had."""
+    def _follow(self, found: _Found, step: int, path_id: int, path: str, stale: Container[int]) -> None:
+        """Add what one path needs; refuse where that cannot be had."""
         writes = self._load_writes(path_id)
         last = next((at for at in reversed(range(len(writes))) if self._lies_there(writes[at], path)), None)
         if last is None:
-            return True
+            return
         first = _find_start(writes, last)
         chain = writes[first:last + 1]
         if step not in {write.number for write in chain if write.session == self._session}:
-            self._go_on(found, step, chain, writes[:first], stale)
-            return True
+            self._go_on(found, step, path, (chain, writes[:first]), stale)
+            return
         is_made = not chain[0].edits
         if is_made and (len(chain) == 1 or all(write.appends for write in chain)):
-            return True
+            return
         again = _without_failures(chain)
         if any(write.session != self._session for write in again):
-            return False
-        if not is_made or not self._remove(found, chain[0], path):
-            return False
+            raise NoCommandError(f"{path} is edited in place, and was in another session, too")
+        if not is_made:
+            raise NoCommandError(f"{path} is edited in place, and no step has made it")
+        self._remove(found, chain[0], path)
         found.jobs |= {write.job: write.number for write in again}
-        return self._feed(found, again, None, {write.job for write in writes})
+        self._feed(found, path, again, None, {write.job for write in writes})
 
     def _load_writes(self, path_id: int) -> list[_Write]:
         """What was written to a path, in the order of recording."""
@@ -206,9 +242,13 @@ class Reruns:
             return dataset_is_unchanged(self._database, members_folder(place), write.artifact)
         return holds(self._database, place, {write.digest})
 
-    def _go_on(self, found: _Found, step: int, chain: Sequence[_Write], before: Sequence[_Write],
+    def _go_on(self, found: _Found, step: int, path: str, writes: tuple[Sequence[_Write], Sequence[_Write]],
                stale: Container[int]) -> None:
-        """Where the file was made anew since, those that edited the earlier one and are not done yet, up to a step."""
+        """Where the file was made anew since, those that edited the earlier one and are not done yet, up to a step.
+
+        writes: those that made what lies there, and those before them.
+        """
+        chain, before = writes
         earlier = _without_failures(before[_find_start(before, len(before) - 1):]) if before else []
         done = [write.step for write in _without_failures(chain)]
         rest = earlier[len(done):]
@@ -217,23 +257,27 @@ class Reruns:
                 write.session != self._session for write in rest[:at]):
             return
         found.jobs |= {write.job: write.number for write in rest[:at + 1]}
-        self._feed(found, [*earlier[:len(done)], *rest[:at + 1]], stale, {write.job for write in before})
+        again = [*earlier[:len(done)], *rest[:at + 1]]
+        self._feed(found, path, again, stale, {write.job for write in before})
 
-    def _feed(self, found: _Found, chain: Sequence[_Write], stale: Container[int] | None, writers: Container[int]
-              ) -> bool:
-        """Add what made of the file what a later job of the chain edits it with; False where that is elsewhere."""
+    def _feed(self, found: _Found, path: str, chain: Sequence[_Write], stale: Container[int] | None,
+              writers: Container[int]) -> None:
+        """Add what made of a file what a later job of the chain edits it with; refuse where that is elsewhere."""
         rows = self._database.execute(_FEEDERS, {"chain": json.dumps([write.job for write in chain]),
                                                  "first": chain[0].job, "last": chain[-1].job}).fetchall()
         rows = [row for row in rows if row[0] not in writers and (stale is None or row[1] in stale)]
         found.jobs |= {job: number for job, number, _ in rows}
-        return all(session == self._session for *_, session in rows)
+        if any(session != self._session for *_, session in rows):
+            raise NoCommandError(f"{path} is edited in place with what another session's jobs made of it")
 
-    def _remove(self, found: _Found, write: _Write, path: str) -> bool:
+    def _remove(self, found: _Found, write: _Write, path: str) -> None:
         """Let a file of the workspace be made anew; not a folder, nor what a job reached by a symlink."""
         place = self._workspace.absolute(path)
         found.removed[place] = None
         linked = self._database.execute("SELECT 1 FROM symlink WHERE job_id = ?", (write.job,)).fetchone()
-        return not write.is_dataset and linked is None and is_inside(place, self._workspace.root)
+        if write.is_dataset or linked is not None or not is_inside(place, self._workspace.root):
+            what = "is a folder" if write.is_dataset else "may lie behind a symlink" if linked else "lies elsewhere"
+            raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
 
 
 def _find_start(writes: Sequence[_Write], last: int) -> int:
@@ -288,6 +332,11 @@ WHERE consumer_id = ?
 _LAST_JOB = """
 SELECT max(job.id), step.number FROM job JOIN step ON step.id = job.step_id
 WHERE step.session_id = ? AND step.number = ? GROUP BY step.id
+"""
+_PATHS_OF_STEP = """
+SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
+JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = path_id
+WHERE session_id = ? AND number = ?
 """
 _PATHS_READ = """
 SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? ORDER BY ordinal

@@ -1,5 +1,6 @@
 """Which jobs are stale: for a reason of their own, or as they took something from one that is."""
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Iterable
@@ -43,7 +44,28 @@ class Stale:
 
     def add(self, reasons: Iterable[Reason]) -> None:
         """Jobs that are stale by themselves, the first of several reasons counting, with all that took from them."""
-        new = [job for job, text, settled in reasons if self._mark(job, text, settled=settled)]
+        self._spread([job for job, text, settled in reasons if self._mark(job, text, settled=settled)])
+
+    def add_failed(self) -> None:
+        """What jobs took from those that did not end well, but for what their step went on with, and ended well.
+
+        A training goes on from its own checkpoints. What another step had made, and a job edited in place until it
+        failed, is only in part what it should be, whatever goes on with it.
+        """
+        failed = [job for job in self._counted.step_of if job not in self._counted.well]
+        went_on = {job for job in failed if self._counted.went_on_from(self._database, job)}
+        new = []
+        for taking in itertools.chain.from_iterable(map(self._taken_from, failed)):
+            step = self._counted.step_of[taking.producer]
+            text: str | None = f"@{step}{_FAILED}" if taking.producer not in went_on else None
+            if step == self._counted.step_of[taking.consumer]:
+                spoilt = self._database.execute(_SPOILT, (taking.producer, taking.produced)).fetchone()
+                text = f"a run of it that did not end well had edited {spoilt[0]} before" if spoilt else None
+            if self._mark(taking.consumer, text, settled=taking.settled):
+                new.append(taking.consumer)
+        self._spread(new)
+
+    def _spread(self, new: list[int]) -> None:
         while new:
             job = new.pop(0)
             new += [taking.consumer for taking in self._taken_from(job)
@@ -100,8 +122,20 @@ AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
 """
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"
+_FAILED = ", which it took inputs from, did not end well"
+
+# What a job left in place of what it had found there, and what no job of its step had left.
+_SPOILT = """
+SELECT path.path FROM file_written AS made JOIN path ON path.id = made.path_id
+JOIN file_read AS used ON used.job_id = made.job_id AND used.path_id = made.path_id
+WHERE made.job_id = ? AND made.role = 2 AND made.artifact_id = ? AND NOT EXISTS (
+    SELECT 1 FROM job AS this JOIN job ON job.step_id = this.step_id AND job.id < this.id
+    JOIN file_written AS own ON own.job_id = job.id
+    WHERE this.id = made.job_id AND own.path_id = made.path_id AND own.artifact_id = used.artifact_id)
+"""
 
 
 def waits_for(reason: str | None) -> int | None:
     """The step that has to run first, where a step is stale for another one's sake; None where not."""
-    return int(reason[1:-len(_WAITS)]) if reason is not None and reason.endswith(_WAITS) else None
+    ending = next((end for end in (_WAITS, _FAILED) if reason is not None and reason.endswith(end)), None)
+    return None if reason is None or ending is None else int(reason[1:-len(ending)])
