@@ -10,9 +10,10 @@ from roar.model import Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
+from roar.query.obstacles import NoCommandError, refuse_secret
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
-from roar.query.rerunning import NoCommandError, Reruns, put_aside, refuse_secret
+from roar.query.rerunning import Own, Reruns, put_aside, refuse_tracked
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -67,13 +68,13 @@ class Asked:
         """What a command takes for the job."""
         return self.name(job).split()[-1]
 
-    def run_again(self, job: Job, stdin: str | None = None, commit: str | None = None) -> str:
-        """What makes again what a job made, so that it is another job's.
+    def run_again(self, job: Job, stdin: str | None = None, commit: str | None = None, *, resume: bool = False) -> str:
+        """What makes again what a job made, so that it is another job's; or goes on with that (`resume`).
 
         A step that found all done the last time does so again, until its outputs are gone. What a job of another
-        session made can be made again in this one; then what read it has to read it again. With `stdin` the job's own
-        standard input is to come from a file. A `commit`, which may be nothing, is made first; then each step has to
-        find all that git tracks as it is there.
+        session made can be made again in this one; then what read it has to read it again. So it has where the step
+        has made all anew since. With `stdin` the own standard input is to come from a file. A `commit`, which may be
+        nothing, is made first; then each step has to find all that git tracks as it is there.
 
         Raises:
             NoCommandError: where running it again does not make that, or does harm.
@@ -89,10 +90,22 @@ class Asked:
             job = reader
         if stdin and not seen:
             return _and(commit, self._whole_command(job, stdin))
-        return self._plan_again(job, commit)
+        while self._is_made_anew(job):
+            seen.add(job.uid)
+            reader = next((other for other in self._readers(job) if other.uid not in seen
+                           and self.rows[other.uid].session == self.session), None)
+            if reader is None:
+                break
+            job = reader
+        return self._plan_again(job, commit, resume=resume)
 
-    def _plan_again(self, job: Job, commit: str | None) -> str:
-        plan = Reruns(self.database, self.workspace, self.session).plan(job.step)
+    def _is_made_anew(self, job: Job) -> bool:
+        """Whether the last job of the step ended well and wrote all that an earlier one had."""
+        return self.database.execute(_MADE_ANEW, {"job": self.rows[job.uid].row_id}).fetchone() is not None
+
+    def _plan_again(self, job: Job, commit: str | None, *, resume: bool) -> str:
+        plan = Reruns(self.database, self.workspace, self.session).plan(
+            job.step, own=Own.KEPT if resume else Own.ANEW)
         plan.refuse_lack()
         self._refuse_replaced(job)
         refuse_secret(self.name(job), job.command)
@@ -103,7 +116,10 @@ class Asked:
             return _and(commit, *plan.commands())
         if since[-1][1] != 0:
             raise NoCommandError(f"@{job.step} ended with exit status {since[-1][1]} when it ran last")
-        return _and(commit, *put_aside(self._find_left(job), plan.aside, [f"roar run @{job.step}"]))
+        left = self._find_left(job)
+        if commit is not None:
+            refuse_tracked(left)
+        return _and(commit, *put_aside(left, plan.aside, [f"roar run @{job.step}"]))
 
     def _refuse_replaced(self, job: Job) -> None:
         """Refuse where what another step made, or nobody recorded, lies now where this job's output did."""
@@ -173,6 +189,16 @@ SELECT digest FROM path JOIN file_written AS made ON made.path_id = path.id AND 
 JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
 WHERE path.path = CAST(:path AS TEXT) AND made.job_id >= :job AND (job.step_id = :step
     OR EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id))
+"""
+
+
+# Of a job with outputs the last one of its step, if it is later and wrote all these.
+_MADE_ANEW = """
+SELECT 1 FROM job AS this JOIN job ON job.step_id = this.step_id AND job.state = 'done' AND job.exit_code IS 0
+AND job.id = (SELECT max(id) FROM job AS other WHERE other.step_id = this.step_id) AND job.id > this.id
+WHERE this.id = :job AND EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
+AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2 AND path_id NOT IN (
+    SELECT path_id FROM file_use WHERE job_id = job.id AND role = 2))
 """
 
 

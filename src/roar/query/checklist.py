@@ -20,6 +20,7 @@ from roar.query.committing import Commit, find_commit
 from roar.query.freshness import Freshness, load_status
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.mending import Mending
+from roar.query.obstacles import NoCommandError
 from roar.query.references import ArtifactReference, resolve
 from roar.query.repository import (
     FromCommits,
@@ -31,7 +32,6 @@ from roar.query.repository import (
     lacks_commit,
     run_git,
 )
-from roar.query.rerunning import NoCommandError
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.record.database import encoded
@@ -138,7 +138,7 @@ def _has_failed(job: Job) -> bool:
 
 def _look_or_run(asked: Asked, job: Job) -> str | None:
     lost = _has_failed(job) or asked.was_interrupted_twice(job)
-    return f"roar show {asked.ref(job)}" if lost else asked.run_again(job)
+    return f"roar show {asked.ref(job)}" if lost else asked.run_again(job, resume=True)
 
 
 def _observed(job: Job) -> str | None:

@@ -119,7 +119,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     outputs = []
     for content, job_id in last_writes.items():
         if _is_listed(files.state(content), job_id, counted):
-            told = next((job for job in counted.logs.last(job_id, content.path_id) if job in stale.left), job_id)
+            told = min(stale.left.keys() & counted.logs.last(job_id, content.path_id), default=job_id)
             output = _output(files, content, counted.step_of[told], failed.get(job_id) or stale.left.get(told),
                              since.get(content))
             outputs.append(replace(output, failed=job_id in failed, again=content in again))

@@ -241,16 +241,18 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):
             is_edited = all(changes for *_, changes in rows) and database.execute(
-                _READ_EDITED, {"path": path_id, "job": job_id}).fetchone() is None
+                READ_EDITED.format(job=":job", path=":path"), {"path": path_id, "job": job_id}).fetchone() is None
             return f"{EDITED if is_edited else ' was written again by @'}{number}"
     return None
 
 
-_READ_EDITED = """
-SELECT 1 FROM job AS this JOIN job AS earlier ON earlier.step_id = this.step_id AND earlier.id < this.id
-JOIN file_read AS used ON used.job_id = earlier.id AND used.path_id = :path
-JOIN file_written AS made ON made.path_id = :path AND made.artifact_id = used.artifact_id AND made.job_id < earlier.id
-JOIN file_read AS before ON before.job_id = made.job_id AND before.path_id = :path WHERE this.id = :job LIMIT 1
+# Whether the step of a job had read a file before as another one had edited it.
+READ_EDITED = """
+SELECT 1 FROM job AS it JOIN job AS earlier ON earlier.step_id = it.step_id AND earlier.id < it.id
+JOIN file_read AS seen ON seen.job_id = earlier.id AND seen.path_id = {path}
+JOIN file_written AS edited ON edited.path_id = seen.path_id AND edited.artifact_id = seen.artifact_id
+    AND edited.job_id < earlier.id
+JOIN file_read AS found ON found.job_id = edited.job_id AND found.path_id = seen.path_id WHERE it.id = {job}
 """
 EDITED = " was edited in place by @"
 _WRITERS = """

@@ -1,17 +1,22 @@
 """What to run first where a session's outputs are not up to date, if there is a command that does no harm."""
 
+import itertools
+import os
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from roar.model import JobState
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
-from roar.query.rerunning import NoCommandError, Reruns, refuse_secret
+from roar.query.obstacles import NoCommandError, refuse_secret
+from roar.query.repository import run_git
+from roar.query.rerunning import Own, Reruns
 from roar.query.staleness import OUTDATED, waits_for
 from roar.workspace import Workspace
 
 _ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: ).* {GONE}", re.DOTALL)
+_LOOK = "roar show "
 
 
 class Mending:
@@ -26,38 +31,61 @@ class Mending:
 
     def __init__(self, database: sqlite3.Connection, workspace: Workspace, session: int, status: Status) -> None:
         self._database = database
+        self._workspace = workspace
         self._status = status
         self._reruns = Reruns(database, workspace, session)
+        self._refused: set[int] = set()
         self._jobs = {step.number: step.job for step in status.steps}
         self._stale = {step.number: step.stale for step in status.steps if step.stale}
 
     def first(self, wrong: Sequence[Output]) -> str:
         """What to do about these outputs.
 
-        About what a failed job left; then where a step edits what was written again; and then about the first step
-        that is stale by itself, be it one whose outputs are gone. No step mends an earlier version of its outputs that
-        lies elsewhere, nor what was made from that.
+        About what a failed job left; then where a step edits what was written again; and then about the step that ran
+        first of those that are stale, be it one whose outputs are gone. No step mends an earlier version of its
+        outputs that lies elsewhere, nor what was made from that. A job that failed by itself is looked at where there
+        is nothing else to do.
 
         Raises:
             NoCommandError: where nothing is known that only mends.
         """
         by_hand = {output.step for output in wrong if output.freshness is Freshness.CHANGED and not output.again
-                   and GONE not in (output.reason or "")}
+                   and GONE not in (output.reason or "") and not self._is_in_git(output.path)}
         left = [output for output in wrong if output.freshness is not Freshness.STALE and not output.failed]
-        steps = ([output.step for output in wrong if output.failed and not self._ended_well(output.step)]
-                 or [output.step for output in wrong if output.again]
-                 or [output.step for output in self._status.outputs if output.step in self._stale or output in left])
+        groups = ([output.step for output in wrong if output.failed and not self._ended_well(output.step)],
+                  [output.step for output in wrong if output.again],
+                  [output.step for output in self._status.outputs if output.step in self._stale or output in left])
         said: list[NoCommandError] = []
-        for step in sorted(set(steps)):
-            if self._stale.get(step, "").endswith(OUTDATED):
-                continue
+        failed: list[str] = []
+        self._refused.clear()
+        for step in dict.fromkeys(itertools.chain.from_iterable(map(self._in_order, groups))):
             try:
-                return self._begin(step, by_hand)
+                command = self._begin(step, by_hand, Own.KEPT if step in groups[0] else Own.AS_IT_WAS)
             except NoCommandError as error:
                 said.append(error)
+                self._refused.add(step)
+                continue
+            if not command.startswith(_LOOK):
+                return command
+            failed.append(command)
+            self._refused.add(step)
+        if failed:
+            return failed[0]
         raise said[0] if said else NoCommandError("what earlier versions were made from is not there any more")
 
-    def _begin(self, first: int, by_hand: set[int]) -> str:
+    def _in_order(self, steps: Iterable[int]) -> list[int]:
+        """Steps in the order in which they ran last, but for those that no run mends."""
+        return sorted((step for step in set(steps) if not self._stale.get(step, "").endswith(OUTDATED)),
+                      key=lambda step: self._jobs[step].row_id)
+
+    def _is_in_git(self, path: str) -> bool:
+        """Whether what lies there is in the commit that is checked out, so that nothing is lost with it."""
+        place = self._workspace.absolute(path)
+        folder, name = os.path.split(place)
+        return (run_git(folder, "cat-file", "-e", f"HEAD:./{name}") is not None
+                and run_git(folder, "diff", "--quiet", "HEAD", "--", name) is not None)
+
+    def _begin(self, first: int, by_hand: set[int], own: Own) -> str:
         """What a step needs first: all that it takes inputs from, and what makes those of its inputs that are gone.
 
         Refused where a root input is gone, without which a step would only spoil what it has made, where somebody has
@@ -68,8 +96,12 @@ class Mending:
         passed: set[int] = set()
         while True:
             if self._jobs[step].state == JobState.DONE and not self._ended_well(step):
-                return f"roar show @{step}"
-            plan = self._reruns.plan(step, self._stale)
+                return f"{_LOOK}@{step}"
+            plan = self._reruns.plan(step, self._stale, own)
+            if own is not Own.KEPT and not plan.removed and len(plan.steps) == 1:
+                plan = self._reruns.start_over(step) or plan
+            if EDITED in self._stale.get(step, ""):
+                raise NoCommandError(f"@{step} would read what was edited since, and not what it had read")
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
             needed = (waits_for(self._stale.get(one)) or self._maker_of_gone(one) for one in plan.steps)
@@ -82,13 +114,25 @@ class Mending:
     def _refuse_barred(self, steps: Sequence[int], by_hand: set[int]) -> None:
         for step in steps:
             reason = self._stale.get(step, "")
+            self._refuse_unmended(step)
             if _ROOT_IS_GONE.fullmatch(reason):
                 raise NoCommandError(f"{reason.removeprefix('its input ')}, which @{step} needs")
-            if EDITED in reason:
-                raise NoCommandError(f"@{step} would read what was edited since, and not what it had read")
             if step in by_hand:
                 raise NoCommandError(f"what @{step} wrote was changed since, and would be written over")
             refuse_secret(f"@{step}", self._jobs[step].command)
+
+    def _refuse_unmended(self, step: int) -> None:
+        """Refuse a step that would read what another one has to make again, for which there is no command."""
+        unmended = {output.path for output in self._status.outputs
+                    if output.step in self._refused - {step} and output.freshness is not Freshness.FRESH}
+        path = next((path for path in self._paths_read(step) if path in unmended), None) if unmended else None
+        if path is not None:
+            raise NoCommandError(f"@{step} would read {path}, which is not up to date")
+
+    def _paths_read(self, step: int) -> list[str]:
+        return [path for (path,) in self._database.execute(
+            "SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?",
+            (self._jobs[step].row_id,))]
 
     def _ended_well(self, step: int) -> bool:
         return self._jobs[step].state == JobState.DONE and self._jobs[step].exit_code == 0
@@ -96,6 +140,5 @@ class Mending:
     def _maker_of_gone(self, number: int) -> int | None:
         """The step that made an input of another one's last job, where that input is gone."""
         gone = {output.path: output.step for output in self._status.outputs if output.freshness is Freshness.GONE}
-        rows = self._database.execute("SELECT path.path FROM file_read JOIN path ON path.id = path_id"
-                                      " WHERE job_id = ?", (self._jobs[number].row_id,)) if gone else ()
-        return next((gone[path] for (path,) in rows if gone.get(path, number) != number), None)
+        return next((gone[path] for path in (self._paths_read(number) if gone else ())
+                     if gone.get(path, number) != number), None)

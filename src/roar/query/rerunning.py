@@ -5,16 +5,22 @@ which it did, from the job that had made it anew; what lies there is put aside u
 knows what a command needs besides (a download its server). A log, to which each run only adds, needs none of that.
 """
 
+import itertools
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT_APPENDED, REDACTED, members_folder
+from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
+from roar.query.graph import READ_EDITED
+from roar.query.obstacles import NoCommandError, Obstacles
 from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
 from roar.workspace import Workspace
@@ -22,14 +28,14 @@ from roar.workspace import Workspace
 _MOST_FILES = 5
 """Up to so many files are put aside before they are made again."""
 _MOST_RUNS = 10
-_DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
-_LOGS = ("-wal", "-journal", ".wal")
-"""What SQLite and DuckDB put behind the name of a database, for a file of what is not in it yet, or not yet for good
-(https://sqlite.org/tempfiles.html); it stays where a program was killed."""
 
 
-class NoCommandError(Exception):
-    """No command is known that only mends; the text says what is in the way."""
+class Own(Enum):
+    """What to do with what a step has made itself, and edits: its checkpoint, a database, a table that grows."""
+
+    KEPT = auto()  # it goes on from that
+    ANEW = auto()  # it is made again
+    AS_IT_WAS = auto()  # made again where all its runs took the same, otherwise kept
 
 
 class Plan(NamedTuple):
@@ -48,10 +54,8 @@ class Plan(NamedTuple):
     aside: str
 
     def refuse_changes(self) -> None:
-        """Refuse where a later step finds what an earlier one has changed in a file that git tracks."""
-        tracked = (path for path in self.removed if run_git(os.path.dirname(path), "ls-files", "--", path))
-        if len(self.steps) > 1 and (path := next(tracked, None)) is not None:
-            raise NoCommandError(f"{os.path.relpath(path)} is edited in place, and git tracks it")
+        """Refuse where a step finds a file changed that git tracks, be it by an earlier one."""
+        refuse_tracked(self.removed)
 
     def refuse_lack(self) -> None:
         """Refuse where something is gone that has to be there."""
@@ -76,13 +80,15 @@ def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str]) -> lis
         names = (f"{folder}/{os.path.basename(path)}.old{number or ''}" for number in count())
         places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
-    return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places else [])]
+    remove = "rm -r" if any(map(os.path.isdir, places)) else "rm"
+    return [*away, *commands, *([f"{remove} {' '.join(map(_typed, places.values()))}"] if places else [])]
 
 
-def refuse_secret(name: str, command: Iterable[str]) -> None:
-    """Refuse to hint the command of a job where a secret was taken out of it."""
-    if any(REDACTED in word for word in command):
-        raise NoCommandError(f"the command of {name} held a secret, which is not in the record")
+def refuse_tracked(paths: Iterable[str]) -> None:
+    """Refuse to put aside what git tracks: without it the work tree is another than the commit."""
+    path = next((path for path in paths if run_git(os.path.dirname(path), "ls-files", "--", path)), None)
+    if path is not None:
+        raise NoCommandError(f"{os.path.relpath(path)} would have to be put aside, and git tracks it")
 
 
 def _typed(path: str) -> str:
@@ -111,11 +117,23 @@ class _Write(NamedTuple):
 
 @dataclass(slots=True)
 class _Found:
-    """What a plan is made of: steps by the jobs that they repeat."""
+    """What a plan is made of: steps by the jobs that they repeat.
 
-    jobs: dict[int, int]
-    removed: dict[str, None]
-    asked: set[int]
+    Attributes:
+        after: jobs that have to come behind later ones, by the jobs that these are.
+        behind: steps that run at last, as they wrote over what others of them write.
+    """
+
+    jobs: dict[int, int] = field(default_factory=dict)
+    after: dict[int, int] = field(default_factory=dict)
+    behind: dict[int, str] = field(default_factory=dict)
+    removed: dict[str, None] = field(default_factory=dict)
+    asked: set[int] = field(default_factory=set)
+
+    def in_order(self) -> list[tuple[int, int]]:
+        """The jobs and their steps as they have to run."""
+        return sorted(self.jobs.items(), key=lambda item: (self.after.get(item[0], item[0]), item[0] in self.after,
+                                                           item[0]))
 
 
 class Reruns:
@@ -131,38 +149,92 @@ class Reruns:
         self._database = database
         self._workspace = workspace
         self._session = session
+        self._obstacles = Obstacles(database, workspace, session)
 
-    def plan(self, number: int, stale: Container[int] = ()) -> Plan:
+    def plan(self, number: int, stale: Container[int] = (), own: Own = Own.AS_IT_WAS) -> Plan:
         """What to run for a step of the session.
 
         Args:
             number: of the step.
             stale: the steps that have to run again anyway.
+            own: what to do with what the step has made itself, and edits.
 
         Raises:
             NoCommandError: where nothing is known that makes the same.
         """
-        found = _Found({}, {}, set())
+        found = _Found()
         todo = [number]
         while todo:
             step = todo.pop()
             if step in found.asked:
                 continue
             found.asked.add(step)
-            self._refuse_open_database(step)
             for path_id, path in self._edited_paths(step):
-                self._follow(found, step, path_id, path, stale)
-            todo += found.jobs.values()
-        jobs = sorted(found.jobs.items())
+                self._follow(found, step, (path_id, path), stale, own)
+            for job, artifact, path_id, path in self._database.execute(
+                    _READ_BEFORE_EDIT, {"session": self._session, "number": step}).fetchall():
+                self._follow_reader(found, (job, step), (path_id, path), artifact)
+            if own is Own.AS_IT_WAS:
+                found.behind |= self._obstacles.find_rewriters(step, stale)
+            todo += [*found.jobs.values(), *found.behind]
+        jobs = found.in_order()
         steps = [step for _, step in jobs]
         steps += [] if number in steps else [number]
-        if len(steps) > _MOST_RUNS or len(found.removed) > _MOST_FILES:
-            raise NoCommandError(f"more than {_MOST_RUNS} runs or {_MOST_FILES} files would have to be made again for"
-                                 f" what @{number} edits in place")
         if not self._is_in_order(jobs):
             raise NoCommandError(f"what @{number} edits in place was made in another order than that of its steps")
-        return Plan(tuple(found.removed), tuple(steps), self._find_lack(jobs, number),
+        steps += [other for other in found.behind if other not in steps]
+        if len(steps) > _MOST_RUNS or len(found.removed) > _MOST_FILES:
+            raise NoCommandError(f"more than {_MOST_RUNS} runs or {_MOST_FILES} files would have to be made again with"
+                                 f" what @{number} writes")
+        self._obstacles.refuse(steps)
+        return self._plan(found.removed, jobs, steps)
+
+    def start_over(self, number: int) -> Plan | None:
+        """What to run for a step that passes over what has changed, as it goes on from what it left; None for others.
+
+        Raises:
+            NoCommandError: where what it left is not to be put aside.
+        """
+        last, since = self._database.execute(_LAST_GOOD, (self._session, number)).fetchone() or (None, "")
+        others = self._database.execute(_PASSED_OVER, (last, last, last)).fetchall() if last is not None else ()
+        if not any(self._has_changed_before(path, digest.hex(), since) for path, digest in others):
+            return None
+        self._obstacles.refuse([number])
+        return self._plan(self._find_own(number), [], [number])
+
+    def _plan(self, removed: Iterable[str], jobs: Sequence[tuple[int, int]], steps: Sequence[int]) -> Plan:
+        return Plan(tuple(removed), tuple(steps), self._find_lack(jobs, steps[-1]),
                     os.path.dirname(self._workspace.database))
+
+    def _has_changed_before(self, path: str, digest: str, since: str) -> bool:
+        place = self._workspace.absolute(path)
+        try:
+            changed = datetime.fromtimestamp(os.stat(place).st_mtime, UTC)
+        except OSError:
+            return False
+        return changed < datetime.fromisoformat(since) and not holds(self._database, place, {digest})
+
+    def _find_own(self, number: int) -> list[str]:
+        """What the jobs of a step left that lies there, absolute: few files, or folders in which nothing else is.
+
+        Not the logs to which they only added, and what git tracks.
+        """
+        left: dict[str, set[str]] = {}
+        for path, member, digest in self._database.execute(_LEFT, {
+                "session": self._session, "number": number, "appended": json.dumps([APPENDED, AS_STDOUT_APPENDED])}):
+            place = self._workspace.absolute(path if member is None else members_folder(path) + member)
+            left.setdefault(place, set()).add(digest.hex())
+        files = sorted(place for place in left if os.path.isfile(place))
+        for place in files:
+            if not holds(self._database, place, left[place]):
+                raise NoCommandError(f"{os.path.relpath(place)} is no longer what @{number} left there")
+            if not is_inside(place, self._workspace.root):
+                raise NoCommandError(f"@{number} goes on from what it left elsewhere, as {place}")
+        found = files if len(files) <= _MOST_FILES else _in_folders(files, self._workspace.root)
+        if len(found) > _MOST_FILES:
+            raise NoCommandError(f"@{number} goes on from what it left, and that is more than can be put aside")
+        refuse_tracked(found)
+        return found
 
     def _is_in_order(self, jobs: Sequence[tuple[int, int]]) -> bool:
         """Whether the steps stand as they have to: each behind those of which it took something when it ran last.
@@ -192,41 +264,80 @@ class Reruns:
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
         return None
 
-    def _refuse_open_database(self, step: int) -> None:
-        """Refuse to write again a database that a program has open, or left so: its file alone is not its content."""
-        for (path,) in self._database.execute(_PATHS_OF_STEP, (self._session, step)).fetchall():
-            beside = _LOGS if path.endswith(_DATABASES) else [""] if path.endswith(_LOGS) else []
-            for log in (path + end for end in beside):
-                place = self._workspace.absolute(log)
-                if os.path.isfile(place) and os.path.getsize(place):
-                    raise NoCommandError(f"{log} holds changes that are not in the database yet")
-
     def _edited_paths(self, number: int) -> list[tuple[int, str]]:
         """The paths that a step has written, where any job read and wrote the same."""
         return self._database.execute(_EDITED_PATHS, {"session": self._session, "number": number}).fetchall()
 
-    def _follow(self, found: _Found, step: int, path_id: int, path: str, stale: Container[int]) -> None:
-        """Add what one path needs; refuse where that cannot be had."""
+    def _follow(self, found: _Found, step: int, place: tuple[int, str], stale: Container[int], own: Own) -> None:
+        """Add what one path, by its row and its name, needs; refuse where that cannot be had."""
+        path_id, path = place
         writes = self._load_writes(path_id)
-        last = next((at for at in reversed(range(len(writes))) if self._lies_there(writes[at], path)), None)
-        if last is None:
+        first, last = self._find_chain(writes, path)
+        chain = writes[first:last]
+        if not chain:
             return
-        first = _find_start(writes, last)
-        chain = writes[first:last + 1]
         if step not in {write.number for write in chain if write.session == self._session}:
             self._go_on(found, step, path, (chain, writes[:first]), stale)
             return
         is_made = not chain[0].edits
         if is_made and (len(chain) == 1 or all(write.appends for write in chain)):
             return
+        if is_made and len({write.step for write in chain}) == 1 and (own is Own.KEPT or (
+                own is Own.AS_IT_WAS and self._find_version(_without_failures(chain)) is not None)):
+            return
+        self._make_again(found, place, chain, {write.job for write in writes})
+
+    def _find_chain(self, writes: Sequence[_Write], path: str) -> tuple[int, int]:
+        """The first and the end of those of all writes to a path that made what lies there."""
+        last = next((at for at in reversed(range(len(writes))) if self._lies_there(writes[at], path)), None)
+        return (0, 0) if last is None else (_find_start(writes, last), last + 1)
+
+    def _follow_reader(self, found: _Found, reader: tuple[int, int], place: tuple[int, str], artifact: int) -> None:
+        """Add what makes again what a job, of a step, had read before it was edited, where it lies there edited."""
+        job, number = reader
+        writes = self._load_writes(place[0])
+        at = next((at for at in reversed(range(len(writes) - 1)) if writes[at].job < job < writes[at + 1].job), None)
+        if at is None or writes[at].artifact != artifact or writes[at + 1].read != artifact:
+            return
+        first, last = self._find_chain(writes, place[1])
+        chain = writes[first:last]
+        before = next((one for one, then in itertools.pairwise(chain)
+                       if (one.step, then.step) == (writes[at].step, writes[at + 1].step)), None)
+        if before is not None and not all(write.appends for write in chain):
+            self._make_again(found, place, chain, {write.job for write in writes})
+            found.jobs[job] = number
+            found.after[job] = before.job
+
+    def _make_again(self, found: _Found, place: tuple[int, str], chain: Sequence[_Write], writers: Container[int]
+                    ) -> None:
+        """Add all that makes a file again, with what read it in between."""
+        path_id, path = place
+        is_made = not chain[0].edits
         again = _without_failures(chain)
         if any(write.session != self._session for write in again):
             raise NoCommandError(f"{path} is edited in place, and was in another session, too")
         if not is_made:
             raise NoCommandError(f"{path} is edited in place, and no step has made it")
+        version = self._find_version(again)
+        if version is not None:
+            raise NoCommandError(f"{path} is what runs of @{version[0]} made with several versions of {version[1]}")
         self._remove(found, chain[0], path)
         found.jobs |= {write.job: write.number for write in again}
-        self._feed(found, path, again, None, {write.job for write in writes})
+        for one, then in itertools.pairwise(again):
+            found.jobs |= dict(self._database.execute(_READ_BETWEEN, (
+                path_id, one.artifact, one.job, then.job, self._session)).fetchall())
+        self._feed(found, path, again, None, writers)
+
+    def _find_version(self, chain: Sequence[_Write]) -> tuple[int, str] | None:
+        """Of what runs of one step, its number, took several versions, which cannot be had again."""
+        steps = Counter(write.number for write in chain)
+        for number in (number for number, times in steps.items() if times > 1):
+            jobs = json.dumps([write.job for write in chain if write.number == number])
+            other = self._database.execute(_OTHER_VERSIONS, {
+                "jobs": jobs, "chain": json.dumps([write.job for write in chain])}).fetchone()
+            if other is not None:
+                return number, other[0] or "the code"
+        return None
 
     def _load_writes(self, path_id: int) -> list[_Write]:
         """What was written to a path, in the order of recording."""
@@ -280,6 +391,19 @@ class Reruns:
             raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
 
 
+def _in_folders(files: Sequence[str], root: str) -> list[str]:
+    """The highest folders below another one in which nothing lies but these files, and the rest of the files."""
+    known = set(files)
+    found: dict[str, None] = {}
+    for file in files:
+        place = file
+        while (folder := os.path.dirname(place)) != root and all(
+                os.path.join(at, name) in known for at, _, names in os.walk(folder) for name in names):
+            place = folder
+        found[place] = None
+    return [place for place in found if not any(is_inside(place, other) for other in found if other != place)]
+
+
 def _find_start(writes: Sequence[_Write], last: int) -> int:
     """Where the jobs begin that made the last of some writes: at one that made the file, or found another's there."""
     at = last
@@ -329,14 +453,65 @@ _MAKERS = """
 SELECT DISTINCT step.number FROM dependency JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
 WHERE consumer_id = ?
 """
+# What the last job of a step read, and a later job edited then.
+_READ_BEFORE_EDIT = """
+WITH this AS (SELECT max(job.id) AS id FROM step JOIN job ON job.step_id = step.id
+    WHERE session_id = :session AND number = :number)
+SELECT this.id, used.artifact_id, path.id, path.path FROM this JOIN file_read AS used ON used.job_id = this.id
+JOIN path ON path.id = used.path_id WHERE used.artifact_id IS NOT NULL AND instr(path.path, '://') = 0
+AND EXISTS (SELECT 1 FROM file_written AS made JOIN file_read AS found USING (path_id, job_id)
+    WHERE made.path_id = used.path_id AND made.role = 2 AND made.job_id > this.id)
+AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = this.id AND path_id = used.path_id)
+AND NOT EXISTS (""" + READ_EDITED.format(job="this.id", path="used.path_id") + ")"  # noqa: S608  texts of our own
+
+# The last jobs of other steps of a session that ended well and read some content of a file between two jobs.
+_READ_BETWEEN = """
+SELECT job.id, step.number FROM file_read JOIN job ON job.id = job_id JOIN step ON step.id = job.step_id
+WHERE path_id = ? AND artifact_id = ? AND job_id > ? AND job_id < ? AND session_id = ?
+AND state = 'done' AND exit_code IS 0 AND job.id = (SELECT max(id) FROM job AS other WHERE other.step_id = step.id)
+AND NOT EXISTS (SELECT 1 FROM file_written AS made WHERE made.job_id = job.id AND made.path_id = file_read.path_id)
+AND NOT EXISTS (""" + READ_EDITED.format(job="job.id", path="file_read.path_id") + ")"  # noqa: S608  as above
+
+# A path of which jobs read several contents that none of a chain made; or null where they ran other code.
+_OTHER_VERSIONS = """
+SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id IN (SELECT value FROM json_each(:jobs))
+AND path_id NOT IN (SELECT path_id FROM file_written WHERE job_id IN (SELECT value FROM json_each(:chain)))
+GROUP BY path_id HAVING count(DISTINCT coalesce(artifact_id, -job_id)) > 1
+UNION ALL SELECT NULL WHERE (SELECT count(*) FROM (SELECT DISTINCT "commit", patch FROM job
+    LEFT JOIN git ON git.id = git_id WHERE job.id IN (SELECT value FROM json_each(:jobs)))) > 1 LIMIT 1
+"""
+
+_LAST_GOOD = """
+SELECT job.id, job.started_at FROM job JOIN step ON step.id = job.step_id
+WHERE session_id = ? AND number = ? AND state = 'done' AND exit_code IS 0 ORDER BY job.id DESC LIMIT 1
+"""
+
+# What earlier jobs of a step read that another one did not, which took something from one of them.
+_PASSED_OVER = """
+SELECT DISTINCT path.path, artifact.digest FROM job AS this
+JOIN job ON job.step_id = this.step_id AND job.id < this.id JOIN file_read AS used ON used.job_id = job.id
+JOIN path ON path.id = used.path_id JOIN artifact ON artifact.id = used.artifact_id AND artifact.files IS NULL
+WHERE this.id = ? AND used.path_id NOT IN (SELECT path_id FROM file_read WHERE job_id = ?)
+AND EXISTS (SELECT 1 FROM dependency JOIN job AS maker ON maker.id = producer_id
+    WHERE consumer_id = ? AND maker.step_id = this.step_id)
+"""
+
+# What the jobs of a step wrote, but for what they only added to.
+_LEFT = """
+SELECT path.path, NULL, artifact.digest FROM step JOIN job ON job.step_id = step.id
+JOIN file_written AS made ON made.job_id = job.id AND made.role = 2 JOIN path ON path.id = made.path_id
+JOIN artifact ON artifact.id = made.artifact_id AND artifact.files IS NULL
+WHERE session_id = :session AND number = :number AND instr(path.path, '://') = 0
+AND (note IS NULL OR note NOT IN (SELECT value FROM json_each(:appended)))
+UNION SELECT path.path, dataset_member.path, artifact.digest FROM step JOIN job ON job.step_id = step.id
+JOIN file_written AS made ON made.job_id = job.id AND made.role = 2 JOIN path ON path.id = made.path_id
+JOIN dataset_member ON dataset_id = made.artifact_id JOIN artifact ON artifact.id = dataset_member.artifact_id
+WHERE session_id = :session AND number = :number
+"""
+
 _LAST_JOB = """
 SELECT max(job.id), step.number FROM job JOIN step ON step.id = job.step_id
 WHERE step.session_id = ? AND step.number = ? GROUP BY step.id
-"""
-_PATHS_OF_STEP = """
-SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
-JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = path_id
-WHERE session_id = ? AND number = ?
 """
 _PATHS_READ = """
 SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? ORDER BY ordinal

@@ -118,7 +118,8 @@ SELECT path.path, place.path FROM file_read AS used JOIN path ON path.id = used.
 file_written AS made JOIN path AS place ON place.id = made.path_id
 WHERE used.job_id = :consumer AND used.artifact_id = :artifact
 AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
-    SELECT 1 FROM file_written WHERE path_id = made.path_id AND job_id IN (SELECT value FROM json_each(:later)))
+    SELECT 1 FROM file_written WHERE path_id = made.path_id AND job_id > :consumer
+    AND job_id IN (SELECT value FROM json_each(:later)))
 """
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"

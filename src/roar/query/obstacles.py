@@ -1,0 +1,190 @@
+"""Why a step is not to be run again by a command that is only pasted: it would fail, or something would be lost."""
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Container, Iterable, Sequence
+
+from roar.analyze.plumbing import is_source
+from roar.model import REDACTED
+from roar.query.differences import name_of, sections_of
+from roar.query.jobs import load_blob
+from roar.query.repository import run_git
+from roar.workspace import Workspace
+
+_INTERPRETERS = re.compile(r"(?:.*/)?(?:(?:python|pypy)[\d.]*t?|(?:ba|da|z|k|fi)?sh|Rscript|node|perl|ruby|julia)",
+                           re.DOTALL)
+
+_DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
+_LOGS = ("-wal", "-journal", ".wal")
+"""What SQLite and DuckDB put behind the name of a database, for a file of what is not in it yet, or not yet for good
+(https://sqlite.org/tempfiles.html); it stays where a program was killed."""
+
+
+class NoCommandError(Exception):
+    """No command is known that only mends; the text says what is in the way."""
+
+
+def refuse_secret(name: str, command: Iterable[str]) -> None:
+    """Refuse to hint the command of a job where a secret was taken out of it."""
+    if any(REDACTED in word for word in command):
+        raise NoCommandError(f"the command of {name} held a secret, which is not in the record")
+
+
+class Obstacles:
+    """What is in the way of the steps of one session.
+
+    Args:
+        database: the record.
+        workspace: it belongs to.
+        session: row of the session.
+    """
+
+    def __init__(self, database: sqlite3.Connection, workspace: Workspace, session: int) -> None:
+        self._database = database
+        self._workspace = workspace
+        self._session = session
+
+    def refuse(self, steps: Sequence[int]) -> None:
+        """Refuse to run steps in this order.
+
+        Args:
+            steps: their numbers.
+
+        Raises:
+            NoCommandError: if one of them cannot run, or what others have made would be lost.
+        """
+        for at, step in enumerate(steps):
+            self._refuse_gone_source(step)
+            self._refuse_open_database(step)
+            self._refuse_variant(step, steps[:at])
+            self._refuse_overwriting(step, steps[at + 1:])
+
+    def _refuse_gone_source(self, step: int) -> None:
+        """Refuse a command whose folder or script is not there any more: it would only fail."""
+        for job, command, cwd, commit, patch in self._database.execute(
+                _COMMAND, (self._session, step)).fetchall():
+            place = self._workspace.absolute(cwd)
+            if not os.path.isdir(place):
+                raise NoCommandError(f"{cwd}, in which @{step} ran, is gone")
+            names = [word for word in json.loads(command) if is_source(word)]
+            gone = [name for name in names if not os.path.lexists(os.path.join(place, name))]
+            if gone and (lost := next(filter(self._had(job, place, commit, patch), gone), None)) is not None:
+                raise NoCommandError(f"{lost}, which @{step} ran, is gone")
+
+    def _had(self, job: int, place: str, commit: str | None, patch: str | None) -> Callable[[str], bool]:
+        """Whether a file by its name in a folder was there when a job began: as code, or as an input."""
+        root = (run_git(place, "rev-parse", "--show-toplevel") or place).strip("\n")
+        inputs = {self._workspace.absolute(path) for (path,) in self._database.execute(_INPUTS, (job,))}
+        changed = {os.path.join(root, name) for section in sections_of(
+            (patch and load_blob(self._database, patch)) or b"") if (name := name_of(section))}
+
+        def had(name: str) -> bool:
+            path = os.path.normpath(os.path.join(place, name))
+            return path in inputs | changed or (
+                commit is not None and run_git(root, "cat-file", "-e", f"{commit}:{os.path.relpath(path, root)}")
+                is not None)
+        return had
+
+    def _paths_of(self, step: int) -> list[str]:
+        return [path for (path,) in self._database.execute(_PATHS_OF_STEP, (self._session, step))]
+
+    def _refuse_open_database(self, step: int) -> None:
+        """Refuse to write again a database that a program has open, or left so: its file alone is not its content."""
+        for path in self._paths_of(step):
+            beside = _LOGS if path.endswith(_DATABASES) else [""] if path.endswith(_LOGS) else []
+            for log in (path + end for end in beside):
+                place = self._workspace.absolute(log)
+                if os.path.isfile(place) and os.path.getsize(place):
+                    raise NoCommandError(f"{log} holds changes that are not in the database yet")
+
+    def _refuse_variant(self, step: int, before: Container[int]) -> None:
+        """Refuse a step in whose place one of the same kind has used what lies there now, as in a sweep.
+
+        What it had read was another step's; that has to be made again first, over the present one.
+        """
+        for path, maker, earlier, other, own, its in self._database.execute(
+                _VARIANTS, {"session": self._session, "number": step}):
+            if (maker != step and earlier not in before
+                    and _kind_of(json.loads(own)) == _kind_of(json.loads(its))):
+                raise NoCommandError(f"{path} is what @{maker} has made since, and @{other} has used that:"
+                                     f" @{step} had read what @{earlier} made")
+
+    def find_rewriters(self, step: int, stale: Container[int] = ()) -> dict[int, str]:
+        """The steps that have put anew since what lies where a step wrote, with a path; before them the stale ones."""
+        rows = self._database.execute(_WRITTEN_SINCE, {"session": self._session, "number": step}).fetchall()
+        return {other: path for path, other, _, is_last in rows
+                if (is_last or other in stale) and os.path.lexists(self._workspace.absolute(path))}
+
+    def _refuse_overwriting(self, step: int, after: Container[int]) -> None:
+        """Refuse a step that would write over what another one has put there since, which does not run after it."""
+        for other, path in self.find_rewriters(step).items():
+            if other not in after:
+                raise NoCommandError(f"{path} is what @{other} has made since, and @{step} would write over it")
+
+
+def _kind_of(command: Sequence[str]) -> tuple[str, str]:
+    """The program with its script, module or code."""
+    arguments = [word for word in command[1:] if not word.startswith("-")]
+    script = next(filter(is_source, arguments), "")
+    return command[0], script or (arguments[0] if arguments and _INTERPRETERS.fullmatch(command[0]) else "")
+
+
+# The last job of a step, with its command and its code.
+_COMMAND = """
+SELECT max(job.id), step.command, step.cwd, git."commit", git.patch FROM step JOIN job ON job.step_id = step.id
+LEFT JOIN git ON git.id = job.git_id WHERE session_id = ? AND number = ? GROUP BY step.id
+"""
+
+_INPUTS = "SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?"
+
+_PATHS_OF_STEP = """
+SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
+JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = file_use.path_id
+WHERE session_id = ? AND number = ?
+"""
+
+# Where another step's job has made anew at last what the last job of a step read, and that of a third one, which had not
+# read it before, has read it so: the path, the numbers of who made it now and at first, and of the third; the command
+# of the step, and of the third.
+_VARIANTS = """
+WITH this AS (SELECT max(job.id) AS id, step.id AS step_id, step.command FROM step JOIN job ON job.step_id = step.id
+    WHERE session_id = :session AND number = :number)
+SELECT path.path, maker.number, first.number, other.number, this.command, other.command FROM this
+JOIN file_read AS used ON used.job_id = this.id JOIN path ON path.id = used.path_id
+JOIN file_written AS made ON made.path_id = used.path_id AND made.role = 2 AND made.job_id > this.id
+    AND made.artifact_id IS NOT used.artifact_id
+    AND made.job_id = (SELECT max(job_id) FROM file_written WHERE path_id = used.path_id AND role = 2)
+    AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id)
+JOIN job AS making ON making.id = made.job_id JOIN step AS maker ON maker.id = making.step_id
+JOIN file_read AS again ON again.path_id = used.path_id AND again.artifact_id = made.artifact_id
+    AND again.job_id > made.job_id
+JOIN job AS reading ON reading.id = again.job_id JOIN step AS other ON other.id = reading.step_id
+JOIN file_written AS before ON before.path_id = used.path_id AND before.artifact_id = used.artifact_id
+    AND before.role = 2 AND before.job_id < this.id
+JOIN job AS origin ON origin.id = before.job_id JOIN step AS first ON first.id = origin.step_id
+WHERE other.session_id = :session AND maker.session_id = :session AND first.session_id = :session
+AND other.id <> this.step_id AND maker.id <> first.id
+AND NOT EXISTS (SELECT 1 FROM file_read AS known JOIN job ON job.id = known.job_id
+    WHERE job.step_id = other.id AND known.path_id = used.path_id AND known.artifact_id = used.artifact_id)
+"""
+
+# The files that the last job of a step wrote and did not edit, and that later jobs of other ones wrote since, the last
+# of them anew: with the numbers of these, in the order of their jobs, and whether it is the last.
+_WRITTEN_SINCE = """
+WITH this AS (SELECT max(job.id) AS id, step.id AS step_id FROM step JOIN job ON job.step_id = step.id
+    WHERE session_id = :session AND number = :number),
+place AS (SELECT own.path_id, (SELECT max(job_id) FROM file_written WHERE path_id = own.path_id AND role = 2) AS last
+    FROM this JOIN file_written AS own ON own.job_id = this.id AND own.role = 2
+    JOIN artifact ON artifact.id = own.artifact_id AND artifact.files IS NULL
+    WHERE NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = this.id AND path_id = own.path_id))
+SELECT path.path, step.number, max(made.job_id) AS job_id, max(made.job_id) = place.last FROM place
+JOIN file_written AS made ON made.path_id = place.path_id AND made.role = 2
+JOIN path ON path.id = place.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
+WHERE made.job_id > (SELECT id FROM this) AND job.step_id <> (SELECT step_id FROM this) AND session_id = :session
+AND place.last IN (SELECT job.id FROM job WHERE job.step_id <> (SELECT step_id FROM this))
+AND instr(path.path, '://') = 0
+AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = place.last AND path_id = made.path_id)
+GROUP BY place.path_id, step.id ORDER BY job_id
+"""

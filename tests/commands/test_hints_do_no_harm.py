@@ -1,0 +1,250 @@
+"""What the hints of the checklist leave behind when they are followed: what a rebuild gives, and nothing is lost."""
+
+import subprocess
+
+import pytest
+from checklists import checklist, follow
+
+CODE, FRESH, ENDED = "the code is in a commit", "the outputs are up to date", "every step ended well"
+IGNORED = ".roar\nraw*\nm*\nout*\n*.log\ndata*\ntoday\nall\nres*\n*.cache\nimg\ntok\non\nhist\n"
+
+
+def read(desk, name):
+    return (desk.root / name).read_text()
+
+
+def mend(desk, title=FRESH):
+    """Follow the hint of one line until there is none; the hints, and what is left to say."""
+    given = []
+    while (item := checklist(desk)[title])["hint"] is not None:
+        assert len(given) < 8, given
+        given.append(item["hint"])
+        follow(desk, item["hint"])
+    return given, item["problems"]
+
+
+@pytest.fixture
+def scripts(user):
+    """A function that puts scripts in a commit, by their names."""
+    def write(**texts):
+        user.write(".gitignore", IGNORED)
+        for name, text in texts.items():
+            user.write(f"{name}.py", text)
+        if (user.root / ".git").exists():
+            user.git("add", "-A")
+            user.git("commit", "-qm", "more")
+        else:
+            user.init()
+        return user
+    return write
+
+
+TRAIN = "import sys\nopen('m', 'w').write(sys.argv[1] + ':' + open('raw').read())\n"
+EVALUATE = "open('out', 'w').write(open('m').read())\n"
+
+
+@pytest.mark.parametrize("more", ["open('t.log', 'a').write(sys.argv[1])", "open('m-' + sys.argv[1], 'w').write('1')"])
+@pytest.mark.parametrize("back", [False, True])
+def test_the_model_that_lies_there_stays_that_of_its_parameters(scripts, more, back):
+    """Where each run also adds to a log, or writes a file of its own; also after going back to the first ones."""
+    desk = scripts(train=TRAIN + more, ev=EVALUATE)
+    desk.write("raw", "a")
+    for rate in ("1", "2"):
+        desk.roar("run", "python", "train.py", rate)
+        desk.roar("run", "python", "ev.py")
+    if back:
+        desk.roar("run", "@1")
+        desk.roar("run", "@2")
+    present = "1" if back else "2"
+    assert read(desk, "out") == f"{present}:a"
+    desk.write("raw", "b")
+    mend(desk)
+    assert checklist(desk)[FRESH]["passed"]
+    assert (read(desk, "m"), read(desk, "out")) == (f"{present}:b", f"{present}:b")
+
+
+def test_a_sweep_whose_runs_evaluate_one_model_file_keeps_its_results(scripts):
+    desk = scripts(train="import sys\nopen('m', 'w').write(sys.argv[1])\n",
+                   ev="import sys\nopen('res-' + sys.argv[1], 'w').write(open('m').read())\n")
+    for rate in "123":
+        desk.roar("run", "python", "train.py", rate)
+        desk.roar("run", "python", "ev.py", rate)
+    given, problems = mend(desk)
+    assert given == []
+    assert problems[-1].startswith("no command mends it: m is what @5 has made since, and @6 has used that:")
+    assert [read(desk, f"res-{rate}") for rate in "123"] == ["1", "2", "3"]
+
+
+def test_a_table_that_grows_by_what_is_overwritten_each_day_is_not_made_again(scripts):
+    desk = scripts(ingest="import os\nold = open('all').read() if os.path.exists('all') else ''\n"
+                          "open('all', 'w').write(old + open('today').read())\n", ev="open('out', 'w').write("
+                          "open('all').read())\n")
+    for day in "123":
+        desk.write("today", day)
+        desk.roar("run", "python", "ingest.py")
+        desk.roar("run", "python", "ev.py")
+    desk.write("today", "4")
+    assert mend(desk) == (["roar run @1", "roar run @2"], [])
+    assert (read(desk, "all"), read(desk, "out")) == ("1234", "1234")
+
+
+def test_training_that_was_killed_goes_on_from_where_it_was(scripts):
+    desk = scripts(train="import os\nold = open('m').read() if os.path.exists('m') else ''\n"
+                         "open('m', 'w').write(old + '+')\nif os.path.exists('on'): os.kill(os.getpid(), 9)\n")
+    for on in (False, False, True):
+        if on:
+            desk.write("on", "")
+        desk.roar("run", "python", "train.py", status=None)
+    (desk.root / "on").unlink()
+    assert {checklist(desk)[title]["hint"] for title in (ENDED, FRESH)} == {"roar run @1"}
+
+
+def test_what_looked_at_the_data_before_they_were_cleaned_is_made_again_of_those(scripts):
+    desk = scripts(load="open('data', 'w').write(open('raw').read())\n",
+                   look="open('hist', 'w').write(open('data').read())\n",
+                   clean="text = open('data').read()\nopen('data', 'w').write(text.upper())\n", ev="open('out', 'w')"
+                   ".write(open('data').read())\n")
+    desk.write("raw", "a")
+    for name in ("load", "look", "clean", "ev"):
+        desk.roar("run", "python", f"{name}.py")
+    desk.write("raw", "b")
+    given, problems = mend(desk)
+    assert given == ["mv data .roar/data.old && roar run @1 && roar run @2 && roar run @3 && rm .roar/data.old",
+                     "roar run @4"]
+    assert [read(desk, name) for name in ("hist", "data", "out")] == ["b", "B", "B"]
+    assert problems[0] == "hist: its input data was edited in place by @3"
+    desk.write("raw", "c")
+    desk.roar("run", "@1")
+    desk.roar("run", "@3")
+    assert mend(desk)[0] == given
+    assert [read(desk, name) for name in ("hist", "data", "out")] == ["c", "C", "C"]
+
+
+@pytest.mark.parametrize("again", [True, False])
+def test_what_is_made_of_what_a_failed_job_edited_is_not_up_to_date(scripts, again):
+    desk = scripts(load="open('data', 'w').write(open('raw').read())\n", ev="open('out', 'w').write("
+                   "open('data').read())\n", clean="import os\nrows = open('data').read()\nwith open('data', 'w') as"
+                   " file:\n    file.write(rows[:2].upper())\n    if os.path.exists('on'): exit(1)\n"
+                   "    file.write(rows[2:].upper())\n")
+    desk.write("raw", "abcd")
+    desk.roar("run", "python", "load.py")
+    desk.write("on", "")
+    desk.roar("run", "python", "clean.py", status=1)
+    (desk.root / "on").unlink()
+    if again:
+        desk.roar("run", "@2")
+    desk.roar("run", "python", "ev.py")
+    said = {output["path"]: output["reason"] for output in desk.json("status")["outputs"]}
+    assert said == ({"data": "a run of it that did not end well had edited data before",
+                     "out": "@2, which it took inputs from, is stale"} if again else
+                    {"data": "@2, which wrote it, ended with exit status 1",
+                     "out": "@2, which it took inputs from, did not end well"})
+    if again:
+        assert mend(desk) == (["mv data .roar/data.old && roar run @1 && roar run @2 && rm .roar/data.old",
+                               "roar run @3"], [])
+        assert read(desk, "out") == "ABCD"
+
+
+def test_a_script_with_a_cache_of_its_own_is_run_without_it_where_it_passed_over_new_data(scripts):
+    desk = scripts(train="import os\nif os.path.exists('x.cache'): text = open('x.cache').read()\nelse:\n"
+                         "    text = open('raw').read()\n    open('x.cache', 'w').write(text)\n"
+                         "open('m', 'w').write(text)\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py")
+    desk.write("raw", "b")
+    given, problems = mend(desk)
+    assert given[0] == "roar run @1"
+    assert given[1:] == [
+        "mv m .roar/m.old && mv x.cache .roar/x.cache.old && roar run @1 && rm .roar/m.old .roar/x.cache.old"]
+    assert (read(desk, "m"), problems) == ("b", [])
+
+
+def test_a_folder_of_checkpoints_is_put_aside_as_a_whole(scripts):
+    desk = scripts(train="import glob, os\nos.makedirs('data', exist_ok=True)\nold = sorted(glob.glob('data/*'))\n"
+                         "text = open(old[-1]).read() if old else open('raw').read()\n"
+                         "for epoch in range(len(old), len(old) + 4):\n    open(f'data/{epoch}', 'w').write(text)\n"
+                         "open('m', 'w').write(text)\n")
+    desk.write("raw", "a")
+    for _ in range(2):
+        desk.roar("run", "python", "train.py")
+    desk.write("raw", "b")
+    given, problems = mend(desk)
+    assert given[-1] == "mv data .roar/data.old && mv m .roar/m.old && roar run @1 && rm -r .roar/data.old .roar/m.old"
+    assert (read(desk, "m"), problems) == ("b", [])
+
+
+def test_a_step_whose_script_is_gone_is_not_run_again(scripts):
+    desk = scripts(train="open('m', 'w').write(open('raw').read())\nopen('t.log', 'a').write('1')\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py")
+    (desk.root / "src").mkdir()
+    desk.git("mv", "train.py", "src/train.py")
+    desk.git("commit", "-qm", "moved")
+    desk.write("raw", "b")
+    assert mend(desk) == ([], ["m: its input raw has changed since", "t.log: its input raw has changed since",
+                               "no command mends it: train.py, which @1 ran, is gone"])
+
+
+def test_what_git_puts_back_is_not_edited_by_hand(scripts):
+    desk = scripts(train="text = open('params.json').read()\nopen('scores.json', 'w').write(text)\n")
+    desk.write("params.json", "1")
+    desk.roar("run", "python", "train.py")
+    desk.git("add", "-A")
+    desk.git("commit", "-qm", "one")
+    desk.git("checkout", "-qb", "side")
+    desk.write("params.json", "2")
+    desk.git("commit", "-qam", "two")
+    desk.roar("run", "python", "train.py")
+    desk.git("commit", "-qam", "scores")
+    desk.git("checkout", "-q", "main")
+    assert mend(desk) == (["roar run @1"], [])
+    desk.write("params.json", "3")
+    desk.write("scores.json", "by hand")
+    assert mend(desk)[0] == []
+
+
+def test_what_was_made_of_an_earlier_model_that_was_put_back(scripts):
+    desk = scripts(train="open('m', 'w').write(open('raw').read())\n", ev=EVALUATE)
+    desk.write("raw", "a")
+    for text in "ab":
+        desk.write("raw", text)
+        desk.roar("run", "python", "train.py")
+        desk.roar("run", "python", "ev.py")
+    desk.write("m", "a")
+    desk.roar("run", "python", "ev.py")
+    given, problems = mend(desk)
+    assert given == []
+    assert problems[1:] == [
+        "out: what it took from @1 is of an earlier run of it, from inputs that have changed since",
+        "no command mends it: what @1 wrote was changed since, and would be written over"]
+
+
+def test_a_step_that_failed_by_itself_hides_no_other_command(scripts):
+    desk = scripts(train="open('m', 'w').write(open('raw').read())\n", plot="open('out', 'w').write('1')\n1 / 0\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "plot.py", status=1)
+    desk.roar("run", "python", "train.py")
+    desk.write("raw", "b")
+    assert mend_once(desk) == "roar run @2"
+    assert checklist(desk)[FRESH]["hint"] == "roar show @1"
+
+
+def mend_once(desk):
+    hint = checklist(desk)[FRESH]["hint"]
+    follow(desk, hint)
+    return hint
+
+
+def test_one_file_less_in_a_dataset_that_was_made_of_many(scripts):
+    desk = scripts(tok="import glob, os\nos.makedirs('tok', exist_ok=True)\nfor path in glob.glob('img/*'):\n"
+                       "    open('tok/' + os.path.basename(path), 'w').write(open(path).read())\n",
+                   train="import glob\nopen('m', 'w').write(','.join(sorted(open(path).read() for path in"
+                         " glob.glob('tok/*'))))\n")
+    for number in range(150):
+        desk.write(f"img/{number}", str(number))
+    desk.roar("run", "python", "tok.py")
+    desk.roar("run", "python", "train.py")
+    (desk.root / "img" / "7").unlink()
+    subprocess.run(["rm", "-r", "tok"], cwd=desk.root, check=True)
+    assert mend(desk) == (["roar run @1", "roar run @2"], [])
+    assert "7" not in read(desk, "m").split(",")
