@@ -248,3 +248,30 @@ def test_one_file_less_in_a_dataset_that_was_made_of_many(scripts):
     subprocess.run(["rm", "-r", "tok"], cwd=desk.root, check=True)
     assert mend(desk) == (["roar run @1", "roar run @2"], [])
     assert "7" not in read(desk, "m").split(",")
+
+
+def test_what_is_gone_and_would_be_another_now_is_not_ticked(scripts):
+    desk = scripts(one="open('out', 'w').write(open('raw').read())\n", two="open('m', 'w').write('1')\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "one.py")
+    desk.roar("run", "python", "two.py")
+    (desk.root / "out").unlink()
+    assert checklist(desk)[FRESH]["passed"]
+    desk.write("raw", "b")
+    item = checklist(desk)[FRESH]
+    assert (item["passed"], item["problems"]) == (None, ["out is gone; of @1: its input raw has changed since"])
+
+
+def test_what_was_made_of_an_earlier_folder_that_was_tidied_away_is_made_again(scripts):
+    desk = scripts(train="import os, sys\nplace = 'm-' + open('raw').read()\nos.makedirs(place)\n"
+                         "open(place + '/x', 'w').write(open('raw').read())\n",
+                   ev="import glob\nopen('out', 'w').write(','.join(map(str.strip, map("
+                      "lambda path: open(path).read(), glob.glob('m-*/x')))))\n")
+    for text in "ab":
+        desk.write("raw", text)
+        desk.roar("run", "python", "train.py")
+        desk.roar("run", "python", "ev.py")
+    assert mend(desk)[0] == []
+    subprocess.run(["rm", "-r", "m-a"], cwd=desk.root, check=True)
+    assert mend(desk) == (["roar run @2"], [])
+    assert read(desk, "out") == "b"

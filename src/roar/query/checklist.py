@@ -405,6 +405,11 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=title, passed=None, problems=("none of them is there",))
+    stale = {step.number: step.stale for step in status.steps if step.stale}
+    gone = [f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in status.outputs
+            if output.freshness is Freshness.GONE and output.step in stale]
+    if gone and not wrong:
+        return Item(title=title, passed=None, problems=tuple(gone))
     mending = Mending(database, workspace, session, status)
     hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
     return Item(title=title, passed=not wrong, hint=hint,

@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from roar.model import JobState
+from roar.model import JobState, is_location
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.obstacles import NoCommandError, refuse_secret
@@ -74,9 +74,18 @@ class Mending:
         raise said[0] if said else NoCommandError("what earlier versions were made from is not there any more")
 
     def _in_order(self, steps: Iterable[int]) -> list[int]:
-        """Steps in the order in which they ran last, but for those that no run mends."""
-        return sorted((step for step in set(steps) if not self._stale.get(step, "").endswith(OUTDATED)),
+        """Steps in the order in which they ran last, but for those that find the earlier versions again."""
+        return sorted((step for step in set(steps) if not self._is_outdated(step) or self._finds_less(step)),
                       key=lambda step: self._jobs[step].row_id)
+
+    def _is_outdated(self, step: int) -> bool:
+        return self._stale.get(step, "").endswith(OUTDATED)
+
+    def _finds_less(self, step: int) -> bool:
+        """Whether something that a step had found is not there any more, which its command does not name."""
+        gone = [path for path in self._paths_read(step)
+                if not is_location(path) and not os.path.lexists(self._workspace.absolute(path))]
+        return bool(gone) and not any(word in path for word in self._jobs[step].command[1:] for path in gone)
 
     def _is_in_git(self, path: str) -> bool:
         """Whether what lies there is in the commit that is checked out, so that nothing is lost with it."""
@@ -107,7 +116,8 @@ class Mending:
             needed = (waits_for(self._stale.get(one)) or self._maker_of_gone(one) for one in plan.steps)
             before = next((one for one in needed if one is not None and one not in passed), None)
             if before is None:
-                plan.refuse_lack()
+                if not self._is_outdated(step):
+                    plan.refuse_lack()
                 return " && ".join(plan.commands())
             step = before
 

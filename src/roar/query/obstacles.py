@@ -145,9 +145,9 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# Where another step's job has made anew at last what the last job of a step read, and that of a third one, which had not
-# read it before, has read it so: the path, the numbers of who made it now and at first, and of the third; the command
-# of the step, and of the third.
+# Where another step's job has made anew at last what the last job of a step read, and that of a third one has read it
+# so, which had not before: the path, the numbers of who made it now and at first, and of the third; the command of the
+# step, and of the third.
 _VARIANTS = """
 WITH this AS (SELECT max(job.id) AS id, step.id AS step_id, step.command FROM step JOIN job ON job.step_id = step.id
     WHERE session_id = :session AND number = :number)
