@@ -38,7 +38,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("tracer.mode", str, "auto", "How commands are observed. `auto` takes the best that works here; `preload`"
             " suits commands that call sudo, `seccomp` programs that must not be preloaded.",
             ("auto", "full", "seccomp", "preload", "none")),
-    Setting("filters.add", tuple, (), "Glob patterns of paths to record although a rule would leave them out,"
+    Setting("filters.add", tuple, (), "Glob patterns of paths to record although a rule would leave them out, or"
+            " although their names say that they are source code (`data/*.ts`),"
             " relative to the workspace root or absolute. A pattern that matches a folder means all in it."
             " `*` matches `/`, too: `*.log` means those in every folder, `**/*.log` the same."),
     Setting("filters.remove", tuple, (), "Glob patterns of paths to leave out of every job, relative to the workspace"

@@ -637,6 +637,30 @@ def test_a_source_that_no_patch_would_hold_is_an_input(desk):
     assert names(desk.job()["inputs"]) == ["video.ts"]
 
 
+def test_what_the_settings_add_is_data_whatever_its_name(desk):
+    desk.write(".gitignore", "data/\nout\n")
+    desk.write("data/X_TRAIN.ts", "@data\n1,2:a\n")
+    for number in range(120):
+        desk.write(f"data/corpus/{number}.py", f"print({number})\n")
+    desk.write("t.py", "import glob\nopen('out', 'w').write(''.join(open(name).read() for name in"
+                       " ['data/X_TRAIN.ts', *glob.glob('data/corpus/*.py')]))\n")
+    desk.init()
+    desk.roar("config", "filters.add", "data/")
+    desk.roar("run", "python", "t.py")
+    job = desk.job()
+    assert [(use["path"], use["files"]) for use in job["inputs"]] == [("data/", 121)]
+    assert job["git"]["patch"] is None
+
+
+def test_what_is_binary_is_no_source_whatever_its_name(desk):
+    desk.write(".gitignore", "data/\nout\n")
+    desk.write("data/model.ts", "PK\3\4\0\0code")
+    desk.write("data/a.ts", "let a = 1\n")
+    desk.init()
+    desk.roar("run", "sh", "-c", "cat data/model.ts data/a.ts > out")
+    assert names(desk.job()["inputs"]) == ["data/model.ts"]
+
+
 def test_untracked_sources_that_are_too_much_for_a_patch(desk):
     desk.init()
     for number in range(19):

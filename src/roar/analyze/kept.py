@@ -181,19 +181,34 @@ class Kept:
         """Source that a repository holds is recorded with the commit and its patch, as far as these hold it.
 
         One that was changed after these were taken, at the start, is an input; so is one that is gone: whether the
-        commit has it nobody looks up any more.
+        commit has it nobody looks up any more. So is one that the settings add, and what is binary whatever its name.
         """
         late = use.signature is not None and use.signature.ctime_ns > self._around.started_ns
         large = use.status is not None and use.status.size > PATCH_LIMIT
         return (self._repository is not None and not (late or large) and use.exists and not use.written
                 and is_source(use.path)
-                and use.path.startswith(self._repository) and not self._around.made(use.path)
-                and all(stream.path != use.path for stream in self._around.streams))
+                and use.path.startswith(self._repository) and not self._plumbing.is_added(use.path)
+                and not self._around.made(use.path)
+                and all(stream.path != use.path for stream in self._around.streams) and not _is_binary(use.path))
 
 
 def _is_passed_on(use: PathUse) -> bool:
     """Whether the job only took an earlier job's payload to another name: who reads it there has it from that job."""
     return use.only_moved and not use.written
+
+
+def _is_binary(path: str) -> bool:
+    """Whether git takes a file for binary. Those in Python are not looked at: a program may have thousands."""
+    if path.endswith(".py"):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return b"\0" in file.read(_LOOKED_AT)
+    except OSError:
+        return False
+
+
+_LOOKED_AT = 8000  # bytes, as git does
 
 
 def _merged(one: PathUse, other: PathUse) -> PathUse:

@@ -140,7 +140,7 @@ class Plumbing:
 
     def category(self, path: str) -> str:
         """The category under which `path` is left out, or `""` when it may be an artifact."""
-        if self._add is not None and self._add.match(path):
+        if self.is_added(path):
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
@@ -149,6 +149,10 @@ class Plumbing:
         if match is None or match.lastgroup is None:
             return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]
+
+    def is_added(self, path: str) -> bool:
+        """Whether the settings keep `path`, whatever else would be said of it."""
+        return self._add is not None and self._add.match(path) is not None
 
 
 def _parts_of_environment(root: str, base: str) -> list[str]:
