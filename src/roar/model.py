@@ -16,6 +16,9 @@ _SEVERAL = re.compile(r" and [\d,]+ more$")
 REDACTED = "[redacted]"
 """What stands in a recorded text in place of a secret."""
 
+UNVERSIONED = "blake3:"
+"""Begins what stands in the place of a package's version where no metadata tell one."""
+
 CHANGED_MEANWHILE = "changed after it was read"
 """Begins the note on an input that others changed while the job ran, where its content is not known."""
 APPENDED = "written by appending"
@@ -161,7 +164,7 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """An imported distribution."""
+    """An imported distribution; or a module of none: its version is `UNVERSIONED` and a digest of what was loaded."""
 
     name: str
     version: str
@@ -180,6 +183,10 @@ class Python:
         for package in self.packages:
             found[package.name] = ", ".join(filter(None, (found.get(package.name), package.version)))
         return found
+
+    def unversioned(self) -> list[str]:
+        """The modules that no distribution's metadata name."""
+        return [package.name for package in self.packages if package.version.startswith(UNVERSIONED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

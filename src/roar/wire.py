@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from roar.model import (
     REDACTED,
+    UNVERSIONED,
     FileUse,
     Git,
     Host,
@@ -31,6 +32,7 @@ from roar.model import (
 
 __all__ = [
     "REDACTED",
+    "UNVERSIONED",
     "Dataset",
     "DatasetMember",
     "FileUse",

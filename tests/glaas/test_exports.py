@@ -14,7 +14,7 @@ from registrations import MLFLOW_URL, WANDB_URL, body, digest, digits, grown, jo
 
 from glaas.api.exports import LARGE_AT_ONCE, _turns
 from glaas.exports import MEDIA_TYPES, Format, Noun, Subject, export, make_lineage
-from glaas.exports.lineage import repository_url
+from glaas.exports.lineage import package_ref, repository_url
 from glaas.offline import export_registration
 from roar import model
 from roar.errors import RoarError
@@ -72,6 +72,11 @@ def test_cyclonedx_names_files_datasets_models_and_packages(read):
     assert model_card == {"modelParameters": {"datasets": [{"ref": f"blake3:{folder}"}]}}
     parts = next(entry["dependsOn"] for entry in bom["dependencies"] if entry["ref"] == f"blake3:{folder}")
     assert sorted(parts) == sorted(f"blake3:{digest(f'member {n}')}" for n in range(5))
+
+
+def test_a_module_without_a_version_is_no_package_of_an_index():
+    assert package_ref(model.Package(name="part", version="1.0")) == "pkg:pypi/part@1.0"
+    assert package_ref(model.Package(name="part", version="blake3:aaf0e2d0f3b7ab93")).startswith("urn:roar:package:")
 
 
 def test_cyclonedx_has_tracker_runs_as_external_references(read):

@@ -549,6 +549,31 @@ def test_packages_that_are_one_file_are_known_when_they_are_compiled(desk):
         assert (packages["one"], packages["two"]) == ("1.5", "1.5")
 
 
+def test_a_module_that_no_metadata_name_is_known_by_its_content(desk):
+    for name in ("named", "listed", "_virtualenv", "unused"):
+        desk.write(f"site-packages/{name}.py", "")
+    desk.write("site-packages/part/lib.py", "K = 1\n")
+    desk.write("site-packages/named-1.5.dist-info/RECORD", "named.py,,\nlisted.py,,\n")
+    desk.write("site-packages/named-1.5.dist-info/top_level.txt", "named\n")
+    jobs = []
+    for value in (1, 1, 22):
+        desk.write("site-packages/part/lib.py", f"K = {value}\n")
+        desk.python("import named, listed, _virtualenv, part.lib", env={"PYTHONPATH": "site-packages"})
+        jobs.append(desk.job())
+    versions = [dict(one.values() for one in job["python"]["packages"]) for job in jobs]
+    assert [found.keys() & {"named", "listed", "_virtualenv", "unused", "part"} for found in versions] == (
+        [{"named", "part"}] * 3)
+    assert versions[0]["part"] == versions[1]["part"] != versions[2]["part"]
+    assert all(found["part"].startswith("blake3:") for found in versions)
+    changes = desk.json("diff", jobs[1]["uid"], jobs[2]["uid"])["packages"]
+    assert [change["name"] for change in changes] == ["part"]
+    assert ", without a version: part\n" in desk.roar("show").stdout
+    told = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
+    item = next(item for item in told if item["title"] == "the environment is known")
+    assert (item["passed"], item["problems"]) == (
+        None, ["@1 imported modules that no installed package names, without a version: part"])
+
+
 def packages(desk):
     return sorted((package["name"], package["version"]) for package in desk.job()["python"]["packages"]
                   if package["name"] not in {"pip", "setuptools"})

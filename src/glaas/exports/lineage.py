@@ -19,6 +19,7 @@ from packageurl import PackageURL
 from glaas.times import moment_after
 from glaas.urls import is_web_url
 from roar.wire import (
+    UNVERSIONED,
     Dataset,
     DatasetMember,
     FileUse,
@@ -210,8 +211,8 @@ def tracker_runs(lineage: Lineage) -> dict[str, TrackerRun]:
 
 
 def package_ref(package: Package) -> str:
-    """What stands for a Python package in identifiers: its package URL, if its name can be that of one."""
-    if not _PACKAGE_NAME.fullmatch(package.name):
+    """What stands for a Python package in identifiers: its package URL, if it can have one."""
+    if not _PACKAGE_NAME.fullmatch(package.name) or package.version.startswith(UNVERSIONED):
         return f"urn:roar:package:{content_key(package)}"
     return PackageURL(type="pypi", name=package.name, version=package.version.strip() or None).to_string()
 

@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from roar.analyze.fold import Uses
 from roar.model import Package, Python
@@ -14,6 +15,7 @@ _OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # lo
 _EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?(?:-[^/]*)?\.egg$")
 DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
 _INSTALLED = re.compile(r".*(?:-packages|/lib(?:64)?/python\d(?:\.\d+)?t?)/", re.DOTALL)
+_SYSTEM = ("/usr/lib/", "/usr/lib64/", "/lib/", "/lib64/")  # what lies there is of the system's release
 _MOST_FOLDERS = 5000
 _SETUPTOOLS = "distutils-precedence.pth"  # of no other package
 _SHEBANG = 256  # bytes of a script's first line that the kernel reads
@@ -107,13 +109,28 @@ def _packages(uses: Uses) -> list[Package]:
             opened.setdefault(folder, set()).add(name)
     for folder, name in _iter_imported_elsewhere(uses):
         opened.setdefault(folder, set()).add(name)
-    found = {package for folder, names in opened.items()
-             for package in _distributions(folder, names, seen.get(folder, ()))}
+    found = _named(opened, seen, uses)
     if editable:
         from roar.analyze.editable import editable_packages  # noqa: PLC0415  most environments have no links
 
         found.update(editable_packages(editable, uses))
     return sorted(found, key=lambda package: (package.name.lower(), package.version))
+
+
+def _named(opened: Mapping[str, set[str]], seen: Mapping[str, set[str]], uses: Uses) -> set[Package]:
+    """What the names stand for that were opened in each folder."""
+    found: set[Package] = set()
+    unnamed: dict[str, set[str]] = {}
+    for folder, names in opened.items():
+        packages, left = _distributions(folder, names, seen.get(folder, ()))
+        found.update(packages)
+        if left and folder.endswith("-packages") and not folder.startswith(_SYSTEM):
+            unnamed[folder] = left
+    if unnamed:
+        from roar.analyze.unversioned import unversioned_packages  # noqa: PLC0415  hardly any module has no metadata
+
+        found.update(unversioned_packages(unnamed, uses))
+    return found
 
 
 def _iter_imported_elsewhere(uses: Uses) -> Iterator[tuple[str, str]]:
@@ -151,8 +168,8 @@ def entries_of(folder: str) -> list[str]:
         return []
 
 
-def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> list[Package]:
-    """The distributions in one site-packages folder that own the top-level `names`.
+def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> tuple[list[Package], set[str]]:
+    """The distributions in one site-packages folder that own the top-level `names`, and the names that none owns.
 
     seen: metadata that the job named, of distributions that may be gone by now.
     """
@@ -174,17 +191,27 @@ def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> list[Pa
             unknown.add(name)
         else:
             packages.append(package_of(*installed[owner]))
-    packages += [package for package in _owners(folder, installed, unknown) if package not in packages]
-    return packages
+    for entry, brought in _owners(folder, installed, frozenset(unknown)):
+        unknown -= brought
+        package = package_of(*installed[entry])
+        if package not in packages:
+            packages.append(package)
+    return packages, unknown
 
 
-def _owners(folder: str, installed: Mapping[str, tuple[str, str]], names: set[str]) -> Iterator[Package]:
+def _owners(folder: str, installed: Iterable[str], names: AbstractSet[str]) -> Iterator[tuple[str, set[str]]]:
     """The distributions that brought importable names of other spelling than their own; several may share one."""
-    wanted = [b"\n" + os.fsencode(name) + end for name in names for end in (b"/", b".", b"\n")]
-    for entry, distribution in installed.items() if wanted else ():
+    wanted = as_listed(names)
+    for entry in installed if wanted else ():
         listed = _listed(os.path.join(folder, entry))
-        if any(text in listed for text in wanted):
-            yield package_of(*distribution)
+        brought = {wanted[text] for text in wanted if text in listed}
+        if brought:
+            yield entry, brought
+
+
+def as_listed(names: Iterable[str]) -> dict[bytes, str]:
+    """How importable names stand in a list of names or files."""
+    return {b"\n" + os.fsencode(name) + end: name for name in names for end in (b"/", b".", b"\n")}
 
 
 def package_of(name: str, version: str) -> Package:
@@ -199,10 +226,13 @@ def normalised(name: str) -> str:
 
 def _listed(entry: str) -> bytes:
     """What a distribution installed, a line each: its importable names from top_level.txt, else its files."""
-    for name in ("top_level.txt", "RECORD"):
-        try:
-            with open(os.path.join(entry, name), "rb") as file:
-                return b"\n" + file.read() + b"\n"
-        except OSError:
-            continue
-    return b""
+    return next(filter(None, (read_list(os.path.join(entry, name)) for name in ("top_level.txt", "RECORD"))), b"")
+
+
+def read_list(path: str) -> bytes:
+    """The lines of a file, each between two ends of lines; nothing where it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return b"\n" + file.read() + b"\n"
+    except OSError:
+        return b""

@@ -27,6 +27,8 @@ class Rule(NamedTuple):
     why: str
 
 
+_PACKAGES = "installed packages: recorded by name and version, modules without one by their content"
+
 RULES: tuple[Rule, ...] = (
     Rule("data", r"HOME/\.cache/huggingface/(?:hub|datasets|assets|xet)/(?!.*(?:\.lock$|/\.locks/|/\.no_exist/|/refs/"
          r"|/CACHEDIR\.TAG$|/version\.txt$|/xet/))", "models and data sets in the Hugging Face cache"),
@@ -58,13 +60,12 @@ RULES: tuple[Rule, ...] = (
     Rule("system", r"/memfd:", "memory without a file (memfd_create(2))"),
     Rule("bytecode", r".*\.py[co](?:\.\d+)?$", "compiled Python"),
     Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
-    Rule("packages", r".*/(?:site-packages|dist-packages|conda-meta)(?:/|$)",
-         "installed packages: recorded by name and version"),
+    Rule("packages", r".*/(?:site-packages|dist-packages|conda-meta)(?:/|$)", _PACKAGES),
     Rule("packages", r".*/(?:node_modules|R/library|R/[^/]*-(?:gnu|musl)-library|renv/library"
          r"|\.julia/(?:packages|artifacts|registries|clones"
          r"|scratchspaces|logs|environments)|go/pkg/(?:mod|sumdb)|\.gem/ruby|vendor/bundle/ruby|perl5/lib)(?:/|$)",
          "installed packages of other languages, of which no version is recorded"),
-    Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", "installed packages: recorded by name and version"),
+    Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", _PACKAGES),
     Rule("interpreter", r".*/lib(?:64)?/python\d\.\d+t?(?:/|$)", "the Python standard library"),
     Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),
     Rule("interpreter", r".*/\.(?:pyenv|rbenv|nvm|asdf|volta|sdkman|rustup|cargo|juliaup|julia/compiled)/",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from roar.model import FileUse, Job, Kind, TrackerRun, TrackerRunState
+from roar.model import FileUse, Job, Kind, Python, TrackerRun, TrackerRunState
 from roar.present.runs import iter_cut
 from roar.present.text import (
     category_text,
@@ -130,10 +130,16 @@ def _facts(job: Job) -> list[str]:
         memory = f", {size_text(job.host.memory)}" if job.host.memory else ""
         facts.append(("host", f"{printable(job.host.os)} {job.host.machine}{cpu}, {job.host.cpus} CPUs{memory}{gpus}"))
     if job.python is not None:
-        facts.append(("python", f"{job.python.version}, {count_text(len(job.python.packages), 'imported package')}"))
+        facts.append(("python", _python(job.python)))
     facts.append(("seen by", _observed(job)))
     facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
     return _fact_lines(facts)
+
+
+def _python(python: Python) -> str:
+    unversioned = ", ".join(map(printable, python.unversioned()))
+    return (f"{python.version}, {count_text(len(python.packages), 'imported package')}"
+            f"{f', without a version: {unversioned}' if unversioned else ''}")
 
 
 def _fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:

@@ -213,6 +213,9 @@ def _in_known_environment(asked: Asked) -> Item:
     unknown = [f"{asked.name(job)} may have run programs that are neither Python nor the operating system's: their"
                " versions are not recorded" for job in asked.makers if job.kind == "run" and job.python is None
                and _WITH_VERSIONS_OF_THEIR_OWN & load_left_out(asked.database, job.uid).keys()]
+    unknown += [f"{asked.name(job)} imported modules that no installed package names, without a version:"
+                f" {', '.join(names)}" for job in asked.makers
+                if job.python is not None and (names := job.python.unversioned())]
     return replace(item, passed=None, problems=tuple(unknown)) if item.passed and unknown else item
 
 
