@@ -124,6 +124,16 @@ def test_a_dirty_tree_is_recorded_with_its_patch(desk):
     assert names(desk.job()["inputs"]) == [], "code is recorded with the commit and the patch"
 
 
+def test_a_job_outside_any_repository_says_so(desk):
+    desk.roar("run", "true")
+    assert "  code     no git repository\n" in desk.roar("show").stdout
+    desk.init()
+    desk.roar("run", "true")
+    assert "no git repository" not in desk.roar("show").stdout
+    desk.roar("run", "/bin/true", env={"PATH": str(desk.root)})
+    assert "  code     in a git repository, of a version that is not known\n" in desk.roar("show").stdout
+
+
 def patch_of_last_job(desk):
     with contextlib.closing(open_database(desk.root / ".roar" / "roar.db")) as database:
         row = database.execute("SELECT max(id) FROM job").fetchone()[0]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from roar.model import FileUse, Job, Kind, Python, TrackerRun, TrackerRunState
+from roar.observe.code import VERSION
 from roar.present.runs import iter_cut
 from roar.present.text import (
     category_text,
@@ -122,7 +123,7 @@ def render_running(running: RunningJob) -> str:
 def _facts(job: Job) -> list[str]:
     facts = [("folder", printable(job.cwd)),
              ("started", f"{time_text(job.started_at)}, took {duration_text(job.duration_s)}")]
-    if job.git is not None:
+    if job.kind == "run":
         facts.append(("code", _code(job)))
     if job.host is not None:
         cpu = f", {printable(job.host.cpu)}" if job.host.cpu else ""
@@ -147,7 +148,9 @@ def _fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:
 
 
 def _code(job: Job) -> str:
-    assert job.git is not None
+    if job.git is None:
+        is_known = not any(gap.startswith(VERSION) for gap in job.tracer.gaps)
+        return "no git repository" if is_known else "in a git repository, of a version that is not known"
     commit = job.git.commit[:SHORT] if job.git.commit else "no commit yet"
     branch = f" on {printable(job.git.branch)}" if job.git.branch else ""
     if not job.git.dirty:

@@ -14,7 +14,7 @@ from roar.analyze.memory import without_collection
 from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
 from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer, members_folder
-from roar.observe.code import PATCH_LIMIT, TOO_LARGE, addition_patch, read_committed, untracked
+from roar.observe.code import PATCH_LIMIT, TOO_LARGE, VERSION, addition_patch, read_committed, untracked
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace, signature_of
@@ -240,7 +240,9 @@ def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysi
 
 def _gaps_of(pending: Pending) -> tuple[str, ...]:
     ended = () if pending.exit_code is not None else ("roar itself was stopped before the command ended",)
-    return ended + ((pending.code_note,) if pending.code_note else ())
+    unread = pending.repository is not None and pending.git is None
+    note = pending.code_note or (f"{VERSION}roar was stopped before git told it" if unread else None)
+    return ended + ((note,) if note else ())
 
 
 def _git(pending: Pending, patch: tuple[str, bytes] | None) -> Git | None:
