@@ -455,7 +455,7 @@ def test_code_in_submodules_comes_as_it_was(nested, tmp_path):
         assert (folder / nested.made).read_text() == (nested.top / nested.made).read_text() == made
     jobs = [job["uid"] for job in nested.json("log")["jobs"]]
     assert "likely cause: code" in nested.roar("diff", jobs[3], jobs[2]).stdout
-    assert "\n++X = 3" in nested.roar("diff", jobs[3], jobs[2], "--code").stdout
+    assert "\n-X = 2\n+X = 3\n" in nested.roar("diff", jobs[3], jobs[2], "--code").stdout
     for uid in jobs:
         nested.roar("reproduce", uid)
 

@@ -1426,10 +1426,57 @@ def test_code_that_is_the_same_in_another_commit_is_no_cause(desk):
         desk.roar("run", "python", "t.py")
         uids.append(desk.job()["uid"])
     causes = [desk.json("diff", *pair)["likely_causes"] for pair in pairwise(uids)]
-    assert causes == [[], [], [], [], ["code"], ["code"]]
+    assert causes == [[], [], [], [], ["code"], []]
     said = desk.roar("diff", uids[2], uids[3]).stdout
     assert "nothing recorded explains it" in said
     assert "  no source file differs\n" in said
+
+
+def test_uncommitted_code_is_the_same_once_it_is_committed(desk):
+    desk.write("t.py", "import os\nopen('o', 'w').write(os.urandom(4).hex())\n")
+    desk.init()
+    uids = []
+    for step in ("edited", "committed", "edited again"):
+        if step == "committed":
+            desk.git("add", "u.py", "t.py")
+            desk.git("commit", "-qm", "tuned")
+        else:
+            desk.write("t.py", f"import os, u\nopen('o', 'w').write(os.urandom(4).hex())  # {step}\n")
+            desk.write("u.py", "U = 1\n")
+        desk.roar("run", "python", "-B", "t.py")
+        uids.append(desk.job()["uid"])
+    found = desk.json("diff", uids[0], uids[1])
+    assert (found["likely_causes"], found["code_diff"]) == ([], "")
+    said = desk.roar("diff", uids[0], uids[1]).stdout
+    assert "nothing recorded explains it" in said
+    assert "  no source file differs\n" in said
+    assert "of difference" not in said
+    found = desk.json("diff", uids[0], uids[2])
+    assert found["likely_causes"] == ["code"]
+    changed = [line for line in found["code_diff"].splitlines() if line.startswith(("+", "-"))]
+    assert changed == ["--- a/t.py", "+++ b/t.py", "-open('o', 'w').write(os.urandom(4).hex())  # edited",
+                       "+open('o', 'w').write(os.urandom(4).hex())  # edited again"]
+
+
+def test_a_submodule_at_an_uncommitted_commit_is_a_change_of_code(desk):
+    desk.write("../lib/u.py", "U = 1\n")
+    for words in (("init", "-q", "-b", "main"), ("add", "-A"), ("commit", "-qm", "one")):
+        desk.git("-C", "../lib", *words)
+    desk.write("t.py", "import os, sys; sys.path.append('lib'); import u; open('o', 'w').write(os.urandom(4).hex())")
+    desk.init()
+    desk.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", "../lib", "lib")
+    desk.git("commit", "-qam", "with the submodule")
+    desk.roar("run", "python", "-B", "t.py")
+    desk.write("lib/u.py", "U = 2\n")
+    desk.git("-C", "lib", "commit", "-qam", "two")
+    desk.roar("run", "python", "-B", "t.py")
+    one, two = (job["uid"] for job in desk.json("log")["jobs"][::-1])
+    found = desk.json("diff", one, two)
+    assert found["likely_causes"] == ["code"]
+    assert "\n-U = 1\n+U = 2\n" in found["code_diff"]
+    desk.git("commit", "-qam", "moved")
+    desk.roar("run", "python", "-B", "t.py")
+    assert desk.json("diff", two, "@-1")["likely_causes"] == []
 
 
 def test_a_new_source_is_the_same_code_once_it_is_staged(desk):

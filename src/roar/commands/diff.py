@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ from roar.query.differing_files import with_members
 from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
-from roar.query.repository import find_work_tree, run_git
+from roar.query.repository import Trees, code_trees, find_work_tree, run_git
 from roar.shell import quoted_path
 
 _SHOWN = 20
@@ -55,20 +56,21 @@ def main(argv: list[str]) -> int:
     before, after = (_load(opened, ref) for ref in (arguments.a, arguments.b))
     uncommitted = _uncommitted(opened, before), _uncommitted(opened, after)
     difference = with_members(opened.database, compare(before, after, uncommitted))
-    if difference.code:
-        difference = replace(difference, alike=_have_same_source(opened, before, after, uncommitted))
+    with code_trees(opened.workspace, (before, after), uncommitted) if difference.code else nullcontext() as trees:
+        if difference.code:
+            difference = replace(difference, alike=_have_same_source(opened, before, after, uncommitted, trees))
+        text = _code_difference(opened, before, after, uncommitted, trees)
     if arguments.json:
         shape = {name: getattr(difference, name) for name in _SECTIONS}
         print_json({"a": before.uid, "b": after.uid, "likely_causes": difference.causes(), **shape,
-                    "code_diff": code_difference(opened, before, after)})
+                    "code_diff": text})
         return 0
     shown = _Cut(None if arguments.all else _SHOWN, f"roar diff {quoted_path(arguments.a)} {quoted_path(arguments.b)}")
     _print_title(before, after, difference)
     for name in _SECTIONS:
         _print_section(name, getattr(difference, name), shown)
         if name == "code" and difference.code:
-            _print_code(code_difference(opened, before, after), whole=arguments.code, alike=difference.alike,
-                        command=f"{shown.command} --code")
+            _print_code(text, whole=arguments.code, alike=difference.alike, command=f"{shown.command} --code")
     return 0
 
 
@@ -135,15 +137,22 @@ def _side(value: str | None, short: int | None) -> str:
     return "(none)" if value is None else printable(value)[:short]
 
 
-def _have_same_source(opened: Opened, before: Job, after: Job, uncommitted: tuple[bytes, bytes]) -> bool:
+def _have_same_source(opened: Opened, before: Job, after: Job, uncommitted: tuple[bytes, bytes],
+                      trees: Trees | None) -> bool:
     """Whether no source file and no submodule differs. What else a command reads is among its inputs."""
+    if trees is not None:
+        return _differs_in_no_source(trees.folder, trees.before, trees.after)
     if before.git is None or after.git is None or not before.git.commit or not after.git.commit:
         return False
     if source_of(uncommitted[0]) != source_of(uncommitted[1]):
         return False
-    changed = "" if before.git.commit == after.git.commit else run_git(
-        opened.workspace.absolute(before.cwd), "diff", "--raw", "--no-renames", "--no-relative", "-z",
-        before.git.commit, after.git.commit)
+    return before.git.commit == after.git.commit or _differs_in_no_source(
+        opened.workspace.absolute(before.cwd), before.git.commit, after.git.commit)
+
+
+def _differs_in_no_source(folder: str, before: str, after: str) -> bool:
+    """Whether two commits or trees are known to have the same source files and submodules."""
+    changed = run_git(folder, "diff", "--raw", "--no-renames", "--no-relative", "-z", before, after)
     if changed is None:
         return False
     fields = changed.split("\0")
@@ -165,8 +174,12 @@ def _print_code(text: str | None, *, whole: bool, alike: bool, command: str) -> 
         print(f"  {count_text(len(text.splitlines()), 'line')} of difference: {command}")
 
 
-def code_difference(opened: Opened, before: Job, after: Job) -> str | None:
-    """The difference of the code as a patch; None where git cannot tell. Empty where only the branch differs."""
+def _code_difference(opened: Opened, before: Job, after: Job, uncommitted: tuple[bytes, bytes],
+                     trees: Trees | None) -> str | None:
+    """The difference of the code as a patch; None where git cannot tell. Empty where it is stored otherwise only."""
+    whole = None if trees is None else _git_diff(trees.folder, trees.before, trees.after)
+    if whole is not None:
+        return whole
     if before.git is None or after.git is None or not before.git.commit or not after.git.commit:
         return None
     text = ""
@@ -175,9 +188,7 @@ def code_difference(opened: Opened, before: Job, after: Job) -> str | None:
         if committed is None:
             return None
         text += committed
-    if before.git.patch != after.git.patch:
-        text += _patch_difference(_uncommitted(opened, before), _uncommitted(opened, after))
-    return text
+    return text + _patch_difference(*uncommitted)
 
 
 def _git_diff(folder: str, before: str, after: str) -> str | None:

@@ -404,18 +404,57 @@ def _clone(source: _Source, patch: bytes | None, names: Iterable[str]) -> Iterat
 @contextlib.contextmanager
 def _index(source: _Source, patch: bytes | None) -> Iterator[str]:
     """A new repository whose index holds a commit, its submodules as folders, and a patch on top."""
-    kind = run_git(source.work_tree, "rev-parse", "--show-object-format") or "sha1"
+    with _repository([source]) as folder:
+        _fill(folder, source, patch)
+        yield folder
+
+
+@contextlib.contextmanager
+def _repository(sources: Sequence[_Source]) -> Iterator[str]:
+    """A new repository that has the objects of others and of their submodules."""
+    kind = run_git(sources[0].work_tree, "rev-parse", "--show-object-format") or "sha1"
     with tempfile.TemporaryDirectory(prefix="roar-") as folder:
         if run_git(folder, "init", "--quiet", f"--object-format={kind}") is not None:
-            kept = [inner for inner in source.submodules if inner.is_kept]
-            _lend(folder, [source.work_tree, *(os.path.join(source.work_tree, inner.name) for inner in kept)])
-            has_commit = run_git(folder, "read-tree", source.commit) is not None
-            for inner in kept:
-                run_git(folder, "update-index", "--force-remove", "--", inner.name)
-                run_git(folder, "read-tree", f"--prefix={inner.name}/", inner.commit)
-            if has_commit and (files := without_submodules(patch or b"")):
-                run_git(folder, *APPLY, "--cached", "-", content=files)
+            _lend(folder, dict.fromkeys(place for source in sources for place in (
+                source.work_tree,
+                *(os.path.join(source.work_tree, inner.name) for inner in source.submodules if inner.is_kept))))
         yield folder
+
+
+def _fill(folder: str, source: _Source, patch: bytes | None) -> bool:
+    """Put a commit, its submodules as folders, and a patch into the index; whether git could."""
+    if run_git(folder, "read-tree", source.commit) is None:
+        return False
+    for inner in source.submodules:
+        if inner.is_kept:
+            run_git(folder, "update-index", "--force-remove", "--", inner.name)
+            run_git(folder, "read-tree", f"--prefix={inner.name}/", inner.commit)
+    files = without_submodules(patch or b"")
+    return not files or run_git(folder, *APPLY, "--cached", "-", content=files) is not None
+
+
+class Trees(NamedTuple):
+    """The code of two jobs as git trees, in a repository that has both."""
+
+    folder: str
+    before: str
+    after: str
+
+
+@contextlib.contextmanager
+def code_trees(workspace: Workspace, jobs: Sequence[Job], patches: Sequence[bytes]) -> Iterator[Trees | None]:
+    """The code of two jobs, each with its uncommitted changes on its commit; None where git cannot tell."""
+    sources = [_source(workspace, job, {job.git.patch or "": patch} if job.git is not None else {})
+               for job, patch in zip(jobs, patches, strict=True)]
+    known = [source for source in sources if source is not None
+             and all(inner.is_kept and not inner.lacks_changes for inner in source.submodules)]
+    if len(known) < len(jobs):
+        yield None
+        return
+    with _repository(known) as folder:
+        trees = [tree for source, patch in zip(known, patches, strict=True) if _fill(folder, source, patch)
+                 and (tree := run_git(folder, "write-tree", "--missing-ok")) is not None]
+        yield Trees(folder, *trees) if len(trees) == len(jobs) else None
 
 
 def _lend(folder: str, work_trees: Iterable[str]) -> None:
