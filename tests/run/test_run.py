@@ -15,7 +15,8 @@ import time
 import pytest
 from blake3 import blake3
 
-from roar.commands.run import changed
+from roar.commands.changing import changed
+from roar.errors import UsageError
 from roar.observe.pending import start_ticks
 from roar.query.jobs import load_job, load_patch
 from roar.record.database import open_database
@@ -835,9 +836,43 @@ def test_a_switch_that_gets_a_value_takes_no_other_option_s_place(desk):
     (["a"], ["a"], ["a", "a"]), (["--v"], ["--v"], ["--v"]), (["--v"], ["--v", "3"], ["--v", "3"]),
     (["--x=1"], ["--x", "2"], ["--x=2"]), (["--x", "--y"], ["--x", "2"], ["--x", "2", "--y"]),
     (["--lr", "1"], ["model=big"], ["--lr", "1", "model=big"]),
-    (["--lr", "1"], ["--", "w"], ["--lr", "1", "--", "w"])])
+    (["--lr", "1"], ["--", "w"], ["--lr", "1", "--", "w"]),
+    (["--n", "64", "64", "32"], ["--n", "8", "8"], ["--n", "8", "8"]),
+    (["--n", "64", "64", "32", "--lr", "1"], ["--n", "8", "8"], ["--n", "8", "8", "--lr", "1"]),
+    (["--n", "64", "64", "--lr", "1"], ["--n", "8"], ["--n", "8", "--lr", "1"]),
+    (["--n", "64", "--lr", "1"], ["--n", "8", "-8", "--lr", "2"], ["--n", "8", "-8", "--lr", "2"]),
+    (["--n", "1", "2", "3", "in"], ["--n", "4", "5"], ["--n", "4", "5", "in"]),
+    (["--n=64", "--lr", "1"], ["--n", "8", "8"], ["--n", "8", "8", "--lr", "1"]),
+    (["--f", "a", "--lr", "1"], ["--f", "b", "c"], ["--f", "b", "c", "--lr", "1"]),
+    (["--lr", "1", "in", "out"], ["--lr", "2"], ["--lr", "2", "in", "out"]),
+    (["--lr", "1", "--b", "2"], ["--lr", "3", "more"], ["--lr", "3", "--b", "2", "more"]),
+    (["--c", "name", "lr=1", "b=2"], ["--c", "other", "lr=3"], ["--c", "other", "lr=3", "b=2"]),
+    (["--c", "a.yaml", "t.py", "1"], ["--c", "b.yaml"], ["--c", "b.yaml", "t.py", "1"]),
+    (["--c", "a.yaml", "in", "out"], ["--c=b.yaml"], ["--c", "b.yaml", "in", "out"])])
 def test_options_that_are_replaced_and_added(words, given, expected):
     assert changed(["p", *words], given) == ["p", *expected]
+
+
+@pytest.mark.parametrize(("words", "given", "hint"), [
+    (["--f", "a", "b"], ["--f", "c"], "roar run @3 --f=c"),
+    (["--f", "a", "b", "--lr", "1"], ["--f", "c"], "roar run @3 --f=c"),
+    (["--seed", "1", "10"], ["--seed", "2"], "roar run @3 --seed=2"),
+    (["--f", "a", "b", "--lr", "1"], ["--f", "c", "d e"], "roar run p --f c 'd e' --lr 1")])
+def test_what_may_be_a_value_or_an_argument_is_not_replaced(words, given, hint):
+    with pytest.raises(UsageError) as caught:
+        changed(["p", *words], given, "@3")
+    assert caught.value.message.startswith(f"What follows {words[0]} in the command of @3 ({words[1]} {words[2]}) may")
+    assert caught.value.hint == hint
+
+
+def test_an_option_with_several_values_is_changed_as_a_whole(desk):
+    desk.roar("run", "echo", "--layers", "64", "64", "32", "--lr", "1")
+    assert desk.roar("run", "@1", "--layers", "128", "128").stdout == "--layers 128 128 --lr 1\n"
+    desk.roar("run", "echo", "--config", "a", "in")
+    done = desk.roar("run", "@-1", "--config", "b", status=2)
+    assert done.stdout == ""
+    assert done.stderr.endswith("  try: roar run @-1 --config=b\n")
+    assert desk.roar("run", "@-1", "--config=b").stdout == "--config b in\n"
 
 
 def test_what_a_command_names_is_not_opened_to_see_what_it_is(desk):

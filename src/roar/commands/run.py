@@ -13,7 +13,6 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,7 +55,7 @@ Run CMD untouched and record what it reads and writes. The exit status is CMD's.
 
   roar run @N [ARG...]   run step N of this session again, with ARGs changed or added; from and to the same files
                          where it had `< FILE` or `> FILE`, unless it is given others; under its name where no ARG
-                         is given
+                         is given. `--lr 0.1` replaces the value of --lr, `--layers 8 8` all numbers behind it
 """
 
 
@@ -417,7 +416,8 @@ def finish_abandoned(workspace: Workspace) -> int:
 
 def _again(workspace: Workspace, request: Request) -> Request:
     """`roar run @N ARG...`: the command of a step, in its folder, with parameters replaced or added."""
-    from roar.query.steps import load_step  # noqa: PLC0415  only for a rerun
+    from roar.commands.changing import changed  # noqa: PLC0415  only for a rerun
+    from roar.query.steps import load_step  # noqa: PLC0415  as above
 
     job = load_step(workspace, request.command[0])
     cwd = workspace.absolute(job.cwd)
@@ -429,7 +429,7 @@ def _again(workspace: Workspace, request: Request) -> Request:
         raise NotFoundError(f"The folder of {request.command[0]}, {cwd}, cannot be entered: {error.strerror}.",
                             hint=f"ls -ld {quoted(cwd)}") from error
     arguments = request.command[1:]
-    wanted = changed(job.command, arguments[1:] if arguments[:1] == ["--"] else arguments)
+    wanted = changed(job.command, arguments[1:] if arguments[:1] == ["--"] else arguments, request.command[0])
     if any(REDACTED in word for word in wanted):
         raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
                          hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
@@ -464,48 +464,3 @@ def _is_meant(path: str) -> bool:
         if os.path.samestat(os.fstat(STDOUT), os.stat(path)):
             return True
     return is_redirected(pid for pid, _ in find_ancestors(os.getpid()))
-
-
-def changed(command: Sequence[str], arguments: Sequence[str]) -> list[str]:
-    """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
-
-    `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form. Of an option
-    that comes several times the last is replaced, or as many of the last as are given.
-    """
-    from roar.wire import ends_value  # noqa: PLC0415  only for a step that runs again
-
-    result = [[word] for word in command]
-    given = list(_options(arguments))
-    places: dict[str, list[int]] = {}
-    for name in {name for name, *_ in given if name}:
-        found = [at for at, old in enumerate(command) if at and (old == name or old.startswith(f"{name}="))]
-        places[name] = found[-sum(name == other for other, *_ in given):]
-    for name, value, words in given:
-        if not places.get(name):
-            result.append(words)
-            continue
-        at = places[name].pop(0)
-        if value is None:
-            result[at] = words
-        elif command[at] != name:
-            result[at] = [f"{name}={value}"]
-        elif at + 1 < len(command) and not ends_value(command[at + 1]):
-            result[at + 1] = [value]
-        else:
-            result[at] = [name, value]
-    return list(chain.from_iterable(result))
-
-
-def _options(arguments: Sequence[str]) -> Iterator[tuple[str, str | None, list[str]]]:
-    """The name of each option (empty for what is none), its value, and its words."""
-    from roar.wire import ends_value  # noqa: PLC0415  as above
-
-    rest = list(arguments)
-    while rest:
-        word = rest.pop(0)
-        name, equals, text = word.partition("=")
-        if equals or not ends_value(word):
-            yield (name, text, [word]) if equals else ("", None, [word])
-        else:
-            value = rest.pop(0) if rest and not ends_value(rest[0]) else None
-            yield name, value, [word] if value is None else [word, value]
