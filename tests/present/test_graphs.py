@@ -41,6 +41,30 @@ def test_a_sweep_of_200_jobs_fits_a_screen(sweep):
     assert lines[5:] == ["Like steps are folded; each by itself: roar dag --all"]
 
 
+@pytest.mark.parametrize(("words", "folded"), [
+    (["./train.py", "--lr", "{}"], "./train.py"), (["./run.sh", "{}"], "./run.sh"),
+    (["./train", "--lr", "{}"], "./train"), (["./train", "fit", "--lr", "{}"], "./train fit"),
+    (["make", "model-{}"], "make"), (["make", "-j", "{}"], "make"),
+    (["torchrun", "--nproc", "{}", "t.py"], "torchrun t.py"), (["python", "-m", "a.b", "{}"], "python -m a.b"),
+    (["sh", "-c", "python t.py {} > o"], "sh -c python t.py"), (["/bin/bash", "-c", "echo {}"], "bash -c echo")])
+def test_a_sweep_of_any_program_is_one_line(recorder, words, folded):
+    recorder.job("python prepare.py", [], [file("train")])
+    for number in range(12):
+        recorder.job([word.format(number) for word in words], [file("train")], [file(f"model{number}")])
+    steps = load_steps(recorder.database, 1)
+    assert render_dag(steps).splitlines()[1] == f"↳ @2..@13 {folded} …  12 steps: 12 ok"
+    assert len(ET.fromstring(draw_dag(steps)).findall(f".//{SVG}rect")) == 2
+
+
+@pytest.mark.parametrize("commands", [
+    ["./fit.py", "./test.py", "./plot.py", "./a.sh", "./b.sh"], ["make a", "make b", "make c", "make d", "make e"],
+    ["python a.py", "python b.py", "python c.py", "python -m a", "python -m b"]])
+def test_other_programs_and_targets_are_not_folded(recorder, commands):
+    for command in commands:
+        recorder.job(command, [], [file(command)])
+    assert len(render_dag(load_steps(recorder.database, 1)).splitlines()) == 5
+
+
 def test_unfolded_every_step_has_its_line(sweep):
     text = render_dag(sweep, {})
     assert len(text.splitlines()) == len(sweep) == 183

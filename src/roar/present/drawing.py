@@ -191,7 +191,7 @@ def _words(box: _Box, earlier: Earlier) -> tuple[str, str, str, str]:
     """The three lines of a box and its tooltip."""
     numbers = ranges([step.number for step in box.steps])
     if len(box.steps) > 1:
-        command = short_command([word for word in likeness(box.steps[0]) if word]) + " …"
+        command = short_command(likeness(box.steps[0])) + " …"
         failed = sum(step.job.exit_code != 0 for step in box.steps)
         made = count_text(len(box.steps), "step") + (f", {failed} failed" if failed else "")
         return numbers, command, made, f"{numbers}\n{command}\n{made}"
