@@ -41,7 +41,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("filters.add", tuple, (), "Glob patterns of paths to record although a rule would leave them out, or"
             " although their names say that they are source code (`data/*.ts`),"
             " relative to the workspace root or absolute. A pattern that matches a folder means all in it."
-            " `*` matches `/`, too: `*.log` means those in every folder, `**/*.log` the same."),
+            " `*` matches `/`, too: `*.log` means those in every folder, `**/*.log` the same. `data [1].csv` means the"
+            " file that is called so, too."),
     Setting("filters.remove", tuple, (), "Glob patterns of paths to leave out of every job, relative to the workspace"
             " root or absolute, as in `filters.add`. On the command line and in the variable:"
             " `*.log, scratch/` or `['*.log', 'scratch/']`."),

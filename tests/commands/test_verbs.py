@@ -112,6 +112,24 @@ def test_log_filters_by_what_a_user_types(pipeline, desk):
     assert desk.roar("log", "--since", "yesterdayish", status=2).stderr.startswith("roar: Argument --since: ")
 
 
+@pytest.mark.parametrize("name", ["o/layers=[64,64]/m.pt", "data [1].csv", "what?"])
+def test_a_path_that_could_be_a_pattern_is_first_taken_as_it_is(desk, name):
+    (desk.root / name).parent.mkdir(exist_ok=True, parents=True)
+    desk.roar("run", "cp", "/etc/hostname", name)
+    desk.roar("run", "cp", "/etc/hostname", "whats")
+
+    def steps(path):
+        return [job["step"] for job in desk.json("log", "--path", path)["jobs"]]
+
+    assert steps(name) == steps(name.replace("[", "[[]").replace("?", "[?]")) == [1]
+    (desk.root / name).unlink()
+    assert steps(name) == [1]
+    assert steps("what*") == ([2, 1] if name == "what?" else [2])
+    desk.roar("config", "filters.remove", f"['{name}']")
+    desk.roar("run", "cp", "/etc/hosts", name)
+    assert desk.job()["outputs"] == []
+
+
 def test_show_names_everything_of_a_job(pipeline, desk):
     text = desk.roar("show", "@2").stdout
     job = pipeline[1]

@@ -201,7 +201,8 @@ def prepare(home: str, base: str) -> None:
 def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
     if not patterns:
         return None
-    return re.compile("|".join(f"(?:{_translate(pattern, glob.escape(base))})" for pattern in patterns))
+    literal = [glob.escape(pattern) for pattern in patterns if glob.has_magic(pattern)]  # such as `data [1].csv`
+    return re.compile("|".join(f"(?:{_translate(pattern, glob.escape(base))})" for pattern in (*patterns, *literal)))
 
 
 def _translate(pattern: str, base: str) -> str:

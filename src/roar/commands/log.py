@@ -37,7 +37,8 @@ def parser() -> Parser:
     result.add_argument("--until", type=moment, metavar="WHEN", help="only jobs started before then")
     result.add_argument("--tracker", metavar="NAME", help="only jobs with a run of this tracker (wandb, mlflow, …)")
     result.add_argument("--path", metavar="PATH",
-                        help="only jobs that read or wrote this path, below it, or a pattern such as '*.pt'")
+                        help="only jobs that read or wrote this path, below it, or, where none is called so, a"
+                             " pattern such as '*.pt'")
     result.add_argument("--label", action="append", default=[], metavar="KEY[=VALUE]",
                         help="only jobs with this label")
     result.add_argument("--all", action="store_true", help="the jobs of every session")
@@ -119,10 +120,9 @@ def _print_json(opened: Opened, running: list[Job], job_ids: list[int]) -> None:
 def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
     if path is None:
         return ()
-    if is_pattern(path) and not os.path.lexists(path):
-        return (path,)
     holds_workspace = f"{opened.workspace.root}/".startswith(os.path.join(os.path.realpath(path), ""))
-    return (*recorded_forms(opened.workspace, path), *(["."] if holds_workspace else []))
+    return (*([path] if is_pattern(path) else []), *recorded_forms(opened.workspace, path),
+            *(["."] if holds_workspace else []))
 
 
 def _count(text: str) -> int:

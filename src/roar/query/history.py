@@ -22,7 +22,7 @@ class JobFilter:
         status: `ok` (exit code 0), `failed`, or a job's state.
         since, until: times as the record writes them.
         tracker: settings key of a tracker that a run of the job belongs to.
-        paths: forms in which one path may be recorded; a `*` makes the first a glob pattern.
+        paths: forms in which one path may be recorded; where none is, a `*` makes the first a glob pattern.
         text: each word must be in the command, the name or a label.
         labels: each must be there, with this value unless that is None.
     """
@@ -154,14 +154,25 @@ class _HoldsWords:
 
 def _jobs_with_path(database: sqlite3.Connection, paths: Sequence[str]) -> set[int]:
     """The jobs that read or wrote the path, a file below it, or a dataset that holds it; `.` is the workspace."""
+    jobs = _jobs_with_path_ids(database, _path_ids(database, paths))
+    for path in paths:
+        jobs |= _jobs_with_member(database, path)
+    return _jobs_with_path_like(database, paths[0]) if not jobs and is_pattern(paths[0]) else jobs
+
+
+def _jobs_with_path_ids(database: sqlite3.Connection, path_ids: Sequence[int]) -> set[int]:
     jobs: set[int] = set()
-    for path_id in _path_ids(database, paths):
+    for path_id in path_ids:
         jobs |= {row[0] for row in database.execute(
             "SELECT job_id FROM file_read WHERE path_id = ? UNION SELECT job_id FROM file_written WHERE path_id = ?",
             (path_id, path_id))}
-    for path in paths:
-        jobs |= _jobs_with_member(database, path)
-    return jobs | (_jobs_with_member_like(database, paths[0]) if is_pattern(paths[0]) else set())
+    return jobs
+
+
+def _jobs_with_path_like(database: sqlite3.Connection, pattern: str) -> set[int]:
+    rows = database.execute("SELECT id FROM path WHERE path GLOB CAST(? AS TEXT)", (encoded(pattern),))
+    return (_jobs_with_path_ids(database, [row[0] for row in rows])
+            | _jobs_with_member_like(database, pattern))
 
 
 def is_pattern(path: str) -> bool:
@@ -170,9 +181,6 @@ def is_pattern(path: str) -> bool:
 
 
 def _path_ids(database: sqlite3.Connection, paths: Sequence[str]) -> list[int]:
-    if is_pattern(paths[0]):
-        rows = database.execute("SELECT id FROM path WHERE path GLOB CAST(? AS TEXT)", (encoded(paths[0]),))
-        return [row[0] for row in rows]
     ids = []
     if "." in paths:
         ids += [row[0] for row in database.execute("SELECT id FROM path WHERE path NOT GLOB '/*' AND"
