@@ -482,6 +482,28 @@ def test_options_of_the_interpreter_shift_no_parameter_of_the_script(desk):
     assert changes == {"python -O": (None, "given"), "python -W": (None, "ignore"), "python -X": (None, "dev")}
 
 
+def test_a_tracker_run_of_several_jobs_stands_for_all_of_them(desk):
+    url = "https://wandb.ai/me/proj/runs/abc12345"
+    script = ("import os, sys\nd = f'wandb/run-2026112{sys.argv[1]}_105719-abc12345'\nos.makedirs(d + '/files')\n"
+              "open(d + '/run-abc12345.wandb', 'wb').write(b':W&B' + bytes(50))\n"
+              f"sys.stderr.write('wandb: View run at {url}\\n')\n"
+              "open('model' + sys.argv[1], 'w').write(sys.argv[1])\n")
+    desk.write("wb.py", script)
+    for number in "12":
+        desk.roar("run", sys.executable, "wb.py", number)
+    desk.roar("run", "cp", "model1", "copy")
+    jobs = [job["uid"] for job in desk.json("log")["jobs"][::-1]]
+    for ref in (url, "abc12345"):
+        found = desk.json("lineage", ref, "--both")
+        assert ({job["uid"] for job in found["jobs"]}, found["root"], found["kind"]) == ({*jobs}, ref, "tracker run")
+    said = desk.roar("lineage", url, "--down").stdout
+    assert said.startswith(f"tracker run {url}  of 2 jobs\n")
+    assert all(f"used by @{step} " in said for step in (1, 2))
+    done = desk.roar("diff", url, "@3", status=1)
+    assert done.stderr.startswith(f"roar: 2 jobs wrote to the tracker run {url}: name one of them.\n")
+    assert all(f"job {uid[:12]}" in done.stderr for uid in jobs[:2])
+
+
 def test_diff_tells_the_likely_cause_first(copy, desk):
     copy("raw", "data", "1")
     copy("raw", "data", "2")

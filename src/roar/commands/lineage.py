@@ -2,13 +2,15 @@
 
 import sys
 from argparse import Namespace
+from typing import TypeGuard
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record, say_lost
 from roar.errors import NotFoundError, UsageError
 from roar.present.answer import print_json
 from roar.present.graphs import render_lineage
-from roar.present.text import command_text, printable
+from roar.present.text import command_text, printable, short_command
+from roar.query.history import load_lines
 from roar.query.jobs import iter_jobs
 from roar.query.lineage import Direction, load_lineage
 from roar.query.references import (
@@ -22,6 +24,8 @@ from roar.query.references import (
 )
 from roar.query.roots import find_foreign
 from roar.shell import joined, quoted, quoted_path
+
+_Root = ArtifactReference | JobReference | FolderReference | TrackerRunReference
 
 
 def parser() -> Parser:
@@ -49,16 +53,17 @@ def main(argv: list[str]) -> int:
         raise UsageError("--depth must be 1 or more.", hint="roar lineage --help")
     opened = open_record()
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
-    root = found if isinstance(found, FolderReference) else as_root(opened, arguments.ref, found)
+    root = found if isinstance(found, FolderReference) or _has_several_jobs(found) else as_root(
+        opened, arguments.ref, found)
     lineage = load_lineage(opened.database, root, direction=arguments.direction, depth=arguments.depth)
     if arguments.json:
         jobs = list(iter_jobs(opened.database, [job.row_id for job in lineage.graph.jobs]))
-        print_json({"root": lineage.root, "kind": _kind(root), "jobs": jobs, "artifacts": lineage.graph.artifacts,
-                    "edges": lineage.graph.edges, "same_content": lineage.same_content,
-                    "truncated": lineage.cut or lineage.folder_cut})
+        print_json({"root": lineage.root or arguments.ref, "kind": _kind(root), "jobs": jobs,
+                    "artifacts": lineage.graph.artifacts, "edges": lineage.graph.edges,
+                    "same_content": lineage.same_content, "truncated": lineage.cut or lineage.folder_cut})
     else:
         current = find_current_session(opened.database)
-        sys.stdout.write(render_lineage(lineage, _title(opened, root), every_file=arguments.all,
+        sys.stdout.write(render_lineage(lineage, _title(opened, root, arguments.ref), every_file=arguments.all,
                                         session=current.uid if current else None, command=_command(arguments),
                                         foreign=find_foreign(opened.database, lineage)))
     say_lost(opened, found)
@@ -72,25 +77,38 @@ def _command(arguments: Namespace) -> str:
 
 
 def as_root(opened: Opened, ref: str, found: Reference) -> ArtifactReference | JobReference:
-    """The artifact or job to walk from; a tracker run stands for the last job that wrote to it."""
+    """The artifact or job to walk from; a tracker run stands for the job that wrote to it.
+
+    Raises:
+        NotFoundError: it is a session, or a run that several jobs wrote to; these are the candidates.
+    """
     if isinstance(found, TrackerRunReference):
-        uid = opened.database.execute("SELECT uid FROM job WHERE id = ?", (found.job_ids[-1],)).fetchone()[0]
-        return JobReference(found.job_ids[-1], uid)
+        lines = load_lines(opened.database, found.job_ids)
+        if len(lines) > 1:
+            raise NotFoundError(f"{len(lines):,} jobs wrote to the tracker run {ref}: name one of them.",
+                                hint=f"roar show {quoted(ref)}", candidates=tuple(
+                                    f"job {line.uid[:12]}  {short_command(line.command)}" for line in lines))
+        return JobReference(lines[0].row_id, lines[0].uid)
     if not isinstance(found, (ArtifactReference, JobReference)):
         raise NotFoundError(f"{ref!r} is a session: its graph is the DAG.", hint=f"roar dag {quoted(ref)}")
     return found
 
 
-def _kind(root: ArtifactReference | JobReference | FolderReference) -> str:
+def _has_several_jobs(found: Reference) -> TypeGuard[TrackerRunReference]:
+    return isinstance(found, TrackerRunReference) and len(found.job_ids) > 1
+
+
+def _kind(root: _Root) -> str:
     """What the root is; its name alone does not tell."""
-    if isinstance(root, FolderReference):
-        return "folder"
-    return "job" if isinstance(root, JobReference) else "artifact"
+    return {FolderReference: "folder", JobReference: "job", ArtifactReference: "artifact",
+            TrackerRunReference: "tracker run"}[type(root)]
 
 
-def _title(opened: Opened, root: ArtifactReference | JobReference | FolderReference) -> str:
+def _title(opened: Opened, root: _Root, ref: str) -> str:
     if isinstance(root, FolderReference):
         return f"folder {printable(root.path)}"
+    if isinstance(root, TrackerRunReference):
+        return f"tracker run {printable(root.url or ref)}  of {len(root.job_ids):,} jobs"
     if isinstance(root, ArtifactReference):
         return f"{printable(root.path)}  {root.digest}" if root.path else root.digest
     import json  # noqa: PLC0415  only for a job

@@ -11,7 +11,7 @@ from roar.query.folders import load_parts
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, iter_graph_uses
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
-from roar.query.references import ArtifactReference, FolderReference, JobReference
+from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT
 
@@ -70,7 +70,8 @@ class Lineage:
     folder_cut: bool = False
 
 
-def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobReference | FolderReference, *,
+def load_lineage(database: sqlite3.Connection,
+                 root: ArtifactReference | JobReference | FolderReference | TrackerRunReference, *,
                  direction: Direction = Direction.UP, depth: int | None = None) -> Lineage:
     """The lineage of `root`, at most `depth` jobs far each way (None: all of it)."""
     walk = _Walk(database, depth)
@@ -79,6 +80,9 @@ def load_lineage(database: sqlite3.Connection, root: ArtifactReference | JobRefe
     if isinstance(root, JobReference):
         ups, downs = [root.row_id], [root.row_id]
         walk.root_name = root.uid
+    elif isinstance(root, TrackerRunReference):
+        ups = downs = list(reversed(root.job_ids))
+        walk.root_name = root.url or ""
     elif isinstance(root, FolderReference):
         parts = load_parts(database, root.path, root.place)
         ups, downs = (sorted({link.job_id for link in links}, reverse=True) for links in (parts.makers, parts.readers))
