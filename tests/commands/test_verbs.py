@@ -144,6 +144,19 @@ def test_show_names_everything_of_a_job(pipeline, desk):
     assert desk.json("show", "@2", "--all")["left_out"]["system"] > 0
 
 
+def test_show_lists_the_packages_of_a_job(desk):
+    desk.roar("init")
+    desk.python("import pytest")
+    job = desk.job()
+    versions = {package["name"]: package["version"] for package in job["python"]["packages"]}
+    said = desk.roar("show").stdout
+    assert f" imported packages: roar show {job['uid'][:8]} --all\n" in said
+    assert versions["pytest"] not in said
+    lines = [line.split() for line in desk.roar("show", job["uid"][:8], "--all").stdout.splitlines()]
+    assert ["imported", "packages", f"({len(versions)})"] in lines
+    assert all([name, version] in lines for name, version in versions.items())
+
+
 def test_show_an_artifact_and_a_session(pipeline, desk):
     artifact = desk.json("show", "data")
     assert artifact["names"] == ["data"]

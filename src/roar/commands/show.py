@@ -34,7 +34,8 @@ def parser() -> Parser:
     result.add_argument("ref", metavar="REF", nargs="?", default="@-1",
                         help="@N, a uid, a digest, a path, a tracker run's URL or id, or @ for this session"
                              " (default: the last job)")
-    result.add_argument("--all", action="store_true", help="cut no list, and tell what was left out and why")
+    result.add_argument("--all", action="store_true",
+                        help="cut no list, name the packages, and tell what was left out and why")
     result.add_json()
     return result
 

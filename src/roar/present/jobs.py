@@ -94,15 +94,16 @@ def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, everythin
     Args:
         job: as loaded.
         left_out: category of plumbing to number of paths.
-        everything: list all inputs, outputs and tracker runs, however many.
+        everything: list all inputs, outputs and tracker runs, however many, and the packages.
     """
     word = outcome(job.state, job.exit_code)
     head = f"job {job.uid}  @{job.step}  {paint(word, outcome_colour(job.state, job.exit_code))}"
     lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}"]
     lines += _tracker_runs(job, everything=everything)
-    lines += _facts(job)
+    lines += _facts(job, everything=everything)
     lines += _files(job, "inputs", job.inputs, everything=everything)
     lines += _files(job, "outputs", job.outputs, everything=everything)
+    lines += _packages(job) if everything else []
     lines += _left_out(job, left_out or {})
     return "\n".join(lines) + "\n"
 
@@ -120,7 +121,15 @@ def render_running(running: RunningJob) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _facts(job: Job) -> list[str]:
+def _packages(job: Job) -> list[str]:
+    versions = {} if job.python is None else job.python.versions()
+    if not versions:
+        return []
+    rows = [(printable(name), printable(versions[name])) for name in sorted(versions, key=str.lower)]
+    return [f"  {paint('imported packages', 'dim')} ({len(rows):,})", *(f"    {line}" for line in table(rows))]
+
+
+def _facts(job: Job, *, everything: bool) -> list[str]:
     facts = [("folder", printable(job.cwd)),
              ("started", f"{time_text(job.started_at)}, took {duration_text(job.duration_s)}")]
     if job.kind == "run":
@@ -131,7 +140,8 @@ def _facts(job: Job) -> list[str]:
         memory = f", {size_text(job.host.memory)}" if job.host.memory else ""
         facts.append(("host", f"{printable(job.host.os)} {job.host.machine}{cpu}, {job.host.cpus} CPUs{memory}{gpus}"))
     if job.python is not None:
-        facts.append(("python", _python(job.python)))
+        how = "" if everything or not job.python.packages else f": roar show {job.uid[:8]} --all"
+        facts.append(("python", f"{_python(job.python)}{how}"))
     facts.append(("seen by", _observed(job)))
     facts += [("label", f"{printable(key)}={printable(value)}") for key, value in job.labels.items()]
     return _fact_lines(facts)
