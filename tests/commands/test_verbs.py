@@ -144,6 +144,23 @@ def test_show_names_everything_of_a_job(pipeline, desk):
     assert desk.json("show", "@2", "--all")["left_out"]["system"] > 0
 
 
+def test_show_prints_the_uncommitted_changes_of_a_job(desk):
+    desk.write("t.py", "print(1)\n")
+    desk.init()
+    desk.write("t.py", "print(2)  # ü\n")
+    desk.roar("run", "python", "t.py")
+    job = desk.job()
+    digest = job["git"]["patch"]
+    (command,) = re.findall(r"the patch: roar (show [0-9a-f]{12})\)", desk.roar("show").stdout)
+    patch = desk.roar(*command.split(), text=False).stdout
+    assert "-print(1)\n+print(2)  # ü\n".encode() in patch
+    assert desk.json("show", digest) == {"patch": digest, "jobs": [job["uid"]], "content": patch.decode()}
+    desk.git("checkout", "t.py")
+    desk.write("p", patch.decode())
+    desk.git("apply", "p")
+    assert (desk.root / "t.py").read_text() == "print(2)  # ü\n"
+
+
 def test_show_lists_the_packages_of_a_job(desk):
     desk.roar("init")
     desk.python("import pytest")

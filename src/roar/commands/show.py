@@ -1,5 +1,6 @@
 """`roar show`: all about a job, an artifact, a session or a tracker run."""
 
+import os
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -11,7 +12,7 @@ from roar.present.answer import print_json
 from roar.present.jobs import render_job, render_log, render_running
 from roar.present.text import count_text, printable
 from roar.query.history import load_lines
-from roar.query.jobs import iter_jobs, load_job, load_left_out
+from roar.query.jobs import iter_jobs, load_blob, load_job, load_left_out, uids_with_patch
 from roar.query.references import (
     SHORTEST_UID,
     ArtifactReference,
@@ -20,6 +21,7 @@ from roar.query.references import (
     SessionReference,
     TrackerRunReference,
     find_current_session,
+    find_patch,
     iter_named,
     resolve_or_folder,
 )
@@ -30,10 +32,10 @@ from roar.shell import quoted_path
 def parser() -> Parser:
     """The command line of `roar show`."""
     result = Parser("show", "Show all about a job, an artifact or dataset, a folder of them, a session, or a tracker"
-                    " run (by its URL or id).")
+                    " run (by its URL or id); or the uncommitted changes of a job as a patch.")
     result.add_argument("ref", metavar="REF", nargs="?", default="@-1",
-                        help="@N, a uid, a digest, a path, a tracker run's URL or id, or @ for this session"
-                             " (default: the last job)")
+                        help="@N, a uid, a digest, a path, a tracker run's URL or id, the digest of a patch, or @ for"
+                             " this session (default: the last job)")
     result.add_argument("--all", action="store_true",
                         help="cut no list, name the packages, and tell what was left out and why")
     result.add_json()
@@ -47,6 +49,10 @@ def main(argv: list[str]) -> int:
     running = _find_running(opened, arguments.ref)
     if running is not None:
         _show_running(running, arguments.json)
+        return 0
+    patch = None if os.path.lexists(arguments.ref) else find_patch(opened.database, arguments.ref)
+    if patch is not None:
+        _show_patch(opened, patch, as_json=arguments.json)
         return 0
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     if isinstance(found, JobReference):
@@ -82,6 +88,20 @@ def _show_running(running: RunningJob, as_json: bool) -> None:
         print_json({**to_json(running.job), "step": None, "pid": running.pid})
     else:
         sys.stdout.write(render_running(running))
+
+
+def _show_patch(opened: Opened, digest: str, *, as_json: bool) -> None:
+    """Uncommitted changes as `git apply` takes them; on a terminal without what could steer it."""
+    content = load_blob(opened.database, digest)
+    if content is None:
+        raise NotFoundError(f"The patch {digest} is not kept.", hint="roar log")
+    text = content.decode("utf-8", "backslashreplace")
+    if as_json:
+        print_json({"patch": digest, "jobs": uids_with_patch(opened.database, digest), "content": text})
+    elif sys.stdout.isatty():
+        sys.stdout.write("".join(f"{printable(line)}\n" for line in text.splitlines()))
+    else:
+        sys.stdout.buffer.write(content)
 
 
 def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bool) -> None:

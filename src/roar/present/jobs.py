@@ -165,7 +165,7 @@ def _code(job: Job) -> str:
     branch = f" on {printable(job.git.branch)}" if job.git.branch else ""
     if not job.git.dirty:
         return f"{commit}{branch}, clean"
-    patch = f" (patch {job.git.patch[:SHORT]})" if job.git.patch else ""
+    patch = f" (the patch: roar show {job.git.patch[:SHORT]})" if job.git.patch else ""
     return f"{commit}{branch}, with uncommitted changes{patch}"
 
 

@@ -107,6 +107,12 @@ def load_patch(database: sqlite3.Connection, job: Job) -> bytes | None:
     return load_blob(database, job.git.patch) if job.git is not None and job.git.patch is not None else None
 
 
+def uids_with_patch(database: sqlite3.Connection, digest: str) -> list[str]:
+    """The jobs that ran with these uncommitted changes, the first one first."""
+    return [uid for (uid,) in database.execute(
+        "SELECT uid FROM job JOIN git ON git.id = git_id WHERE patch = ? ORDER BY job.id", (digest,))]
+
+
 def load_patches(database: sqlite3.Connection, jobs: Iterable[Job]) -> dict[str, bytes]:
     """The uncommitted changes of jobs by their digest, as far as they are kept."""
     digests = {job.git.patch for job in jobs if job.git is not None and job.git.patch is not None}

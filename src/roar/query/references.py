@@ -264,6 +264,15 @@ def iter_named(database: sqlite3.Connection, ref: str) -> Iterator[Reference]:
             yield ArtifactReference(row_id, digest)
 
 
+def find_patch(database: sqlite3.Connection, ref: str) -> str | None:
+    """The digest of the one recorded patch that `ref` is or begins; None where anything else is called so, too."""
+    if not re.fullmatch(f"[0-9a-f]{{{SHORTEST_DIGEST},64}}", ref.lower()) or any(iter_named(database, ref)):
+        return None
+    found = database.execute("SELECT DISTINCT patch FROM git WHERE patch >= ? AND patch < ?",
+                             (ref.lower(), ref.lower() + "g")).fetchall()
+    return found[0][0] if len(found) == 1 else None
+
+
 def _prefixed(database: sqlite3.Connection, table: str, prefix: str) -> list[tuple[int, str]]:
     return database.execute(
         f"SELECT id, uid FROM {table} WHERE uid >= ? AND uid < ? LIMIT {_CANDIDATES + 1}",  # noqa: S608  names of our own
