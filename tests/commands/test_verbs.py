@@ -161,6 +161,16 @@ def test_show_prints_the_uncommitted_changes_of_a_job(desk):
     assert (desk.root / "t.py").read_text() == "print(2)  # ü\n"
 
 
+def test_the_graph_is_drawn_and_told_as_json(desk):
+    desk.roar("run", "true")
+    assert [node["step"] for node in desk.json("dag", "--svg", "g.svg")["nodes"]] == [1]
+    assert ET.parse(desk.root / "g.svg").getroot().tag.endswith("svg")
+    done = desk.roar("dag", "--svg", "-", "--json", status=2)
+    assert done.stdout == ""
+    assert done.stderr == ("roar: The drawing and the JSON cannot both go to stdout.\n"
+                           "  try: roar dag --json --svg FILE\n")
+
+
 def test_show_lists_the_packages_of_a_job(desk):
     desk.roar("init")
     desk.python("import pytest")

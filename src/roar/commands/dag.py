@@ -6,7 +6,7 @@ from argparse import Namespace
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
-from roar.errors import NotFoundError, WorkspaceError
+from roar.errors import NotFoundError, UsageError, WorkspaceError
 from roar.present.answer import print_json
 from roar.present.graphs import Earlier, render_dag
 from roar.query.graph import Step, last_jobs, load_earlier, load_graph, load_steps
@@ -22,7 +22,8 @@ def parser() -> Parser:
     result.add_argument("session", metavar="SESSION", nargs="?", default="@", help="another session, by its uid")
     result.add_argument("--all", action="store_true",
                         help="fold nothing: each step by itself, with its earlier jobs (in a drawing: in its tooltip)")
-    result.add_argument("--svg", metavar="FILE", help="draw the graph into FILE instead (- for stdout)")
+    result.add_argument("--svg", metavar="FILE",
+                        help="draw the graph into FILE instead (- for stdout); with --json as well")
     result.add_json()
     return result
 
@@ -30,14 +31,19 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Print or draw the graph."""
     arguments = parser().parse_args(argv)
+    if arguments.json and arguments.svg == "-":
+        raise UsageError("The drawing and the JSON cannot both go to stdout.",
+                         hint=f"{_command(arguments.session)} --json --svg FILE")
     opened = open_record()
     session = _session(opened, arguments.session)
     steps = [] if session is None else load_steps(opened.database, session.row_id)
     earlier = load_earlier(opened.database, steps) if arguments.all else None
+    if arguments.svg:
+        _draw(opened, steps, arguments, earlier)
     if arguments.json:
         print_json(_shape(opened, session, steps, everything=arguments.all))
     elif arguments.svg:
-        _draw(opened, steps, arguments, earlier)
+        return 0
     elif not steps:
         print("This session has no jobs yet: roar run COMMAND")
     else:
