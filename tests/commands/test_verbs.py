@@ -171,6 +171,30 @@ def test_the_graph_is_drawn_and_told_as_json(desk):
                            "  try: roar dag --json --svg FILE\n")
 
 
+def test_a_symlink_that_a_job_went_through_is_shown_and_found_wherever_it_leads_now(desk):
+    desk.write("v1/d", "a")
+    desk.write("v2/d", "b")
+    (desk.root / "first").symlink_to("v1")
+    (desk.root / "cur").symlink_to("first")
+    desk.roar("run", "cp", "cur/d", "out")
+    desk.roar("run", "cp", "v1/d", "other")
+    assert desk.json("show", "@1")["symlinks"] == {"cur": "first", "first": "v1"}
+    said = desk.roar("show", "@1").stdout
+    assert "  symlinks (2)\n    cur → first\n    first → v1\n" in said
+    assert desk.json("show", "@2")["symlinks"] == {}
+    for target, now in (("v2", "what lies there now, no recorded job read or wrote"),
+                        (None, "nothing lies there now")):
+        (desk.root / "cur").unlink()
+        if target is not None:
+            (desk.root / "cur").symlink_to(target)
+        for path in ("cur/d", "cur"):
+            assert [job["step"] for job in desk.json("log", "--path", path)["jobs"]] == [1]
+        done = desk.roar("lineage", "cur/d", status=1)
+        assert done.stderr == (f"roar: 'cur/d' led to 'v1/d' by a symlink when a job used it; {now}.\n"
+                               "  try: roar lineage v1/d\n")
+    desk.roar("lineage", "v1/d")
+
+
 def test_show_lists_the_packages_of_a_job(desk):
     desk.roar("init")
     desk.python("import pytest")

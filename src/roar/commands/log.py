@@ -3,12 +3,13 @@
 import os
 import sys
 from argparse import ArgumentTypeError, Namespace
+from collections.abc import Collection, Mapping
 from itertools import chain
 
 from roar.commands.arguments import Parser, moment
 from roar.commands.opening import Opened, open_record
 from roar.errors import NotFoundError
-from roar.model import Job
+from roar.model import Job, is_location
 from roar.present.answer import needs_ascii, print_json
 from roar.present.jobs import render_log
 from roar.present.text import command_text, count_text
@@ -56,6 +57,7 @@ def main(argv: list[str]) -> int:
     session = None if arguments.all else find_current_session(opened.database)
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
                        until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
+                       through=_through(opened, arguments.path),
                        text=tuple(arguments.text), labels=tuple(_label(text) for text in arguments.label))
     running = [one.job for one in load_running(opened.workspace) if passes_unrecorded(wanted, one.job)]
     found = find_jobs(opened.database, wanted)
@@ -123,6 +125,14 @@ def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
     holds_workspace = f"{opened.workspace.root}/".startswith(os.path.join(os.path.realpath(path), ""))
     return (*([path] if is_pattern(path) else []), *recorded_forms(opened.workspace, path),
             *(["."] if holds_workspace else []))
+
+
+def _through(opened: Opened, path: str | None) -> Mapping[str, Collection[int]]:
+    if path is None or is_location(path):
+        return {}
+    from roar.query.linked import find_through_links  # noqa: PLC0415  only for a path
+
+    return find_through_links(opened.database, opened.workspace, path)
 
 
 def _count(text: str) -> int:

@@ -12,7 +12,7 @@ from roar.present.answer import print_json
 from roar.present.jobs import render_job, render_log, render_running
 from roar.present.text import count_text, printable
 from roar.query.history import load_lines
-from roar.query.jobs import iter_jobs, load_blob, load_job, load_left_out, uids_with_patch
+from roar.query.jobs import iter_jobs, load_blob, load_job, load_left_out, load_symlinks, uids_with_patch
 from roar.query.references import (
     SHORTEST_UID,
     ArtifactReference,
@@ -107,12 +107,13 @@ def _show_patch(opened: Opened, digest: str, *, as_json: bool) -> None:
 def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bool) -> None:
     job = load_job(opened.database, found.row_id)
     left_out = load_left_out(opened.database, job.uid)
+    symlinks = load_symlinks(opened.database, job.uid)
     if as_json:
         from roar.wire import to_json  # noqa: PLC0415  only here
 
-        print_json(to_json(job) | ({"left_out": left_out} if everything else {}))
+        print_json(to_json(job) | {"symlinks": symlinks} | ({"left_out": left_out} if everything else {}))
         return
-    sys.stdout.write(render_job(job, left_out=left_out, everything=everything))
+    sys.stdout.write(render_job(job, left_out=left_out, symlinks=symlinks, everything=everything))
     if everything:
         _show_rules(left_out)
 
@@ -186,4 +187,5 @@ def _show_tracker_run(opened: Opened, found: TrackerRunReference, arguments: Nam
         runs = sorted(job.tracker_runs, key=lambda run: arguments.ref != run.run_id if found.url is None
                       else found.url != run.url)
         sys.stdout.write(render_job(replace(job, tracker_runs=tuple(runs)), everything=arguments.all,
-                                    left_out=load_left_out(opened.database, job.uid)))
+                                    left_out=load_left_out(opened.database, job.uid),
+                                    symlinks=load_symlinks(opened.database, job.uid)))

@@ -88,11 +88,13 @@ def _painted(text: str, line: JobLine) -> str:
     return f"{head} {paint(word, outcome_colour(line.state, line.exit_code))} {tail}"
 
 
-def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, everything: bool = False) -> str:
+def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, symlinks: Mapping[str, str] | None = None,
+               everything: bool = False) -> str:
     """One job in full.
 
     Args:
         job: as loaded.
+        symlinks: that it went through or made, with their targets.
         left_out: category of plumbing to number of paths.
         everything: list all inputs, outputs and tracker runs, however many, and the packages.
     """
@@ -103,6 +105,7 @@ def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, everythin
     lines += _facts(job, everything=everything)
     lines += _files(job, "inputs", job.inputs, everything=everything)
     lines += _files(job, "outputs", job.outputs, everything=everything)
+    lines += _symlinks(job, symlinks or {}, everything=everything)
     lines += _packages(job) if everything else []
     lines += _left_out(job, left_out or {})
     return "\n".join(lines) + "\n"
@@ -119,6 +122,17 @@ def render_running(running: RunningJob) -> str:
     lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}",
              *_fact_lines(facts), "  what it reads and writes is recorded when it has ended"]
     return "\n".join(lines) + "\n"
+
+
+def _symlinks(job: Job, symlinks: Mapping[str, str], *, everything: bool) -> list[str]:
+    if not symlinks:
+        return []
+    listed = list(symlinks.items())[:None if everything else _FILES_SHOWN]
+    lines = [f"  {paint('symlinks', 'dim')} ({len(symlinks):,})"]
+    lines += [f"    {printable(path)} → {printable(target)}" for path, target in listed]
+    if len(listed) < len(symlinks):
+        lines.append(f"    … and {len(symlinks) - len(listed):,} more: roar show {job.uid[:8]} --all")
+    return lines
 
 
 def _packages(job: Job) -> list[str]:

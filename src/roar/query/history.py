@@ -3,8 +3,8 @@
 import json
 import os
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from roar.model import Job, TrackerRun, members_folder
@@ -23,6 +23,7 @@ class JobFilter:
         since, until: times as the record writes them.
         tracker: settings key of a tracker that a run of the job belongs to.
         paths: forms in which one path may be recorded; where none is, a `*` makes the first a glob pattern.
+        through: what else the path led to by symlinks that jobs went through, with the rows of those jobs.
         text: each word must be in the command, the name or a label.
         labels: each must be there, with this value unless that is None.
     """
@@ -33,6 +34,7 @@ class JobFilter:
     until: str | None = None
     tracker: str | None = None
     paths: Sequence[str] = ()
+    through: Mapping[str, Collection[int]] = field(default_factory=dict)
     text: Sequence[str] = ()
     labels: Sequence[tuple[str, str | None]] = ()
 
@@ -127,7 +129,9 @@ def _conditions(database: sqlite3.Connection, wanted: JobFilter) -> tuple[list[s
         values += [encoded(key), None if value is None else encoded(value)]
     if wanted.paths:
         conditions.append("job.id IN (SELECT value FROM json_each(?))")
-        values.append(json.dumps(sorted(_jobs_with_path(database, wanted.paths))))
+        jobs = _jobs_with_path(database, wanted.paths).union(
+            *(_jobs_with_path(database, [path]).intersection(rows) for path, rows in wanted.through.items()))
+        values.append(json.dumps(sorted(jobs)))
     if wanted.text:
         database.create_function("holds_words", 2, _HoldsWords(wanted.text), deterministic=True)
         conditions.append("(holds_words(CAST(command AS BLOB), CAST(coalesce(name, '') || ' ' || coalesce((SELECT"

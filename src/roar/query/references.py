@@ -402,6 +402,8 @@ def _words(command: str) -> str:
 def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> RoarError:
     from difflib import get_close_matches  # noqa: PLC0415  only for an error
 
+    if (linked := _reached_by_links(database, workspace, ref)) is not None:
+        return linked
     if (there := _unknown_folder(database, workspace, ref) or _unrecorded(workspace, ref)) is not None:
         return there
     name = os.path.basename(ref.rstrip("/"))
@@ -424,6 +426,20 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
         close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)
     return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
                          candidates=tuple(close[:_CANDIDATES]))
+
+
+def _reached_by_links(database: sqlite3.Connection, workspace: Workspace, ref: str) -> NotFoundError | None:
+    """What to say of a path that led elsewhere when jobs went through its symlinks."""
+    from roar.query.linked import find_through_links  # noqa: PLC0415  only for an error
+
+    led = [form for path in find_through_links(database, workspace, ref) for form in (path, f"{path}/")
+           if _path_id(database, form) is not None]
+    if not led:
+        return None
+    now = "what lies there now, no recorded job read or wrote" if os.path.exists(ref) else "nothing lies there now"
+    return NotFoundError(f"{ref!r} led to {led[-1]!r} by a symlink when a job used it; {now}.",
+                         hint=f"roar lineage {quoted_path(led[-1])}",
+                         candidates=tuple(led[:_CANDIDATES]) if len(led) > 1 else ())
 
 
 def _unrecorded(workspace: Workspace, ref: str) -> NotFoundError | None:

@@ -71,7 +71,7 @@ def _load_inputs(database: sqlite3.Connection, workspace: Workspace, job_id: int
 def _leads_elsewhere(database: sqlite3.Connection, place: str, links: Mapping[str, str], inputs: Sequence[_Input]
                      ) -> bool:
     """Whether something that was read through a symlink is not found through it any more."""
-    there = _destination(place, links)
+    there = destination(place, links)
     for one in inputs:
         if one.place == there or one.place.startswith(f"{there}/"):
             now = place + one.place[len(there):]
@@ -82,7 +82,7 @@ def _leads_elsewhere(database: sqlite3.Connection, place: str, links: Mapping[st
     return False
 
 
-def _destination(place: str, links: Mapping[str, str]) -> str:
+def destination(place: str, links: Mapping[str, str]) -> str:
     """Where a symlink led in the end, by the texts of all that a job went through."""
     for _ in range(_HOPS):
         link = next((link for link in links if place == link or place.startswith(f"{link}/")), None)
