@@ -181,7 +181,7 @@ def test_a_symlink_that_a_job_went_through_is_shown_and_found_wherever_it_leads_
     assert desk.json("show", "@1")["symlinks"] == {"cur": "first", "first": "v1"}
     said = desk.roar("show", "@1").stdout
     assert "  symlinks (2)\n    cur → first\n    first → v1\n" in said
-    assert desk.json("show", "@2")["symlinks"] == {}
+    assert "symlinks" not in desk.json("show", "@2")
     for target, now in (("v2", "what lies there now, no recorded job read or wrote"),
                         (None, "nothing lies there now")):
         (desk.root / "cur").unlink()

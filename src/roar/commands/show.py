@@ -111,7 +111,8 @@ def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bo
     if as_json:
         from roar.wire import to_json  # noqa: PLC0415  only here
 
-        print_json(to_json(job) | {"symlinks": symlinks} | ({"left_out": left_out} if everything else {}))
+        print_json(to_json(job) | ({"symlinks": symlinks} if symlinks else {})
+                   | ({"left_out": left_out} if everything else {}))
         return
     sys.stdout.write(render_job(job, left_out=left_out, symlinks=symlinks, everything=everything))
     if everything:
