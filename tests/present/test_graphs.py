@@ -35,10 +35,11 @@ def test_a_sweep_of_200_jobs_fits_a_screen(sweep):
     assert lines[0] == "● @1 python fetch.py → raw"
     assert lines[1] == "↳ @2 python prepare.py --seed 1 → train, test"
     assert lines[2] == "↳ @3, @5, @7, @9 … @181 python train.py …  90 steps: 89 ok, 1 exit 1"
-    assert lines[3] == "↳ @4, @6, @8, @10 … @182 python eval.py …  90 steps: 90 ok  (also from @2)"
+    assert lines[3] == "↳ @4, @6, @8, @10 … @182 python eval.py …  90 steps: 90 ok, 1 stale  (also from @2)"
     assert lines[4] == ("↳ @183 x6 python collect.py → table  (also from @4, @6, @8, @10 and 85 more:"
                         " roar dag --all)")
-    assert lines[5:] == ["Like steps are folded; each by itself: roar dag --all"]
+    assert lines[5:] == ["    stale: @18, which it took inputs from, is stale",
+                         "Like steps are folded; each by itself: roar dag --all"]
 
 
 @pytest.mark.parametrize(("words", "folded"), [
@@ -67,9 +68,10 @@ def test_other_programs_and_targets_are_not_folded(recorder, commands):
 
 def test_unfolded_every_step_has_its_line(sweep):
     text = render_dag(sweep, {})
-    assert len(text.splitlines()) == len(sweep) == 183
+    lines = [line for line in text.splitlines() if "stale: " not in line]
+    assert len(lines) == len(sweep) == 183
     assert all(f"@{step.number} " in text for step in sweep)
-    assert text.splitlines()[-1].endswith(", @176, @178, @180)")
+    assert lines[-1].endswith(", @176, @178, @180)")
 
 
 def test_followers_of_one_step_branch_and_chains_stay_narrow(recorder):
