@@ -107,7 +107,7 @@ class Mending:
             if self._jobs[step].state == JobState.DONE and not self._ended_well(step):
                 return f"{_LOOK}@{step}"
             plan = self._reruns.plan(step, self._stale, own)
-            if own is not Own.KEPT and not plan.removed and len(plan.steps) == 1:
+            if own is not Own.KEPT and {*plan.steps} == {step}:
                 plan = self._reruns.start_over(step) or plan
             if EDITED in self._stale.get(step, ""):
                 raise NoCommandError(f"@{step} would read what was edited since, and not what it had read")

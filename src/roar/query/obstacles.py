@@ -68,9 +68,11 @@ class Obstacles:
             place = self._workspace.absolute(cwd)
             if not os.path.isdir(place):
                 raise NoCommandError(f"{cwd}, in which @{step} ran, is gone")
-            names = [word for word in json.loads(command) if is_source(word)]
-            gone = [name for name in names if not os.path.lexists(os.path.join(place, name))]
-            if gone and (lost := next(filter(self._had(job, place, commit, patch), gone), None)) is not None:
+            gone = [names for names in _sources_of(json.loads(command))
+                    if not any(os.path.lexists(os.path.join(place, name)) for name in names)]
+            had = self._had(job, place, commit, patch) if gone else None
+            lost = next((name for names in gone for name in names if had is not None and had(name)), None)
+            if lost is not None:
                 raise NoCommandError(f"{lost}, which @{step} ran, is gone")
 
     def _had(self, job: int, place: str, commit: str | None, patch: str | None) -> Callable[[str], bool]:
@@ -112,16 +114,30 @@ class Obstacles:
                                      f" @{step} had read what @{earlier} made")
 
     def find_rewriters(self, step: int, stale: Container[int] = ()) -> dict[int, str]:
-        """The steps that have put anew since what lies where a step wrote, with a path; before them the stale ones."""
+        """The steps that have put anew since what lies where a step wrote, with a path; before them the stale ones.
+
+        Not those from which it took something: it runs behind these.
+        """
         rows = self._database.execute(_WRITTEN_SINCE, {"session": self._session, "number": step}).fetchall()
-        return {other: path for path, other, _, is_last in rows
-                if (is_last or other in stale) and os.path.lexists(self._workspace.absolute(path))}
+        sources = {of for (of,) in self._database.execute(_SOURCES, {"session": self._session, "number": step})
+                   } if rows else set()
+        return {other: path for path, other, _, is_last in rows if other not in sources
+                and (is_last or other in stale) and os.path.lexists(self._workspace.absolute(path))}
 
     def _refuse_overwriting(self, step: int, after: Container[int]) -> None:
         """Refuse a step that would write over what another one has put there since, which does not run after it."""
         for other, path in self.find_rewriters(step).items():
             if other not in after:
                 raise NoCommandError(f"{path} is what @{other} has made since, and @{step} would write over it")
+
+
+def _sources_of(command: Sequence[str]) -> list[list[str]]:
+    """The sources that a command names, each by the files that it may be: of a module of Python there are two."""
+    found = [[word] for word in command if is_source(word)]
+    if _INTERPRETERS.fullmatch(command[0]) and "-m" in command[1:-1]:
+        module = command[command.index("-m") + 1].replace(".", "/")
+        found.append([f"{module}.py", f"{module}/__main__.py"])
+    return found
 
 
 def _kind_of(command: Sequence[str]) -> tuple[str, str]:
@@ -145,9 +161,9 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# Where another step's job has made anew at last what the last job of a step read, and that of a third one has read it
-# so, which had not before: the path, the numbers of who made it now and at first, and of the third; the command of the
-# step, and of the third.
+# Where another step's job has made anew what the last job of a step read, made anew too, and that of a third one has
+# read it so, which had not before: the path, the numbers of who made it now and at first, and of the third; the
+# command of the step, and of the third.
 _VARIANTS = """
 WITH this AS (SELECT max(job.id) AS id, step.id AS step_id, step.command FROM step JOIN job ON job.step_id = step.id
     WHERE session_id = :session AND number = :number)
@@ -155,7 +171,6 @@ SELECT path.path, maker.number, first.number, other.number, this.command, other.
 JOIN file_read AS used ON used.job_id = this.id JOIN path ON path.id = used.path_id
 JOIN file_written AS made ON made.path_id = used.path_id AND made.role = 2 AND made.job_id > this.id
     AND made.artifact_id IS NOT used.artifact_id
-    AND made.job_id = (SELECT max(job_id) FROM file_written WHERE path_id = used.path_id AND role = 2)
     AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id)
 JOIN job AS making ON making.id = made.job_id JOIN step AS maker ON maker.id = making.step_id
 JOIN file_read AS again ON again.path_id = used.path_id AND again.artifact_id = made.artifact_id
@@ -163,9 +178,11 @@ JOIN file_read AS again ON again.path_id = used.path_id AND again.artifact_id = 
 JOIN job AS reading ON reading.id = again.job_id JOIN step AS other ON other.id = reading.step_id
 JOIN file_written AS before ON before.path_id = used.path_id AND before.artifact_id = used.artifact_id
     AND before.role = 2 AND before.job_id < this.id
+    AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = before.job_id AND path_id = before.path_id)
 JOIN job AS origin ON origin.id = before.job_id JOIN step AS first ON first.id = origin.step_id
 WHERE other.session_id = :session AND maker.session_id = :session AND first.session_id = :session
 AND other.id <> this.step_id AND maker.id <> first.id
+AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = again.job_id AND path_id = again.path_id AND role = 2)
 AND NOT EXISTS (SELECT 1 FROM file_read AS known JOIN job ON job.id = known.job_id
     WHERE job.step_id = other.id AND known.path_id = used.path_id AND known.artifact_id = used.artifact_id)
 """
@@ -187,4 +204,13 @@ AND place.last IN (SELECT job.id FROM job WHERE job.step_id <> (SELECT step_id F
 AND instr(path.path, '://') = 0
 AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = place.last AND path_id = made.path_id)
 GROUP BY place.path_id, step.id ORDER BY job_id
+"""
+
+# The steps from which the last job of a step took something, directly or not.
+_SOURCES = """
+WITH RECURSIVE source (id) AS (
+    SELECT max(job.id) FROM step JOIN job ON job.step_id = step.id WHERE session_id = :session AND number = :number
+    UNION SELECT producer_id FROM source JOIN dependency ON consumer_id = source.id)
+SELECT DISTINCT step.number FROM source JOIN job USING (id) JOIN step ON step.id = job.step_id
+WHERE session_id = :session AND number <> :number
 """

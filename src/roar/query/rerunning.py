@@ -46,12 +46,14 @@ class Plan(NamedTuple):
         steps: the numbers of the steps, in the order in which they run.
         lacks: what one of them has read, that none before it makes, and that is gone, as it is told; None without one.
         aside: the folder for what is put aside.
+        keeps: whether that stays there: nobody knows whether all of it is made again.
     """
 
     removed: tuple[str, ...]
     steps: tuple[int, ...]
     lacks: str | None
     aside: str
+    keeps: bool = False
 
     def refuse_changes(self) -> None:
         """Refuse where a step finds a file changed that git tracks, be it by an earlier one."""
@@ -64,24 +66,24 @@ class Plan(NamedTuple):
 
     def commands(self) -> list[str]:
         """What to type in the current folder."""
-        return put_aside(self.removed, self.aside, [f"roar run @{number}" for number in self.steps])
+        return put_aside(self.removed, self.aside, [f"roar run @{number}" for number in self.steps], keeps=self.keeps)
 
 
-def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str]) -> list[str]:
+def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, keeps: bool = False) -> list[str]:
     """Commands with some files out of their way, which are removed once all went well.
 
     Args:
         paths: of the files, absolute.
         folder: where to put them; on the same disk, and not looked at by the commands.
         commands: as they are typed in the current folder.
+        keeps: whether they stay there.
     """
     places: dict[str, str] = {}
     for path in paths:
         names = (f"{folder}/{os.path.basename(path)}.old{number or ''}" for number in count())
         places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
-    remove = "rm -r" if any(map(os.path.isdir, places)) else "rm"
-    return [*away, *commands, *([f"{remove} {' '.join(map(_typed, places.values()))}"] if places else [])]
+    return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places and not keeps else [])]
 
 
 def refuse_tracked(paths: Iterable[str]) -> None:
@@ -195,12 +197,12 @@ class Reruns:
         Raises:
             NoCommandError: where what it left is not to be put aside.
         """
-        last, since = self._database.execute(_LAST_GOOD, (self._session, number)).fetchone() or (None, "")
-        others = self._database.execute(_PASSED_OVER, (last, last, last)).fetchall() if last is not None else ()
+        last, since = self._database.execute(_LAST_GOOD, (self._session, number)).fetchone() or (0, "")
+        others = self._database.execute(_PASSED_OVER, (last, last, last)).fetchall()
         if not any(self._has_changed_before(path, digest.hex(), since) for path, digest in others):
             return None
         self._obstacles.refuse([number])
-        return self._plan(self._find_own(number), [], [number])
+        return self._plan(self._find_own(number, last), [], [number])._replace(keeps=True)
 
     def _plan(self, removed: Iterable[str], jobs: Sequence[tuple[int, int]], steps: Sequence[int]) -> Plan:
         return Plan(tuple(removed), tuple(steps), self._find_lack(jobs, steps[-1]),
@@ -214,25 +216,27 @@ class Reruns:
             return False
         return changed < datetime.fromisoformat(since) and not holds(self._database, place, {digest})
 
-    def _find_own(self, number: int) -> list[str]:
-        """What the jobs of a step left that lies there, absolute: few files, or folders in which nothing else is.
+    def _place(self, path: str, member: str | None) -> str:
+        return self._workspace.absolute(path if member is None else members_folder(path) + member)
 
-        Not the logs to which they only added, and what git tracks.
+    def _find_own(self, number: int, last: int) -> list[str]:
+        """What a step's last job took from earlier ones, absolute: with the whole folder where only that step wrote.
+
+        Not what it goes on writing to, and what git tracks.
         """
         left: dict[str, set[str]] = {}
-        for path, member, digest in self._database.execute(_LEFT, {
-                "session": self._session, "number": number, "appended": json.dumps([APPENDED, AS_STDOUT_APPENDED])}):
-            place = self._workspace.absolute(path if member is None else members_folder(path) + member)
-            left.setdefault(place, set()).add(digest.hex())
-        files = sorted(place for place in left if os.path.isfile(place))
+        for path, member, digest in self._database.execute(_LEFT, {"session": self._session, "number": number}):
+            left.setdefault(self._place(path, member), set()).add(digest.hex())
+        taken = itertools.starmap(self._place, self._database.execute(_TAKEN, {"job": last}).fetchall())
+        found = _in_folders([place for place in taken if place in left], left, self._workspace.root)
+        files = [place for place in left if os.path.isfile(place) and any(is_inside(place, one) for one in found)]
         for place in files:
             if not holds(self._database, place, left[place]):
                 raise NoCommandError(f"{os.path.relpath(place)} is no longer what @{number} left there")
             if not is_inside(place, self._workspace.root):
                 raise NoCommandError(f"@{number} goes on from what it left elsewhere, as {place}")
-        found = files if len(files) <= _MOST_FILES else _in_folders(files, self._workspace.root)
-        if len(found) > _MOST_FILES:
-            raise NoCommandError(f"@{number} goes on from what it left, and that is more than can be put aside")
+        if not 0 < len(found) <= _MOST_FILES:
+            raise NoCommandError(f"@{number} goes on from what it left, and passes over what has changed")
         refuse_tracked(found)
         return found
 
@@ -391,13 +395,12 @@ class Reruns:
             raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
 
 
-def _in_folders(files: Sequence[str], root: str) -> list[str]:
-    """The highest folders below another one in which nothing lies but these files, and the rest of the files."""
-    known = set(files)
+def _in_folders(files: Sequence[str], known: Container[str], root: str) -> list[str]:
+    """Some files, each by the highest folder below another one in which nothing but known ones lies."""
     found: dict[str, None] = {}
-    for file in files:
+    for file in sorted(files):
         place = file
-        while (folder := os.path.dirname(place)) != root and all(
+        while is_inside(folder := os.path.dirname(place), root) and folder != root and all(
                 os.path.join(at, name) in known for at, _, names in os.walk(folder) for name in names):
             place = folder
         found[place] = None
@@ -496,17 +499,25 @@ AND EXISTS (SELECT 1 FROM dependency JOIN job AS maker ON maker.id = producer_id
     WHERE consumer_id = ? AND maker.step_id = this.step_id)
 """
 
-# What the jobs of a step wrote, but for what they only added to.
+# What the jobs of a step wrote.
 _LEFT = """
 SELECT path.path, NULL, artifact.digest FROM step JOIN job ON job.step_id = step.id
 JOIN file_written AS made ON made.job_id = job.id AND made.role = 2 JOIN path ON path.id = made.path_id
 JOIN artifact ON artifact.id = made.artifact_id AND artifact.files IS NULL
 WHERE session_id = :session AND number = :number AND instr(path.path, '://') = 0
-AND (note IS NULL OR note NOT IN (SELECT value FROM json_each(:appended)))
 UNION SELECT path.path, dataset_member.path, artifact.digest FROM step JOIN job ON job.step_id = step.id
 JOIN file_written AS made ON made.job_id = job.id AND made.role = 2 JOIN path ON path.id = made.path_id
 JOIN dataset_member ON dataset_id = made.artifact_id JOIN artifact ON artifact.id = dataset_member.artifact_id
 WHERE session_id = :session AND number = :number
+"""
+
+# The files that a job read and did not write.
+_TAKEN = """
+SELECT path.path, NULL FROM file_read AS used JOIN path ON path.id = used.path_id
+JOIN artifact ON artifact.id = used.artifact_id AND artifact.files IS NULL WHERE job_id = :job
+AND path_id NOT IN (SELECT path_id FROM file_written WHERE job_id = :job)
+UNION SELECT path.path, dataset_member.path FROM file_read AS used JOIN path ON path.id = used.path_id
+JOIN dataset_member ON dataset_id = used.artifact_id WHERE job_id = :job
 """
 
 _LAST_JOB = """
