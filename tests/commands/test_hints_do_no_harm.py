@@ -235,19 +235,22 @@ def mend_once(desk):
     return hint
 
 
-def test_one_file_less_in_a_dataset_that_was_made_of_many(scripts):
-    desk = scripts(tok="import glob, os\nos.makedirs('tok', exist_ok=True)\nfor path in glob.glob('img/*'):\n"
+@pytest.mark.parametrize("first", ["os.makedirs('tok', exist_ok=True)", "shutil.rmtree('tok', True); os.mkdir('tok')"])
+@pytest.mark.parametrize("part", ["tok/*", "tok/1*"])
+def test_one_file_less_in_a_dataset_that_was_made_of_many(scripts, first, part):
+    desk = scripts(tok=f"import glob, os, shutil\n{first}\nfor path in glob.glob('img/*'):\n"
                        "    open('tok/' + os.path.basename(path), 'w').write(open(path).read())\n",
                    train="import glob\nopen('m', 'w').write(','.join(sorted(open(path).read() for path in"
-                         " glob.glob('tok/*'))))\n")
+                         f" glob.glob('{part}'))))\n")
     for number in range(150):
         desk.write(f"img/{number}", str(number))
     desk.roar("run", "python", "tok.py")
     desk.roar("run", "python", "train.py")
-    (desk.root / "img" / "7").unlink()
-    subprocess.run(["rm", "-r", "tok"], cwd=desk.root, check=True)
+    (desk.root / "img" / "17").unlink()
+    if "rmtree" not in first:
+        subprocess.run(["rm", "-r", "tok"], cwd=desk.root, check=True)
     assert mend(desk) == (["roar run @1", "roar run @2"], [])
-    assert "7" not in read(desk, "m").split(",")
+    assert "17" not in read(desk, "m").split(",")
 
 
 def test_what_is_gone_and_would_be_another_now_is_not_ticked(scripts):
@@ -329,3 +332,38 @@ def test_a_module_that_is_gone_is_not_run_again(scripts):
     desk.git("commit", "-qm", "moved")
     desk.write("raw", "b")
     assert mend(desk)[1][-1] == "no command mends it: pkg/prep.py, which @1 ran, is gone"
+
+
+def test_why_there_is_no_command_is_told_however_long_the_list(scripts):
+    desk = scripts(train="import sys\nopen('m' + sys.argv[1], 'w').write(open('raw').read())\n")
+    desk.write("raw", "a")
+    for number in range(7):
+        desk.roar("run", "python", "train.py", str(number))
+    desk.git("mv", "train.py", "fit.py")
+    desk.git("commit", "-qm", "renamed")
+    desk.write("raw", "b")
+    told = desk.roar("status", "--checklist", status=1).stdout
+    assert "no command mends it: train.py, which @1 ran, is gone" in told
+
+
+def test_commits_are_found_where_the_folder_of_a_step_is_gone(scripts):
+    desk = scripts()
+    desk.write("part/t.py", "open('../m', 'w').write('1')\n")
+    desk.git("add", "-A")
+    desk.git("commit", "-qm", "part")
+    desk.roar("run", "python", "t.py", cwd=desk.root / "part")
+    desk.git("mv", "part", "whole")
+    desk.git("commit", "-qm", "renamed")
+    [problem] = checklist(desk)["the commits are on a remote"]["problems"]
+    assert problem.endswith(" of @1 is in no branch of a remote")
+
+
+def test_what_read_a_file_that_its_step_goes_on_with_is_made_again_by_itself(scripts):
+    desk = scripts(train="import os\nbest = open('m').read() if os.path.exists('m') else ''\n"
+                         "open('m', 'w').write(max(best, open('raw').read()))\n", ev=EVALUATE)
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py")
+    desk.roar("run", "python", "ev.py")
+    desk.write("raw", "b")
+    desk.roar("run", "@1")
+    assert mend(desk) == (["roar run @2"], [])

@@ -1536,6 +1536,18 @@ def test_code_that_is_the_same_in_another_commit_is_no_cause(desk):
     assert "  no source file differs\n" in said
 
 
+def test_code_before_the_first_commit_is_the_same_in_it(desk):
+    desk.git("init", "-q")
+    desk.write(".gitignore", ".roar\no\n")
+    desk.write("t.py", "import os\nopen('o', 'w').write(os.urandom(4).hex())\n")
+    for _ in range(2):
+        desk.roar("run", "python", "t.py")
+        desk.git("add", "-A")
+        desk.git("commit", "-q", "--allow-empty", "-m", "first")
+    uids = [job["uid"] for job in desk.json("log")["jobs"]]
+    assert desk.json("diff", *uids)["likely_causes"] == []
+
+
 def test_uncommitted_code_is_the_same_once_it_is_committed(desk):
     desk.write("t.py", "import os\nopen('o', 'w').write(os.urandom(4).hex())\n")
     desk.init()

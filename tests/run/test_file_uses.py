@@ -567,11 +567,19 @@ def test_a_module_that_no_metadata_name_is_known_by_its_content(desk):
     assert all(found["part"].startswith("blake3:") for found in versions)
     changes = desk.json("diff", jobs[1]["uid"], jobs[2]["uid"])["packages"]
     assert [change["name"] for change in changes] == ["part"]
-    assert ", without a version: part\n" in desk.roar("show").stdout
+    assert ", without a version: part: roar show " in desk.roar("show").stdout
     told = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)["checklist"]
     item = next(item for item in told if item["title"] == "the environment is known")
     assert (item["passed"], item["problems"]) == (
         None, ["@1 imported modules that no installed package names, without a version: part"])
+
+
+def test_a_module_without_metadata_that_is_not_there_any_more_has_no_digest(desk):
+    desk.write("site-packages/part.py", "K = 1\n")
+    desk.python("import part; open('site-packages/part.py', 'w').write('K = 22')", env={"PYTHONPATH": "site-packages"})
+    assert ("part", "blake3:?") in packages(desk)
+    desk.python("import part, shutil; shutil.rmtree('site-packages')", env={"PYTHONPATH": "site-packages"})
+    assert "part" not in dict(packages(desk))
 
 
 def packages(desk):

@@ -94,7 +94,7 @@ def _packages(uses: Uses) -> list[Package]:
     editable: set[str] = set()
     for path in _iter_paths(uses):
         match = _PACKAGE_PATH.match(path)
-        if match is None:
+        if match is None or match[2].startswith("~"):  # what pip(1) is about to delete
             continue
         folder, name, inside = match.groups()
         if name.endswith(".pth") and name != _SETUPTOOLS:
@@ -124,7 +124,7 @@ def _named(opened: Mapping[str, set[str]], seen: Mapping[str, set[str]], uses: U
     for folder, names in opened.items():
         packages, left = _distributions(folder, names, seen.get(folder, ()))
         found.update(packages)
-        if left and folder.endswith("-packages") and not folder.startswith(_SYSTEM):
+        if left and folder.endswith("-packages") and not folder.startswith(_SYSTEM) and os.path.isdir(folder):
             unnamed[folder] = left
     if unnamed:
         from roar.analyze.unversioned import unversioned_packages  # noqa: PLC0415  hardly any module has no metadata

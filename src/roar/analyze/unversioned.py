@@ -27,7 +27,7 @@ def unversioned_packages(unnamed: Mapping[str, Iterable[str]], uses: Uses) -> It
     for folder, names in unnamed.items():
         modules = _loaded(os.path.join(folder, ""), names, uses)
         for name in modules.keys() - (_listed(folder, modules) if modules else ()):
-            yield Package(name=name, version=UNVERSIONED + _digest(folder, modules[name]))
+            yield Package(name=name, version=UNVERSIONED + _digest(folder, modules[name], uses))
 
 
 def _loaded(below: str, names: Iterable[str], uses: Uses) -> dict[str, set[str]]:
@@ -56,20 +56,24 @@ def _listed(folder: str, names: Iterable[str]) -> set[str]:
     return {wanted[text] for listed in lists for text in wanted if text in listed}
 
 
-def _digest(folder: str, files: Iterable[str]) -> str:
+def _digest(folder: str, files: Iterable[str], uses: Uses) -> str:
+    """Of what lies there as it was loaded; `?` where some of it does not."""
     from blake3 import blake3  # noqa: PLC0415  hardly any module has no metadata
 
-    found = digest_files(dict(_signed(files)), {})
+    signed = {path: signature for path in files if (signature := _signature(path, uses)) is not None}
+    found = digest_files(signed, {})
+    if found.keys() != {*files}:
+        return "?"
     whole = blake3()
     for path in sorted(files):
-        content = found[path].digest if path in found else None
-        whole.update(f"{os.path.relpath(path, folder)}\0{content}\0".encode("utf-8", "surrogateescape"))
+        whole.update(f"{os.path.relpath(path, folder)}\0{found[path].digest}\0".encode("utf-8", "surrogateescape"))
     return whole.hexdigest()[:_SHOWN]
 
 
-def _signed(files: Iterable[str]) -> Iterator[tuple[str, Signature]]:
-    for path in files:
-        try:
-            yield path, signature_of(os.stat(path))
-        except OSError:
-            continue
+def _signature(path: str, uses: Uses) -> Signature | None:
+    try:
+        signature = signature_of(os.stat(path))
+    except OSError:
+        return None
+    opened = uses.opened.get(path)
+    return signature if opened is None or opened.signature in {None, signature} else None

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from roar.analyze.plumbing import is_source
 from roar.errors import UsageError
+from roar.observe.redaction import redact_command
 from roar.shell import joined
 from roar.wire import ends_value
 
@@ -94,12 +95,11 @@ def _giving_way(command: Sequence[str], at: int, option: _Option, step: str) -> 
     if numbers and all(map(_is_number, option.values)) and (numbers == 1 or several or is_followed):
         return numbers
     if several:
-        raise _unclear(option, old, step, "give the whole command", "roar run " + joined(
-            [*command[:at + 1], *option.values, *command[at + 1 + len(old):]]))
+        raise _unclear(option, old, step, "give the whole command", f"roar show {step}")
     if numbers == 1 or (is_source(old[1]) and not is_source(old[0])):
         return 1
     raise _unclear(option, old, step, "with = the first of them alone is changed",
-                   f"roar run {step} {joined([f'{option.name}={option.values[0]}'])}")
+                   f"roar run {step} {joined(redact_command([f'{option.name}={option.values[0]}']))}")
 
 
 def _unclear(option: _Option, old: Sequence[str], step: str, way: str, hint: str) -> UsageError:

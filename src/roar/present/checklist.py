@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from roar.present.text import on_one_line, paint, printable
-from roar.query.checklist import Item
+from roar.query.checklist import NO_COMMAND, Item
 
 _SHOWN = 5
 
@@ -20,9 +20,11 @@ def render_checklist(items: Sequence[Item], *, more: str | None = None) -> str:
     for item in items:
         mark = {True: paint("[x]", "green"), False: paint("[ ]", "red"), None: paint("[?]", "yellow")}[item.passed]
         lines.append(f"{mark} {item.title}")
-        lines += [f"      {printable(problem)}" for problem in item.problems[:most]]
-        if most is not None and len(item.problems) > most:
-            lines.append(f"      … and {len(item.problems) - most:,} more: {more}")
+        problems = [problem for problem in item.problems if not problem.startswith(NO_COMMAND)]
+        lines += [f"      {printable(problem)}" for problem in problems[:most]]
+        if most is not None and len(problems) > most:
+            lines.append(f"      … and {len(problems) - most:,} more: {more}")
+        lines += [f"      {printable(problem)}" for problem in item.problems if problem.startswith(NO_COMMAND)]
         if item.hint:
             lines.append(f"      try: {on_one_line(item.hint)}")
     return "".join(f"{line}\n" for line in lines)

@@ -41,6 +41,8 @@ from roar.workspace import Workspace
 _HIDDEN = re.compile(rf"^\+.*{re.escape(REDACTED)}", re.MULTILINE)
 _ON_A_REMOTE = "the commits are on a remote"
 _NOT_TOLD = "has code of which git did not tell the version"
+NO_COMMAND = "no command mends it: "
+"""How the last problem of an item begins that has no hint, where something is in the way of one."""
 SOURCE_LABEL = "source"
 """The label on an artifact that says where it can be had: `roar label PATH source=URL`."""
 
@@ -109,7 +111,7 @@ def _first_hint(ways: Iterable[Callable[[], str | None]]) -> tuple[str | None, t
         try:
             hint = way()
         except NoCommandError as error:
-            obstacles.append(f"no command mends it: {error}")
+            obstacles.append(f"{NO_COMMAND}{error}")
         else:
             if hint is not None:
                 return hint, ()
@@ -255,7 +257,7 @@ def _pushed(asked: Asked) -> Item:
             problems.append(f"{name} is in no branch of a remote")
             unpushed.setdefault(folder, []).append(commit)
     for commit, job in commits.items():
-        branches = _remote_branches(workspace.absolute(job.cwd), commit)
+        branches = _remote_branches(find_work_tree(workspace, job) or workspace.absolute(job.cwd), commit)
         if branches is None:
             unknown.append(f"{commit[:12]} of {asked.name(job)} is not in the repository here")
         elif not branches:

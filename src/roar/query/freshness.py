@@ -330,12 +330,18 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
 
 def _change_of_input(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int,
                      counted: Counted) -> Reason | None:
-    """What is to be said of an input that is not there as it was read; None where a job of the step knows of that."""
+    """What is to be said of an input that is not there as it was read; None where a job of the step knows of that.
+
+    One that has read a dataset again knows which of its files are gone.
+    """
     if job_id in counted.idle:
         return None
     if files.is_dataset(content):
         later = counted.later(job_id)
-        text = _change_text(files, content, _known_files(database, files, content, (job_id, *later), counted))
+        known = _known_files(database, files, content, (job_id, *later), counted)
+        if (job_id, content.path_id) in counted.settled:
+            known |= files.names_gone(content)
+        text = _change_text(files, content, known)
         if text is not None or job_id not in counted.superseded:
             return None if text is None else Reason(job_id, text)
         text = _change_text(files, content, _known_files(database, files, content, (job_id,), counted))
@@ -522,6 +528,12 @@ class _FilesNow:
         first = self._database.execute("SELECT path FROM dataset_member WHERE dataset_id = ? ORDER BY id LIMIT 1",
                                        (content.artifact_id,)).fetchone() if self.is_dataset(content) else None
         return path if first is None else members_folder(path) + first[0]
+
+    def names_gone(self, content: _Content) -> set[str]:
+        """The names of the files of a dataset where nothing lies; all of them where its folder is gone."""
+        folder = self._workspace.absolute(members_folder(self.paths[content.path_id]))
+        return {name for name, _, _ in recorded_members(self._database, content.artifact_id)
+                if not os.path.lexists(f"{folder}/{name}")}
 
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""

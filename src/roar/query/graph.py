@@ -230,7 +230,8 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
     """What the last job did that wrote other content at the path since, having taken nothing from the reader.
 
     Not one that edited the file before a job that took something from both: the reader was before that one, too. Where
-    the file was edited all the time, and not only added to, it says that, unless the step has read it edited before.
+    the file was edited all the time, and not only added to, it says that, unless the step has read it edited before,
+    or it is the step that made it which goes on with it.
     """
     after: list[int] = []
     rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "read": read, "first": APPENDED,
@@ -240,7 +241,8 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
             after.append(writer)
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):
-            is_edited = all(changes for *_, changes in rows) and database.execute(
+            is_edited = all(changes for *_, changes in rows) and {own for _, _, own, *_ in rows} != {
+                made for (made,) in database.execute(_MADE_BY, (path_id, read, job_id))} and database.execute(
                 READ_EDITED.format(job=":job", path=":path"), {"path": path_id, "job": job_id}).fetchone() is None
             return f"{EDITED if is_edited else ' was written again by @'}{number}"
     return None
@@ -253,6 +255,10 @@ JOIN file_read AS seen ON seen.job_id = earlier.id AND seen.path_id = {path}
 JOIN file_written AS edited ON edited.path_id = seen.path_id AND edited.artifact_id = seen.artifact_id
     AND edited.job_id < earlier.id
 JOIN file_read AS found ON found.job_id = edited.job_id AND found.path_id = seen.path_id WHERE it.id = {job}
+"""
+_MADE_BY = """
+SELECT number FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
+WHERE path_id = ? AND artifact_id = ? AND made.job_id < ? AND role = 2 ORDER BY made.job_id DESC LIMIT 1
 """
 EDITED = " was edited in place by @"
 _WRITERS = """

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 from roar.model import JobState, is_location
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
-from roar.query.obstacles import NoCommandError, refuse_secret
+from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
 from roar.query.repository import run_git
 from roar.query.rerunning import Own, Reruns
 from roar.query.staleness import OUTDATED, waits_for
 from roar.workspace import Workspace
 
-_ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: ).* {GONE}", re.DOTALL)
+_ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: )(.*) {GONE}", re.DOTALL)
 _LOOK = "roar show "
 
 
@@ -125,8 +125,9 @@ class Mending:
         for step in steps:
             reason = self._stale.get(step, "")
             self._refuse_unmended(step)
-            if _ROOT_IS_GONE.fullmatch(reason):
-                raise NoCommandError(f"{reason.removeprefix('its input ')}, which @{step} needs")
+            gone = _ROOT_IS_GONE.fullmatch(reason)
+            if gone and not is_one_of_many(self._workspace, gone[1], self._paths_read(step), self._jobs[step].command):
+                raise NoCommandError(f"{gone[1]} {GONE}, which @{step} needs")
             if step in by_hand:
                 raise NoCommandError(f"what @{step} wrote was changed since, and would be written over")
             refuse_secret(f"@{step}", self._jobs[step].command)

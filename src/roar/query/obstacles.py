@@ -20,10 +20,27 @@ _DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
 _LOGS = ("-wal", "-journal", ".wal")
 """What SQLite and DuckDB put behind the name of a database, for a file of what is not in it yet, or not yet for good
 (https://sqlite.org/tempfiles.html); it stays where a program was killed."""
+_MANY = 3
 
 
 class NoCommandError(Exception):
     """No command is known that only mends; the text says what is in the way."""
+
+
+def is_one_of_many(workspace: Workspace, path: str, read: Iterable[str], command: Iterable[str]) -> bool:
+    """Whether an input that is gone was hardly read by its name: others of its kind lie beside where it was.
+
+    Args:
+        workspace: the paths are of.
+        path: of the input.
+        read: all that the job read.
+        command: of the job; what it names it needs.
+    """
+    folder, name = os.path.split(path)
+    kind = os.path.splitext(name)[1]
+    beside = [other for other in read if os.path.dirname(other) == folder and os.path.splitext(other)[1] == kind
+              and os.path.lexists(workspace.absolute(other))]
+    return len(beside) >= _MANY and not any(name in word for word in command)
 
 
 def refuse_secret(name: str, command: Iterable[str]) -> None:

@@ -348,6 +348,12 @@ def _source(workspace: Workspace, job: Job, patches: Mapping[str, bytes]) -> _So
     return _Source(work_tree, job.git.commit, find_submodules(work_tree, job.git.commit, patch))
 
 
+def _without_commit(workspace: Workspace, job: Job) -> _Source | None:
+    """A repository in which nothing was committed yet: its uncommitted changes are all."""
+    work_tree = find_work_tree(workspace, job)
+    return None if work_tree is None or job.git is None or job.git.commit else _Source(work_tree, "", ())
+
+
 def _brought(database: sqlite3.Connection, workspace: Workspace, source: _Source, patch: bytes | None,
              roots: Iterable[Root]) -> set[Root]:
     """Those of `roots` that a clone of this commit holds, with a patch."""
@@ -423,7 +429,7 @@ def _repository(sources: Sequence[_Source]) -> Iterator[str]:
 
 def _fill(folder: str, source: _Source, patch: bytes | None) -> bool:
     """Put a commit, its submodules as folders, and a patch into the index; whether git could."""
-    if run_git(folder, "read-tree", source.commit) is None:
+    if run_git(folder, "read-tree", source.commit or "--empty") is None:
         return False
     for inner in source.submodules:
         if inner.is_kept:
@@ -445,7 +451,7 @@ class Trees(NamedTuple):
 def code_trees(workspace: Workspace, jobs: Sequence[Job], patches: Sequence[bytes]) -> Iterator[Trees | None]:
     """The code of two jobs, each with its uncommitted changes on its commit; None where git cannot tell."""
     sources = [_source(workspace, job, {job.git.patch or "": patch} if job.git is not None else {})
-               for job, patch in zip(jobs, patches, strict=True)]
+               or _without_commit(workspace, job) for job, patch in zip(jobs, patches, strict=True)]
     known = [source for source in sources if source is not None
              and all(inner.is_kept and not inner.lacks_changes for inner in source.submodules)]
     if len(known) < len(jobs):

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.graph import READ_EDITED
-from roar.query.obstacles import NoCommandError, Obstacles
+from roar.query.obstacles import NoCommandError, Obstacles, is_one_of_many
 from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
 from roar.workspace import Workspace
@@ -259,14 +259,21 @@ class Reruns:
         made: set[str] = set()
         alone = self._database.execute(_LAST_JOB, (self._session, number)).fetchall() if not jobs else []
         for job, step in (*jobs, *alone):
-            for path, in self._database.execute(_PATHS_READ, (job,)).fetchall():
+            read = [path for (path,) in self._database.execute(_PATHS_READ, (job,))]
+            for path in read:
                 place = self._workspace.absolute(path)
                 if "*" in os.path.basename(place):
                     place = os.path.dirname(place)  # of a dataset
-                if path not in made and "://" not in path and not os.path.lexists(place):
+                if (path not in made and "://" not in path and not os.path.lexists(place)
+                        and not is_one_of_many(self._workspace, path, read, self._command_of(job))):
                     return f"{path}, which @{step} read, is gone"
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
         return None
+
+    def _command_of(self, job: int) -> list[str]:
+        text, = self._database.execute("SELECT command FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
+                                       (job,)).fetchone()
+        return list(json.loads(text))
 
     def _edited_paths(self, number: int) -> list[tuple[int, str]]:
         """The paths that a step has written, where any job read and wrote the same."""
@@ -301,7 +308,8 @@ class Reruns:
         job, number = reader
         writes = self._load_writes(place[0])
         at = next((at for at in reversed(range(len(writes) - 1)) if writes[at].job < job < writes[at + 1].job), None)
-        if at is None or writes[at].artifact != artifact or writes[at + 1].read != artifact:
+        if (at is None or writes[at].artifact != artifact or writes[at + 1].read != artifact
+                or writes[at].step == writes[at + 1].step):
             return
         first, last = self._find_chain(writes, place[1])
         chain = writes[first:last]
