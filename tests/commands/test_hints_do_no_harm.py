@@ -367,3 +367,18 @@ def test_what_read_a_file_that_its_step_goes_on_with_is_made_again_by_itself(scr
     desk.write("raw", "b")
     desk.roar("run", "@1")
     assert mend(desk) == (["roar run @2"], [])
+
+
+def test_one_file_less_in_a_folder_of_few(scripts):
+    desk = scripts(tok="import glob, os, shutil\nshutil.rmtree('tok', True)\nos.mkdir('tok')\n"
+                       "for path in glob.glob('img/*'):\n"
+                       "    open('tok/' + os.path.basename(path), 'w').write(open(path).read())\n",
+                   train="import glob\nopen('m', 'w').write(''.join(sorted(open(path).read() for path in"
+                         " glob.glob('tok/*'))))\n")
+    for number in range(5):
+        desk.write(f"img/{number}", str(number))
+    desk.roar("run", "python", "tok.py")
+    desk.roar("run", "python", "train.py")
+    (desk.root / "img" / "3").unlink()
+    assert mend(desk) == (["roar run @1", "roar run @2"], [])
+    assert read(desk, "m") == "0124"

@@ -17,7 +17,7 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit
-from roar.query.freshness import Freshness, load_status
+from roar.query.freshness import GONE, Freshness, load_status
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.mending import Mending
 from roar.query.obstacles import NoCommandError
@@ -412,7 +412,7 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
         return Item(title=title, passed=None, problems=("none of them is there",))
     stale = {step.number: step.stale for step in status.steps if step.stale}
     gone = [f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in status.outputs
-            if output.freshness is Freshness.GONE and output.step in stale]
+            if output.freshness is Freshness.GONE and not stale.get(output.step, GONE).endswith(GONE)]
     if gone and not wrong:
         return Item(title=title, passed=None, problems=tuple(gone))
     mending = Mending(database, workspace, session, status)

@@ -75,8 +75,14 @@ class Mending:
 
     def _in_order(self, steps: Iterable[int]) -> list[int]:
         """Steps in the order in which they ran last, but for those that find the earlier versions again."""
-        return sorted((step for step in set(steps) if not self._is_outdated(step) or self._finds_less(step)),
+        return sorted((step for step in set(steps) if not self._ran_without(step)
+                       and (not self._is_outdated(step) or self._finds_less(step))),
                       key=lambda step: self._jobs[step].row_id)
+
+    def _ran_without(self, step: int) -> bool:
+        """Whether a step ran well without the input whose loss makes it stale: what took from it has to run again."""
+        gone = _ROOT_IS_GONE.fullmatch(self._stale.get(step, ""))
+        return gone is not None and self._ended_well(step) and gone[1] not in self._paths_read(step)
 
     def _is_outdated(self, step: int) -> bool:
         return self._stale.get(step, "").endswith(OUTDATED)
@@ -114,7 +120,8 @@ class Mending:
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
             needed = (waits_for(self._stale.get(one)) or self._maker_of_gone(one) for one in plan.steps)
-            before = next((one for one in needed if one is not None and one not in passed), None)
+            before = next((one for one in needed if one is not None and one not in passed
+                           and not self._ran_without(one)), None)
             if before is None:
                 if not self._is_outdated(step):
                     plan.refuse_lack()
