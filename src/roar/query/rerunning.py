@@ -205,8 +205,8 @@ class Reruns:
         return self._plan(self._find_own(number, last), [], [number])._replace(keeps=True)
 
     def _plan(self, removed: Iterable[str], jobs: Sequence[tuple[int, int]], steps: Sequence[int]) -> Plan:
-        return Plan(tuple(removed), tuple(steps), self._find_lack(jobs, steps[-1]),
-                    os.path.dirname(self._workspace.database))
+        lacks = self._find_lack(jobs, steps)
+        return Plan(tuple(removed), tuple(steps), lacks, os.path.dirname(self._workspace.database))
 
     def _has_changed_before(self, path: str, digest: str, since: str) -> bool:
         place = self._workspace.absolute(path)
@@ -254,11 +254,13 @@ class Reruns:
             before.add(number)
         return True
 
-    def _find_lack(self, jobs: Sequence[tuple[int, int]], number: int) -> str | None:
-        """See `Plan.lacks`; of a step that runs by itself what its last job has read."""
+    def _find_lack(self, jobs: Sequence[tuple[int, int]], steps: Iterable[int]) -> str | None:
+        """See `Plan.lacks`; of the steps that repeat none of the jobs what their last job has read."""
         made: set[str] = set()
-        alone = self._database.execute(_LAST_JOB, (self._session, number)).fetchall() if not jobs else []
-        for job, step in (*jobs, *alone):
+        repeated = {step for _, step in jobs}
+        others = [row for step in steps if step not in repeated
+                  for row in self._database.execute(_LAST_JOB, (self._session, step))]
+        for job, step in (*jobs, *others):
             read = [path for (path,) in self._database.execute(_PATHS_READ, (job,))]
             for path in read:
                 place = self._workspace.absolute(path)
