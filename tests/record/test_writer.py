@@ -20,7 +20,6 @@ from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
 from roar.query.sessions import load_session
 from roar.record.database import SCHEMA_VERSION, open_database
-from roar.record.dependencies import makers_at
 from roar.record.writer import pop_job, replace_tracker_run, set_label, start_session, write_job
 
 
@@ -251,17 +250,6 @@ def test_a_dataset_that_was_there_is_not_made_by_who_copied_one_of_its_files(rec
     recorder.job("read and copy", [whole], [file("copy2.png", "b")], datasets=[members])
     recorder.job("read again", [whole], [])
     assert recorder.edges() == set()
-
-
-def test_a_file_that_lay_in_a_dataset_already_is_not_made_by_who_wrote_the_same_later(recorder):
-    first = recorder.job("write the first", [], [file("first", "b")])
-    whole, members = dataset("labels/", {"ä/1": "a", "ä/2": "b"})
-    everything = recorder.job("read all", [whole], [], datasets=[members])
-    recorder.job("write the same", [], [file("flag", "a"), file("flag2", "b")])
-    reader = recorder.job("read two", [file("labels/ä/1", "a"), file("labels/ä/2", "b")], [])
-    assert recorder.edges() == {(everything.uid, first.uid), (reader.uid, first.uid)}
-    artifact_id = recorder.one("SELECT id FROM artifact WHERE digest = ?", bytes.fromhex(digest("a")))
-    assert makers_at(recorder.database, artifact_id, "labels/ä/1") == []
 
 
 # ------------------------------------------------------------------------------------------- changing things

@@ -2,9 +2,9 @@
 
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
-reader found this content at this path already, by itself or within a dataset, and not if the writer read it there
-itself. Empty files are alike without having to do with each other, so for them only the same path counts. A dataset
-that no job wrote as a whole depends on the jobs that wrote its members.
+reader found this content at this path already, and not if the writer read it there itself. Empty files are alike
+without having to do with each other, so for them only the same path counts. A dataset that no job wrote as a whole
+depends on the jobs that wrote its members.
 """
 
 import sqlite3
@@ -52,15 +52,10 @@ def find_dependencies(database: sqlite3.Connection, job_id: int) -> None:
 
 
 class _Reader(NamedTuple):
-    """The job whose inputs are to be explained.
-
-    Attributes:
-        datasets: by artifact, the datasets that hold it by the path that it has there; filled where it is asked for.
-    """
+    """The job whose inputs are to be explained."""
 
     job_id: int
     ended_at: str
-    datasets: dict[int, dict[str, list[int]]]
 
 
 class _Use(NamedTuple):
@@ -82,7 +77,7 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
     """The jobs that made what lies at a recorded path, by the rule for what a job reads there after all others."""
     row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(path),)).fetchone()
     use = _Use(_NOTHING if row is None else row[0], path, artifact_id)
-    reader = _Reader(_NOTHING, _END_OF_TIME, {})
+    reader = _Reader(_NOTHING, _END_OF_TIME)
     size, files = database.execute("SELECT size, files FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
     here = [Maker(job_id, artifact_id) for job_id, written_at in _writers(database, reader, artifact_id)
             if written_at == path][:1]
@@ -98,7 +93,7 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
 
 def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
     database.execute("DELETE FROM dependency WHERE consumer_id = ?", (job_id,))
-    reader = _Reader(job_id, ended_at, {})
+    reader = _Reader(job_id, ended_at)
     found, elsewhere = _written_as_read(database, reader)
     for use in _uses(database, _DATASETS_READ, job_id):
         key = use.path_id, use.artifact_id
@@ -136,7 +131,7 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
     elsewhere = {key: maker for key, maker in elsewhere.items() if key not in here}
     for use in members:
         key = use.path_id, use.artifact_id
-        if key in elsewhere and _had_it(database, reader, elsewhere[key].job_id, use):
+        if key in elsewhere and _had_it(database, elsewhere[key].job_id, use):
             del elsewhere[key]
             elsewhere.update((key, maker) for maker in _last_elsewhere(database, reader, use, [use.artifact_id]))
     return here, elsewhere
@@ -204,12 +199,9 @@ AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
 ORDER BY made.job_id DESC
 """
 
-# Where a job read a dataset, or others before it started.
 _READ_WITHIN = """
-SELECT DISTINCT path.path FROM file_read AS used JOIN path ON path.id = used.path_id
-JOIN job AS reader ON reader.id = used.job_id
-WHERE used.artifact_id = :dataset
-AND (used.job_id = :job OR reader.ended_at < (SELECT started_at FROM job WHERE id = :job))
+SELECT path.path, dataset_member.path FROM dataset_member JOIN file_read AS used ON used.artifact_id = dataset_id
+JOIN path ON path.id = used.path_id WHERE dataset_member.artifact_id = :artifact AND used.job_id = :job
 """
 
 _MAY_EXPLAIN = """
@@ -340,21 +332,14 @@ def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, ar
                     ) -> list[Maker]:
     """For each artifact that a job wrote which could have brought it, the last such job: the latest job first."""
     makers = (next((maker for maker in _elsewhere(database, reader, use, [artifact_id])
-                    if not _had_it(database, reader, maker.job_id, use)), None) for artifact_id in artifacts)
+                    if not _had_it(database, maker.job_id, use)), None) for artifact_id in artifacts)
     return sorted((maker for maker in makers if maker is not None), reverse=True)
 
 
-def _had_it(database: sqlite3.Connection, reader: _Reader, job_id: int, use: _Use) -> bool:
-    """Whether a file lay at this very path within a dataset that a job read itself, or another one before it."""
-    if use.artifact_id not in reader.datasets:
-        datasets: dict[str, list[int]] = {}
-        reader.datasets[use.artifact_id] = datasets
-        for dataset_id, member in database.execute(
-                "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?", (use.artifact_id,)).fetchall():
-            datasets.setdefault(member, []).append(dataset_id)
-    return any(members_folder(path) + member == use.path
-               for member in _endings(use.path) for dataset_id in reader.datasets[use.artifact_id].get(member, ())
-               for (path,) in database.execute(_READ_WITHIN, {"dataset": dataset_id, "job": job_id}).fetchall())
+def _had_it(database: sqlite3.Connection, job_id: int, use: _Use) -> bool:
+    """Whether a job itself read a file at this very path within a dataset."""
+    rows = database.execute(_READ_WITHIN, {"artifact": use.artifact_id, "job": job_id}).fetchall()
+    return any(members_folder(path) + member == use.path for path, member in rows)
 
 
 def _may_explain(database: sqlite3.Connection, producer_id: int, consumer_id: int) -> bool:
