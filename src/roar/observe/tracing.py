@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import resource  # noqa: F401  os.wait4 loads it otherwise, when there may be no memory left
 import select
 import signal
 import time
@@ -35,6 +36,7 @@ _CANARY: Final = os.path.join(_NATIVE, "roar-canary")
 
 _MODES: Final = ("full", "seccomp", "preload")
 _FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
+_LITTLE: Final = 256  # bytes: read without asking the system for memory
 _NOT_OBSERVED: Final = "nothing was observed"
 
 
@@ -178,7 +180,7 @@ class Traced:
             if not found:
                 assert self._wake is not None
                 select.select([self._wake[0]], [], [])
-                os.read(self._wake[0], 4096)
+                os.read(self._wake[0], _LITTLE)
                 continue
             if os.WIFSTOPPED(status):
                 self._stop_too()
@@ -212,10 +214,10 @@ class _Messages:
             if wake is not None:
                 ready, _, _ = select.select([self.descriptor, wake], [], [])
                 if wake in ready:
-                    os.read(wake, 4096)
+                    os.read(wake, _LITTLE)
                 if self.descriptor not in ready:
                     continue
-            more = os.read(self.descriptor, 4096)
+            more = os.read(self.descriptor, _LITTLE)
             if not more:
                 self.close()
                 return ""
