@@ -32,6 +32,7 @@ def texts_of(value):
 
 @settings(max_examples=300, deadline=None, database=None)
 @example(words=["x"], paths=["GOOGLE_APPLICATION_CREDENTIALS=/home/ann/key.json/secret=group_a_2024/part-0.csv--x"])
+@example(words=["token=chardata/secret=group_a_2024/part-0.parquet"], paths=["train"])
 @given(words=st.lists(TEXTS, min_size=1, max_size=5), paths=st.lists(TEXTS, min_size=1, max_size=4, unique=True))
 def test_nothing_is_left_that_it_refuses(words, paths):
     job = Job(uid="0" * 32, step=1, command=tuple(words), cwd=".", started_at="2026-11-22T10:00:00.000000Z",

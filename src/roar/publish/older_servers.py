@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from roar.credentials.words import redact_words
 from roar.model import REDACTED
 from roar.wire import Registration, find_secret, number_of_secret, to_json
 
@@ -69,6 +70,8 @@ def _without(value: Any, hide: _Hide, hide_in_path: _Hide) -> Any:
         return {name: _setting(name, one, hide, hide_in_path) for name, one in value.items()}
     if isinstance(value, list):
         cleaned = [_without(one, hide, hide_in_path) for one in value]
+        if all(isinstance(one, str) for one in cleaned):  # what is left of a harmless word need not look so any more
+            cleaned = list(redact_words(cleaned))
         side_by_side = is_refused_before(" ".join(one for one in cleaned if isinstance(one, str)))
         return [REDACTED] if side_by_side else cleaned
     return _cleaned(value, hide) if isinstance(value, str) else value
