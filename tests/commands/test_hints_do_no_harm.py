@@ -41,6 +41,8 @@ def scripts(user):
 
 TRAIN = "import sys\nopen('m', 'w').write(sys.argv[1] + ':' + open('raw').read())\n"
 EVALUATE = "open('out', 'w').write(open('m').read())\n"
+CACHED = ("import os\nif os.path.exists('x.cache'): text = open('x.cache').read()\nelse:\n"
+          "    text = open('raw').read()\n    open('x.cache', 'w').write(text)\n")
 
 
 @pytest.mark.parametrize("more", ["open('t.log', 'a').write(sys.argv[1])", "open('m-' + sys.argv[1], 'w').write('1')"])
@@ -146,9 +148,7 @@ def test_what_is_made_of_what_a_failed_job_edited_is_not_up_to_date(scripts, aga
 
 
 def test_a_script_with_a_cache_of_its_own_is_run_without_it_where_it_passed_over_new_data(scripts):
-    desk = scripts(train="import os\nif os.path.exists('x.cache'): text = open('x.cache').read()\nelse:\n"
-                         "    text = open('raw').read()\n    open('x.cache', 'w').write(text)\n"
-                         "open('m', 'w').write(text)\n")
+    desk = scripts(train=CACHED + "open('m', 'w').write(text)\n")
     desk.write("raw", "a")
     desk.roar("run", "python", "train.py")
     desk.write("raw", "b")
@@ -282,9 +282,7 @@ def test_what_was_made_of_an_earlier_folder_that_was_tidied_away_is_made_again(s
 
 def test_a_cache_is_put_aside_without_the_results_of_earlier_runs(scripts):
     """Be they in folders of their own, or in a table that the script reads and writes again."""
-    desk = scripts(train="import os\nif os.path.exists('x.cache'): text = open('x.cache').read()\nelse:\n"
-                         "    text = open('raw').read()\n    open('x.cache', 'w').write(text)\n"
-                         "old = open('all').read() if os.path.exists('all') else ''\n"
+    desk = scripts(train=CACHED + "old = open('all').read() if os.path.exists('all') else ''\n"
                          "open('all', 'w').write(old + text)\n"
                          "place = f'm-{len(old)}'\nos.makedirs(place)\nopen(place + '/m', 'w').write(text)\n")
     desk.write("raw", "a")
@@ -297,14 +295,15 @@ def test_a_cache_is_put_aside_without_the_results_of_earlier_runs(scripts):
     assert [read(desk, f"m-{number}/m") for number in range(4)] == ["a", "a", "a", "b"]
 
 
+@pytest.mark.parametrize("command", [["python", "ev.py", "{}"], ["sh", "-c", "python ev.py {} > /dev/null"]])
 @pytest.mark.parametrize("rates", ["12", "123"])
-def test_a_sweep_with_one_model_file_keeps_its_results_when_the_data_change(scripts, rates):
+def test_a_sweep_with_one_model_file_keeps_its_results_when_the_data_change(scripts, rates, command):
     desk = scripts(train="import sys\nopen('m', 'w').write(open('raw').read() + sys.argv[1])\n",
                    ev="import sys\nopen('res-' + sys.argv[1], 'w').write(open('m').read())\n")
     desk.write("raw", "a")
     for rate in rates:
         desk.roar("run", "python", "train.py", rate)
-        desk.roar("run", "python", "ev.py", rate)
+        desk.roar("run", *(word.format(rate) for word in command))
     desk.write("raw", "b")
     problems = mend(desk)[1]
     assert [read(desk, f"res-{rate}")[1] for rate in rates] == [*rates]

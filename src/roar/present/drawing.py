@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
-from roar.present.graphs import FOLD, Earlier, earlier_text, likeness, ranges
+from roar.present.graphs import FOLD, Earlier, earlier_text, ranges
 from roar.present.jobs import command_of, outcome
 from roar.present.order import sources_in_order
 from roar.present.text import command_text, count_text, cut, printable, short_command
 from roar.query.graph import Step
+from roar.query.likeness import likeness
 
 _WIDE, _HIGH, _GAP_X, _GAP_Y, _EDGE = 230, 52, 70, 18, 20
 _BEND = 12  # what a line takes of the height of a column that it passes
@@ -87,7 +88,8 @@ def _boxes(steps: Sequence[Step], *, unfold: bool) -> list[_Box]:
     kinds: dict[object, int] = {}
     kind_of: dict[int, int] = {}
     for number, before in sources.items():
-        key = number if unfold else (likeness(by_number[number]), frozenset(kind_of[source] for source in before))
+        key = number if unfold else (likeness(by_number[number].job.command),
+                                     frozenset(kind_of[source] for source in before))
         kind_of[number] = kinds.setdefault(key, len(kinds))
     members: dict[object, list[Step]] = {}
     for step in steps:
@@ -191,7 +193,7 @@ def _words(box: _Box, earlier: Earlier) -> tuple[str, str, str, str]:
     """The three lines of a box and its tooltip."""
     numbers = ranges([step.number for step in box.steps])
     if len(box.steps) > 1:
-        command = short_command(likeness(box.steps[0])) + " …"
+        command = short_command(likeness(box.steps[0].job.command)) + " …"
         failed = sum(step.job.exit_code != 0 for step in box.steps)
         made = count_text(len(box.steps), "step") + (f", {failed} failed" if failed else "")
         return numbers, command, made, f"{numbers}\n{command}\n{made}"

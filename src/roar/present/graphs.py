@@ -5,13 +5,10 @@ last follower of a step continues it straight below (`↳`), so that a long chai
 step are folded into one line.
 """
 
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from roar.analyze.plumbing import is_source
 from roar.present.jobs import SHORT, command_of, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
 from roar.present.text import (
@@ -28,6 +25,7 @@ from roar.present.text import (
 )
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
+from roar.query.likeness import likeness
 from roar.query.lineage import Hop, Lineage
 from roar.wire import size_text
 
@@ -37,8 +35,6 @@ FOLD = 4
 Earlier = Mapping[int, Sequence[JobLine]]
 """By number of a step its earlier jobs."""
 
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
-_SUBCOMMAND = re.compile(r"[A-Za-z][A-Za-z_-]*")  # what a sweep counts up has a digit
 _NAMES = 3
 _MAKERS = 5
 _SHOWN = 12
@@ -104,7 +100,7 @@ def _grouped(steps: Iterable[Step], parents: dict[int, int], *, unfold: bool) ->
     """Nodes for followers of the same step or steps: one for all that are alike where these are many."""
     alike: dict[tuple[str, ...], list[Step]] = {}
     for step in steps:
-        alike.setdefault((str(step.number),) if unfold else likeness(step), []).append(step)
+        alike.setdefault((str(step.number),) if unfold else likeness(step.job.command), []).append(step)
     groups = []
     for members in alike.values():
         groups += [members] if len(members) > FOLD else [[step] for step in members]
@@ -115,25 +111,6 @@ def _grouped(steps: Iterable[Step], parents: dict[int, int], *, unfold: bool) ->
 def _others(steps: Sequence[Step], parents: dict[int, int]) -> list[int]:
     above = {parents.get(step.number) for step in steps}
     return sorted({source for step in steps for source in step.sources} - above)
-
-
-def likeness(step: Step) -> tuple[str, ...]:
-    """What like steps have in common: the program, and its script, module or subcommand if it has one."""
-    words = step.job.command
-    if os.path.basename(words[0]) in _SHELLS and words[1:2] == ("-c",) and (inner := " ".join(words[2:3]).split()):
-        return words[0], "-c", *_program(inner)
-    return _program(words)
-
-
-def _program(words: Sequence[str]) -> tuple[str, ...]:
-    if is_source(words[0]):
-        return (words[0],)
-    for at, word in enumerate(words[1:], 1):
-        if is_source(word):
-            return words[0], word
-        if word in {"-m", "-c"}:
-            return words[0], *words[at:at + 2]
-    return words[0], *filter(_SUBCOMMAND.fullmatch, words[1:2])
 
 
 def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None, shown: "_Cut") -> Iterator[tuple[str, str]]:
@@ -186,7 +163,7 @@ def _folded_text(mark: str, steps: Sequence[Step]) -> str:
     aside = f", {stale:,} stale" if stale else ""
     worst = next((step for step in steps if step.job.exit_code != 0), steps[0])
     mark = paint(mark, outcome_colour(worst.job.state, worst.job.exit_code))
-    command = short_command(likeness(steps[0]))
+    command = short_command(likeness(steps[0].job.command))
     numbers = paint(ranges([step.number for step in steps]), "bold")
     return f"{mark} {numbers} {command} …  {len(steps):,} steps: {counts}{aside}"
 

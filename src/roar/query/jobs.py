@@ -119,6 +119,12 @@ def load_patches(database: sqlite3.Connection, jobs: Iterable[Job]) -> dict[str,
     return {digest: patch for digest in digests if (patch := load_blob(database, digest)) is not None}
 
 
+def paths_read(database: sqlite3.Connection, row_id: int) -> list[str]:
+    """The paths of what a job read, as it lists them."""
+    return [path for (path,) in database.execute(
+        "SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? ORDER BY ordinal", (row_id,))]
+
+
 def load_left_out(database: sqlite3.Connection, uid: str) -> dict[str, int]:
     """How many paths of each category were left out of job `uid` as plumbing, the most first."""
     return dict(database.execute(

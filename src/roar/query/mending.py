@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from roar.model import JobState, is_location
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
+from roar.query.jobs import paths_read
 from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
 from roar.query.repository import run_git
 from roar.query.rerunning import Own, Reruns
@@ -148,9 +149,7 @@ class Mending:
             raise NoCommandError(f"@{step} would read {path}, which is not up to date")
 
     def _paths_read(self, step: int) -> list[str]:
-        return [path for (path,) in self._database.execute(
-            "SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?",
-            (self._jobs[step].row_id,))]
+        return paths_read(self._database, self._jobs[step].row_id)
 
     def _ended_well(self, step: int) -> bool:
         return self._jobs[step].state == JobState.DONE and self._jobs[step].exit_code == 0

@@ -2,19 +2,17 @@
 
 import json
 import os
-import re
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Sequence
+from typing import NamedTuple
 
 from roar.analyze.plumbing import is_source
 from roar.model import REDACTED
 from roar.query.differences import name_of, sections_of
-from roar.query.jobs import load_blob
+from roar.query.jobs import load_blob, paths_read
+from roar.query.likeness import likeness
 from roar.query.repository import run_git
 from roar.workspace import Workspace
-
-_INTERPRETERS = re.compile(r"(?:.*/)?(?:(?:python|pypy)[\d.]*t?|(?:ba|da|z|k|fi)?sh|Rscript|node|perl|ruby|julia)",
-                           re.DOTALL)
 
 _DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
 _LOGS = ("-wal", "-journal", ".wal")
@@ -49,6 +47,23 @@ def refuse_secret(name: str, command: Iterable[str]) -> None:
         raise NoCommandError(f"the command of {name} held a secret, which is not in the record")
 
 
+class LastJob(NamedTuple):
+    """The last job of a step, with the row of that, its command and its code."""
+
+    row: int
+    step: int
+    command: list[str]
+    cwd: str
+    commit: str | None
+    patch: str | None
+
+
+def find_last_job(database: sqlite3.Connection, session: int, number: int) -> LastJob:
+    """The job of a session's step that was recorded last."""
+    row, step, command, *rest = database.execute(_LAST_JOB, (session, number)).fetchone()
+    return LastJob(row, step, json.loads(command), *rest)
+
+
 class Obstacles:
     """What is in the way of the steps of one session.
 
@@ -73,37 +88,34 @@ class Obstacles:
             NoCommandError: if one of them cannot run, or what others have made would be lost.
         """
         for at, step in enumerate(steps):
-            self._refuse_gone_source(step)
+            last = find_last_job(self._database, self._session, step)
+            self._refuse_gone_source(step, last)
             self._refuse_open_database(step)
-            self._refuse_variant(step, steps[:at])
+            self._refuse_variant(step, last, steps[:at])
             self._refuse_overwriting(step, steps[at + 1:])
 
-    def _refuse_gone_source(self, step: int) -> None:
+    def _refuse_gone_source(self, step: int, last: LastJob) -> None:
         """Refuse a command whose folder or script is not there any more: it would only fail."""
-        for job, command, cwd, commit, patch in self._database.execute(
-                _COMMAND, (self._session, step)).fetchall():
-            place = self._workspace.absolute(cwd)
-            if not os.path.isdir(place):
-                raise NoCommandError(f"{cwd}, in which @{step} ran, is gone")
-            gone = [names for names in _sources_of(json.loads(command))
-                    if not any(os.path.lexists(os.path.join(place, name)) for name in names)]
-            had = self._had(job, place, commit, patch) if gone else None
-            lost = next((name for names in gone for name in names if had is not None and had(name)), None)
-            if lost is not None:
-                raise NoCommandError(f"{lost}, which @{step} ran, is gone")
+        place = self._workspace.absolute(last.cwd)
+        if not os.path.isdir(place):
+            raise NoCommandError(f"{last.cwd}, in which @{step} ran, is gone")
+        gone = [name for names in _sources_of(last.command)
+                if not any(os.path.lexists(os.path.join(place, name)) for name in names) for name in names]
+        lost = next(filter(self._had(last, place), gone), None) if gone else None
+        if lost is not None:
+            raise NoCommandError(f"{lost}, which @{step} ran, is gone")
 
-    def _had(self, job: int, place: str, commit: str | None, patch: str | None) -> Callable[[str], bool]:
+    def _had(self, last: LastJob, place: str) -> Callable[[str], bool]:
         """Whether a file by its name in a folder was there when a job began: as code, or as an input."""
         root = (run_git(place, "rev-parse", "--show-toplevel") or place).strip("\n")
-        inputs = {self._workspace.absolute(path) for (path,) in self._database.execute(_INPUTS, (job,))}
-        changed = {os.path.join(root, name) for section in sections_of(
-            (patch and load_blob(self._database, patch)) or b"") if (name := name_of(section))}
+        patch = load_blob(self._database, last.patch) if last.patch is not None else None
+        known = {*map(self._workspace.absolute, paths_read(self._database, last.row)),
+                 *(os.path.join(root, name) for name in map(name_of, sections_of(patch or b"")) if name)}
 
         def had(name: str) -> bool:
             path = os.path.normpath(os.path.join(place, name))
-            return path in inputs | changed or (
-                commit is not None and run_git(root, "cat-file", "-e", f"{commit}:{os.path.relpath(path, root)}")
-                is not None)
+            return path in known or (last.commit is not None and run_git(
+                root, "cat-file", "-e", f"{last.commit}:{os.path.relpath(path, root)}") is not None)
         return had
 
     def _paths_of(self, step: int) -> list[str]:
@@ -118,15 +130,14 @@ class Obstacles:
                 if os.path.isfile(place) and os.path.getsize(place):
                     raise NoCommandError(f"{log} holds changes that are not in the database yet")
 
-    def _refuse_variant(self, step: int, before: Container[int]) -> None:
+    def _refuse_variant(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse a step in whose place one of the same kind has used what lies there now, as in a sweep.
 
         What it had read was another step's; that has to be made again first, over the present one.
         """
-        for path, maker, earlier, other, own, its in self._database.execute(
-                _VARIANTS, {"session": self._session, "number": step}):
-            if (maker != step and earlier not in before
-                    and _kind_of(json.loads(own)) == _kind_of(json.loads(its))):
+        for path, maker, earlier, other, command in self._database.execute(_VARIANTS, {
+                "session": self._session, "job": last.row, "step": last.step}):
+            if maker != step and earlier not in before and likeness(json.loads(command)) == likeness(last.command):
                 raise NoCommandError(f"{path} is what @{maker} has made since, and @{other} has used that:"
                                      f" @{step} had read what @{earlier} made")
 
@@ -135,9 +146,10 @@ class Obstacles:
 
         Not those from which it took something: it runs behind these.
         """
-        rows = self._database.execute(_WRITTEN_SINCE, {"session": self._session, "number": step}).fetchall()
-        sources = {of for (of,) in self._database.execute(_SOURCES, {"session": self._session, "number": step})
-                   } if rows else set()
+        last = find_last_job(self._database, self._session, step)
+        named = {"session": self._session, "job": last.row, "step": last.step}
+        rows = self._database.execute(_WRITTEN_SINCE, named).fetchall()
+        sources = {of for (of,) in self._database.execute(_SOURCES, named)} if rows else set()
         return {other: path for path, other, _, is_last in rows if other not in sources
                 and (is_last or other in stale) and os.path.lexists(self._workspace.absolute(path))}
 
@@ -151,26 +163,17 @@ class Obstacles:
 def _sources_of(command: Sequence[str]) -> list[list[str]]:
     """The sources that a command names, each by the files that it may be: of a module of Python there are two."""
     found = [[word] for word in command if is_source(word)]
-    if _INTERPRETERS.fullmatch(command[0]) and "-m" in command[1:-1]:
-        module = command[command.index("-m") + 1].replace(".", "/")
+    kind = likeness(command)
+    if "-m" in kind[:-1]:
+        module = kind[kind.index("-m") + 1].replace(".", "/")
         found.append([f"{module}.py", f"{module}/__main__.py"])
     return found
 
 
-def _kind_of(command: Sequence[str]) -> tuple[str, str]:
-    """The program with its script, module or code."""
-    arguments = [word for word in command[1:] if not word.startswith("-")]
-    script = next(filter(is_source, arguments), "")
-    return command[0], script or (arguments[0] if arguments and _INTERPRETERS.fullmatch(command[0]) else "")
-
-
-# The last job of a step, with its command and its code.
-_COMMAND = """
-SELECT max(job.id), step.command, step.cwd, git."commit", git.patch FROM step JOIN job ON job.step_id = step.id
-LEFT JOIN git ON git.id = job.git_id WHERE session_id = ? AND number = ? GROUP BY step.id
+_LAST_JOB = """
+SELECT job.id, step.id, step.command, step.cwd, git."commit", git.patch FROM step JOIN job ON job.step_id = step.id
+LEFT JOIN git ON git.id = job.git_id WHERE session_id = ? AND number = ? ORDER BY job.id DESC LIMIT 1
 """
-
-_INPUTS = "SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ?"
 
 _PATHS_OF_STEP = """
 SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
@@ -178,15 +181,12 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# Where another step's job has made anew what the last job of a step read, made anew too, and that of a third one has
-# read it so, which had not before: the path, the numbers of who made it now and at first, and of the third; the
-# command of the step, and of the third.
+# Where another step's job has made anew what a job read, made anew too, and that of a third one has read it so, which
+# had not before: the path, the numbers of who made it now and at first, and of the third, with its command.
 _VARIANTS = """
-WITH this AS (SELECT max(job.id) AS id, step.id AS step_id, step.command FROM step JOIN job ON job.step_id = step.id
-    WHERE session_id = :session AND number = :number)
-SELECT path.path, maker.number, first.number, other.number, this.command, other.command FROM this
-JOIN file_read AS used ON used.job_id = this.id JOIN path ON path.id = used.path_id
-JOIN file_written AS made ON made.path_id = used.path_id AND made.role = 2 AND made.job_id > this.id
+SELECT path.path, maker.number, first.number, other.number, other.command FROM file_read AS used
+JOIN path ON path.id = used.path_id
+JOIN file_written AS made ON made.path_id = used.path_id AND made.role = 2 AND made.job_id > :job
     AND made.artifact_id IS NOT used.artifact_id
     AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id)
 JOIN job AS making ON making.id = made.job_id JOIN step AS maker ON maker.id = making.step_id
@@ -194,40 +194,39 @@ JOIN file_read AS again ON again.path_id = used.path_id AND again.artifact_id = 
     AND again.job_id > made.job_id
 JOIN job AS reading ON reading.id = again.job_id JOIN step AS other ON other.id = reading.step_id
 JOIN file_written AS before ON before.path_id = used.path_id AND before.artifact_id = used.artifact_id
-    AND before.role = 2 AND before.job_id < this.id
+    AND before.role = 2 AND before.job_id < :job
     AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = before.job_id AND path_id = before.path_id)
 JOIN job AS origin ON origin.id = before.job_id JOIN step AS first ON first.id = origin.step_id
-WHERE other.session_id = :session AND maker.session_id = :session AND first.session_id = :session
-AND other.id <> this.step_id AND maker.id <> first.id
+WHERE used.job_id = :job
+AND other.session_id = :session AND maker.session_id = :session AND first.session_id = :session
+AND other.id <> :step AND maker.id <> first.id
 AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = again.job_id AND path_id = again.path_id AND role = 2)
 AND NOT EXISTS (SELECT 1 FROM file_read AS known JOIN job ON job.id = known.job_id
     WHERE job.step_id = other.id AND known.path_id = used.path_id AND known.artifact_id = used.artifact_id)
 """
 
-# The files that the last job of a step wrote and did not edit, and that later jobs of other ones wrote since, the last
+# The files that a job wrote and did not edit, and that later jobs of other ones wrote since, the last
 # of them anew: with the numbers of these, in the order of their jobs, and whether it is the last.
 _WRITTEN_SINCE = """
-WITH this AS (SELECT max(job.id) AS id, step.id AS step_id FROM step JOIN job ON job.step_id = step.id
-    WHERE session_id = :session AND number = :number),
-place AS (SELECT own.path_id, (SELECT max(job_id) FROM file_written WHERE path_id = own.path_id AND role = 2) AS last
-    FROM this JOIN file_written AS own ON own.job_id = this.id AND own.role = 2
-    JOIN artifact ON artifact.id = own.artifact_id AND artifact.files IS NULL
-    WHERE NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = this.id AND path_id = own.path_id))
+WITH place AS (
+    SELECT own.path_id, (SELECT max(job_id) FROM file_written WHERE path_id = own.path_id AND role = 2) AS last
+    FROM file_written AS own JOIN artifact ON artifact.id = own.artifact_id AND artifact.files IS NULL
+    WHERE own.job_id = :job AND own.role = 2
+    AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = :job AND path_id = own.path_id))
 SELECT path.path, step.number, max(made.job_id) AS job_id, max(made.job_id) = place.last FROM place
 JOIN file_written AS made ON made.path_id = place.path_id AND made.role = 2
 JOIN path ON path.id = place.path_id JOIN job ON job.id = made.job_id JOIN step ON step.id = job.step_id
-WHERE made.job_id > (SELECT id FROM this) AND job.step_id <> (SELECT step_id FROM this) AND session_id = :session
-AND place.last IN (SELECT job.id FROM job WHERE job.step_id <> (SELECT step_id FROM this))
+WHERE made.job_id > :job AND job.step_id <> :step AND session_id = :session
+AND place.last IN (SELECT job.id FROM job WHERE job.step_id <> :step)
 AND instr(path.path, '://') = 0
 AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = place.last AND path_id = made.path_id)
 GROUP BY place.path_id, step.id ORDER BY job_id
 """
 
-# The steps from which the last job of a step took something, directly or not.
+# The other steps from which a job took something, directly or not.
 _SOURCES = """
-WITH RECURSIVE source (id) AS (
-    SELECT max(job.id) FROM step JOIN job ON job.step_id = step.id WHERE session_id = :session AND number = :number
+WITH RECURSIVE source (id) AS (VALUES (:job)
     UNION SELECT producer_id FROM source JOIN dependency ON consumer_id = source.id)
 SELECT DISTINCT step.number FROM source JOIN job USING (id) JOIN step ON step.id = job.step_id
-WHERE session_id = :session AND number <> :number
+WHERE session_id = :session AND step.id <> :step
 """

@@ -20,7 +20,8 @@ from typing import NamedTuple
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.graph import READ_EDITED
-from roar.query.obstacles import NoCommandError, Obstacles, is_one_of_many
+from roar.query.jobs import paths_read
+from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many
 from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
 from roar.workspace import Workspace
@@ -173,8 +174,8 @@ class Reruns:
             found.asked.add(step)
             for path_id, path in self._edited_paths(step):
                 self._follow(found, step, (path_id, path), stale, own)
-            for job, artifact, path_id, path in self._database.execute(
-                    _READ_BEFORE_EDIT, {"session": self._session, "number": step}).fetchall():
+            job = find_last_job(self._database, self._session, step).row
+            for artifact, path_id, path in self._database.execute(_READ_BEFORE_EDIT, {"job": job}).fetchall():
                 self._follow_reader(found, (job, step), (path_id, path), artifact)
             if own is Own.AS_IT_WAS:
                 found.behind |= self._obstacles.find_rewriters(step, stale)
@@ -258,10 +259,10 @@ class Reruns:
         """See `Plan.lacks`; of the steps that repeat none of the jobs what their last job has read."""
         made: set[str] = set()
         repeated = {step for _, step in jobs}
-        others = [row for step in steps if step not in repeated
-                  for row in self._database.execute(_LAST_JOB, (self._session, step))]
+        others = [(find_last_job(self._database, self._session, step).row, step)
+                  for step in steps if step not in repeated]
         for job, step in (*jobs, *others):
-            read = [path for (path,) in self._database.execute(_PATHS_READ, (job,))]
+            read = paths_read(self._database, job)
             for path in read:
                 place = self._workspace.absolute(path)
                 if "*" in os.path.basename(place):
@@ -409,6 +410,8 @@ def _in_folders(files: Sequence[str], known: Container[str], root: str) -> list[
     """Some files, each by the highest folder below another one in which nothing but known ones lies."""
     found: dict[str, None] = {}
     for file in sorted(files):
+        if any(is_inside(file, folder) for folder in found):
+            continue
         place = file
         while is_inside(folder := os.path.dirname(place), root) and folder != root and all(
                 os.path.join(at, name) in known for at, _, names in os.walk(folder) for name in names):
@@ -466,16 +469,14 @@ _MAKERS = """
 SELECT DISTINCT step.number FROM dependency JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
 WHERE consumer_id = ?
 """
-# What the last job of a step read, and a later job edited then.
+# What a job read, and a later one edited then.
 _READ_BEFORE_EDIT = """
-WITH this AS (SELECT max(job.id) AS id FROM step JOIN job ON job.step_id = step.id
-    WHERE session_id = :session AND number = :number)
-SELECT this.id, used.artifact_id, path.id, path.path FROM this JOIN file_read AS used ON used.job_id = this.id
-JOIN path ON path.id = used.path_id WHERE used.artifact_id IS NOT NULL AND instr(path.path, '://') = 0
+SELECT used.artifact_id, path.id, path.path FROM file_read AS used JOIN path ON path.id = used.path_id
+WHERE used.job_id = :job AND used.artifact_id IS NOT NULL AND instr(path.path, '://') = 0
 AND EXISTS (SELECT 1 FROM file_written AS made JOIN file_read AS found USING (path_id, job_id)
-    WHERE made.path_id = used.path_id AND made.role = 2 AND made.job_id > this.id)
-AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = this.id AND path_id = used.path_id)
-AND NOT EXISTS (""" + READ_EDITED.format(job="this.id", path="used.path_id") + ")"  # noqa: S608  texts of our own
+    WHERE made.path_id = used.path_id AND made.role = 2 AND made.job_id > :job)
+AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = :job AND path_id = used.path_id)
+AND NOT EXISTS (""" + READ_EDITED.format(job=":job", path="used.path_id") + ")"  # noqa: S608  texts of our own
 
 # The last jobs of other steps of a session that ended well and read some content of a file between two jobs.
 _READ_BETWEEN = """
@@ -530,11 +531,4 @@ UNION SELECT path.path, dataset_member.path FROM file_read AS used JOIN path ON 
 JOIN dataset_member ON dataset_id = used.artifact_id WHERE job_id = :job
 """
 
-_LAST_JOB = """
-SELECT max(job.id), step.number FROM job JOIN step ON step.id = job.step_id
-WHERE step.session_id = ? AND step.number = ? GROUP BY step.id
-"""
-_PATHS_READ = """
-SELECT path.path FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? ORDER BY ordinal
-"""
-_PATHS_MADE = _PATHS_READ.replace("file_read", "file_written")
+_PATHS_MADE = "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ?"
