@@ -141,7 +141,7 @@ class Plumbing:
 
     def category(self, path: str) -> str:
         """The category under which `path` is left out, or `""` when it may be an artifact."""
-        if self._add is not None and self.is_added(path):
+        if self.is_added(path):
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
