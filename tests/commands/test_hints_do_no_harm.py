@@ -381,3 +381,15 @@ def test_one_file_less_in_a_folder_of_few(scripts):
     (desk.root / "img" / "3").unlink()
     assert mend(desk) == (["roar run @1", "roar run @2"], [])
     assert read(desk, "m") == "0124"
+
+
+@pytest.mark.parametrize(("name", "said"), [("raw", "raw cannot be read, which @1 needs"),
+                                            ("m", "m, which @1 wrote, cannot be read")])
+def test_no_step_runs_where_its_files_cannot_be_read(scripts, name, said):
+    """It would empty its output, or fail: as for a file of another user."""
+    desk = scripts(train="open('m', 'w').write(open('raw').read())\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py")
+    (desk.root / name).unlink()
+    (desk.root / name).symlink_to(name)
+    assert mend(desk)[1][-1] == f"no command mends it: {said}"

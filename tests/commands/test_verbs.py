@@ -763,6 +763,37 @@ def test_recover_finishes_a_job_whose_roar_was_killed(desk):
     assert desk.roar("recover").stdout == "Every job is recorded.\n"
 
 
+def test_a_full_disk_is_no_reason_to_discard_a_job(desk):
+    if os.getuid() != 0:
+        pytest.skip("needs root to mount")
+    folder = desk.root / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(folder)], check=True)
+    try:
+        desk.roar("init", "--here", cwd=folder)
+        fill = "echo x > out; dd if=/dev/zero of=fill bs=1k 2> fill.log; truncate -s -40k fill"
+        desk.roar("run", "sh", "-c", fill, cwd=folder, status=None)
+        done = desk.roar("recover", cwd=folder, status=1)
+        assert "  try: df -h .roar\n" in done.stderr
+        (folder / "fill").unlink()
+        assert "is recorded now" in desk.roar("recover", cwd=folder).stdout
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def test_no_step_has_a_number_that_sqlite_does_not_know(desk):
+    desk.roar("run", "true")
+    for verb in ("run", "show", "lineage"):
+        assert desk.roar(verb, "@" + "9" * 20, status=1).stderr.startswith("roar: This session has no @99999")
+
+
+def test_a_drawing_does_not_take_the_place_of_the_record(desk):
+    desk.roar("run", "true")
+    done = desk.roar("dag", "--svg", ".roar/roar.db", status=1)
+    assert done.stderr.startswith("roar: .roar/roar.db is in the folder of the record")
+    assert len(desk.json("log")["jobs"]) == 1
+
+
 def test_discard(desk):
     desk.roar("init")
     folder = desk.root / ".roar" / "pending" / ("ab" * 16)

@@ -6,17 +6,21 @@ from roar.analyze.plumbing import is_source
 from roar.commands.opening import Opened
 from roar.errors import WorkspaceError
 from roar.query.references import recorded_forms
-from roar.query.repository import run_git
+from roar.query.repository import is_inside, run_git
 from roar.query.versions import is_used
 from roar.shell import quoted_path
 
 
 def check_overwriting(opened: Opened, path: str, *, instead: str) -> None:
-    """Look whether there is code or data at a path. `instead` is the command that writes elsewhere.
+    """Look whether there is code, data or the record at a path. `instead` is the command that writes elsewhere.
 
     Raises:
         WorkspaceError: so it is.
     """
+    record = os.path.dirname(os.path.realpath(opened.workspace.database))
+    if is_inside(os.path.realpath(path), record):
+        raise WorkspaceError(f"{path} is in the folder of the record, and nothing else is written there.",
+                             hint=instead)
     reason = _find_reason(opened, path) if os.path.isfile(path) else None
     if reason is not None:
         raise WorkspaceError(f"{path} {reason}, and is not overwritten.",

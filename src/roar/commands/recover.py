@@ -2,6 +2,7 @@
 
 import os
 import sys
+from errno import EDQUOT, ENOSPC
 
 from roar.commands.arguments import Parser
 from roar.errors import NotFoundError, RoarError
@@ -72,6 +73,10 @@ def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[st
     return running, in_order(abandoned), broken
 
 
+_FULL = ("disk is full", os.strerror(ENOSPC), os.strerror(EDQUOT))
+"""What SQLite and the system say where room is all that is missing: the evidence is whole."""
+
+
 def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str], failed: dict[str, str]) -> None:
     for pending in running:
         print(f"{pending.uid[:8]}  is running      {command_text(pending.command)}")
@@ -80,8 +85,8 @@ def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str
             word = "is recorded now" if pending.uid in recovered else "was cut short "
             print(f"{pending.uid[:8]}  {word} {command_text(pending.command)}")
     for uid, reason in failed.items():
-        sys.stderr.write(f"roar: job {uid[:8]} cannot be recorded: {printable(reason)}\n"
-                         f"  try: roar recover --discard {uid[:8]}\n")
+        hint = "df -h .roar" if any(text in reason for text in _FULL) else f"roar recover --discard {uid[:8]}"
+        sys.stderr.write(f"roar: job {uid[:8]} cannot be recorded: {printable(reason)}\n  try: {hint}\n")
     if not running and not abandoned and not failed:
         print("Every job is recorded.")
     elif recovered:

@@ -17,6 +17,7 @@ from roar.query.staleness import OUTDATED, waits_for
 from roar.workspace import Workspace
 
 _ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: )(.*) {GONE}", re.DOTALL)
+_ROOT_IS_UNREADABLE = re.compile(r"its input (.*?) cannot be read: .*", re.DOTALL)
 _LOOK = "roar show "
 
 
@@ -36,6 +37,8 @@ class Mending:
         self._status = status
         self._reruns = Reruns(database, workspace, session)
         self._refused: set[int] = set()
+        self._unreadable = {output.step: output.path for output in status.outputs
+                            if output.freshness is Freshness.UNREADABLE}
         self._jobs = {step.number: step.job for step in status.steps}
         self._stale = {step.number: step.stale for step in status.steps if step.stale}
 
@@ -136,6 +139,11 @@ class Mending:
             gone = _ROOT_IS_GONE.fullmatch(reason)
             if gone and not is_one_of_many(self._workspace, gone[1], self._paths_read(step), self._jobs[step].command):
                 raise NoCommandError(f"{gone[1]} {GONE}, which @{step} needs")
+            unreadable = _ROOT_IS_UNREADABLE.fullmatch(reason)
+            if unreadable:
+                raise NoCommandError(f"{unreadable[1]} cannot be read, which @{step} needs")
+            if step in self._unreadable:
+                raise NoCommandError(f"{self._unreadable[step]}, which @{step} wrote, cannot be read")
             if step in by_hand:
                 raise NoCommandError(f"what @{step} wrote was changed since, and would be written over")
             refuse_secret(f"@{step}", self._jobs[step].command)

@@ -157,6 +157,9 @@ def find_current_session(database: sqlite3.Connection) -> SessionReference | Non
     return None if row is None else SessionReference(*row)
 
 
+_DIGITS = 19  # so many no number of SQLite has
+
+
 def _resolve_step(database: sqlite3.Connection, ref: str) -> Reference:
     session = find_current_session(database)
     if session is None:
@@ -166,7 +169,7 @@ def _resolve_step(database: sqlite3.Connection, ref: str) -> Reference:
     number = ref[1:]
     if not number.removeprefix("-").isdecimal() or int(number) == 0:
         raise NotFoundError(f"{ref!r} is not a step: steps are @1, @2, … and @-1 is the last job.", hint="roar log")
-    job_id = _find_step_job(database, session, int(number))
+    job_id = _find_step_job(database, session, int(number)) if len(number) < _DIGITS else None
     if job_id is None:
         last = database.execute("SELECT max(number) FROM step WHERE session_id = ?", (session.row_id,)).fetchone()[0]
         steps = f"its steps are @1 to @{last}" if last else "it has no jobs yet"
