@@ -27,7 +27,6 @@ from glaas.member_sizes import MemberSizes
 from glaas.models import Role
 from roar.wire import (
     FileUse,
-    Git,
     Host,
     Job,
     JobState,
@@ -38,6 +37,7 @@ from roar.wire import (
     TrackerRun,
     TrackerRunState,
     TrackerSummary,
+    git_of,
     members_folder,
 )
 
@@ -294,7 +294,7 @@ def _job(connection: Connection, row: Any, files: int | None) -> Job:
     return Job(
         uid=row.uid.hex(), step=row.step, kind=row.kind, name=row.name, command=tuple(row.command), cwd=row.cwd,
         started_at=row.started_at, duration_s=row.duration_s, exit_code=row.exit_code, state=JobState(row.state),
-        git=None if row.git is None else Git(**row.git), host=_host(row.body["host"]),
+        git=None if row.git is None else git_of(row.git), host=_host(row.body["host"]),
         python=_python(row.body["python"]),
         tracer=Tracer(mode=row.tracer["mode"], gaps=tuple(row.tracer["gaps"])),
         inputs=file_uses(connection, row.id, Role.INPUT, limit=files),

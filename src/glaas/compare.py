@@ -82,7 +82,8 @@ def _code(git: Git | None) -> dict[str, str | None]:
     if git is None:
         return {}
     return _known({"commit": git.commit, "branch": git.branch,
-                   "patch": git.patch or ("not kept" if git.dirty else None)})
+                   "patch": git.patch or ("not kept" if git.dirty else None),
+                   **{f"{inner.path} ({inner.kind})": inner.commit for inner in git.repositories}})
 
 
 def _packages(job: Job) -> dict[str, str | None]:

@@ -34,7 +34,6 @@ from roar.wire import (
     Dataset,
     DatasetMember,
     FileUse,
-    Git,
     Host,
     Job,
     JobState,
@@ -43,6 +42,7 @@ from roar.wire import (
     Registration,
     TrackerRun,
     find_secret,
+    git_of,
     iter_secrets,
     raw,
     shown,
@@ -229,8 +229,10 @@ def _is_time(text: str) -> bool:
 def _text_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
     texts = [("command", " ".join(job.command)), ("name", job.name or ""), ("cwd", job.cwd)]
     texts += [(f"labels/{key}", value) for key, value in job.labels.items()]
-    if job.git is not None and job.git.remote:
-        texts.append(("git/remote", job.git.remote))
+    if job.git is not None:
+        texts += [("git/remote", job.git.remote or ""),
+                  *((f"git/repositories/{n}/{field}", text) for n, inner in enumerate(job.git.repositories)
+                    for field, text in (("path", inner.path), ("remote", inner.remote or "")))]
     for index, run in enumerate(job.tracker_runs):
         texts += [(f"tracker_runs/{index}/{field}", text)
                   for field, text in (("url", run.url), ("server", run.server), ("how_to_view", run.how_to_view),
@@ -246,7 +248,9 @@ def _line_flaws(job: Job, pointer: str) -> Iterator[Flaw]:
     git, host = job.git, job.host
     lines = [("tracer/mode", job.tracer.mode), *((f"tracer/gaps/{n}", gap) for n, gap in enumerate(job.tracer.gaps))]
     if git is not None:
-        lines += [("git/commit", git.commit or ""), ("git/branch", git.branch or ""), ("git/patch", git.patch or "")]
+        lines += [("git/commit", git.commit or ""), ("git/branch", git.branch or ""), ("git/patch", git.patch or ""),
+                  ("git/worktree", git.worktree or ""),
+                  *((f"git/repositories/{n}/commit", inner.commit or "") for n, inner in enumerate(git.repositories))]
     if host is not None:
         lines += [("host/os", host.os), ("host/machine", host.machine), ("host/cpu", host.cpu or "")]
         lines += [(f"host/gpus/{n}", gpu) for n, gpu in enumerate(host.gpus)]
@@ -577,7 +581,7 @@ def _known_jobs(connection: Connection, uids: list[bytes]) -> dict[str, Any]:
 
 def _as_kept(job: Job, row: Row[Any]) -> Job:
     """A known job with what is searched for of it as it is kept: another form may show what that hides."""
-    return replace(job, command=tuple(row.command), name=row.name, git=None if row.git is None else Git(**row.git))
+    return replace(job, command=tuple(row.command), name=row.name, git=None if row.git is None else git_of(row.git))
 
 
 @functools.lru_cache(maxsize=64)

@@ -14,7 +14,8 @@ def iter_terms(job: Job) -> Iterator[str]:
     texts = [*job.command, job.name or "", *job.labels.values()]
     texts += [f"{key}={value}" for key, value in job.labels.items()]
     if job.git is not None:
-        texts += [job.git.commit or "", job.git.branch or ""]
+        texts += [job.git.commit or "", job.git.branch or "", job.git.worktree or ""]
+        texts += [text for inner in job.git.repositories for text in (inner.path, inner.commit or "")]
     for run in job.tracker_runs:
         texts += [run.name or "", run.project or "", run.entity or "", run.group or ""]
     for text in texts:

@@ -6,9 +6,10 @@ inside the client, and are shown and sent as ``\xNN``.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, Literal
 
 _SHARD = re.compile(r"^(.*?)\d{5}(-of-\d{5}(?:\.[^/]*)?)$", re.DOTALL)
 _SEVERAL = re.compile(r" and [\d,]+ more$")
@@ -132,6 +133,26 @@ class TrackerSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A repository within the work tree that a job ran in, of which the job read sources.
+
+    Attributes:
+        path: the root of its own work tree, from the root of the one around.
+        kind: `submodule` where the repository around has it as one (gitmodules(5)), else `nested`.
+        commit: full object name of its HEAD when the command started; None before the first commit, or where HEAD
+            moved while the command ran and from where is not certain.
+        remote: URL of its branch's remote, without user info.
+        dirty: whether sources that were read differed from `commit`.
+    """
+
+    path: str
+    kind: Literal["submodule", "nested"]
+    commit: str | None
+    remote: str | None
+    dirty: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Git:
     """The code as it was when the command started.
 
@@ -141,6 +162,8 @@ class Git:
         remote: URL of the branch's remote, without user info.
         dirty: whether tracked files differed from `commit`.
         patch: digest of the stored patch of uncommitted changes, or None.
+        worktree: the name of a linked work tree (git-worktree(1)); None in the main one.
+        repositories: the submodules and nested repositories of which sources were read.
     """
 
     commit: str | None
@@ -148,6 +171,14 @@ class Git:
     remote: str | None
     dirty: bool
     patch: str | None = None
+    worktree: str | None = None
+    repositories: tuple[Repository, ...] = ()
+
+
+def git_of(values: Mapping[str, Any]) -> Git:
+    """The facts about the code from their JSON object."""
+    inner = tuple(Repository(**one) for one in values.get("repositories", ()))
+    return Git(**{**values, "repositories": inner})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,10 +22,12 @@ from roar.model import (
     Kind,
     Package,
     Python,
+    Repository,
     Tracer,
     TrackerRun,
     TrackerRunState,
     TrackerSummary,
+    git_of,
     members_folder,
     shards_path,
 )
@@ -45,6 +47,7 @@ __all__ = [
     "Payload",
     "Python",
     "Registration",
+    "Repository",
     "Tracer",
     "TrackerRun",
     "TrackerRunState",
@@ -52,6 +55,7 @@ __all__ = [
     "canonical_json",
     "dag_digest",
     "find_secret",
+    "git_of",
     "iter_secrets",
     "members_folder",
     "number_of_secret",
@@ -160,8 +164,8 @@ def to_json(value: Any) -> Any:
         return shown(value)
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if isinstance(value, (FileUse, DatasetMember)):
-        return _file_use(value) if isinstance(value, FileUse) else _dataset_member(value)
+    if isinstance(value, (FileUse, DatasetMember, Git)):
+        return _SHAPES[type(value)](value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: to_json(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, dict):
@@ -181,6 +185,15 @@ def _file_use(use: FileUse) -> dict[str, Any]:
     return shape
 
 
+def _git(git: Git) -> dict[str, Any]:
+    """`worktree` and `repositories` appear only where they say something."""
+    shape = {field.name: to_json(getattr(git, field.name)) for field in dataclasses.fields(git)}
+    for name in ("worktree", "repositories"):
+        if not shape[name]:
+            del shape[name]
+    return shape
+
+
 def _dataset_member(member: DatasetMember) -> dict[str, Any]:
     """`raw_path` appears only where it says something."""
     path = shown(member.path)
@@ -189,6 +202,11 @@ def _dataset_member(member: DatasetMember) -> dict[str, Any]:
     if raw_path is not None:
         shape["raw_path"] = raw_path
     return shape
+
+
+_SHAPES: dict[type, Callable[[Any], dict[str, Any]]] = {
+    FileUse: _file_use, DatasetMember: _dataset_member, Git: _git}
+"""How those become JSON that leave out what says nothing."""
 
 
 def canonical_json(value: Any) -> bytes:

@@ -1301,6 +1301,35 @@ def test_the_hint_makes_a_submodule_of_a_repository_within(desk, inner, added):
     assert checklist(desk)["the code is in a commit"]["passed"]
 
 
+def test_each_says_what_it_is(desk, inner):
+    """A nested repository, a submodule and a linked work tree, each with its commit as when the command started."""
+    desk.write("t.py", "import sys, subprocess, time\nsys.path[:0] = ['sub', 'nested']\nimport s, n\n"
+               "time.sleep(1.1)\nsubprocess.run('git commit -q --allow-empty -m 3', shell=True, cwd='nested')\n")
+    desk.write(".gitignore", ".roar/\n__pycache__\n")
+    desk.init()
+    desk.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(inner), "sub")
+    desk.git("commit", "-qam", "with a submodule")
+    desk.write("nested/n.py", "N = 1\n")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "2")):
+        desk.git("-C", "nested", *words)
+    commits = [desk.git("-C", name, "rev-parse", "HEAD") for name in ("nested", "sub")]
+    time.sleep(1.1)  # git's log of how HEAD moved counts in seconds
+    desk.roar("run", "python", "t.py")
+    code = desk.json("show", "@1")["git"]
+    assert code["repositories"] == [
+        {"path": "nested", "kind": "nested", "commit": commits[0], "remote": None, "dirty": False},
+        {"path": "sub", "kind": "submodule", "commit": commits[1], "remote": str(inner), "dirty": False}]
+    assert "worktree" not in code
+    assert (f"           nested repository nested at {commits[0][:12]}, clean\n"
+            f"           submodule sub at {commits[1][:12]}, clean\n") in desk.roar("show", "@1").stdout
+    desk.git("worktree", "add", "-q", "../elsewhere", "-b", "other")
+    elsewhere = desk.root.parent / "elsewhere"
+    desk.roar("run", "python", "-c", "import json", cwd=elsewhere)
+    assert " on other in the linked work tree elsewhere, clean\n" in desk.roar("show", "@1", cwd=elsewhere).stdout
+    done = desk.roar("show", "@1", "--json", cwd=elsewhere)
+    assert json.loads(done.stdout)["git"]["worktree"] == "elsewhere"
+
+
 def test_the_hint_commits_what_lies_in_a_submodule(desk, inner):
     desk.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport s, new\nopen('o', 'w').write('x')\n")
     desk.write(".gitignore", ".roar/\no\n__pycache__\n")

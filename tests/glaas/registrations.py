@@ -18,6 +18,9 @@ PYTHON = model.Python(version="3.11.7", packages=(model.Package(name="numpy", ve
                                                   model.Package(name="scikit-learn", version="1.7.2")))
 GIT = model.Git(commit="c0ffee" + "0" * 34, branch="main", remote="https://example.com/acme/digits.git", dirty=True,
                 patch="ab" * 32)
+INNER = (model.Repository(path="vendor/lib", kind="nested", commit="1ab" + "0" * 37, dirty=True,
+                          remote="https://example.com/acme/lib.git"),
+         model.Repository(path="third_party/net", kind="submodule", commit=None, dirty=False, remote=None))
 
 
 def digest(text: str) -> str:

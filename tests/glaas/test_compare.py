@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 import pytest
-from registrations import GIT, HOST, PYTHON, SESSION, digits, job, uid, use
+from registrations import GIT, HOST, INNER, PYTHON, SESSION, digits, job, uid, use
 
 from glaas.compare import compare
 from roar import model
@@ -74,7 +74,8 @@ def test_what_the_verdict_can_be(client, send, later, says):
 
 @pytest.mark.parametrize(("before", "after"), [
     (FIRST, LATER), (LATER, FIRST), (FIRST, FIRST), (digits().jobs[0], digits().jobs[1]),
-    (FIRST, dataclasses.replace(LATER, git=None, host=None, python=None))])
+    (FIRST, dataclasses.replace(LATER, git=None, host=None, python=None)),
+    (FIRST, dataclasses.replace(LATER, git=dataclasses.replace(GIT, repositories=INNER)))])
 def test_the_server_says_the_same_as_the_client(before, after):
     here, there = compare(before, after), differences.compare(before, after)
     assert list(here.likely_causes) == there.causes()

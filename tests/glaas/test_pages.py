@@ -303,7 +303,9 @@ def test_long_texts_and_long_lists_of_one_job_make_no_long_page(client, post):
                            label=long if n == 2 else "W&B", note=long if n == 3 else None) for n in range(rows))
     one = job(1, command=("python", "-c", long), name=long, cwd=long, tracker_runs=runs,
               labels={"long": long} | {f"key{n}": "value" for n in range(rows)},
-              git=model.Git(commit=line, branch=line, remote=long, dirty=True, patch=line),
+              git=model.Git(commit=line, branch=line, remote=long, dirty=True, patch=line, worktree=line,
+                            repositories=rows * (model.Repository(path=long[:5000], kind="nested", commit=None,
+                                                                  remote=None, dirty=True),)),
               host=model.Host(os=line, machine=line, cpu=line, cpus=2, memory=1, gpus=(line,) * 3),
               tracer=model.Tracer(mode=line, gaps=(line,)))
     assert post(dataclasses.replace(digits(), jobs=(one,), datasets=(), payloads=())).status_code == 201

@@ -149,7 +149,10 @@ MEMBERS = (*(DatasetMember(path=f"qtrain/{n}.npy", digest=digest(f"qmember{n}"),
            DatasetMember(path="qreadme.md", digest=digest("qreadme"), size=4321))
 FOLDER = dataset_of(MEMBERS)
 GIT = model.Git(commit="5eed" * 10, branch="qbranch", remote="https://git.example/qremote", dirty=True,
-                patch="ba" * 32)
+                patch="ba" * 32, worktree="qtree", repositories=(
+                    model.Repository(path="qnested", kind="nested", commit="feed" * 10, dirty=True,
+                                     remote="https://git.example/qinner"),
+                    model.Repository(path="qsub", kind="submodule", commit=None, dirty=False, remote=None)))
 HOST = model.Host(os="qos", machine="qmachine", cpu="qcpu", cpus=37, memory=93_000_000_000, gpus=("qgpu",))
 PYTHON = model.Python(version="3.77.1", packages=(model.Package(name="qpackage", version="41.5"),))
 RUNS = (wandb_run(name="qname", entity="qentity", project="qproject", group="qgroup", evidence="qevidence",

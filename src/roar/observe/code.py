@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.model import Git
-from roar.observe.redaction import redact_patch, redact_url
+from roar.observe.redaction import redact_patch, redact_text, redact_url
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -109,8 +109,8 @@ def _own_environment() -> dict[str, str]:
     return git_environment() | {"GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0"}
 
 
-def _git(root: str, *arguments: str, index: str | None = None) -> bytes | None:
-    """The output of one git command, None where it failed."""
+def ask_git(root: str, *arguments: str, index: str | None = None) -> bytes | None:
+    """The output of one git command at the root of a work tree, None where it failed."""
     done = _run(root, *arguments, index=index)
     return done.stdout if done is not None and done.returncode == 0 else None
 
@@ -137,7 +137,7 @@ def read_head(root: str) -> str | None:
     (formats: gitrepository-layout(5)).
     """
     try:
-        git_dir = _git_dir(root)
+        git_dir = find_git_folder(root)
         common = git_dir
         link = os.path.join(git_dir, "commondir")
         if os.path.exists(link):
@@ -161,7 +161,12 @@ def _read_reference(name: str, git_dir: str, common: str) -> str | None:
         return next((line.split()[0] for line in packed if line.rstrip("\n").endswith(" " + name)), None)
 
 
-def _git_dir(root: str) -> str:
+def find_git_folder(root: str) -> str:
+    """Where git keeps what it knows of a work tree: `.git`, or the folder that such a file names.
+
+    Raises:
+        OSError: neither is there.
+    """
     path = os.path.join(root, ".git")
     if os.path.isdir(path):
         return path
@@ -199,14 +204,26 @@ def read_code(start: str, *, head: str | None = None, comparison: "Comparison | 
     root = find_repository(start)
     if root is None:
         return None
-    commit = head or _line(_git(root, "rev-parse", "--verify", "-q", "HEAD"))
-    inside = _git(root, "rev-parse", "--is-inside-work-tree")
+    commit = head or _line(ask_git(root, "rev-parse", "--verify", "-q", "HEAD"))
+    inside = ask_git(root, "rev-parse", "--is-inside-work-tree")
     if inside is None:
         return None
-    branch = _line(_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
+    branch = _line(ask_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
     patch, note = _read_patch(root, commit, comparison)
-    facts = Git(commit=commit, branch=branch, remote=_remote(root, branch), dirty=bool(patch) or note is not None)
+    facts = Git(commit=commit, branch=branch, remote=_remote(root, branch), dirty=bool(patch) or note is not None,
+                worktree=_find_link(root))
     return Code(root=root, git=facts, patch=patch, note=note)
+
+
+def _find_link(root: str) -> str | None:
+    """The name that git gave a linked work tree; None in the main one (gitrepository-layout(5))."""
+    try:
+        folder = find_git_folder(root)
+    except OSError:
+        return None
+    above, name = os.path.split(folder)
+    is_linked = os.path.basename(above) == "worktrees" and os.path.exists(os.path.join(folder, "commondir"))
+    return redact_text(name) if is_linked else None
 
 
 def _line(output: bytes | None) -> str | None:
@@ -215,11 +232,11 @@ def _line(output: bytes | None) -> str | None:
 
 
 def _remote(root: str, branch: str | None) -> str | None:
-    name = _line(_git(root, "config", f"branch.{branch}.remote")) if branch else None
-    url = _line(_git(root, "config", f"remote.{name or 'origin'}.url"))
+    name = _line(ask_git(root, "config", f"branch.{branch}.remote")) if branch else None
+    url = _line(ask_git(root, "config", f"remote.{name or 'origin'}.url"))
     if url is None and name is None:
-        remotes = _line(_git(root, "remote"))
-        url = _line(_git(root, "config", f"remote.{remotes.split()[0]}.url")) if remotes else None
+        remotes = _line(ask_git(root, "remote"))
+        url = _line(ask_git(root, "config", f"remote.{remotes.split()[0]}.url")) if remotes else None
     return redact_url(url) if url else None
 
 
@@ -230,7 +247,7 @@ def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" =
     patch = None if comparison is None else comparison.result()
     if patch is None or _marked(root):
         with _full_index(root) as index:
-            patch = _git(root, *DIFF, "--binary", against, index=index)
+            patch = ask_git(root, *DIFF, "--binary", against, index=index)
     patch = None if patch is None else _UNTOUCHED.sub(b"", patch)
     if patch is not None and b"+Subproject commit " in patch:
         inner = _patch_in_submodules(root, against)
@@ -244,14 +261,14 @@ def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" =
 
 def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
     """The uncommitted changes in changed submodules, each against its own HEAD; their names start from `root`."""
-    listed = _git(root, "diff-index", "-z", "--ignore-submodules=untracked", against) or b""
+    listed = ask_git(root, "diff-index", "-z", "--ignore-submodules=untracked", against) or b""
     fields = os.fsdecode(listed).split("\0")
     patches = b""
     for modes, name in zip(fields[::2], fields[1::2], strict=False):
         inner, place = os.path.join(root, name), f"{above}{name}/"
         if modes.split()[1] != "160000" or not os.path.lexists(os.path.join(inner, ".git")):
             continue
-        patch = _git(inner, *DIFF, f"--src-prefix=a/{place}", f"--dst-prefix=b/{place}", "--binary", "HEAD") or b""
+        patch = ask_git(inner, *DIFF, f"--src-prefix=a/{place}", f"--dst-prefix=b/{place}", "--binary", "HEAD") or b""
         patch = _UNTOUCHED.sub(b"", patch)
         patches += patch
         if b"+Subproject commit " in patch:
@@ -261,7 +278,7 @@ def _patch_in_submodules(root: str, against: str, above: str = "") -> bytes:
 
 def _marked(root: str, *, gone: bool = False) -> list[bytes]:
     """The files that git takes for unchanged without a look, on request also those that are not there."""
-    listed = _git(root, "ls-files", "-v", "-z") or b""
+    listed = ask_git(root, "ls-files", "-v", "-z") or b""
     return [entry[2:] for entry in listed.split(b"\0") if entry and (entry[:1] == b"S" or entry[:1].islower())
             and (gone or os.path.lexists(os.path.join(os.fsencode(root), entry[2:])))]
 
@@ -274,7 +291,7 @@ def _full_index(root: str) -> Iterator[str | None]:
     they hold. One that is not there (a sparse checkout) is left out on purpose.
     """
     names = _marked(root)
-    place = _line(_git(root, "rev-parse", "--git-path", "index")) if names else None
+    place = _line(ask_git(root, "rev-parse", "--git-path", "index")) if names else None
     if place is None:
         yield None
         return
@@ -316,7 +333,7 @@ def _patched(root: str, patch: bytes) -> set[str]:
 
 def _named(root: str, *arguments: str) -> set[str]:
     """The absolute paths that git lists."""
-    return {os.path.join(root, os.fsdecode(name)) for name in (_git(root, *arguments) or b"").split(b"\0") if name}
+    return {os.path.join(root, os.fsdecode(name)) for name in (ask_git(root, *arguments) or b"").split(b"\0") if name}
 
 
 def read_committed(root: str, commit: str, patch: bytes, sizes: Mapping[str, int]) -> dict[str, str]:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from roar.errors import WorkspaceError
-from roar.model import Git, Host
+from roar.model import Git, Host, git_of
 from roar.observe.streams import Stream
 from roar.observe.trace import Signature
 
@@ -165,7 +165,7 @@ def load_pending(folder: str) -> Pending:
         values = _load_values(folder)
         values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]),
                    "ancestors": tuple(map(tuple, values.get("ancestors", ()))), "gaps": tuple(values["gaps"]),
-                   "git": Git(**values["git"]) if values["git"] else None, "host": _host(values["host"]),
+                   "git": git_of(values["git"]) if values["git"] else None, "host": _host(values["host"]),
                    "streams": tuple(map(_stream, values.get("streams", ())))}
         return Pending(**{**values, "folder": folder})
     except (OSError, ValueError, KeyError, TypeError) as error:

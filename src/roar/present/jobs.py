@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from roar.model import FileUse, Job, Kind, Python, TrackerRun, TrackerRunState
+from roar.model import FileUse, Job, Kind, Python, Repository, TrackerRun, TrackerRunState
 from roar.observe.code import VERSION
 from roar.present.runs import iter_cut
 from roar.present.text import (
@@ -148,6 +148,7 @@ def _facts(job: Job, *, everything: bool) -> list[str]:
              ("started", f"{time_text(job.started_at)}, took {duration_text(job.duration_s)}")]
     if job.kind == "run":
         facts.append(("code", _code(job)))
+        facts += [("", _inner(one)) for one in (job.git.repositories if job.git is not None else ())]
     if job.host is not None:
         cpu = f", {printable(job.host.cpu)}" if job.host.cpu else ""
         gpus = f", {', '.join(map(printable, job.host.gpus))}" if job.host.gpus else ""
@@ -177,10 +178,18 @@ def _code(job: Job) -> str:
         return "no git repository" if is_known else "in a git repository, of a version that is not known"
     commit = job.git.commit[:SHORT] if job.git.commit else "no commit yet"
     branch = f" on {printable(job.git.branch)}" if job.git.branch else ""
+    tree = f" in the linked work tree {printable(job.git.worktree)}" if job.git.worktree else ""
     if not job.git.dirty:
-        return f"{commit}{branch}, clean"
+        return f"{commit}{branch}{tree}, clean"
     patch = f" (the patch: roar show {job.git.patch[:SHORT]})" if job.git.patch else ""
-    return f"{commit}{branch}, with uncommitted changes{patch}"
+    return f"{commit}{branch}{tree}, with uncommitted changes{patch}"
+
+
+def _inner(repository: Repository) -> str:
+    kind = "submodule" if repository.kind == "submodule" else "nested repository"
+    commit = f"at {repository.commit[:SHORT]}" if repository.commit else "at no known commit"
+    state = "with uncommitted changes" if repository.dirty else "clean"
+    return f"{kind} {printable(repository.path)} {commit}, {state}"
 
 
 _SEEN = {

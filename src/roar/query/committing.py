@@ -9,8 +9,8 @@ from typing import NamedTuple
 from roar.analyze.plumbing import is_source
 from roar.model import Job
 from roar.observe.code import find_repository
+from roar.observe.patches import name_of, sections_of
 from roar.observe.redaction import redact_patch, redact_text
-from roar.query.differences import name_of, sections_of
 from roar.query.jobs import files_of, load_patch
 from roar.query.repository import find_submodules, find_work_tree, is_inside, run_git
 from roar.shell import quoted, quoted_path

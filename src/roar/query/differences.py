@@ -1,19 +1,15 @@
 """What differs between two jobs, the likely causes apart from the effects."""
 
-import os
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from roar.analyze.plumbing import is_source
 from roar.model import FileUse, Host, Job, TrackerRun
-from roar.shell import unescaped
+from roar.observe.patches import name_of, sections_of
 from roar.wire import parameters_of
 
 NO_DIGEST: Final = "no digest"
-
-_SECTION = re.compile(rb"^(?=diff --git )", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +29,7 @@ class Difference:
     Attributes:
         parameters: the words of the commands: options by name, others by position.
         inputs, outputs: by path, with digests.
-        code: `commit`, `branch`, `patch`.
+        code: `commit`, `branch`, `patch`, and of each submodule and nested repository its commit.
         packages: the interpreter as `python`, and distributions by name.
         host: facts about the machine.
         result: exit code and state.
@@ -57,11 +53,6 @@ class Difference:
                 if getattr(self, name) and not (name == "code" and self.alike)]
 
 
-def sections_of(patch: bytes) -> list[bytes]:
-    """A patch (git-diff(1)) file by file."""
-    return _SECTION.split(patch)
-
-
 def code_of(patch: bytes, data: Collection[str]) -> bytes:
     """A patch (git-diff(1)) without the files that are data.
 
@@ -79,17 +70,6 @@ def source_of(patch: bytes) -> list[bytes]:
 
 def _is_data(name: str, data: Collection[str]) -> bool:
     return name in data or any(name[:at + 1] in data for at, letter in enumerate(name) if letter == "/")
-
-
-def name_of(section: bytes) -> str:
-    """The file that one section of a patch is about, by its header `a/NAME b/NAME`; empty for a renamed one."""
-    header = section.partition(b"\n")[0].removeprefix(b"diff --git ")
-    half = len(header) // 2
-    one, other = (unescaped(side[1:-1]) if side.startswith(b'"') else side
-                  for side in (header[:half], header[half + 1:]))
-    if one != other:  # as they are where `diff.noprefix` is set
-        one, other = one[2:], other[2:]
-    return os.fsdecode(one) if one == other else ""
 
 
 def compare(before: Job, after: Job, code: tuple[bytes, bytes] | None = None) -> Difference:
@@ -135,6 +115,7 @@ def _code(job: Job, code: tuple[bytes, bytes] | None) -> dict[str, str]:
         return {}
     patch = None if code is not None and code[0] == code[1] else job.git.patch
     facts = {"commit": job.git.commit, "branch": job.git.branch, "patch": patch}
+    facts |= {f"{inner.path} ({inner.kind})": inner.commit for inner in job.git.repositories}
     return {name: value for name, value in facts.items() if value is not None}
 
 

@@ -19,6 +19,7 @@ from roar.model import (
     TrackerRun,
     TrackerRunState,
     TrackerSummary,
+    git_of,
     members_folder,
 )
 from roar.record.roles import INPUT, PAYLOAD
@@ -152,9 +153,12 @@ class _Shared:
         if row_id is None:
             return None
         if row_id not in self._git:
-            commit, branch, remote, dirty, patch = self._database.execute(
-                'SELECT "commit", branch, remote, dirty, patch FROM git WHERE id = ?', (row_id,)).fetchone()
-            self._git[row_id] = Git(commit=commit, branch=branch, remote=remote, dirty=bool(dirty), patch=patch)
+            commit, branch, remote, dirty, patch, worktree, repositories = self._database.execute(
+                'SELECT "commit", branch, remote, dirty, patch, worktree, repositories FROM git WHERE id = ?',
+                (row_id,)).fetchone()
+            self._git[row_id] = git_of({
+                "commit": commit, "branch": branch, "remote": remote, "dirty": bool(dirty), "patch": patch,
+                "worktree": worktree, "repositories": json.loads(repositories or "[]")})
         return self._git[row_id]
 
     def host(self, row_id: int | None) -> Host | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from roar.analyze.plumbing import is_source
 from roar.model import REDACTED
-from roar.query.differences import name_of, sections_of
+from roar.observe.patches import name_of, sections_of
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import run_git

@@ -14,8 +14,8 @@ from typing import NamedTuple
 from roar.analyze.digest import digest_files
 from roar.model import Job, Kind, is_location
 from roar.observe.code import find_repository, git_environment
+from roar.observe.patches import name_of, sections_of
 from roar.observe.trace import signature_of
-from roar.query.differences import name_of, sections_of
 from roar.query.roots import Root, members_of
 from roar.workspace import Workspace
 

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,7 +15,9 @@ from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
 from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer, members_folder
 from roar.observe.code import PATCH_LIMIT, TOO_LARGE, VERSION, addition_patch, read_committed, untracked
+from roar.observe.inner import find_inner
 from roar.observe.log import load_ended, load_trace
+from roar.observe.patches import name_of, sections_of
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace, signature_of
 from roar.record import digests
@@ -233,7 +235,8 @@ def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysi
         uid=pending.uid, step=0, name=pending.name, command=pending.command,
         cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=_rfc3339(pending.started_ns),
         duration_s=pending.duration_s, exit_code=pending.exit_code, state=_state(pending),
-        git=_git(pending, patch), host=pending.host, python=analysis.python, tracer=Tracer(mode=trace.mode, gaps=gaps),
+        git=_git(pending, patch, analysis.sources), host=pending.host, python=analysis.python,
+        tracer=Tracer(mode=trace.mode, gaps=gaps),
         inputs=analysis.inputs, outputs=analysis.outputs, tracker_runs=analysis.tracker_runs,
         trackers=analysis.trackers, labels=pending.labels)
 
@@ -245,12 +248,14 @@ def _gaps_of(pending: Pending) -> tuple[str, ...]:
     return ended + ((note,) if note else ())
 
 
-def _git(pending: Pending, patch: tuple[str, bytes] | None) -> Git | None:
+def _git(pending: Pending, patch: tuple[str, bytes] | None, sources: Sequence[str] = ()) -> Git | None:
     if pending.git is None:
         return None
-    facts = pending.git
-    return Git(commit=facts.commit, branch=facts.branch, remote=facts.remote, dirty=facts.dirty or patch is not None,
-               patch=patch[0] if patch else None)
+    changed = {name_of(section) for section in sections_of(patch[1])} if patch else set()
+    inner = find_inner(pending.repository, sources, started_ns=pending.started_ns, changed=changed
+                       ) if pending.repository is not None else ()
+    return replace(pending.git, dirty=pending.git.dirty or patch is not None, patch=patch[0] if patch else None,
+                   repositories=inner)
 
 
 def _state(pending: Pending) -> JobState:

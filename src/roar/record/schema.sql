@@ -29,7 +29,9 @@ CREATE TABLE git (
     branch   TEXT,                               -- null when HEAD is detached
     remote   TEXT,                               -- URL without user info
     dirty    INTEGER NOT NULL,                   -- 1: tracked files differed from the commit
-    patch    TEXT                                -- digest (hex) of the uncommitted changes in `blob`
+    patch    TEXT,                               -- digest (hex) of the uncommitted changes in `blob`
+    worktree TEXT,                               -- name of a linked work tree; null in the main one
+    repositories TEXT                            -- JSON array of submodules and nested ones; null where there are none
 ) STRICT;
 
 -- A machine; one row per content.
