@@ -195,6 +195,20 @@ def test_a_symlink_that_a_job_went_through_is_shown_and_found_wherever_it_leads_
     desk.roar("lineage", "v1/d")
 
 
+@pytest.mark.parametrize(("count", "led"), [(3, "store/0 and 2 more"), (150, "store/")])
+def test_a_folder_of_symlinks_says_where_they_lead(desk, count, led):
+    for number in range(count):
+        desk.write(f"store/{number}", str(number))
+    (desk.root / "links" / "train").mkdir(parents=True)
+    for number in range(count):
+        (desk.root / "links" / "train" / f"{number}.txt").symlink_to(f"../../store/{number}")
+    desk.roar("run", "sh", "-c", "cat links/train/* > out")
+    for name in ("links", "links/train/"):
+        done = desk.roar("lineage", name, status=1)
+        assert f"roar: {name!r} holds symlinks through which jobs used {led}.\n" in done.stderr
+        assert f"  try: roar lineage {led.split()[0]}\n" in done.stderr
+
+
 def test_show_lists_the_packages_of_a_job(desk):
     desk.roar("init")
     desk.python("import pytest")

@@ -407,7 +407,8 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
 
     if (linked := _reached_by_links(database, workspace, ref)) is not None:
         return linked
-    if (there := _unknown_folder(database, workspace, ref) or _unrecorded(workspace, ref)) is not None:
+    if (there := _unknown_folder(database, workspace, ref) or _folder_of_links(database, workspace, ref)
+            or _unrecorded(workspace, ref)) is not None:
         return there
     name = os.path.basename(ref.rstrip("/"))
     if name and os.path.lexists(ref):
@@ -443,6 +444,19 @@ def _reached_by_links(database: sqlite3.Connection, workspace: Workspace, ref: s
     return NotFoundError(f"{ref!r} led to {led[-1]!r} by a symlink when a job used it; {now}.",
                          hint=f"roar lineage {quoted_path(led[-1])}",
                          candidates=tuple(led[:_CANDIDATES]) if len(led) > 1 else ())
+
+
+def _folder_of_links(database: sqlite3.Connection, workspace: Workspace, ref: str) -> NotFoundError | None:
+    """What to say of a folder whose symlinks jobs went through: what they led to is recorded where it lies."""
+    from roar.query.linked import find_led_from  # noqa: PLC0415  only for an error
+
+    for folder in (form for form in recorded_forms(workspace, ref) if form.endswith("/")):
+        if led := find_led_from(database, workspace, folder):
+            more = f" and {len(led) - 1:,} more" if len(led) > 1 else ""
+            return NotFoundError(f"{ref!r} holds symlinks through which jobs used {led[0]}{more}.",
+                                 hint=f"roar lineage {quoted_path(led[0])}",
+                                 candidates=tuple(led[:_CANDIDATES]) if len(led) > 1 else ())
+    return None
 
 
 def _unrecorded(workspace: Workspace, ref: str) -> NotFoundError | None:
