@@ -25,7 +25,7 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import Step, find_rewritten, load_bare_steps, overwrites
+from roar.query.graph import EDITED, Step, find_rewritten, load_bare_steps, overwrites
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
 from roar.record import digests
@@ -101,7 +101,9 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     read = _load_read(database, counted)
     files = _FilesNow(database, workspace, read.keys() | written.keys(), meanwhile)
     stale = Stale(database, counted)
-    stale.add(find_rewritten(database, counted))
+    rewritten = find_rewritten(database, counted)
+    stale.put_off(reason for reason in rewritten if EDITED in reason.text)  # what a step mends is told first
+    stale.add(reason for reason in rewritten if EDITED not in reason.text)
     stale.add_failed()
     stale.add(find_repointed(database, workspace, [
         job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
@@ -109,6 +111,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     missed = [content for content in read if _is_missed(content, files, written)]
     missed = _without_meant(database, files, missed, written, counted)
     stale.add(_changed_inputs(database, files, {content: read[content] for content in missed}, counted, stale))
+    stale.add_put_off()
     last_writes = _last_writes(database, files, written, counted)
     for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
@@ -309,7 +312,7 @@ JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifac
 
 def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
                     missed: Mapping[_Content, Collection[int]], counted: Counted, stale: Stale) -> list[Reason]:
-    """By job that is not stale already, the first of its inputs that is among the missed."""
+    """By job that is not stale already, the first of its inputs that is among the missed, but for what is put off."""
     open_jobs = {job_id: at for at, job_id in enumerate(counted.step_of) if job_id not in stale.left}
     first: dict[tuple[int, bool], tuple[int, Reason]] = {}
     for content, readers in missed.items():
@@ -319,7 +322,8 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
                 "path": content.path_id, "artifact": content.artifact_id, "gone": state is Freshness.GONE,
                 "place": encoded(path),
                 "dataset": files.is_dataset(content), "jobs": json.dumps(readers)}):
-            reason = _change_of_input(database, files, content, job_id, counted) if job_id in open_jobs else None
+            reason = _change_of_input(database, files, content, job_id, counted) if (
+                job_id in open_jobs and not stale.is_put_off(job_id, path)) else None
             if reason is None or ordinal >= first.get((job_id, reason.settled), (ordinal + 1,))[0]:
                 continue
             if state is not Freshness.GONE or not _is_part_of_made(

@@ -218,10 +218,12 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
     for job_id, path_id, path, read, written in database.execute(
             _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}).fetchall():
         settled = (job_id, path_id) in counted.settled
-        if ((job_id, settled) not in found and (not settled or job_id in counted.superseded)
+        before = found.get((job_id, settled))
+        if ((before is None or EDITED in before.text) and (not settled or job_id in counted.superseded)
                 and overwrites(database, written, read)
-                and (how := _find_writer(database, path_id, job_id, read))):
-            found[job_id, settled] = Reason(job_id, f"its input {path}{how}", settled)
+                and (how := _find_writer(database, path_id, job_id, read))
+                and (before is None or EDITED not in how)):
+            found[job_id, settled] = Reason(job_id, f"its input {path}{how}", settled, path)
     place = {job_id: at for at, job_id in enumerate(jobs)}
     return sorted(found.values(), key=lambda reason: (place[reason.job], reason.settled))
 

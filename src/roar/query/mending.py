@@ -119,8 +119,7 @@ class Mending:
             plan = self._reruns.plan(step, self._stale, own)
             if own is not Own.KEPT and {*plan.steps} == {step}:
                 plan = self._reruns.start_over(step) or plan
-            if EDITED in self._stale.get(step, ""):
-                raise NoCommandError(f"@{step} would read what was edited since, and not what it had read")
+            self._refuse_edited(step, plan.steps)
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
             needed = (waits_for(self._stale.get(one)) or self._maker_of_gone(one) for one in plan.steps)
@@ -131,6 +130,14 @@ class Mending:
                     plan.refuse_lack()
                 return " && ".join(plan.commands())
             step = before
+
+    def _refuse_edited(self, step: int, planned: Sequence[int]) -> None:
+        """Refuse a step that is stale only as what it, or one before it, had read was edited then: it stays so."""
+        reasons = {one: self._stale[one] for one in (step, *planned) if one in self._stale}
+        edited = next((one for one, reason in reasons.items() if EDITED in reason), None)
+        if edited is not None and (edited == step or all(EDITED in reason or waits_for(reason) in reasons
+                                                         for reason in reasons.values())):
+            raise NoCommandError(f"@{edited} would read what was edited since, and not what it had read")
 
     def _refuse_barred(self, steps: Sequence[int], by_hand: set[int]) -> None:
         for step in steps:

@@ -310,14 +310,12 @@ class Reruns:
         """Add what makes again what a job, of a step, had read before it was edited, where it lies there edited."""
         job, number = reader
         writes = self._load_writes(place[0])
-        at = next((at for at in reversed(range(len(writes) - 1)) if writes[at].job < job < writes[at + 1].job), None)
-        if (at is None or writes[at].artifact != artifact or writes[at + 1].read != artifact
-                or writes[at].step == writes[at + 1].step):
+        made = next((write for write in reversed(writes) if write.job < job), None)
+        if made is None or made.artifact != artifact:
             return
         first, last = self._find_chain(writes, place[1])
         chain = writes[first:last]
-        before = next((one for one, then in itertools.pairwise(chain)
-                       if (one.step, then.step) == (writes[at].step, writes[at + 1].step)), None)
+        before = next((one for one, then in itertools.pairwise(chain) if one.step == made.step != then.step), None)
         if before is not None and not all(write.appends for write in chain):
             self._make_again(found, place, chain, {write.job for write in writes})
             found.jobs[job] = number

@@ -17,11 +17,13 @@ class Reason(NamedTuple):
         job: its row.
         text: what is to be said.
         settled: a later job of its step has read the same again, and ended well.
+        path: of the input that it is about, where that was written again.
     """
 
     job: int
     text: str
     settled: bool = False
+    path: str = ""
 
 
 class Stale:
@@ -39,12 +41,25 @@ class Stale:
         self._database = database
         self._counted = counted
         self._consumers: dict[int, list[Taking]] | None = None
+        self._put_off: dict[tuple[int, str], Reason] = {}
         self.own: dict[int, str] = {}
         self.left: dict[int, str] = {}
 
     def add(self, reasons: Iterable[Reason]) -> None:
         """Jobs that are stale by themselves, the first of several reasons counting, with all that took from them."""
-        self._spread([job for job, text, settled in reasons if self._mark(job, text, settled=settled)])
+        self._spread([job for job, text, settled, _ in reasons if self._mark(job, text, settled=settled)])
+
+    def put_off(self, reasons: Iterable[Reason]) -> None:
+        """Keep reasons for `add_put_off`: others come before them."""
+        self._put_off |= {(reason.job, reason.path): reason for reason in reasons}
+
+    def is_put_off(self, job: int, path: str) -> bool:
+        """Whether a reason is kept that is about this input of a job."""
+        return (job, path) in self._put_off
+
+    def add_put_off(self) -> None:
+        """Add what was kept."""
+        self.add(self._put_off.values())
 
     def add_failed(self) -> None:
         """What jobs took from those that did not end well, but for what their step went on with, and ended well.

@@ -1,0 +1,123 @@
+"""Random pipelines that somebody has worked with: the hints of the checklist lead to what a clean rebuild gives."""
+
+import random
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import pytest
+from checklists import checklist, follow
+
+ENDED, FRESH = "every step ended well", "the outputs are up to date"
+SOURCES = ("raw0", "raw1")
+MOST_HINTS = 30
+SCRIPT = """\
+import os, sys
+texts = [open(path).read() for path in {reads!r}]
+if os.path.lexists('fail{number}'):
+    open({writes!r}, 'w').write('partial')
+    sys.exit(1)
+open({writes!r}, 'w').write('{number}(' + ','.join(texts) + ')')
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One script; it edits in place where it reads what it writes."""
+
+    number: int
+    reads: tuple[str, ...]
+    writes: str
+
+    @property
+    def is_edit(self):
+        return self.writes in self.reads
+
+    @property
+    def command(self):
+        return ("python", f"s{self.number}.py")
+
+
+def draw_steps(chance):
+    """Three to five steps: each makes a file of earlier ones, or edits one in place."""
+    steps, made = [], []
+    for number in range(chance.randint(3, 5)):
+        files = [*SOURCES, *made]
+        if made and chance.random() < 0.35:
+            target = chance.choice(made)
+            others = [name for name in chance.sample(files, chance.randint(0, 1)) if name != target]
+            steps.append(Step(number, (target, *others), target))
+        else:
+            reads = tuple(chance.sample(files, chance.randint(1, min(2, len(files)))))
+            steps.append(Step(number, reads, f"m{number}"))
+            made.append(f"m{number}")
+    return steps
+
+
+def work(desk, steps, chance):
+    """What somebody does after the first runs: sources change, steps run again or fail, outputs go."""
+    for _ in range(chance.randint(1, 4)):
+        step = chance.choice([step for step in steps if not step.is_edit])
+        deed = chance.choice(("change", "change", "again", "delete", "fail"))
+        if deed == "change":
+            desk.write(chance.choice(SOURCES), str(chance.random()))
+        elif deed == "delete":
+            (desk.root / step.writes).unlink(missing_ok=True)
+        elif not any(is_gone_or_edited(desk, name, step, steps) for name in step.reads):
+            if deed == "fail":
+                desk.write(f"fail{step.number}", "")
+            desk.roar("run", *step.command, status=None)
+            (desk.root / f"fail{step.number}").unlink(missing_ok=True)
+
+
+def is_gone_or_edited(desk, name, reader, steps):
+    """Whether a reader would not find what it finds in a rebuild: a later step has edited that."""
+    later = tuple(f"{step.number}(" for step in steps if step.number > reader.number and step.writes == name)
+    path = desk.root / name
+    return not path.exists() or path.read_text().startswith(later)
+
+
+def rebuild(desk, steps, folder):
+    """The files of a run of all steps on the sources as they are now."""
+    folder.mkdir()
+    for name in SOURCES:
+        (folder / name).write_text((desk.root / name).read_text())
+    for step in steps:
+        subprocess.run([sys.executable, desk.root / f"s{step.number}.py"], cwd=folder, check=True)
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_hints_lead_to_a_clean_rebuild_or_say_why_not(user, tmp_path, seed):
+    chance = random.Random(seed)
+    steps = draw_steps(chance)
+    user.write(".gitignore", ".roar\nraw*\nm*\nfail*\n")
+    for name in SOURCES:
+        user.write(name, str(chance.random()))
+    for step in steps:
+        user.write(f"s{step.number}.py",
+                   SCRIPT.format(reads=step.reads, writes=step.writes, number=step.number))
+    user.init()
+    for step in steps:
+        user.roar("run", *step.command)
+    work(user, steps, chance)
+    sources = {name: (user.root / name).read_text() for name in SOURCES}
+    given = []
+    while (hint := next((item["hint"] for item in map(checklist(user).get, (ENDED, FRESH)) if item["hint"]), None)):
+        given.append(hint)
+        assert len(given) < MOST_HINTS, (steps, given)
+        if hint.startswith("roar show @"):  # they look, mend what was wrong, and run it again
+            if user.roar("run", hint.split()[-1], status=None).returncode:
+                return  # it was something else that they have to look at
+        else:
+            follow(user, hint)
+    assert {name: (user.root / name).read_text() for name in SOURCES} == sources
+    items = [checklist(user)[title] for title in (ENDED, FRESH)]
+    if not all(item["passed"] for item in items):
+        open_items = [item for item in items if not item["passed"]]
+        assert all(item["passed"] is None or item["problems"][-1].startswith("no command mends it: ")
+                   for item in open_items), (steps, given, items)
+        return
+    clean = rebuild(user, steps, tmp_path / "clean")
+    now = {name: (user.root / name).read_text() for name in clean if (user.root / name).exists()}
+    assert now == {name: clean[name] for name in now}, (steps, given)
