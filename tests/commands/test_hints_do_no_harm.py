@@ -393,3 +393,85 @@ def test_no_step_runs_where_its_files_cannot_be_read(scripts, name, said):
     (desk.root / name).unlink()
     (desk.root / name).symlink_to(name)
     assert mend(desk)[1][-1] == f"no command mends it: {said}"
+
+
+@pytest.mark.parametrize("back", ["copy('t', 'm')", "move('t', 'm')"])
+def test_what_is_made_of_a_file_and_put_in_its_place_runs_behind_it(scripts, back):
+    desk = scripts(prep="open('m', 'w').write(open('raw').read())\n",
+                   clean="open('t', 'w').write('c' + open('m').read())\n",
+                   back=f"import shutil\nshutil.{back}\n",
+                   train="open('out', 'w').write(open('m').read())\n")
+    desk.write(".git/info/exclude", "t\n")
+    desk.write("raw", "a")
+    for name in ("prep", "clean", "back", "train"):
+        desk.roar("run", "python", f"{name}.py")
+    desk.write("raw", "b")
+    assert mend(desk) == (["roar run @1 && roar run @2 && roar run @3", "roar run @4"], [])
+    assert (read(desk, "m"), read(desk, "out")) == ("cb", "cb")
+
+
+def test_what_read_a_file_before_it_was_replaced_by_what_that_led_to_does_not_read_that(scripts):
+    """Statistics of the data, by which outliers are taken out of them."""
+    desk = scripts(prep="open('data', 'w').write(open('raw').read())\n",
+                   stats="open('m', 'w').write(open('data').read() + open('raw2').read())\n",
+                   out="open('data', 'w').write('o' + open('m').read())\n")
+    desk.write("raw", "a")
+    desk.write("raw2", "1")
+    for name in ("prep", "stats", "out"):
+        desk.roar("run", "python", f"{name}.py")
+    desk.write("raw2", "2")
+    assert mend(desk) == (["roar run @1 && roar run @2 && roar run @3"], [])
+    assert (read(desk, "m"), read(desk, "data")) == ("a2", "oa2")
+
+
+def test_what_came_by_a_pipe_is_not_given_again_by_a_hint(scripts):
+    desk = scripts(prep="import sys\nopen('m', 'w').write(sys.stdin.read() + open('raw').read())\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "prep.py", input="data ")
+    desk.write("raw", "b")
+    because = "@1 read what came by a pipe or a here-document as standard input, which is not in the record"
+    assert mend(desk) == ([], ["m: its input raw has changed since", f"no command mends it: {because}"])
+    done = desk.roar("run", "@1", status=2, stdin=subprocess.DEVNULL)
+    assert done.stderr == f"roar: {because}: it has to be given again.\n  try: roar run @1 < FILE\n"
+    assert read(desk, "m") == "data a"
+    desk.roar("run", "@1", input="more ")
+    assert read(desk, "m") == "more b"
+
+
+def test_a_step_with_another_parameter_has_what_it_made_edited_again(scripts):
+    desk = scripts(prep="import sys\nopen('m', 'w').write(sys.argv[-1])\n",
+                   norm="text = open('m').read()\nopen('m', 'w').write('n' + text)\n", ev=EVALUATE)
+    for words in (("prep.py", "--seed", "1"), ("norm.py",), ("ev.py",)):
+        desk.roar("run", "python", *words)
+    desk.roar("run", "@1", "--seed", "2")
+    assert mend(desk) == (["roar run @2", "roar run @3"], [])
+    assert read(desk, "out") == "n2"
+
+
+def test_what_lies_between_two_edits_is_made_again_between_them(scripts):
+    """Be it that the first of the steps was run again by hand; then nobody knows whether it was meant to be there."""
+    edit = "text = open('m').read()\nopen('m', 'w').write({!r} + text)\n"
+    desk = scripts(prep="open('m', 'w').write(open('raw').read())\n", clean=edit.format("c"),
+                   stats=EVALUATE, more=edit.format("a"))
+    desk.write("raw", "1")
+    for name in ("prep", "clean", "stats", "more"):
+        desk.roar("run", "python", f"{name}.py")
+    desk.write("raw", "2")
+    desk.roar("run", "@1")
+    for _ in range(2):
+        given, problems = mend(desk)
+        assert problems == ["out: its input m was edited in place by @4",
+                            "no command mends it: @3 would read what was edited since, and not what it had read"]
+        assert (read(desk, "m"), read(desk, "out")) == ("ac2", "c2")
+    assert given == []
+
+
+def test_a_training_is_not_run_before_the_data_that_it_waits_for(scripts):
+    desk = scripts(prep="import sys\nopen('data', 'w').write(sys.argv[-1] + open('raw').read())\n",
+                   train="open('m', 'w').write(open('data').read())\n")
+    desk.write("raw", "a")
+    for words in (("prep.py", "1"), ("train.py",), ("prep.py", "2")):
+        desk.roar("run", "python", *words)
+    desk.write("raw", "b")
+    assert mend(desk) == (["roar run @3", "roar run @2"], [])
+    assert read(desk, "m") == "2b"

@@ -21,7 +21,7 @@ from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
 from roar.model import REDACTED, Job, Redirections
 from roar.observe.code import begin_comparison, find_repository, read_head
-from roar.observe.inflow import UNNAMED, look_at_inflow, was_read
+from roar.observe.inflow import UNNAMED, is_given, look_at_inflow, was_read
 from roar.observe.pending import (
     Pending,
     add_facts,
@@ -433,6 +433,9 @@ def _again(workspace: Workspace, request: Request) -> Request:
     if any(REDACTED in word for word in wanted):
         raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
                          hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
+    if UNNAMED in job.tracer.gaps and not is_given():
+        raise UsageError(f"{request.command[0]} read {UNNAMED}, which is not in the record: it has to be given again.",
+                         hint=f"roar run {request.command[0]} < FILE")
     _redirect(workspace, job)
     same = tuple(wanted) == tuple(job.command)
     return replace(request, command=wanted, name=request.name or (job.name if same else None))

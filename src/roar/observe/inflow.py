@@ -46,6 +46,15 @@ def look_at_inflow() -> Inflow | None:
         return None
 
 
+def is_given() -> bool:
+    """Whether standard input is a file, a pipe or a socket: not a terminal, nor one that is always empty."""
+    try:
+        mode = os.fstat(STDIN).st_mode
+    except OSError:
+        return False
+    return stat.S_ISREG(mode) or stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
+
+
 def was_read(before: Inflow | None, after: Inflow | None) -> bool:
     """Whether something was read meanwhile, as far as can be told: a part of what goes on and on cannot."""
     if before is None or after is None:

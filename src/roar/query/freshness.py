@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from roar.analyze.datasets import ancestors
@@ -26,6 +27,7 @@ from roar.query.files_now import (
     recorded_members,
 )
 from roar.query.graph import EDITED, Step, find_rewritten, load_bare_steps, overwrites
+from roar.query.likeness import likeness
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
 from roar.record import digests
@@ -117,6 +119,8 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
             _forgive_followers(database, files, content, job_id)
     again = _written_again(database, files, written, counted)
+    last_writes = _with_edited(last_writes, [content for content, text in again.items()
+                                             if text.startswith(_BY_ITS_LIKE)], written, counted)
     since = _deleted_since(database, session, files, last_writes) | again
     failed = _failed(database, counted, last_writes.values())
     outputs = []
@@ -181,6 +185,15 @@ def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapp
             contents.sort(key=lambda one: (one not in later or one not in there, one not in later))
     return {content: written[content] for contents in at_path.values()
             for content in (contents[0], *files.left_of(contents))}
+
+
+def _with_edited(last_writes: dict[_Content, int], again: Iterable[_Content], written: Mapping[_Content, int],
+                 counted: Counted) -> dict[_Content, int]:
+    """Of what is to be edited again, what the last step left that edited it, in place of what lies there."""
+    place = {job_id: at for at, job_id in enumerate(counted.step_of)}
+    edited = {content.path_id: content for content in sorted(again, key=lambda content: place[written[content]])}
+    kept = {content: job for content, job in last_writes.items() if content.path_id not in edited}
+    return kept | {content: written[content] for content in edited.values()} if edited else last_writes
 
 
 def _forgive_followers(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> None:
@@ -441,15 +454,31 @@ def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Ma
     """
     here = {content.path_id: content for content in written if files.state(content) is Freshness.FRESH}
     told = {}
+    alike = cache(partial(_alike, database, counted))
     for content, job in written.items():
         now = here.get(content.path_id)
         if now is None or files.state(content) is not Freshness.CHANGED or written[now] <= job:
             continue
         step, other = counted.step_of[job], counted.step_of[written[now]]
         if (step != other and overwrites(database, now.artifact_id, content.artifact_id)
-                and not follows(database, written[now], job) and _edits(database, counted, job, other)):
-            told[content] = f"written again by @{other} since: roar run @{step}"
+                and not follows(database, written[now], job)):
+            if _edits(database, counted, job, other):
+                told[content] = f"written again by @{other} since: roar run @{step}"
+            elif step not in alike(other) and any(_edits(database, counted, job, one) for one in alike(other)):
+                told[content] = f"{_BY_ITS_LIKE}@{other} since: roar run @{step}"
     return told
+
+
+_BY_ITS_LIKE = "written anew by "  # where it is not the step that made what was edited, but one of its kind
+
+
+def _alike(database: sqlite3.Connection, counted: Counted, step: int) -> list[int]:
+    """A step, and those whose commands are of its kind: `roar run @N --lr 0.1` makes such a one."""
+    commands = {number: json.loads(command) for number, command in database.execute(
+        "SELECT DISTINCT number, command FROM job JOIN step ON step.id = step_id"
+        " WHERE job.id IN (SELECT value FROM json_each(?))", (json.dumps(list(counted.step_of)),))}
+    kind = likeness(commands[step])
+    return [other for other, words in commands.items() if likeness(words) == kind]
 
 
 def _deleted_since(database: sqlite3.Connection, session: int, files: "_FilesNow", writers: Mapping[_Content, int]

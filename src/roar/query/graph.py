@@ -250,13 +250,16 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
     return None
 
 
-# Whether the step of a job had read a file before as another one had edited it.
+# Whether the step of a job had read a file before as another one had edited it that has written it since, too.
 READ_EDITED = """
 SELECT 1 FROM job AS it JOIN job AS earlier ON earlier.step_id = it.step_id AND earlier.id < it.id
 JOIN file_read AS seen ON seen.job_id = earlier.id AND seen.path_id = {path}
 JOIN file_written AS edited ON edited.path_id = seen.path_id AND edited.artifact_id = seen.artifact_id
     AND edited.job_id < earlier.id
-JOIN file_read AS found ON found.job_id = edited.job_id AND found.path_id = seen.path_id WHERE it.id = {job}
+JOIN file_read AS found ON found.job_id = edited.job_id AND found.path_id = seen.path_id
+JOIN job AS editor ON editor.id = edited.job_id
+JOIN job AS later ON later.step_id = editor.step_id AND later.id > it.id
+JOIN file_written AS since ON since.job_id = later.id AND since.path_id = seen.path_id WHERE it.id = {job}
 """
 _MADE_BY = """
 SELECT number FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id

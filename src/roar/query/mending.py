@@ -18,6 +18,7 @@ from roar.workspace import Workspace
 
 _ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: )(.*) {GONE}", re.DOTALL)
 _ROOT_IS_UNREADABLE = re.compile(r"its input (.*?) cannot be read: .*", re.DOTALL)
+_WRITTEN_AGAIN = re.compile(r" was written again by @(\d+)$")
 _LOOK = "roar show "
 
 
@@ -58,7 +59,8 @@ class Mending:
         left = [output for output in wrong if output.freshness is not Freshness.STALE and not output.failed]
         groups = ([output.step for output in wrong if output.failed and not self._ended_well(output.step)],
                   [output.step for output in wrong if output.again],
-                  [output.step for output in self._status.outputs if output.step in self._stale or output in left])
+                  [output.step for output in self._status.outputs if output in left
+                   or (output.step in self._stale and output.freshness is not Freshness.FRESH)])
         said: list[NoCommandError] = []
         failed: list[str] = []
         self._refused.clear()
@@ -122,7 +124,7 @@ class Mending:
             self._refuse_edited(step, plan.steps)
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
-            needed = (waits_for(self._stale.get(one)) or self._maker_of_gone(one) for one in plan.steps)
+            needed = (self._waits_for(one) or self._maker_of_gone(one) for one in plan.steps)
             before = next((one for one in needed if one is not None and one not in passed
                            and not self._ran_without(one)), None)
             if before is None:
@@ -130,6 +132,12 @@ class Mending:
                     plan.refuse_lack()
                 return " && ".join(plan.commands())
             step = before
+
+    def _waits_for(self, step: int) -> int | None:
+        """The step before which another one is not to run: it is stale itself, and that takes something from it."""
+        reason = self._stale.get(step, "")
+        again = _WRITTEN_AGAIN.search(reason)
+        return int(again[1]) if again and int(again[1]) in self._stale else waits_for(reason)
 
     def _refuse_edited(self, step: int, planned: Sequence[int]) -> None:
         """Refuse a step that is stale only as what it, or one before it, had read was edited then: it stays so."""

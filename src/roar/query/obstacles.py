@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from roar.analyze.plumbing import is_source
 from roar.model import REDACTED
+from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
@@ -48,7 +49,7 @@ def refuse_secret(name: str, command: Iterable[str]) -> None:
 
 
 class LastJob(NamedTuple):
-    """The last job of a step, with the row of that, its command and its code."""
+    """The last job of a step, with the row of that, its command, its code, and what could have been missed of it."""
 
     row: int
     step: int
@@ -56,12 +57,13 @@ class LastJob(NamedTuple):
     cwd: str
     commit: str | None
     patch: str | None
+    gaps: list[str]
 
 
 def find_last_job(database: sqlite3.Connection, session: int, number: int) -> LastJob:
     """The job of a session's step that was recorded last."""
-    row, step, command, *rest = database.execute(_LAST_JOB, (session, number)).fetchone()
-    return LastJob(row, step, json.loads(command), *rest)
+    row, step, command, cwd, commit, patch, gaps = database.execute(_LAST_JOB, (session, number)).fetchone()
+    return LastJob(row, step, json.loads(command), cwd, commit, patch, json.loads(gaps))
 
 
 class Obstacles:
@@ -89,6 +91,8 @@ class Obstacles:
         """
         for at, step in enumerate(steps):
             last = find_last_job(self._database, self._session, step)
+            if UNNAMED in last.gaps:
+                raise NoCommandError(f"@{step} read {UNNAMED}, which is not in the record")
             self._refuse_gone_source(step, last)
             self._refuse_open_database(step)
             self._refuse_variant(step, last, steps[:at])
@@ -171,8 +175,9 @@ def _sources_of(command: Sequence[str]) -> list[list[str]]:
 
 
 _LAST_JOB = """
-SELECT job.id, step.id, step.command, step.cwd, git."commit", git.patch FROM step JOIN job ON job.step_id = step.id
-LEFT JOIN git ON git.id = job.git_id WHERE session_id = ? AND number = ? ORDER BY job.id DESC LIMIT 1
+SELECT job.id, step.id, step.command, step.cwd, git."commit", git.patch, tracer_gaps
+FROM step JOIN job ON job.step_id = step.id LEFT JOIN git ON git.id = job.git_id
+WHERE session_id = ? AND number = ? ORDER BY job.id DESC LIMIT 1
 """
 
 _PATHS_OF_STEP = """

@@ -21,6 +21,7 @@ from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.graph import READ_EDITED
 from roar.query.jobs import paths_read
+from roar.query.likeness import likeness
 from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many
 from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
@@ -153,6 +154,7 @@ class Reruns:
         self._workspace = workspace
         self._session = session
         self._obstacles = Obstacles(database, workspace, session)
+        self._kinds: dict[int, tuple[str, ...]] = {}
 
     def plan(self, number: int, stale: Container[int] = (), own: Own = Own.AS_IT_WAS) -> Plan:
         """What to run for a step of the session.
@@ -179,6 +181,7 @@ class Reruns:
                 self._follow_reader(found, (job, step), (path_id, path), artifact)
             if own is Own.AS_IT_WAS:
                 found.behind |= self._obstacles.find_rewriters(step, stale)
+                self._follow_round(found, step)
             todo += [*found.jobs.values(), *found.behind]
         jobs = found.in_order()
         steps = [step for _, step in jobs]
@@ -291,7 +294,7 @@ class Reruns:
         if not chain:
             return
         if step not in {write.number for write in chain if write.session == self._session}:
-            self._go_on(found, step, path, (chain, writes[:first]), stale)
+            self._go_on(found, step, place, (chain, writes[:first]), stale)
             return
         is_made = not chain[0].edits
         if is_made and (len(chain) == 1 or all(write.appends for write in chain)):
@@ -321,6 +324,31 @@ class Reruns:
             found.jobs[job] = number
             found.after[job] = before.job
 
+    def _follow_round(self, found: _Found, step: int) -> None:
+        """Add what lies between a step and those that put something else in the place of what it makes.
+
+        Where they make that of what it had made (a copy that is cleaned and copied back), they run behind all that.
+        Where such a one has written over what the step itself had read, that is made again before it.
+        """
+        last = find_last_job(self._database, self._session, step).row
+        for other in found.behind:
+            end = find_last_job(self._database, self._session, other).row
+            first = self._find_before(step, end)
+            between = [] if first is None else self._find_feeders([first, end])
+            if first is not None and between and all(session == self._session for *_, session in between):
+                found.jobs |= {first: step, end: other} | {job: number for job, number, _ in between}
+        found.jobs |= dict(self._database.execute(_MADE_ROUND, {"job": last, "session": self._session}).fetchall())
+
+    def _find_before(self, step: int, job: int) -> int | None:
+        """The last job of a step before another one."""
+        row: tuple[int | None] = self._database.execute(_BEFORE, (self._session, step, job)).fetchone()
+        return row[0]
+
+    def _find_feeders(self, chain: Sequence[int]) -> list[tuple[int, int, int]]:
+        """The jobs between the first and the last of some, with steps and sessions: see `_FEEDERS`."""
+        return self._database.execute(_FEEDERS, {"chain": json.dumps(chain), "first": chain[0], "last": chain[-1]}
+                                      ).fetchall()
+
     def _make_again(self, found: _Found, place: tuple[int, str], chain: Sequence[_Write], writers: Container[int]
                     ) -> None:
         """Add all that makes a file again, with what read it in between."""
@@ -337,9 +365,13 @@ class Reruns:
         self._remove(found, chain[0], path)
         found.jobs |= {write.job: write.number for write in again}
         for one, then in itertools.pairwise(again):
-            found.jobs |= dict(self._database.execute(_READ_BETWEEN, (
-                path_id, one.artifact, one.job, then.job, self._session)).fetchall())
+            found.jobs |= self._find_readers(path_id, one, then)
         self._feed(found, path, again, None, writers)
+
+    def _find_readers(self, path_id: int, one: _Write, then: _Write) -> dict[int, int]:
+        """The last jobs of other steps, with these, that read what was written to a path before it was edited."""
+        return dict(self._database.execute(_READ_BETWEEN, (
+            path_id, one.artifact, one.job, then.job, self._session)).fetchall())
 
     def _find_version(self, chain: Sequence[_Write]) -> tuple[int, str] | None:
         """Of what runs of one step, its number, took several versions, which cannot be had again."""
@@ -366,30 +398,39 @@ class Reruns:
             return dataset_is_unchanged(self._database, members_folder(place), write.artifact)
         return holds(self._database, place, {write.digest})
 
-    def _go_on(self, found: _Found, step: int, path: str, writes: tuple[Sequence[_Write], Sequence[_Write]],
-               stale: Container[int]) -> None:
+    def _go_on(self, found: _Found, step: int, place: tuple[int, str],
+               writes: tuple[Sequence[_Write], Sequence[_Write]], stale: Container[int]) -> None:
         """Where the file was made anew since, those that edited the earlier one and are not done yet, up to a step.
 
         writes: those that made what lies there, and those before them.
         """
+        path_id, path = place
         chain, before = writes
         earlier = _without_failures(before[_find_start(before, len(before) - 1):]) if before else []
-        done = [write.step for write in _without_failures(chain)]
+        done = [self._kind(write) for write in _without_failures(chain)]
         rest = earlier[len(done):]
         at = next((at for at, write in enumerate(rest) if write.number == step), None)
-        if at is None or [write.step for write in earlier[:len(done)]] != done or any(
+        if at is None or [self._kind(write) for write in earlier[:len(done)]] != done or any(
                 write.session != self._session for write in rest[:at]):
             return
         found.jobs |= {write.job: write.number for write in rest[:at + 1]}
         again = [*earlier[:len(done)], *rest[:at + 1]]
+        for one, then in itertools.pairwise(again[max(len(done) - 1, 0):]):
+            found.jobs |= self._find_readers(path_id, one, then)
         self._feed(found, path, again, stale, {write.job for write in before})
+
+    def _kind(self, write: _Write) -> tuple[str, ...]:
+        """What the step of a write has in common with those that have other parameters."""
+        if write.step not in self._kinds:
+            command, = self._database.execute("SELECT command FROM step WHERE id = ?", (write.step,)).fetchone()
+            self._kinds[write.step] = likeness(json.loads(command))
+        return self._kinds[write.step]
 
     def _feed(self, found: _Found, path: str, chain: Sequence[_Write], stale: Container[int] | None,
               writers: Container[int]) -> None:
         """Add what made of a file what a later job of the chain edits it with; refuse where that is elsewhere."""
-        rows = self._database.execute(_FEEDERS, {"chain": json.dumps([write.job for write in chain]),
-                                                 "first": chain[0].job, "last": chain[-1].job}).fetchall()
-        rows = [row for row in rows if row[0] not in writers and (stale is None or row[1] in stale)]
+        rows = [row for row in self._find_feeders([write.job for write in chain])
+                if row[0] not in writers and (stale is None or row[1] in stale)]
         found.jobs |= {job: number for job, number, _ in rows}
         if any(session != self._session for *_, session in rows):
             raise NoCommandError(f"{path} is edited in place with what another session's jobs made of it")
@@ -461,6 +502,25 @@ before (id) AS (SELECT id FROM chain UNION SELECT producer_id FROM before JOIN d
     WHERE producer_id > :first)
 SELECT job.id, step.number, step.session_id FROM after JOIN before USING (id) JOIN job USING (id)
 JOIN step ON step.id = job.step_id WHERE job.id NOT IN (SELECT id FROM chain)
+"""
+
+_BEFORE = """
+SELECT max(job.id) FROM step JOIN job ON job.step_id = step.id WHERE session_id = ? AND number = ? AND job.id < ?
+"""
+
+# Of what a job read, who made it, where another one has put something else there since that it made of what the job
+# left, directly or not.
+_MADE_ROUND = """
+WITH RECURSIVE after (id) AS (VALUES (:job)
+    UNION SELECT consumer_id FROM after JOIN dependency ON producer_id = after.id)
+SELECT (SELECT max(made.job_id) FROM file_written AS made WHERE made.path_id = used.path_id AND made.role = 2
+    AND made.artifact_id = used.artifact_id AND made.job_id < :job) AS maker, step.number
+FROM file_read AS used JOIN job ON job.id = maker JOIN step ON step.id = job.step_id
+WHERE used.job_id = :job AND step.session_id = :session AND EXISTS (
+    SELECT 1 FROM file_written AS since WHERE since.path_id = used.path_id AND since.role = 2 AND since.job_id > :job
+    AND since.job_id IN (SELECT id FROM after)
+    AND since.job_id = (SELECT max(job_id) FROM file_written WHERE path_id = used.path_id AND role = 2)
+    AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = since.job_id AND path_id = since.path_id))
 """
 
 _MAKERS = """
