@@ -2,11 +2,12 @@
 
 A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
 its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
-an earlier job of its session found it there; elsewhere a file that was written by itself goes before datasets with
-it. Of jobs that ran side by side it is the one that ended last. A dataset that no job wrote as a whole came from those
-that wrote its members. Empty files are alike without having to do with each other, so one came only from a job of the
-same session that wrote it at the very path; so did a dataset of nothing else. That is the rule of the client's own
-record, which has one session after the other in one folder; here two people may have written the same path.
+an earlier job of its session found it there, by itself or within a dataset; elsewhere a file that was written by
+itself goes before datasets with it. Of jobs that ran side by side it is the one that ended last. A dataset that no job
+wrote as a whole came from those that wrote its members. Empty files are alike without having to do with each other, so
+one came only from a job of the same session that wrote it at the very path; so did a dataset of nothing else. That is
+the rule of the client's own record, which has one session after the other in one folder; here two people may have
+written the same path.
 """
 
 import functools
@@ -22,7 +23,7 @@ from glaas.access import Viewer, members_are_seen, uses_seen_by, visible
 from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.models import Role, path_key
 from glaas.times import moment_after
-from roar.wire import Kind, members_folder
+from roar.wire import Kind, members_folder, shards_path
 
 WRITERS_LOOKED_AT = 20
 WHOLES_LOOKED_AT = 50
@@ -431,24 +432,54 @@ class Makers:
                                  for digest, path in inside[row.digest])
         return found
 
-    def _first_reads(self, elsewhere: dict[Reading, list[_Written]]) -> dict[Reading, str]:
-        """When the first job of the reader's session that found it, or the dataset with it, at this path had ended."""
-        wanted: dict[int, list[Reading]] = {}
-        for reading in elsewhere:
-            if reading.reader is not None:
-                _, path = reading.whole or (reading.digest, reading.path)
-                wanted.setdefault(path_key(path), []).append(reading)
-        latest = max((one.reader.key for some in wanted.values() for one in some if one.reader is not None), default=0)
+    def _first_reads(self, elsewhere: Iterable[Reading]) -> dict[Reading, str]:
+        """When the first job of the reader's session that found it, or a dataset with it, at this path had ended."""
+        wanted = {one: (one.reader, self._found_as(one)) for one in elsewhere if one.reader is not None}
+        ended = self._reads_at({path for _, paths in wanted.values() for path in paths},
+                               registered=max((reader.key for reader, _ in wanted.values()), default=0))
+        around = {one: {(digest, path): end for path in paths
+                        for digest, end in ended.get((reader.session, path), {}).items()}
+                  for one, (reader, paths) in wanted.items()}
+        holders = self._holders({one: {digest for digest, _ in reads} for one, reads in around.items()})
         found: dict[Reading, str] = {}
-        rows = _uses_at_path(self._viewer).rows(self._connection, sorted(wanted), registered=latest)
-        for key, row in rows:
+        for one, reads in around.items():
+            found_as, having = one.whole or (one.digest, one.path), holders.get(one.digest, set())
+            ends = [end for (digest, path), end in reads.items() if (digest, path) == found_as
+                    or (one.whole is None and (digest, one.path.removeprefix(members_folder(path))) in having)]
+            if ends:
+                found[one] = min(ends)
+        return found
+
+    def _reads_at(self, paths: AbstractSet[str], *, registered: int) -> dict[tuple[bytes, str], dict[bytes, str]]:
+        """By session and path what was read there, with when the first job that did had ended."""
+        found: dict[tuple[bytes, str], dict[bytes, str]] = {}
+        keys = sorted({path_key(path) for path in paths})
+        for _, row in _uses_at_path(self._viewer).rows(self._connection, keys, registered=registered):
             end = moment_after(row.started_at, row.duration_s)
-            for reading in wanted[key]:
-                reader = reading.reader
-                found_as = reading.whole or (reading.digest, reading.path)
-                if (end is not None and row.role == Role.INPUT and (row.digest, row.path) == found_as
-                        and reader is not None and row.session == reader.session):
-                    found[reading] = min(end, found.get(reading, _ALWAYS))
+            if end is not None and row.role == Role.INPUT and row.digest is not None:
+                ends = found.setdefault((row.session, row.path), {})
+                ends[row.digest] = min(end, ends.get(row.digest, _ALWAYS))
+        return found
+
+    def _found_as(self, reading: Reading) -> list[str]:
+        """The paths of what jobs can have read there: the artifact, and datasets that the file is in."""
+        if reading.whole is not None:
+            return [reading.whole[1]]
+        wholes = self._wholes_known.get(reading.digest, ())
+        names = {name for _, name in wholes}
+        return [reading.path, *(place for place in _places(reading.path)[1:] if len(wholes) >= WHOLES_LOOKED_AT
+                                or reading.path.removeprefix(members_folder(place)) in names)]
+
+    def _holders(self, around: Mapping[Reading, AbstractSet[bytes]]) -> dict[bytes, set[tuple[bytes, str]]]:
+        """For each file the datasets that it is in, among those around what was read of it, with its path there."""
+        datasets: dict[bytes, set[bytes]] = {}
+        for reading, some in around.items():
+            if reading.whole is None and reading.kind is Kind.FILE:
+                datasets.setdefault(reading.digest, set()).update(some - {reading.digest})
+        found: dict[bytes, set[tuple[bytes, str]]] = {}
+        for digest, some in datasets.items():
+            wholes = self._wholes_known.get(digest, [])
+            found[digest] = self._paths_inside(digest, some) if len(wholes) >= WHOLES_LOOKED_AT else set(wholes)
         return found
 
     def learn_wholes(self, wholes: Mapping[bytes, Sequence[Any]]) -> None:
@@ -479,10 +510,12 @@ class Makers:
 
     def _paths_inside(self, digest: bytes, datasets: set[bytes]) -> set[tuple[bytes, str]]:
         member = models.dataset_member.c
-        rows = self._connection.execute(select(member.dataset, member.path).where(
-            member.digest == digest, member.dataset.in_(sorted(datasets)),
-            members_are_seen(self._viewer, member.dataset))) if datasets else ()
-        return {(row.dataset, row.path) for row in rows}
+        found: set[tuple[bytes, str]] = set()
+        for some in in_parts(sorted(datasets)):
+            found.update((row.dataset, row.path) for row in self._connection.execute(select(
+                member.dataset, member.path).where(member.digest == digest, member.dataset.in_(some),
+                                                   members_are_seen(self._viewer, member.dataset))))
+        return found
 
 
 def _is_near(folder: str, folders: Iterable[str]) -> bool:
@@ -496,9 +529,10 @@ def _folders(path: str) -> list[str]:
 
 
 def _places(path: str) -> list[str]:
-    """Where a file may have been written: at its path, or with a dataset that is one of the folders around it."""
+    """Where a file may have been used: at its path, or with a dataset of shards or one of the folders around it."""
     folders = [path[:place] for place, letter in enumerate(path) if letter == "/" and place]
-    return [path, *(f"{folder}{end}" for folder in folders for end in ("/", ""))]
+    shards = shards_path(path)
+    return [path, *(f"{folder}{end}" for folder in folders for end in ("/", "")), *([shards] if shards else ())]
 
 
 def _written(row: Any) -> _Written:

@@ -213,6 +213,27 @@ def test_what_lay_there_before_was_not_brought_by_a_later_job(client, send):
     assert (written_by(client, 3), written_by(client, 4)) == ({"x": None}, {"w": 2})
 
 
+def test_what_lay_in_a_folder_before_was_not_brought_by_a_later_job(client, send, few_looked_at):
+    whole, read = folder("raw/", NAMES)
+    shards, read_shards = folder("sh/m-*-of-00002", ("m-00001-of-00002", "m-00002-of-00002"))
+    others = [folder("other/", (*NAMES[:3], *(f"m-0000{n}-of-00002" for n in (1, 2)), f"more {n}")) for n in range(3)]
+    copies, written = zip(*others, strict=True)
+    picked = [one(f"picked/{n}", name) for n, name in enumerate(("f001.bin", "f002.bin", "m-00001-of-00002"))]
+    send(at(1, 1, inputs=(read, read_shards)), *(at(n, n, outputs=(use,)) for n, use in enumerate(written, 2)),
+         at(5, 5, outputs=tuple(picked)),
+         at(6, 6, inputs=(one("raw/f001.bin"), one("sh/m-00001-of-00002"), one("cooked/f002.bin"))),
+         datasets=(whole, shards, *copies))
+    assert written_by(client, 6) == {"raw/f001.bin": None, "sh/m-00001-of-00002": None, "cooked/f002.bin": 5}
+    assert read_by(client, 5) == {"picked/0": None, "picked/1": 6, "picked/2": None}
+
+
+def test_what_lay_in_a_folder_of_another_session_may_be_brought_by_a_later_job(client, send):
+    whole, read = folder("raw/", NAMES)
+    send(at(1, 1, inputs=(read,)), datasets=(whole,))
+    send(at(2, 2, outputs=(one("picked", "f001.bin"),)), at(3, 3, inputs=(one("raw/f001.bin"),)))
+    assert written_by(client, 3) == {"raw/f001.bin": 2}
+
+
 def test_an_empty_file_of_a_dataset_leads_nowhere_else(client, send):
     whole = dataset_of((DatasetMember(path="done", digest=digest(""), size=0),
                         DatasetMember(path="n", digest=digest("n"), size=1)))

@@ -2,6 +2,7 @@
 
 import random
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ FOLDERS = ("a/", "b/", "a/sub/")
 NAMES = ("x", "y", "z", "w")
 CONTENTS = ("1", "2", "3", "4", "5", "")
 FLAGS = ("", "", "", "1")
+MANY = tuple(map(str, range(50)))
 
 
 def some_uses(rng, contents):
@@ -43,26 +45,34 @@ def some_uses(rng, contents):
     return uses, datasets
 
 
+def single_files(use, datasets):
+    """The files of a dataset as they are used by themselves."""
+    return [FileUse(path=use.path + member.path, digest=member.digest, size=member.size)
+            for members in datasets for member in members.members]
+
+
 def record(recorder, rng, contents=CONTENTS):
-    """Jobs one after the other; what one read is mostly what lay there."""
+    """Jobs one after the other; what one read is mostly what lay there, or a single file of it."""
     lies: dict[str, object] = {}
     for number in range(rng.randrange(3, 14)):
         inputs, sets_in = some_uses(rng, contents)
-        if lies and rng.random() < .8:
+        if lies and rng.random() < .7:
             known = rng.sample(sorted(lies), min(len(lies), rng.randrange(1, 4)))
             inputs = [lies[path][0] for path in known if not any(
                 path != other and path.startswith(other) for other in known)]
             sets_in = [members for path in known for members in lies[path][1]]
         outputs, sets_out = some_uses(rng, contents) if rng.random() < .7 else ([], [])
+        singles = [one for use, sets in lies.values() for one in single_files(use, sets)]
+        if singles and rng.random() < .5:
+            outputs.append(replace(rng.choice(singles), path="picked"))
         recorder.job(f"step {number}", inputs, outputs, datasets=[*sets_in, *sets_out])
-        for use in outputs:
-            lies[use.path] = use, [members for members in sets_out if members.digest == use.digest]
-        if rng.random() < .4:  # a single file out of a folder
-            for use, sets in list(lies.values()):
-                for members in sets:
-                    member = rng.choice(members.members)
-                    path = use.path + member.path
-                    lies[path] = FileUse(path=path, digest=member.digest, size=member.size), []
+        found = [use for use in inputs if use.path not in lies]
+        for use in (*found, *outputs):
+            lies[use.path] = use, [members for members in (*sets_in, *sets_out) if members.digest == use.digest]
+        if rng.random() < .6:  # a single file out of a folder
+            for files in [single_files(*one) for one in lies.values()]:
+                for one in rng.sample(files, min(len(files), 1)):
+                    lies[one.path] = one, []
 
 
 def makers_in_record(recorder):
@@ -111,7 +121,7 @@ def drawn_on_server(database, dag):
     return found
 
 
-@pytest.mark.parametrize("contents", [CONTENTS, FLAGS])
+@pytest.mark.parametrize("contents", [CONTENTS, FLAGS, MANY])
 @pytest.mark.parametrize("seed", range(20))
 def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, contents, monkeypatch):
     monkeypatch.setattr(recording, "digest", digest)  # those that a server accepts

@@ -20,6 +20,7 @@ from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
 from roar.query.sessions import load_session
 from roar.record.database import SCHEMA_VERSION, open_database
+from roar.record.dependencies import makers_at
 from roar.record.writer import pop_job, replace_tracker_run, set_label, start_session, write_job
 
 
@@ -249,6 +250,35 @@ def test_a_dataset_that_was_there_is_not_made_by_who_copied_one_of_its_files(rec
     whole, members = dataset("images/", {"a.png": "a", "b.png": "b"})
     recorder.job("read and copy", [whole], [file("copy2.png", "b")], datasets=[members])
     recorder.job("read again", [whole], [])
+    assert recorder.edges() == set()
+
+
+def test_a_file_that_was_found_within_a_dataset_is_not_made_by_who_wrote_the_same_elsewhere_later(recorder):
+    first = recorder.job("write one before", [], [file("first", "b")])
+    whole, members = dataset("labels/", {"ä/1": "a", "ä/2": "b", "c": "c"})
+    everything = recorder.job("read all", [whole], [], datasets=[members])
+    copy, copied = dataset("copy/", {"1": "a", "2": "b"})
+    recorder.job("write the same", [], [file("flag", "a"), file("flag2", "b")])
+    recorder.job("write the same together", [], [copy], datasets=[copied])
+    reader = recorder.job("read two", [file("labels/ä/1", "a"), file("labels/ä/2", "b")], [])
+    assert recorder.edges() == {(everything.uid, first.uid), (reader.uid, first.uid)}
+    artifact_id = recorder.one("SELECT id FROM artifact WHERE digest = ?", bytes.fromhex(digest("a")))
+    assert makers_at(recorder.database, artifact_id, "labels/ä/1") == []
+
+
+def test_a_file_that_was_found_within_a_dataset_elsewhere_may_be_made_by_a_later_job(recorder):
+    whole, members = dataset("labels/", {"1": "a", "2": "b"})
+    recorder.job("read all", [whole], [], datasets=[members])
+    maker = recorder.job("write the same", [], [file("flag", "a")])
+    reader = recorder.job("read elsewhere", [file("labels/2", "a"), file("other/labels/1", "a")], [])
+    assert recorder.edges() == {(reader.uid, maker.uid)}
+
+
+def test_a_shard_that_was_found_with_the_others_is_not_made_by_a_later_copy(recorder):
+    whole, members = dataset("data/part-*-of-2", {"part-1-of-2": "a", "part-2-of-2": "b"})
+    recorder.job("read all", [whole], [], datasets=[members])
+    recorder.job("write the same", [], [file("copy", "a")])
+    recorder.job("read one", [file("data/part-1-of-2", "a")], [])
     assert recorder.edges() == set()
 
 

@@ -235,7 +235,8 @@ def list_uses(request: Request, uid: str, role: str, *, viewer: ViewerNow, conne
 
     Each input with the job that you may see which wrote it (`written_by`): of all others that started before this job
     ended, the last that wrote it at this very path, by itself or within a dataset, one of the same session before all
-    others; else the last that wrote the same content elsewhere and did not read it here itself. Where none did,
+    others; else the last that wrote the same content elsewhere, but not if it read it here itself, nor after an
+    earlier job of the reader's session had read it here, by itself or within a dataset. Where none did,
     `written_later_by` names one that wrote the same content later: this job read another copy. Each output with the
     other job that read last what this job wrote (`read_by`), by itself, within a dataset or in part; at this path if
     any did. Of a dataset made by several jobs the one that ended last is named, and how many more there are

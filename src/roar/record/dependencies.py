@@ -2,11 +2,12 @@
 
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
-reader found this content at this path already, and not if the writer read it there itself. Empty files are alike
-without having to do with each other, so for them only the same path counts. A dataset that no job wrote as a whole
-depends on the jobs that wrote its members.
+reader found this content at this path already, by itself or within a dataset, and not if the writer read it there
+itself. Empty files are alike without having to do with each other, so for them only the same path counts. A dataset
+that no job wrote as a whole depends on the jobs that wrote its members.
 """
 
+import itertools
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
@@ -52,10 +53,11 @@ def find_dependencies(database: sqlite3.Connection, job_id: int) -> None:
 
 
 class _Reader(NamedTuple):
-    """The job whose inputs are to be explained."""
+    """The job whose inputs are to be explained; `around` tells where others read these within datasets."""
 
     job_id: int
     ended_at: str
+    around: "_Around"
 
 
 class _Use(NamedTuple):
@@ -64,6 +66,47 @@ class _Use(NamedTuple):
     path_id: int
     path: str
     artifact_id: int
+
+
+class _Around:
+    """The datasets that hold a file where it was read, and who read them there.
+
+    Of members only those of one content are kept, for there may be very many: ask for each content's files together.
+    """
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+        self._artifact_id = _NOTHING
+        self._datasets: dict[str, list[int]] = {}
+        self._found: dict[int, dict[str, str]] = {}
+
+    def of(self, use: _Use) -> Iterator[tuple[int, str]]:
+        """Each dataset that has the file in it, with the folder from which it is named there."""
+        if use.artifact_id != self._artifact_id:
+            self._artifact_id, self._datasets = use.artifact_id, {}
+            for dataset_id, member in self._database.execute(_HOLDERS, (use.artifact_id,)).fetchall():
+                self._datasets.setdefault(member, []).append(dataset_id)
+        for member in _endings(use.path) if self._datasets else ():
+            for dataset_id in self._datasets.get(member, ()):
+                yield dataset_id, use.path.removesuffix(member)
+
+    def found_at(self, use: _Use) -> str | None:
+        """When the first job that read the file within a dataset had ended."""
+        reads = (self._reads(dataset_id).get(folder) for dataset_id, folder in self.of(use))
+        return min((ended_at for ended_at in reads if ended_at is not None), default=None)
+
+    def _reads(self, dataset_id: int) -> dict[str, str]:
+        """When the first job that read a dataset had ended, by folder."""
+        if dataset_id not in self._found:
+            known = self._found[dataset_id] = {}
+            for path, ended_at in self._database.execute(_FIRST_READS, (dataset_id,)).fetchall():
+                known.setdefault(members_folder(path), ended_at)
+        return self._found[dataset_id]
+
+    def read_by(self, job_id: int, use: _Use) -> bool:
+        """Whether this job read the file within a dataset."""
+        return any(members_folder(path) == folder for dataset_id, folder in self.of(use)
+                   for (path,) in self._database.execute(_READ_BY, (dataset_id, job_id)).fetchall())
 
 
 class Maker(NamedTuple):
@@ -77,7 +120,7 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
     """The jobs that made what lies at a recorded path, by the rule for what a job reads there after all others."""
     row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(path),)).fetchone()
     use = _Use(_NOTHING if row is None else row[0], path, artifact_id)
-    reader = _Reader(_NOTHING, _END_OF_TIME)
+    reader = _Reader(_NOTHING, _END_OF_TIME, _Around(database))
     size, files = database.execute("SELECT size, files FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
     here = [Maker(job_id, artifact_id) for job_id, written_at in _writers(database, reader, artifact_id)
             if written_at == path][:1]
@@ -93,7 +136,7 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
 
 def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
     database.execute("DELETE FROM dependency WHERE consumer_id = ?", (job_id,))
-    reader = _Reader(job_id, ended_at)
+    reader = _Reader(job_id, ended_at, _Around(database))
     found, elsewhere = _written_as_read(database, reader)
     for use in _uses(database, _DATASETS_READ, job_id):
         key = use.path_id, use.artifact_id
@@ -131,7 +174,7 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
     elsewhere = {key: maker for key, maker in elsewhere.items() if key not in here}
     for use in members:
         key = use.path_id, use.artifact_id
-        if key in elsewhere and _had_it(database, elsewhere[key].job_id, use):
+        if key in elsewhere and reader.around.found_at(use) is not None:
             del elsewhere[key]
             elsewhere.update((key, maker) for maker in _last_elsewhere(database, reader, use, [use.artifact_id]))
     return here, elsewhere
@@ -161,9 +204,11 @@ SELECT * FROM (
 ) WHERE here IS NOT NULL OR elsewhere IS NOT NULL
 """
 
+# Files that are members of datasets, those of one content together.
 _MEMBERS_READ = """
 SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
 WHERE used.job_id = :job AND EXISTS (SELECT 1 FROM dataset_member WHERE artifact_id = used.artifact_id)
+ORDER BY used.artifact_id
 """
 
 _DATASETS_READ = """
@@ -171,12 +216,12 @@ SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN pat
 JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = :job AND artifact.files IS NOT NULL
 """
 
-# Files that are members of datasets in the record.
+# Files that are members of datasets in the record, those of one content together.
 _FILES_SHARED = """
 SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
 JOIN artifact ON artifact.id = used.artifact_id
 WHERE used.job_id = :job AND artifact.files IS NULL
-AND EXISTS (SELECT 1 FROM shared_content WHERE other_id = used.artifact_id)
+AND EXISTS (SELECT 1 FROM shared_content WHERE other_id = used.artifact_id) ORDER BY used.artifact_id
 """
 
 # Who wrote an artifact, and where; the last job first.
@@ -199,10 +244,19 @@ AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
 ORDER BY made.job_id DESC
 """
 
-_READ_WITHIN = """
-SELECT path.path, dataset_member.path FROM dataset_member JOIN file_read AS used ON used.artifact_id = dataset_id
-JOIN path ON path.id = used.path_id WHERE dataset_member.artifact_id = :artifact AND used.job_id = :job
+# Where an artifact was read, and when the first job that read it there had ended.
+_FIRST_READS = """
+SELECT path.path, first.ended_at FROM (
+    SELECT path_id, min(job_id) AS job_id FROM file_read WHERE artifact_id = ? GROUP BY path_id
+) AS seen JOIN job AS first ON first.id = seen.job_id JOIN path ON path.id = seen.path_id ORDER BY first.id
 """
+
+_READ_BY = """
+SELECT path.path FROM file_read AS used JOIN path ON path.id = used.path_id
+WHERE used.artifact_id = ? AND used.job_id = ?
+"""
+
+_HOLDERS = "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?"
 
 _MAY_EXPLAIN = """
 SELECT EXISTS (SELECT 1 FROM file_written AS made JOIN file_read AS used USING (artifact_id)
@@ -226,8 +280,7 @@ def _makers_of_members(database: sqlite3.Connection, reader: _Reader, uses: Iter
             read.setdefault(use.artifact_id, {}).setdefault(ending, []).append(use)
     writers: dict[int, dict[str, int]] = {}
     for artifact_id, by_ending in read.items():
-        for dataset_id, member in database.execute(
-                "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?", (artifact_id,)).fetchall():
+        for dataset_id, member in database.execute(_HOLDERS, (artifact_id,)).fetchall():
             for use in by_ending.get(member, ()):
                 if dataset_id not in writers:
                     writers[dataset_id] = {members_folder(path): job_id for job_id, path in
@@ -248,8 +301,9 @@ def _endings(path: str) -> Iterator[str]:
 def _explain_file(database: sqlite3.Connection, reader: _Reader, use: _Use) -> list[Maker]:
     """A file that was written as a member of datasets elsewhere depends on the last job that wrote such a dataset."""
     datasets = [row[0] for row in database.execute(
-        "SELECT DISTINCT dataset_id FROM dataset_member WHERE artifact_id = ?", (use.artifact_id,))]
-    return _last_elsewhere(database, reader, use, datasets)[:1]
+        "SELECT DISTINCT dataset_id FROM dataset_member WHERE artifact_id = ?"
+        " AND EXISTS (SELECT 1 FROM file_written WHERE file_written.artifact_id = dataset_id)", (use.artifact_id,))]
+    return _last_elsewhere(database, reader, use, datasets)[:1] if datasets else []
 
 
 def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, whole: Maker | None
@@ -271,7 +325,8 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
         yield whole
         return
     held: dict[int, set[tuple[str, int]]] = {}
-    for maker in sorted(_elsewhere(database, reader, use, others), reverse=True) if left else ():
+    makers = itertools.chain.from_iterable(_elsewhere(database, reader, use, others)) if left else ()
+    for maker in sorted(makers, reverse=True):
         if maker.artifact_id not in held:
             content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
             held[maker.artifact_id] = {member for member in left if member[1] in content}
@@ -319,27 +374,21 @@ def _last_at_each_path(database: sqlite3.Connection, reader: _Reader, artifacts:
     return sorted(found, reverse=True)
 
 
-def _elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]) -> Iterator[Maker]:
-    """The jobs that wrote an artifact and could have brought it, for each of several: the last job of each first."""
+def _elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
+               ) -> Iterator[Iterator[Maker]]:
+    """For each of several artifacts the jobs that wrote it and could have brought it, the last one first."""
+    ended_at = min(reader.ended_at, reader.around.found_at(use) or reader.ended_at)
     for artifact_id in artifacts:
-        rows = database.execute(_ELSEWHERE, {
-            "artifact": artifact_id, "job": reader.job_id, "ended_at": reader.ended_at,
-            "read_path": use.path_id, "read_artifact": use.artifact_id})
-        yield from (Maker(job_id, artifact_id) for (job_id,) in rows)
+        rows = database.execute(_ELSEWHERE, {"artifact": artifact_id, "job": reader.job_id, "ended_at": ended_at,
+                                             "read_path": use.path_id, "read_artifact": use.artifact_id})
+        yield (Maker(job_id, artifact_id) for (job_id,) in rows if not reader.around.read_by(job_id, use))
 
 
 def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
                     ) -> list[Maker]:
     """For each artifact that a job wrote which could have brought it, the last such job: the latest job first."""
-    makers = (next((maker for maker in _elsewhere(database, reader, use, [artifact_id])
-                    if not _had_it(database, maker.job_id, use)), None) for artifact_id in artifacts)
+    makers = (next(some, None) for some in _elsewhere(database, reader, use, artifacts))
     return sorted((maker for maker in makers if maker is not None), reverse=True)
-
-
-def _had_it(database: sqlite3.Connection, job_id: int, use: _Use) -> bool:
-    """Whether a job itself read a file at this very path within a dataset."""
-    rows = database.execute(_READ_WITHIN, {"artifact": use.artifact_id, "job": job_id}).fetchall()
-    return any(members_folder(path) + member == use.path for path, member in rows)
 
 
 def _may_explain(database: sqlite3.Connection, producer_id: int, consumer_id: int) -> bool:
