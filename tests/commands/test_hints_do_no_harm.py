@@ -1,5 +1,6 @@
 """What the hints of the checklist leave behind when they are followed: what a rebuild gives, and nothing is lost."""
 
+import os
 import subprocess
 
 import pytest
@@ -475,3 +476,60 @@ def test_a_training_is_not_run_before_the_data_that_it_waits_for(scripts):
     desk.write("raw", "b")
     assert mend(desk) == (["roar run @3", "roar run @2"], [])
     assert read(desk, "m") == "2b"
+
+
+MANY = "import os\nos.makedirs('img', exist_ok=True)\nfor n in range(150):\n    open(f'img/{n}', 'w').write(str(n))\n"
+MEND = "for n in range({}):\n    text = open(f'img/{{n}}').read()\n    open(f'img/{{n}}', 'w').write('n' + text)\n"
+SUM_UP = "open('m', 'w').write(' '.join(open(f'img/{n}').read() for n in range(150)))\n"
+
+
+@pytest.mark.parametrize("count", [3, 120, 150])
+def test_a_folder_that_was_made_again_is_edited_again(scripts, count):
+    """Whether what is edited there is told as a dataset or file by file."""
+    desk = scripts(make=MANY, fix=MEND.format(count), train=SUM_UP)
+    for name in ("make", "fix", "train"):
+        desk.roar("run", "python", f"{name}.py")
+    meant = read(desk, "m")
+    desk.roar("run", "@1")
+    given, problems = mend(desk)
+    assert (given[0], problems) == ("roar run @2", [])
+    assert {*given} <= {"roar run @2", "roar run @3"}
+    assert (read(desk, "img/0"), read(desk, "m")) == ("n0", meant)
+
+
+def test_files_that_are_edited_as_one_folder_are_up_to_date(scripts):
+    desk = scripts(make=MANY.replace("range(150)", "range(*map(int, sys.argv[1:]))").replace("os\n", "os, sys\n", 1),
+                   fix=MEND.format(150), train=SUM_UP)
+    for part in (("0", "60"), ("60", "120"), ("120", "150")):
+        desk.roar("run", "python", "make.py", *part)
+    for name in ("fix", "train"):
+        desk.roar("run", "python", f"{name}.py")
+    assert {output["path"]: output["state"] for output in desk.json("status")["outputs"]} == {
+        "img/": "fresh", "m": "fresh"}
+    assert checklist(desk)[FRESH]["passed"]
+
+
+def test_a_folder_that_grows_over_the_threshold_is_told_once(scripts):
+    desk = scripts(make=MANY.replace("range(150)", "range(int(open('raw').read()))"))
+    for count in ("90", "150"):
+        desk.write("raw", count)
+        desk.roar("run", "python", "make.py")
+    assert [output["path"] for output in desk.json("status")["outputs"]] == ["img/"]
+    assert checklist(desk)[FRESH]["passed"]
+
+
+@pytest.mark.parametrize("text", [
+    "import os, sys\nif os.path.exists('m'): sys.exit()\nopen('m', 'w').write(open('raw').read())\n",
+    "import subprocess\nsubprocess.run(['make', '-s', 'm'], check=True)\n"], ids=["exists", "make"])
+def test_a_step_that_finds_its_output_there_makes_it_of_new_data(scripts, text):
+    """For make(1) the new data are older than what it had made of the old ones."""
+    desk = scripts(train=text, ev=EVALUATE)
+    desk.write("Makefile", "m: raw\n\tcp raw m\n")
+    desk.git("add", "Makefile")
+    desk.git("commit", "-qm", "2")
+    for content, time in (("a", 1_000), ("b", 2_000)):
+        os.utime(desk.write("raw", content), (time, time))
+        for name in ("train", "ev")[:1 if content == "b" else 2]:
+            desk.roar("run", "python", f"{name}.py")
+    assert mend(desk) == (["mv m .roar/m.old && roar run @1", "roar run @2"], [])
+    assert (read(desk, "out"), read(desk, ".roar/m.old")) == ("b", "a")

@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import stat
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -115,10 +116,13 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(_changed_inputs(database, files, {content: read[content] for content in missed}, counted, stale))
     stale.add_put_off()
     last_writes = _last_writes(database, files, written, counted)
+    undone: dict[_Content, str] = {}
     for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
-            _forgive_followers(database, files, content, job_id)
-    again = _written_again(database, files, written, counted)
+            undone |= _forgive_followers(database, files, content, job_id, counted)
+    covered, by_dataset = _within_datasets(database, files, last_writes, written, counted)
+    last_writes = {content: job_id for content, job_id in last_writes.items() if content not in covered}
+    again = _written_again(database, files, written, counted) | by_dataset | undone
     last_writes = _with_edited(last_writes, [content for content, text in again.items()
                                              if text.startswith(_BY_ITS_LIKE)], written, counted)
     since = _deleted_since(database, session, files, last_writes) | again
@@ -196,15 +200,61 @@ def _with_edited(last_writes: dict[_Content, int], again: Iterable[_Content], wr
     return kept | {content: written[content] for content in edited.values()} if edited else last_writes
 
 
-def _forgive_followers(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int) -> None:
-    """What later jobs of the session wrote in a dataset, or took away from there, is no change of it."""
+def _within_datasets(database: sqlite3.Connection, files: "_FilesNow", last_writes: Mapping[_Content, int],
+                     written: Mapping[_Content, int], counted: Counted) -> tuple[set[_Content], dict[_Content, str]]:
+    """Of files by themselves those that a later job has written as part of a dataset, where that lies there.
+
+    Returns:
+        Those of which that dataset tells, as the later job is one of the same step, or of a later one.
+        What is to be said of those that the earlier job had edited, and that have to be edited again.
+    """
+    paths = sorted((files.paths[content.path_id], content) for content in last_writes if not files.is_dataset(content))
+    covered: set[_Content] = set()
+    again: dict[_Content, str] = {}
+    for dataset, later in written.items() if paths else ():
+        if not files.is_dataset(dataset) or files.state(dataset) is not Freshness.FRESH:
+            continue
+        folder = members_folder(files.paths[dataset.path_id])
+        below = paths[bisect_left(paths, (folder,)):bisect_left(paths, (_end_of(folder),))] if folder else paths
+        names = {name for (name,) in database.execute(
+            "SELECT path FROM dataset_member WHERE dataset_id = ?", (dataset.artifact_id,))} if below else set()
+        for path, content in below:
+            job_id = last_writes[content]
+            if job_id > later or path[len(folder):] not in names:
+                continue
+            step, other = counted.step_of[job_id], counted.step_of[later]
+            if step != other and not follows(database, later, job_id) and _edits(database, counted, job_id, other):
+                again[content] = f"written again by @{other} since: roar run @{step}"
+            elif step <= other or follows(database, later, job_id):
+                covered.add(content)
+    return covered - again.keys(), again
+
+
+def _forgive_followers(database: sqlite3.Connection, files: "_FilesNow", content: _Content, job_id: int,
+                       counted: Counted) -> dict[_Content, str]:
+    """What later jobs of the session wrote in a dataset, or took away from there, is no change of it.
+
+    But for what a step wrote again that the dataset's own job had edited. What is to be said of that is the answer.
+    """
     folder = members_folder(files.paths[content.path_id])
+    step = counted.step_of[job_id]
+
+    @cache
+    def undoes(later: int) -> bool:
+        other = counted.step_of.get(later, step)
+        return other != step and not follows(database, later, job_id) and _edits(database, counted, job_id, other)
+
     events: list[tuple[int, int, int | None, str]] = [
         (later_id, 1, artifact_id, path)
         for later_id, artifact_id, path in _near(database, _WRITTEN_LATER, job_id, folder)]
     events += [(later_id, 0, None, path) for later_id, path in database.execute(_TAKEN_LATER, {
         "job": job_id, "first": encoded(folder), "end": encoded(_end_of(folder))})]
-    files.forgive(content, [(artifact_id, path) for *_, artifact_id, path in sorted(events, key=lambda one: one[:2])])
+    files.forgive(content, [(artifact_id, path) for later, _, artifact_id, path in sorted(
+        events, key=lambda one: one[:2]) if artifact_id is None or not undoes(later)])
+    undoing = [later for later, _, artifact_id, _ in events if artifact_id is not None and undoes(later)]
+    if not undoing or files.state(content) is not Freshness.CHANGED:
+        return {}
+    return {content: f"written again by @{counted.step_of[max(undoing)]} since: roar run @{step}"}
 
 
 def _near(database: sqlite3.Connection, query: str, job: int | str, folder: str) -> Iterator[tuple[Any, ...]]:

@@ -202,11 +202,13 @@ class Reruns:
             NoCommandError: where what it left is not to be put aside.
         """
         last, since = self._database.execute(_LAST_GOOD, (self._session, number)).fetchone() or (0, "")
-        others = self._database.execute(_PASSED_OVER, (last, last, last)).fetchall()
-        if not any(self._has_changed_before(path, digest.hex(), since) for path, digest in others):
+        went_on, skipped = (any(self._has_changed_before(path, digest.hex(), since) for path, digest in others)
+                            for others in (self._database.execute(_PASSED_OVER, {"job": last}).fetchall(),
+                                           self._database.execute(_SKIPPED, {"job": last}).fetchall()))
+        if not went_on and not skipped:
             return None
         self._obstacles.refuse([number])
-        return self._plan(self._find_own(number, last), [], [number])._replace(keeps=True)
+        return self._plan(self._find_own(number, last, whole=not went_on), [], [number])._replace(keeps=True)
 
     def _plan(self, removed: Iterable[str], jobs: Sequence[tuple[int, int]], steps: Sequence[int]) -> Plan:
         lacks = self._find_lack(jobs, steps)
@@ -223,15 +225,17 @@ class Reruns:
     def _place(self, path: str, member: str | None) -> str:
         return self._workspace.absolute(path if member is None else members_folder(path) + member)
 
-    def _find_own(self, number: int, last: int) -> list[str]:
+    def _find_own(self, number: int, last: int, *, whole: bool) -> list[str]:
         """What a step's last job took from earlier ones, absolute: with the whole folder where only that step wrote.
 
-        Not what it goes on writing to, and what git tracks.
+        Or, the `whole`, all that they left, where it took nothing as that was there. Not what it goes on writing to,
+        and what git tracks.
         """
         left: dict[str, set[str]] = {}
         for path, member, digest in self._database.execute(_LEFT, {"session": self._session, "number": number}):
             left.setdefault(self._place(path, member), set()).add(digest.hex())
-        taken = itertools.starmap(self._place, self._database.execute(_TAKEN, {"job": last}).fetchall())
+        taken = (place for place in left if os.path.lexists(place)) if whole else itertools.starmap(
+            self._place, self._database.execute(_TAKEN, {"job": last}).fetchall())
         found = _in_folders([place for place in taken if place in left], left, self._workspace.root)
         files = [place for place in left if os.path.isfile(place) and any(is_inside(place, one) for one in found)]
         for place in files:
@@ -558,15 +562,25 @@ SELECT job.id, job.started_at FROM job JOIN step ON step.id = job.step_id
 WHERE session_id = ? AND number = ? AND state = 'done' AND exit_code IS 0 ORDER BY job.id DESC LIMIT 1
 """
 
-# What earlier jobs of a step read that another one did not, which took something from one of them.
-_PASSED_OVER = """
+# What earlier jobs of a step read that another one did not.
+_NOT_READ = """
 SELECT DISTINCT path.path, artifact.digest FROM job AS this
 JOIN job ON job.step_id = this.step_id AND job.id < this.id JOIN file_read AS used ON used.job_id = job.id
 JOIN path ON path.id = used.path_id JOIN artifact ON artifact.id = used.artifact_id AND artifact.files IS NULL
-WHERE this.id = ? AND used.path_id NOT IN (SELECT path_id FROM file_read WHERE job_id = ?)
-AND EXISTS (SELECT 1 FROM dependency JOIN job AS maker ON maker.id = producer_id
-    WHERE consumer_id = ? AND maker.step_id = this.step_id)
+WHERE this.id = :job AND used.path_id NOT IN (SELECT path_id FROM file_read WHERE job_id = :job) AND
 """
+
+# That of one that took something from them.
+_PASSED_OVER = _NOT_READ + """
+EXISTS (SELECT 1 FROM dependency JOIN job AS maker ON maker.id = producer_id
+    WHERE consumer_id = :job AND maker.step_id = this.step_id)
+"""  # noqa: S608  texts of our own
+
+# That of one that left nothing, where they had.
+_SKIPPED = _NOT_READ + """
+EXISTS (SELECT 1 FROM file_written WHERE job_id = job.id AND role = 2)
+AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = :job AND role = 2)
+"""  # noqa: S608  as above
 
 # What the jobs of a step wrote.
 _LEFT = """
