@@ -10,6 +10,8 @@
  *   S pid mode signals reasons   the command is about to start; which of the signals that wait in roar it has been given
  *                        (MASK); why better modes were not taken, or nothing
  *   X errno              it could not be started
+ *   L errno              the log cannot be made; nothing has been started
+ *   N errno              no process can be had; as above
  *   T                    it has been stopped (job control)
  *   E status rss user system   it has ended: wait status, KiB, microseconds
  *
@@ -415,6 +417,14 @@ static int start_command(int *socket)
     return try_mode(LOG_MODE_NONE, socket);
 }
 
+/* Ends this process as one that has started nothing. ECHILD: a process was started, and did not get ready. */
+static void give_up(int error)
+{
+    if (error != ECHILD)
+        dprintf(options.status, "N %d\n", error);
+    _exit(125);
+}
+
 /* A pipe behind the command's output must close when the command ends, though a daemon keeps the supervisor alive.
  * Guard and supervisor share their descriptors: this is for both. */
 static void let_streams_go(void)
@@ -460,8 +470,9 @@ static void supervise(void)
 {
     int socket = -1;
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-    if (start_command(&socket) < 0)
-        _exit(125);
+    int error = start_command(&socket);
+    if (error < 0)
+        give_up(-error);
     setsid(); /* a parent in the command's session, but not in its group, would make the kernel stop it at Ctrl-Z
                * where there is no shell above that could let it go on */
     hide_command();
@@ -554,7 +565,7 @@ int main(int argc, char **argv)
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     pid_t supervisor = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
     if (supervisor < 0)
-        return 2;
+        give_up(errno);
     if (supervisor == 0)
         supervise();
     guard(supervisor);

@@ -30,6 +30,8 @@
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
 #endif
 
+#define TURN_MS 10
+
 union answer {
     struct seccomp_notif_resp it;
     char room[128];
@@ -189,24 +191,47 @@ static void command_ended(int status, int wait_status, const struct rusage *use)
     close(status);
 }
 
+/* how: WNOHANG or 0. Returns 1 for what has happened to a child, 0 where nothing has, -1 where there is no child. */
+static int collect_one(pid_t command, int status, int how)
+{
+    int wait_status;
+    struct rusage use;
+    pid_t pid = wait4(-1, &wait_status, __WALL | WUNTRACED | how, &use);
+    if (pid <= 0)
+        return pid < 0 && errno != EINTR ? -1 : 0;
+    if (WIFSTOPPED(wait_status)) {
+        if (pid == command)
+            say(status, "T\n");
+        return 1;
+    }
+    note_death(pid, wait_status, &use);
+    if (pid == command)
+        command_ended(status, wait_status, &use);
+    return 1;
+}
+
 static void wait_for_all(pid_t command, int status)
 {
+    while (collect_one(command, status, 0) >= 0)
+        continue;
+}
+
+/* Where there is no thread to be had (`ulimit -u`): to answer first would keep the end of the command from roar. */
+static void take_turns(int listener, pid_t command, int status)
+{
+    struct pollfd calls = {.fd = listener, .events = POLLIN};
     for (;;) {
-        int wait_status;
-        struct rusage use;
-        pid_t pid = wait4(-1, &wait_status, __WALL | WUNTRACED, &use);
-        if (pid < 0 && errno == EINTR)
+        int collected;
+        while ((collected = collect_one(command, status, WNOHANG)) > 0)
             continue;
-        if (pid < 0)
+        if (collected < 0)
             return;
-        if (WIFSTOPPED(wait_status)) {
-            if (pid == command)
-                say(status, "T\n");
+        if (poll(&calls, 1, TURN_MS) <= 0)
             continue;
-        }
-        note_death(pid, wait_status, &use);
-        if (pid == command)
-            command_ended(status, wait_status, &use);
+        if (calls.revents & POLLIN)
+            supervisor_answer_one(listener);
+        else
+            calls.fd = -1; /* no process that has the filter is left: from now on poll only lets time pass */
     }
 }
 
@@ -221,14 +246,15 @@ void supervisor_take_over(int listener)
 void supervisor_run(int listener, pid_t command, int status)
 {
     pthread_t answers, extends;
-    if (listener >= 0)
-        watch_start(listener);
     int have_answers = listener >= 0 && pthread_create(&answers, NULL, answer_all, &listener) == 0;
     if (listener < 0)
         pthread_create(&extends, NULL, extend_when_wanted, NULL);
+    if (have_answers)
+        watch_start(listener);
     if (listener >= 0 && !have_answers)
-        answer_all(&listener); /* no thread to be had: first answer, then collect */
-    wait_for_all(command, status);
+        take_turns(listener, command, status);
+    else
+        wait_for_all(command, status);
     if (have_answers)
         pthread_join(answers, NULL);
     log_calibrate();

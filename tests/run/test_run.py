@@ -1,6 +1,7 @@
 """`roar run` from outside: the command untouched, the record right."""
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -81,12 +82,13 @@ def test_a_command_that_does_not_exist(desk):
 
 @pytest.mark.parametrize(("name", "status", "reason"), [
     ("./no", 127, "No such file or directory"), ("./script", 127, "cannot execute: required file not found"),
-    (".", 126, "Is a directory"),
+    (".", 126, "Is a directory"), ("./loop", 126, "Too many levels of symbolic links"),
 ])
 @pytest.mark.parametrize("mode", ["auto", "none"])
 def test_why_a_path_cannot_be_run(desk, mode, name, status, reason):
     (desk.root / "script").write_text("#!/no/such/interpreter\n")
     (desk.root / "script").chmod(0o755)
+    (desk.root / "loop").symlink_to("loop")
     done = desk.roar("run", name, status=status, env={"ROAR_TRACER_MODE": mode})
     assert done.stderr == f"roar: {name}: {reason}\n"
 
@@ -407,6 +409,54 @@ def test_settings_that_cannot_be_read_do_not_stop_the_command(desk, name):
     sentence = f"{path} cannot be read: Is a directory."
     assert done.stderr == f"roar: this job was not recorded: {sentence} Try: ls -ld {path}\n"
     assert desk.roar("config", status=1).stderr == f"roar: {sentence}\n  try: ls -ld {path}\n"
+
+
+_users = itertools.count(100_000 + 1000 * (os.getpid() % 10_000))
+
+
+def limit_processes(desk, most):
+    """From now on `roar` is somebody's who may have so many processes: the limit is no limit for root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to be a user without any process")
+    user, kept = str(next(_users)), "+dac_override,+dac_read_search,+fowner"
+    desk.program = ["setpriv", "--securebits=+no_setuid_fixup", "--reuid", user, "--regid", user, "--clear-groups",
+                    "--inh-caps", kept, "--ambient-caps", kept, "prlimit", f"--nproc={most}:{most}", *desk.program]
+
+
+@pytest.mark.parametrize("tracer", ["auto", "none", "preload", "seccomp"])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 5, 6])
+def test_where_processes_are_limited_the_command_runs_all_the_same(desk, most, tracer):
+    limit_processes(desk, most)
+    done = desk.roar("run", "sh", "-c", "echo hi; exit 3", status=3, env={"ROAR_TRACER_MODE": tracer})
+    assert done.stdout == "hi\n"
+    if most == 1:
+        assert done.stderr == ("roar: this job was not recorded: no process can be started beside roar's own"
+                               " (Resource temporarily unavailable)\n")
+        assert not os.listdir(desk.root / ".roar" / "pending")
+        return
+    found = desk.job()["tracer"]
+    if most == 2 and tracer != "none":
+        reason = "nothing was observed: the tracer cannot be started (Resource temporarily unavailable)"
+        assert (found["mode"], found["gaps"]) == ("none", [reason])
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_command_that_does_not_exist_is_told_where_processes_are_limited(desk, most):
+    limit_processes(desk, most)
+    done = desk.roar("run", "no-such-command", status=127)
+    assert done.stderr.splitlines()[-1] == "roar: no-such-command: command not found"
+
+
+@pytest.mark.parametrize("tracer", ["full", "seccomp"])
+def test_a_command_stops_and_goes_on_where_the_tracer_has_no_thread(desk, tracer):
+    limit_processes(desk, 5)
+    with desk.start("run", "sh", "-c", "kill -STOP $$; exit 4", env={"ROAR_TRACER_MODE": tracer},
+                    stderr=subprocess.PIPE) as process:
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        process.send_signal(signal.SIGCONT)
+        process.communicate(timeout=30)
+    assert process.returncode == 4
+    assert desk.job()["tracer"]["mode"] == tracer
 
 
 def test_a_signal_reaches_a_command_that_is_not_recorded(desk):

@@ -35,7 +35,7 @@ from roar.observe.pending import (
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.signals import Given, hold
 from roar.observe.streams import STDIN, STDOUT, find_streams, is_redirected
-from roar.observe.tracing import Ended, Traced, start
+from roar.observe.tracing import Ended, Traced, become, start
 from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 
 if TYPE_CHECKING:
@@ -155,8 +155,12 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     inflow = look_at_inflow()
     began = time.monotonic()
     pending = replace(pending, started_ns=time.time_ns(), began_ns=int(began * 1e9))
-    traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
-                   environment_names=environment_names(switches), given=given)
+    try:
+        traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
+                       environment_names=environment_names(switches), given=given)
+    except OSError as error:
+        pending.remove()
+        return _run_in_place(request, _NO_PROCESS.format(error.strerror), before, given)
     try:
         pending = _gather(replace(pending, pid=traced.pid, mode=traced.mode, gaps=traced.gaps), before, switches)
         _prepare(workspace, pending, switches, traced)
@@ -211,6 +215,8 @@ def _tell_not_started(request: Request, error: str) -> None:
     name = request.command[0]
     if error == "not executable":
         reason = "Is a directory" if os.path.isdir(name) else "Permission denied"
+    elif error != "not found":
+        reason = error
     elif "/" not in name:
         reason = "command not found"
     else:
@@ -221,13 +227,32 @@ def _tell_not_started(request: Request, error: str) -> None:
 
 def _run_unrecorded(request: Request, error: Exception, given: Given | None) -> int:
     """The command must run even where nothing can be written."""
-    ended = _wait(start(request.command, log="", mode="none", given=given))
+    reason = (error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}") + _try(error)
+    given = given or hold()
+    try:
+        traced = start(request.command, log="", mode="none", given=given)
+    except OSError:
+        return _run_in_place(request, reason, _CodeBefore(), given)
+    ended = _wait(traced)
     if ended.error is not None:
         _tell_not_started(request, ended.error)
     else:
-        reason = error.message if isinstance(error, RoarError) else f"{type(error).__name__}: {error}"
-        _tell(f"this job was not recorded: {reason}{_try(error)}")
+        _tell(f"this job was not recorded: {reason}")
     return _status(ended)
+
+
+_NO_PROCESS = "no process can be started beside roar's own ({})"
+
+
+def _run_in_place(request: Request, reason: str, before: "_CodeBefore", given: Given) -> int:
+    """Where no other process can be had, this one becomes the command; what there is to say is said before."""
+    if before.comparison is not None:
+        before.comparison.end()
+    _tell(f"this job was not recorded: {reason}")
+    ended = become(request.command, given)
+    assert ended.error is not None
+    _tell_not_started(request, ended.error)
+    return ended.exit_code
 
 
 def _begin(workspace: Workspace, request: Request) -> Pending:

@@ -52,11 +52,15 @@ class Comparison:
         """What it printed, None where it failed or took too long."""
         if self._output >= 0:
             self.wait(self._until - time.monotonic())
+        self.end()
+        return self._said
+
+    def end(self) -> None:
+        """End it where it has not ended."""
         if self._output >= 0:
             self._process.kill()
             self._process.wait()
             self._take()
-        return self._said
 
     def _take(self) -> None:
         if self._output >= 0:

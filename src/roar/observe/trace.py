@@ -128,9 +128,9 @@ class Ended:
     """How a command ended.
 
     Attributes:
-        exit_code: the shell's: 128 + N for signal N, 127 not found, 126 not executable.
+        exit_code: the shell's: 128 + N for signal N, 127 not found, 126 for every other error.
         signal: that ended it, or None.
-        error: `not found`, `not executable`, or None where the command was started.
+        error: `not found`, `not executable`, or the system's words; None where the command was started.
         max_rss: bytes; of the command and the children it waited for, as are the times.
         user_s: seconds of processor time.
         system_s: seconds of processor time.

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from roar.observe.signals import (
     DEFAULT,
@@ -27,7 +27,7 @@ from roar.observe.signals import (
 from roar.observe.trace import Ended
 from roar.observe.witness import Addressee, Witness
 
-__all__ = ["Ended", "Traced", "available_modes", "start"]
+__all__ = ["Ended", "Traced", "available_modes", "become", "start"]
 
 _NATIVE: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")
 _TRACER: Final = os.path.join(_NATIVE, "roar-tracer")
@@ -233,6 +233,12 @@ class _Messages:
             _guards.append(self.tracer)
         _reap_guards()
 
+    def end(self) -> None:
+        """Of a tracer that has started nothing: it is gone then, and the command can have its place."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.tracer, 0)
+        self.close()
+
 
 _guards: list[int] = []
 
@@ -259,6 +265,9 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         mode: `auto`, `full`, `seccomp`, `preload` or `none`. A mode that cannot be had gives way to the next.
         environment_names: variables to note at each exec; a name that ends in `*` is a prefix.
         given: from `signals.hold`, where that was called before. What came since then is the command's.
+
+    Raises:
+        OSError: no process can be started for the command; nothing has been.
     """
     _reap_guards()
     _give_back_locale()
@@ -268,6 +277,8 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
             return _start_untraced(command, (), given)
         traced = _start_traced(command, _arguments(log, mode, environment_names, given))
         if isinstance(traced, str):
+            with contextlib.suppress(OSError):
+                os.unlink(log)  # nothing came of it
             return _start_untraced(command, (f"{_NOT_OBSERVED}: {traced}",), given)
         traced._take_signals(given)  # noqa: SLF001  its own module
         return traced
@@ -326,11 +337,13 @@ def _heed_children() -> None:
 def _first_message(messages: _Messages, witness: Witness) -> Traced | str:
     """The command that is about to run, or why the tracer cannot run it."""
     kind, _, rest = messages.read().partition(" ")
-    if kind == "L":
-        messages.close()
-        return f"the event log cannot be made ({os.strerror(int(rest))})"
     if kind != "S":
-        messages.close()
+        messages.end()
+    if kind == "L":
+        return f"the event log cannot be made ({os.strerror(int(rest))})"
+    if kind == "N":
+        return f"the tracer cannot be started ({os.strerror(int(rest))})"
+    if kind != "S":
         return "the tracer failed at its start"
     pid, mode, handed_over, reasons = rest.split(" ", 3)
     signals = int(handed_over, 16)
@@ -347,31 +360,39 @@ def _spawn(program: str, arguments: Sequence[str]) -> int:
 
 
 def _start_untraced(command: Sequence[str], gaps: tuple[str, ...], given: Given) -> Traced:
-    """While every signal is blocked."""
-    traced = Traced(pid=0, mode="none", gaps=gaps or (_NOT_OBSERVED,), messages=None, witness=Witness())
+    """While every signal is blocked. Raises OSError where no process can be started."""
+    witness = Witness()
     _heed_children()
     try:
-        traced.pid = _fork(command, given)
+        pid, failed = _fork(command, given)
+    except OSError:
+        witness.stop()  # the command is to have its place
+        pid, failed = _fork(command, given)
+    traced = Traced(pid=pid, mode="none", gaps=gaps or (_NOT_OBSERVED,), messages=None, witness=witness)
+    if failed:
+        traced._ended = _not_started(failed)  # noqa: SLF001  its own module
+        witness.stop()
+    else:
         traced._take_signals(given)  # noqa: SLF001  its own module
-    except OSError as error:
-        traced._ended = _not_started(error.errno or 0)  # noqa: SLF001  its own module
-        traced._witness.stop()  # noqa: SLF001  its own module
     return traced
 
 
-def _fork(command: Sequence[str], given: Given) -> int:
-    """The process id of the command; raises OSError where it cannot be started.
+def _fork(command: Sequence[str], given: Given) -> tuple[int, int]:
+    """The process id of the command and 0, or 0 and why it cannot be run; raises OSError where there is no process.
 
     posix_spawn would not do: it can neither have a signal ignored nor set an alarm.
     """
     reader, writer = os.pipe2(os.O_CLOEXEC)
     missed = frozenset(signal.sigpending()) - {signal.SIGCHLD} - OUR_WRITING
-    pid = os.fork()
+    try:
+        pid = os.fork()
+    except OSError:
+        os.close(reader)
+        os.close(writer)
+        raise
     if not pid:
         try:
-            become_command(given, missed)
-            release(given)
-            _execute(command)
+            _run_here(command, given, missed)
         except OSError as error:
             os.write(writer, str(error.errno).encode())
         finally:
@@ -382,11 +403,29 @@ def _fork(command: Sequence[str], given: Given) -> int:
         failed = answer.read()
     if failed:
         os.waitpid(pid, 0)
-        raise OSError(int(failed), os.strerror(int(failed)))
-    return pid
+        return 0, int(failed)
+    return pid, 0
 
 
-def _execute(command: Sequence[str]) -> None:
+def become(command: Sequence[str], given: Given) -> Ended:
+    """Run a command in the place of this process, as a shell's `exec` does; returns only where it cannot be run.
+
+    given: from `signals.hold`.
+    """
+    _give_back_locale()
+    try:
+        _run_here(command, given, frozenset())
+    except OSError as error:
+        return _not_started(error.errno or 0)
+
+
+def _run_here(command: Sequence[str], given: Given, missed: frozenset[int]) -> NoReturn:
+    become_command(given, missed)
+    release(given)
+    _execute(command)
+
+
+def _execute(command: Sequence[str]) -> NoReturn:
     """As execvp(3) does: a script without a first line that names its interpreter is the shell's."""
     try:
         os.execvp(command[0], list(command))  # noqa: S606  the user's
@@ -401,7 +440,7 @@ def _execute(command: Sequence[str]) -> None:
 def _not_started(error: int) -> Ended:
     if error in (errno.ENOENT, errno.ENOTDIR):
         return Ended(exit_code=127, error="not found")
-    return Ended(exit_code=126, error="not executable")
+    return Ended(exit_code=126, error="not executable" if error == errno.EACCES else os.strerror(error))
 
 
 def _state_of(pid: int) -> str:
