@@ -459,6 +459,18 @@ def test_a_command_stops_and_goes_on_where_the_tracer_has_no_thread(desk, tracer
     assert desk.job()["tracer"]["mode"] == tracer
 
 
+@pytest.mark.parametrize("most", [5, 6, 7, 8, 9])
+def test_where_open_files_are_limited_the_command_runs_all_the_same(desk, most):
+    done = desk.roar("run", "sh", "-c", "echo hi; exit 3", status=3,
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (most, most)))
+    assert done.stdout == "hi\n"
+    if most < 7:
+        assert done.stderr == ("roar: this job was not recorded: no process can be started beside roar's own"
+                               " (Too many open files)\n")
+    desk.roar("recover")
+    assert len(desk.json("log")["jobs"]) == (most >= 7)
+
+
 def test_a_signal_reaches_a_command_that_is_not_recorded(desk):
     desk.write(".roar", "in the way")
     with desk.start("run", "sh", "-c", "trap 'echo heard; exit 5' TERM; echo ready; while :; do sleep 0.05; done",

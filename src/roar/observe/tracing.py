@@ -37,6 +37,7 @@ _CANARY: Final = os.path.join(_NATIVE, "roar-canary")
 _MODES: Final = ("full", "seccomp", "preload")
 _FROM_TERMINAL: Final = (signal.SIGINT, signal.SIGQUIT)
 _LITTLE: Final = 256  # bytes: read without asking the system for memory
+_MOST_PIPES: Final = 2  # to the tracer and the witness one end each, and both of that which wakes us up
 _NOT_OBSERVED: Final = "nothing was observed"
 
 
@@ -273,6 +274,7 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
     _give_back_locale()
     given = given or hold()
     try:
+        _require_descriptors()
         if mode == "none":
             return _start_untraced(command, (), given)
         traced = _start_traced(command, _arguments(log, mode, environment_names, given))
@@ -284,6 +286,17 @@ def start(command: Sequence[str], *, log: str | os.PathLike[str], mode: str = "a
         return traced
     finally:
         release(given, heard=PASSED_ON | {signal.SIGCHLD})  # the command may unblock them
+
+
+def _require_descriptors() -> None:
+    """Raises OSError where fewer can be opened than it takes to start a command: none may fail in the middle."""
+    opened: list[int] = []
+    try:
+        for _ in range(_MOST_PIPES):
+            opened += os.pipe2(os.O_CLOEXEC)
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def _arguments(log: str | os.PathLike[str], mode: str, environment_names: Iterable[str], given: Given) -> list[str]:

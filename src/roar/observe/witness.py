@@ -29,7 +29,11 @@ class Witness:
     def __init__(self) -> None:
         """Start it; where it cannot be started, every answer is `UNKNOWN`."""
         self._heard: dict[int, tuple[float, Addressee]] = {}
-        self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        self._reader = -1
+        try:
+            self._reader, writer = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            return
         try:
             os.set_inheritable(writer, True)
             self._pid = os.posix_spawn(_PROGRAM, [_PROGRAM, str(writer)], {}, setsigmask=ALL)
