@@ -7,6 +7,8 @@ from errno import EACCES, EDQUOT, ELOOP, ENOSPC, EROFS
 from roar.errors import WorkspaceError
 
 FOLDER = ".roar"
+ASIDE = ".old"
+"""What is put behind the name of what is put aside, and a number where there is one of that name already."""
 _TOP = "/"
 _ASKED_FOR = "here"
 
@@ -210,10 +212,10 @@ def unwritable(path: str, error: OSError) -> WorkspaceError:
 
 def _free_name(path: str) -> str:
     """A name beside `path` that nothing has yet."""
-    number, name = 1, f"{path}.old"
+    number, name = 1, f"{path}{ASIDE}"
     while os.path.lexists(name):
         number += 1
-        name = f"{path}.old{number}"
+        name = f"{path}{ASIDE}{number}"
     return name
 
 

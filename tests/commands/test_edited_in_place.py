@@ -1,5 +1,6 @@
 """The hints of the checklist where steps edit one file, one after the other, or only add to it."""
 
+import shlex
 import subprocess
 
 import pytest
@@ -223,6 +224,21 @@ def test_files_that_steps_edit_with_each_other_are_not_made_in_an_order_that_can
     if checklist(chain)[FRESH]["passed"]:
         assert (chain.root / "out").read_text() == "(3<o)(o<(3<o))"
     assert {"d1", "d2"} <= {path.name for path in chain.root.iterdir()}
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_file_with_a_long_name_is_put_aside(chain, letter):
+    size = len(letter.encode())
+    name = letter * (252 // size) + ".pt"
+    chain.write("norm.py", NORM.replace('"data"', f'"{name}"'))
+    chain.write(".gitignore", f".roar\n{name}\n")
+    chain.git("commit", "-qam", "longer")
+    chain.roar("run", "cp", "raw", name)
+    chain.roar("run", "python", "norm.py", "A", "one")
+    chain.write("one", "y")
+    hint = mend(chain, FRESH)[0]
+    assert shlex.split(hint)[:3] == ["mv", name, f".roar/{letter * (240 // size)}.old"]
+    assert (chain.root / name).read_text() == "A(r,y)"
 
 
 def test_what_fails_loses_nothing(chain):

@@ -25,11 +25,13 @@ from roar.query.likeness import likeness
 from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many
 from roar.query.repository import is_inside, run_git
 from roar.shell import quoted_path
-from roar.workspace import Workspace
+from roar.workspace import ASIDE, Workspace
 
 _MOST_FILES = 5
 """Up to so many files are put aside before they are made again."""
 _MOST_RUNS = 10
+_LONGEST_NAME = 240
+"""Bytes; the system takes 255."""
 
 
 class Own(Enum):
@@ -82,7 +84,7 @@ def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, kee
     """
     places: dict[str, str] = {}
     for path in paths:
-        names = (f"{folder}/{os.path.basename(path)}.old{number or ''}" for number in count())
+        names = (f"{folder}/{_shortened(os.path.basename(path))}{ASIDE}{number or ''}" for number in count())
         places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
     return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places and not keeps else [])]
@@ -93,6 +95,13 @@ def refuse_tracked(paths: Iterable[str]) -> None:
     path = next((path for path in paths if run_git(os.path.dirname(path), "ls-files", "--", path)), None)
     if path is not None:
         raise NoCommandError(f"{os.path.relpath(path)} would have to be put aside, and git tracks it")
+
+
+def _shortened(name: str) -> str:
+    """A file's name with room for what is put behind it."""
+    while len(os.fsencode(name)) > _LONGEST_NAME:
+        name = name[:-1]
+    return name
 
 
 def _typed(path: str) -> str:
