@@ -760,6 +760,17 @@ def test_doctor(desk):
     assert "wrong settings" in desk.roar("doctor", status=1).stdout
 
 
+def test_doctor_tells_what_hints_have_put_aside(desk):
+    desk.roar("run", "true")
+    assert "aside" not in {check["name"] for check in desk.json("doctor")["checks"]}
+    desk.write(".roar/data.csv.old", "x" * 500)
+    desk.write(".roar/cache.old2/a/b", "x" * 500)
+    check = next(check for check in desk.json("doctor")["checks"] if check["name"] == "aside")
+    assert check["text"].startswith("2 files put aside before a step ran anew, 1000 B;")
+    listed = subprocess.run(["sh", "-c", check["hint"]], check=True, capture_output=True, text=True).stdout
+    assert [line.rpartition("/")[2] for line in listed.splitlines()] == ["cache.old2", "data.csv.old"]
+
+
 def test_recover_finishes_a_job_whose_roar_was_killed(desk):
     code = "import time; open('made', 'w').write('x'); time.sleep(2)"
     with desk.start("run", "--", sys.executable, "-c", code) as process:

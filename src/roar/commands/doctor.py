@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from roar.present.answer import print_json
 from roar.present.text import count_text, paint, printable
 from roar.shell import quoted
 from roar.wire import size_text
-from roar.workspace import Workspace, check_folder, check_root, find_workspace
+from roar.workspace import ASIDE, Workspace, check_folder, check_root, find_workspace
 
 _LEAST_FREE = 1 << 30  # bytes
 
@@ -126,6 +127,28 @@ def _workspace(workspace: Workspace) -> Iterator[Check]:
                 "every job is recorded", "roar recover" if waiting else None)
 
 
+def _aside(workspace: Workspace) -> Iterator[Check]:
+    """What hints have put aside and nobody has removed: roar never looks at it again, and does not know its worth."""
+    folder = os.path.dirname(workspace.database)
+    try:
+        found = [entry.path for entry in os.scandir(folder) if _ASIDE.fullmatch(entry.name)]
+    except OSError:
+        return
+    if found:
+        yield Check("aside", None, f"{count_text(len(found), 'file')} put aside before a step ran anew,"
+                    f" {size_text(sum(map(_size_of, found)))}; roar has no need of that, and never removes it",
+                    f"ls -ld {quoted(folder)}/*{ASIDE}*")
+
+
+_ASIDE = re.compile(rf".+{re.escape(ASIDE)}\d*", re.DOTALL)
+
+
+def _size_of(path: str) -> int:
+    """Bytes, of all files where it is a folder."""
+    places = [path, *(os.path.join(at, name) for at, _, names in os.walk(path) for name in names)]
+    return sum(os.lstat(place).st_size for place in places if os.path.lexists(place) and not os.path.isdir(place))
+
+
 def _record(workspace: Workspace) -> Iterator[Check]:
     if not os.path.lexists(workspace.database):
         return
@@ -176,4 +199,4 @@ def _settings(workspace: Workspace) -> Iterator[Check]:
 
 
 _LOOKS: tuple[Callable[[Workspace], Iterator[Check]], ...] = (
-    _versions, _tracer, _io_uring, _git, _workspace, _record, _settings)
+    _versions, _tracer, _io_uring, _git, _workspace, _aside, _record, _settings)
