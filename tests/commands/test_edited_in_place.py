@@ -226,6 +226,27 @@ def test_files_that_steps_edit_with_each_other_are_not_made_in_an_order_that_can
     assert {"d1", "d2"} <= {path.name for path in chain.root.iterdir()}
 
 
+MODE = "data has rights of its own (mode 600), which it would not have once made anew"
+LINK = "data has another name (a hard link), under which it would stay as it is"
+
+
+@pytest.mark.parametrize(("guard", "reason"), [("chmod 600 data", MODE), ("ln data out-too", LINK)])
+def test_no_command_where_a_new_file_would_not_be_what_the_old_one_is(chain, guard, reason):
+    run_chain(chain)
+    subprocess.run(guard.split(), cwd=chain.root, check=True)
+    chain.write("one", "y")
+    assert mend(chain, FRESH) == []
+    assert f"no command mends it: {reason}" in checklist(chain)[FRESH]["problems"]
+
+
+def test_a_private_file_of_one_who_makes_all_files_private_is_made_anew(chain):
+    chain.program = ["sh", "-c", 'umask 077; exec "$@"', "-", *chain.program]
+    run_chain(chain)
+    (chain.root / "data").chmod(0o600)
+    chain.write("one", "y")
+    assert checklist(chain)[FRESH]["hint"] == CHAIN
+
+
 @pytest.mark.parametrize("letter", ["x", "é"])
 def test_a_file_with_a_long_name_is_put_aside(chain, letter):
     size = len(letter.encode())

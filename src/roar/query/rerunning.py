@@ -5,10 +5,12 @@ which it did, from the job that had made it anew; what lies there is put aside u
 knows what a command needs besides (a download its server). A log, to which each run only adds, needs none of that.
 """
 
+import contextlib
 import itertools
 import json
 import os
 import sqlite3
+import stat
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -81,9 +83,13 @@ def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, kee
         folder: where to put them; on the same disk, and not looked at by the commands.
         commands: as they are typed in the current folder.
         keeps: whether they stay there.
+
+    Raises:
+        NoCommandError: made anew, one of them would be another than it is, whatever it holds.
     """
     places: dict[str, str] = {}
     for path in paths:
+        _refuse_loss(path)
         names = (f"{folder}/{_shortened(os.path.basename(path))}{ASIDE}{number or ''}" for number in count())
         places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
@@ -95,6 +101,30 @@ def refuse_tracked(paths: Iterable[str]) -> None:
     path = next((path for path in paths if run_git(os.path.dirname(path), "ls-files", "--", path)), None)
     if path is not None:
         raise NoCommandError(f"{os.path.relpath(path)} would have to be put aside, and git tracks it")
+
+
+def _refuse_loss(path: str) -> None:
+    """Refuse to have a file, or one of a folder's, made anew that has other rights than a new one, or another name."""
+    forbidden = _read_umask()
+    for place in (path, *(os.path.join(at, name) for at, folders, files in os.walk(path)
+                          for name in (*folders, *files))):
+        with contextlib.suppress(OSError):
+            status = os.lstat(place)
+            is_folder = stat.S_ISDIR(status.st_mode)
+            if not is_folder and status.st_nlink > 1:
+                raise NoCommandError(f"{os.path.relpath(place)} has another name (a hard link), under which it would"
+                                     " stay as it is")
+            usual = (0o777 if is_folder else 0o666) & ~forbidden
+            if usual & ~status.st_mode:
+                raise NoCommandError(f"{os.path.relpath(place)} has rights of its own (mode"
+                                     f" {stat.S_IMODE(status.st_mode):o}), which it would not have once made anew")
+
+
+def _read_umask() -> int:
+    """Rights that new files do not get, as proc(5) gives them: to ask by umask(2) would change them meanwhile."""
+    with open("/proc/self/status", encoding="utf-8", errors="replace") as file:
+        found = next((line for line in file if line.startswith("Umask:")), "Umask: 022")
+    return int(found.split()[1], 8)
 
 
 def _shortened(name: str) -> str:
