@@ -1633,6 +1633,41 @@ def test_code_before_the_first_commit_is_the_same_in_it(desk):
     assert desk.json("diff", *uids)["likely_causes"] == []
 
 
+SECRET = "import sys\nAPI_KEY = '{}'\nopen('o', 'w').write(API_KEY + sys.argv[-1])\n"
+
+
+@pytest.mark.parametrize("committed", [True, False])
+def test_a_secret_in_the_code_is_no_likely_cause(desk, committed):
+    """The patch of a committed one does not apply where it was redacted."""
+    if committed:
+        desk.write("t.py", SECRET.format("hidden"))
+    desk.init()
+    for number, rate in enumerate(("0.1", "0.1", "0.2")):
+        desk.write("t.py", SECRET.format(f"hidden{number}"))
+        desk.roar("run", "python", "t.py", "--api-key", f"hidden{number}", "--lr", rate)
+    last, other, first = (job["uid"] for job in desk.json("log")["jobs"])
+    found = desk.json("diff", other, last)
+    assert (found["likely_causes"], found["code_diff"]) == (["parameters"], "")
+    said = desk.roar("diff", first, other).stdout
+    assert "nothing recorded explains it but a secret in the code, which is not in the record\n" in said
+    assert "  no source file differs, but for a secret that was redacted\n" in said
+
+
+def test_what_differs_beside_a_secret_comes_first(desk):
+    line = "python t.py --api-key {} --lr {}\n"
+    desk.write("t.py", "import sys\nopen('o', 'w').write(sys.argv[-1])\n")
+    desk.write("run.sh", line.format("hidden", "0"))
+    desk.init()
+    for number in "12":
+        desk.write("run.sh", line.format(f"hidden{number}", f"0.{number}"))
+        desk.roar("run", "sh", "run.sh")
+    last, first = (job["uid"] for job in desk.json("log")["jobs"])
+    found = desk.json("diff", first, last)
+    assert found["likely_causes"] == ["code"]
+    changed = [line for line in found["code_diff"].splitlines() if line.startswith(("+", "-"))][2:]
+    assert changed == ["-+python t.py --api-key [redacted] --lr 0.1", "++python t.py --api-key [redacted] --lr 0.2"]
+
+
 def test_uncommitted_code_is_the_same_once_it_is_committed(desk):
     desk.write("t.py", "import os\nopen('o', 'w').write(os.urandom(4).hex())\n")
     desk.init()

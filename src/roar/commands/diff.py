@@ -17,7 +17,7 @@ from roar.observe.code import DIFF, find_repository, git_environment
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
 from roar.present.text import command_text, count_text, paint, printable, table
-from roar.query.differences import Change, Difference, code_of, compare, source_of
+from roar.query.differences import Change, Difference, code_of, compare, ids_of_redacted, source_of, visible_part
 from roar.query.differing_files import with_members
 from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
@@ -58,7 +58,9 @@ def main(argv: list[str]) -> int:
     difference = with_members(opened.database, compare(before, after, uncommitted))
     with code_trees(opened.workspace, (before, after), uncommitted) if difference.code else nullcontext() as trees:
         if difference.code:
-            difference = replace(difference, alike=_have_same_source(opened, before, after, uncommitted, trees))
+            alike = _have_same_source(opened, before, after, uncommitted, trees)
+            hidden = alike and ids_of_redacted(uncommitted[0]) != ids_of_redacted(uncommitted[1])
+            difference = replace(difference, alike=alike, hidden=hidden)
         text = _code_difference(opened, before, after, uncommitted, trees)
     if arguments.json:
         shape = {name: getattr(difference, name) for name in _SECTIONS}
@@ -70,7 +72,7 @@ def main(argv: list[str]) -> int:
     for name in _SECTIONS:
         _print_section(name, getattr(difference, name), shown)
         if name == "code" and difference.code:
-            _print_code(text, whole=arguments.code, alike=difference.alike, command=f"{shown.command} --code")
+            _print_code(text, difference, whole=arguments.code, command=f"{shown.command} --code")
     return 0
 
 
@@ -107,6 +109,8 @@ def _print_title(before: Job, after: Job, difference: Difference) -> None:
         print(paint("the outputs are the same", "green"))
     elif causes:
         print(f"likely {'cause' if len(causes) == 1 else 'causes'}: {paint(', '.join(causes), 'bold')}")
+    elif difference.hidden:
+        print("nothing recorded explains it but a secret in the code, which is not in the record")
     else:
         print("nothing recorded explains it: the command may be random, or read what was not seen")
 
@@ -144,7 +148,7 @@ def _have_same_source(opened: Opened, before: Job, after: Job, uncommitted: tupl
         return _differs_in_no_source(trees.folder, trees.before, trees.after)
     if before.git is None or after.git is None or not before.git.commit or not after.git.commit:
         return False
-    if source_of(uncommitted[0]) != source_of(uncommitted[1]):
+    if source_of(visible_part(uncommitted[0])) != source_of(visible_part(uncommitted[1])):
         return False
     return before.git.commit == after.git.commit or _differs_in_no_source(
         opened.workspace.absolute(before.cwd), before.git.commit, after.git.commit)
@@ -163,9 +167,9 @@ def _differs_in_no_source(folder: str, before: str, after: str) -> bool:
 _SUBMODULE = "160000"  # the mode of a submodule's commit, git-diff(1)
 
 
-def _print_code(text: str | None, *, whole: bool, alike: bool, command: str) -> None:
-    if alike:
-        print("  no source file differs")
+def _print_code(text: str | None, difference: Difference, *, whole: bool, command: str) -> None:
+    if difference.alike:
+        print("  no source file differs" + (", but for a secret that was redacted" if difference.hidden else ""))
     if text is None:
         print("  the commits are not in this repository, so their difference cannot be shown")
     elif whole:
@@ -188,7 +192,7 @@ def _code_difference(opened: Opened, before: Job, after: Job, uncommitted: tuple
         if committed is None:
             return None
         text += committed
-    return text + _patch_difference(*uncommitted)
+    return text + _patch_difference(*map(visible_part, uncommitted))
 
 
 def _git_diff(folder: str, before: str, after: str) -> str | None:

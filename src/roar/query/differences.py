@@ -1,11 +1,12 @@
 """What differs between two jobs, the likely causes apart from the effects."""
 
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from roar.analyze.plumbing import is_source
-from roar.model import FileUse, Host, Job, TrackerRun
+from roar.model import REDACTED, FileUse, Host, Job, TrackerRun
 from roar.observe.patches import name_of, sections_of
 from roar.wire import parameters_of
 
@@ -34,7 +35,9 @@ class Difference:
         host: facts about the machine.
         result: exit code and state.
         tracker_runs: by tracker, with URL or id.
-        alike: whether the code is known to be the same in all that is source code, be the commits others.
+        alike: whether the code is known to be the same in all that is source code, be the commits others, but for what
+            was redacted.
+        hidden: whether something does differ in what was redacted.
     """
 
     parameters: tuple[Change, ...] = ()
@@ -46,6 +49,7 @@ class Difference:
     result: tuple[Change, ...] = ()
     tracker_runs: tuple[Change, ...] = ()
     alike: bool = False
+    hidden: bool = False
 
     def causes(self) -> list[str]:
         """What could have made the outputs differ, the likely first."""
@@ -66,6 +70,21 @@ def code_of(patch: bytes, data: Collection[str]) -> bytes:
 def source_of(patch: bytes) -> list[bytes]:
     """The sections of a patch that are about source code, or of which that cannot be told."""
     return [section for section in sections_of(patch) if section and is_source(f"/{name_of(section) or '.py'}")]
+
+
+def visible_part(patch: bytes) -> bytes:
+    """A patch without the ids of files in which a secret was redacted: those differ where nothing but that does."""
+    return b"".join(_ID_LINE.sub(b"", section, count=1) if _REDACTED in section else section
+                    for section in sections_of(patch))
+
+
+def ids_of_redacted(patch: bytes) -> list[bytes]:
+    """The ids, as they were with the changes, of source files in which a secret was redacted."""
+    return [found[1] for section in source_of(patch) if _REDACTED in section and (found := _ID_LINE.search(section))]
+
+
+_REDACTED: Final = REDACTED.encode()
+_ID_LINE: Final = re.compile(rb"^index [0-9a-f]+\.\.([0-9a-f]+).*\n", re.MULTILINE)
 
 
 def _is_data(name: str, data: Collection[str]) -> bool:
