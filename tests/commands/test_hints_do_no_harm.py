@@ -533,3 +533,15 @@ def test_a_step_that_finds_its_output_there_makes_it_of_new_data(scripts, text):
             desk.roar("run", "python", f"{name}.py")
     assert mend(desk) == (["mv m .roar/m.old && roar run @1", "roar run @2"], [])
     assert (read(desk, "out"), read(desk, ".roar/m.old")) == ("b", "a")
+
+
+def test_all_that_edited_a_file_does_so_again_where_it_was_made_twice_by_hand(scripts):
+    edit = "text = open('m').read()\nopen('m', 'w').write({!r} + text)\n"
+    desk = scripts(prep="open('m', 'w').write(open('raw').read())\n", clean=edit.format("c"), more=edit.format("a"))
+    desk.write("raw", "1")
+    for name in ("prep", "clean", "more"):
+        desk.roar("run", "python", f"{name}.py")
+    for _ in range(2):
+        desk.roar("run", "@1")
+    assert mend(desk) == (["roar run @2 && roar run @3"], [])
+    assert read(desk, "m") == "ac1"

@@ -39,11 +39,15 @@ class Step:
 
 
 def draw_steps(chance):
-    """Three to five steps: each makes a file of earlier ones, or edits one in place."""
+    """Three to five steps: each makes a file of earlier ones, or edits one in place, or replaces one."""
     steps, made = [], []
     for number in range(chance.randint(3, 5)):
         files = [*SOURCES, *made]
-        if made and chance.random() < 0.35:
+        round_about = [(step.writes, name) for step in steps for name in step.reads
+                       if name in made and name != step.writes]
+        if round_about and chance.random() < 0.15:
+            steps.append(Step(number, (round_about[0][0],), round_about[0][1]))
+        elif made and chance.random() < 0.35:
             target = chance.choice(made)
             others = [name for name in chance.sample(files, chance.randint(0, 1)) if name != target]
             steps.append(Step(number, (target, *others), target))

@@ -111,9 +111,9 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(find_repointed(database, workspace, [
         job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
     stale.add(_changed_meanwhile(database, counted))
-    missed = [content for content in read if _is_missed(content, files, written)]
-    missed = _without_meant(database, files, missed, written, counted)
-    stale.add(_changed_inputs(database, files, {content: read[content] for content in missed}, counted, stale))
+    missed = _without_meant(database, files, {content: readers for content, readers in read.items()
+                                              if _is_missed(content, files, written)}, written, counted)
+    stale.add(_changed_inputs(database, files, missed, counted, stale))
     stale.add_put_off()
     last_writes = _last_writes(database, files, written, counted)
     undone: dict[_Content, str] = {}
@@ -322,25 +322,33 @@ def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Conten
         state is Freshness.GONE and content not in written)
 
 
-def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Sequence[_Content],
-                   written: Mapping[_Content, int], counted: Counted) -> list[_Content]:
-    """The missed inputs in whose place there is not what a job made of what their readers made, or within these."""
+def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Mapping[_Content, Sequence[int]],
+                   written: Mapping[_Content, int], counted: Counted) -> dict[_Content, Sequence[int]]:
+    """The missed inputs with their readers, without those that had to be before what lies there now.
+
+    So it is where that is what a job made of what they made, or within them.
+    """
     here = {content.path_id: job_id for content, job_id in written.items()
             if files.state(content) is Freshness.FRESH} if missed else {}
-    return [content for content in missed if content.path_id not in here
-            or not _all_were_before(database, content, here[content.path_id], counted)]
+    left = {content: readers if content.path_id not in here else _not_before(
+        database, content, here[content.path_id], readers, counted) for content, readers in missed.items()}
+    return {content: readers for content, readers in left.items() if readers}
 
 
-def _all_were_before(database: sqlite3.Connection, content: _Content, writer: int, counted: Counted) -> bool:
-    """Whether all others that count and read a content had to be before the job that has put another in its place.
+def _not_before(database: sqlite3.Connection, content: _Content, writer: int, readers: Sequence[int], counted: Counted
+                ) -> Sequence[int]:
+    """Those of the readers of a content that had not to be before the job that has put another in its place.
 
-    Of each step its last job is asked, and none that edits the file itself. So they are, too, where that job ran
-    within them, and they read nothing there afterwards.
+    Of each step its last job is asked. Steps that edit the file itself go with the others: where all of these had to
+    be before. So a step had, too, where that job ran within it, and it read nothing there afterwards.
     """
     last = {counted.step_of[reader]: reader for (reader,) in database.execute(_ONLY_READ, content)
             if reader in counted.step_of and reader != writer}
-    return bool(last) and all(follows(database, writer, reader) if reader < writer
-                              else _is_within(database, writer, reader) for reader in last.values())
+    before = {step for step, reader in last.items() if (
+        follows(database, writer, reader) if reader < writer else _is_within(database, writer, reader))}
+    if before == last.keys():
+        return () if before else readers
+    return [reader for reader in readers if counted.step_of[reader] not in before]
 
 
 # The jobs that read this content at this path, and wrote nothing there themselves.

@@ -233,7 +233,7 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
 
     Not one that edited the file before a job that took something from both: the reader was before that one, too. Where
     the file was edited all the time, and not only added to, it says that, unless the step has read it edited before,
-    or it is the step that made it which goes on with it.
+    or it is the step that made it which goes on with it. To put in its place what was made of it is to edit it.
     """
     after: list[int] = []
     rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "read": read, "first": APPENDED,
@@ -243,8 +243,10 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
             after.append(writer)
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):
-            is_edited = all(changes for *_, changes in rows) and {own for _, _, own, *_ in rows} != {
-                made for (made,) in database.execute(_MADE_BY, (path_id, read, job_id))} and database.execute(
+            maker = database.execute(_MADE_BY, (path_id, read, job_id)).fetchone() or (None, None)
+            is_edited = {own for _, _, own, *_ in rows} != {maker[1]} and all(
+                changes or (not edits and maker[0] is not None and follows(database, later, maker[0]))
+                for later, _, _, edits, changes in rows) and database.execute(
                 READ_EDITED.format(job=":job", path=":path"), {"path": path_id, "job": job_id}).fetchone() is None
             return f"{EDITED if is_edited else ' was written again by @'}{number}"
     return None
@@ -262,7 +264,7 @@ JOIN job AS later ON later.step_id = editor.step_id AND later.id > it.id
 JOIN file_written AS since ON since.job_id = later.id AND since.path_id = seen.path_id WHERE it.id = {job}
 """
 _MADE_BY = """
-SELECT number FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
+SELECT made.job_id, number FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
 WHERE path_id = ? AND artifact_id = ? AND made.job_id < ? AND role = 2 ORDER BY made.job_id DESC LIMIT 1
 """
 EDITED = " was edited in place by @"

@@ -69,7 +69,8 @@ class Mending:
                 command = self._begin(step, by_hand, Own.KEPT if step in groups[0] else Own.AS_IT_WAS)
             except NoCommandError as error:
                 said.append(error)
-                self._refused.add(step)
+                if EDITED not in self._stale.get(step, ""):  # what it made of what was edited since can be read
+                    self._refused.add(step)
                 continue
             if not command.startswith(_LOOK):
                 return command
@@ -137,7 +138,8 @@ class Mending:
         """The step before which another one is not to run: it is stale itself, and that takes something from it."""
         reason = self._stale.get(step, "")
         again = _WRITTEN_AGAIN.search(reason)
-        return int(again[1]) if again and int(again[1]) in self._stale else waits_for(reason)
+        writer = self._stale.get(int(again[1])) if again else None
+        return int(again[1]) if again and writer is not None and EDITED not in writer else waits_for(reason)
 
     def _refuse_edited(self, step: int, planned: Sequence[int]) -> None:
         """Refuse a step that is stale only as what it, or one before it, had read was edited then: it stays so."""

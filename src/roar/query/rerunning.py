@@ -26,6 +26,7 @@ from roar.query.jobs import paths_read
 from roar.query.likeness import likeness
 from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many
 from roar.query.repository import is_inside, run_git
+from roar.record.database import encoded
 from roar.shell import quoted_path
 from roar.workspace import ASIDE, Workspace
 
@@ -220,7 +221,7 @@ class Reruns:
                 self._follow_reader(found, (job, step), (path_id, path), artifact)
             if own is Own.AS_IT_WAS:
                 found.behind |= self._obstacles.find_rewriters(step, stale)
-                self._follow_round(found, step)
+                self._follow_round(found, step, stale)
             todo += [*found.jobs.values(), *found.behind]
         jobs = found.in_order()
         steps = [step for _, step in jobs]
@@ -367,20 +368,26 @@ class Reruns:
             found.jobs[job] = number
             found.after[job] = before.job
 
-    def _follow_round(self, found: _Found, step: int) -> None:
+    def _follow_round(self, found: _Found, step: int, stale: Container[int]) -> None:
         """Add what lies between a step and those that put something else in the place of what it makes.
 
         Where they make that of what it had made (a copy that is cleaned and copied back), they run behind all that.
-        Where such a one has written over what the step itself had read, that is made again before it.
+        Where such a one has written over what the step itself had read, that is made again before it. Where it is
+        itself such a one, and what it replaces was made again, others read that before it.
         """
         last = find_last_job(self._database, self._session, step).row
-        for other in found.behind:
+        for other, path in found.behind.items():
             end = find_last_job(self._database, self._session, other).row
             first = self._find_before(step, end)
             between = [] if first is None else self._find_feeders([first, end])
             if first is not None and between and all(session == self._session for *_, session in between):
                 found.jobs |= {first: step, end: other} | {job: number for job, number, _ in between}
+                for path_id, artifact in self._database.execute(_WRITTEN_AT, (first, encoded(path))).fetchall():
+                    found.jobs |= self._find_readers(path_id, artifact, (first, end))
         found.jobs |= dict(self._database.execute(_MADE_ROUND, {"job": last, "session": self._session}).fetchall())
+        for path_id, artifact, first in self._database.execute(_MADE_ANEW, {"job": last}).fetchall():
+            readers = self._find_readers(path_id, artifact, (first, last))
+            found.jobs |= {job: number for job, number in readers.items() if number in stale}
 
     def _find_before(self, step: int, job: int) -> int | None:
         """The last job of a step before another one."""
@@ -408,13 +415,12 @@ class Reruns:
         self._remove(found, chain[0], path)
         found.jobs |= {write.job: write.number for write in again}
         for one, then in itertools.pairwise(again):
-            found.jobs |= self._find_readers(path_id, one, then)
+            found.jobs |= self._find_readers(path_id, one.artifact, (one.job, then.job))
         self._feed(found, path, again, None, writers)
 
-    def _find_readers(self, path_id: int, one: _Write, then: _Write) -> dict[int, int]:
-        """The last jobs of other steps, with these, that read what was written to a path before it was edited."""
-        return dict(self._database.execute(_READ_BETWEEN, (
-            path_id, one.artifact, one.job, then.job, self._session)).fetchall())
+    def _find_readers(self, path_id: int, artifact: int, between: tuple[int, int]) -> dict[int, int]:
+        """The last jobs of other steps, with these, that read something at a path between two jobs."""
+        return dict(self._database.execute(_READ_BETWEEN, (path_id, artifact, *between, self._session)).fetchall())
 
     def _find_version(self, chain: Sequence[_Write]) -> tuple[int, str] | None:
         """Of what runs of one step, its number, took several versions, which cannot be had again."""
@@ -449,7 +455,9 @@ class Reruns:
         """
         path_id, path = place
         chain, before = writes
-        earlier = _without_failures(before[_find_start(before, len(before) - 1):]) if before else []
+        edit = next((at for at, write in reversed(list(enumerate(before))) if write.ended_well
+                     and (write.number, write.session) == (step, self._session)), None)
+        earlier = [] if edit is None else _without_failures(before[_find_start(before, edit):edit + 1])
         done = [self._kind(write) for write in _without_failures(chain)]
         rest = earlier[len(done):]
         at = next((at for at, write in enumerate(rest) if write.number == step), None)
@@ -459,7 +467,7 @@ class Reruns:
         found.jobs |= {write.job: write.number for write in rest[:at + 1]}
         again = [*earlier[:len(done)], *rest[:at + 1]]
         for one, then in itertools.pairwise(again[max(len(done) - 1, 0):]):
-            found.jobs |= self._find_readers(path_id, one, then)
+            found.jobs |= self._find_readers(path_id, one.artifact, (one.job, then.job))
         self._feed(found, path, again, stale, {write.job for write in before})
 
     def _kind(self, write: _Write) -> tuple[str, ...]:
@@ -545,6 +553,23 @@ before (id) AS (SELECT id FROM chain UNION SELECT producer_id FROM before JOIN d
     WHERE producer_id > :first)
 SELECT job.id, step.number, step.session_id FROM after JOIN before USING (id) JOIN job USING (id)
 JOIN step ON step.id = job.step_id WHERE job.id NOT IN (SELECT id FROM chain)
+"""
+
+# What lay where a job put something else without having read it, and who had made that, where its step has made it
+# again since.
+_MADE_ANEW = """
+SELECT own.path_id, old.artifact_id, max(old.job_id) FROM file_written AS own
+JOIN file_written AS now ON now.path_id = own.path_id AND now.role = 2 AND now.job_id > own.job_id
+JOIN job AS making ON making.id = now.job_id
+JOIN job AS before ON before.step_id = making.step_id AND before.id < own.job_id
+JOIN file_written AS old ON old.job_id = before.id AND old.path_id = own.path_id AND old.role = 2
+WHERE own.job_id = :job AND own.role = 2 AND old.artifact_id IS NOT NULL
+AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = own.job_id AND path_id = own.path_id) GROUP BY own.path_id
+"""
+
+_WRITTEN_AT = """
+SELECT path_id, artifact_id FROM file_written JOIN path ON path.id = path_id
+WHERE job_id = ? AND path.path = CAST(? AS TEXT) AND artifact_id IS NOT NULL
 """
 
 _BEFORE = """
