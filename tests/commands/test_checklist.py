@@ -95,14 +95,15 @@ CACHED = "import os\nif not os.path.exists('o1'):\n    open('o1', 'w').write(ope
 
 @pytest.fixture
 def cached(user):
-    """A step that makes nothing where its output is there, run with code that is thrown away since, and once more."""
+    """A step that makes nothing where its output is there, run with code that was changed since, and once more."""
     user.write("feat.py", CACHED)
     user.write("raw", "1")
     user.write(".gitignore", ".roar/\no*\nm*\n")
     user.init()
     user.write("feat.py", CACHED.replace("v1", "v2"))
     user.roar("run", "python", "feat.py")
-    user.git("checkout", "-q", "feat.py")
+    user.write("feat.py", CACHED.replace("v1", "v3"))
+    user.git("commit", "-qam", "v3")
     assert checklist(user)[CODE]["hint"] == "roar run @1"
     first = user.job()["uid"][:8]
     user.roar("run", "@1")
@@ -129,7 +130,8 @@ def test_a_rerun_that_failed_ticks_nothing_of_the_one_that_made_what_is_there(us
     user.git("commit", "-qm", "moved")
     user.roar("run", "@1", status=2)
     item = checklist(user)[CODE]
-    assert item["problems"] == ["feat.py is gone, which the code needs", f"@1 {cached} ran with uncommitted changes"]
+    assert item["problems"] == [f"@1 {cached} ran with uncommitted changes",
+                                "no command mends it: feat.py is gone, which the code needs"]
     assert item["hint"] is None
 
 
@@ -151,7 +153,7 @@ def yesterday(user):
     user.write("t.py", f"{COPY}#\n")
     user.roar("run", "python", "../t.py", "../ext", "../m1", cwd=user.root / "sub")
     first = user.job()["uid"][:8]
-    user.git("checkout", "-q", "t.py")
+    user.git("commit", "-qam", "changed")
     user.roar("run", "cp", "m1", "m2")
     user.roar("reset")
     user.roar("run", "python", "t.py", "m2", "o1")
@@ -348,7 +350,7 @@ def test_no_hint_commits_a_secret_or_what_git_ignores(user, name, ignored, said)
     user.roar("run", "python", "t.py", "in", "model")
     items = checklist(user)
     assert items[CODE]["hint"] is None
-    assert items[CODE]["problems"] == [f"{name} {said}", "@1 ran with uncommitted changes"]
+    assert items[CODE]["problems"] == ["@1 ran with uncommitted changes", f"no command mends it: {name} {said}"]
     if not ignored:
         secrets = items["no secrets that the rules of redaction know"]
         assert secrets["problems"] == ["@1 ran code with what seems to be a secret, which is not in the record"]

@@ -66,6 +66,56 @@ def test_the_model_that_lies_there_stays_that_of_its_parameters(scripts, more, b
     assert (read(desk, "m"), read(desk, "out")) == (f"{present}:b", f"{present}:b")
 
 
+@pytest.mark.parametrize("way", ["stash", "branch"])
+def test_a_model_of_changes_that_were_undone_is_not_made_of_other_code(scripts, way):
+    """Also where another branch is checked out, in which the script differs elsewhere."""
+    rest = "# 1\n# 2\n# 3\n# 4\n# 5\n"
+    desk = scripts(train=f"{TRAIN}{rest}")
+    desk.write("raw", "a")
+    desk.git("checkout", "-qb", "side")
+    scripts(train=f"{TRAIN}{rest}# 6\n")
+    desk.git("checkout", "-q", "main")
+    desk.write("train.py", f"{TRAIN.replace('raw', 'raw2')}{rest}")
+    desk.write("raw2", "idea")
+    desk.roar("run", "python", "train.py", "1")
+    desk.git("stash", "-q")
+    if way == "branch":
+        desk.git("checkout", "-q", "side")
+    assert mend(desk, CODE) == ([], [
+        "@1 ran with uncommitted changes",
+        "no command mends it: the changes of train.py that @1 ran with were undone"])
+    assert read(desk, "m") == "1:idea"
+    desk.git("stash", "pop", "-q")
+    assert checklist(desk)[CODE]["hint"] == "git commit -a && roar run @1"
+
+
+@pytest.mark.parametrize("is_read", [False, True])
+def test_notes_that_the_step_did_not_read_may_be_undone(scripts, is_read):
+    scripts().write("notes.md", "")
+    desk = scripts(train=TRAIN + ("open('notes.md').read()\n" if is_read else ""))
+    desk.write("raw", "a")
+    desk.write("notes.md", "idea\n")
+    desk.roar("run", "python", "train.py", "1")
+    desk.git("checkout", "-q", "notes.md")
+    said = ["@1 ran with uncommitted changes",
+            "no command mends it: the changes of notes.md that @1 ran with were undone"]
+    assert mend(desk, CODE) == (([], said) if is_read else (["roar run @1"], []))
+
+
+def test_what_was_made_of_changes_that_were_undone_runs_again_where_the_model_has(scripts):
+    desk = scripts(train=TRAIN, ev=EVALUATE)
+    desk.write("raw", "a")
+    desk.write("train.py", TRAIN.replace("':'", "' idea '"))
+    desk.roar("run", "python", "train.py", "1")
+    desk.git("checkout", "-q", "train.py")
+    desk.roar("reset")
+    desk.roar("run", "python", "ev.py")
+    assert mend(desk, CODE)[0] == []
+    desk.roar("run", "python", "train.py", "1")
+    assert mend(desk, CODE) == (["roar run @1"], [])
+    assert read(desk, "out") == "1:a"
+
+
 def test_a_sweep_whose_runs_evaluate_one_model_file_keeps_its_results(scripts):
     desk = scripts(train="import sys\nopen('m', 'w').write(sys.argv[1])\n",
                    ev="import sys\nopen('res-' + sys.argv[1], 'w').write(open('m').read())\n")

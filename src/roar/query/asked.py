@@ -99,6 +99,12 @@ class Asked:
             job = reader
         return self._plan_again(job, commit, resume=resume)
 
+    def is_made_again(self, job: Job) -> bool:
+        """Whether all that a job wrote was made again since by the same command, so that what read it has to run."""
+        row = self.rows[job.uid]
+        return self._is_made_anew(job) if row.session == self.session else _is_made_again(
+            self.database, row, self.session)
+
     def _is_made_anew(self, job: Job) -> bool:
         """Whether the last job of the step ended well and wrote all that an earlier one had."""
         return self.database.execute(_MADE_ANEW, {"job": self.rows[job.uid].row_id}).fetchone() is not None

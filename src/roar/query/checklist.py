@@ -177,8 +177,6 @@ def _in_commit(asked: Asked, silence: Item | None) -> Item:
         commit = find_commit(asked.database, asked.workspace, job)
         if commit.unfinished:
             said["a merge, a rebase or the like is not finished"] = None
-        elif commit.obstacle:
-            said[commit.obstacle] = None
         return _commit_and_run(asked, job, commit)
 
     item = _check("the code is in a commit", asked, asked.makers, _committed, mend)
@@ -187,9 +185,17 @@ def _in_commit(asked: Asked, silence: Item | None) -> Item:
 
 
 def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
-    """None where the job cannot run again: a commit alone mends nothing, and may take what the job has edited."""
-    if commit.unfinished or commit.obstacle:
+    """A commit alone mends nothing, and may take what the job has edited.
+
+    Raises:
+        NoCommandError: where the job cannot run again, or would with other code than it had.
+    """
+    if commit.unfinished:
         return commit.command or None
+    if commit.obstacle:
+        raise NoCommandError(commit.obstacle)
+    if commit.undone and not asked.is_made_again(job):
+        raise NoCommandError(f"the changes of {commit.undone} that {asked.name(job)} ran with were undone")
     return asked.run_again(job, commit=commit.command)
 
 

@@ -1,6 +1,7 @@
 """What puts the code of a job in a commit: the files that it needs by their names, and no others."""
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -12,13 +13,16 @@ from roar.observe.code import find_repository
 from roar.observe.patches import name_of, sections_of
 from roar.observe.redaction import redact_patch, redact_text
 from roar.query.jobs import files_of, load_patch
-from roar.query.repository import find_submodules, find_work_tree, is_inside, run_git
+from roar.query.repository import APPLY, find_submodules, find_work_tree, is_inside, run_git, without_submodules
+from roar.record.database import encoded
 from roar.shell import quoted, quoted_path
 from roar.workspace import Workspace
 
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 """Where git keeps what it has begun, in its own folder."""
 _MEANS_MORE = frozenset("*?[\\")
+_BEFORE = re.compile(rb"^index ([0-9a-f]+)\.\.", re.MULTILINE)
+"""The content of a file before a change, in one section of a patch."""
 _LONGEST = 16_000_000
 """So many bytes at most are looked through for secrets."""
 
@@ -30,11 +34,15 @@ class Commit(NamedTuple):
         command: "" where all is in a commit by now.
         unfinished: whether a merge, a rebase or the like has to be finished first; then it only shows what is left.
         obstacle: why there is nothing to type; None where there is.
+        undone: a file whose changes, which the job ran with, are not there any more, be it source code or what the job
+            read, and made by no job; None where all are, or where more was changed since. The step would run with
+            other code.
     """
 
     command: str
     unfinished: bool = False
     obstacle: str | None = None
+    undone: str | None = None
 
 
 class _ObstacleError(Exception):
@@ -49,7 +57,8 @@ def find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) ->
     that is not there any more is for nobody but the user.
     """
     try:
-        return _find_commit(database, workspace, job)
+        commit = _find_commit(database, workspace, job)
+        return commit if commit.unfinished else commit._replace(undone=_find_undone(database, workspace, job))
     except _ObstacleError as error:
         return Commit("", obstacle=str(error))
 
@@ -89,6 +98,41 @@ def _find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -
     commands = [*chain.from_iterable(done.values()), *_commit_in(tree, own, more=bool(done))]
     _refuse_lost_code(tree, [name for name in code if name not in names])
     return Commit(_and(*commands))
+
+
+def _find_undone(database: sqlite3.Connection, workspace: Workspace, job: Job) -> str | None:
+    tree = find_work_tree(workspace, job)
+    patch = without_submodules(load_patch(database, job) or b"")
+    if tree is None or not patch or _applies(tree, patch, "--reverse"):
+        return None
+    read = {workspace.absolute(use.path) for use in job.inputs}
+    sections = {name: section for section in sections_of(patch) if (name := name_of(section))}
+    places = {name: os.path.join(tree, name) for name in sections}
+    return next((name for name, place in places.items() if (is_source(name) or place in read)
+                 and os.path.lexists(place) and not _is_made(database, workspace, place)
+                 and _is_undone(tree, name, sections[name])), None)
+
+
+def _is_made(database: sqlite3.Connection, workspace: Workspace, place: str) -> bool:
+    return database.execute(
+        "SELECT 1 FROM path JOIN file_written ON path_id = path.id WHERE path = CAST(? AS TEXT)",
+        (encoded(workspace.relative(place)),)).fetchone() is not None
+
+
+def _is_undone(tree: str, name: str, section: bytes) -> bool:
+    """Whether a file is as it was before the changes of a section, or has at their places what was there before.
+
+    The latter is so in another branch; the content itself tells where a secret was taken out of the patch.
+    """
+    before = _BEFORE.search(section)
+    now = run_git(tree, "hash-object", "--", name) if before is not None else None
+    if before is not None and now is not None and now.startswith(before[1].decode()):
+        return True
+    return _applies(tree, section) and not _applies(tree, section, "--reverse")
+
+
+def _applies(tree: str, patch: bytes, *options: str) -> bool:
+    return run_git(tree, *APPLY, "--check", *options, content=patch) is not None
 
 
 def _refuse_lost_code(tree: str, gone: Sequence[str]) -> None:
