@@ -6,14 +6,16 @@ import subprocess
 import sys
 
 
-def checklist(desk, *arguments):
-    """The lines of a checklist by their titles: of the session, or of what else is asked."""
-    items = json.loads(desk.roar(*(arguments or ("status", "--checklist")), "--json", status=None).stdout)["checklist"]
+def checklist(desk, *arguments, folder="."):
+    """The lines of a checklist by their titles: of the session, or of what else is asked, in a folder."""
+    items = json.loads(desk.roar(*(arguments or ("status", "--checklist")), "--json", status=None,
+                                 cwd=desk.root / folder).stdout)["checklist"]
     return {item["title"]: item for item in items}
 
 
-def follow(desk, hint):
-    """Run the commands of a hint, with messages for the commits."""
+def follow(desk, hint, folder="."):
+    """Run the commands of a hint in a folder, with messages for the commits."""
     commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint)
-    subprocess.run(["sh", "-ec", re.sub(r"\broar ", f"{sys.executable} -m roar ", commands)], cwd=desk.root,
+    subprocess.run(["sh", "-ec", re.sub(r"\broar ", f"{sys.executable} -m roar ", commands)],
+                   cwd=desk.root / folder,
                    env=desk.env, check=True, capture_output=True)

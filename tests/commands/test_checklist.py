@@ -458,6 +458,18 @@ def test_a_branch_that_is_behind_is_brought_up_before_it_is_pushed(remote, tmp_p
     assert checklist(remote)["the commits are on a remote"]["hint"] == "git pull && git push"
 
 
+def test_in_a_folder_of_the_workspace_the_repository_is_made_around_all(user):
+    user.roar("init")
+    user.write("my exp/-t.py", f"import sys\nsys.path[:0] = ['..']\nimport lib\n{COPY}")
+    user.write("lib.py", "")
+    user.write("my exp/in", "1")
+    user.roar("run", "python", "./-t.py", "in", "o", cwd=user.root / "my exp")
+    hint = checklist(user, folder="my exp")[CODE]["hint"]
+    assert hint == "git init .. && git -C .. add lib.py 'my exp/-t.py' && git -C .. commit && roar run @1"
+    follow(user, hint, "my exp")
+    assert checklist(user, folder="my exp")[CODE]["passed"]
+
+
 def test_git_is_asked_once_about_one_commit(user, tmp_path):
     user.write(".gitignore", ".roar\nin\no*\n")
     user.write("in", "1")

@@ -72,8 +72,10 @@ def _find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -
     names = [name for name in code if os.path.lexists(os.path.join(root, name))]
     if tree is None:
         _refuse_secrets(root, names)
-        return Commit(_and("git init", *_add(root, names, "git add", here=True),
-                           "git commit" if names else "git commit --allow-empty"))
+        folder = quoted_path(os.path.relpath(root))
+        git = "git" if folder == "." else f"git -C {folder}"
+        return Commit(_and("git init" if folder == "." else f"git init {folder}", *_add(root, names, git),
+                           f"{git} commit" if names else f"{git} commit --allow-empty"))
     head = run_git(tree, "rev-parse", "--verify", "-q", "HEAD")
     submodules = [one.name for one in find_submodules(tree, head, None)] if head is not None else []
     inside = {place: _below(place, names) for place in sorted(submodules, reverse=True)}
@@ -213,22 +215,20 @@ def _commit_in(folder: str, names: Sequence[str], *, more: bool) -> list[str]:
         raise _ObstacleError(f"{kept_back[0]} is ignored by git: `git add -f` adds it, if it may be seen")
     _refuse_secrets(folder, new, (run_git(folder, "diff", "HEAD") or "") if changed else "")
     git = _git_in(folder)
-    adding = _add(folder, new, f"{git} add")
+    adding = _add(folder, new, git)
     if adding or changed:
         return [*adding, f"{git} commit -a" if changed else f"{git} commit"]
     has_commit = run_git(folder, "rev-parse", "--verify", "-q", "HEAD") is not None
     return [] if has_commit else [f"{git} commit --allow-empty"]
 
 
-def _add(folder: str, names: Sequence[str], command: str, *, here: bool = False) -> list[str]:
-    """The command that adds files to what will be committed."""
+def _add(folder: str, names: Sequence[str], git: str) -> list[str]:
+    """The command that adds files to what will be committed, with git as it is typed for their work tree."""
     if not names:
         return []
-    if any(_MEANS_MORE.intersection(name) or name.startswith(":") for name in names):
-        command = command.replace("git ", "git --literal-pathspecs ", 1)
-    from_here = here or _git_in(folder) == "git"
-    paths = [os.path.relpath(os.path.join(folder, name)) if from_here else name for name in names]
-    return [f"{command} {' '.join(map(quoted_path, paths))}"]
+    literally = any(_MEANS_MORE.intersection(name) or name.startswith(":") for name in names)
+    paths = [os.path.relpath(os.path.join(folder, name)) if git == "git" else name for name in names]
+    return [f"{git}{' --literal-pathspecs' if literally else ''} add {' '.join(map(quoted_path, paths))}"]
 
 
 def _git_in(folder: str) -> str:
