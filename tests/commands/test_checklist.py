@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from checklists import checklist, follow
 
-CODE = "the code is in a commit"
+CODE, PUSHED = "the code is in a commit", "the commits are on a remote"
 COPY = "import sys\nopen(sys.argv[2], 'w').write(open(sys.argv[1]).read() + 'x')\n"
 
 
@@ -455,7 +455,7 @@ def test_a_branch_that_is_behind_is_brought_up_before_it_is_pushed(remote, tmp_p
     remote.git("commit", "--allow-empty", "-qm", "mine")
     remote.roar("run", "@1")
     remote.git("fetch", "-q")
-    assert checklist(remote)["the commits are on a remote"]["hint"] == "git pull && git push"
+    assert checklist(remote)[PUSHED]["hint"] == "git pull && git push"
 
 
 def test_in_a_folder_of_the_workspace_the_repository_is_made_around_all(user):
@@ -468,6 +468,41 @@ def test_in_a_folder_of_the_workspace_the_repository_is_made_around_all(user):
     assert hint == "git init .. && git -C .. add lib.py 'my exp/-t.py' && git -C .. commit && roar run @1"
     follow(user, hint, "my exp")
     assert checklist(user, folder="my exp")[CODE]["passed"]
+
+
+def test_in_a_folder_the_source_is_given_to_what_is_meant(user):
+    user.write("raw", "1")
+    user.write("exp/raw", "2")
+    user.write(".gitignore", ".roar/\nraw\nmodel\n")
+    user.init()
+    user.roar("run", "cp", "raw", "model")
+    hint = checklist(user, folder="exp")[SOURCE]["hint"]
+    assert hint == "roar label ../raw source=URL"
+    follow(user, hint, "exp")
+    assert checklist(user)[SOURCE]["passed"]
+
+
+def test_in_a_folder_a_submodule_is_pushed_from_there(user, tmp_path):
+    inner, bare = tmp_path / "inner", tmp_path / "inner.git"
+    subprocess.run(["git", "init", "-q", "-b", "main", str(inner)], check=True)
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "1"], cwd=inner, env=user.env, check=True)
+    subprocess.run(["git", "clone", "-q", "--bare", str(inner), str(bare)], check=True)
+    user.write("exp/t.py", COPY)
+    user.write("exp/in", "1")
+    user.write(".gitignore", ".roar/\no\n")
+    user.init()
+    user.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(bare), "sub")
+    user.git("-C", "sub", "commit", "-q", "--allow-empty", "-m", "2")
+    user.git("add", "sub")
+    user.git("commit", "-qm", "with a submodule")
+    user.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    user.git("remote", "add", "legit", str(tmp_path / "remote.git"))
+    user.roar("run", "python", "t.py", "in", "o", cwd=user.root / "exp")
+    hint = checklist(user, folder="exp")[PUSHED]["hint"]
+    assert hint == "git -C ../sub push && git push -u legit main"
+    follow(user, hint, "exp")
+    assert checklist(user)[PUSHED]["passed"]
+
 
 
 def test_git_is_asked_once_about_one_commit(user, tmp_path):

@@ -11,12 +11,12 @@ from functools import cache, partial
 
 from roar.errors import RoarError
 from roar.model import REDACTED, Job, JobState, is_location
-from roar.observe.code import TOO_LARGE, VERSION, find_refusal, find_repository
+from roar.observe.code import TOO_LARGE, VERSION, find_refusal
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
-from roar.query.committing import Commit, find_commit
+from roar.query.committing import Commit, find_commit, git_in
 from roar.query.freshness import GONE, Freshness, load_status
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.mending import Mending
@@ -245,42 +245,35 @@ def _pushed(asked: Asked) -> Item:
         return Item(title=title, passed=None, problems=("there is no job",))
     if not commits:
         first = next((job for job in jobs if job.git is not None), jobs[0])
-        hint, obstacle = _first_hint([
-            lambda: find_commit(asked.database, workspace, first).command or asked.run_again(first)])
+        hint, obstacle = _first_hint([partial(_commit_first, asked, first)])
         return Item(title=title, passed=None, problems=("there is no commit", *obstacle), hint=hint)
+    trees = {commit: find_work_tree(workspace, job) for commit, job in commits.items()}
+    wanted = [(f"{submodule.commit[:12]} of submodule {submodule.name} of {asked.name(job)}", submodule.commit,
+               os.path.join(tree, submodule.name)) for commit, job in commits.items()
+              if (tree := trees[commit]) is not None for submodule in find_submodules(tree, commit, None)]
+    wanted += [(f"{commit[:12]} of {asked.name(job)}", commit, trees[commit] or workspace.absolute(job.cwd))
+               for commit, job in commits.items()]
     problems: list[str] = []
     unknown: list[str] = []
     unpushed: dict[str, list[str]] = {}
-    inside = [(f"{submodule.commit[:12]} of submodule {submodule.name} of {asked.name(job)}", submodule.commit,
-               os.path.join(tree, submodule.name)) for commit, job in commits.items()
-              if (tree := find_work_tree(workspace, job)) is not None
-              for submodule in find_submodules(tree, commit, None)]
-    for name, commit, folder in inside:
+    for name, commit, folder in wanted:
         branches = _remote_branches(folder, commit)
         if branches is None:
             unknown.append(f"{name} is not in the repository here")
         elif not branches:
             problems.append(f"{name} is in no branch of a remote")
             unpushed.setdefault(folder, []).append(commit)
-    for commit, job in commits.items():
-        branches = _remote_branches(find_work_tree(workspace, job) or workspace.absolute(job.cwd), commit)
-        if branches is None:
-            unknown.append(f"{commit[:12]} of {asked.name(job)} is not in the repository here")
-        elif not branches:
-            problems.append(f"{commit[:12]} of {asked.name(job)} is in no branch of a remote")
-            unpushed.setdefault(find_work_tree(workspace, job) or workspace.root, []).append(commit)
-    passed = False if problems else None if unknown else True
-    return Item(title=title, passed=passed, problems=(*problems, *unknown),
-                hint=" && ".join(_in_folder(workspace, folder, _push(folder, found))
-                                 for folder, found in unpushed.items()) or ("git fetch --all" if unknown else None))
+    hint = " && ".join(_push(folder, found) for folder, found in unpushed.items())
+    return Item(title=title, passed=False if problems else None if unknown else True, problems=(*problems, *unknown),
+                hint=hint or ("git fetch --all" if unknown else None))
 
 
-def _in_folder(workspace: Workspace, folder: str, command: str) -> str:
-    """A command of git as it is typed in the workspace."""
-    if os.path.realpath(folder) == os.path.realpath(find_repository(workspace.root) or workspace.root):
-        return command
-    place = quoted_path(os.path.relpath(folder, workspace.root))
-    return command.replace("git ", f"git -C {place} ")
+def _commit_first(asked: Asked, job: Job) -> str:
+    """What makes the first commit, or brings a job to one that is there by now."""
+    commit = find_commit(asked.database, asked.workspace, job)
+    if commit.obstacle:
+        raise NoCommandError(commit.obstacle)
+    return commit.command or asked.run_again(job)
 
 
 def _remote_branches(folder: str, commit: str) -> str | None:
@@ -290,9 +283,12 @@ def _remote_branches(folder: str, commit: str) -> str | None:
 
 def _push(folder: str, commits: Iterable[str]) -> str:
     """The command that brings commits to a remote: each by a branch that has it, the one that is checked out first."""
+    git = git_in(folder)
     remotes = (run_git(folder, "remote") or "").splitlines()
     name = quoted("origin" if "origin" in remotes or not remotes else remotes[0])
     here = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
+    is_tracking = run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None
+    behind = is_tracking and (run_git(folder, "rev-list", "--count", "HEAD..@{push}") or "0") != "0"
     sources: dict[str, None] = {}
     plain = False
     for commit in commits:
@@ -300,15 +296,14 @@ def _push(folder: str, commits: Iterable[str]) -> str:
                     or "").splitlines()
         if here not in branches:
             sources[branches[0] if branches else f"{commit[:12]}:refs/heads/run-{commit[:12]}"] = None
-        elif run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None:
+        elif is_tracking:
             plain = True
         else:
             sources[str(here)] = None
-    commands = [] if remotes else ["git remote add origin URL"]
-    behind = plain and (run_git(folder, "rev-list", "--count", "HEAD..@{push}") or "0") != "0"
-    commands += ["git pull"] if behind else []
-    commands += ["git push"] if plain else []
-    commands += [f"git push -u {name} {joined(list(sources))}"] if sources else []
+    commands = [] if remotes else [f"{git} remote add origin URL"]
+    commands += [f"{git} pull"] if plain and behind else []
+    commands += [f"{git} push"] if plain else []
+    commands += [f"{git} push -u {name} {joined(list(sources))}"] if sources else []
     return " && ".join(commands)
 
 
@@ -333,7 +328,7 @@ def _sourced(asked: Asked, silence: Item | None) -> Item:
     hint, obstacle = _first_hint([lambda: _give_source(asked, open_roots)] if open_roots else [])
     if unpushed and not open_roots:
         _, tree, commit = unpushed[0]
-        hint = _in_folder(asked.workspace, tree, _push(tree, [commit]))
+        hint = _push(tree, [commit])
     passed = not problems or (None if len(problems) == len(hidden) else False)
     return Item(title=title, passed=passed, problems=(*problems, *obstacle), hint=hint)
 
@@ -382,7 +377,8 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
         uids = set(roots[0].used_by)
         return asked.run_again(next(job for job in asked.behind if job.uid in uids))
     assert root.digest is not None
-    form = quoted_path(root.path) if _lies_there(asked.database, asked.workspace, root) else root.digest[:12]
+    lies_there = _lies_there(asked.database, asked.workspace, root)
+    form = quoted_path(os.path.relpath(asked.workspace.absolute(root.path))) if lies_there else root.digest[:12]
     return f"roar label {form} {SOURCE_LABEL}=URL"
 
 

@@ -88,7 +88,7 @@ def _find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -
     repositories = (tree, *(os.path.join(tree, place) for place, found in wanted.items() if found))
     stuck = next(filter(is_unfinished, repositories), None)
     if stuck is not None:
-        return Commit(f"{_git_in(stuck)} status", unfinished=True)
+        return Commit(f"{git_in(stuck)} status", unfinished=True)
     done: dict[str, list[str]] = {}
     for place, found in wanted.items():
         around = any(is_inside(other, place) for other in done)
@@ -214,7 +214,7 @@ def _commit_in(folder: str, names: Sequence[str], *, more: bool) -> list[str]:
     if kept_back:
         raise _ObstacleError(f"{kept_back[0]} is ignored by git: `git add -f` adds it, if it may be seen")
     _refuse_secrets(folder, new, (run_git(folder, "diff", "HEAD") or "") if changed else "")
-    git = _git_in(folder)
+    git = git_in(folder)
     adding = _add(folder, new, git)
     if adding or changed:
         return [*adding, f"{git} commit -a" if changed else f"{git} commit"]
@@ -231,7 +231,7 @@ def _add(folder: str, names: Sequence[str], git: str) -> list[str]:
     return [f"{git}{' --literal-pathspecs' if literally else ''} add {' '.join(map(quoted_path, paths))}"]
 
 
-def _git_in(folder: str) -> str:
+def git_in(folder: str) -> str:
     """How git is typed for a work tree, in the folder that one is in."""
     if find_repository(os.getcwd()) == os.path.realpath(folder):
         return "git"
@@ -249,7 +249,7 @@ def _make_submodule(tree: str, place: str) -> str:
     folder = os.path.join(tree, place)
     url = (run_git(folder, "remote", "get-url", "origin") or "").strip()
     known = quoted(url) if url and redact_text(url) == url else "URL"
-    git = _git_in(tree)
+    git = git_in(tree)
     return f"{git} submodule add --force {known} {quoted_path(os.path.relpath(folder) if git == 'git' else place)}"
 
 
