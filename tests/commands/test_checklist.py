@@ -455,7 +455,23 @@ def test_a_branch_that_is_behind_is_brought_up_before_it_is_pushed(remote, tmp_p
     remote.git("commit", "--allow-empty", "-qm", "mine")
     remote.roar("run", "@1")
     remote.git("fetch", "-q")
-    assert checklist(remote)[PUSHED]["hint"] == "git pull && git push"
+    assert checklist(remote)[PUSHED]["hint"] == "git pull --no-rebase && git push"
+    follow(remote, checklist(remote)[PUSHED]["hint"])
+    assert checklist(remote)[PUSHED]["passed"]
+
+
+def test_a_commit_that_was_pushed_and_then_amended_gets_a_branch_of_its_own(remote):
+    for option in (), ("--amend",):
+        remote.write("t.py", f"{COPY}# {len(option)}\n")
+        remote.git("commit", "-q", *option, "-am", "changed")
+        if not option:
+            remote.git("push", "-q")
+    remote.write("in", "1")
+    remote.roar("run", "python", "t.py", "in", "o")
+    commit = remote.git("rev-parse", "HEAD")[:12]
+    assert checklist(remote)[PUSHED]["hint"] == f"git push -u origin {commit}:refs/heads/run-{commit}"
+    follow(remote, checklist(remote)[PUSHED]["hint"])
+    assert checklist(remote)[PUSHED]["passed"]
 
 
 def test_in_a_folder_of_the_workspace_the_repository_is_made_around_all(user):

@@ -282,29 +282,40 @@ def _remote_branches(folder: str, commit: str) -> str | None:
 
 
 def _push(folder: str, commits: Iterable[str]) -> str:
-    """The command that brings commits to a remote: each by a branch that has it, the one that is checked out first."""
+    """The command that brings commits to a remote: each by a branch that has it, the one that is checked out first.
+
+    That one is merged with what was pushed to it before; where that does not go by itself, the commit gets a branch.
+    """
     git = git_in(folder)
     remotes = (run_git(folder, "remote") or "").splitlines()
     name = quoted("origin" if "origin" in remotes or not remotes else remotes[0])
     here = run_git(folder, "symbolic-ref", "--quiet", "--short", "HEAD")
     is_tracking = run_git(folder, "rev-parse", "--verify", "--quiet", "@{push}") is not None
     behind = is_tracking and (run_git(folder, "rev-list", "--count", "HEAD..@{push}") or "0") != "0"
+    is_apart = behind and not _merges(folder)
     sources: dict[str, None] = {}
     plain = False
     for commit in commits:
         branches = (run_git(folder, "for-each-ref", f"--contains={commit}", "--format=%(refname:short)", "refs/heads")
                     or "").splitlines()
-        if here not in branches:
-            sources[branches[0] if branches else f"{commit[:12]}:refs/heads/run-{commit[:12]}"] = None
+        own = [branch for branch in branches if branch != here or not is_apart]
+        if here not in own:
+            sources[own[0] if own else f"{commit[:12]}:refs/heads/run-{commit[:12]}"] = None
         elif is_tracking:
             plain = True
         else:
             sources[str(here)] = None
     commands = [] if remotes else [f"{git} remote add origin URL"]
-    commands += [f"{git} pull"] if plain and behind else []
+    commands += [f"{git} pull --no-rebase"] if plain and behind else []
     commands += [f"{git} push"] if plain else []
     commands += [f"{git} push -u {name} {joined(list(sources))}"] if sources else []
     return " && ".join(commands)
+
+
+def _merges(folder: str) -> bool:
+    """Whether the branch that is checked out can be merged with where it is pushed to; git tells it from 2.38 on."""
+    ends = [run_git(folder, "rev-parse", "--abbrev-ref", end) for end in ("@{upstream}", "@{push}")]
+    return ends[0] == ends[1] and run_git(folder, "merge-tree", "--write-tree", "HEAD", "@{push}") is not None
 
 
 def _sourced(asked: Asked, silence: Item | None) -> Item:
