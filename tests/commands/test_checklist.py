@@ -474,6 +474,27 @@ def test_a_commit_that_was_pushed_and_then_amended_gets_a_branch_of_its_own(remo
     assert checklist(remote)[PUSHED]["passed"]
 
 
+@pytest.mark.parametrize("is_other", [False, True])
+def test_what_ran_of_a_commit_that_no_fetch_brings_runs_again(remote, is_other):
+    """Of this session: of another one it may be that somebody else has it."""
+    remote.write("in", "1")
+    remote.git("commit", "-q", "--allow-empty", "-m", "first words")
+    remote.roar("run", "python", "t.py", "in", "o")
+    remote.git("commit", "-q", "--amend", "--allow-empty", "-m", "better words")
+    remote.git("push", "-q")
+    for words in (("reflog", "expire", "--expire=now", "--all"), ("gc", "-q", "--prune=now")):
+        remote.git(*words)
+    if is_other:
+        remote.roar("reset")
+        remote.roar("run", "cp", "o", "o2")
+    assert checklist(remote)[PUSHED]["hint"] == "git fetch --all"
+    follow(remote, "git fetch --all")
+    assert checklist(remote)[PUSHED]["hint"] == ("git fetch --all" if is_other else "roar run @1")
+    if not is_other:
+        follow(remote, "roar run @1")
+        assert checklist(remote)[PUSHED]["passed"]
+
+
 def test_in_a_folder_of_the_workspace_the_repository_is_made_around_all(user):
     user.roar("init")
     user.write("my exp/-t.py", f"import sys\nsys.path[:0] = ['..']\nimport lib\n{COPY}")

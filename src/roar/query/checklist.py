@@ -6,7 +6,9 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cache, partial
 
 from roar.errors import RoarError
@@ -249,23 +251,25 @@ def _pushed(asked: Asked) -> Item:
         return Item(title=title, passed=None, problems=("there is no commit", *obstacle), hint=hint)
     trees = {commit: find_work_tree(workspace, job) for commit, job in commits.items()}
     wanted = [(f"{submodule.commit[:12]} of submodule {submodule.name} of {asked.name(job)}", submodule.commit,
-               os.path.join(tree, submodule.name)) for commit, job in commits.items()
+               os.path.join(tree, submodule.name), job) for commit, job in commits.items()
               if (tree := trees[commit]) is not None for submodule in find_submodules(tree, commit, None)]
-    wanted += [(f"{commit[:12]} of {asked.name(job)}", commit, trees[commit] or workspace.absolute(job.cwd))
+    wanted += [(f"{commit[:12]} of {asked.name(job)}", commit, trees[commit] or workspace.absolute(job.cwd), job)
                for commit, job in commits.items()]
     problems: list[str] = []
-    unknown: list[str] = []
+    unknown: dict[str, tuple[str, Job]] = {}
     unpushed: dict[str, list[str]] = {}
-    for name, commit, folder in wanted:
+    for name, commit, folder, job in wanted:
         branches = _remote_branches(folder, commit)
         if branches is None:
-            unknown.append(f"{name} is not in the repository here")
+            unknown[f"{name} is not in the repository here"] = folder, job
         elif not branches:
             problems.append(f"{name} is in no branch of a remote")
             unpushed.setdefault(folder, []).append(commit)
-    hint = " && ".join(_push(folder, found) for folder, found in unpushed.items())
+    hint = " && ".join(_push(folder, found) for folder, found in unpushed.items()) or None
+    if hint is None and unknown:
+        hint = min((_find_again(asked, *place) for place in unknown.values()), key=lambda way: way.endswith(_FETCH))
     return Item(title=title, passed=False if problems else None if unknown else True, problems=(*problems, *unknown),
-                hint=hint or ("git fetch --all" if unknown else None))
+                hint=hint)
 
 
 def _commit_first(asked: Asked, job: Job) -> str:
@@ -274,6 +278,36 @@ def _commit_first(asked: Asked, job: Job) -> str:
     if commit.obstacle:
         raise NoCommandError(commit.obstacle)
     return commit.command or asked.run_again(job)
+
+
+_FETCH = "fetch --all"
+
+
+def _find_again(asked: Asked, folder: str, job: Job) -> str:
+    """What may bring a commit of a job that is not known here, or makes again what the job made of another one.
+
+    It is fetched before anything runs; not where that has been done since the job, or nothing is there to fetch from.
+    """
+    if not os.path.lexists(os.path.join(folder, ".git")):
+        return f"git {_FETCH}"
+    fetch = f"{git_in(folder)} {_FETCH}"
+    if asked.rows[job.uid].session != asked.session or not _has_fetched_since(folder, job):
+        return fetch
+    with suppress(NoCommandError):
+        return _commit_and_run(asked, job, find_commit(asked.database, asked.workspace, job)) or fetch
+    return fetch
+
+
+def _has_fetched_since(folder: str, job: Job) -> bool:
+    """Whether a fetch is of no use: git writes `FETCH_HEAD` with each (git-fetch(1))."""
+    if not run_git(folder, "remote"):
+        return True
+    path = run_git(folder, "rev-parse", "--git-path", "FETCH_HEAD") or ""
+    try:
+        fetched_at = os.stat(os.path.join(folder, path)).st_mtime
+    except OSError:
+        return False
+    return bool(path) and fetched_at > datetime.fromisoformat(job.started_at).timestamp()
 
 
 def _remote_branches(folder: str, commit: str) -> str | None:
