@@ -300,6 +300,7 @@ def test_no_hint_runs_a_stale_step_of_another_session_by_its_number(user):
     user.write("in", "2")
     item = checklist(user, "register", "--dry-run", session)["the outputs are up to date"]
     assert (item["passed"], item["hint"]) == (False, None)
+    assert item["problems"][-1] == "no command mends it: what has to run again are steps of another session"
 
 
 @pytest.mark.parametrize("made", [True, False])
@@ -353,7 +354,9 @@ def test_no_hint_commits_a_secret_or_what_git_ignores(user, name, ignored, said)
     assert items[CODE]["problems"] == ["@1 ran with uncommitted changes", f"no command mends it: {name} {said}"]
     if not ignored:
         secrets = items["no secrets that the rules of redaction know"]
-        assert secrets["problems"] == ["@1 ran code with what seems to be a secret, which is not in the record"]
+        assert secrets["problems"] == [
+            "@1 ran code with what seems to be a secret, which is not in the record",
+            "no command mends it: nothing brings back what was left out of the code of @1"]
 
 
 def test_a_file_less_in_a_folder_is_no_root_input_that_is_gone(user):

@@ -81,9 +81,15 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         replace(silence, title=_ON_A_REMOTE) if silence else _pushed(asked),
         _sourced(asked, silence),
         _in_known_environment(asked),
-        replace(fresh, hint=None) if is_other_session else fresh,
+        _without_numbers(fresh) if is_other_session else fresh,
         _without_secrets(asked),
     ]
+
+
+def _without_numbers(fresh: Item) -> Item:
+    """The steps of another session have no `@N` by which they could run again."""
+    reason = () if fresh.hint is None else (f"{NO_COMMAND}what has to run again are steps of another session",)
+    return replace(fresh, hint=None, problems=(*fresh.problems, *reason))
 
 
 def _well(asked: Asked) -> str:
@@ -471,6 +477,7 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
 def _without_secrets(asked: Asked) -> Item:
     """Commands, names, labels and patches are looked through once more with the rules that redact them."""
     problems, held = [], False
+    hidden: list[str] = []
     for job in asked.jobs:
         texts = {"name": job.name or "", **{f"label {key}": value for key, value in job.labels.items()}}
         places = [place for place, text in texts.items() if redact_text(text) != text]
@@ -482,6 +489,9 @@ def _without_secrets(asked: Asked) -> Item:
         held = held or bool(places)
         problems += [f"{asked.name(job)} seems to hold a secret in its {place}" for place in places]
         if _HIDDEN.search(patch):
-            problems.append(f"{asked.name(job)} ran code with what seems to be a secret, which is not in the record")
+            hidden.append(asked.name(job))
+            problems.append(f"{hidden[-1]} ran code with what seems to be a secret, which is not in the record")
+    if hidden and not held:
+        problems.append(f"{NO_COMMAND}nothing brings back what was left out of the code of {hidden[0]}")
     return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
                 hint="roar pop, and give the secret by an environment variable" if held else None)
