@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from checklists import checklist, follow
 
-CODE, PUSHED = "the code is in a commit", "the commits are on a remote"
+CODE, ENDED, PUSHED = "the code is in a commit", "every step ended well", "the commits are on a remote"
 COPY = "import sys\nopen(sys.argv[2], 'w').write(open(sys.argv[1]).read() + 'x')\n"
 
 
@@ -543,6 +543,35 @@ def test_in_a_folder_a_submodule_is_pushed_from_there(user, tmp_path):
     follow(user, hint, "exp")
     assert checklist(user)[PUSHED]["passed"]
 
+
+SWEEP = ("import sys\nopen('o.log', 'w').write(sys.argv[1])\nopen('o' + sys.argv[1], 'w').write('half')\n"
+         "open('o' + str(int(sys.argv[1])), 'w').write('all')\n")
+
+
+def test_a_try_of_which_something_lies_there_is_one_once_that_is_gone(user):
+    """And once another step has written the rest over. No command removes what may be of use."""
+    user.write("t.py", SWEEP)
+    user.write(".gitignore", ".roar/\no*\n")
+    user.init()
+    user.roar("run", "python", "t.py", "1x", status=1)
+    assert checklist(user)[ENDED]["hint"] == "roar show @1"
+    user.roar("run", "python", "t.py", "1")
+    item = checklist(user)[ENDED]
+    assert (item["passed"], item["hint"]) == (False, None)
+    assert item["problems"][-1] == "no command mends it: what @1 left, o1x, is still there"
+    (user.root / "o1x").unlink()
+    assert checklist(user)[f"{ENDED}, but for tries of which nothing is left: @1"]["passed"]
+
+
+def test_what_another_step_took_something_from_is_no_try(user):
+    user.write("t.py", SWEEP)
+    user.write(".gitignore", ".roar/\no*\n")
+    user.init()
+    user.roar("run", "python", "t.py", "1x", status=1)
+    user.roar("run", "cp", "o1x", "o2")
+    user.roar("run", "python", "t.py", "1")
+    (user.root / "o1x").unlink()
+    assert checklist(user)[ENDED]["hint"] == "roar show @1"
 
 
 def test_git_is_asked_once_about_one_commit(user, tmp_path):

@@ -3,13 +3,14 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from roar.model import Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
+from roar.query.likeness import likeness
 from roar.query.obstacles import NoCommandError, refuse_secret
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
@@ -38,7 +39,10 @@ class Asked:
     Attributes:
         jobs: all, with those of other sessions from which they took their inputs, in the order in which they started.
         last: of each step the last one.
-        tries: the last of each step of which no job ended well or left anything: they are asked nothing more.
+        tries: the last of each step of which no job ended well or left anything, or nothing is left and none that
+            counts took something from it: they are asked nothing more.
+        left: by the row of a step of which no job ended well, and from which none that counts took anything, what is
+            still there as its jobs left it.
         makers: those that made what counts: of each step the last one, where that failed also the last that ended
             well, where that wrote nothing also the last that did, but none whose outputs another step has made again;
             of other sessions all.
@@ -52,6 +56,7 @@ class Asked:
     jobs: Sequence[Job]
     last: Sequence[Job]
     tries: Sequence[Job]
+    left: Mapping[int, Sequence[str]]
     makers: Sequence[Job]
     behind: Sequence[Job]
     rows: Mapping[str, _Row]
@@ -67,6 +72,15 @@ class Asked:
     def ref(self, job: Job) -> str:
         """What a command takes for the job."""
         return self.name(job).split()[-1]
+
+    def refuse_abandoned(self, job: Job) -> None:
+        """Refuse to look at a step that failed, where one like it (of a sweep) ended well later: that is past."""
+        row = self.rows[job.uid]
+        left = self.left.get(row.step_id)
+        if left and any(_ended_well(other) and other.started_at > job.started_at and other.cwd == job.cwd
+                        and self.rows[other.uid].step_id != row.step_id
+                        and likeness(other.command) == likeness(job.command) for other in self.jobs):
+            raise NoCommandError(f"what {self.ref(job)} left, {left[0]}, is still there")
 
     def run_again(self, job: Job, stdin: str | None = None, commit: str | None = None, *, resume: bool = False) -> str:
         """What makes again what a job made, so that it is another job's; or goes on with that (`resume`).
@@ -214,7 +228,8 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
     own = rows[jobs[-1].uid].session if jobs else 0
     counted = load_counted(database, _by_step(rows, jobs))
     latest = {job_id for found in counted.latest.values() for job_id in found}
-    tries = _find_tries(rows, jobs)
+    left = _find_left_behind(database, workspace, counted.step_of, _find_unfinished(rows, jobs))
+    tries = _find_tries(rows, jobs, {step for step, paths in left.items() if not paths})
     latest -= {rows[job.uid].row_id for job in tries}
     given = {row.row_id for row in rows.values()}
     behind = _find_sources(database, latest)
@@ -226,7 +241,7 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
     by_step = {rows[job.uid].step_id: job for job in in_order}
     current = find_current_session(database)
     return Asked(
-        database=database, workspace=workspace, jobs=together, tries=tries, rows=rows,
+        database=database, workspace=workspace, jobs=together, tries=tries, left=left, rows=rows,
         last=[job for job in by_step.values() if job not in tries],
         behind=[job for job in together if rows[job.uid].row_id in behind],
         makers=[job for job in in_order if rows[job.uid].session != own or (
@@ -235,11 +250,57 @@ def load_asked(database: sqlite3.Connection, workspace: Workspace, jobs: Sequenc
         session=own if current is None else current.row_id)
 
 
-def _find_tries(rows: Mapping[str, _Row], jobs: Sequence[Job]) -> list[Job]:
-    """See `Asked`; none where there is nothing else."""
+def _find_tries(rows: Mapping[str, _Row], jobs: Sequence[Job], gone: Container[int]) -> list[Job]:
+    """See `Asked`; none where there is nothing else. `gone`: the steps of which nothing is left."""
     made = {rows[job.uid].step_id for job in jobs if _ended_well(job) or job.outputs or job.tracker_runs}
+    made = {step for step in made if step not in gone}
     last = {rows[job.uid].step_id: job for job in jobs}
     return [job for step, job in last.items() if step not in made] if made else []
+
+
+def _find_unfinished(rows: Mapping[str, _Row], jobs: Iterable[Job]) -> set[int]:
+    """The steps that left files and of which no job ended well; a run that a tracker keeps is no try."""
+    kept = {rows[job.uid].step_id for job in jobs if _ended_well(job) or job.tracker_runs}
+    return {rows[job.uid].step_id for job in jobs if job.outputs} - kept
+
+
+_TAKEN_FROM = """
+SELECT 1 FROM job JOIN dependency ON producer_id = job.id JOIN job AS reader ON reader.id = consumer_id
+JOIN step ON step.id = job.step_id JOIN step AS other ON other.id = reader.step_id
+WHERE job.step_id = :step AND reader.step_id <> :step
+AND (other.session_id <> step.session_id OR reader.id IN (SELECT value FROM json_each(:counted)))
+"""
+_LEFT_BEHIND = """
+SELECT DISTINCT path.path, artifact.digest, coalesce(artifact.files, made.files) FROM job
+JOIN file_use AS made ON made.job_id = job.id AND made.role = 2
+JOIN path ON path.id = made.path_id LEFT JOIN artifact ON artifact.id = made.artifact_id
+WHERE job.step_id = :step AND NOT EXISTS (
+    SELECT 1 FROM file_written AS later JOIN job AS other ON other.id = later.job_id
+    WHERE later.path_id = made.path_id AND later.role = 2 AND later.job_id > made.job_id
+    AND other.state = 'done' AND other.exit_code IS 0 AND other.step_id <> :step)
+"""
+
+
+def _find_left_behind(database: sqlite3.Connection, workspace: Workspace, counted: Iterable[int], steps: Iterable[int]
+                      ) -> dict[int, list[str]]:
+    """By step what its jobs left that lies there as they left it, and that no other step has written over.
+
+    Not the steps from which a job that counts, or one of another session, took something. A folder of data, what lies
+    elsewhere, and content that is not known are taken for unchanged where anything is there.
+    """
+    ids = json.dumps(list(counted))
+    return {step: [path for path, digest, files in database.execute(_LEFT_BEHIND, {"step": step})
+                   if _is_still_there(database, workspace, path, None if files is not None else digest)]
+            for step in steps
+            if database.execute(_TAKEN_FROM, {"step": step, "counted": ids}).fetchone() is None}
+
+
+def _is_still_there(database: sqlite3.Connection, workspace: Workspace, path: str, digest: bytes | None) -> bool:
+    place = workspace.absolute(path)
+    if is_location(path) or digest is None:
+        return is_location(path) or os.path.lexists(place)
+    return os.path.lexists(place) and (not os.access(place, os.R_OK)
+                                       or holds(database, place, {digest.hex()}))
 
 
 def _load_rows(database: sqlite3.Connection, uids: Iterable[str]) -> dict[str, _Row]:

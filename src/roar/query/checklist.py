@@ -93,8 +93,11 @@ def _without_numbers(fresh: Item) -> Item:
 
 
 def _well(asked: Asked) -> str:
-    tries = ", ".join(map(asked.name, asked.tries[:_FEW])) + (", …" if len(asked.tries) > _FEW else "")
-    return f"every step ended well, but for tries that left nothing: {tries}" if tries else "every step ended well"
+    if not asked.tries:
+        return "every step ended well"
+    names = ", ".join(map(asked.name, asked.tries[:_FEW])) + (", …" if len(asked.tries) > _FEW else "")
+    nothing = "of which nothing is left" if any(job.outputs for job in asked.tries) else "that left nothing"
+    return f"every step ended well, but for tries {nothing}: {names}"
 
 
 _FEW = 5
@@ -147,8 +150,10 @@ def _has_failed(job: Job) -> bool:
 
 
 def _look_or_run(asked: Asked, job: Job) -> str | None:
-    lost = _has_failed(job) or asked.was_interrupted_twice(job)
-    return f"roar show {asked.ref(job)}" if lost else asked.run_again(job, resume=True)
+    if not _has_failed(job) and not asked.was_interrupted_twice(job):
+        return asked.run_again(job, resume=True)
+    asked.refuse_abandoned(job)
+    return f"roar show {asked.ref(job)}"
 
 
 def _observed(job: Job) -> str | None:
