@@ -61,7 +61,7 @@ def draw_steps(chance):
 def work(desk, steps, chance):
     """What somebody does after the first runs: sources change, steps run again or fail, outputs go."""
     for _ in range(chance.randint(1, 4)):
-        step = chance.choice([step for step in steps if not step.is_edit])
+        step = chance.choice([step for step in steps if not step.is_edit and not is_replaced(step, steps)])
         deed = chance.choice(("change", "change", "again", "delete", "fail"))
         if deed == "change":
             desk.write(chance.choice(SOURCES), str(chance.random()))
@@ -72,6 +72,12 @@ def work(desk, steps, chance):
                 desk.write(f"fail{step.number}", "")
             desk.roar("run", *step.command, status=None)
             (desk.root / f"fail{step.number}").unlink(missing_ok=True)
+
+
+def is_replaced(step, steps):
+    """Whether a step has put its output in the place of another one's, and a later one did so again."""
+    writers = [other.number for other in steps if other.writes == step.writes and not other.is_edit]
+    return writers[0] < step.number < writers[-1]
 
 
 def is_gone_or_edited(desk, name, reader, steps):

@@ -467,7 +467,8 @@ class Reruns:
         found.jobs |= {write.job: write.number for write in rest[:at + 1]}
         again = [*earlier[:len(done)], *rest[:at + 1]]
         for one, then in itertools.pairwise(again[max(len(done) - 1, 0):]):
-            found.jobs |= self._find_readers(path_id, one.artifact, (one.job, then.job))
+            readers = self._find_readers(path_id, one.artifact, (one.job, then.job))
+            found.jobs |= {job: number for job, number in readers.items() if number in stale}
         self._feed(found, path, again, stale, {write.job for write in before})
 
     def _kind(self, write: _Write) -> tuple[str, ...]:
