@@ -911,7 +911,21 @@ def test_a_switch_that_gets_a_value_takes_no_other_option_s_place(desk):
     (["--lr", "1", "--b", "2"], ["--lr", "3", "more"], ["--lr", "3", "--b", "2", "more"]),
     (["--c", "name", "lr=1", "b=2"], ["--c", "other", "lr=3"], ["--c", "other", "lr=3", "b=2"]),
     (["--c", "a.yaml", "t.py", "1"], ["--c", "b.yaml"], ["--c", "b.yaml", "t.py", "1"]),
-    (["--c", "a.yaml", "in", "out"], ["--c=b.yaml"], ["--c", "b.yaml", "in", "out"])])
+    (["--c", "a.yaml", "in", "out"], ["--c=b.yaml"], ["--c", "b.yaml", "in", "out"]),
+    (["-P", "a=1", "-P", "b=2", "in"], ["-P", "a=3"], ["-P", "a=3", "-P", "b=2", "in"]),
+    (["-P", "a=1", "-P", "b=2", "in"], ["-P", "c=3", "-P", "b=4", "out"],
+     ["-P", "a=1", "-P", "b=4", "-P", "c=3", "in", "out"]),
+    (["-P", "a=1", "-P", "a=2"], ["-P", "a=3"], ["-P", "a=1", "-P", "a=3"]),
+    (["-P", "a=1"], ["-P", "a=2", "-P", "a=3"], ["-P", "a=2", "-P", "a=3"]),
+    (["--set=m.lr=1", "--set=d.n=2", "--", "in"], ["--set=m.lr=5"], ["--set=m.lr=5", "--set=d.n=2", "--", "in"]),
+    (["--set=m.lr=1", "--set=d.n=2"], ["--set", "m.lr=5", "--set", "x[0]=5"],
+     ["--set=m.lr=5", "--set=d.n=2", "--set", "x[0]=5"]),
+    (["-e", "A=1", "-e", "B"], ["-e", "A"], ["-e", "A", "-e", "B"]),
+    (["-e", "A=1", "-e", "B=2"], ["-e", "B="], ["-e", "A=1", "-e", "B="]),
+    (["--config", "a=1", "b=2", "--cores", "4"], ["--config", "b=3"], ["--config", "a=1", "b=3", "--cores", "4"]),
+    (["--config", "a=1", "b=2"], ["--config", "b=3", "a=5"], ["--config", "a=5", "b=3"]),
+    (["--d", "x.csv"], ["--d", "day=2.csv"], ["--d", "day=2.csv"]), (["to=a=1"], ["to=b=2"], ["to=b=2"]),
+    (["--d", "day=1"], ["--d", "x"], ["--d", "x"])])
 def test_options_that_are_replaced_and_added(words, given, expected):
     assert changed(["p", *words], given) == ["p", *expected]
 
@@ -920,7 +934,8 @@ def test_options_that_are_replaced_and_added(words, given, expected):
     (["--f", "a", "b"], ["--f", "c"], "roar run @3 --f=c"),
     (["--f", "a", "b", "--lr", "1"], ["--f", "c"], "roar run @3 --f=c"),
     (["--seed", "1", "10"], ["--seed", "2"], "roar run @3 --seed=2"),
-    (["--f", "a", "b", "--lr", "1"], ["--f", "c", "d e"], "roar show @3")])
+    (["--f", "a", "b", "--lr", "1"], ["--f", "c", "d e"], "roar show @3"),
+    (["--config", "a=1", "b=2"], ["--config", "c=3"], "roar show @3")])
 def test_what_may_be_a_value_or_an_argument_is_not_replaced(words, given, hint):
     with pytest.raises(UsageError) as caught:
         changed(["p", *words], given, "@3")

@@ -1,5 +1,7 @@
 """The parameters of a command changed, as `roar run @N ARG...` asks for it."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain, takewhile
 from typing import NamedTuple
@@ -9,6 +11,8 @@ from roar.errors import UsageError
 from roar.observe.redaction import redact_command
 from roar.shell import joined
 from roar.wire import ends_value
+
+_SETTING = re.compile(r"([+~]{0,2}[A-Za-z_][^=\s]*)=")
 
 
 class _Option(NamedTuple):
@@ -23,36 +27,92 @@ class _Option(NamedTuple):
         """Whether it has one value whatever follows: `--lr=1`."""
         return len(self.words) == 1
 
+    def key_among(self, settings: "Sequence[_Setting]") -> str:
+        """The key of its one value where it belongs with these: `alpha` of `-P alpha=0.7`; else empty."""
+        if not settings or len(self.values) != 1 or not self.name.startswith("-"):
+            return ""
+        found = _SETTING.match(self.values[0])
+        key = found[1] if found else self.values[0]
+        return key if found or any(key == setting.key for setting in settings) else ""
+
+
+class _Setting(NamedTuple):
+    """One KEY=VALUE that a command gives an option (`-P alpha=0.5`, `--set=lr=1`), and the place of its word."""
+
+    key: str
+    at: int
+
 
 def changed(command: Sequence[str], arguments: Sequence[str], step: str = "@N") -> list[str]:
     """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
 
     `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form; `--layers 8 8`
     replaces all numbers behind `--layers`. Of an option that comes several times the last is replaced, or as many of
-    the last as are given.
+    the last as are given. Where its values are KEY=VALUE (`-P alpha=0.5 -P l1=0.1`) this holds of each key by itself,
+    and a new key is added behind them.
 
     Raises:
         UsageError: nobody can tell how many of the words behind an option are its values.
     """
     result = [[word] for word in command]
+    added: list[list[str]] = [[] for _ in command]
     given = list(_options(arguments))
-    places: dict[str, list[int]] = {}
-    for name in {option.name for option in given if option.name}:
-        found = [at for at, old in enumerate(command) if at and (old == name or old.startswith(f"{name}="))]
-        places[name] = found[-sum(name == option.name for option in given):]
-    for option in given:
-        if not places.get(option.name):
-            result.append(option.words)
+    settings = {option.name: _settings(command, option.name) for option in given}
+    aims = [(option.name, option.key_among(settings[option.name])) for option in given]
+    places = {(name, key): _places(command, name, key)[-count:] for (name, key), count in Counter(aims).items()}
+    for option, aim in zip(given, aims, strict=True):
+        key = aim[1]
+        if not places[aim]:
+            added[_place_behind(command, option, settings[option.name], step) if key else -1] += option.words
             continue
-        at = places[option.name].pop(0)
-        if not option.values:
-            result[at] = option.words
-        elif command[at] != option.name and len(option.values) == 1:
-            result[at] = [f"{option.name}={option.values[0]}"]
+        at = places[aim].pop(0)
+        if key:
+            is_joined = command[at].startswith(f"{option.name}=")
+            result[at] = [f"{option.name}={option.values[0]}" if is_joined else option.values[0]]
         else:
-            end = at + 1 + (_giving_way(command, at, option, step) if command[at] == option.name else 0)
-            result[at:end] = [[option.name, *option.values], *([] for _ in range(at + 1, end))]
-    return list(chain.from_iterable(result))
+            _replace(result, command, at, option, step)
+    return [word for words in zip(result, added, strict=True) for word in chain.from_iterable(words)]
+
+
+def _replace(result: list[list[str]], command: Sequence[str], at: int, option: _Option, step: str) -> None:
+    """Put an option in the place of one of the command, and its values in that of the old ones."""
+    if not option.values:
+        result[at] = option.words
+    elif command[at] != option.name and len(option.values) == 1:
+        result[at] = [f"{option.name}={option.values[0]}"]
+    else:
+        end = at + 1 + (_giving_way(command, at, option, step) if command[at] == option.name else 0)
+        result[at:end] = [[option.name, *option.values], *([] for _ in range(at + 1, end))]
+
+
+def _places(command: Sequence[str], name: str, key: str) -> list[int]:
+    """Where a command has an option, or the settings of a key that it gives this option."""
+    if key:
+        return [setting.at for setting in _settings(command, name) if setting.key == key]
+    return [at for at, word in enumerate(command) if at and _is_option(word, name)]
+
+
+def _is_option(word: str, name: str) -> bool:
+    return bool(name) and (word == name or word.startswith(f"{name}="))
+
+
+def _settings(command: Sequence[str], name: str) -> list[_Setting]:
+    settings = []
+    for at in _places(command, name, ""):
+        if command[at] == name:
+            behind = takewhile(bool, map(_SETTING.match, command[at + 1:]))
+            settings += [_Setting(found[1], place) for place, found in enumerate(behind, at + 1) if found]
+        elif found := _SETTING.match(command[at], len(name) + 1):
+            settings.append(_Setting(found[1], at))
+    return settings
+
+
+def _place_behind(command: Sequence[str], option: _Option, settings: Sequence[_Setting], step: str) -> int:
+    """The word of a command behind which one more setting of an option goes."""
+    if len(settings) > 1 and len(_places(command, option.name, "")) == 1:
+        raise _unclear(option, [command[setting.at] for setting in settings], step, "give the whole command",
+                       f"roar show {step}")
+    return settings[-1].at
 
 
 def _options(arguments: Sequence[str]) -> Iterator[_Option]:
@@ -66,6 +126,8 @@ def _options(arguments: Sequence[str]) -> Iterator[_Option]:
             values = _values(rest)
             if values and _is_number(values[0]):
                 values = list(takewhile(_is_number, values))
+            elif values and _SETTING.match(values[0]):
+                del values[1:]
             del rest[:len(values)]
             yield _Option(word, values, [word, *values])
 
