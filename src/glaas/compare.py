@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from glaas.words import command_text, duration_text
-from roar.wire import FileUse, Git, Host, Job, parameters_of
+from roar.wire import ORDER, FileUse, Git, Host, Job, order_between, parameters_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,8 +21,10 @@ class Comparison:
     """Two jobs side by side. What can have made the outputs differ has the names that `roar diff` gives it.
 
     Attributes:
-        likely_causes: which of `parameters`, `inputs`, `code`, `packages` and `host` differ, the likely cause first.
-        parameters: the words of the commands, options by name, and the folder.
+        likely_causes: which of `parameters`, `inputs`, `code`, `packages` and `host` differ, the likely cause first;
+            `parameters` not where only the order of the words differs, and something else does.
+        parameters: the words of the commands, options by name, and the folder; the order of the words, where it is all
+            that differs.
         inputs, outputs: by path, with their digests.
         code: commit, branch, and the patch of uncommitted changes.
         packages: the interpreter as `python`, and distributions by name, with their versions.
@@ -47,11 +49,11 @@ def compare(a: Job, b: Job) -> Comparison:
     """What differs between `a` and `b`."""
     inputs, outputs = (_digests(a.inputs), _digests(b.inputs)), (_digests(a.outputs), _digests(b.outputs))
     causes = {
-        "parameters": _differences(_parameters(a), _parameters(b)), "inputs": _differences(*inputs),
+        "parameters": _differences(_parameters(a), _parameters(b)) + _order(a, b), "inputs": _differences(*inputs),
         "code": _differences(_code(a.git), _code(b.git)), "packages": _differences(_packages(a), _packages(b)),
         "host": _differences(_host(a.host), _host(b.host))}
     return Comparison(
-        likely_causes=tuple(name for name, differences in causes.items() if differences), **causes,
+        likely_causes=_likely(causes), **causes,
         outputs=_differences(*outputs), facts=_differences(dict(_facts(a)), dict(_facts(b))),
         same_inputs=_same(*inputs), same_outputs=_same(*outputs))
 
@@ -60,6 +62,12 @@ def _differences(a: Mapping[str, str | None], b: Mapping[str, str | None]) -> tu
     names = dict.fromkeys([*a, *b])
     return tuple(Difference(name=name, a=a.get(name), b=b.get(name)) for name in names
                  if name not in a or name not in b or a[name] != b[name])
+
+
+def _likely(causes: Mapping[str, tuple[Difference, ...]]) -> tuple[str, ...]:
+    names = tuple(name for name, differences in causes.items() if differences)
+    order_alone = [difference.name for difference in causes["parameters"]] == [ORDER]
+    return names[1:] if order_alone and len(names) > 1 else names
 
 
 def _same(a: Mapping[str, str | None], b: Mapping[str, str | None]) -> int:
@@ -76,6 +84,11 @@ def _known(facts: Mapping[str, str | None]) -> dict[str, str | None]:
 
 def _parameters(job: Job) -> dict[str, str | None]:
     return _known({**parameters_of(job.command), "folder": None if job.cwd == "." else job.cwd})
+
+
+def _order(a: Job, b: Job) -> tuple[Difference, ...]:
+    order = order_between(a.command, b.command)
+    return () if order is None else (Difference(name=ORDER, a=order[0], b=order[1]),)
 
 
 def _code(git: Git | None) -> dict[str, str | None]:

@@ -5,6 +5,7 @@ glaas validates requests against these same dataclasses, so client and server ca
 
 import dataclasses
 import functools
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -59,6 +60,7 @@ __all__ = [
     "iter_secrets",
     "members_folder",
     "number_of_secret",
+    "order_between",
     "parameters_of",
     "raw",
     "shards_path",
@@ -256,6 +258,30 @@ def parameters_of(command: Sequence[str]) -> dict[str, str]:
             key = f"{name} ({seen[name]})"
         parameters[key] = value
     return parameters
+
+
+ORDER = "order of the words"
+"""What differs between two commands that have the same parameters in another order (`a=1 b=2`, `b=2 a=1`)."""
+
+
+def order_between(before: Sequence[str], after: Sequence[str]) -> tuple[str, str] | None:
+    """The words that stand in another order in the one and the other command, where their parameters are the same.
+
+    It is left open whether the order says anything to the program: to Hydra it may. None where it is the same order.
+    """
+    pairs, others = list(_parameter_pairs(before)), list(_parameter_pairs(after))
+    if pairs == others or parameters_of(before) != parameters_of(after):
+        return None
+    import shlex  # noqa: PLC0415  only where the order differs
+
+    front = _alike(before, after)
+    behind = min(_alike(before[::-1], after[::-1]), len(before) - front, len(after) - front)
+    return shlex.join(before[front:len(before) - behind]), shlex.join(after[front:len(after) - behind])
+
+
+def _alike(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many words are the same from the first on."""
+    return len(list(itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))))
 
 
 _PYTHON = re.compile(r"(?:.*/)?(?:python|pypy)[\d.]*t?", re.DOTALL)

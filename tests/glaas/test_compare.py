@@ -19,6 +19,9 @@ LATER = job(2, step=1, started_at="2026-11-22T12:00:00.000000Z",
             host=dataclasses.replace(HOST, gpus=("H100",)), cwd="work",
             python=dataclasses.replace(PYTHON, packages=(model.Package(name="numpy", version="2.2.0"),)))
 
+SWAPPED = dataclasses.replace(FIRST, uid=uid(2), command=("python", "train.py", "data.size=5", "--lr", "0.1"),
+                              outputs=(use("out", "other"),))
+
 
 @pytest.fixture
 def send(post):
@@ -65,6 +68,8 @@ def test_the_likely_cause_comes_first_and_says_what_changed(client, send):
     (dataclasses.replace(LATER, outputs=FIRST.outputs), "The outputs are the same."),
     (dataclasses.replace(FIRST, uid=uid(2), outputs=(use("out", "other"),)), "Nothing recorded explains it"),
     (FIRST, "That is one job."),
+    (SWAPPED, "parameters order of the words --lr 0.1 data.size=5 → data.size=5 --lr 0.1"),
+    (dataclasses.replace(SWAPPED, git=None), "Likely cause, the likeliest first: code"),
     (dataclasses.replace(FIRST, uid=uid(2), git=None, outputs=()), "Likely cause, the likeliest first: code"),
 ])
 def test_what_the_verdict_can_be(client, send, later, says):
@@ -75,7 +80,9 @@ def test_what_the_verdict_can_be(client, send, later, says):
 @pytest.mark.parametrize(("before", "after"), [
     (FIRST, LATER), (LATER, FIRST), (FIRST, FIRST), (digits().jobs[0], digits().jobs[1]),
     (FIRST, dataclasses.replace(LATER, git=None, host=None, python=None)),
-    (FIRST, dataclasses.replace(LATER, git=dataclasses.replace(GIT, repositories=INNER)))])
+    (FIRST, dataclasses.replace(LATER, git=dataclasses.replace(GIT, repositories=INNER))),
+    (SWAPPED, FIRST),
+    (FIRST, dataclasses.replace(SWAPPED, inputs=())), (FIRST, dataclasses.replace(SWAPPED, cwd="w"))])
 def test_the_server_says_the_same_as_the_client(before, after):
     here, there = compare(before, after), differences.compare(before, after)
     assert list(here.likely_causes) == there.causes()

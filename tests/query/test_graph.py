@@ -198,3 +198,18 @@ def test_differences_name_the_likely_causes_first(recorder):
     assert found.causes() == ["parameters", "inputs"]
     assert found.outputs == (Change(name="model", before=digest("one"), after=digest("two")),)
     assert found.result == (Change(name="exit code", before="0", after="1"),)
+
+
+@pytest.mark.parametrize(("before", "after", "told"), [
+    ("a=1 b=2", "b=2 a=1", ("a=1 b=2", "b=2 a=1")),
+    ("in -P a=1 -P b=2 c=3", "in -P b=2 -P a=1 c=3", ("a=1 -P b=2", "b=2 -P a=1")),
+    ("a=1 a=1 b=2", "a=1 b=2 a=1", ("a=1 b=2", "b=2 a=1")), ("--lr=1 --b", "--lr 1 --b", None), ("a=1", "a=1", None)])
+def test_the_order_of_the_words_is_a_difference_where_it_is_the_only_one(recorder, before, after, told):
+    recorder.job(f"python train.py {before}", [file("data")], [file("model", "one")])
+    recorder.job(f"python train.py {after}", [file("data")], [file("model", "two")])
+    recorder.job(f"python train.py {after}", [file("data", "changed")], [file("model", "two")])
+    found = compare(load_job(recorder.database, 1), load_job(recorder.database, 2))
+    order = () if told is None else (Change(name="order of the words", before=told[0], after=told[1]),)
+    assert found.parameters == order
+    assert found.causes() == ["parameters"][:len(order)]
+    assert compare(load_job(recorder.database, 1), load_job(recorder.database, 3)).causes() == ["inputs"]

@@ -270,7 +270,7 @@ def read_comparison(request: Request, viewer: ViewerNow, connection: Reading,
     """What differs, as `roar diff` tells it.
 
     `likely_causes` names which of `parameters`, `inputs`, `code`, `packages` and `host` differ, the likely cause
-    first.
+    first; not `parameters` where only the order of the words differs, and something else does.
     """
     one, other = (job_by_prefix(connection, viewer, prefix) for prefix in (a, b))
     shape = dataclasses.asdict(compare(one.job, other.job))

@@ -8,7 +8,7 @@ from typing import Final
 from roar.analyze.plumbing import is_source
 from roar.model import REDACTED, FileUse, Host, Job, TrackerRun
 from roar.observe.patches import name_of, sections_of
-from roar.wire import parameters_of
+from roar.wire import ORDER, order_between, parameters_of
 
 NO_DIGEST: Final = "no digest"
 
@@ -28,7 +28,8 @@ class Difference:
     """Two jobs compared.
 
     Attributes:
-        parameters: the words of the commands: options by name, others by position.
+        parameters: the words of the commands: options by name, others by position; their order, where it is all that
+            differs.
         inputs, outputs: by path, with digests.
         code: `commit`, `branch`, `patch`, and of each submodule and nested repository its commit.
         packages: the interpreter as `python`, and distributions by name.
@@ -52,9 +53,11 @@ class Difference:
     hidden: bool = False
 
     def causes(self) -> list[str]:
-        """What could have made the outputs differ, the likely first."""
-        return [name for name in ("parameters", "inputs", "code", "packages", "host")
-                if getattr(self, name) and not (name == "code" and self.alike)]
+        """What could have made the outputs differ, the likely first: the order of words only if nothing else could."""
+        names = [name for name in ("parameters", "inputs", "code", "packages", "host")
+                 if getattr(self, name) and not (name == "code" and self.alike)]
+        order_alone = [change.name for change in self.parameters] == [ORDER]
+        return names[1:] if order_alone and len(names) > 1 else names
 
 
 def code_of(patch: bytes, data: Collection[str]) -> bytes:
@@ -101,7 +104,7 @@ def compare(before: Job, after: Job, code: tuple[bytes, bytes] | None = None) ->
             hand, and are compared as a whole.
     """
     return Difference(
-        parameters=changes_between(_parameters(before), _parameters(after)),
+        parameters=(*changes_between(_parameters(before), _parameters(after)), *_order(before, after)),
         inputs=changes_between(_digests(before.inputs), _digests(after.inputs)),
         code=changes_between(_code(before, code), _code(after, code)),
         packages=changes_between(_packages(before), _packages(after)),
@@ -123,6 +126,11 @@ def _parameters(job: Job) -> dict[str, str]:
     if job.cwd != ".":
         parameters["folder"] = job.cwd
     return parameters
+
+
+def _order(before: Job, after: Job) -> tuple[Change, ...]:
+    order = order_between(before.command, after.command)
+    return () if order is None else (Change(name=ORDER, before=order[0], after=order[1]),)
 
 
 def _digests(uses: Sequence[FileUse]) -> dict[str, str]:
