@@ -84,6 +84,22 @@ def test_followers_of_one_step_branch_and_chains_stay_narrow(recorder):
         "● @1 a → a", "├─● @2 b → b", "│ ↳ @4 d → d", "↳ @3 c → c", "● @5 lone → lone"]
 
 
+def test_on_a_terminal_a_long_command_leaves_room_for_outputs_and_sources(recorder, monkeypatch):
+    monkeypatch.setattr("roar.present.graphs.width", lambda: 60)
+    words = " ".join(f"--option-{number} {number}" for number in range(9))
+    recorder.job("a", [], [file("a")])
+    recorder.job(f"python train.py {words}", [file("a")], [file("model.pt"), *(file(f"x{n}") for n in range(3))])
+    recorder.job(f"python join.py {words}", [file("a"), file("model.pt")], [file("l" * 70)])
+    steps = load_steps(recorder.database, 1)
+    assert render_dag(steps).splitlines() == [
+        "● @1 a → a", "↳ @2 python train.py --option-0 0 --o… → model.pt, x0, x1 +1",
+        f"↳ @3 python join.py --op… → {'l' * 15}…  (also from @1)",
+        "The names of outputs are cut; all in full: roar dag --all"]
+    assert render_dag(steps, {}).splitlines()[1:] == [
+        "↳ @2 python train.py --option-0 0 --o… → model.pt, x0, x1 +1",
+        f"↳ @3 python join.py --op… → {'l' * 70}  (also from @1)"]
+
+
 def test_no_step_stands_beside_a_group_that_it_took_from(recorder):
     recorder.job("python fetch.py", [], [file("raw")])
     recorder.job("python prepare.py", [file("raw")], [file("train")])
@@ -174,6 +190,13 @@ def test_the_drawing_escapes_what_it_is_given(recorder):
     assert "\x1b" not in picture
     texts = [element.text for element in ET.fromstring(picture.encode()).iter(f"{SVG}text")]
     assert any("<script>" in text for text in texts)
+
+
+def test_the_drawing_names_a_file_as_all_else_does(recorder):
+    recorder.job("a", [], [file("new\nline")])
+    steps = load_steps(recorder.database, 1)
+    assert render_dag(steps) == "● @1 a → new\\nline\n"
+    assert [text.text for text in ET.fromstring(draw_dag(steps)).iter(f"{SVG}text")][-1] == "new\\nline"
 
 
 def test_an_empty_session_draws_nothing():

@@ -12,7 +12,7 @@ from xml.sax.saxutils import escape
 from roar.present.graphs import FOLD, Earlier, earlier_text, ranges
 from roar.present.jobs import command_of, outcome
 from roar.present.order import sources_in_order
-from roar.present.text import command_text, count_text, cut, printable, short_command
+from roar.present.text import command_text, count_text, cut, on_one_line, printable, short_command
 from roar.query.graph import Step
 from roar.query.likeness import likeness
 
@@ -210,5 +210,5 @@ def _words(box: _Box, earlier: Earlier) -> tuple[str, str, str, str]:
 
 
 def _text(text: str) -> str:
-    """`text` with what XML reserves escaped; control characters are written out already."""
-    return escape("\n".join(printable(line) for line in text.split("\n")))
+    """`text` with what XML reserves escaped; control characters that are not written out yet are."""
+    return escape("\n".join(map(on_one_line, text.split("\n"))))

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from roar.present.jobs import SHORT, command_of, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
 from roar.present.text import (
+    columns_of,
     count_text,
     cut,
     duration_text,
@@ -36,6 +37,8 @@ Earlier = Mapping[int, Sequence[JobLine]]
 """By number of a step its earlier jobs."""
 
 _NAMES = 3
+_COMMAND = 20
+_OUTPUTS = 12
 _MAKERS = 5
 _SHOWN = 12
 
@@ -53,6 +56,26 @@ class _Node:
     children: "list[_Node]"
 
 
+class _Line(NamedTuple):
+    """A line of the tree: what stands in front of the command, the command, its outputs, and what is behind these."""
+
+    head: str
+    command: str
+    made: str = ""
+    behind: str = ""
+
+    def fitting(self, columns: int | None, *, every_output: bool) -> str:
+        """The line in so many columns: the command is cut down before the outputs are, what is behind them last."""
+        if columns is None:
+            return "".join(self)
+        room = columns - columns_of(self.head + self.behind)
+        least = min(columns_of(self.command), _COMMAND)
+        made = self.made if every_output else cut(self.made, max(room - least, _OUTPUTS))
+        command = cut(self.command, max(room - columns_of(made), least if every_output else 1))
+        text = f"{self.head}{command}{made}{self.behind}"
+        return text if every_output else cut(text, columns)
+
+
 def render_dag(steps: Sequence[Step], earlier: Earlier | None = None, *, command: str = "roar dag") -> str:
     """The steps of a session as a tree; with their earlier jobs nothing is folded: every job has its own line.
 
@@ -60,12 +83,17 @@ def render_dag(steps: Sequence[Step], earlier: Earlier | None = None, *, command
         steps: of the session.
         earlier: by number of a step its earlier jobs.
         command: what shows this graph.
+
+    On a terminal each line is cut to its width, the command first; with the earlier jobs only the command.
     """
     parents = _parents(steps)
     roots, folded = _nodes(steps, parents, unfold=earlier is not None)
     columns = width()
     shown = _Cut(FOLD if earlier is None else None, command)
-    lines = [cut(prefix + text, columns) for node in roots for prefix, text in _iter_lines(node, "", earlier, shown)]
+    found = [line for node in roots for line in _iter_lines(node, "", earlier, shown)]
+    lines = [line.fitting(columns, every_output=earlier is not None) for line in found]
+    if any(line.made + line.behind not in text for line, text in zip(found, lines, strict=True)):
+        lines.append(paint(f"The names of outputs are cut; all in full: {command} --all", "dim"))
     if folded:
         lines.append(paint(f"Like steps are folded; each by itself: {command} --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
@@ -113,50 +141,50 @@ def _others(steps: Sequence[Step], parents: dict[int, int]) -> list[int]:
     return sorted({source for step in steps for source in step.sources} - above)
 
 
-def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None, shown: "_Cut") -> Iterator[tuple[str, str]]:
-    """Lines as prefix (the tree) and text."""
+def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None, shown: "_Cut") -> Iterator[_Line]:
+    """The lines of a node and of all below it; `prefix` draws the tree in front of them."""
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
-        yield first, _node_text(mark, current, shown)
+        line = _step_line(mark, current.steps[0]) if len(current.steps) == 1 else _folded_line(mark, current.steps)
+        yield line._replace(head=first + line.head, behind=line.behind + _taken_text(current.others, shown))
         below = [_stale_text(current.steps)]
         below += [paint(f"  {earlier_text(job)}", "dim") for job in (earlier or {}).get(current.steps[0].number, ())]
         more = bool(current.children)
-        for line in filter(None, below):
-            yield rest + ("│ " if more else "  "), line
+        for text in filter(None, below):
+            yield _Line(rest + ("│ " if more else "  "), text)
         if current.children:
             stack.append((rest, rest, "↳", current.children[-1]))
         stack += [(f"{rest}├─", f"{rest}│ ", "●", child) for child in reversed(current.children[:-1])]
 
 
-def _node_text(mark: str, node: _Node, shown: "_Cut") -> str:
-    taken = f"  (also from {_others_text(node.others, shown)})" if node.others else ""
-    return (_step_text(mark, node.steps[0]) if len(node.steps) == 1 else _folded_text(mark, node.steps)) + taken
-
-
-def _others_text(numbers: Sequence[int], shown: "_Cut") -> str:
-    parts = _parts(numbers)
+def _taken_text(others: Sequence[int], shown: "_Cut") -> str:
+    """The steps that a node took inputs from and does not stand below."""
+    if not others:
+        return ""
+    parts = _parts(others)
     if shown.most is None or len(parts) <= shown.most:
-        return ", ".join(map(_part_text, parts))
-    more = len(numbers) - sum(last - first + 1 for first, last in parts[:shown.most])
-    return f"{', '.join(map(_part_text, parts[:shown.most]))} and {more:,} more: {shown.command} --all"
+        return f"  (also from {', '.join(map(_part_text, parts))})"
+    more = len(others) - sum(last - first + 1 for first, last in parts[:shown.most])
+    listed = ", ".join(map(_part_text, parts[:shown.most]))
+    return f"  (also from {listed} and {more:,} more: {shown.command} --all)"
 
 
-def _step_text(mark: str, step: Step) -> str:
+def _step_line(mark: str, step: Step) -> _Line:
     word = outcome(step.job.state, step.job.exit_code)
     state = "" if word == "ok" else f" {paint(word, outcome_colour(step.job.state, step.job.exit_code))}"
     runs = f" x{len(step.earlier) + 1}" if step.earlier else ""
     name = f"{printable(step.job.name)}: " if step.job.name else ""
     foreign = f"  (also from {count_text(len(step.foreign), 'job')} of earlier sessions)" if step.foreign else ""
-    made = _outputs_text(step)
+    made, more = _outputs_texts(step)
     trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
     tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
     mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
-    return (f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}{command_of(step.job)}"
-            f"{made}{tracked}{foreign}")
+    return _Line(f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}", command_of(step.job), made,
+                 f"{more}{tracked}{foreign}")
 
 
-def _folded_text(mark: str, steps: Sequence[Step]) -> str:
+def _folded_line(mark: str, steps: Sequence[Step]) -> _Line:
     words = [outcome(step.job.state, step.job.exit_code) for step in steps]
     counts = ", ".join(f"{words.count(word):,} {word}" for word in dict.fromkeys(words))
     stale = sum(step.stale is not None for step in steps)
@@ -165,7 +193,7 @@ def _folded_text(mark: str, steps: Sequence[Step]) -> str:
     mark = paint(mark, outcome_colour(worst.job.state, worst.job.exit_code))
     command = short_command(likeness(steps[0].job.command))
     numbers = paint(ranges([step.number for step in steps]), "bold")
-    return f"{mark} {numbers} {command} …  {len(steps):,} steps: {counts}{aside}"
+    return _Line(f"{mark} {numbers} ", command, behind=f" …  {len(steps):,} steps: {counts}{aside}")
 
 
 def _stale_text(steps: Sequence[Step]) -> str:
@@ -180,12 +208,13 @@ def earlier_text(line: JobLine) -> str:
             f"  {outcome(line.state, line.exit_code)}")
 
 
-def _outputs_text(step: Step) -> str:
+def _outputs_texts(step: Step) -> tuple[str, str]:
+    """The names of the first outputs of a step, and how many more there are."""
     if not step.outputs:
-        return ""
+        return "", ""
     listed = ", ".join(printable(name) for name in step.outputs[:_NAMES])
     more = f" +{step.job.outputs - _NAMES:,}" if step.job.outputs > _NAMES else ""
-    return f" → {listed}{more}"
+    return f" → {listed}", more
 
 
 def ranges(numbers: Sequence[int]) -> str:
