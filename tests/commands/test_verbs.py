@@ -888,6 +888,11 @@ def test_completion_words(pipeline, desk):
     assert words("log", "--tr") == ["--tracker"]
     assert words("config", "glaas") == ["glaas.url"]
     assert words("nosuch", "--") == []
+    assert words("run", "--") == words("run", "--name", "n", "--") == ["--label", "--name", "--quiet"]
+    assert words("run", "python", "--") == words("run", "--", "--") == words("run", "--name", "--") == []
+    assert words("run", "@") == ["@-1", "@3", "@2", "@1"]
+    assert words("config", "tracer.mode", "") == ["auto", "full", "seccomp", "preload", "none"]
+    assert words("config", "analyzers.experiment_trackers", "f") == ["false"]
     typed = 'eval "$SCRIPT"; COMP_WORDS=(roar show @); COMP_CWORD=2; _roar; echo ${COMPREPLY[@]}'
     found = subprocess.run(["bash", "-c", typed], capture_output=True, text=True, check=True, cwd=desk.root,
                            env={**desk.env, "SCRIPT": desk.roar("completion", "bash").stdout})
@@ -989,7 +994,7 @@ def test_a_package_replaces_no_data(filled):
 BASH = """source <(roar completion bash)
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _roar; printf '%s\\n' "${COMPREPLY[@]}" """
 ZSH = """compdef() { :; }; source <(roar completion zsh); compadd() { print -rl -- ${(P)@[-1]}; }
-_default() { :; }; words=("$@"); CURRENT=$#; _roar"""
+compset() { print compset "$@"; }; _default() { print default; }; words=("$@"); CURRENT=$#; _roar"""
 FISH = "roar completion fish | source; complete -C (string join ' ' -- $argv)"
 VALUES = {
     ("log", "--status", ""): "ok failed done interrupted running",
@@ -1027,6 +1032,12 @@ def test_completion_knows_the_values_of_options_behind_an_equals_sign(desk, shel
         pytest.skip(f"{shell} is not installed")
     assert _offered(desk, shell, typed) == ["interrupted" if shell == "bash" else "--status=interrupted"]
     assert shell != "bash" or "failed" in _offered(desk, shell, ["log", "--status", "="])
+
+
+@pytest.mark.skipif(not _has("zsh"), reason="zsh is not installed")
+def test_completion_in_zsh_offers_files_behind_an_equals_sign(desk):
+    assert _offered(desk, "zsh", ["log", "--path=mo"]) == ["compset", "-P", "1", "*=", "default"]
+    assert _offered(desk, "zsh", ["log", "--path", "mo=d"]) == ["default"]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

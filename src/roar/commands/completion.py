@@ -41,7 +41,10 @@ _roar() {
     found=("${(@f)$(roar completion words -- "${(@)words[2,CURRENT]}" 2>/dev/null)}")
     if [[ -n "${found[1]}" ]]; then compadd -a found
     elif [[ "$words[2]" = run ]]; then _roar_recorded
-    else _default; fi
+    else
+        [[ "$words[CURRENT]" != --*=* ]] || compset -P 1 '*='  # a path behind an option's equals sign
+        _default
+    fi
 }
 _roar_recorded() {  # what completes the command that is to be recorded
     local -i at=3
@@ -107,6 +110,8 @@ def words(typed: list[str]) -> list[str]:
     if len(typed) <= 1:
         return [verb for group in VERBS.values() for verb in group if verb.startswith(start)]
     verb = typed[0]
+    if verb == "run" and _is_recorded(typed[1:-1]):
+        return []
     option, before, start = _valued(typed)
     if (option or not start.startswith("-")) and (values := _values(verb, option)):
         return [before + value for value in values if value.startswith(start)]
@@ -114,11 +119,29 @@ def words(typed: list[str]) -> list[str]:
         return [option for option in _options(verb) if option.startswith(start)]
     if start.startswith("@") and verb in _TAKES_REF:
         return [step for step in _steps() if step.startswith(start)]
-    if verb == "config" and len(typed) == 2:  # noqa: PLR2004  the verb and the key
-        from roar.config import SETTINGS  # noqa: PLC0415  only for this verb
+    return [word for word in _settings(typed[1:-1]) if word.startswith(start)] if verb == "config" else []
 
-        return [setting.key for setting in SETTINGS if setting.key.startswith(start)]
-    return []
+
+def _is_recorded(earlier: list[str]) -> bool:
+    """Whether the word behind these is one of the command that `roar run` is to record, or an option's value."""
+    from roar.commands.run import parse  # noqa: PLC0415  only for this verb
+
+    try:
+        return "--" in earlier or len(parse([*earlier, "word"]).command) > 1
+    except RoarError:
+        return True
+
+
+def _settings(earlier: list[str]) -> list[str]:
+    """The keys, or the values of the key before where these are a few words."""
+    from roar.config import SETTINGS  # noqa: PLC0415  only for this verb
+
+    if not earlier:
+        return [setting.key for setting in SETTINGS]
+    found = next((setting for setting in SETTINGS if [setting.key] == earlier), None)
+    if found is None:
+        return []
+    return ["true", "false"] if found.type is bool else list(found.choices)
 
 
 class _Valued(NamedTuple):
@@ -159,13 +182,13 @@ def _is_verb(verb: str) -> bool:
 
 
 def _options(verb: str) -> list[str]:
-    """The options that a verb's own help names."""
+    """The options that a verb's own help lists: those at the beginning of its lines, not those in its sentences."""
     if not _is_verb(verb):
         return []
     text = io.StringIO()
     with contextlib.redirect_stdout(text), contextlib.suppress(SystemExit, RoarError):
         import_module(f"roar.commands.{verb}").main(["--help"])
-    return sorted(set(re.findall(r"(?<![\w-])--[a-z][\w-]*", text.getvalue())))
+    return sorted(set(re.findall(r"^ {2}(?:-\w(?: [A-Z]+)?, )?(--[a-z][\w-]*)", text.getvalue(), re.MULTILINE)))
 
 
 def _steps() -> list[str]:
