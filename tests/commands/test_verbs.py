@@ -1274,6 +1274,19 @@ def test_diff_names_the_files_of_a_dataset_that_differ(desk):
     assert desk.roar("diff", second, "@1", "--all").stdout.count("    1") == 30
 
 
+def test_a_copied_folder_of_several_datasets_names_what_is_known_in_it(desk):
+    desk.init()
+    code = "import os; os.makedirs('d/{0}'); [open(f'd/{0}/{{n}}', 'w').write(f'{0}{{n}}') for n in range(100)]"
+    for name in ("train", "val"):
+        desk.roar("run", sys.executable, "-c", code.format(name).replace("makedirs(", "makedirs(exist_ok=True, name="))
+    os.rename(desk.root / "d", desk.root / "moved")
+    said = desk.roar("lineage", "moved", status=1).stderr
+    assert "'moved' as a whole, but it holds copies of recorded data" in said
+    assert "moved/val" in said
+    assert said.endswith("try: roar lineage moved/train\n")
+    assert desk.roar("lineage", "moved/train").returncode == 0
+
+
 @pytest.mark.parametrize("removed", [["d/cat/7"], ["d/cat/7", *(f"d/dog/{n}" for n in range(100))]])
 def test_diff_names_the_files_of_a_folder_that_is_another_number_of_datasets(desk, removed):
     """Two classes are a dataset each; with one file less they are one together, and one class alone is none."""

@@ -23,6 +23,7 @@ from roar.workspace import Workspace, kind_of
 SHORTEST_UID = 4
 SHORTEST_DIGEST = 6
 _CANDIDATES = 10
+_LOOKS = 20  # so many files and folders of an unknown folder are looked at for an error
 _COMMAND = 80
 _LATEST_PATHS = 2000  # those that are compared letter by letter with a misspelt one
 _ESCAPED = re.compile(r"\\(?:([ntr\\])|x([0-9a-f]{2})|u(20[0-9a-f]{2}))")
@@ -408,7 +409,7 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
     if (linked := _reached_by_links(database, workspace, ref)) is not None:
         return linked
     if (there := _unknown_folder(database, workspace, ref) or _folder_of_links(database, workspace, ref)
-            or _unrecorded(workspace, ref)) is not None:
+            or _unrecorded(workspace, ref) or _folder_of_copies(database, ref)) is not None:
         return there
     name = os.path.basename(ref.rstrip("/"))
     if name and os.path.lexists(ref):
@@ -457,6 +458,23 @@ def _folder_of_links(database: sqlite3.Connection, workspace: Workspace, ref: st
                                  hint=f"roar lineage {quoted_path(led[0])}",
                                  candidates=tuple(led[:_CANDIDATES]) if len(led) > 1 else ())
     return None
+
+
+def _folder_of_copies(database: sqlite3.Connection, ref: str) -> NotFoundError | None:
+    """What to say of a folder that is no dataset by itself, but in which copies of recorded data lie."""
+    from roar.query.files_now import find_elsewhere, find_folder_elsewhere  # noqa: PLC0415  only for an error
+
+    try:
+        entries = sorted((entry for entry in os.scandir(ref) if entry.stat().st_size),
+                         key=lambda entry: (not entry.is_dir(), entry.name))[:_LOOKS]
+    except OSError:
+        return None
+    known = [entry.path for entry in entries
+             if (find_folder_elsewhere if entry.is_dir() else find_elsewhere)(database, entry.path)]
+    if not known:
+        return None
+    return NotFoundError(f"No recorded job read or wrote {ref!r} as a whole, but it holds copies of recorded data.",
+                         hint=f"roar lineage {quoted_path(known[0])}", candidates=tuple(known[:_CANDIDATES]))
 
 
 def _unrecorded(workspace: Workspace, ref: str) -> NotFoundError | None:
