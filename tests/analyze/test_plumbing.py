@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from roar.analyze.caches import find_moved_caches
 from roar.analyze.fold import PathUse, Uses
 from roar.analyze.plumbing import KEPT, RULES, Plumbing, environment_roots, is_source
 from roar.observe.folders import FolderFiles
@@ -151,3 +152,21 @@ def test_sources_by_name():
 
 def test_every_rule_says_why():
     assert all(rule.why and rule.category for rule in RULES)
+
+
+def test_a_cache_that_was_moved_is_what_it_would_be_in_the_home_folder():
+    moved = find_moved_caches({"HF_HOME": "/scratch/ann/hf", "TORCH_HOME": "/scratch/ann/hf/torch", "HF_TOKEN_PATH":
+                               "/scratch/ann/token", "XDG_CACHE_HOME": "/w/cache", "XDG_CONFIG_HOME": "/scratch/all",
+                               "MPLCONFIGDIR": "relative", "UV_CACHE_DIR": "/w/.uv", "PIP_CACHE_DIR": "/",
+                               "TRITON_CACHE_DIR": "/w", "KERAS_HOME": "/w"}, "/w")
+    assert find_moved_caches({"XDG_CACHE_HOME": "/scratch/.cache"}, "/w") == {"/scratch/.cache": ".cache"}
+    rules = Plumbing(home=HOME, base="/w", moved=moved)
+    for path, category in (
+            ("/scratch/ann/hf/hub/models--a/blobs/1", ""), ("/scratch/ann/hf/hub/models--a/refs/main", "cache"),
+            ("/scratch/ann/hf/token", "cache"), ("/scratch/ann/token", "cache"), ("/scratch/ann/hfx/token", ""),
+            ("/scratch/ann/hf/train.json", ""), ("/scratch/all/x", ""), ("/w/datasets/x.json", ""),
+            ("/scratch/ann/hf/torch/hub/checkpoints/m.pth", ""), ("/scratch/ann/hf/torch/hub/trusted_list", "cache"),
+            ("/scratch/ann/hf/xet/logs/xet_1.log", "cache"), ("/scratch/ann/hf/lerobot/a/b/videos/1.mp4", ""),
+            ("/w/.dvc/config.local", "settings"), ("/w/.uv/wheels/a", "cache"),
+            ("/w/cache/result.json", ""), ("/w/out", "")):
+        assert rules.category(path) == category, path

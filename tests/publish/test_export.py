@@ -213,6 +213,17 @@ for name in ("model 1.pt", "twice.txt", "gone.txt", "ro-crate-metadata.json"):
     return desk
 
 
+def test_a_file_with_a_secret_is_not_packed(desk):
+    """As `.env` and the key of a service account, which a program reads as data."""
+    desk.init()
+    desk.write(".env", "API_TOKEN=hf_abcdefghijklmnopqrstuvwxyz0123456789\n")
+    desk.python("open('out', 'w').write(str(len(open('.env').read())))")
+    done = desk.roar("export", "--format", "ro-crate", "--files", "--output", "crate/")
+    assert "roar: .env is described but not packed: it seems to hold a secret." in done.stderr
+    assert not (desk.root / "crate" / ".env").exists()
+    assert (desk.root / "crate" / "out").exists()
+
+
 def test_a_package_holds_the_files_as_recorded(made, tmp_path):
     printed = made.roar("export", "--format", "ro-crate", "--files", "--output", "out/crate/")
     assert printed.stdout == "out/crate/\n"

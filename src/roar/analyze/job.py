@@ -98,7 +98,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     followed.events.clear()
     result = Analysis(moved=_moved(uses, renamed))
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses, trace.processes), base=around.root,
-                        add=around.filter_add, remove=around.filter_remove)
+                        add=around.filter_add, remove=around.filter_remove, moved=around.caches)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
     if inner is not None:
         result.tracker_runs = tuple(run for run in result.tracker_runs if (run.tracker, run.run_id) not in inner.runs)

@@ -3,6 +3,7 @@
 `RULES` is the whole of it, in order; the first rule that matches names the category. Within the workspace no rule
 counts that the workspace's own folder falls under (a project may lie in /var/lib or ~/.local), nor the one for shared
 libraries: what stands there was built there. Settings add to both sides:
+A cache that an environment variable has moved counts as if it lay in the home folder (`roar.analyze.caches`).
 `[filters] remove` leaves more paths out, `[filters] add` keeps paths that a rule would leave out.
 """
 
@@ -10,9 +11,10 @@ import fnmatch
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from itertools import chain
+from types import MappingProxyType
 from typing import NamedTuple
 
 from roar.analyze.fold import Uses
@@ -30,11 +32,13 @@ class Rule(NamedTuple):
 _PACKAGES = "installed packages: recorded by name and version, modules without one by their content"
 
 RULES: tuple[Rule, ...] = (
-    Rule("data", r"HOME/\.cache/huggingface/(?:hub|datasets|assets|xet)/(?!.*(?:\.lock$|/\.locks/|/\.no_exist/|/refs/"
-         r"|/CACHEDIR\.TAG$|/version\.txt$|/xet/))", "models and data sets in the Hugging Face cache"),
+    Rule("data", r"HOME/\.cache/huggingface/(?:hub|datasets|assets|lerobot|transformers|diffusers)/"
+         r"(?!.*(?:\.lock$|/\.locks/|/\.no_exist/|/refs/|/CACHEDIR\.TAG$|/version\.txt$))",
+         "models and data sets in the Hugging Face cache"),
     Rule("data", r"HOME/\.cache/huggingface/modules/(?:.*/)?(?!__init__)[^/]*\.py$",
          "code that came with models from the Hugging Face hub"),
-    Rule("data", r"HOME/\.cache/torch/(?:hub/checkpoints|sentence_transformers)/", "models in the torch hub cache"),
+    Rule("data", r"HOME/\.cache/torch/(?:hub/checkpoints|sentence_transformers|pyannote|NeMo)/",
+         "models in the torch hub cache"),
     Rule("data", r"HOME/\.cache/torch/hub/[^/]+/(?!.*(?:\.py[co]$|/\.git/))",
          "repositories in the torch hub cache"),
     Rule("data", r"HOME/\.keras/(?:datasets|models)/", "models and data sets in the Keras cache"),
@@ -81,6 +85,8 @@ RULES: tuple[Rule, ...] = (
     Rule("settings", r"HOME/\.(?:netrc|bash\w*|profile|z\w+|inputrc|condarc|pip|pypirc|curlrc|wgetrc|vimrc|hgrc"
          r"|Rprofile|Renviron|Xauthority|ICEauthority|python_history|keras/keras\.json|lesshst|viminfo)$",
          "the user's settings"),
+    Rule("settings", r".*/(?:\.dvc/config\.local|\.(?:netrc|git-credentials|pgpass|vault-token))$"
+         r"|HOME/\.mlflow/credentials$", "passwords and tokens"),
     Rule("settings", r"HOME/\.(?:ray|snowflake|databricks|modal|s3cmd)(?:/|$)|HOME/\.prefect/(?!storage/)",
          "the user's settings"),
     Rule("settings", r"HOME/(?:\.(?:kaggle/kaggle\.json|huggingface/(?:token|stored_tokens)|git-credentials"
@@ -127,11 +133,14 @@ class Plumbing:
         remove: glob patterns of paths to leave out besides (absolute, or relative to `base`).
         add: glob patterns of paths to keep whatever the rules say.
         base: the workspace root, which relative patterns start from.
+        moved: caches that lie elsewhere, and where they would below `home`; those inside others first.
     """
 
     def __init__(self, *, home: str, roots: Iterable[str] = (), remove: Sequence[str] = (), add: Sequence[str] = (),
-                 base: str = "/") -> None:
+                 base: str = "/", moved: Mapping[str, str] = MappingProxyType({})) -> None:
         self._home = home
+        self._moved = moved
+        self._moved_roots = tuple(moved)
         self._categories = [KEPT if rule.category == "data" else rule.category for rule in RULES]
         self._base = os.path.join(base, "")
         self._roots = tuple(chain.from_iterable(_parts_of_environment(os.path.join(root, ""), self._base)
@@ -145,11 +154,17 @@ class Plumbing:
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
-        rules = _rules_inside(self._home, self._base) if path.startswith(self._base) else _rules(self._home)
-        match = rules.match(path)
+        meant = self._meant(path) if path.startswith(self._moved_roots) else path
+        rules = _rules_inside(self._home, self._base) if meant.startswith(self._base) else _rules(self._home)
+        match = rules.match(meant)
         if match is None or match.lastgroup is None:
             return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]
+
+    def _meant(self, path: str) -> str:
+        """Where a file of a cache would lie if that were below the home folder."""
+        return next((f"{self._home}/{place}{path[len(root):]}" for root, place in self._moved.items()
+                     if path == root or path.startswith(f"{root}/")), path)
 
     def is_added(self, path: str) -> bool:
         """Whether the settings keep `path`, whatever else would be said of it."""

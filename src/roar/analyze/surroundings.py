@@ -64,6 +64,7 @@ class Surroundings:
         made: whether a recorded job wrote a file at this absolute path.
         threshold: how many files below one folder make a dataset; 0 for never.
         streams: the files that the command used as its standard input and output.
+        caches: those that lie elsewhere than below `home`, and where they would there.
     """
 
     root: str
@@ -80,6 +81,7 @@ class Surroundings:
     filter_remove: Sequence[str] = ()
     threshold: int = 0
     streams: Sequence[Stream] = ()
+    caches: Mapping[str, str] = field(default_factory=dict)
     _below: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

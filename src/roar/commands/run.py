@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
+from roar.analyze.caches import find_moved_caches
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
@@ -263,7 +264,8 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
                       started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=find_ancestors(pid),
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
-                      home=os.path.expanduser("~"), tmpdir=_temporary_folder(),
+                      home=os.path.expanduser("~"), caches=find_moved_caches(os.environ, workspace.root),
+                      tmpdir=_temporary_folder(),
                       repository=find_repository(cwd), streams=find_streams())
     try:
         write_pending(pending)

@@ -53,6 +53,7 @@ class Pending:
     labels: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     home: str = ""
+    caches: dict[str, str] = field(default_factory=dict)
     tmpdir: str = ""
     repository: str | None = None
     git: Git | None = None

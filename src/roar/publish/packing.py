@@ -12,7 +12,7 @@ from urllib.parse import quote
 from roar.errors import WorkspaceError
 from roar.model import Kind
 from roar.query.files_now import digest_now
-from roar.wire import Registration
+from roar.wire import Registration, find_secret
 from roar.workspace import Workspace
 
 DOCUMENT = "ro-crate-metadata.json"  # https://www.researchobject.org/ro-crate/specification/1.2/structure
@@ -112,11 +112,29 @@ def _reason_against(database: sqlite3.Connection, workspace: Workspace, recorded
     try:
         if recorded.size is not None and os.stat(absolute).st_size != recorded.size:
             return "it has changed"
-        return None if digest_now(database, absolute) == recorded.digest else "it has changed"
+        if digest_now(database, absolute) != recorded.digest:
+            return "it has changed"
+        return "it seems to hold a secret" if _holds_secret(absolute) else None
     except FileNotFoundError:
         return "it is gone"
     except OSError as error:
         return f"it cannot be read: {error.strerror}"
+
+
+_LONGEST = 1 << 20
+"""Up to so many bytes a text is looked through for secrets: settings are shorter."""
+
+
+def _holds_secret(path: str) -> bool:
+    """Whether a short text holds what the rules of redaction take for a secret.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with open(path, "rb") as file:
+        content = file.read(_LONGEST + 1)
+    return len(content) <= _LONGEST and b"\0" not in content and find_secret(
+        content.decode("utf-8", "surrogateescape")) is not None
 
 
 def _place(path: str) -> str:

@@ -141,7 +141,7 @@ def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, ma
         trackers=tracker_switches(settings), made=made,
         filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
         threshold=settings.number("datasets.threshold"),
-        streams=tuple(stream for stream in pending.streams if stream.was_used()))
+        streams=tuple(stream for stream in pending.streams if stream.was_used()), caches=pending.caches)
 
 
 def was_written(database: sqlite3.Connection, workspace: Workspace, path: str) -> bool:

@@ -1,0 +1,51 @@
+"""Where caches lie that environment variables have moved out of the home folder, as on clusters with a quota there."""
+
+import os
+import re
+from collections.abc import Mapping
+
+_PLACES = {
+    "HF_HOME": ".cache/huggingface", "HF_HUB_CACHE": ".cache/huggingface/hub",
+    "HUGGINGFACE_HUB_CACHE": ".cache/huggingface/hub", "TRANSFORMERS_CACHE": ".cache/huggingface/hub",
+    "HF_DATASETS_CACHE": ".cache/huggingface/datasets", "HF_ASSETS_CACHE": ".cache/huggingface/assets",
+    "HF_XET_CACHE": ".cache/huggingface/xet", "HF_MODULES_CACHE": ".cache/huggingface/modules",
+    "TORCH_HOME": ".cache/torch", "TORCH_EXTENSIONS_DIR": ".cache/torch_extensions",
+    "TORCHINDUCTOR_CACHE_DIR": ".cache/torchinductor", "TRITON_CACHE_DIR": ".triton/cache",
+    "TRITON_HOME": ".triton", "CUDA_CACHE_PATH": ".nv/ComputeCache", "NUMBA_CACHE_DIR": ".cache/numba",
+    "KERAS_HOME": ".keras", "KAGGLEHUB_CACHE": ".cache/kagglehub", "MODELSCOPE_CACHE": ".cache/modelscope",
+    "MPLCONFIGDIR": ".config/matplotlib", "PIP_CACHE_DIR": ".cache/pip", "UV_CACHE_DIR": ".cache/uv",
+    "XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config"}
+"""By variable where such a cache lies in the home folder, as the documentation of each program says."""
+_PARTS = {
+    "HF_HOME": ("hub", "datasets", "assets", "xet", "modules", "lerobot", "transformers", "diffusers", "accelerate",
+                "evaluate", "metrics", "token", "stored_tokens"),
+    "TORCH_HOME": ("hub", "kernels", "inductor", "sentence_transformers", "pyannote", "NeMo"),
+    "KERAS_HOME": ("datasets", "models", "keras.json")}
+"""What lies in those of which the rest may be anything: they are often set to a folder for all large data."""
+_GENERAL = frozenset({"XDG_CACHE_HOME", "XDG_CONFIG_HOME"})
+"""What any program may write to: in a workspace that is rather a folder of results, and elsewhere its name has to
+say what it is."""
+_NAME = re.compile(r"cache|conf|xdg|^\.", re.IGNORECASE)
+_TOKEN = "HF_TOKEN_PATH"  # noqa: S105  the name of a variable
+
+
+def find_moved_caches(environment: Mapping[str, str], root: str) -> dict[str, str]:
+    """By the absolute path of each such folder where it would lie below the home folder, those inside others first.
+
+    Not one that is the workspace, or holds it as a whole: nothing there would be an artifact.
+
+    Args:
+        environment: of the command.
+        root: the workspace's.
+    """
+    found: dict[str, str] = {}
+    for name, place in {**_PLACES, _TOKEN: ".cache/huggingface/token"}.items():
+        value = os.path.expanduser(environment.get(name, ""))
+        for path in (os.path.normpath(value), os.path.realpath(value)) if os.path.isabs(value) else ():
+            inside = path.startswith(os.path.join(root, ""))
+            if path == root or (os.path.join(root, "").startswith(os.path.join(path, "")) and name not in _PARTS):
+                continue
+            if name not in _GENERAL or (not inside and _NAME.search(os.path.basename(path))):
+                found |= {os.path.join(path, part): os.path.join(place, part) for part in _PARTS[name]
+                          } if name in _PARTS else {path: place}
+    return dict(sorted(found.items(), key=lambda one: -len(one[0])))
