@@ -159,6 +159,11 @@ def test_a_cache_that_was_moved_is_what_it_would_be_in_the_home_folder():
                                "/scratch/ann/token", "XDG_CACHE_HOME": "/w/cache", "XDG_CONFIG_HOME": "/scratch/all",
                                "MPLCONFIGDIR": "relative", "UV_CACHE_DIR": "/w/.uv", "PIP_CACHE_DIR": "/",
                                "TRITON_CACHE_DIR": "/w", "KERAS_HOME": "/w"}, "/w")
+    for name in ("MPLCONFIGDIR", "UV_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XDG_CACHE_HOME"):
+        for shared in ("/", "/tmp", "/var/tmp", "/var", "/dev/shm", "/scratch", "/w", HOME, "/home", "/scratch/t"):
+            assert find_moved_caches({name: shared}, "/w", [HOME, "/scratch/t"]) == {}
+    keys = find_moved_caches({"GOOGLE_APPLICATION_CREDENTIALS": "/w/key.json"}, "/w")
+    assert Plumbing(home=HOME, base="/w", moved=keys).category("/w/key.json") == "settings"
     assert find_moved_caches({"XDG_CACHE_HOME": "/scratch/.cache"}, "/w") == {"/scratch/.cache": ".cache"}
     rules = Plumbing(home=HOME, base="/w", moved=moved)
     for path, category in (

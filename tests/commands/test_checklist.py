@@ -589,3 +589,12 @@ def test_git_is_asked_once_about_one_commit(user, tmp_path):
     commit = user.git("rev-parse", "HEAD").strip()
     asked = [line for line in (tmp_path / "calls").read_text().splitlines() if line.endswith(f"{commit}^{{commit}}")]
     assert len(asked) == 1
+
+
+def test_what_is_done_elsewhere_is_a_gap(user):
+    script = user.write("bin/docker", "#!/bin/sh\necho done\n", mode=0o755)
+    user.init()
+    user.roar("run", str(script), "run", "--rm", "image", "python", "train.py")
+    item = checklist(user)["every job was observed without gaps"]
+    assert item["problems"] == ["@1 may have missed what docker started elsewhere",
+                                "no command mends it: what is done elsewhere is observed only where roar runs there"]

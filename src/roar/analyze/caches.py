@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 _PLACES = {
     "HF_HOME": ".cache/huggingface", "HF_HUB_CACHE": ".cache/huggingface/hub",
@@ -25,25 +25,35 @@ _PARTS = {
 _GENERAL = frozenset({"XDG_CACHE_HOME", "XDG_CONFIG_HOME"})
 """What any program may write to: in a workspace that is rather a folder of results, and elsewhere its name has to
 say what it is."""
+_SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  compared only
 _NAME = re.compile(r"cache|conf|xdg|^\.", re.IGNORECASE)
-_TOKEN = "HF_TOKEN_PATH"  # noqa: S105  the name of a variable
+_FILES = {
+    "HF_TOKEN_PATH": ".cache/huggingface/token", "GOOGLE_APPLICATION_CREDENTIALS": ".config/gcloud/credentials.json",
+    "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials", "AWS_CONFIG_FILE": ".aws/config", "NETRC": ".netrc",
+    "KUBECONFIG": ".kube/config"}
+"""By variable single files with tokens and keys, and where they lie else."""
 
 
-def find_moved_caches(environment: Mapping[str, str], root: str) -> dict[str, str]:
+def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterable[str] = ()) -> dict[str, str]:
     """By the absolute path of each such folder where it would lie below the home folder, those inside others first.
 
-    Not one that is the workspace, or holds it as a whole: nothing there would be an artifact.
+    Not one that is or holds the workspace or another shared folder, as a whole, nor one at the top of the file
+    system: nothing there would be an artifact.
 
     Args:
         environment: of the command.
         root: the workspace's.
+        shared: folders that hold more than a cache, whatever a variable says: the home folder, those for temporary
+            files.
     """
     found: dict[str, str] = {}
-    for name, place in {**_PLACES, _TOKEN: ".cache/huggingface/token"}.items():
+    around = [os.path.join(folder, "") for one in (root, *shared, *_SHARED) for folder in {one, os.path.realpath(one)}]
+    for name, place in {**_PLACES, **_FILES}.items():
         value = os.path.expanduser(environment.get(name, ""))
         for path in (os.path.normpath(value), os.path.realpath(value)) if os.path.isabs(value) else ():
             inside = path.startswith(os.path.join(root, ""))
-            if path == root or (os.path.join(root, "").startswith(os.path.join(path, "")) and name not in _PARTS):
+            is_shared = path.count("/") == 1 or any(folder.startswith(os.path.join(path, "")) for folder in around)
+            if path == root or (is_shared and name not in _PARTS):
                 continue
             if name not in _GENERAL or (not inside and _NAME.search(os.path.basename(path))):
                 found |= {os.path.join(path, part): os.path.join(place, part) for part in _PARTS[name]

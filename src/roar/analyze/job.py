@@ -10,6 +10,7 @@ from roar.analyze.bytecode import add_sources
 from roar.analyze.carried import find_renamed, without_folder_exchanges
 from roar.analyze.contents import Content, Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets, fold_unknown
+from roar.analyze.elsewhere import ELSEWHERE, find_started_elsewhere
 from roar.analyze.fold import Made, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
@@ -113,7 +114,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
     result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
                                    if use.read and not use.exists and (use.deleted or use.away)}))
-    result.gaps = tuple(_missing(uses, kept, renamed)) if trace.mode in COMPLETE else ()
+    result.gaps = (*(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
+                   *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
     earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
     inputs = [contents.read(use) for use in kept.uses if use.read]

@@ -154,7 +154,7 @@ class Plumbing:
             return KEPT
         if self._remove is not None and self._remove.match(path):
             return "filters"
-        meant = self._meant(path) if path.startswith(self._moved_roots) else path
+        meant = self._meant(path) if self._moved_roots and path.startswith(self._moved_roots) else path
         rules = _rules_inside(self._home, self._base) if meant.startswith(self._base) else _rules(self._home)
         match = rules.match(meant)
         if match is None or match.lastgroup is None:

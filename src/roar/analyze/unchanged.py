@@ -75,7 +75,7 @@ class UnchangedDatasets:
         """All that decides, besides names and signatures, whether the files below a folder are data."""
         around = self._around
         return json.dumps([__version__, RULES, SOURCE_SUFFIXES, around.root, around.home, around.repository,
-                           list(around.filter_add), list(around.filter_remove), root]).encode()
+                           list(around.filter_add), list(around.filter_remove), dict(around.caches), root]).encode()
 
     def stamps(self, inputs: Mapping[str, Dataset], outputs: Mapping[str, Dataset], contents: Contents
                ) -> Iterator[tuple[bytes, str]]:

@@ -264,7 +264,8 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
                       started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=find_ancestors(pid),
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
-                      home=os.path.expanduser("~"), caches=find_moved_caches(os.environ, workspace.root),
+                      home=os.path.expanduser("~"), caches=find_moved_caches(
+                          os.environ, workspace.root, (os.path.expanduser("~"), _temporary_folder())),
                       tmpdir=_temporary_folder(),
                       repository=find_repository(cwd), streams=find_streams())
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
 
+from roar.analyze.elsewhere import ELSEWHERE
 from roar.errors import RoarError
 from roar.model import REDACTED, Job, JobState, is_location
 from roar.observe.code import TOO_LARGE, VERSION, find_refusal
@@ -172,6 +173,8 @@ def _see_all(asked: Asked, job: Job, silence: Item | None) -> str | None:
             asked, job, find_commit(asked.database, asked.workspace, job))
     if UNNAMED in job.tracer.gaps:
         return asked.run_again(job, stdin="FILE")
+    if job.tracer.gaps and job.tracer.gaps[0].endswith(ELSEWHERE):
+        raise NoCommandError("what is done elsewhere is observed only where roar runs there")
     if _committed(job) == _NOT_TOLD:
         return silence.hint if silence else asked.run_again(job)
     return asked.run_again(job) if any(gap.endswith(_NOT_LASTING) for gap in job.tracer.gaps) else "roar doctor"
