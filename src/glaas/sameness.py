@@ -25,8 +25,19 @@ def same_job(one: _Json, other: _Json) -> bool:
     if one.keys() != other.keys():
         return False
     same: dict[str, Callable[[Any, Any], bool]] = {
-        "command": _same_words, "inputs": same_files, "outputs": same_files}
+        "command": _same_words, "inputs": same_files, "outputs": same_files, "git": _same_code}
     return all(same.get(key, _same)(one[key], other[key]) for key in one)
+
+
+def _same_code(one: Any, other: Any) -> bool:
+    """Facts that a server did not know yet, and so dropped, are no difference."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        both = {name for name in one.keys() | other.keys() if name not in _ADDED or name in one.keys() & other.keys()}
+        one, other = ({name: value for name, value in side.items() if name in both} for side in (one, other))
+    return _same(one, other)
+
+
+_ADDED = frozenset({"worktree", "repositories"})
 
 
 def same_files(one: Sequence[_Json], other: Sequence[_Json]) -> bool:

@@ -3,7 +3,7 @@ import gzip
 import json
 
 import pytest
-from registrations import GIT, HOST, SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
+from registrations import GIT, HOST, INNER, SESSION, body, dataset_of, digest, digits, grown, job, uid, use, wandb_run
 from sqlalchemy import select
 
 from glaas import ingest, models
@@ -88,6 +88,16 @@ def test_a_job_in_which_other_texts_are_hidden_is_the_same_job(client, post, bef
     assert got.pop("dags") == [bigger.json()["dag"], *kept.pop("dags")]
     del got["registrations"], kept["registrations"]
     assert got == kept
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_job_of_which_less_is_known_of_the_code_is_the_same_job(client, post, order):
+    """A server of before dropped what it did not know; a client of before did not record it."""
+    codes = [GIT, dataclasses.replace(GIT, worktree="tree", repositories=INNER)][::order]
+    for code, number in zip(codes, (4, 5), strict=True):
+        assert post(grown(changed(1, git=code), job(number))).status_code == 201
+    other = dataclasses.replace(codes[0], branch="other")
+    assert post(grown(changed(1, git=other), job(6))).status_code == 409
 
 
 OTHER = {
