@@ -162,6 +162,8 @@ def test_a_cache_that_was_moved_is_what_it_would_be_in_the_home_folder():
     for name in ("MPLCONFIGDIR", "UV_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH", "XDG_CACHE_HOME"):
         for shared in ("/", "/tmp", "/var/tmp", "/var", "/dev/shm", "/scratch", "/w", HOME, "/home", "/scratch/t"):
             assert find_moved_caches({name: shared}, "/w", [HOME, "/scratch/t"]) == {}
+    assert find_moved_caches({"HF_HOME": "/tmp"}, "/w") == {
+        f"/tmp/{part}": f".cache/huggingface/{part}" for part in ("stored_tokens", "token", "hub")}
     keys = find_moved_caches({"GOOGLE_APPLICATION_CREDENTIALS": "/w/key.json"}, "/w")
     assert Plumbing(home=HOME, base="/w", moved=keys).category("/w/key.json") == "settings"
     assert find_moved_caches({"XDG_CACHE_HOME": "/scratch/.cache"}, "/w") == {"/scratch/.cache": ".cache"}

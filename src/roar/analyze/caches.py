@@ -22,6 +22,8 @@ _PARTS = {
     "TORCH_HOME": ("hub", "kernels", "inductor", "sentence_transformers", "pyannote", "NeMo"),
     "KERAS_HOME": ("datasets", "models", "keras.json")}
 """What lies in those of which the rest may be anything: they are often set to a folder for all large data."""
+_TELLING = frozenset({"hub", "token", "stored_tokens"})
+"""Of those parts what has such a name for no other reason, where others share the folder."""
 _GENERAL = frozenset({"XDG_CACHE_HOME", "XDG_CONFIG_HOME"})
 """What any program may write to: in a workspace that is rather a folder of results, and elsewhere its name has to
 say what it is."""
@@ -57,5 +59,5 @@ def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterabl
                 continue
             if name not in _GENERAL or (not inside and _NAME.search(os.path.basename(path))):
                 found |= {os.path.join(path, part): os.path.join(place, part) for part in _PARTS[name]
-                          } if name in _PARTS else {path: place}
+                          if not is_shared or part in _TELLING} if name in _PARTS else {path: place}
     return dict(sorted(found.items(), key=lambda one: -len(one[0])))
