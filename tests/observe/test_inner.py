@@ -34,7 +34,8 @@ def root(tmp_path):
 
 
 def inner_of(root, *names, changed=(), started_ns=None):
-    return find_inner(str(root), [str(root / name) for name in names], changed=changed,
+    patch = "".join(f"diff --git a/{name} b/{name}\n" for name in changed).encode()
+    return find_inner(str(root), [str(root / name) for name in names], patch=patch,
                       started_ns=time.time_ns() + A_SECOND if started_ns is None else started_ns)
 
 

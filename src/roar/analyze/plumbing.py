@@ -2,8 +2,8 @@
 
 `RULES` is the whole of it, in order; the first rule that matches names the category. Within the workspace no rule
 counts that the workspace's own folder falls under (a project may lie in /var/lib or ~/.local), nor the one for shared
-libraries: what stands there was built there. Settings add to both sides:
-A cache that an environment variable has moved counts as if it lay in the home folder (`roar.analyze.caches`).
+libraries: what stands there was built there. A cache that an environment variable has moved counts as if it lay in the
+home folder (`roar.analyze.caches`). Settings add to both sides:
 `[filters] remove` leaves more paths out, `[filters] add` keeps paths that a rule would leave out.
 """
 

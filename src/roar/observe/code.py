@@ -208,9 +208,9 @@ def read_code(start: str, *, head: str | None = None, comparison: "Comparison | 
     inside = ask_git(root, "rev-parse", "--is-inside-work-tree")
     if inside is None:
         return None
-    branch = _line(ask_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
+    branch = find_branch(root)
     patch, note = _read_patch(root, commit, comparison)
-    facts = Git(commit=commit, branch=branch, remote=_remote(root, branch), dirty=bool(patch) or note is not None,
+    facts = Git(commit=commit, branch=branch, remote=find_remote(root, branch), dirty=bool(patch) or note is not None,
                 worktree=_find_link(root))
     return Code(root=root, git=facts, patch=patch, note=note)
 
@@ -231,13 +231,20 @@ def _line(output: bytes | None) -> str | None:
     return text or None
 
 
-def _remote(root: str, branch: str | None) -> str | None:
-    name = _line(ask_git(root, "config", f"branch.{branch}.remote")) if branch else None
-    url = _line(ask_git(root, "config", f"remote.{name or 'origin'}.url"))
+def find_branch(root: str) -> str | None:
+    """The branch that is checked out; None where HEAD is detached."""
+    return _line(ask_git(root, "symbolic-ref", "-q", "--short", "HEAD"))
+
+
+def find_remote(root: str, branch: str | None) -> str | None:
+    """The URL of a branch's remote, of `origin`, or of the first there is, without user info (git-config(1))."""
+    listed = ask_git(root, "config", "--get-regexp", "-z", r"^(branch|remote)\..*\.(remote|url)$") or b""
+    values = dict(entry.split("\n", 1) for entry in os.fsdecode(listed).split("\0") if "\n" in entry)
+    name = values.get(f"branch.{branch}.remote") or None
+    url = values.get(f"remote.{name or 'origin'}.url")
     if url is None and name is None:
-        remotes = _line(ask_git(root, "remote"))
-        url = _line(ask_git(root, "config", f"remote.{remotes.split()[0]}.url")) if remotes else None
-    return redact_url(url) if url else None
+        url = next((values[key] for key in sorted(values) if key.startswith("remote.") and key.endswith(".url")), None)
+    return redact_url(url.strip()) if url and url.strip() else None
 
 
 def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" = None

@@ -11,8 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from roar.model import Repository
-from roar.observe.code import ask_git, find_git_folder, read_head, untracked
-from roar.observe.redaction import redact_text, redact_url
+from roar.observe.code import ask_git, find_branch, find_git_folder, find_remote, read_head, untracked
+from roar.observe.patches import name_of, sections_of
+from roar.observe.redaction import redact_text
 
 _CLOCK_NS = 20_000_000
 """By so much a file's time may lie before the moment at which it was written."""
@@ -27,7 +28,7 @@ class _Move(NamedTuple):
     second: int
 
 
-def find_inner(root: str, sources: Iterable[str], *, started_ns: int, changed: Collection[str]
+def find_inner(root: str, sources: Iterable[str], *, started_ns: int, patch: bytes = b""
                ) -> tuple[Repository, ...]:
     """The repositories below `root` that hold any of the sources, those that lie around others first.
 
@@ -35,19 +36,20 @@ def find_inner(root: str, sources: Iterable[str], *, started_ns: int, changed: C
         root: of the work tree that the job ran in.
         sources: absolute paths below it.
         started_ns: when the command started, nanoseconds since 1970.
-        changed: the files that the patch of uncommitted changes is about, by their names from `root`.
+        patch: the uncommitted changes of the job, with names from `root`.
     """
     files = _by_repository(root, sources)
     if not files:
         return ()
     submodules = set(_find_submodules(root, files))
+    changed = set(map(name_of, sections_of(patch))) if submodules else set()
     found = []
     for place, paths in sorted(files.items()):
         commit = _read_head_at(place, started_ns)
         name = os.path.relpath(place, root)
         found.append(Repository(
             path=redact_text(name), kind="submodule" if place in submodules else "nested", commit=commit,
-            remote=_find_remote(place),
+            remote=find_remote(place, find_branch(place)),
             dirty=any(one.startswith(f"{name}/") for one in changed) if place in submodules
             else _differ(place, paths, commit)))
     return tuple(found)
@@ -122,19 +124,6 @@ def _find_before(moves: Sequence[_Move], second: int) -> str | None:
     if seconds != sorted(seconds) or first == len(moves) or second in seconds:
         return None
     return moves[first].before.decode() if moves[first].before.strip(b"0") else None
-
-
-def _find_remote(root: str) -> str | None:
-    """The URL of the remote of the branch that is checked out, without user info (git-config(1))."""
-    listed = os.fsdecode(ask_git(root, "config", "--get-regexp", "-z", r"^(branch|remote)\..*\.(remote|url)$") or b"")
-    values = {name: value for name, _, value in (entry.partition("\n") for entry in reversed(listed.split("\0")))}
-    try:
-        with open(os.path.join(find_git_folder(root), "HEAD"), encoding="utf-8", errors="surrogateescape") as file:
-            branch = file.read().strip().removeprefix("ref: refs/heads/")
-    except OSError:
-        return None
-    url = values.get(f"remote.{values.get(f'branch.{branch}.remote', 'origin')}.url")
-    return redact_url(url) if url else None
 
 
 def _differ(root: str, paths: Sequence[str], commit: str | None) -> bool:

@@ -14,7 +14,7 @@ from roar.observe.patches import name_of, sections_of
 from roar.observe.redaction import redact_patch, redact_text
 from roar.query.jobs import files_of, load_patch
 from roar.query.repository import APPLY, find_submodules, find_work_tree, is_inside, run_git, without_submodules
-from roar.record.database import encoded
+from roar.record.evidence import was_written
 from roar.shell import quoted, quoted_path
 from roar.workspace import Workspace
 
@@ -111,14 +111,8 @@ def _find_undone(database: sqlite3.Connection, workspace: Workspace, job: Job) -
     sections = {name: section for section in sections_of(patch) if (name := name_of(section))}
     places = {name: os.path.join(tree, name) for name in sections}
     return next((name for name, place in places.items() if (is_source(name) or place in read)
-                 and os.path.lexists(place) and not _is_made(database, workspace, place)
+                 and os.path.lexists(place) and not was_written(database, workspace, place)
                  and _is_undone(tree, name, sections[name])), None)
-
-
-def _is_made(database: sqlite3.Connection, workspace: Workspace, place: str) -> bool:
-    return database.execute(
-        "SELECT 1 FROM path JOIN file_written ON path_id = path.id WHERE path = CAST(? AS TEXT)",
-        (encoded(workspace.relative(place)),)).fetchone() is not None
 
 
 def _is_undone(tree: str, name: str, section: bytes) -> bool:

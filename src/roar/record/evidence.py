@@ -17,7 +17,6 @@ from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer,
 from roar.observe.code import PATCH_LIMIT, TOO_LARGE, VERSION, addition_patch, read_committed, untracked
 from roar.observe.inner import find_inner
 from roar.observe.log import load_ended, load_trace
-from roar.observe.patches import name_of, sections_of
 from roar.observe.pending import Pending
 from roar.observe.trace import Trace, signature_of
 from roar.record import digests
@@ -251,9 +250,8 @@ def _gaps_of(pending: Pending) -> tuple[str, ...]:
 def _git(pending: Pending, patch: tuple[str, bytes] | None, sources: Sequence[str] = ()) -> Git | None:
     if pending.git is None:
         return None
-    changed = {name_of(section) for section in sections_of(patch[1])} if patch else set()
-    inner = find_inner(pending.repository, sources, started_ns=pending.started_ns, changed=changed
-                       ) if pending.repository is not None else ()
+    inner = () if pending.repository is None else find_inner(
+        pending.repository, sources, started_ns=pending.started_ns, patch=patch[1] if patch else b"")
     return replace(pending.git, dirty=pending.git.dirty or patch is not None, patch=patch[0] if patch else None,
                    repositories=inner)
 
