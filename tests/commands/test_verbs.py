@@ -11,6 +11,7 @@ import time
 import xml.etree.ElementTree as ET
 from importlib import import_module
 from itertools import pairwise
+from pathlib import Path
 from shutil import which
 
 import pytest
@@ -1771,6 +1772,56 @@ def test_the_versions_of_other_programs_are_not_ticked(desk):
         items = {item["title"]: item for item in found["checklist"]}
         assert items["the environment is known"]["passed"] is passed
     assert items["the environment is known"]["problems"][0].startswith("@2 may have run programs that are neither")
+
+
+@pytest.mark.parametrize(("place", "shebang", "passed"), [
+    ("/usr/local/bin/{name}", "#!/bin/sh", None),
+    ("/usr/local/bin/{name}", "#!/usr/bin/env python3", True),
+    ("{conda}/bin/{name}", "#!/bin/sh", None),
+    ("{conda}/bin/uv", "#!/bin/sh", True),
+    ("/opt/{name}", "#!/bin/sh", True),
+])
+def test_the_versions_of_other_programs_beside_python_are_not_ticked(desk, place, shebang, passed):
+    conda = desk.root.parent / "conda"
+    (conda / "bin").mkdir(parents=True)
+    (conda / "conda-meta").mkdir()
+    program = Path(place.format(conda=conda, name=f"tool{os.getpid()}"))
+    program.write_text(f"{shebang}\n")
+    program.chmod(0o755)
+    try:
+        desk.write("t.py", f"import subprocess\nsubprocess.run([{str(program)!r}], check=True)\nopen('o', 'w')\n")
+        desk.roar("run", "python", "-B", "t.py")
+    finally:
+        program.unlink()
+    found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+    items = {item["title"]: item for item in found["checklist"]}
+    assert items["the environment is known"]["passed"] is passed
+    assert (" unversioned" in desk.roar("show", "@1").stdout) is (passed is None)
+
+
+def test_modules_of_other_languages_beside_python_are_not_ticked(desk):
+    desk.write("node_modules/x/index.js", "1\n")
+    desk.write("t.py", "open('node_modules/x/index.js').read()\nopen('o', 'w')\n")
+    desk.roar("run", "python", "-B", "t.py")
+    found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+    items = {item["title"]: item for item in found["checklist"]}
+    assert items["the environment is known"]["passed"] is None
+
+
+def test_a_program_that_a_distribution_brought_is_known_by_its_version(desk):
+    environment = desk.root.parent / "env"
+    (environment / "lib/python3.11/site-packages/nin_ja-1.2.3.dist-info").mkdir(parents=True)
+    (environment / "pyvenv.cfg").touch()
+    program = environment / "bin" / "nin-ja"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    desk.write("t.py", f"import subprocess\nsubprocess.run([{str(program)!r}], check=True)\nopen('o', 'w')\n")
+    desk.roar("run", "python", "-B", "t.py")
+    assert {"name": "nin-ja", "version": "1.2.3"} in desk.job()["python"]["packages"]
+    found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+    items = {item["title"]: item for item in found["checklist"]}
+    assert items["the environment is known"]["passed"] is True
 
 
 def test_the_checklist_ticks_only_what_was_checked(copy, desk):

@@ -1,8 +1,9 @@
 """From what was observed to what is recorded: inputs, outputs, code, packages, tracker runs."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,9 @@ from roar.analyze.elsewhere import ELSEWHERE, find_started_elsewhere
 from roar.analyze.fold import Made, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
-from roar.analyze.packages import read_python
+from roar.analyze.packages import package_order, read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
+from roar.analyze.programs import NO_VERSION, sort_programs
 from roar.analyze.streams import add_events, add_notes
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.analyze.symlinks import Followed, follow_links, settled
@@ -135,8 +137,20 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.datasets = tuple({dataset.digest: dataset for dataset in (*sets_in, *sets_out)}.values())
     result.stamps = list(unchanged.stamps(_by_folder(uses_in, sets_in), _by_folder(uses_out, sets_out), contents))
     result.digests = contents.remembered()
-    result.python = read_python(uses, trace.processes)
+    _note_environment(result, trace, uses, plumbing)
     return result
+
+
+def _note_environment(result: Analysis, trace: Trace, uses: Uses, plumbing: Plumbing) -> None:
+    result.python = read_python(uses, trace.processes)
+    programs, packages = sort_programs(trace.processes, plumbing)
+    if result.python is not None and packages:
+        found = {*result.python.packages, *packages}
+        result.python = replace(result.python, packages=tuple(sorted(found, key=package_order)))
+    kept, others = result.left_out, Counter(category for category in programs.values() if category != KEPT)
+    numbers = {category: count - others[category] for category, count in kept.items()}
+    numbers[NO_VERSION] = numbers.get(NO_VERSION, 0) + others.total()
+    result.left_out = {category: count for category, count in numbers.items() if count > 0}
 
 
 def _changed(contents: Iterable[Content]) -> set[str]:

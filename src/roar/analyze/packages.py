@@ -42,13 +42,24 @@ def _interpreter(process: Process) -> str | None:
     """The Python that a process ran: itself, or what the first line of the script names (execve(2))."""
     if _INTERPRETER.search(os.path.basename(process.executable)):
         return process.executable
+    words = _shebang(process.executable)
+    return words[0] if words and _INTERPRETER.search(os.path.basename(words[0])) else None
+
+
+def _shebang(script: str) -> list[str]:
+    """The words of a script's first line that name its interpreter; none where it is no script."""
     try:
-        with open(process.executable, "rb") as file:
+        with open(script, "rb") as file:
             first = file.readline(_SHEBANG)
     except OSError:
-        return None
-    words = os.fsdecode(first[2:]).split(maxsplit=1) if first.startswith(b"#!") else []
-    return words[0] if words and _INTERPRETER.search(os.path.basename(words[0])) else None
+        return []
+    return os.fsdecode(first[2:]).split() if first.startswith(b"#!") else []
+
+
+def is_python(process: Process) -> bool:
+    """Whether a process ran a Python, or a script of one."""
+    return _interpreter(process) is not None or any(
+        _INTERPRETER.search(os.path.basename(word)) for word in _shebang(process.executable)[1:])  # of env(1)
 
 
 def _version(executable: str) -> str | None:
@@ -114,7 +125,7 @@ def _packages(uses: Uses) -> list[Package]:
         from roar.analyze.editable import editable_packages  # noqa: PLC0415  most environments have no links
 
         found.update(editable_packages(editable, uses))
-    return sorted(found, key=lambda package: (package.name.lower(), package.version))
+    return sorted(found, key=package_order)
 
 
 def _named(opened: Mapping[str, set[str]], seen: Mapping[str, set[str]], uses: Uses) -> set[Package]:
@@ -217,6 +228,11 @@ def as_listed(names: Iterable[str]) -> dict[bytes, str]:
 def package_of(name: str, version: str) -> Package:
     """A distribution by its name as a file has it."""
     return Package(name=name.replace("_", "-"), version=version)
+
+
+def package_order(package: Package) -> tuple[str, str]:
+    """How packages are listed: by name in any case, then by version."""
+    return package.name.lower(), package.version
 
 
 def normalised(name: str) -> str:

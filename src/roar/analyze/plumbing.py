@@ -65,10 +65,10 @@ RULES: tuple[Rule, ...] = (
     Rule("bytecode", r".*\.py[co](?:\.\d+)?$", "compiled Python"),
     Rule("roar", r".*/\.roar(?:/|$)|.*/roar/_native/", "roar's own record and programs"),
     Rule("packages", r".*/(?:site-packages|dist-packages|conda-meta)(?:/|$)", _PACKAGES),
-    Rule("packages", r".*/(?:node_modules|R/library|R/[^/]*-(?:gnu|musl)-library|renv/library"
+    Rule("unversioned", r".*/(?:node_modules|R/library|R/[^/]*-(?:gnu|musl)-library|renv/library"
          r"|\.julia/(?:packages|artifacts|registries|clones"
          r"|scratchspaces|logs|environments)|go/pkg/(?:mod|sumdb)|\.gem/ruby|vendor/bundle/ruby|perl5/lib)(?:/|$)",
-         "installed packages of other languages, of which no version is recorded"),
+         "installed packages of other languages and programs of no package: no version is recorded"),
     Rule("packages", r".*\.(?:dist-info|egg-info)(?:/|$)", _PACKAGES),
     Rule("interpreter", r".*/lib(?:64)?/python\d\.\d+t?(?:/|$)", "the Python standard library"),
     Rule("interpreter", r".*/(?:pyvenv\.cfg|python\d?\d\d?\.zip|[^/]*\._pth)$", "the interpreter's own set-up"),

@@ -12,6 +12,7 @@ from datetime import datetime
 from functools import cache, partial
 
 from roar.analyze.elsewhere import ELSEWHERE
+from roar.analyze.programs import NO_VERSION
 from roar.errors import RoarError
 from roar.model import REDACTED, Job, JobState, is_location
 from roar.observe.code import TOO_LARGE, VERSION, find_refusal
@@ -227,20 +228,26 @@ def _committed(job: Job) -> str | None:
     return "ran with uncommitted changes" if job.git.dirty or job.git.patch else None
 
 
-_WITH_VERSIONS_OF_THEIR_OWN = frozenset({"interpreter", "libraries", "packages", "settings"})
+_WITH_VERSIONS_OF_THEIR_OWN = frozenset({NO_VERSION, "interpreter", "libraries", "packages", "settings"})
 """Categories of plumbing that are of no release of the operating system."""
 
 
 def _in_known_environment(asked: Asked) -> Item:
     """Of Python the packages are recorded, of the operating system its release; of other programs nothing."""
     item = _check("the environment is known", asked, asked.makers, _environment, asked.run_again)
-    unknown = [f"{asked.name(job)} may have run programs that are neither Python nor the operating system's: their"
-               " versions are not recorded" for job in asked.makers if job.kind == "run" and job.python is None
-               and _WITH_VERSIONS_OF_THEIR_OWN & load_left_out(asked.database, job.uid).keys()]
-    unknown += [f"{asked.name(job)} imported modules that no installed package names, without a version:"
-                f" {', '.join(names)}" for job in asked.makers
-                if job.python is not None and (names := job.python.unversioned())]
+    unknown = [problem for job in asked.makers for problem in _unversioned(asked, job)]
     return replace(item, passed=None, problems=tuple(unknown)) if item.passed and unknown else item
+
+
+def _unversioned(asked: Asked, job: Job) -> Iterator[str]:
+    left_out = load_left_out(asked.database, job.uid).keys() if job.kind == "run" else frozenset()
+    if _WITH_VERSIONS_OF_THEIR_OWN & left_out if job.python is None else NO_VERSION in left_out:
+        yield (f"{asked.name(job)} may have run programs that are neither Python nor the operating system's: their"
+               " versions are not recorded")
+    names = job.python.unversioned() if job.python is not None else ()
+    if names:
+        yield (f"{asked.name(job)} imported modules that no installed package names, without a version:"
+               f" {', '.join(names)}")
 
 
 def _environment(job: Job) -> str | None:

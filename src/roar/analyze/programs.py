@@ -1,0 +1,49 @@
+"""Programs that were run and of which no version is recorded: of no package of Python, nor of the system's release."""
+
+import os
+from collections.abc import Iterable
+
+from roar.analyze.packages import DIST_INFO, entries_of, is_python, normalised, package_of
+from roar.analyze.plumbing import Plumbing
+from roar.model import Package
+from roar.observe.trace import Process
+
+NO_VERSION = "unversioned"
+"""The category of what has a version that is not recorded."""
+
+_OF_THE_ADMINISTRATOR = "/usr/local/"  # put there by no package of the system (FHS 3.0, section 4.9)
+_OF_LANGUAGES = frozenset({"interpreter", "settings", NO_VERSION})
+_WITHOUT_EFFECT = frozenset({"uv", "uvx", "pixi", "conda", "mamba", "micromamba", "mise", "asdf", "just", "task",
+                             "direnv", "git", "git-lfs", "nvidia-smi", "rocm-smi"})
+"""What only starts something else, moves files or reports: another version of it changes no output."""
+
+
+def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dict[str, str], set[Package]]:
+    """The programs, each with the category that its path has by itself; and distributions that others came with.
+
+    A program counts as of the distribution of its name that is installed for the Python beside it, such as `ninja`.
+    """
+    unversioned: dict[str, str] = {}
+    packages: set[Package] = set()
+    for path, process in {process.executable: process for process in processes}.items():
+        if os.path.basename(path) in _WITHOUT_EFFECT or is_python(process):
+            continue
+        category = plumbing.category(path)
+        if path.startswith(_OF_THE_ADMINISTRATOR) or category in _OF_LANGUAGES:
+            package = _distribution(path)
+            if package is None:
+                unversioned[path] = category
+            else:
+                packages.add(package)
+    return unversioned, packages
+
+
+def _distribution(program: str) -> Package | None:
+    folder, name = os.path.split(program)
+    libraries = os.path.join(os.path.dirname(folder), "lib")
+    for version in entries_of(libraries) if os.path.basename(folder) == "bin" else ():
+        for entry in entries_of(os.path.join(libraries, version, "site-packages")) if version[:6] == "python" else ():
+            match = DIST_INFO.match(entry)
+            if match and normalised(match["name"]) == normalised(name):
+                return package_of(match["name"], match["version"])
+    return None
