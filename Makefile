@@ -15,7 +15,7 @@ demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopbac
 
 # In three processes, each with servers and a browser of its own (ARGS="-n 0" runs all in one, as --pdb needs it). Tests of
 # real processes and servers race the machine they run on: one that fails is run once more, and the report says so.
-PYTEST = $(BIN)/python -m pytest --reruns 1 -n 3 --dist worksteal
+PYTEST = $(BIN)/python -m pytest --reruns 1 -n 4 --dist worksteal
 
 test: $(VENV)/.test ## the whole suite but what takes long (ARGS=… for pytest)
 	$(PYTEST) -m "not heavy" $(ARGS)

@@ -11,6 +11,7 @@ secret out of it, and out of everything else, before anything is published or ex
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from roar.credentials.text import (
     PEM_BEGIN,
@@ -82,6 +83,7 @@ def _redact_hunk(lines: list[str]) -> list[str]:
     return [_redact_line(line, span) for line, span in zip(kept, cut, strict=True)]
 
 
+@lru_cache(maxsize=1 << 14)
 def _redact_line(line: str, span: tuple[int, int] | None) -> str:
     if line.startswith("\\"):
         return line  # "\ No newline at end of file"
