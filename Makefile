@@ -13,7 +13,7 @@ help: ## this list
 demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopback (CHECK=1: look at it and stop)
 	$(BIN)/python examples/digits/demo.py $(if $(CHECK),--check)
 
-# In three processes, each with servers and a browser of its own (ARGS="-n 0" runs all in one, as --pdb needs it). Tests of
+# In four processes, each with servers and a browser of its own (ARGS="-n 0" runs all in one, as --pdb needs it). Tests of
 # real processes and servers race the machine they run on: one that fails is run once more, and the report says so.
 PYTEST = $(BIN)/python -m pytest --reruns 1 -n 4 --dist worksteal
 

@@ -15,7 +15,9 @@ def process(pid, ppid, *argv):
     (["docker", "ps"], ()), (["docker", "--version"], ()), (["srun", "-n", "4", "python", "t.py"], ("srun",)),
     (["srun", "--version"], ()), (["python", "/v/bin/ray", "job", "submit"], ("ray",)),
     (["python", "docker.py", "run"], ()), (["sh", "/opt/docker", "run"], ("docker",)), (["ssh", "-V"], ()),
-    (["ssh", "node1", "python"], ("ssh",)), (["kubectl", "get", "pods"], ()), (["cat", "a", "docker", "run"], ())])
+    (["ssh", "node1", "python"], ("ssh",)), (["kubectl", "get", "pods"], ()), (["cat", "a", "docker", "run"], ()),
+    (["bsub"], ("bsub",)), (["sbatch", "--gpus=1"], ("sbatch",)), (["ls", "ssh", "run"], ()),
+    (["aws", "batch", "submit-job"], ("aws",)), (["aws", "s3", "cp", "a", "b"], ()), (["srun", "--help"], ())])
 def test_what_is_started_elsewhere(argv, found):
     assert find_started_elsewhere([process(1, 0, "bash"), process(2, 1, *argv)]) == found
 

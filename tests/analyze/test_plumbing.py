@@ -164,6 +164,9 @@ def test_a_cache_that_was_moved_is_what_it_would_be_in_the_home_folder():
             assert find_moved_caches({name: shared}, "/w", [HOME, "/scratch/t"]) == {}
     assert find_moved_caches({"HF_HOME": "/tmp"}, "/w") == {
         f"/tmp/{part}": f".cache/huggingface/{part}" for part in ("stored_tokens", "token", "hub")}
+    for value in ("cache/hf", "./cache/hf/", "$IN/hf", "${IN}/hf"):
+        assert find_moved_caches({"HF_HUB_CACHE": value, "IN": "cache"}, "/w", (), "/w/x") == {
+            "/w/x/cache/hf": ".cache/huggingface/hub"}
     keys = find_moved_caches({"GOOGLE_APPLICATION_CREDENTIALS": "/w/key.json"}, "/w")
     assert Plumbing(home=HOME, base="/w", moved=keys).category("/w/key.json") == "settings"
     assert find_moved_caches({"XDG_CACHE_HOME": "/scratch/.cache"}, "/w") == {"/scratch/.cache": ".cache"}

@@ -815,6 +815,21 @@ def test_a_workspace_inside_what_is_plumbing_elsewhere(desk):
         assert names(job["outputs"]) == ["data.csv", "libmodel.so"]
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_a_cache_that_a_script_has_moved(desk, tmp_path, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    hub = tmp_path / "scratch" / "hf"
+    (hub / "hub/models--a/refs").mkdir(parents=True)
+    for name in ("token", "hub/models--a/refs/main", "hub/models--a/model.bin"):
+        (hub / name).write_text(name)
+    desk.write("job.sh", f"export HF_HOME={hub}\n"
+                         "cat $HF_HOME/token $HF_HOME/hub/*/refs/main $HF_HOME/hub/*/model.bin > out\n")
+    desk.roar("run", "sh", "job.sh")
+    job = desk.job()
+    assert job["tracer"]["mode"] == mode
+    assert names(job["inputs"]) == [f"{hub}/hub/models--a/model.bin", "job.sh"]
+
+
 def test_a_workspace_that_is_the_home_folder_keeps_its_caches_out(desk):
     (desk.home / ".cache").mkdir()
     desk.roar("run", "sh", "-c", "echo 1 > .cache/x; echo 1 > y", cwd=desk.home)

@@ -4,6 +4,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
+from roar.analyze.surroundings import Surroundings
+from roar.observe.trace import Process
+
 _PLACES = {
     "HF_HOME": ".cache/huggingface", "HF_HUB_CACHE": ".cache/huggingface/hub",
     "HUGGINGFACE_HUB_CACHE": ".cache/huggingface/hub", "TRANSFORMERS_CACHE": ".cache/huggingface/hub",
@@ -16,6 +19,13 @@ _PLACES = {
     "MPLCONFIGDIR": ".config/matplotlib", "PIP_CACHE_DIR": ".cache/pip", "UV_CACHE_DIR": ".cache/uv",
     "XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config"}
 """By variable where such a cache lies in the home folder, as the documentation of each program says."""
+_FILES = {
+    "HF_TOKEN_PATH": ".cache/huggingface/token", "GOOGLE_APPLICATION_CREDENTIALS": ".config/gcloud/credentials.json",
+    "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials", "AWS_CONFIG_FILE": ".aws/config", "NETRC": ".netrc",
+    "KUBECONFIG": ".kube/config"}
+"""By variable single files with tokens and keys, and where they lie else."""
+VARIABLES: tuple[str, ...] = (*_PLACES, *_FILES)
+"""What to look at of the environments that processes are started with."""
 _PARTS = {
     "HF_HOME": ("hub", "datasets", "assets", "xet", "modules", "lerobot", "transformers", "diffusers", "accelerate",
                 "evaluate", "metrics", "token", "stored_tokens"),
@@ -29,14 +39,10 @@ _GENERAL = frozenset({"XDG_CACHE_HOME", "XDG_CONFIG_HOME"})
 say what it is."""
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  compared only
 _NAME = re.compile(r"cache|conf|xdg|^\.", re.IGNORECASE)
-_FILES = {
-    "HF_TOKEN_PATH": ".cache/huggingface/token", "GOOGLE_APPLICATION_CREDENTIALS": ".config/gcloud/credentials.json",
-    "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials", "AWS_CONFIG_FILE": ".aws/config", "NETRC": ".netrc",
-    "KUBECONFIG": ".kube/config"}
-"""By variable single files with tokens and keys, and where they lie else."""
 
 
-def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterable[str] = ()) -> dict[str, str]:
+def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterable[str] = (), cwd: str = "/"
+                      ) -> dict[str, str]:
     """By the absolute path of each such folder where it would lie below the home folder, those inside others first.
 
     Not one that is or holds the workspace or another shared folder, as a whole, nor one at the top of the file
@@ -45,14 +51,16 @@ def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterabl
     Args:
         environment: of the command.
         root: the workspace's.
+        cwd: the working folder, which relative values start from; they may name other variables of `environment`.
         shared: folders that hold more than a cache, whatever a variable says: the home folder, those for temporary
             files.
     """
     found: dict[str, str] = {}
     around = [os.path.join(folder, "") for one in (root, *shared, *_SHARED) for folder in {one, os.path.realpath(one)}]
     for name, place in {**_PLACES, **_FILES}.items():
-        value = os.path.expanduser(environment.get(name, ""))
-        for path in (os.path.normpath(value), os.path.realpath(value)) if os.path.isabs(value) else ():
+        value = environment.get(name, "")
+        place_there = os.path.join(cwd, os.path.expanduser(_filled_in(value, environment)))
+        for path in (os.path.normpath(place_there), os.path.realpath(place_there)) if value else ():
             inside = path.startswith(os.path.join(root, ""))
             is_shared = path.count("/") == 1 or any(folder.startswith(os.path.join(path, "")) for folder in around)
             if path == root or (is_shared and name not in _PARTS):
@@ -60,4 +68,27 @@ def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterabl
             if name not in _GENERAL or (not inside and _NAME.search(os.path.basename(path))):
                 found |= {os.path.join(path, part): os.path.join(place, part) for part in _PARTS[name]
                           if not is_shared or part in _TELLING} if name in _PARTS else {path: place}
-    return dict(sorted(found.items(), key=lambda one: -len(one[0])))
+    return _inner_first(found)
+
+
+def _filled_in(value: str, environment: Mapping[str, str]) -> str:
+    if "$" not in value:
+        return value
+    from string import Template  # noqa: PLC0415  hardly any value needs it
+
+    return Template(value).safe_substitute(environment)
+
+
+def caches_of(processes: Iterable[Process], around: Surroundings) -> dict[str, str]:
+    """The caches of a job, also those that a script of it has moved (`export HF_HOME=…`), as `find_moved_caches`."""
+    moved = {(process.cwd, tuple((name, value) for name in VARIABLES if (value := process.environment.get(name))))
+             for process in processes}
+    found = dict(around.caches)
+    for cwd, environment in sorted(moved):
+        there = find_moved_caches(dict(environment), around.root, (around.home, around.tmpdir), cwd)
+        found = there | found
+    return _inner_first(found)
+
+
+def _inner_first(caches: Mapping[str, str]) -> dict[str, str]:
+    return dict(sorted(caches.items(), key=lambda one: -len(one[0])))

@@ -4,6 +4,7 @@ What is done there is not observed; where Docker's daemon or a scheduler runs `r
 """
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 from roar.observe.trace import Process
@@ -14,10 +15,14 @@ _CONTAINERS = frozenset({"run", "exec", "start", "create", "build", "compose"})
 _STARTERS: dict[str, frozenset[str] | None] = {
     "docker": _CONTAINERS, "nerdctl": _CONTAINERS, "docker-compose": frozenset({"run", "exec", "up", "start"}),
     "kubectl": frozenset({"run", "exec", "apply", "create"}), "srun": None, "sbatch": None, "salloc": None,
-    "qsub": None, "bsub": None, "condor_submit": None, "systemd-run": None, "ssh": None, "rsh": None,
+    "qsub": None, "bsub": None, "condor_submit": None, "condor_submit_dag": None, "systemd-run": None, "at": None,
+    "batch": None, "ssh": None, "rsh": None, "pdsh": None, "aws": frozenset({"submit-job"}),
+    "flux": frozenset({"run", "submit", "batch", "alloc"}),
     "ray": frozenset({"job", "submit", "exec"}), "sky": frozenset({"launch", "exec", "jobs"}),
     "modal": frozenset({"run", "deploy"})}
-"""By name the subcommands that start something; None for any use but that of an option alone (`srun --version`)."""
+"""By name the subcommands that start something; None for any use (`bsub < script`) but questions."""
+_QUESTIONS = frozenset({"--version", "-V", "--help", "-h", "--usage"})
+_INTERPRETER = re.compile(r"(?:python|pypy|perl|ruby|node|[a-z]*sh)[\d.]*$")
 _CARRIERS = ("git", "rsync", "scp", "sftp", "sshfs", "hg", "svn")
 """What uses ssh to move files: what these read and write here is observed."""
 
@@ -38,7 +43,8 @@ def find_started_elsewhere(processes: Iterable[Process]) -> tuple[str, ...]:
 
 def _called(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
     """What a command line calls, and its arguments; of a script, which an interpreter runs, that."""
-    for at, word in enumerate(argv[:2]):
+    is_script = bool(argv) and _INTERPRETER.match(os.path.basename(argv[0])) is not None
+    for at, word in enumerate(argv[:2 if is_script else 1]):
         if os.path.basename(word) in _STARTERS:
             return os.path.basename(word), argv[at + 1:]
     return "", ()
@@ -46,4 +52,6 @@ def _called(argv: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 def _starts(arguments: Sequence[str], subcommands: frozenset[str] | None) -> bool:
     words = [word for word in arguments if not word.startswith("-")]
-    return bool(words) and (subcommands is None or not subcommands.isdisjoint(words[:3]))
+    if subcommands is None:
+        return bool(words) or _QUESTIONS.isdisjoint(arguments)
+    return not subcommands.isdisjoint(words[:3])

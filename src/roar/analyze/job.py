@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from roar.analyze.bytecode import add_sources
+from roar.analyze.caches import caches_of
 from roar.analyze.carried import find_renamed, without_folder_exchanges
 from roar.analyze.contents import Content, Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets, fold_unknown
@@ -84,6 +85,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         known: looks up what earlier jobs left.
         progress: told (bytes done, bytes in all) while files are digested.
     """
+    around = replace(around, caches=caches_of(trace.processes, around))
     add_events(trace, around)
     add_sources(trace)
     trace.events = without_folder_exchanges(trace.events)
@@ -107,15 +109,9 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         result.tracker_runs = tuple(run for run in result.tracker_runs if (run.tracker, run.run_id) not in inner.runs)
     kept = Kept(around, uses, owned, plumbing, places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
-    result.left_out = dict(kept.left_out)
-    result.sources = tuple(sorted(kept.sources))
+    _note_kept(result, kept, uses, around)
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
-    result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
-    result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
-    code = (uses.opened[path] for path in kept.sources if path in uses.opened)
-    result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
-                                   if use.read and not use.exists and (use.deleted or use.away)}))
     result.gaps = (*(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
                    *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
@@ -156,6 +152,16 @@ def _note_environment(result: Analysis, trace: Trace, uses: Uses, plumbing: Plum
 def _changed(contents: Iterable[Content]) -> set[str]:
     """The paths, as they are shown, of what the job itself changed, deleted or moved after it had read it."""
     return {content.path for content in contents if content.use.written or content.use.deleted or content.use.away}
+
+
+def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings) -> None:
+    result.left_out = dict(kept.left_out)
+    result.sources = tuple(sorted(kept.sources))
+    result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
+    result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
+    code = (uses.opened[path] for path in kept.sources if path in uses.opened)
+    result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
+                                   if use.read and not use.exists and (use.deleted or use.away)}))
 
 
 def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: Surroundings) -> None:

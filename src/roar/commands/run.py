@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
-from roar.analyze.caches import find_moved_caches
+from roar.analyze.caches import VARIABLES, find_moved_caches
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
@@ -158,7 +158,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     pending = replace(pending, started_ns=time.time_ns(), began_ns=int(began * 1e9))
     try:
         traced = start(request.command, log=pending.log, mode=settings.text("tracer.mode"),
-                       environment_names=environment_names(switches), given=given)
+                       environment_names=(*environment_names(switches), *VARIABLES), given=given)
     except OSError as error:
         pending.remove()
         return _run_in_place(request, _NO_PROCESS.format(error.strerror), before, given)
@@ -264,8 +264,8 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
                       started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=find_ancestors(pid),
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
-                      home=home, caches=find_moved_caches(os.environ, workspace.root, (home, tmpdir)), tmpdir=tmpdir,
-                      repository=find_repository(cwd), streams=find_streams())
+                      home=home, tmpdir=tmpdir, repository=find_repository(cwd), streams=find_streams(),
+                      caches=find_moved_caches(os.environ, workspace.root, (home, tmpdir), cwd))
     try:
         write_pending(pending)
         make_room(pending)
