@@ -608,7 +608,7 @@ def test_labels(pipeline, desk):
     assert desk.job("@1")["labels"] == {"note": "a=b", "owner": "alice"}
     assert desk.json("label", "@1", "--unset", "note") == {"labels": {"owner": "alice"}}
     desk.roar("label", "@1", "--unset", "note", status=1)
-    desk.roar("label", "@1", "noequals", status=2)
+    desk.roar("label", "@1", "key=value", "noequals", status=2)
     assert desk.json("label", "data", "quality=good") == {"labels": {"quality": "good"}}
     assert desk.json("label", "@", "paper=x") == {"labels": {"paper": "x"}}
     assert desk.json("show", "@")["labels"] == {"paper": "x"}
@@ -1752,6 +1752,33 @@ def test_a_new_source_is_the_same_code_once_it_is_staged(desk):
     assert first["git"]["patch"] == desk.job()["git"]["patch"] is not None
 
 
+def test_one_label_for_many(copy, desk):
+    for name in "abc":
+        desk.write(f"{name} 1", name)
+    desk.roar("run", "sh", "-c", "cat ?' '1 > out")
+    assert desk.roar("label", "a 1", "c 1", "source=s3://b/", "k=v").stdout == (
+        "a 1: k=v\na 1: source=s3://b/\nc 1: k=v\nc 1: source=s3://b/\n")
+    assert desk.roar("label", "a 1", "b 1", "--unset", "k", status=1).stderr.startswith("roar: b 1 has no label 'k'.")
+    assert desk.json("label", "a 1", "b 1") == {"labels_of": {"a 1": {"k": "v", "source": "s3://b/"}, "b 1": {}}}
+    desk.roar("label", "a 1", "gone", "x=y", status=1)
+    assert desk.json("label", "a 1") == {"labels": {"k": "v", "source": "s3://b/"}}
+
+
+def test_many_root_inputs_of_a_folder_have_one_command(desk):
+    for number in range(12):
+        desk.write(f"data/it's {number}", str(number))
+    desk.write("data/a=b", "x")
+    desk.write("zeta", "y")
+    desk.roar("run", "sh", "-c", "cat data/* zeta > out")
+
+    for left in (14, 1):
+        item = checklist(desk)["every root input has a source"]
+        assert len(item["problems"]) == left
+        assert item["hint"].startswith("roar label ")
+        follow(desk, item["hint"])
+    assert checklist(desk)["every root input has a source"]["passed"] is True
+
+
 def test_nothing_is_ticked_of_a_session_without_jobs(desk):
     desk.init()
     desk.roar("run", "true")
@@ -1771,7 +1798,7 @@ def test_the_versions_of_other_programs_are_not_ticked(desk):
         found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
         items = {item["title"]: item for item in found["checklist"]}
         assert items["the environment is known"]["passed"] is passed
-    assert items["the environment is known"]["problems"][0].startswith("@2 may have run programs that are neither")
+    assert items["the environment is known"]["problems"][0].startswith("@2 may have run programs or loaded")
 
 
 @pytest.mark.parametrize(("place", "shebang", "passed"), [
@@ -1806,6 +1833,21 @@ def test_modules_of_other_languages_beside_python_are_not_ticked(desk):
     found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
     items = {item["title"]: item for item in found["checklist"]}
     assert items["the environment is known"]["passed"] is None
+
+
+@pytest.mark.parametrize("place", ["/opt/lib", "/usr/local/lib", "{home}/.triton/cache/x", "{root}"])
+def test_libraries_of_no_release_are_not_ticked(desk, place):
+    library = Path(place.format(home=desk.home, root=desk.root), f"libx{os.getpid()}.so.1")
+    library.parent.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["gcc", "-shared", "-o", library, "-x", "c", "/dev/null"], check=True)
+    try:
+        desk.write("t.py", f"import ctypes\nctypes.CDLL({str(library)!r})\nopen('o', 'w')\n")
+        desk.roar("run", "python", "-B", "t.py")
+    finally:
+        library.unlink()
+    found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+    items = {item["title"]: item for item in found["checklist"]}
+    assert items["the environment is known"]["passed"] is (None if "{" not in place else True)
 
 
 def test_a_program_that_a_distribution_brought_is_known_by_its_version(desk):

@@ -18,7 +18,7 @@ from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
 from roar.analyze.packages import package_order, read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
-from roar.analyze.programs import NO_VERSION, sort_programs
+from roar.analyze.programs import NO_VERSION, sort_programs, unversioned_libraries
 from roar.analyze.streams import add_events, add_notes
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.analyze.symlinks import Followed, follow_links, settled
@@ -140,6 +140,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
 def _note_environment(result: Analysis, trace: Trace, uses: Uses, plumbing: Plumbing) -> None:
     result.python = read_python(uses, trace.processes)
     programs, packages = sort_programs(trace.processes, plumbing)
+    programs |= unversioned_libraries(uses, plumbing)
     if result.python is not None and packages:
         found = {*result.python.packages, *packages}
         result.python = replace(result.python, packages=tuple(sorted(found, key=package_order)))

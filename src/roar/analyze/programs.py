@@ -1,10 +1,12 @@
-"""Programs that were run and of which no version is recorded: of no package of Python, nor of the system's release."""
+"""Programs and shared libraries whose version is not recorded: of no package of Python, nor of the system."""
 
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 
+from roar.analyze.fold import Uses
 from roar.analyze.packages import DIST_INFO, entries_of, is_python, normalised, package_of
-from roar.analyze.plumbing import Plumbing
+from roar.analyze.plumbing import KEPT, Plumbing
 from roar.model import Package
 from roar.observe.trace import Process
 
@@ -12,6 +14,8 @@ NO_VERSION = "unversioned"
 """The category of what has a version that is not recorded."""
 
 _OF_THE_ADMINISTRATOR = "/usr/local/"  # put there by no package of the system (FHS 3.0, section 4.9)
+_WITH_THE_SYSTEM = ("/usr/lib", "/lib", "/usr/local/nvidia/")  # the last comes with the driver, as of the host's facts
+_LIBRARY = re.compile(r"/(?!libpython)[^/]+\.so(?:\.\d+)*$")
 _OF_LANGUAGES = frozenset({"interpreter", "settings", NO_VERSION})
 _WITHOUT_EFFECT = frozenset({"uv", "uvx", "pixi", "conda", "mamba", "micromamba", "mise", "asdf", "just", "task",
                              "direnv", "git", "git-lfs", "nvidia-smi", "rocm-smi"})
@@ -36,6 +40,23 @@ def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dic
             else:
                 packages.add(package)
     return unversioned, packages
+
+
+def unversioned_libraries(uses: Uses, plumbing: Plumbing) -> dict[str, str]:
+    """The shared libraries, as `sort_programs` has the programs: where other files would be artifacts, or `~/.local/lib`."""
+    found = {path: plumbing.category(path) for path in _iter_libraries(uses)}
+    return {path: category for path, category in found.items() if path.startswith(_OF_THE_ADMINISTRATOR)
+            or (category == "libraries" and ("/.local/lib" in path
+                                             or plumbing.category(f"{os.path.dirname(path)}/_") == KEPT))}
+
+
+def _iter_libraries(uses: Uses) -> Iterator[str]:
+    for path in uses.opened:
+        if ".so" in path and not path.startswith(_WITH_THE_SYSTEM) and _LIBRARY.search(path):
+            yield path
+    for folder, files in uses.folders.items():
+        if b".so" in files.names and not f"{folder}/".startswith(_WITH_THE_SYSTEM):
+            yield from (path for name in files.list_names() if _LIBRARY.search(path := f"{folder}/{name}"))
 
 
 def _distribution(program: str) -> Package | None:

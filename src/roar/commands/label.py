@@ -1,6 +1,8 @@
 """`roar label`: set, unset or list labels."""
 
 import sys
+from collections.abc import Iterable, Mapping
+from itertools import takewhile
 
 from roar.commands.arguments import Parser
 from roar.commands.opening import Opened, open_record
@@ -14,8 +16,8 @@ from roar.shell import quoted
 
 def parser() -> Parser:
     """The command line of `roar label`."""
-    result = Parser("label", "Set, unset or list the labels of a job, an artifact or a session (@ for this one).")
-    result.add_argument("ref", metavar="REF", help="what to label")
+    result = Parser("label", "Set, unset or list the labels of jobs, artifacts or a session (@ for this one).")
+    result.add_argument("ref", metavar="REF", help="what to label; more may follow, before the labels")
     result.add_argument("labels", metavar="KEY=VALUE", nargs="*", help="labels to set; none lists them")
     result.add_argument("--unset", metavar="KEY", action="append", default=[], help="a label to remove")
     result.add_json()
@@ -23,23 +25,31 @@ def parser() -> Parser:
 
 
 def main(argv: list[str]) -> int:
-    """Change the labels, then print what they are."""
+    """Change the labels, then print what they are: of all that is named, or of nothing."""
     arguments = parser().parse_args(argv)
-    pairs = [_pair(text) for text in arguments.labels]
+    more = list(takewhile(lambda word: "=" not in word, arguments.labels))
+    pairs = [_pair(text) for text in arguments.labels[len(more):]]
     opened = open_record()
-    target = _target(arguments.ref, resolve(opened.database, opened.workspace, arguments.ref))
-    for key in arguments.unset:
-        if not set_label(opened.database, target, key, None):
-            raise NotFoundError(f"{arguments.ref} has no label {key!r}.", hint=f"roar label {quoted(arguments.ref)}")
-    for key, value in pairs:
-        set_label(opened.database, target, key, value)
-    labels = _labels(opened, target)
+    targets = {ref: _target(ref, resolve(opened.database, opened.workspace, ref)) for ref in (arguments.ref, *more)}
+    _check_unset(opened, targets, arguments.unset)
+    for target in targets.values():
+        for key, value in (*((key, None) for key in arguments.unset), *pairs):
+            set_label(opened.database, target, key, value)
+    labels = {ref: _labels(opened, target) for ref, target in targets.items()}
     if arguments.json:
-        print_json({"labels": labels})
-    else:
-        for key, value in labels.items():
-            print(f"{printable(key)}={printable(value)}")
+        print_json({"labels": labels[arguments.ref]} if not more else {"labels_of": labels})
+        return 0
+    for ref, found in labels.items():
+        for key, value in found.items():
+            print(f"{f'{printable(ref)}: ' if more else ''}{printable(key)}={printable(value)}")
     return 0
+
+
+def _check_unset(opened: Opened, targets: Mapping[str, tuple[str, int]], keys: Iterable[str]) -> None:
+    for ref, target in targets.items():
+        for key in keys:
+            if key not in _labels(opened, target):
+                raise NotFoundError(f"{ref} has no label {key!r}.", hint=f"roar label {quoted(ref)}")
 
 
 def _pair(text: str) -> tuple[str, str]:

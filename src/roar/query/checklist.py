@@ -25,7 +25,7 @@ from roar.query.freshness import GONE, Freshness, load_status
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.mending import Mending
 from roar.query.obstacles import NoCommandError
-from roar.query.references import ArtifactReference, resolve
+from roar.query.references import ArtifactReference, JobReference, resolve
 from roar.query.repository import (
     FromCommits,
     find_in_commits,
@@ -242,8 +242,8 @@ def _in_known_environment(asked: Asked) -> Item:
 def _unversioned(asked: Asked, job: Job) -> Iterator[str]:
     left_out = load_left_out(asked.database, job.uid).keys() if job.kind == "run" else frozenset()
     if _WITH_VERSIONS_OF_THEIR_OWN & left_out if job.python is None else NO_VERSION in left_out:
-        yield (f"{asked.name(job)} may have run programs that are neither Python nor the operating system's: their"
-               " versions are not recorded")
+        yield (f"{asked.name(job)} may have run programs or loaded libraries that are neither Python's nor the"
+               " operating system's: their versions are not recorded")
     names = job.python.unversioned() if job.python is not None else ()
     if names:
         yield (f"{asked.name(job)} imported modules that no installed package names, without a version:"
@@ -434,18 +434,30 @@ def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterat
 
 
 def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
-    """The command for the first of them. One that lies there with other content now has to be named by its digest.
+    """The command for the first of them, or for all of its folder where these are many.
 
-    Content that is not known cannot be labelled; a job that runs again finds what is there then.
+    One that lies there with other content now has to be named by its digest. Content that is not known cannot be
+    labelled; a job that runs again finds what is there then.
     """
     root = next((root for root in roots if root.digest is not None), None)
     if root is None:
         uids = set(roots[0].used_by)
         return asked.run_again(next(job for job in asked.behind if job.uid in uids))
+    beside = [other for other in roots if other.digest is not None
+              and os.path.dirname(other.path) == os.path.dirname(root.path)]
+    names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else [root]))
+    return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"
+
+
+_MANY = 10
+"""So many files of one folder rather come from one place."""
+
+
+def _named(asked: Asked, root: Root) -> str:
     assert root.digest is not None
-    lies_there = _lies_there(asked.database, asked.workspace, root)
-    form = quoted_path(os.path.relpath(asked.workspace.absolute(root.path))) if lies_there else root.digest[:12]
-    return f"roar label {form} {SOURCE_LABEL}=URL"
+    path = os.path.relpath(asked.workspace.absolute(root.path))
+    is_name = "=" not in path and _lies_there(asked.database, asked.workspace, root)
+    return quoted_path(path) if is_name else root.digest[:12]
 
 
 def _lies_there(database: sqlite3.Connection, workspace: Workspace, root: Root) -> bool:
@@ -491,7 +503,8 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence
 
 def _without_secrets(asked: Asked) -> Item:
     """Commands, names, labels and patches are looked through once more with the rules that redact them."""
-    problems, held = [], False
+    problems: list[str] = []
+    held: Job | None = None
     hidden: list[str] = []
     for job in asked.jobs:
         texts = {"name": job.name or "", **{f"label {key}": value for key, value in job.labels.items()}}
@@ -501,12 +514,21 @@ def _without_secrets(asked: Asked) -> Item:
         patch = (load_patch(asked.database, job) or b"").decode("utf-8", "surrogateescape")
         if redact_patch(patch) != patch:
             places.append("patch of uncommitted changes")
-        held = held or bool(places)
-        problems += [f"{asked.name(job)} seems to hold a secret in its {place}" for place in places]
+        held = job if places else held
+        problems += [f"{asked.name(job)} seems to hold a secret in its {place}, not in an environment variable"
+                     for place in places]
         if _HIDDEN.search(patch):
             hidden.append(asked.name(job))
             problems.append(f"{hidden[-1]} ran code with what seems to be a secret, which is not in the record")
-    if hidden and not held:
+    if held is not None and asked.rows[held.uid].row_id != _last_job(asked):
+        problems.append(f"{NO_COMMAND}{asked.name(held)} is not the last job, which alone can be forgotten (roar pop)")
+        held = None
+    elif hidden and held is None:
         problems.append(f"{NO_COMMAND}nothing brings back what was left out of the code of {hidden[0]}")
     return Item(title="no secrets that the rules of redaction know", passed=not problems, problems=tuple(problems),
-                hint="roar pop, and give the secret by an environment variable" if held else None)
+                hint="roar pop" if held is not None else None)
+
+
+def _last_job(asked: Asked) -> int | None:
+    found = resolve(asked.database, asked.workspace, "@-1")
+    return found.row_id if isinstance(found, JobReference) else None
