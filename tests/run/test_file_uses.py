@@ -1043,3 +1043,73 @@ def test_what_a_job_edits_in_place_has_the_digest_that_its_commit_proves(desk):
     job = desk.job()
     assert [(use["path"], use["digest"]) for use in job["inputs"]] == [("table", digest("1\n"))]
     assert {use["path"] for use in job["outputs"]} == {"copy", "table"}
+
+
+@pytest.fixture
+def repointed(desk):
+    """`repointed(code)`: a job of a few lines of Python, during whose pause something else turns both links to `b`."""
+    for name in "ab":
+        desk.write(f"runs/{name}/old", f"old {name}")
+        desk.write(f"data/{name}/f", f"data {name}")
+    for folder in ("runs", "data"):
+        (desk.root / folder / "latest").symlink_to("a")
+
+    def run(code):
+        desk.write("job.py", f"import os, time\ndef pause():\n    open('paused', 'w').close()\n"
+                             f"    while not os.path.exists('go'): time.sleep(0.01)\n{code}\n")
+        desk.init()
+        process = desk.start("run", sys.executable, "-B", "job.py")
+        while not (desk.root / "paused").exists():
+            time.sleep(0.01)
+        for folder in ("runs", "data"):
+            (desk.root / folder / "new").symlink_to("b")
+            (desk.root / folder / "new").rename(desk.root / folder / "latest")
+        time.sleep(0.05)
+        desk.write("go", "")
+        assert process.wait(60) == 0
+        return desk.job()
+
+    return run
+
+
+LED_ELSEWHERE = "was named through a symlink that something else changed meanwhile: where it lies is not known"
+
+
+def test_a_link_that_something_else_changes_after_a_file_was_named_through_it(desk, repointed):
+    job = repointed("open('data/latest/f').read(); open('runs/latest/old', 'w').write('x')\n"
+                    "open('runs/latest/m', 'w').write('m')\npause()")
+    found = {use["path"]: (use["digest"], use.get("note")) for use in (*job["inputs"], *job["outputs"])}
+    assert found.pop("paused")[0] is not None
+    assert found == dict.fromkeys(("data/latest/f", "runs/latest/old", "runs/latest/m"), (None, LED_ELSEWHERE))
+    assert job["tracer"]["gaps"] == ["3 files named through symlinks that something else changed meanwhile"]
+
+
+def test_a_link_that_something_else_changed_before_a_file_was_named_through_it(desk, repointed):
+    job = repointed("pause()\nopen('data/latest/f').read(); open('runs/latest/m', 'w').write('m')")
+    assert {use["path"]: use["digest"] for use in job["inputs"]} == {"data/b/f": digest("data b")}
+    assert {use["path"]: use["digest"] for use in job["outputs"] if use["path"] != "paused"} == {
+        "runs/b/m": digest("m")}
+    assert job["tracer"]["gaps"] == []
+
+
+def test_what_was_read_is_known_by_an_earlier_record_wherever_the_link_leads_now(desk, repointed):
+    desk.roar("run", "cp", "data/a/f", "copy")
+    time.sleep(0.05)
+    job = repointed("open('data/latest/f').read(); pause()")
+    assert {use["path"]: use["digest"] for use in job["inputs"]} == {"data/latest/f": digest("data a")}
+
+
+def test_a_commit_does_not_tell_what_was_read_while_another_file_lay_there(desk):
+    """As in a container that has another folder at that place; here two folders change places and back again."""
+    desk.write("one/f", "1")
+    desk.write("two/f", "2")
+    desk.init()
+    for words in (("one", "x"), ("two", "one"), ("x", "two")):
+        os.rename(desk.root / words[0], desk.root / words[1])
+    swap = "mv one x && mv two one && mv x two"
+    (desk.root / "swap.sh").write_text(f"sleep 0.4; {swap}")
+    outside = subprocess.Popen(["sh", "swap.sh"], cwd=desk.root)
+    desk.roar("run", "sh", "-c", "cat one/f > out; sleep 1")
+    outside.wait()
+    assert (desk.root / "out").read_text() == "2"
+    assert {use["path"]: use["digest"] for use in desk.job()["inputs"]} == {"one/f": None}

@@ -11,6 +11,7 @@ from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import CHANGED_MEANWHILE, FileUse
 from roar.observe.trace import Signature
 
+_ELSEWHERE: Final = "was named through a symlink that something else changed meanwhile: where it lies is not known"
 _CHANGED: Final = "was read with more than one content; this is the first"
 
 
@@ -93,7 +94,9 @@ class Contents:
                           size=now.size if now else None)
         same = (now is not None and use.signature is not None and not use.replaced
                 and identity(now) == identity(use.signature))
-        content.drop = now is None or same or _is_lock(content)
+        content.drop = (now is None and not use.elsewhere) or same or _is_lock(content)
+        if use.elsewhere:
+            content.at, content.note = None, _ELSEWHERE
         self._written.append(content)
         return content
 
@@ -117,11 +120,19 @@ class Contents:
         sizes: dict[str, int] = {}
         for content in self._read:
             before = content.signature if content.digest is None and not content.drop else None
-            if before is not None and max(before.mtime_ns, before.ctime_ns) < self._around.started_ns:
+            if (before is not None and max(before.mtime_ns, before.ctime_ns) < self._around.started_ns
+                    and not self._lies_there(content)):
                 lost[content.use.path], sizes[content.use.path] = content, before.size
         for path, digest in self._committed(sizes).items() if sizes else ():
             lost[path].digest = digest
             lost[path].note = _CHANGED if lost[path].changed else None
+
+    def _lies_there(self, content: Content) -> bool:
+        """Whether what lay at the path when the command started lies there still: then another file was read."""
+        now = content.use.status
+        return content.use.elsewhere or (
+            now is not None and max(now.mtime_ns, now.ctime_ns) < self._around.started_ns
+            and content.signature is not None and identity(now) != identity(content.signature))
 
     def _drop_kept(self) -> None:
         """What is as it was in the end was only read: opened to be edited (touch(1)), or moved away and back."""
@@ -189,6 +200,8 @@ def _is_lock(content: Content) -> bool:
 
 
 def _why_gone(use: PathUse, now: Signature | None) -> str:
+    if use.elsewhere:
+        return _ELSEWHERE
     if use.written:
         return "was changed by this job after it was read, and no earlier record proves what it held"
     if now is None:

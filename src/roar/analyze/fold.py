@@ -54,6 +54,7 @@ class PathUse:
         original: what stands here is the file that stood here before the job, or nothing at all.
         edited: that file was opened for writing, by this name or one that it got, be its times as they were.
         origin: where the file that stands here stood before the job, if it came by renames or links alone.
+        elsewhere: a symlink on the way to it led elsewhere then: where the file lies is not known.
         new: a folder that the job made where it had found nothing.
         before: what the job did with what stood here until another job put its own content here; None without one.
         first_ns: time of the first event, as in Event.time_ns.
@@ -82,6 +83,7 @@ class PathUse:
     original: bool = True
     edited: bool = False
     origin: str | None = None
+    elsewhere: bool = False
     new: bool = False
     before: "PathUse | None" = None
     first_ns: int = 0

@@ -112,7 +112,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     _note_kept(result, kept, uses, around)
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
-    result.gaps = (*(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
+    result.gaps = (*_count_elsewhere(kept), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
                    *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
     earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
@@ -211,6 +211,11 @@ def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
     count = sum(own.isdisjoint((*ancestors(path), *ancestors(place(path)))) for path in kept.missing)
     if count:
         yield f"{count} written file{'s' if count > 1 else ''} gone by the end, not by what was seen"
+
+
+def _count_elsewhere(kept: Kept) -> Iterator[str]:
+    if count := len(kept.led_elsewhere):
+        yield f"{count} file{'s' if count > 1 else ''} named through symlinks that something else changed meanwhile"
 
 
 def _moved(uses: Uses, renamed: Mapping[str, str]) -> dict[str, str]:

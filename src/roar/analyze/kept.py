@@ -5,10 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import LINKS, Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
+from roar.analyze.fold import Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
 from roar.analyze.plumbing import KEPT, Plumbing, is_source
 from roar.analyze.surroundings import Surroundings
-from roar.analyze.symlinks import Places
+from roar.analyze.symlinks import Places, walk_links
 from roar.observe.code import PATCH_LIMIT
 
 
@@ -23,6 +23,7 @@ class Kept:
         made_links: those of them that it made.
         earlier: what was read at paths of these uses until other jobs replaced it, by the time when they did.
         missing: the files that the job wrote and left there, and that are gone all the same.
+        led_elsewhere: files that are not where their names lead now, as something else changed a symlink on the way.
     """
 
     def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing,
@@ -33,6 +34,7 @@ class Kept:
         self.links: dict[str, str] = {}
         self.made_links: set[str] = set()
         self.missing: list[str] = []
+        self.led_elsewhere: list[str] = []
         self.payloads: list[PathUse] = []
         self.earlier: dict[int, list[PathUse]] = defaultdict(list)
         self._around = around
@@ -107,16 +109,21 @@ class Kept:
             if use.read:  # as a file, in the place of which the link was put
                 self._sort(replace(use, written=False, exists=False, status=None, made=Made.FILE, linked=False,
                                    deleted=True))
+        elif not use.exists and use.written and not _is_over(use) and self._led_elsewhere(use, use.path):
+            self._resolve(use)
         elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
             self.left_out["temporary"] += 1
-            if use.written and use.made is Made.FILE and not (use.deleted or use.away or use.moved_to):
+            if use.written and not _is_over(use):
                 self.missing.append(use.path)
         else:
             self._resolve(use)
 
     def _resolve(self, use: PathUse) -> None:
         path = self._real_path(use)
-        if path != use.path:
+        if path != use.path and self._led_elsewhere(use, path):
+            self.led_elsewhere.append(use.path)
+            path, use = use.path, replace(use, elsewhere=True, exists=False, status=None)
+        elif path != use.path:
             self._note_links(use)
             category = self._plumbing.category(path)
             if category != KEPT:
@@ -161,21 +168,23 @@ class Kept:
             self._walk(self.stands.folder(folder or "/"), name)
 
     def _walk(self, folder: str, path: str) -> None:
-        """Note each symlink that is followed from a folder along a path, as in path_resolution(7)."""
-        names = path.split("/")[::-1]
-        followed = 0
-        while names and followed < LINKS:
-            place = os.path.normpath(os.path.join(folder, names.pop()))
-            try:
-                target = os.readlink(place)
-            except OSError:
-                folder = place
-                continue
-            self.links[place] = target
-            followed += 1
-            names += target.split("/")[::-1]
-            if target.startswith("/"):
-                folder = "/"
+        self.links.update(walk_links(folder, path))
+
+    def _led_elsewhere(self, use: PathUse, path: str) -> bool:
+        """Whether something else made a symlink on the way after the job had followed what was there before.
+
+        Not where the very file that it read lies at `path`, to which the way leads now. What the job itself did with
+        links is followed through its events (`roar.analyze.symlinks`).
+        """
+        clock_ns = self._around.clock_ns
+        if not clock_ns or self.stands.changed_ns(use.path, last=is_link(use)) <= use.first_ns + clock_ns - _TICK:
+            return False
+        try:
+            now = os.stat(path)
+        except OSError:
+            return True
+        there = use.signature
+        return there is None or use.written or (there.device, there.inode) != (now.st_dev, now.st_ino)
 
     def _is_code(self, use: PathUse) -> bool:
         """Source that a repository holds is recorded with the commit and its patch, as far as these hold it.
@@ -190,6 +199,14 @@ class Kept:
                 and use.path.startswith(self._repository) and not self._plumbing.is_added(use.path)
                 and not self._around.made(use.path)
                 and all(stream.path != use.path for stream in self._around.streams) and not _is_binary(use.path))
+
+
+_TICK = 10_000_000  # nanoseconds that the file system's clock may be behind
+
+
+def _is_over(use: PathUse) -> bool:
+    """Whether nothing need be left of what was written, as far as the events tell."""
+    return use.made is not Made.FILE or use.deleted or use.away or use.moved_to is not None
 
 
 def _is_passed_on(use: PathUse) -> bool:

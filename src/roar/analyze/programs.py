@@ -43,7 +43,7 @@ def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dic
 
 
 def unversioned_libraries(uses: Uses, plumbing: Plumbing) -> dict[str, str]:
-    """The shared libraries, as `sort_programs` has the programs: where other files would be artifacts, or `~/.local/lib`."""
+    """The shared libraries, as `sort_programs` has the programs: in `~/.local/lib`, and where data may lie."""
     found = {path: plumbing.category(path) for path in _iter_libraries(uses)}
     return {path: category for path, category in found.items() if path.startswith(_OF_THE_ADMINISTRATOR)
             or (category == "libraries" and ("/.local/lib" in path

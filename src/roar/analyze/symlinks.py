@@ -5,6 +5,7 @@ links that may be other ones by then, the events tell what they were at each mom
 """
 
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ class Places:
 
     def __init__(self) -> None:
         self._folders: dict[str, str] = {}
+        self._newest: dict[str, int] = {}
 
     def folder(self, path: str) -> str:
         """Where a folder really lies."""
@@ -38,6 +40,43 @@ class Places:
         """Where a name stands, be it a symlink's own."""
         folder, _, name = path.rpartition("/")
         return os.path.join(self.folder(folder or "/"), name)
+
+
+    def changed_ns(self, path: str, *, last: bool) -> int:
+        """When the newest symlink on the way to a file was made, nanoseconds since the epoch; 0 where there is none.
+
+        last: whether the name itself is one.
+        """
+        folder, _, name = path.rpartition("/")
+        newest = self._newest.get(folder)
+        if newest is None:
+            newest = self._newest[folder] = max(_made_ns("/", folder), default=0)
+        return max(newest, *_made_ns(self.folder(folder or "/"), name)) if last else newest
+
+
+def _made_ns(folder: str, path: str) -> list[int]:
+    try:
+        return [os.lstat(place).st_ctime_ns for place, _ in walk_links(folder, path)]
+    except OSError:  # gone this very moment
+        return [time.time_ns()]
+
+
+def walk_links(folder: str, path: str) -> Iterator[tuple[str, str]]:
+    """Each symlink that is followed from a folder along a path, as in path_resolution(7): its place and its text."""
+    names = path.split("/")[::-1]
+    followed = 0
+    while names and followed < LINKS:
+        place = os.path.normpath(os.path.join(folder, names.pop()))
+        try:
+            target = os.readlink(place)
+        except OSError:
+            folder = place
+            continue
+        yield place, target
+        followed += 1
+        names += target.split("/")[::-1]
+        if target.startswith("/"):
+            folder = "/"
 
 
 @dataclass(slots=True)

@@ -140,7 +140,8 @@ def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, ma
         trackers=tracker_switches(settings), made=made,
         filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
         threshold=settings.number("datasets.threshold"),
-        streams=tuple(stream for stream in pending.streams if stream.was_used()), caches=pending.caches)
+        streams=tuple(stream for stream in pending.streams if stream.was_used()), caches=pending.caches,
+        clock_ns=pending.started_ns - pending.began_ns if pending.began_ns else 0)
 
 
 def was_written(database: sqlite3.Connection, workspace: Workspace, path: str) -> bool:
