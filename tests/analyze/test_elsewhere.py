@@ -16,6 +16,8 @@ def process(pid, ppid, *argv):
     (["srun", "--version"], ()), (["python", "/v/bin/ray", "job", "submit"], ("ray",)),
     (["python", "docker.py", "run"], ()), (["sh", "/opt/docker", "run"], ("docker",)), (["ssh", "-V"], ()),
     (["ssh", "node1", "python"], ("ssh",)), (["kubectl", "get", "pods"], ()), (["cat", "a", "docker", "run"], ()),
+    (["docker-compose", "-f", "a", "-f", "b", "--env-file", ".env", "up"], ("docker-compose",)),
+    (["docker", "rm", "run"], ()), (["kubectl", "-n", "x", "--context", "c", "apply"], ("kubectl",)),
     (["bsub"], ("bsub",)), (["sbatch", "--gpus=1"], ("sbatch",)), (["ls", "ssh", "run"], ()),
     (["aws", "batch", "submit-job"], ("aws",)), (["aws", "s3", "cp", "a", "b"], ()), (["srun", "--help"], ())])
 def test_what_is_started_elsewhere(argv, found):

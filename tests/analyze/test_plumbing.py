@@ -167,6 +167,9 @@ def test_a_cache_that_was_moved_is_what_it_would_be_in_the_home_folder():
     for value in ("cache/hf", "./cache/hf/", "$IN/hf", "${IN}/hf"):
         assert find_moved_caches({"HF_HUB_CACHE": value, "IN": "cache"}, "/w", (), "/w/x") == {
             "/w/x/cache/hf": ".cache/huggingface/hub"}
+    assert find_moved_caches({"MPLCONFIGDIR": "results", "MODELSCOPE_CACHE": "/w/models", "HF_HOME": "out"}, "/w", (),
+                             "/w") == {f"/w/out/{part}": f".cache/huggingface/{part}"
+                                       for part in ("stored_tokens", "token", "hub")}
     keys = find_moved_caches({"GOOGLE_APPLICATION_CREDENTIALS": "/w/key.json"}, "/w")
     assert Plumbing(home=HOME, base="/w", moved=keys).category("/w/key.json") == "settings"
     assert find_moved_caches({"XDG_CACHE_HOME": "/scratch/.cache"}, "/w") == {"/scratch/.cache": ".cache"}

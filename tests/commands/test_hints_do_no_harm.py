@@ -1,6 +1,7 @@
 """What the hints of the checklist leave behind when they are followed: what a rebuild gives, and nothing is lost."""
 
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -252,6 +253,98 @@ def test_what_git_puts_back_is_not_edited_by_hand(scripts):
     desk.write("params.json", "3")
     desk.write("scores.json", "by hand")
     assert mend(desk)[0] == []
+
+
+def test_a_correction_by_hand_that_was_committed_is_not_undone(scripts):
+    desk = scripts(train="text = open('params.json').read()\nopen('scores.json', 'w').write(text)\n")
+    desk.write("params.json", "1")
+    desk.roar("run", "python", "train.py")
+    desk.write("scores.json", "by hand")
+    desk.git("add", "-A")
+    desk.git("commit", "-qm", "corrected")
+    assert mend(desk)[0] == []
+    assert (desk.root / "scores.json").read_text() == "by hand"
+
+
+@pytest.mark.parametrize(("kept", "gone"), [(".gitkeep", ()), ("other", (7,)), ("other", (7, 140))])
+def test_a_file_of_a_dataset_that_was_corrected_by_hand(scripts, kept, gone):
+    """In a folder of which git knows another file; or where one more file was deleted."""
+    desk = scripts(make="for n in range(150): open(f'labels/{n}', 'w').write(str(n))\n")
+    desk.write(f"labels/{kept}", "")
+    desk.write(".gitignore", f"labels/*\n!labels/{kept}\n.roar\n")
+    desk.git("add", "-A")
+    desk.git("commit", "-qm", "keep")
+    desk.roar("run", "python", "make.py")
+    desk.write("labels/100", "by hand")
+    for number in gone:
+        (desk.root / f"labels/{number}").unlink()
+    assert mend(desk)[0] == []
+    assert (desk.root / "labels/100").read_text() == "by hand"
+
+
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize("word", ["{root}/sub/x", "--out={root}/sub/x", "{root}/sub"])
+def test_a_command_that_names_where_the_project_lay_before_it_was_copied(scripts, copied, word):
+    desk = scripts(prep="import os, sys\nplace = sys.argv[1].partition('=')[2] or sys.argv[1]\n"
+                        "if os.path.isdir(place): place += '/x'\nopen(place, 'w').write(open('raw').read())\n")
+    desk.write("raw", "a")
+    desk.write("sub/kept", "")
+    desk.roar("run", "python", "prep.py", word.format(root=desk.root))
+    old = desk.root
+    desk.root = old.with_name("another")
+    (shutil.copytree if copied else shutil.move)(old, desk.root)
+    desk.write("raw", "b")
+    given, problems = mend(desk)
+    place = "sub" if word.endswith("sub") else "sub/x"
+    assert given == []
+    assert problems[-1] == (f"no command mends it: the command of @1 names {old}/{place}, where {place} of this workspace"
+                            " lay before")
+    assert not copied or (old / "sub/x").read_text() == "a"
+
+
+@pytest.mark.parametrize("dirty", [True, False])
+def test_a_step_whose_inputs_are_stale_does_not_run_before_these_are_made(scripts, dirty):
+    desk = scripts(prep="open('m', 'w').write(open('raw').read())\n", ev=EVALUATE + "raise SystemExit(0)\n")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "prep.py")
+    desk.write("ev.py", EVALUATE)
+    desk.roar("run", "python", "ev.py")
+    if not dirty:
+        desk.git("commit", "-qam", "by hand")
+    desk.write("raw", "b")
+    given = []
+    for title in ("the code is in a commit", FRESH):
+        while (hint := checklist(desk)[title]["hint"]) is not None:
+            assert len(given) < 8, given
+            given.append(hint)
+            follow(desk, hint)
+    assert [hint.rpartition(" && ")[2] for hint in given] == ["roar run @1", "roar run @2"]
+    assert (desk.root / "out").read_text() == "b"
+
+
+def test_a_folder_that_output_was_redirected_into_is_made_again(scripts):
+    desk = scripts(train="print(open('raw').read())\n")
+    desk.write("raw", "a")
+    (desk.root / "logs").mkdir()
+    with (desk.root / "logs/one").open("w") as file:
+        subprocess.run([*desk.program, "run", "python", "train.py"], cwd=desk.root, env=desk.env, stdout=file,
+                       stderr=subprocess.DEVNULL, check=True)
+    shutil.rmtree(desk.root / "logs")
+    desk.roar("run", "@1")
+    assert (desk.root / "logs/one").read_text() == "a\n"
+
+
+def test_what_is_asked_about_is_not_failed_by_other_outputs(scripts):
+    desk = scripts(one="open('m', 'w').write(open('raw').read())\n",
+                   two="open('out', 'w').write(open('other').read())\n")
+    for name in ("raw", "other"):
+        desk.write(name, "a")
+    for name in ("one", "two"):
+        desk.roar("run", "python", f"{name}.py")
+    desk.write("other", "b")
+    assert checklist(desk, "register", "--dry-run", "m")[FRESH]["passed"] is True
+    assert checklist(desk, "register", "--dry-run", "out")[FRESH]["hint"] == "roar run @2"
+    assert checklist(desk)[FRESH]["passed"] is False
 
 
 def test_what_was_made_of_an_earlier_model_that_was_put_back(scripts):

@@ -17,12 +17,13 @@ _PLACES = {
     "TRITON_HOME": ".triton", "CUDA_CACHE_PATH": ".nv/ComputeCache", "NUMBA_CACHE_DIR": ".cache/numba",
     "KERAS_HOME": ".keras", "KAGGLEHUB_CACHE": ".cache/kagglehub", "MODELSCOPE_CACHE": ".cache/modelscope",
     "MPLCONFIGDIR": ".config/matplotlib", "PIP_CACHE_DIR": ".cache/pip", "UV_CACHE_DIR": ".cache/uv",
-    "XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config"}
+    "VLLM_CACHE_ROOT": ".cache/vllm", "JAX_COMPILATION_CACHE_DIR": ".cache/jax", "CLOUDSDK_CONFIG": ".config/gcloud",
+    "KAGGLE_CONFIG_DIR": ".kaggle", "XDG_CACHE_HOME": ".cache", "XDG_CONFIG_HOME": ".config"}
 """By variable where such a cache lies in the home folder, as the documentation of each program says."""
 _FILES = {
     "HF_TOKEN_PATH": ".cache/huggingface/token", "GOOGLE_APPLICATION_CREDENTIALS": ".config/gcloud/credentials.json",
     "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials", "AWS_CONFIG_FILE": ".aws/config", "NETRC": ".netrc",
-    "KUBECONFIG": ".kube/config"}
+    "CLEARML_CONFIG_FILE": "clearml.conf", "KUBECONFIG": ".kube/config"}
 """By variable single files with tokens and keys, and where they lie else."""
 VARIABLES: tuple[str, ...] = (*_PLACES, *_FILES)
 """What to look at of the environments that processes are started with."""
@@ -39,6 +40,9 @@ _GENERAL = frozenset({"XDG_CACHE_HOME", "XDG_CONFIG_HOME"})
 say what it is."""
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108  compared only
 _NAME = re.compile(r"cache|conf|xdg|^\.", re.IGNORECASE)
+_NAME_OF_A_PROGRAM = re.compile(r"hf|hugging|torch|hub|inductor|triton|cuda|numba|keras|kaggle|scope|mpl|matplotlib"
+                                r"|pip|uv|vllm|jax|cloud|sdk", re.IGNORECASE)
+"""Within the workspace a folder of another name (`HF_HOME=results`) is taken for one of results, too."""
 
 
 def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterable[str] = (), cwd: str = "/"
@@ -62,13 +66,20 @@ def find_moved_caches(environment: Mapping[str, str], root: str, shared: Iterabl
         place_there = os.path.join(cwd, os.path.expanduser(_filled_in(value, environment)))
         for path in (os.path.normpath(place_there), os.path.realpath(place_there)) if value else ():
             inside = path.startswith(os.path.join(root, ""))
-            is_shared = path.count("/") == 1 or any(folder.startswith(os.path.join(path, "")) for folder in around)
+            is_shared = (path.count("/") == 1 or any(folder.startswith(os.path.join(path, "")) for folder in around)
+                         or (inside and name in _PLACES and not _tells(path)))
             if path == root or (is_shared and name not in _PARTS):
                 continue
             if name not in _GENERAL or (not inside and _NAME.search(os.path.basename(path))):
                 found |= {os.path.join(path, part): os.path.join(place, part) for part in _PARTS[name]
                           if not is_shared or part in _TELLING} if name in _PARTS else {path: place}
     return _inner_first(found)
+
+
+def _tells(path: str) -> bool:
+    """Whether the name of a folder says that it is a cache or a program's own."""
+    name = os.path.basename(path)
+    return _NAME.search(name) is not None or _NAME_OF_A_PROGRAM.search(name) is not None
 
 
 def _filled_in(value: str, environment: Mapping[str, str]) -> str:

@@ -21,6 +21,9 @@ _STARTERS: dict[str, frozenset[str] | None] = {
     "ray": frozenset({"job", "submit", "exec"}), "sky": frozenset({"launch", "exec", "jobs"}),
     "modal": frozenset({"run", "deploy"})}
 """By name the subcommands that start something; None for any use (`bsub < script`) but questions."""
+_STARTS_NOTHING = frozenset({"rm", "ps", "ls", "logs", "images", "pull", "push", "inspect", "stop", "kill", "cp",
+                             "get", "describe", "delete", "config", "status", "list", "top", "version", "help"})
+_FIRST = 6  # so many words may be values of options before the subcommand
 _QUESTIONS = frozenset({"--version", "-V", "--help", "-h", "--usage"})
 _INTERPRETER = re.compile(r"(?:python|pypy|perl|ruby|node|[a-z]*sh)[\d.]*$")
 _CARRIERS = ("git", "rsync", "scp", "sftp", "sshfs", "hg", "svn")
@@ -54,4 +57,4 @@ def _starts(arguments: Sequence[str], subcommands: frozenset[str] | None) -> boo
     words = [word for word in arguments if not word.startswith("-")]
     if subcommands is None:
         return bool(words) or _QUESTIONS.isdisjoint(arguments)
-    return not subcommands.isdisjoint(words[:3])
+    return bool(words) and words[0] not in _STARTS_NOTHING and not subcommands.isdisjoint(words[:_FIRST])

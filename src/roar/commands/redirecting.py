@@ -20,13 +20,14 @@ def open_input(path: str) -> int:
 
 
 def open_output(path: str, *, appends: bool) -> int:
-    """A descriptor to write to, of a file that is new, empty or continued.
+    """A descriptor to write to, of a file that is new, empty or continued; its folder is made where it is gone.
 
     Raises:
         WorkspaceError: it cannot be opened.
     """
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | (os.O_APPEND if appends else os.O_TRUNC)
     try:
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         return os.open(path, flags, 0o666)
     except OSError as error:
         raise WorkspaceError(f"The standard output, {path}, cannot be opened: {error.strerror}.",

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, partial
+from typing import NamedTuple
 
 from roar.analyze.elsewhere import ELSEWHERE
 from roar.analyze.programs import NO_VERSION
@@ -21,9 +22,9 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
-from roar.query.freshness import GONE, Freshness, load_status
+from roar.query.freshness import GONE, Freshness, Status, load_status
 from roar.query.jobs import load_left_out, load_patch, load_patches
-from roar.query.mending import Mending
+from roar.query.mending import LOOK, Mending
 from roar.query.obstacles import NoCommandError
 from roar.query.references import ArtifactReference, JobReference, resolve
 from roar.query.repository import (
@@ -38,6 +39,7 @@ from roar.query.repository import (
 )
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
+from roar.query.staleness import waits_for
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -73,19 +75,42 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     asked = load_asked(database, workspace, jobs)
     row_ids = [asked.rows[job.uid].row_id for job in jobs]
     silence = _find_silence(asked)
-    fresh = _fresh(database, workspace, row_ids)
-    is_other_session = bool(jobs) and asked.rows[jobs[-1].uid].session != asked.session
+    session = session_of(database, row_ids[-1]) if row_ids else 0
+    status = load_status(database, workspace, session) if row_ids else Status(steps=(), outputs=())
+    steps = {job.step for job in jobs if asked.rows[job.uid].session == session}
+    status = replace(status, outputs=tuple(output for output in status.outputs if output.step in steps))
+    fresh = _fresh(database, workspace, session, status) if row_ids else Item(
+        title=_FRESH, passed=None, problems=("there is no job",))
+    is_other_session = bool(jobs) and session != asked.session
+    stale = {} if is_other_session else {step.number: step.stale for step in status.steps if step.stale}
+    first = _InputsFirst(asked, fresh.hint, stale)
     return [
-        _check(_well(asked), asked, asked.last, _ended, lambda job: _look_or_run(asked, job)),
+        _check(_well(asked), asked, asked.last, _ended,
+               lambda job: first.of(job) or _look_or_run(asked, job)),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
-        _in_commit(asked, silence),
+        _in_commit(asked, silence, first),
         replace(silence, title=_ON_A_REMOTE) if silence else _pushed(asked),
         _sourced(asked, silence),
         _in_known_environment(asked),
         _without_numbers(fresh) if is_other_session else fresh,
         _without_secrets(asked),
     ]
+
+
+class _InputsFirst(NamedTuple):
+    """What the outputs need first, and which steps are stale, so that this makes their inputs before they run."""
+
+    asked: Asked
+    hint: str | None
+    stale: Mapping[int, str]
+
+    def of(self, job: Job, *, others: bool = False) -> str | None:
+        """The command that comes before a job; with `others` only where other steps have to run for its sake."""
+        reason = self.stale.get(job.step) if self.asked.rows[job.uid].session == self.asked.session else None
+        if reason is None or (others and waits_for(reason) is None) or self.hint is None:
+            return None
+        return None if self.hint.startswith(LOOK) else self.hint
 
 
 def _without_numbers(fresh: Item) -> Item:
@@ -185,7 +210,7 @@ _NOT_LASTING = OUTLIVED, "another program already listens to the system calls ma
 """What leaves no gap where the job runs again by itself: `roar run` within another one's command is such a case."""
 
 
-def _in_commit(asked: Asked, silence: Item | None) -> Item:
+def _in_commit(asked: Asked, silence: Item | None, first: _InputsFirst) -> Item:
     said: dict[str, None] = {}
 
     def mend(job: Job) -> str | None:
@@ -194,14 +219,14 @@ def _in_commit(asked: Asked, silence: Item | None) -> Item:
         commit = find_commit(asked.database, asked.workspace, job)
         if commit.unfinished:
             said["a merge, a rebase or the like is not finished"] = None
-        return _commit_and_run(asked, job, commit)
+        return _commit_and_run(asked, job, commit, first)
 
     item = _check("the code is in a commit", asked, asked.makers, _committed, mend)
     is_open = not item.passed and all(_committed(job) in {None, _NOT_TOLD} for job in asked.makers)
     return replace(item, passed=None if is_open else item.passed, problems=(*said, *item.problems))
 
 
-def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
+def _commit_and_run(asked: Asked, job: Job, commit: Commit, first: _InputsFirst | None = None) -> str | None:
     """A commit alone mends nothing, and may take what the job has edited.
 
     Raises:
@@ -213,6 +238,9 @@ def _commit_and_run(asked: Asked, job: Job, commit: Commit) -> str | None:
         raise NoCommandError(commit.obstacle)
     if commit.undone and not asked.is_made_again(job):
         raise NoCommandError(f"the changes of {commit.undone} that {asked.name(job)} ran with were undone")
+    before = first.of(job, others=True) if first is not None else None
+    if before is not None:
+        return f"{commit.command} && {before}" if commit.command else before
     return asked.run_again(job, commit=commit.command)
 
 
@@ -480,13 +508,12 @@ def _has_source(database: sqlite3.Connection, root: Root) -> bool:
         (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
 
 
-def _fresh(database: sqlite3.Connection, workspace: Workspace, row_ids: Sequence[int]) -> Item:
-    """No output of the session may be stale, changed or unreadable; what is gone can be made again."""
-    title = "the outputs are up to date"
-    if not row_ids:
-        return Item(title=title, passed=None, problems=("there is no job",))
-    session = session_of(database, row_ids[-1])
-    status = load_status(database, workspace, session)
+_FRESH = "the outputs are up to date"
+
+
+def _fresh(database: sqlite3.Connection, workspace: Workspace, session: int, status: Status) -> Item:
+    """No output that is asked about may be stale, changed or unreadable; what is gone can be made again."""
+    title = _FRESH
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=title, passed=None, problems=("none of them is there",))

@@ -177,7 +177,7 @@ def dataset_is_unchanged(database: sqlite3.Connection, folder: str, dataset_id: 
 
 
 class Change(NamedTuple):
-    """What is no longer as it was recorded; `gone` names a file that is not there, where that was seen first."""
+    """What is no longer as it was recorded; `gone` names a file that is not there, where no other differs."""
 
     gone: str | None = None
 
@@ -249,14 +249,16 @@ def find_change_of_files(database: sqlite3.Connection, folder: str, members: Seq
     """
     prefix = folder.rstrip("/") + "/"
     keys: dict[str, digests.Key] = {}
+    gone: str | None = None
     unreadable: OSError | None = None
     for name, size, _ in members:
         try:
             status = os.stat(prefix + name)
         except OSError as error:
             if is_absence(error):
-                return Change(gone=name)
-            unreadable = unreadable or OSError(error.errno, error.strerror, name)
+                gone = gone or name
+            else:
+                unreadable = unreadable or OSError(error.errno, error.strerror, name)
             continue
         if status.st_size != size:
             return Change()
@@ -268,6 +270,8 @@ def find_change_of_files(database: sqlite3.Connection, folder: str, members: Seq
                 return Change()
         except OSError as error:
             unreadable = unreadable or OSError(error.errno, error.strerror, name)
+    if gone is not None:
+        return Change(gone=gone)
     if unreadable is not None:
         raise unreadable
     return None

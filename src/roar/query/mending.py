@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from roar.model import JobState, is_location
+from roar.query.files_now import digest_now
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.jobs import paths_read
@@ -14,12 +15,14 @@ from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
 from roar.query.repository import run_git
 from roar.query.rerunning import Own, Reruns
 from roar.query.staleness import OUTDATED, waits_for
+from roar.record.database import encoded
 from roar.workspace import Workspace
 
 _ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: )(.*) {GONE}", re.DOTALL)
 _ROOT_IS_UNREADABLE = re.compile(r"its input (.*?) cannot be read: .*", re.DOTALL)
 _WRITTEN_AGAIN = re.compile(r" was written again by @(\d+)$")
-_LOOK = "roar show "
+LOOK = "roar show "
+"""Begins what mends nothing."""
 
 
 class Mending:
@@ -55,7 +58,7 @@ class Mending:
             NoCommandError: where nothing is known that only mends.
         """
         by_hand = {output.step for output in wrong if output.freshness is Freshness.CHANGED and not output.again
-                   and GONE not in (output.reason or "") and not self._is_in_git(output.path)}
+                   and GONE not in (output.reason or "") and not self._is_put_back(output.path)}
         left = [output for output in wrong if output.freshness is not Freshness.STALE and not output.failed]
         groups = ([output.step for output in wrong if output.failed and not self._ended_well(output.step)],
                   [output.step for output in wrong if output.again],
@@ -66,13 +69,14 @@ class Mending:
         self._refused.clear()
         for step in dict.fromkeys(itertools.chain.from_iterable(map(self._in_order, groups))):
             try:
-                command = self._begin(step, by_hand, Own.KEPT if step in groups[0] else Own.AS_IT_WAS)
+                goes_on = step in groups[0] and step not in self._stale
+                command = self._begin(step, by_hand, Own.KEPT if goes_on else Own.AS_IT_WAS)
             except NoCommandError as error:
                 said.append(error)
                 if EDITED not in self._stale.get(step, ""):  # what it made of what was edited since can be read
                     self._refused.add(step)
                 continue
-            if not command.startswith(_LOOK):
+            if not command.startswith(LOOK):
                 return command
             failed.append(command)
             self._refused.add(step)
@@ -100,12 +104,25 @@ class Mending:
                 if not is_location(path) and not os.path.lexists(self._workspace.absolute(path))]
         return bool(gone) and not any(word in path for word in self._jobs[step].command[1:] for path in gone)
 
-    def _is_in_git(self, path: str) -> bool:
-        """Whether what lies there is in the commit that is checked out, so that nothing is lost with it."""
+    def _is_put_back(self, path: str) -> bool:
+        """Whether git has put an earlier version of an output there, as by a checkout: then nothing is lost with it.
+
+        That is one that a job had written at this path. Another one somebody has made and committed, as a correction;
+        so may any file of a folder be, which are not looked at one by one.
+        """
         place = self._workspace.absolute(path)
         folder, name = os.path.split(place)
-        return (run_git(folder, "cat-file", "-e", f"HEAD:./{name}") is not None
-                and run_git(folder, "diff", "--quiet", "HEAD", "--", name) is not None)
+        if not name or (run_git(folder, "cat-file", "-e", f"HEAD:./{name}") is None
+                        or run_git(folder, "diff", "--quiet", "HEAD", "--", name) is None):
+            return False
+        try:
+            digest = digest_now(self._database, place)
+        except OSError:
+            return False
+        return self._database.execute(
+            "SELECT 1 FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
+            " WHERE path.path = CAST(? AS TEXT) AND role >= 2 AND digest = ?",
+            (encoded(path), bytes.fromhex(digest))).fetchone() is not None
 
     def _begin(self, first: int, by_hand: set[int], own: Own) -> str:
         """What a step needs first: all that it takes inputs from, and what makes those of its inputs that are gone.
@@ -118,7 +135,7 @@ class Mending:
         passed: set[int] = set()
         while True:
             if self._jobs[step].state == JobState.DONE and not self._ended_well(step):
-                return f"{_LOOK}@{step}"
+                return f"{LOOK}@{step}"
             plan = self._reruns.plan(step, self._stale, own)
             if own is not Own.KEPT and {*plan.steps} == {step}:
                 plan = self._reruns.start_over(step) or plan

@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
+from roar.analyze.datasets import ancestors
 from roar.analyze.plumbing import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
-from roar.query.repository import run_git
+from roar.query.repository import is_inside, run_git
 from roar.workspace import Workspace
 
 _DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
@@ -94,6 +95,7 @@ class Obstacles:
             if UNNAMED in last.gaps:
                 raise NoCommandError(f"@{step} read {UNNAMED}, which is not in the record")
             self._refuse_gone_source(step, last)
+            self._refuse_other_place(step, last)
             self._refuse_open_database(step)
             self._refuse_variant(step, last, steps[:at])
             self._refuse_overwriting(step, steps[at + 1:])
@@ -108,6 +110,18 @@ class Obstacles:
         lost = next(filter(self._had(last, place), gone), None) if gone else None
         if lost is not None:
             raise NoCommandError(f"{lost}, which @{step} ran, is gone")
+
+    def _refuse_other_place(self, step: int, last: LastJob) -> None:
+        """Refuse a command that names where the workspace lay before it was moved or copied: that may be there yet."""
+        named = [os.path.normpath(word) for part in last.command for word in part.split("=") if word.startswith("/")]
+        outside = [word for word in named if not is_inside(word, self._workspace.root)]
+        used = [path for (path,) in self._database.execute(_PATHS_OF_JOB, (last.row,))] if outside else []
+        within = {folder for path in used if not path.startswith("/") for folder in ancestors(path.rstrip("/"))}
+        for word in outside:
+            here = next((path for path in within if path and word.endswith(f"/{path}")), None)
+            if here is not None and not any(f"{path}/".startswith(f"{word}/") for path in used) and not _is_same_place(
+                    word, self._workspace.absolute(here)):
+                raise NoCommandError(f"the command of @{step} names {word}, where {here} of this workspace lay before")
 
     def _had(self, last: LastJob, place: str) -> Callable[[str], bool]:
         """Whether a file by its name in a folder was there when a job began: as code, or as an input."""
@@ -164,6 +178,11 @@ class Obstacles:
                 raise NoCommandError(f"{path} is what @{other} has made since, and @{step} would write over it")
 
 
+def _is_same_place(one: str, other: str) -> bool:
+    """Whether two names lead to one place."""
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
 def _sources_of(command: Sequence[str]) -> list[list[str]]:
     """The sources that a command names, each by the files that it may be: of a module of Python there are two."""
     found = [[word] for word in command if is_source(word)]
@@ -179,6 +198,8 @@ SELECT job.id, step.id, step.command, step.cwd, git."commit", git.patch, tracer_
 FROM step JOIN job ON job.step_id = step.id LEFT JOIN git ON git.id = job.git_id
 WHERE session_id = ? AND number = ? ORDER BY job.id DESC LIMIT 1
 """
+
+_PATHS_OF_JOB = "SELECT path.path FROM file_use JOIN path ON path.id = path_id WHERE job_id = ?"
 
 _PATHS_OF_STEP = """
 SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
