@@ -297,8 +297,8 @@ def test_a_command_that_names_where_the_project_lay_before_it_was_copied(scripts
     given, problems = mend(desk)
     place = "sub" if word.endswith("sub") else "sub/x"
     assert given == []
-    assert problems[-1] == (f"no command mends it: the command of @1 names {old}/{place}, where {place} of this workspace"
-                            " lay before")
+    assert problems[-1] == (f"no command mends it: the command of @1 names {old}/{place}, where {place} of this"
+                            " workspace lay before")
     assert not copied or (old / "sub/x").read_text() == "a"
 
 

@@ -118,8 +118,8 @@ class Obstacles:
         used = [path for (path,) in self._database.execute(_PATHS_OF_JOB, (last.row,))] if outside else []
         within = {folder for path in used if not path.startswith("/") for folder in ancestors(path.rstrip("/"))}
         for word in outside:
-            here = next((path for path in within if path and word.endswith(f"/{path}")), None)
-            if here is not None and not any(f"{path}/".startswith(f"{word}/") for path in used) and not _is_same_place(
+            here = max((path for path in within if word.endswith(f"/{path}")), key=len, default="")
+            if here and not any(f"{path}/".startswith(f"{word}/") for path in used) and not _is_same_place(
                     word, self._workspace.absolute(here)):
                 raise NoCommandError(f"the command of @{step} names {word}, where {here} of this workspace lay before")
 
