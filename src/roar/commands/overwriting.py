@@ -8,7 +8,6 @@ from roar.errors import WorkspaceError
 from roar.query.references import recorded_forms
 from roar.query.repository import is_inside, run_git
 from roar.query.versions import is_used
-from roar.shell import quoted_path
 
 
 def check_overwriting(opened: Opened, path: str, *, instead: str) -> None:
@@ -23,8 +22,7 @@ def check_overwriting(opened: Opened, path: str, *, instead: str) -> None:
                              hint=instead)
     reason = _find_reason(opened, path) if os.path.isfile(path) else None
     if reason is not None:
-        raise WorkspaceError(f"{path} {reason}, and is not overwritten.",
-                             hint=f"{instead}, or rm {quoted_path(path)} first")
+        raise WorkspaceError(f"{path} {reason}, and is not overwritten.", hint=instead)
 
 
 def _find_reason(opened: Opened, path: str) -> str | None:
