@@ -119,7 +119,17 @@ def written_at(root, jobs, counted):
     return written
 
 
-def outputs_now(root, jobs, edges, latest, counted):
+def is_made_of(jobs, taken, at, makers, path):
+    """Whether a job took, directly or by way of other steps, what earlier ones of a step had written at a path."""
+    uids = {jobs[maker]["uid"] for maker in makers if maker < at}
+    found = {jobs[at]["uid"]}
+    while more := {maker for reader, maker, _ in taken if reader in found} - found - uids:
+        found |= more
+    left = {(job["uid"], one.digest) for job in jobs for one in job["outputs"] if one.path == path}
+    return any(reader in found and maker in uids and (maker, digest) in left for reader, maker, digest in taken)
+
+
+def outputs_now(root, jobs, edges, taken, latest, counted):
     """By path the place of the job whose output is told of, and its state now."""
     outputs = {}
     written = written_at(root, jobs, counted)
@@ -128,8 +138,7 @@ def outputs_now(root, jobs, edges, latest, counted):
         later = [found for found in contents if now == "changed" and found[0] > top]
         after = [found for found in later if follows(edges, jobs[found[0]]["uid"], jobs[top]["uid"])]
         others = [found for found in later if found not in after
-                  and not any(follows(edges, jobs[top]["uid"], jobs[earlier]["uid"])
-                              for earlier in counted[jobs[found[0]]["step"]] if earlier < top)]
+                  and not is_made_of(jobs, taken, top, counted[jobs[found[0]]["step"]], path)]
         at, now = next((found for found in later if found[1] == "fresh" and found in after + others),
                        [*others, contents[0]][0])
         if now != "gone" or at in latest[jobs[at]["step"]]:
@@ -242,7 +251,8 @@ def expected(root, jobs, taken):
         own, left = own | more_own, left | more_left
     outputs = {path: (step_of[at], "stale" if now == "fresh" and (
         at in left or (not jobs[at]["well"] and not did_go_on(jobs, at, step_of, edges))) else now)
-               for path, (at, now) in outputs_now(root, jobs, edges, latest, counted).items()}
+               for path, (at, now) in outputs_now(
+                   root, jobs, edges, taken, latest, counted).items()}
     return {step_of[at] for at in own}, outputs
 
 
@@ -438,18 +448,41 @@ def test_jobs_that_fill_one_folder_with_other_files_leave_each_other_alone(recor
     assert found == {1: "no longer what @1 wrote", 2: None, 3: "its input d/ has changed since"}
 
 
-@pytest.mark.parametrize("edits", [False, True])
-def test_a_rerun_that_wrote_over_what_a_later_step_wrote_is_named(recorder, edits):
-    """The second is another variant, or it edits what the first one wrote."""
-    recorder.job("first", [], [use("o", "a")])
-    recorder.job("second", [use("o", "a")] if edits else [], [use("o", "b")])
-    recorder.job("first", [], [use("o", "c")])
+@pytest.mark.parametrize(("read", "edits"), [("", False), ("o", True), ("x", False), ("copy", True)])
+def test_a_rerun_that_wrote_over_what_a_later_step_wrote_is_named(recorder, read, edits):
+    """The second is another variant, be it of the same data, or it edits what the first one wrote."""
+    recorder.job("first", [], [use("o", "a"), use("x", "x")])
+    recorder.job("second", [use(read, {"x": "x"}.get(read, "a"))] if read else [], [use("o", "b")])
+    recorder.job("first", [], [use("o", "c"), use("x", "x")])
     again = (2, "changed", "written again by @1 since: roar run @2") if edits else (1, "fresh", None)
     step = 2 if edits else 1
     for text, expected in (("c", again), ("z", (step, "changed", f"no longer what @{step} wrote"))):
         (Path(recorder.workspace.root) / "o").write_text(text)
-        [output] = load_status(recorder.database, recorder.workspace, 1).outputs
+        output = next(one for one in load_status(recorder.database, recorder.workspace, 1).outputs if one.path == "o")
         assert (output.step, output.freshness, output.reason) == expected
+
+
+@pytest.mark.parametrize(("read", "edits"), [("d/", True), ("d/a", True), ("d/b", False)])
+def test_who_makes_one_file_of_a_dataset_anew_does_not_edit_it(recorder, read, edits):
+    root = Path(recorder.workspace.root)
+    (root / "d").mkdir()
+    versions = [real_dataset("d/", {"a": text, "b": "b"}) for text in "ax"]
+    recorder.job("first", [], [versions[0][0]], datasets=[versions[0][1]])
+    recorder.job("second", [versions[0][0] if read == "d/" else use(read, read[-1])], [use("d/a", "2")])
+    recorder.job("first", [], [versions[1][0]], datasets=[versions[1][1]])
+    for name, text in (("a", "x"), ("b", "b")):
+        (root / "d" / name).write_text(text)
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert ("written again by @1 since: roar run @2" in {output.reason for output in status.outputs}) == edits
+
+
+def test_what_another_step_makes_anew_of_the_same_data_was_not_edited_in_place(recorder):
+    recorder.job("drive", [], [use("data", "d"), use("m", "1")])
+    recorder.job("plot", [use("m", "1")], [use("p", "p")])
+    recorder.job("try", [use("data", "d")], [use("m", "2")])
+    (Path(recorder.workspace.root) / "m").write_text("2")
+    status = load_status(recorder.database, recorder.workspace, 1)
+    assert [step.stale for step in status.steps] == [None, "its input m was written again by @3", None]
 
 
 @pytest.mark.parametrize(("to", "stale"), [("copy", "its input d is gone"), (ELSEWHERE, None)])

@@ -27,7 +27,7 @@ from roar.query.files_now import (
     key_of,
     recorded_members,
 )
-from roar.query.graph import EDITED, Step, find_rewritten, load_bare_steps, overwrites
+from roar.query.graph import EDITED, Step, find_rewritten, is_made_of, load_bare_steps, overwrites
 from roar.query.likeness import likeness
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
@@ -223,7 +223,8 @@ def _within_datasets(database: sqlite3.Connection, files: "_FilesNow", last_writ
             if job_id > later or path[len(folder):] not in names:
                 continue
             step, other = counted.step_of[job_id], counted.step_of[later]
-            if step != other and not follows(database, later, job_id) and _edits(database, counted, job_id, other):
+            if step != other and not follows(database, later, job_id) and _edits(
+                    database, counted, (content, job_id), other):
                 again[content] = f"written again by @{other} since: roar run @{step}"
             elif step <= other or follows(database, later, job_id):
                 covered.add(content)
@@ -242,7 +243,8 @@ def _forgive_followers(database: sqlite3.Connection, files: "_FilesNow", content
     @cache
     def undoes(later: int) -> bool:
         other = counted.step_of.get(later, step)
-        return other != step and not follows(database, later, job_id) and _edits(database, counted, job_id, other)
+        return other != step and not follows(database, later, job_id) and _edits(
+            database, counted, (content, job_id), other)
 
     events: list[tuple[int, int, int | None, str]] = [
         (later_id, 1, artifact_id, path)
@@ -496,12 +498,13 @@ def _takes_its_place(database: sqlite3.Connection, contents: tuple[_Content, _Co
     if follows(database, written[after], written[before]):
         return fresh
     return (overwrites(database, after.artifact_id, before.artifact_id)
-            and not _edits(database, counted, written[before], counted.step_of[written[after]]))
+            and not _edits(database, counted, (before, written[before]), counted.step_of[written[after]]))
 
 
-def _edits(database: sqlite3.Connection, counted: Counted, job_id: int, step: int) -> bool:
-    """Whether a job took something from an earlier one of another step."""
-    return any(follows(database, job_id, earlier) for earlier in counted.jobs[step] if earlier < job_id)
+def _edits(database: sqlite3.Connection, counted: Counted, write: tuple[_Content, int], step: int) -> bool:
+    """Whether a job made some content of what an earlier one of another step had written there."""
+    content, job_id = write
+    return is_made_of(database, job_id, [earlier for earlier in counted.jobs[step] if earlier < job_id], content)
 
 
 def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Mapping[_Content, int],
@@ -520,9 +523,10 @@ def _written_again(database: sqlite3.Connection, files: "_FilesNow", written: Ma
         step, other = counted.step_of[job], counted.step_of[written[now]]
         if (step != other and overwrites(database, now.artifact_id, content.artifact_id)
                 and not follows(database, written[now], job)):
-            if _edits(database, counted, job, other):
+            if _edits(database, counted, (content, job), other):
                 told[content] = f"written again by @{other} since: roar run @{step}"
-            elif step not in alike(other) and any(_edits(database, counted, job, one) for one in alike(other)):
+            elif step not in alike(other) and any(
+                    _edits(database, counted, (content, job), one) for one in alike(other)):
                 told[content] = f"{_BY_ITS_LIKE}@{other} since: roar run @{step}"
     return told
 

@@ -10,6 +10,7 @@ from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
 from roar.query.counted import Counted, StepJob, follows, load_counted
 from roar.query.history import JobLine, load_lines
 from roar.query.staleness import Reason, Stale
+from roar.record.dependencies import content_below
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +246,8 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
                 edits and any(follows(database, later, writer) for later in after)):
             maker = database.execute(_MADE_BY, (path_id, read, job_id)).fetchone() or (None, None)
             is_edited = {own for _, _, own, *_ in rows} != {maker[1]} and all(
-                changes or (not edits and maker[0] is not None and follows(database, later, maker[0]))
+                changes or (not edits and maker[0] is not None and is_made_of(
+                    database, later, [maker[0]], (path_id, read)))
                 for later, _, _, edits, changes in rows) and database.execute(
                 READ_EDITED.format(job=":job", path=":path"), {"path": path_id, "job": job_id}).fetchone() is None
             return f"{EDITED if is_edited else ' was written again by @'}{number}"
@@ -286,6 +288,40 @@ def overwrites(database: sqlite3.Connection, written_id: int | None, before_id: 
 
 def _member_contents(database: sqlite3.Connection, dataset_id: int) -> dict[str, int]:
     return dict(database.execute("SELECT path, artifact_id FROM dataset_member WHERE dataset_id = ?", (dataset_id,)))
+
+
+def is_made_of(database: sqlite3.Connection, job_id: int, makers: Sequence[int], content: tuple[int, int]) -> bool:
+    """Whether a job took, directly or not, what jobs of one step had written where some content lies.
+
+    What else it took from them does not count: to make one file of a pipeline's data anew is not to edit that file.
+
+    Args:
+        database: the record.
+        job_id: row of the job.
+        makers: rows of the jobs of the step.
+        content: rows of a path and of an artifact that lies there.
+    """
+    found = database.execute(_TAKEN_OF, {
+        "job": job_id, "makers": json.dumps(makers), "first": min(makers, default=0)}).fetchall()
+    path, = database.execute("SELECT path FROM path WHERE id = ?", content[:1]).fetchone()
+    names = {name for name, _ in content_below(database, content[1], path, "")} if found else ()
+    for taken, produced, place in found:
+        written = {member for name, member in content_below(database, produced, place, "") if name in names}
+        if written & {member for _, member in content_below(database, taken, place, "")}:
+            return True
+    return False
+
+
+# What a job, or one from which it took something, took from some others, with what these had written, and where.
+_TAKEN_OF = """
+WITH RECURSIVE maker (id) AS (SELECT value FROM json_each(:makers)),
+source (id) AS (VALUES (:job) UNION SELECT producer_id FROM source JOIN dependency ON consumer_id = source.id
+    WHERE producer_id >= :first AND producer_id NOT IN (SELECT id FROM maker))
+SELECT DISTINCT dependency.artifact_id, produced_id, path.path FROM source
+JOIN dependency ON consumer_id = source.id AND producer_id IN (SELECT id FROM maker)
+JOIN file_written AS made ON made.job_id = producer_id AND made.artifact_id = produced_id AND made.role = 2
+JOIN path ON path.id = made.path_id
+"""
 
 
 def _output_names(database: sqlite3.Connection, job_id: int) -> tuple[str, ...]:

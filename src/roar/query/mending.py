@@ -4,14 +4,16 @@ import itertools
 import os
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
+from datetime import UTC, datetime
 
-from roar.model import JobState, is_location
+from roar.model import JobState, is_location, members_folder
 from roar.query.files_now import digest_now
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.jobs import paths_read
 from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
+from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import Own, Reruns
 from roar.query.staleness import OUTDATED, waits_for
@@ -23,6 +25,21 @@ _ROOT_IS_UNREADABLE = re.compile(r"its input (.*?) cannot be read: .*", re.DOTAL
 _WRITTEN_AGAIN = re.compile(r" was written again by @(\d+)$")
 LOOK = "roar show "
 """Begins what mends nothing."""
+
+# What the jobs of a step of some job read, file by file, whether that job did so, and the symlinks that they went
+# through.
+_SEEN = """
+WITH every (id) AS (SELECT job.id FROM job AS this JOIN job ON job.step_id = this.step_id WHERE this.id = :job),
+seen (path_id, artifact_id, is_read) AS (
+    SELECT path_id, artifact_id, max(job_id = :job) FROM every JOIN file_read ON job_id = every.id GROUP BY 1, 2
+    UNION ALL SELECT path_id, NULL, 0 FROM every JOIN symlink ON job_id = every.id AND made = 0)
+SELECT path.path, member.path, max(is_read) FROM seen JOIN path ON path.id = path_id
+LEFT JOIN dataset_member AS member ON dataset_id = seen.artifact_id GROUP BY path_id, member.path
+"""
+_WRITTEN = """
+SELECT path.path, member.path FROM file_written AS made JOIN path ON path.id = path_id
+LEFT JOIN dataset_member AS member ON dataset_id = made.artifact_id WHERE job_id = :job AND role = 2
+"""
 
 
 class Mending:
@@ -41,6 +58,7 @@ class Mending:
         self._status = status
         self._reruns = Reruns(database, workspace, session)
         self._refused: set[int] = set()
+        self._done: dict[int, bool] = {}
         self._unreadable = {output.step: output.path for output in status.outputs
                             if output.freshness is Freshness.UNREADABLE}
         self._jobs = {step.number: step.job for step in status.steps}
@@ -64,15 +82,15 @@ class Mending:
                   [output.step for output in wrong if output.again],
                   [output.step for output in self._status.outputs if output in left
                    or (output.step in self._stale and output.freshness is not Freshness.FRESH)])
-        said: list[NoCommandError] = []
+        said: dict[int, NoCommandError] = {}
         failed: list[str] = []
-        self._refused.clear()
+        self._refused = {step for step in itertools.chain(*groups) if self._is_past_mending(step)}
         for step in dict.fromkeys(itertools.chain.from_iterable(map(self._in_order, groups))):
             try:
                 goes_on = step in groups[0] and step not in self._stale
                 command = self._begin(step, by_hand, Own.KEPT if goes_on else Own.AS_IT_WAS)
             except NoCommandError as error:
-                said.append(error)
+                said[step] = error
                 if EDITED not in self._stale.get(step, ""):  # what it made of what was edited since can be read
                     self._refused.add(step)
                 continue
@@ -82,13 +100,19 @@ class Mending:
             self._refused.add(step)
         if failed:
             return failed[0]
-        raise said[0] if said else NoCommandError("what earlier versions were made from is not there any more")
+        asked = {output.step for output in wrong}
+        raise min(said.items(), key=lambda item: item[0] not in asked, default=(0, NoCommandError(
+            "what earlier versions were made from is not there any more")))[1]
 
     def _in_order(self, steps: Iterable[int]) -> list[int]:
-        """Steps in the order in which they ran last, but for those that find the earlier versions again."""
-        return sorted((step for step in set(steps) if not self._ran_without(step)
-                       and (not self._is_outdated(step) or self._finds_less(step))),
+        """Steps in the order in which they ran last, but for those that no command mends."""
+        return sorted((step for step in set(steps) if not self._is_past_mending(step)),
                       key=lambda step: self._jobs[step].row_id)
+
+    def _is_past_mending(self, step: int) -> bool:
+        """Whether a step would leave what it has left of what is gone, or find the earlier versions again."""
+        return self._ran_without(step) or (
+            self._is_outdated(step) and not self._finds_less(step) and not self._is_led_elsewhere(step))
 
     def _ran_without(self, step: int) -> bool:
         """Whether a step ran well without the input whose loss makes it stale: what took from it has to run again."""
@@ -103,6 +127,10 @@ class Mending:
         gone = [path for path in self._paths_read(step)
                 if not is_location(path) and not os.path.lexists(self._workspace.absolute(path))]
         return bool(gone) and not any(word in path for word in self._jobs[step].command[1:] for path in gone)
+
+    def _is_led_elsewhere(self, step: int) -> bool:
+        """Whether a symlink leads a step to something else now than its last job found."""
+        return any(find_repointed(self._database, self._workspace, [self._jobs[step].row_id]))
 
     def _is_put_back(self, path: str) -> bool:
         """Whether git has put an earlier version of an output there, as by a checkout: then nothing is lost with it.
@@ -142,14 +170,65 @@ class Mending:
             self._refuse_edited(step, plan.steps)
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
-            needed = (self._waits_for(one) or self._maker_of_gone(one) for one in plan.steps)
-            before = next((one for one in needed if one is not None and one not in passed
-                           and not self._ran_without(one)), None)
+            before = self._find_before(plan.steps, passed)
             if before is None:
+                if {*plan.steps} == {step} and not plan.removed and self._is_done(step):
+                    raise NoCommandError(f"@{step} would make the same again")
                 if not self._is_outdated(step):
                     plan.refuse_lack()
                 return " && ".join(plan.commands())
             step = before
+
+    def _find_before(self, steps: Iterable[int], passed: Container[int]) -> int | None:
+        """The step that has to run before some, other than those that were thought of."""
+        return next((before for step in steps for before in (self._waits_for(step), *self._makers_of_gone(step))
+                     if before is not None and before not in passed and not self._ran_without(before)
+                     and not self._does_without(step, before) and not self._is_done(before)), None)
+
+    def _does_without(self, step: int, maker: int) -> bool:
+        """Whether a step can run without what another one had made, and cannot make again, and that is gone, too."""
+        if not _ROOT_IS_GONE.fullmatch(self._stale.get(maker, "")):
+            return False
+        made = {output.path: output.freshness for output in self._status.outputs if output.step == maker}
+        read = self._paths_read(step)
+        taken = [path for path in read if path in made]
+        return bool(taken) and all(made[path] is Freshness.GONE and is_one_of_many(
+            self._workspace, path, read, self._jobs[step].command) for path in taken)
+
+    def _is_done(self, step: int) -> bool:
+        """Whether a step ended well after all that it ever read, or went through, was there as it is now.
+
+        It would make the same again: what is stale of it is an earlier version, or made of one. Not where something of
+        it is to be made again anyway, and where it passes over what has changed.
+        """
+        if step not in self._done:
+            self._done[step] = self._ended_well(step) and self._reruns.start_over(step) is None and all(
+                output.freshness in {Freshness.FRESH, Freshness.STALE}
+                for output in self._status.outputs if output.step == step) and self._has_seen_all(step)
+        return self._done[step]
+
+    def _has_seen_all(self, step: int) -> bool:
+        """Whether nothing that a step ever read was touched since its last job began, or ended where that wrote it.
+
+        What is gone, and that job did not read, it did without.
+        """
+        last = self._jobs[step]
+        ended, = self._database.execute("SELECT ended_at FROM job WHERE id = ?", (last.row_id,)).fetchone()
+        written = {*self._database.execute(_WRITTEN, {"job": last.row_id})}
+        began, end = map(datetime.fromisoformat, (last.started_at, ended))
+        for path, member, is_read in self._database.execute(_SEEN, {"job": last.row_id}):
+            touched = self._touched_at(path if member is None else members_folder(path) + member)
+            if (is_read and not is_location(path)) if touched is None else touched > (
+                    end if (path, member) in written else began):
+                return False
+        return True
+
+    def _touched_at(self, path: str) -> datetime | None:
+        """When a file, or a symlink, was put or changed where it lies; None where there is none."""
+        try:
+            return datetime.fromtimestamp(os.lstat(self._workspace.absolute(path)).st_ctime, UTC)
+        except OSError:
+            return None
 
     def _waits_for(self, step: int) -> int | None:
         """The step before which another one is not to run: it is stale itself, and that takes something from it."""
@@ -183,9 +262,12 @@ class Mending:
             refuse_secret(f"@{step}", self._jobs[step].command)
 
     def _refuse_unmended(self, step: int) -> None:
-        """Refuse a step that would read what another one has to make again, for which there is no command."""
-        unmended = {output.path for output in self._status.outputs
-                    if output.step in self._refused - {step} and output.freshness is not Freshness.FRESH}
+        """Refuse a step that would read what another one has to make again, for which there is no command.
+
+        Where that is gone, it cannot be read: see `_find_before`.
+        """
+        unmended = {output.path for output in self._status.outputs if output.step in self._refused - {step}
+                    and output.freshness not in {Freshness.FRESH, Freshness.GONE}}
         path = next((path for path in self._paths_read(step) if path in unmended), None) if unmended else None
         if path is not None:
             raise NoCommandError(f"@{step} would read {path}, which is not up to date")
@@ -196,8 +278,7 @@ class Mending:
     def _ended_well(self, step: int) -> bool:
         return self._jobs[step].state == JobState.DONE and self._jobs[step].exit_code == 0
 
-    def _maker_of_gone(self, number: int) -> int | None:
-        """The step that made an input of another one's last job, where that input is gone."""
+    def _makers_of_gone(self, number: int) -> list[int]:
+        """The steps that made inputs of another one's last job, where these inputs are gone."""
         gone = {output.path: output.step for output in self._status.outputs if output.freshness is Freshness.GONE}
-        return next((gone[path] for path in (self._paths_read(number) if gone else ())
-                     if gone.get(path, number) != number), None)
+        return [gone[path] for path in (self._paths_read(number) if gone else ()) if gone.get(path, number) != number]
