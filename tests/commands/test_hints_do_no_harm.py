@@ -225,6 +225,122 @@ def test_a_folder_of_checkpoints_is_put_aside_as_a_whole(scripts):
     assert (read(desk, "m"), problems) == ("b", [])
 
 
+EPOCHS = ("import glob, os, sys\nos.makedirs('data', exist_ok=True)\nraw = open('raw').read()\n"
+          "old = sorted(glob.glob('data/epoch*'))\ntext = open(old[-1]).read() if old else ''\n"
+          "for epoch in range(len(old), 4):\n    text += raw\n    open(f'data/epoch{epoch}', 'w').write(text)\n"
+          "    if os.path.lexists('data/latest'): os.remove('data/latest')\n"
+          "    if len(sys.argv) > 1: os.symlink(f'epoch{epoch}', 'data/latest')\n"
+          "    if os.path.exists(f'on/{epoch}'): os.kill(os.getpid(), 9)\nopen('m', 'w').write(text)\n")
+
+
+@pytest.fixture
+def resumed(scripts):
+    """A function that trains on some text, in two runs of four epochs together, and then has other data there."""
+    def train(*words, stop=2, text=EPOCHS):
+        desk = scripts(train=text)
+        desk.write("raw", "a")
+        (desk.write(f"on/{stop}", "")).parent.mkdir(exist_ok=True)
+        desk.roar("run", "python", "train.py", *words, status=None)
+        (desk.root / "on" / str(stop)).unlink()
+        desk.roar("run", "python", "train.py", *words)
+        return desk
+    return train
+
+
+@pytest.mark.parametrize("words", [(), ("--link",)])
+@pytest.mark.parametrize("notes", [True, False])
+def test_a_training_in_two_runs_begins_anew_on_other_data(resumed, words, notes):
+    """Without any checkpoint of the old ones, be they the newest or never read; what else lies there stays."""
+    desk = resumed(*words)
+    if notes:
+        desk.write("data/notes", "looks good")
+    desk.write("raw", "b")
+    [hint], problems = mend(desk)
+    assert hint == (" && ".join([*(f"mv data/{name} .roar/{name}.old" for name in (
+        "epoch0", "epoch1", "epoch2", "epoch3", *(["latest"] if words else []))), "roar run @1"])
+        if notes else "mv data .roar/data.old && roar run @1")
+    assert ([read(desk, f"data/epoch{epoch}") for epoch in range(4)], problems) == (["b", "bb", "bbb", "bbbb"], [])
+    assert not notes or read(desk, "data/notes") == "looks good"
+
+
+def test_a_training_in_two_runs_with_more_checkpoints_than_a_few_has_no_command(resumed):
+    desk = resumed(text=EPOCHS.replace("(len(old), 4)", "(len(old), 7)"))
+    desk.write("data/notes", "looks good")
+    desk.write("raw", "b")
+    assert mend(desk) == ([], [*(f"{name}: its input raw has changed since" for name in (
+        *(f"data/epoch{epoch}" for epoch in range(7)), "m")),
+        "no command mends it: @1 goes on from what it left, and what that was made of has changed"])
+
+
+def test_checkpoints_that_somebody_has_a_link_to_are_not_put_aside(resumed):
+    """The step finds them by it."""
+    desk = resumed()
+    (desk.root / "data-link").symlink_to("data")
+    desk.write("train.py", EPOCHS.replace("glob('data/", "glob('data-link/"))
+    desk.git("commit", "-qam", "by the link")
+    desk.roar("run", "@1")
+    desk.write("raw", "b")
+    assert mend(desk)[1][-1] == ("no command mends it: data-link leads to what @1 left, which would have to be put"
+                                 " aside")
+
+
+@pytest.mark.parametrize("stop", [0, 2])
+def test_a_training_that_failed_does_not_go_on_with_other_data(scripts, stop):
+    desk = scripts(train=EPOCHS)
+    desk.write("raw", "a")
+    desk.write(f"on/{stop}", "").parent.mkdir(exist_ok=True)
+    desk.roar("run", "python", "train.py", status=None)
+    (desk.root / "on" / str(stop)).unlink()
+    assert checklist(desk)[FRESH]["hint"] == checklist(desk)[ENDED]["hint"] == "roar run @1"
+    desk.write("raw", "b")
+    assert checklist(desk)[ENDED]["hint"] == "mv data .roar/data.old && roar run @1"
+    assert mend(desk)[1] == []
+    assert (read(desk, "m"), read(desk, ".roar/data.old/epoch0")) == ("bbbb", "a")
+
+
+def test_results_of_earlier_runs_stay_where_the_last_one_failed(scripts):
+    desk = scripts(train="import os\nplace = f'data/{len(os.listdir(\"data\"))}'\nos.makedirs(place)\n"
+                         "text = open('raw').read()\nopen(place + '/m', 'w').write(text)\n"
+                         "if text == 'b': os.kill(os.getpid(), 9)\n")
+    (desk.root / "data").mkdir()
+    for text in "ab":
+        desk.write("raw", text)
+        desk.roar("run", "python", "train.py", status=None)
+    desk.write("raw", "c")
+    assert mend(desk)[0][0] == "mv data/1 .roar/1.old && roar run @1"
+    assert [read(desk, f"data/{number}/m") for number in range(2)] == ["a", "c"]
+
+
+def test_a_table_of_several_days_is_not_put_aside_with_a_cache_beside_it(scripts):
+    desk = scripts(train="import os\nos.makedirs('data', exist_ok=True)\nold = ''\n"
+                         "if os.path.exists('data/all'): old = open('data/all').read()\n"
+                         "open('data/all', 'w').write(old + open('today').read())\n"
+                         + CACHED.replace("x.cache", "data/x"))
+    desk.write("raw", "a")
+    for day in "12":
+        desk.write("today", day)
+        desk.roar("run", "python", "train.py")
+    desk.write("raw", "b")
+    desk.roar("run", "@1")
+    assert mend(desk)[1][-1] == "no command mends it: data/all is what runs of @1 made with several versions of today"
+    assert read(desk, "data/all") == "122"
+
+
+def test_a_cache_that_was_made_anew_is_not_put_aside_again(scripts):
+    """What it was made of at first is not there any more; what the present one was made of is."""
+    desk = scripts(train=CACHED + "open('m', 'w').write(text + open('raw2').read())\n")
+    desk.write("raw", "a")
+    desk.write("raw2", "1")
+    desk.roar("run", "python", "train.py")
+    desk.write("raw", "b")
+    desk.roar("run", "@1")
+    follow(desk, checklist(desk)[FRESH]["hint"])
+    desk.roar("run", "@1")
+    desk.write("raw2", "2")
+    assert mend(desk) == (["roar run @1"], [])
+    assert read(desk, "m") == "b2"
+
+
 def test_a_step_whose_script_is_gone_is_not_run_again(scripts):
     desk = scripts(train="open('m', 'w').write(open('raw').read())\nopen('t.log', 'a').write('1')\n")
     desk.write("raw", "a")

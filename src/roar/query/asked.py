@@ -11,10 +11,10 @@ from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.jobs import iter_jobs
 from roar.query.likeness import likeness
-from roar.query.obstacles import NoCommandError, refuse_secret
+from roar.query.obstacles import NoCommandError, refuse_secret, refuse_tracked
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
-from roar.query.rerunning import Own, Reruns, put_aside, refuse_tracked
+from roar.query.rerunning import Own, Reruns, put_aside
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace

@@ -49,6 +49,13 @@ def refuse_secret(name: str, command: Iterable[str]) -> None:
         raise NoCommandError(f"the command of {name} held a secret, which is not in the record")
 
 
+def refuse_tracked(paths: Iterable[str]) -> None:
+    """Refuse to put aside what git tracks: without it the work tree is another than the commit."""
+    path = next((path for path in paths if run_git(os.path.dirname(path), "ls-files", "--", path)), None)
+    if path is not None:
+        raise NoCommandError(f"{os.path.relpath(path)} would have to be put aside, and git tracks it")
+
+
 class LastJob(NamedTuple):
     """The last job of a step, with the row of that, its command, its code, and what could have been missed of it."""
 

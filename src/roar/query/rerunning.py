@@ -14,24 +14,22 @@ import stat
 from collections import Counter
 from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
+from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
 from roar.query.jobs import paths_read
 from roar.query.likeness import likeness
-from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many
-from roar.query.repository import is_inside, run_git
+from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many, refuse_tracked
+from roar.query.repository import is_inside
 from roar.record.database import encoded
 from roar.shell import quoted_path
 from roar.workspace import ASIDE, Workspace
 
-_MOST_FILES = 5
-"""Up to so many files are put aside before they are made again."""
 _MOST_RUNS = 10
 _LONGEST_NAME = 240
 """Bytes; the system takes 255."""
@@ -95,13 +93,6 @@ def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, kee
         places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
     return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places and not keeps else [])]
-
-
-def refuse_tracked(paths: Iterable[str]) -> None:
-    """Refuse to put aside what git tracks: without it the work tree is another than the commit."""
-    path = next((path for path in paths if run_git(os.path.dirname(path), "ls-files", "--", path)), None)
-    if path is not None:
-        raise NoCommandError(f"{os.path.relpath(path)} would have to be put aside, and git tracks it")
 
 
 def _refuse_loss(path: str) -> None:
@@ -229,8 +220,8 @@ class Reruns:
         if not self._is_in_order(jobs):
             raise NoCommandError(f"what @{number} edits in place was made in another order than that of its steps")
         steps += [other for other in found.behind if other not in steps]
-        if len(steps) > _MOST_RUNS or len(found.removed) > _MOST_FILES:
-            raise NoCommandError(f"more than {_MOST_RUNS} runs or {_MOST_FILES} files would have to be made again with"
+        if len(steps) > _MOST_RUNS or len(found.removed) > MOST_FILES:
+            raise NoCommandError(f"more than {_MOST_RUNS} runs or {MOST_FILES} files would have to be made again with"
                                  f" what @{number} writes")
         self._obstacles.refuse(steps)
         return self._plan(found.removed, jobs, steps)
@@ -241,52 +232,27 @@ class Reruns:
         Raises:
             NoCommandError: where what it left is not to be put aside.
         """
-        last, since = self._database.execute(_LAST_GOOD, (self._session, number)).fetchone() or (0, "")
-        went_on, skipped = (any(self._has_changed_before(path, digest.hex(), since) for path, digest in others)
-                            for others in (self._database.execute(_PASSED_OVER, {"job": last}).fetchall(),
-                                           self._database.execute(_SKIPPED, {"job": last}).fetchall()))
-        if not went_on and not skipped:
+        own = OwnFiles(self._database, self._workspace, self._session, number).find_in_the_way()
+        if own is None:
             return None
         self._obstacles.refuse([number])
-        return self._plan(self._find_own(number, last, whole=not went_on), [], [number])._replace(keeps=True)
+        self._refuse_grown(number, own)
+        return self._plan(own, [], [number])._replace(keeps=True)
+
+    def _refuse_grown(self, number: int, folders: Iterable[str]) -> None:
+        """Refuse where what a step left there is what its runs made of several versions, which nothing makes again."""
+        for path_id, path in self._edited_paths(number):
+            if any(is_inside(self._workspace.absolute(path), folder) for folder in folders):
+                writes = self._load_writes(path_id)
+                first, last = self._find_chain(writes, path)
+                version = self._find_version(_without_failures(writes[first:last])) if first < last else None
+                if version is not None and not all(write.appends for write in writes[first:last]):
+                    raise NoCommandError(f"{path} is what runs of @{version[0]} made with several versions of"
+                                         f" {version[1]}")
 
     def _plan(self, removed: Iterable[str], jobs: Sequence[tuple[int, int]], steps: Sequence[int]) -> Plan:
         lacks = self._find_lack(jobs, steps)
         return Plan(tuple(removed), tuple(steps), lacks, os.path.dirname(self._workspace.database))
-
-    def _has_changed_before(self, path: str, digest: str, since: str) -> bool:
-        place = self._workspace.absolute(path)
-        try:
-            changed = datetime.fromtimestamp(os.stat(place).st_mtime, UTC)
-        except OSError:
-            return False
-        return changed < datetime.fromisoformat(since) and not holds(self._database, place, {digest})
-
-    def _place(self, path: str, member: str | None) -> str:
-        return self._workspace.absolute(path if member is None else members_folder(path) + member)
-
-    def _find_own(self, number: int, last: int, *, whole: bool) -> list[str]:
-        """What a step's last job took from earlier ones, absolute: with the whole folder where only that step wrote.
-
-        Or, the `whole`, all that they left, where it took nothing as that was there. Not what it goes on writing to,
-        and what git tracks.
-        """
-        left: dict[str, set[str]] = {}
-        for path, member, digest in self._database.execute(_LEFT, {"session": self._session, "number": number}):
-            left.setdefault(self._place(path, member), set()).add(digest.hex())
-        taken = (place for place in left if os.path.lexists(place)) if whole else itertools.starmap(
-            self._place, self._database.execute(_TAKEN, {"job": last}).fetchall())
-        found = _in_folders([place for place in taken if place in left], left, self._workspace.root)
-        files = [place for place in left if os.path.isfile(place) and any(is_inside(place, one) for one in found)]
-        for place in files:
-            if not holds(self._database, place, left[place]):
-                raise NoCommandError(f"{os.path.relpath(place)} is no longer what @{number} left there")
-            if not is_inside(place, self._workspace.root):
-                raise NoCommandError(f"@{number} goes on from what it left elsewhere, as {place}")
-        if not 0 < len(found) <= _MOST_FILES:
-            raise NoCommandError(f"@{number} goes on from what it left, and passes over what has changed")
-        refuse_tracked(found)
-        return found
 
     def _is_in_order(self, jobs: Sequence[tuple[int, int]]) -> bool:
         """Whether the steps stand as they have to: each behind those of which it took something when it ran last.
@@ -497,20 +463,6 @@ class Reruns:
             raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
 
 
-def _in_folders(files: Sequence[str], known: Container[str], root: str) -> list[str]:
-    """Some files, each by the highest folder below another one in which nothing but known ones lies."""
-    found: dict[str, None] = {}
-    for file in sorted(files):
-        if any(is_inside(file, folder) for folder in found):
-            continue
-        place = file
-        while is_inside(folder := os.path.dirname(place), root) and folder != root and all(
-                os.path.join(at, name) in known for at, _, names in os.walk(folder) for name in names):
-            place = folder
-        found[place] = None
-    return [place for place in found if not any(is_inside(place, other) for other in found if other != place)]
-
-
 def _find_start(writes: Sequence[_Write], last: int) -> int:
     """Where the jobs begin that made the last of some writes: at one that made the file, or found another's there."""
     at = last
@@ -620,52 +572,6 @@ AND path_id NOT IN (SELECT path_id FROM file_written WHERE job_id IN (SELECT val
 GROUP BY path_id HAVING count(DISTINCT coalesce(artifact_id, -job_id)) > 1
 UNION ALL SELECT NULL WHERE (SELECT count(*) FROM (SELECT DISTINCT "commit", patch FROM job
     LEFT JOIN git ON git.id = git_id WHERE job.id IN (SELECT value FROM json_each(:jobs)))) > 1 LIMIT 1
-"""
-
-_LAST_GOOD = """
-SELECT job.id, job.started_at FROM job JOIN step ON step.id = job.step_id
-WHERE session_id = ? AND number = ? AND state = 'done' AND exit_code IS 0 ORDER BY job.id DESC LIMIT 1
-"""
-
-# What earlier jobs of a step read that another one did not.
-_NOT_READ = """
-SELECT DISTINCT path.path, artifact.digest FROM job AS this
-JOIN job ON job.step_id = this.step_id AND job.id < this.id JOIN file_read AS used ON used.job_id = job.id
-JOIN path ON path.id = used.path_id JOIN artifact ON artifact.id = used.artifact_id AND artifact.files IS NULL
-WHERE this.id = :job AND used.path_id NOT IN (SELECT path_id FROM file_read WHERE job_id = :job) AND
-"""
-
-# That of one that took something from them.
-_PASSED_OVER = _NOT_READ + """
-EXISTS (SELECT 1 FROM dependency JOIN job AS maker ON maker.id = producer_id
-    WHERE consumer_id = :job AND maker.step_id = this.step_id)
-"""  # noqa: S608  texts of our own
-
-# That of one that left nothing, where they had.
-_SKIPPED = _NOT_READ + """
-EXISTS (SELECT 1 FROM file_written WHERE job_id = job.id AND role = 2)
-AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = :job AND role = 2)
-"""  # noqa: S608  as above
-
-# What the jobs of a step wrote.
-_LEFT = """
-SELECT path.path, NULL, artifact.digest FROM step JOIN job ON job.step_id = step.id
-JOIN file_written AS made ON made.job_id = job.id AND made.role = 2 JOIN path ON path.id = made.path_id
-JOIN artifact ON artifact.id = made.artifact_id AND artifact.files IS NULL
-WHERE session_id = :session AND number = :number AND instr(path.path, '://') = 0
-UNION SELECT path.path, dataset_member.path, artifact.digest FROM step JOIN job ON job.step_id = step.id
-JOIN file_written AS made ON made.job_id = job.id AND made.role = 2 JOIN path ON path.id = made.path_id
-JOIN dataset_member ON dataset_id = made.artifact_id JOIN artifact ON artifact.id = dataset_member.artifact_id
-WHERE session_id = :session AND number = :number
-"""
-
-# The files that a job read and did not write.
-_TAKEN = """
-SELECT path.path, NULL FROM file_read AS used JOIN path ON path.id = used.path_id
-JOIN artifact ON artifact.id = used.artifact_id AND artifact.files IS NULL WHERE job_id = :job
-AND path_id NOT IN (SELECT path_id FROM file_written WHERE job_id = :job)
-UNION SELECT path.path, dataset_member.path FROM file_read AS used JOIN path ON path.id = used.path_id
-JOIN dataset_member ON dataset_id = used.artifact_id WHERE job_id = :job
 """
 
 _PATHS_MADE = "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ?"
