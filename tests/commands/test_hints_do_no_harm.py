@@ -463,6 +463,21 @@ def test_what_is_asked_about_is_not_failed_by_other_outputs(scripts):
     assert checklist(desk)[FRESH]["passed"] is False
 
 
+def test_a_training_that_found_all_done_is_not_ticked_on_other_data(scripts):
+    desk = scripts(train="import os\ntext = open('raw').read()\nif not os.path.exists('m'):\n"
+                         "    open('m', 'w').write(text)\nopen('m').read()\n", ev=EVALUATE)
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py")
+    desk.roar("run", "python", "ev.py")
+    assert checklist(desk)[FRESH]["passed"] is True
+    desk.write("raw", "b")
+    given, problems = mend(desk)
+    assert given[0] == "roar run @1"
+    assert (desk.root / "m").read_text() == (desk.root / "out").read_text() == "b"
+    assert checklist(desk)[FRESH]["passed"] is True
+    assert problems == []
+
+
 def test_what_was_made_of_an_earlier_model_that_was_put_back(scripts):
     desk = scripts(train="open('m', 'w').write(open('raw').read())\n", ev=EVALUATE)
     desk.write("raw", "a")

@@ -139,7 +139,7 @@ class Asked:
         left = self._find_left(job)
         if commit is not None:
             refuse_tracked(left)
-        return _and(commit, *put_aside(left, plan.aside, [f"roar run @{job.step}"]))
+        return _and(commit, *put_aside(left, plan.aside, [f"roar run @{job.step}"], keeps=True))
 
     def _refuse_replaced(self, job: Job) -> None:
         """Refuse where what another step made, or nobody recorded, lies now where this job's output did."""

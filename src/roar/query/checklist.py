@@ -24,6 +24,7 @@ from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
 from roar.query.freshness import GONE, Freshness, Status, load_status
 from roar.query.jobs import load_left_out, load_patch, load_patches
+from roar.query.left_alone import LeftAlone, find_left_alone
 from roar.query.mending import LOOK, Mending
 from roar.query.obstacles import NoCommandError
 from roar.query.references import ArtifactReference, JobReference, resolve
@@ -79,7 +80,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     status = load_status(database, workspace, session) if row_ids else Status(steps=(), outputs=())
     steps = {job.step for job in jobs if asked.rows[job.uid].session == session}
     status = replace(status, outputs=tuple(output for output in status.outputs if output.step in steps))
-    fresh = _fresh(database, workspace, session, status) if row_ids else Item(
+    fresh = _fresh(asked, session, status) if row_ids else Item(
         title=_FRESH, passed=None, problems=("there is no job",))
     is_other_session = bool(jobs) and session != asked.session
     stale = {} if is_other_session else {step.number: step.stale for step in status.steps if step.stale}
@@ -511,8 +512,9 @@ def _has_source(database: sqlite3.Connection, root: Root) -> bool:
 _FRESH = "the outputs are up to date"
 
 
-def _fresh(database: sqlite3.Connection, workspace: Workspace, session: int, status: Status) -> Item:
+def _fresh(asked: Asked, session: int, status: Status) -> Item:
     """No output that is asked about may be stale, changed or unreadable; what is gone can be made again."""
+    database, workspace = asked.database, asked.workspace
     title = _FRESH
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
@@ -522,10 +524,23 @@ def _fresh(database: sqlite3.Connection, workspace: Workspace, session: int, sta
             if output.freshness is Freshness.GONE and not stale.get(output.step, GONE).endswith(GONE)]
     if gone and not wrong:
         return Item(title=title, passed=None, problems=tuple(gone))
+    if not wrong and (kept := list(find_left_alone(database, session, (
+            (output.path, output.step) for output in status.outputs if output.freshness is Freshness.FRESH)))):
+        return _left_alone(asked, kept)
     mending = Mending(database, workspace, session, status)
     hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
     return Item(title=title, passed=not wrong, hint=hint,
                 problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))
+
+
+def _left_alone(asked: Asked, kept: Sequence[LeftAlone]) -> Item:
+    """Whether these outputs are up to date nobody can tell: their steps read other data, and left them so."""
+    by_row = {asked.rows[job.uid].row_id: job for job in asked.jobs}
+    jobs = [by_row[job] for job in dict.fromkeys(one.job for one in kept) if job in by_row]
+    hint, obstacle = _first_hint(partial(asked.run_again, job) for job in jobs[:_TRIED])
+    return Item(title=_FRESH, passed=None, hint=hint, problems=(
+        *(f"{one.output}: @{one.step} left it as it was, though it read a changed {one.changed}" for one in kept),
+        *obstacle))
 
 
 def _without_secrets(asked: Asked) -> Item:

@@ -1,0 +1,58 @@
+"""Outputs that a later run of their step left as they were, though it read other data than the run that made them.
+
+A training that goes on from its checkpoints does so where it finds all epochs done. So may a program that has seen
+that its outputs need not be made again: nobody can tell them apart.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from roar.record.database import encoded
+
+
+class LeftAlone(NamedTuple):
+    """An output, its step with the job that made it, and the input that a later one read anew, by their paths."""
+
+    output: str
+    step: int
+    job: int
+    changed: str
+
+
+def find_left_alone(database: sqlite3.Connection, session: int, outputs: Iterable[tuple[str, int]]
+                    ) -> Iterator[LeftAlone]:
+    """Those of outputs, each a path and the number of its step.
+
+    Not where the run that wrote it last is the last of its step that ended well.
+    """
+    wanted: dict[int, list[str]] = {}
+    for path, step in outputs:
+        wanted.setdefault(step, []).append(path)
+    again = database.execute("SELECT number FROM step JOIN job ON job.step_id = step.id WHERE session_id = ?"
+                             " AND number IN (SELECT value FROM json_each(?)) GROUP BY step.id HAVING count(*) > 1",
+                             (session, json.dumps([*wanted]))).fetchall()
+    for (step,) in again:
+        for path in wanted[step]:
+            found = database.execute(_LEFT_ALONE, {"session": session, "step": step, "path": encoded(path)}).fetchone()
+            if found is not None:
+                yield LeftAlone(path, step, *found)
+
+
+# The job of a step that wrote a path last, and a path at which the last that ended well read something else: not one of
+# the step's outputs.
+_LEFT_ALONE = """
+WITH own AS (SELECT job.id, exit_code FROM step JOIN job ON job.step_id = step.id
+             WHERE session_id = :session AND number = :step),
+last AS (SELECT max(id) AS id FROM own WHERE exit_code = 0),
+maker AS (SELECT max(job_id) AS id FROM path JOIN file_written ON path_id = path.id AND role = 2
+          WHERE path.path = CAST(:path AS TEXT) AND job_id IN (SELECT id FROM own))
+SELECT maker.id, path.path FROM last, maker
+JOIN file_read AS now ON now.job_id = last.id JOIN file_read AS before ON before.job_id = maker.id
+    AND before.path_id = now.path_id AND before.artifact_id <> now.artifact_id
+JOIN path ON path.id = now.path_id
+WHERE last.id > maker.id AND NOT EXISTS (SELECT 1 FROM file_written WHERE path_id = now.path_id AND role = 2
+                                         AND job_id IN (SELECT id FROM own))
+LIMIT 1
+"""
