@@ -9,7 +9,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from roar.model import APPENDED, AS_STDOUT, AS_STDOUT_APPENDED
 from roar.record.database import encoded
+
+_LOGS = json.dumps([APPENDED, AS_STDOUT, AS_STDOUT_APPENDED])
 
 
 class LeftAlone(NamedTuple):
@@ -25,7 +28,8 @@ def find_left_alone(database: sqlite3.Connection, session: int, outputs: Iterabl
                     ) -> Iterator[LeftAlone]:
     """Those of outputs, each a path and the number of its step.
 
-    Not where the run that wrote it last is the last of its step that ended well.
+    Not where the run that wrote it last is the last of its step that ended well, nor where that wrote something else
+    than a log: that is what it may have made of the other data, as one with a cache does.
     """
     wanted: dict[int, list[str]] = {}
     for path, step in outputs:
@@ -35,12 +39,13 @@ def find_left_alone(database: sqlite3.Connection, session: int, outputs: Iterabl
                              (session, json.dumps([*wanted]))).fetchall()
     for (step,) in again:
         for path in wanted[step]:
-            found = database.execute(_LEFT_ALONE, {"session": session, "step": step, "path": encoded(path)}).fetchone()
+            found = database.execute(_LEFT_ALONE, {"session": session, "step": step, "path": encoded(path),
+                                                    "logs": _LOGS}).fetchone()
             if found is not None:
                 yield LeftAlone(path, step, *found)
 
 
-# The job of a step that wrote a path last, and a path at which the last that ended well read something else: not one of
+# The job of a step that wrote a path last, and a path at which the last that ended well read something else: none of
 # the step's outputs.
 _LEFT_ALONE = """
 WITH own AS (SELECT job.id, exit_code FROM step JOIN job ON job.step_id = step.id
@@ -52,7 +57,9 @@ SELECT maker.id, path.path FROM last, maker
 JOIN file_read AS now ON now.job_id = last.id JOIN file_read AS before ON before.job_id = maker.id
     AND before.path_id = now.path_id AND before.artifact_id <> now.artifact_id
 JOIN path ON path.id = now.path_id
-WHERE last.id > maker.id AND NOT EXISTS (SELECT 1 FROM file_written WHERE path_id = now.path_id AND role = 2
+WHERE last.id > maker.id AND NOT EXISTS (
+    SELECT 1 FROM file_written WHERE job_id = last.id AND ifnull(note, '') NOT IN (SELECT value FROM json_each(:logs)))
+AND NOT EXISTS (SELECT 1 FROM file_written WHERE path_id = now.path_id AND role = 2
                                          AND job_id IN (SELECT id FROM own))
 LIMIT 1
 """
