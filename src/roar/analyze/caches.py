@@ -3,9 +3,11 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from roar.analyze.surroundings import Surroundings
-from roar.observe.trace import Process
+if TYPE_CHECKING:  # this is loaded before the command starts
+    from roar.analyze.surroundings import Surroundings
+    from roar.observe.trace import Process
 
 _PLACES = {
     "HF_HOME": ".cache/huggingface", "HF_HUB_CACHE": ".cache/huggingface/hub",
@@ -90,12 +92,12 @@ def _filled_in(value: str, environment: Mapping[str, str]) -> str:
     return Template(value).safe_substitute(environment)
 
 
-def caches_of(processes: Iterable[Process], around: Surroundings) -> dict[str, str]:
+def caches_of(processes: "Iterable[Process]", around: "Surroundings") -> dict[str, str]:
     """The caches of a job, also those that a script of it has moved (`export HF_HOME=…`), as `find_moved_caches`."""
     moved = {(process.cwd, tuple((name, value) for name in VARIABLES if (value := process.environment.get(name))))
              for process in processes}
     found = dict(around.caches)
-    for cwd, environment in sorted(moved):
+    for cwd, environment in sorted(one for one in moved if one[1]):
         there = find_moved_caches(dict(environment), around.root, (around.home, around.tmpdir), cwd)
         found = there | found
     return _inner_first(found)

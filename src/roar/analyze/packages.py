@@ -14,7 +14,7 @@ _PACKAGE_PATH = re.compile(r"(.*/(?:site-packages|dist-packages))/([^/]+)(/?)")
 _OWN = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native")  # loaded into programs, imported by none
 _EGG = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?(?:-[^/]*)?\.egg$")
 DIST_INFO = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+?)(?:-py\d(?:\.\d+)?)?\.(?:dist-info|egg-info)$")
-_INSTALLED = re.compile(r".*(?:-packages|/lib(?:64)?/python\d(?:\.\d+)?t?)/", re.DOTALL)
+INSTALLED = re.compile(r".*(?:-packages|/lib(?:64)?/python\d(?:\.\d+)?t?)/", re.DOTALL)
 _SYSTEM = ("/usr/lib/", "/usr/lib64/", "/lib/", "/lib64/")  # what lies there is of the system's release
 _MOST_FOLDERS = 5000
 _SETUPTOOLS = "distutils-precedence.pth"  # of no other package
@@ -152,7 +152,7 @@ def _iter_imported_elsewhere(uses: Uses) -> Iterator[tuple[str, str]]:
     """
     modules: dict[str, set[str]] = {}
     for path in iter_named(uses, (".py",)):
-        if not _INSTALLED.match(path):
+        if not INSTALLED.match(path):
             folder, _, name = path.rpartition("/")
             modules.setdefault(folder, set()).add(name.removesuffix(".py"))
     for folder, names in modules.items() if len(modules) <= _MOST_FOLDERS else ():

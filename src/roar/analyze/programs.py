@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from roar.analyze.fold import Uses
-from roar.analyze.packages import DIST_INFO, entries_of, is_python, normalised, package_of
+from roar.analyze.packages import DIST_INFO, INSTALLED, entries_of, is_python, normalised, package_of
 from roar.analyze.plumbing import KEPT, Plumbing
 from roar.model import Package
 from roar.observe.trace import Process
@@ -16,7 +16,6 @@ NO_VERSION = "unversioned"
 _OF_THE_ADMINISTRATOR = "/usr/local/"  # put there by no package of the system (FHS 3.0, section 4.9)
 _WITH_THE_SYSTEM = ("/usr/lib", "/lib", "/usr/local/nvidia/")  # the last comes with the driver, as of the host's facts
 _LIBRARY = re.compile(r"/(?!libpython)[^/]+\.so(?:\.\d+)*$")
-_OF_PYTHON = re.compile(r"/lib(?:64)?/python\d|-packages/")
 _OF_LANGUAGES = frozenset({"interpreter", "settings", NO_VERSION})
 _WITHOUT_EFFECT = frozenset({"uv", "uvx", "pixi", "conda", "mamba", "micromamba", "mise", "asdf", "just", "task",
                              "direnv", "git", "git-lfs", "nvidia-smi", "rocm-smi"})
@@ -31,7 +30,7 @@ def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dic
     unversioned: dict[str, str] = {}
     packages: set[Package] = set()
     for path, process in {process.executable: process for process in processes}.items():
-        if os.path.basename(path) in _WITHOUT_EFFECT or _OF_PYTHON.search(path) or is_python(process):
+        if os.path.basename(path) in _WITHOUT_EFFECT or INSTALLED.match(path) or is_python(process):
             continue
         category = plumbing.category(path)
         if path.startswith(_OF_THE_ADMINISTRATOR) or category in _OF_LANGUAGES:
@@ -45,7 +44,7 @@ def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dic
 
 def unversioned_libraries(uses: Uses, plumbing: Plumbing) -> dict[str, str]:
     """The shared libraries, as `sort_programs` has the programs: in `~/.local/lib`, and where data may lie."""
-    found = {path: plumbing.category(path) for path in _iter_libraries(uses) if not _OF_PYTHON.search(path)}
+    found = {path: plumbing.category(path) for path in _iter_libraries(uses) if not INSTALLED.match(path)}
     return {path: category for path, category in found.items() if path.startswith(_OF_THE_ADMINISTRATOR)
             or (category == "libraries" and ("/.local/lib" in path
                                              or plumbing.category(f"{os.path.dirname(path)}/_") == KEPT))}

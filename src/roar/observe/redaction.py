@@ -11,7 +11,7 @@ secret out of it, and out of everything else, before anything is published or ex
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import cache
 
 from roar.credentials.text import (
     PEM_BEGIN,
@@ -80,10 +80,10 @@ def _redact_hunk(lines: list[str]) -> list[str]:
         for (index, before), text in zip(side, texts, strict=True):
             if text != before and cut[index] == (0, 0):
                 kept[index] = kept[index][:1] + text
-    return [_redact_line(line, span) for line, span in zip(kept, cut, strict=True)]
+    redacted = cache(_redact_line)  # many lines are alike
+    return [redacted(line, span) for line, span in zip(kept, cut, strict=True)]
 
 
-@lru_cache(maxsize=1 << 14)
 def _redact_line(line: str, span: tuple[int, int] | None) -> str:
     if line.startswith("\\"):
         return line  # "\ No newline at end of file"

@@ -515,21 +515,20 @@ _FRESH = "the outputs are up to date"
 def _fresh(asked: Asked, session: int, status: Status) -> Item:
     """No output that is asked about may be stale, changed or unreadable; what is gone can be made again."""
     database, workspace = asked.database, asked.workspace
-    title = _FRESH
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
-        return Item(title=title, passed=None, problems=("none of them is there",))
+        return Item(title=_FRESH, passed=None, problems=("none of them is there",))
     stale = {step.number: step.stale for step in status.steps if step.stale}
     gone = [f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in status.outputs
             if output.freshness is Freshness.GONE and not stale.get(output.step, GONE).endswith(GONE)]
     if gone and not wrong:
-        return Item(title=title, passed=None, problems=tuple(gone))
+        return Item(title=_FRESH, passed=None, problems=tuple(gone))
     if not wrong and (kept := list(find_left_alone(database, session, (
             (output.path, output.step) for output in status.outputs if output.freshness is Freshness.FRESH)))):
         return _left_alone(asked, kept)
     mending = Mending(database, workspace, session, status)
     hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
-    return Item(title=title, passed=not wrong, hint=hint,
+    return Item(title=_FRESH, passed=not wrong, hint=hint,
                 problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 
 from roar.model import JobState, is_location, members_folder
-from roar.query.files_now import digest_now
+from roar.query.files_now import holds
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.jobs import paths_read
@@ -143,14 +143,9 @@ class Mending:
         if not name or (run_git(folder, "cat-file", "-e", f"HEAD:./{name}") is None
                         or run_git(folder, "diff", "--quiet", "HEAD", "--", name) is None):
             return False
-        try:
-            digest = digest_now(self._database, place)
-        except OSError:
-            return False
-        return self._database.execute(
-            "SELECT 1 FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
-            " WHERE path.path = CAST(? AS TEXT) AND role >= 2 AND digest = ?",
-            (encoded(path), bytes.fromhex(digest))).fetchone() is not None
+        return holds(self._database, place, {digest.hex() for (digest,) in self._database.execute(
+            "SELECT digest FROM file_written JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
+            " WHERE path.path = CAST(? AS TEXT)", (encoded(path),))})
 
     def _begin(self, first: int, by_hand: set[int], own: Own) -> str:
         """What a step needs first: all that it takes inputs from, and what makes those of its inputs that are gone.
