@@ -13,7 +13,7 @@ from roar.analyze.carried import find_renamed, without_folder_exchanges
 from roar.analyze.contents import Content, Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets, fold_unknown
 from roar.analyze.elsewhere import ELSEWHERE, find_started_elsewhere
-from roar.analyze.fold import Made, Uses, find_content, fold
+from roar.analyze.fold import Made, PathUse, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
 from roar.analyze.packages import package_order, read_python
@@ -112,7 +112,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     _note_kept(result, kept, uses, around)
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
-    result.gaps = (*_count_elsewhere(kept), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
+    result.gaps = (*_count_elsewhere(kept.uses), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
                    *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
     earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
@@ -213,8 +213,8 @@ def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:
         yield f"{count} written file{'s' if count > 1 else ''} gone by the end, not by what was seen"
 
 
-def _count_elsewhere(kept: Kept) -> Iterator[str]:
-    if count := len(kept.led_elsewhere):
+def _count_elsewhere(uses: Iterable[PathUse]) -> Iterator[str]:
+    if count := sum(use.elsewhere for use in uses):
         yield f"{count} file{'s' if count > 1 else ''} named through symlinks that something else changed meanwhile"
 
 

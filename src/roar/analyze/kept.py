@@ -23,7 +23,6 @@ class Kept:
         made_links: those of them that it made.
         earlier: what was read at paths of these uses until other jobs replaced it, by the time when they did.
         missing: the files that the job wrote and left there, and that are gone all the same.
-        led_elsewhere: files that are not where their names lead now, as something else changed a symlink on the way.
     """
 
     def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing,
@@ -34,7 +33,6 @@ class Kept:
         self.links: dict[str, str] = {}
         self.made_links: set[str] = set()
         self.missing: list[str] = []
-        self.led_elsewhere: list[str] = []
         self.payloads: list[PathUse] = []
         self.earlier: dict[int, list[PathUse]] = defaultdict(list)
         self._around = around
@@ -121,7 +119,6 @@ class Kept:
     def _resolve(self, use: PathUse) -> None:
         path = self._real_path(use)
         if path != use.path and self._led_elsewhere(use, path):
-            self.led_elsewhere.append(use.path)
             path, use = use.path, replace(use, elsewhere=True, exists=False, status=None)
         elif path != use.path:
             self._note_links(use)
