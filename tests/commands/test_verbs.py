@@ -1779,6 +1779,14 @@ def test_many_root_inputs_of_a_folder_have_one_command(desk):
     assert checklist(desk)["every root input has a source"]["passed"] is True
 
 
+@pytest.mark.parametrize("name", ["@", "@1", "@-1"])
+def test_a_root_input_with_the_name_of_a_job_is_labelled_by_its_digest(desk, name):
+    desk.write(name, "1")
+    desk.roar("run", "sh", "-c", "cat ./@* > out")
+    follow(desk, checklist(desk)["every root input has a source"]["hint"])
+    assert checklist(desk)["every root input has a source"]["passed"] is True
+
+
 def test_nothing_is_ticked_of_a_session_without_jobs(desk):
     desk.init()
     desk.roar("run", "true")

@@ -25,7 +25,7 @@ def parser() -> Parser:
 
 
 def main(argv: list[str]) -> int:
-    """Change the labels, then print what they are: of all that is named, or of nothing."""
+    """Change the labels, then print what they are. Nothing is changed where one that is named is not known."""
     arguments = parser().parse_args(argv)
     more = list(takewhile(lambda word: "=" not in word, arguments.labels))
     pairs = [_pair(text) for text in arguments.labels[len(more):]]

@@ -485,7 +485,7 @@ _MANY = 10
 def _named(asked: Asked, root: Root) -> str:
     assert root.digest is not None
     path = os.path.relpath(asked.workspace.absolute(root.path))
-    is_name = "=" not in path and _lies_there(asked.database, asked.workspace, root)
+    is_name = "=" not in path and path[:1] != "@" and _lies_there(asked.database, asked.workspace, root)
     return quoted_path(path) if is_name else root.digest[:12]
 
 
