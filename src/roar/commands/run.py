@@ -20,7 +20,7 @@ from roar.analyze.caches import VARIABLES, find_moved_caches
 from roar.analyze.trackers.discovery import check_switches, concerns, environment_names, load_trackers
 from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
-from roar.model import REDACTED, Job, Redirections
+from roar.model import REDACTED, UNKNOWN_VERSION, Job, Redirections
 from roar.observe.code import begin_comparison, find_repository, read_head
 from roar.observe.inflow import UNNAMED, is_given, look_at_inflow, was_read
 from roar.observe.pending import (
@@ -330,12 +330,12 @@ def _code_note(pending: Pending, code: "Code | None") -> str | None:
     """What is missing from the facts about the code."""
     if code is not None or pending.repository is None:
         return code.note if code is not None else None
-    from roar.observe.code import VERSION, find_refusal  # noqa: PLC0415  while the command runs
+    from roar.observe.code import find_refusal  # noqa: PLC0415  while the command runs
 
     refusal = find_refusal(pending.repository)
     if refusal is None:
-        return f"{VERSION}git is missing, or does not answer for this repository"
-    return f"{VERSION}git says: {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
+        return f"{UNKNOWN_VERSION}git is missing, or does not answer for this repository"
+    return f"{UNKNOWN_VERSION}git says: {refusal.reason.partition(' at ')[0]}"  # paths are no part of a job's gaps
 
 
 def _about_code(pending: Pending) -> Iterator[str]:

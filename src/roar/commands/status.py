@@ -8,7 +8,6 @@ from typing import Any
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.errors import NotFoundError
-from roar.present.answer import print_json
 from roar.query.freshness import load_status
 from roar.query.references import find_current_session
 from roar.query.running import RunningJob, load_running
@@ -38,7 +37,7 @@ def main(argv: list[str]) -> int:
     current = find_current_session(database)
     if current is None:
         if arguments.json:
-            print_json({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending})
+            _print({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending})
         else:
             from roar.present.artifacts import render_unrecorded  # noqa: PLC0415  as below
 
@@ -54,7 +53,7 @@ def main(argv: list[str]) -> int:
                   "exit_code": step.job.exit_code, "stale": step.stale} for step in status.steps]
         outputs = [{"path": output.path, "digest": output.digest, "step": output.step,
                     "state": output.freshness.value, "reason": output.reason} for output in status.outputs]
-        print_json({"session": session.uid, "steps": steps, "outputs": outputs, "running": _shapes(running),
+        _print({"session": session.uid, "steps": steps, "outputs": outputs, "running": _shapes(running),
                     "pending": pending})
     else:
         from roar.present.artifacts import render_status  # noqa: PLC0415  loaded while files are looked at
@@ -67,6 +66,12 @@ def main(argv: list[str]) -> int:
 def _load_presentation() -> None:
     """It takes as long as a look at ten thousand files."""
     import roar.present.artifacts  # noqa: F401, PLC0415
+
+
+def _print(value: Any) -> None:
+    from roar.present.answer import print_json  # noqa: PLC0415  as above
+
+    print_json(value)
 
 
 def _shapes(running: Sequence[RunningJob]) -> list[dict[str, Any]]:
@@ -85,7 +90,7 @@ def _checklist(workspace: Workspace, database: sqlite3.Connection, session: int,
         raise NotFoundError("This session has no jobs yet.", hint="roar run COMMAND")
     items = check_reproducibility(database, workspace, jobs)
     if as_json:
-        print_json({"checklist": items})
+        _print({"checklist": items})
     else:
         sys.stdout.write(render_checklist(items, more=None if everything else "roar status --checklist --all"))
     return 0 if all(item.passed for item in items) else 1

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from roar.model import Git
+from roar.model import PATCH_TOO_LARGE, Git
 from roar.observe.redaction import redact_patch, redact_text, redact_url
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from roar.observe.comparison import Comparison
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
-TOO_LARGE = "the uncommitted changes are"  # so many MB and were not kept
-VERSION = "the code's version: "  # begins a gap: why git did not tell it
 TIMEOUT_S = 60.0
 ARGUMENTS = 500  # paths that fit one command line with room to spare
 
@@ -262,7 +260,7 @@ def _read_patch(root: str, commit: str | None, comparison: "Comparison | None" =
     if patch is None:
         return None, "git could not tell what is uncommitted"
     if len(patch) > PATCH_LIMIT:
-        return None, f"{TOO_LARGE} {len(patch) // 1_000_000} MB and were not kept"
+        return None, f"{PATCH_TOO_LARGE} {len(patch) // 1_000_000} MB and were not kept"
     return (_without_secrets(patch), None) if patch else (None, None)
 
 

@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from roar.model import FileUse, Job, Kind, Python, Repository, TrackerRun, TrackerRunState
-from roar.observe.code import VERSION
+from roar.model import UNKNOWN_VERSION, FileUse, Job, Kind, Python, Repository, TrackerRun, TrackerRunState
 from roar.present.runs import iter_cut
 from roar.present.text import (
     category_text,
@@ -174,7 +173,7 @@ def _fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:
 
 def _code(job: Job) -> str:
     if job.git is None:
-        is_known = not any(gap.startswith(VERSION) for gap in job.tracer.gaps)
+        is_known = not any(gap.startswith(UNKNOWN_VERSION) for gap in job.tracer.gaps)
         return "no git repository" if is_known else "in a git repository, of a version that is not known"
     commit = job.git.commit[:SHORT] if job.git.commit else "no commit yet"
     branch = f" on {printable(job.git.branch)}" if job.git.branch else ""

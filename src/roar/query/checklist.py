@@ -15,8 +15,8 @@ from typing import NamedTuple
 from roar.analyze.elsewhere import ELSEWHERE
 from roar.analyze.programs import NO_VERSION
 from roar.errors import RoarError
-from roar.model import REDACTED, Job, JobState, is_location
-from roar.observe.code import TOO_LARGE, VERSION, find_refusal
+from roar.model import PATCH_TOO_LARGE, REDACTED, UNKNOWN_VERSION, Job, JobState, is_location
+from roar.observe.code import find_refusal
 from roar.observe.inflow import UNNAMED
 from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
@@ -187,7 +187,7 @@ def _look_or_run(asked: Asked, job: Job) -> str | None:
 def _observed(job: Job) -> str | None:
     if job.tracer.mode == "none":
         return "was not observed at all"
-    missed = [gap for gap in job.tracer.gaps if not gap.startswith(TOO_LARGE)]
+    missed = [gap for gap in job.tracer.gaps if not gap.startswith(PATCH_TOO_LARGE)]
     found = [f"may have missed {', '.join(missed)}"] if missed else []
     found += [f"was recorded without code: {gap}" for gap in job.tracer.gaps if gap not in missed]
     return " and ".join(found) or None
@@ -195,7 +195,7 @@ def _observed(job: Job) -> str | None:
 
 def _see_all(asked: Asked, job: Job, silence: Item | None) -> str | None:
     """What leaves the first gap of a job no reason the next time."""
-    if job.tracer.gaps and job.tracer.gaps[0].startswith(TOO_LARGE):
+    if job.tracer.gaps and job.tracer.gaps[0].startswith(PATCH_TOO_LARGE):
         return silence.hint if silence else _commit_and_run(
             asked, job, find_commit(asked.database, asked.workspace, job))
     if UNNAMED in job.tracer.gaps:
@@ -248,7 +248,7 @@ def _commit_and_run(asked: Asked, job: Job, commit: Commit, first: _InputsFirst 
 def _committed(job: Job) -> str | None:
     if job.kind != "run":
         return None  # roar's own code moved the files
-    if job.git is None and any(gap.startswith(VERSION) for gap in job.tracer.gaps):
+    if job.git is None and any(gap.startswith(UNKNOWN_VERSION) for gap in job.tracer.gaps):
         return _NOT_TOLD
     if job.git is None:
         return "ran outside any git repository"

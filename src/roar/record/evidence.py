@@ -13,8 +13,18 @@ from roar.analyze.job import Analysis, analyze
 from roar.analyze.memory import without_collection
 from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
-from roar.model import AS_STDIN, AS_STDOUT_APPENDED, Git, Job, JobState, Tracer, members_folder
-from roar.observe.code import PATCH_LIMIT, TOO_LARGE, VERSION, addition_patch, read_committed, untracked
+from roar.model import (
+    AS_STDIN,
+    AS_STDOUT_APPENDED,
+    PATCH_TOO_LARGE,
+    UNKNOWN_VERSION,
+    Git,
+    Job,
+    JobState,
+    Tracer,
+    members_folder,
+)
+from roar.observe.code import PATCH_LIMIT, addition_patch, read_committed, untracked
 from roar.observe.inner import find_inner
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
@@ -219,7 +229,7 @@ def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
     for number, path in enumerate(new):
         patch += addition_patch(pending.repository, path, pending.git.commit)
         if len(patch) > PATCH_LIMIT and number + 1 < len(new):
-            analysis.gaps += (f"{TOO_LARGE} more than {PATCH_LIMIT >> 20} MB and were not kept in full",)
+            analysis.gaps += (f"{PATCH_TOO_LARGE} more than {PATCH_LIMIT >> 20} MB and were not kept in full",)
             break
     if not patch:
         return None
@@ -244,7 +254,7 @@ def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysi
 def _gaps_of(pending: Pending) -> tuple[str, ...]:
     ended = () if pending.exit_code is not None else ("roar itself was stopped before the command ended",)
     unread = pending.repository is not None and pending.git is None
-    note = pending.code_note or (f"{VERSION}roar was stopped before git told it" if unread else None)
+    note = pending.code_note or (f"{UNKNOWN_VERSION}roar was stopped before git told it" if unread else None)
     return ended + ((note,) if note else ())
 
 
