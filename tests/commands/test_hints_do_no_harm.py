@@ -463,9 +463,11 @@ def test_what_is_asked_about_is_not_failed_by_other_outputs(scripts):
     assert checklist(desk)[FRESH]["passed"] is False
 
 
+TRAIN_ONCE = "import os\ntext = open('raw').read()\nif not os.path.exists('m'):\n    open('m', 'w').write(text)\n"
+
+
 def test_a_training_that_found_all_done_is_not_ticked_on_other_data(scripts):
-    desk = scripts(train="import os\ntext = open('raw').read()\nif not os.path.exists('m'):\n"
-                         "    open('m', 'w').write(text)\nopen('m').read()\n", ev=EVALUATE)
+    desk = scripts(train=TRAIN_ONCE, ev=EVALUATE)
     desk.write("raw", "a")
     desk.roar("run", "python", "train.py")
     desk.roar("run", "python", "ev.py")
@@ -476,6 +478,28 @@ def test_a_training_that_found_all_done_is_not_ticked_on_other_data(scripts):
     assert (desk.root / "m").read_text() == (desk.root / "out").read_text() == "b"
     assert checklist(desk)[FRESH]["passed"] is True
     assert problems == []
+
+
+@pytest.mark.parametrize(("train", "made"), [
+    (TRAIN_ONCE + "open('m').read()\n", "m"),
+    (TRAIN_ONCE.replace("'m'", "'ck/m'").replace("import os", "import os; os.makedirs('ck', exist_ok=True)")
+     + "open('ck/m').read()\nopen('ck/n', 'a')\n", "ck/m"),
+    (("import os\nraw = open('raw').read()\nif open('mode').read() == 'train':\n    open('m', 'w').write(raw)\n"
+      "else:\n    assert open('m').read()\n"), "m")], ids=["goes on", "from a folder", "uses it"])
+def test_what_uses_its_own_output_is_not_told_to_do_without(scripts, train, made):
+    """Whether it goes on from that, and found all done, or tests it, as a setting says, nobody can tell."""
+    desk = scripts(train=train)
+    desk.write("raw", "a")
+    desk.write("mode", "train")
+    desk.roar("run", "python", "train.py")
+    desk.write("mode", "test")
+    desk.write("raw", "b")
+    desk.roar("run", "python", "train.py")
+    fresh = checklist(desk)[FRESH]
+    assert (fresh["passed"], fresh["hint"]) == (None, None)
+    assert fresh["problems"][-1] == (
+        f"no command mends it: @1 read {made} itself, to go on from it or to use it; without it that run might do"
+        " something else. If not: move it away, then roar run @1")
 
 
 def test_what_was_made_of_an_earlier_model_that_was_put_back(scripts):

@@ -536,7 +536,15 @@ def _left_alone(asked: Asked, kept: Sequence[LeftAlone]) -> Item:
     """Whether these outputs are up to date nobody can tell: their steps read other data, and left them so."""
     by_row = {asked.rows[job.uid].row_id: job for job in asked.jobs}
     jobs = [by_row[job] for job in dict.fromkeys(one.job for one in kept) if job in by_row]
-    hint, obstacle = _first_hint(partial(asked.run_again, job) for job in jobs[:_TRIED])
+    used = {one.job: one for one in reversed(kept) if one.is_used}
+
+    def make_anew(job: Job) -> str:
+        if (own := used.get(asked.rows[job.uid].row_id)) is not None:
+            raise NoCommandError(f"@{own.step} read {own.output} itself, to go on from it or to use it; without it"
+                                 f" that run might do something else. If not: move it away, then roar run @{own.step}")
+        return asked.run_again(job)
+
+    hint, obstacle = _first_hint(partial(make_anew, job) for job in jobs[:_TRIED])
     return Item(title=_FRESH, passed=None, hint=hint, problems=(
         *(f"{one.output}: @{one.step} left it as it was, though it read a changed {one.changed}" for one in kept),
         *obstacle))
