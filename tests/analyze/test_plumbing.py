@@ -6,7 +6,8 @@ import pytest
 
 from roar.analyze.caches import find_moved_caches
 from roar.analyze.fold import PathUse, Uses
-from roar.analyze.plumbing import KEPT, RULES, Plumbing, environment_roots, is_source
+from roar.analyze.plumbing import KEPT, RULES, Plumbing, environment_roots
+from roar.analyze.sources import is_source
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Process
 

@@ -141,7 +141,8 @@ def test_ctrl_c_is_130(desk):
     assert done.stderr == b""
 
 
-REDACTING = {"roar.credentials.text", "roar.observe.redaction", "roar.observe.code"}  # patterns by the hundred
+RECORDING = {"roar.credentials.text", "roar.observe.redaction", "roar.observe.code", "roar.analyze.plumbing",
+             "roar.analyze.fold", "roar.analyze.digest"}  # with patterns by the hundred
 
 
 @pytest.mark.parametrize(("arguments", "forbidden"), [
@@ -149,7 +150,7 @@ REDACTING = {"roar.credentials.text", "roar.observe.redaction", "roar.observe.co
     (["--version"], {"argparse", "dataclasses", "sqlite3", "rich", "re", "json"}),
     (["log"], {"rich", "urllib.request", "importlib.metadata", "subprocess", "blake3", "tomllib", "shutil"}),
     (["show", "@-1"], {"rich", "urllib.request", "importlib.metadata", "subprocess", "blake3", "tomllib"}),
-    *((words.split(), REDACTING) for words in
+    *((words.split(), RECORDING) for words in
       ("log", "show @-1", "lineage @-1", "label @-1", "dag", "status", "inputs")),
 ])
 def test_what_a_verb_imports(desk, arguments, forbidden):

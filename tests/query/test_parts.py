@@ -3,7 +3,8 @@
 import pytest
 from recording import dataset, digest, file
 
-from roar.present.artifacts import cut_of, render_artifact
+from roar.present.artifacts import render_artifact
+from roar.present.cut import cut_of
 from roar.query.artifacts import load_artifact
 from roar.query.lineage import Direction, find_maker, load_lineage
 from roar.query.references import ArtifactReference

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from roar.analyze.fold import Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
-from roar.analyze.plumbing import KEPT, Plumbing, is_source
+from roar.analyze.plumbing import KEPT, Plumbing
+from roar.analyze.sources import is_source
 from roar.analyze.surroundings import Surroundings
 from roar.analyze.symlinks import Places, walk_links
 from roar.observe.code import PATCH_LIMIT

@@ -117,10 +117,6 @@ WITHOUT_RULE = {"filters": "paths that the setting filters.remove names",
                 "code": "source code that the repository holds: recorded with the commit",
                 "links": "symlinks that the job made", "temporary": "files that were gone when the job ended"}
 
-SOURCE_SUFFIXES = (".py", ".pyx", ".pyi", ".ipynb", ".sh", ".bash", ".zsh", ".r", ".R", ".Rmd", ".jl", ".lua", ".pl",
-                   ".rb", ".js", ".mjs", ".ts", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cu", ".cuh", ".rs", ".go",
-                   ".java", ".scala", ".kt", ".m", ".mk", ".cmake", "/Makefile", "/Snakefile", "/CMakeLists.txt")
-
 KEPT = ""
 
 
@@ -250,8 +246,3 @@ def _prefixes(program: str) -> Iterator[str]:
         folder = os.path.dirname(path)
         if os.path.basename(folder) == "bin":
             yield os.path.dirname(folder)
-
-
-def is_source(path: str) -> bool:
-    """Whether the name says that a file is source code, which a repository records as code and not as data."""
-    return path.endswith(SOURCE_SUFFIXES)

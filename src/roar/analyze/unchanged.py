@@ -15,7 +15,8 @@ from roar.analyze.contents import Content, Contents
 from roar.analyze.datasets import find_roots, nearest
 from roar.analyze.fold import Uses
 from roar.analyze.kept import Kept
-from roar.analyze.plumbing import RULES, SOURCE_SUFFIXES
+from roar.analyze.plumbing import RULES
+from roar.analyze.sources import SOURCE_SUFFIXES
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import FileUse
 from roar.observe.folders import FolderFiles, fold_files, stamp

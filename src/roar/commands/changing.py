@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, takewhile
 from typing import NamedTuple
 
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 from roar.errors import UsageError
 from roar.observe.redaction import redact_command
 from roar.shell import joined

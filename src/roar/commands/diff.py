@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 from roar.commands.arguments import Parser
 from roar.commands.lineage import as_root
 from roar.commands.opening import Opened, open_record

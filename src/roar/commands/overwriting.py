@@ -2,7 +2,7 @@
 
 import os
 
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 from roar.commands.opening import Opened
 from roar.errors import WorkspaceError
 from roar.query.references import recorded_forms

@@ -134,7 +134,8 @@ def _command(arguments: Namespace) -> str:
 
 
 def _show_artifact(opened: Opened, found: ArtifactReference, arguments: Namespace) -> None:
-    from roar.present.artifacts import cut_of, render_artifact  # noqa: PLC0415  a job needs none of it
+    from roar.present.artifacts import render_artifact  # noqa: PLC0415  a job needs none of it
+    from roar.present.cut import cut_of  # noqa: PLC0415  as above
     from roar.query.artifacts import load_artifact  # noqa: PLC0415
 
     artifact = load_artifact(opened.database, found.row_id, found.path)
@@ -147,7 +148,8 @@ def _show_artifact(opened: Opened, found: ArtifactReference, arguments: Namespac
 
 
 def _show_folder(opened: Opened, found: FolderReference, arguments: Namespace) -> None:
-    from roar.present.artifacts import cut_of, render_folder  # noqa: PLC0415  a job needs none of it
+    from roar.present.artifacts import render_folder  # noqa: PLC0415  a job needs none of it
+    from roar.present.cut import cut_of  # noqa: PLC0415  as above
     from roar.query.folders import load_folder  # noqa: PLC0415
 
     folder = load_folder(opened.database, found)
@@ -160,7 +162,7 @@ def _show_folder(opened: Opened, found: FolderReference, arguments: Namespace) -
 
 
 def _show_session(opened: Opened, found: SessionReference, as_json: bool, everything: bool) -> None:
-    from roar.present.artifacts import render_sessions  # noqa: PLC0415
+    from roar.present.status import render_sessions  # noqa: PLC0415
     from roar.query.sessions import load_session, session_job_ids  # noqa: PLC0415
 
     session = load_session(opened.database, found.row_id)

@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
         if arguments.json:
             _print({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending})
         else:
-            from roar.present.artifacts import render_unrecorded  # noqa: PLC0415  as below
+            from roar.present.status import render_unrecorded  # noqa: PLC0415  as below
 
             sys.stdout.write(render_unrecorded(running, len(pending) - len(running)) or
                              "No job has been recorded yet: roar run COMMAND\n")
@@ -54,9 +54,9 @@ def main(argv: list[str]) -> int:
         outputs = [{"path": output.path, "digest": output.digest, "step": output.step,
                     "state": output.freshness.value, "reason": output.reason} for output in status.outputs]
         _print({"session": session.uid, "steps": steps, "outputs": outputs, "running": _shapes(running),
-                    "pending": pending})
+                "pending": pending})
     else:
-        from roar.present.artifacts import render_status  # noqa: PLC0415  loaded while files are looked at
+        from roar.present.status import render_status  # noqa: PLC0415  loaded while files are looked at
 
         sys.stdout.write(render_status(session, status, running, len(pending) - len(running),
                                        everything=arguments.all))
@@ -65,7 +65,7 @@ def main(argv: list[str]) -> int:
 
 def _load_presentation() -> None:
     """It takes as long as a look at ten thousand files."""
-    import roar.present.artifacts  # noqa: F401, PLC0415
+    import roar.present.status  # noqa: F401, PLC0415
 
 
 def _print(value: Any) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 from roar.model import Job
 from roar.observe.code import find_repository
 from roar.observe.patches import name_of, sections_of

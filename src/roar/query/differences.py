@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 from roar.model import REDACTED, FileUse, Host, Job, TrackerRun
 from roar.observe.patches import name_of, sections_of
 from roar.wire import ORDER, order_between, parameters_of

@@ -9,7 +9,6 @@ import stat
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from roar.analyze.digest import digest_files
 from roar.errors import NotFoundError
 from roar.model import members_folder
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
@@ -96,6 +95,8 @@ def digest_now(database: sqlite3.Connection, absolute: str) -> str:
     known = digests.find(database, [key]).get(key)
     if known is not None:
         return known
+    from roar.analyze.digest import digest_files  # noqa: PLC0415  most files are as they were
+
     done = digest_files({absolute: signature_of(status)}, {})[absolute]
     if done.digest is None:
         raise OSError(0, (done.note or "it cannot be read").removeprefix("could not be read: "))

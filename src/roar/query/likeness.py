@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Sequence
 
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 
 _SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh"})
 _SUBCOMMAND = re.compile(r"[A-Za-z][A-Za-z_-]*")  # what a sweep counts up has a digit

@@ -7,7 +7,7 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
-from roar.analyze.plumbing import is_source
+from roar.analyze.sources import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
