@@ -32,3 +32,11 @@ def test_what_has_no_version():
     libraries = {"/usr/local/lib/libx.so.1": "system", "/usr/local/cuda/lib64/libcudart.so.12": "system",
                  "/opt/x/lib/libf.so": "libraries", "/home/ann/.local/lib/libf.so": "libraries"}
     assert unversioned_libraries(Uses({path: PathUse(path=path, read=True) for path in libraries}), RULES) == libraries
+
+
+def test_what_only_chooses_a_python_has_no_effect():
+    shims = ("shims/python3", "libexec/pyenv-exec", "bin/pyenv", "plugins/pyenv-virtualenv/bin/pyenv-activate")
+    chosen = "/home/ann/.rbenv/versions/3.2/bin/ruby"
+    programs = (*(f"/home/ann/.pyenv/{name}" for name in shims), "/home/ann/.asdf/shims/python3",
+                "/home/ann/.pyenv/versions/3.11.7/bin/python3.11", "/home/ann/.rbenv/shims/ruby", chosen)
+    assert sort_programs(map(process, programs), RULES) == ({chosen: "interpreter"}, set())

@@ -20,6 +20,9 @@ _OF_LANGUAGES = frozenset({"interpreter", "settings", NO_VERSION})
 _WITHOUT_EFFECT = frozenset({"uv", "uvx", "pixi", "conda", "mamba", "micromamba", "mise", "asdf", "just", "task",
                              "direnv", "git", "git-lfs", "nvidia-smi", "rocm-smi"})
 """What only starts something else, moves files or reports: another version of it changes no output."""
+_CHOOSING = re.compile(r".*/\.?(?:pyenv|rbenv|goenv|nodenv|asdf|mise)/(?:(?:plugins/[^/]+/)?(?:shims|libexec|bin)/"
+                       r"|pyenv\.d/)|.*/\.volta/(?:bin|tools/shim)/")
+"""What chooses one of several interpreters and starts that, which has its own version."""
 
 
 def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dict[str, str], set[Package]]:
@@ -30,7 +33,8 @@ def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dic
     unversioned: dict[str, str] = {}
     packages: set[Package] = set()
     for path, process in {process.executable: process for process in processes}.items():
-        if os.path.basename(path) in _WITHOUT_EFFECT or INSTALLED.match(path) or is_python(process):
+        if os.path.basename(path) in _WITHOUT_EFFECT or _CHOOSING.match(path) or INSTALLED.match(path) or (
+                is_python(process)):
             continue
         category = plumbing.category(path)
         if path.startswith(_OF_THE_ADMINISTRATOR) or category in _OF_LANGUAGES:
