@@ -923,6 +923,15 @@ def test_folders_that_change_places_twice_are_told_apart(desk):
     assert set(uses(job, "inputs").values()) == set(uses(job, "outputs").values())
 
 
+@pytest.mark.parametrize("command", ["mv 'a (deleted)' b", "ln 'a (deleted)' b"])
+def test_a_name_that_ends_as_that_of_a_nameless_file(desk, command):
+    desk.write("a (deleted)", "1\n")
+    desk.init()
+    desk.roar("run", "-q", "sh", "-c", command)
+    assert [use["path"] for use in desk.job()["inputs"]] == ["a (deleted)"]
+    assert [use["path"] for use in desk.job()["outputs"]] == ["b"]
+
+
 def test_folders_that_are_exchanged_in_one_step(desk):
     """As what is published in the place of an earlier version, which is then removed."""
     exchange = "import ctypes; assert not ctypes.CDLL(None).renameat2(-100, b'live', -100, b'next', 2)\n"

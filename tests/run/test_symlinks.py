@@ -145,3 +145,45 @@ def test_the_first_text_of_the_link_is_put_in_place_for_a_reproduction(folders, 
     done = folders.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again"))
     assert "2 of 2 outputs came out the same" in done.stdout
     assert os.readlink(tmp_path / "again" / "link") == "two"
+
+
+@pytest.fixture
+def trees(desk):
+    """A folder with a link to a file and one to a folder, both outside of it."""
+    desk.write("data/f", "1\n")
+    (desk.root / "tree" / "inner").mkdir(parents=True)
+    (desk.root / "tree" / "file").symlink_to("../data/f")
+    (desk.root / "tree" / "inner" / "folder").symlink_to("../../data")
+    desk.init()
+    return desk
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("command", [
+    "cp -al tree new; cat tree/file > o", "cp -al tree new; cat new/file > o",
+    "cp -al tree new; rm -r tree; cat new/file > o",
+    "mv tree new; cat new/file > o", "mv tree new; mv new newer; cat newer/inner/folder/f > o",
+    "mv tree/file tree/new; cat tree/new > o", "cat tree/file > o; mv tree new; cat new/inner/folder/f >> o",
+    "cp -al tree new; cat new/inner/folder/f > o"])
+def test_what_a_link_led_to_that_got_another_name(trees, mode, command):
+    """The link that is moved or linked is no file, and what lies behind it has nothing to do with that."""
+    trees.roar("run", "-q", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})
+    assert used(trees) == ({"data/f"}, {"o"})
+    job = trees.job()
+    assert job["inputs"][0]["digest"] == job["outputs"][0]["digest"] is not None or ">>" in command
+    assert not any("symlink" in gap for gap in job["tracer"]["gaps"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("names", ["real link", "link real"])
+def test_a_folder_and_a_link_that_are_exchanged_in_one_step(desk, mode, names):
+    """What the link leads to has neither moved nor been read."""
+    desk.write("real/old", "old\n")
+    desk.write("v2/new", "new\n")
+    (desk.root / "link").symlink_to("v2")
+    desk.init()
+    one, other = names.split()
+    desk.roar("run", "-q", sys.executable, "-c",
+              f"import ctypes; assert not ctypes.CDLL(None).renameat2(-100, b'{one}', -100, b'{other}', 2)\n"
+              "open('o', 'w').write(open('real/new').read())", env={"ROAR_TRACER_MODE": mode})
+    assert used(desk) == ({"real/old", "v2/new"}, {"link/old", "o"})

@@ -35,15 +35,33 @@ def without_folder_exchanges(events: list[Event]) -> list[Event]:
 
 
 def _exchanges_folders(event: Event) -> bool:
-    return (event.kind is EventKind.RENAME and bool(event.flags & RENAME_EXCHANGE) and event.path != event.path2
-            and event.signature is not None and stat.S_ISDIR(event.signature.mode))
+    """Whether one of the two is a folder, and the other one, too, or a symlink."""
+    if event.kind is not EventKind.RENAME or not event.flags & RENAME_EXCHANGE or event.path == event.path2 or (
+            event.signature is None):
+        return False
+    return stat.S_ISDIR(event.signature.mode) or (
+        _is_symlink(event.signature) and os.path.isdir(event.path) and not os.path.islink(event.path))
 
 
 def _one_by_one(event: Event) -> Iterator[Event]:
-    between = f"{event.path}{BETWEEN}{event.time_ns}"
-    steps = (event.path, between), (event.path2, event.path), (between, event.path2)
-    for number, (path, path2) in enumerate(steps):
-        yield event._replace(path=path, path2=path2, flags=0, time_ns=event.time_ns + number)
+    """The first goes by way of the third name, or the second where that is the folder."""
+    one, other = event.path, event.path2
+    moved, replacing = event.signature, _came_to(event)
+    if _is_symlink(moved):
+        one, other, moved, replacing = other, one, replacing, moved
+    between = f"{one}{BETWEEN}{event.time_ns}"
+    steps = (one, between, moved), (other, one, replacing), (between, other, moved)
+    for number, (path, path2, signature) in enumerate(steps):
+        yield event._replace(path=path, path2=path2, flags=0, time_ns=event.time_ns + number, signature=signature)
+
+
+def _came_to(event: Event) -> Signature | None:
+    """What the second of two names that were exchanged was: the trace tells that of the first alone."""
+    try:
+        there = signature_of(os.lstat(event.path))
+    except OSError:
+        return event.signature
+    return there if _is_symlink(there) or stat.S_ISDIR(there.mode) else event.signature
 
 
 def find_renamed(events: Iterable[Event]) -> dict[str, str]:
@@ -78,8 +96,22 @@ def find_carried(events: Sequence[Event], started_ns: int, settled: Collection[s
         if first is not None:
             old = signature is not None and (max(signature.mtime_ns, signature.ctime_ns) < started_ns
                                              or f"{first.path}/{name}" in settled)
-            found[first].setdefault(name, signature if old else None)
+            if _is_symlink(signature):
+                found[first][name] = signature  # it was opened as the file that it led to
+            else:
+                found[first].setdefault(name, signature if old else None)
     return {event: list(files.items()) for event, files in found.items()}
+
+
+def find_carried_links(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
+    """The symlinks that a folder took along: where each stood before the job, and its text."""
+    renames = _Renames(events)
+    for path in _files_in(renames.last_places(), folders=True):
+        if os.path.islink(path):
+            first, name = renames.trace_back(path, len(renames.events), {})
+            with contextlib.suppress(OSError):
+                if first is not None:
+                    yield f"{first.path}/{name}", os.readlink(path)
 
 
 class _Renames:
@@ -124,6 +156,14 @@ class _Renames:
                 place = self.events[number].path2 + place[len(self.events[number].path):]
         return place
 
+    def last_places(self) -> set[str]:
+        """Where all these folders lie in the end."""
+        return {self.last_place(number) for number in range(len(self.events))}
+
+
+def _is_symlink(signature: Signature | None) -> bool:
+    return signature is not None and stat.S_ISLNK(signature.mode)
+
 
 def _seen_later(events: Sequence[Event], renames: _Renames
                 ) -> Iterator[tuple[str, Signature | None, int, Mapping[str, Sequence[int]]]]:
@@ -144,7 +184,7 @@ def _seen_later(events: Sequence[Event], renames: _Renames
             yield event.path, event.signature, before, made
         if path := _makes(event):
             made[path].append(before)
-    for path in _files_in({renames.last_place(number) for number in range(count)}):
+    for path in _files_in(renames.last_places()):
         with contextlib.suppress(OSError):
             yield path, signature_of(os.lstat(path)), count, made
 
@@ -173,10 +213,11 @@ def _makes(event: Event) -> str | None:
             return None
 
 
-def _files_in(folders: Collection[str]) -> Iterator[str]:
-    for folder in folders:
-        if any(above in folders for above in ancestors(os.path.dirname(folder))):
+def _files_in(places: Collection[str], *, folders: bool = False) -> Iterator[str]:
+    """What is no folder in these, and with `folders` those in them, too, be they symlinks."""
+    for top in places:
+        if any(above in places for above in ancestors(os.path.dirname(top))):
             continue
-        for place, _, names in os.walk(folder):
-            for name in names:
+        for place, inside, names in os.walk(top):
+            for name in (*names, *inside) if folders else names:
                 yield f"{place}/{name}"

@@ -5,6 +5,7 @@ moved takes its history along; what is deleted before the end is temporary unles
 """
 
 import os
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -18,7 +19,7 @@ from roar.observe.trace import Event, EventKind, Signature, signature_of
 
 O_ACCMODE = os.O_ACCMODE
 LINKS = 40  # that one name may lead through, path_resolution(7)
-DELETED = " (deleted)"  # what /proc/PID/fd shows behind the name of an O_TMPFILE
+_NAMELESS = re.compile(r"/#\d+ \(deleted\)$")  # how /proc/PID/fd shows an O_TMPFILE
 
 
 class Made(StrEnum):
@@ -321,13 +322,14 @@ class _Fold:
 
     def arrive(self, event: Event, source: PathUse | None, *, moved: bool) -> None:
         """The content of `event.path` now stands at `event.path2`."""
-        if source is None and not event.path.endswith(DELETED):
+        if source is None and not _NAMELESS.search(event.path):
             source = self.at(event.path, event)
-            source.signature = event.signature
-            if event.signature is not None and stat.S_ISLNK(event.signature.mode):
+            if _is_symlink(event.signature):
                 source.made = Made.SYMLINK
+            else:
+                source.signature = event.signature
         written_here = source is None or source.written
-        if source is not None and not source.written and not source.read:
+        if source is not None and source.made is not Made.SYMLINK and not source.written and not source.read:
             source.read = True  # content from before the job, or of another one: the new name's input
             source.only_moved = moved
             source.signature = event.signature or source.signature
@@ -374,9 +376,10 @@ class _Fold:
         for name, signature in self.carried.get(event, ()):
             use = self.at(prefix + name, event)
             if not use.read and not use.written:
-                use.read, use.only_moved, use.signature = True, True, signature
-                if signature is not None and stat.S_ISLNK(signature.mode):
+                if _is_symlink(signature):
                     use.made = Made.SYMLINK
+                else:
+                    use.read, use.only_moved, use.signature = True, True, signature
                 moving.append(prefix + name)
         self.make_directory(event._replace(path=event.path2))
         for old in moving:
@@ -384,7 +387,7 @@ class _Fold:
             source = self.uses[old]
             if source.made is Made.DIRECTORY:
                 self.make_directory(event._replace(path=new))
-            elif not source.away and (source.written or source.read):
+            elif not source.away and (source.written or source.read or source.made is Made.SYMLINK):
                 self.arrive(event._replace(path=old, path2=new), source, moved=True)
                 if BETWEEN in event.path:
                     source.read = source.written = False  # on the way between two names it was nobody's
@@ -424,6 +427,10 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
         for earlier in earlier_uses(use) if use.before is not None else ():
             look_up(earlier)
     return state.uses
+
+
+def _is_symlink(signature: Signature | None) -> bool:
+    return signature is not None and stat.S_ISLNK(signature.mode)
 
 
 def is_link(use: PathUse) -> bool:

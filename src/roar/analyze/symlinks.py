@@ -5,12 +5,13 @@ links that may be other ones by then, the events tell what they were at each mom
 """
 
 import os
+import stat
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from roar.analyze.carried import RENAME_EXCHANGE, is_folder_rename
+from roar.analyze.carried import RENAME_EXCHANGE, find_carried_links, is_folder_rename
 from roar.analyze.datasets import ancestors
 from roar.analyze.fold import LINKS
 from roar.observe.trace import Event, EventKind
@@ -109,7 +110,7 @@ def follow_links(events: list[Event]) -> Followed:
     Args:
         events: in order of time.
     """
-    if not any(event.kind is EventKind.SYMLINK for event in events):
+    if not any(event.kind is EventKind.SYMLINK or _is_of_a_link(event) or is_folder_rename(event) for event in events):
         return Followed(events)
     changed, before = _find_changed(events)
     found = Followed([])
@@ -121,21 +122,38 @@ def follow_links(events: list[Event]) -> Followed:
     return found
 
 
+def _is_of_a_link(event: Event) -> bool:
+    """Whether an event gives a symlink a second name (`cp -al`)."""
+    return (event.kind is EventKind.LINK and event.signature is not None and stat.S_ISLNK(event.signature.mode)
+            and not event.flags & AT_SYMLINK_FOLLOW)
+
+
 def _only_tells(event: Event) -> bool:
     return event.kind is EventKind.SYMLINK and event.flags == WAS_THERE
 
 
-def _find_changed(events: Iterable[Event]) -> tuple[set[str], dict[str, str]]:
+def _find_changed(events: Sequence[Event]) -> tuple[set[str], dict[str, str]]:
     """The places of links that the job made or did not leave so, and the text of those that were there before."""
-    links = _Links({})
-    before: dict[str, str] = {}
-    changed: set[str] = set()
+    made = {event.path2 for event in events if event.kind is EventKind.SYMLINK and not _only_tells(event)}
+    before = {place: text for place, text in find_carried_links(events) if place not in made}
+    links = _Links(before)
+    changed = set(before)
+    linked: dict[str, str] = {}
     for event in events:
         if not _only_tells(event):
+            if _is_of_a_link(event):
+                place, other = links.place(event.path), links.place(event.path2)
+                if place not in changed:
+                    linked[place] = links.text(place) or links.text(other) or ""
+                changed.add(other)
             changed.update(links.take(event))
         elif (place := links.place(event.path2)) not in changed:
             before[place] = event.path
             changed.update(links.tell(place, event.path))
+    for place, text in linked.items():
+        if text and place not in before:  # no event tells of it: it is as it was, under one of its names
+            before[place] = text
+            changed.add(place)
     return changed, before
 
 
