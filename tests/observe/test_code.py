@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -231,6 +232,22 @@ def test_the_variables_of_another_repository_do_not_count(repository, tmp_path, 
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
     assert read_code(str(repository)) == here
+
+
+def test_a_change_that_kept_size_and_time_is_seen_whatever_git_is_told_to_trust(repository):
+    """As by `rsync --inplace --times`; git-config(1) has the setting for tools that touch every file."""
+    git(repository, "config", "core.trustctime", "false")
+    file = repository / "a.py"
+    os.utime(file, (1_600_000_000, 1_600_000_000))
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "--allow-empty", "-m", "two")
+    before = file.read_bytes()
+    time.sleep(1.1)  # git compares seconds
+    with open(file, "r+b") as opened:
+        opened.write(before.replace(b"1", b"2"))
+    os.utime(file, (1_600_000_000, 1_600_000_000))
+    assert file.read_bytes() != before
+    assert read_code(str(repository)).git.dirty
 
 
 @pytest.mark.parametrize("marks", [["--skip-worktree"], ["--assume-unchanged"],

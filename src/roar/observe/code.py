@@ -28,6 +28,8 @@ DIFF = ("-c", "diff.autoRefreshIndex=false", "-c", "core.quotePath=true", "-c", 
         "--full-index", "--inter-hunk-context=0", "--diff-algorithm=default", "--indent-heuristic", "--find-renames",
         "-O/dev/null", "--submodule=short", "--ignore-submodules=untracked")
 """Arguments of git for a difference that is the same with any settings of the user."""
+GIT = ("git", "-c", "core.trustctime=true", "-c", "core.checkStat=default", "-c", "core.fsmonitor=false")
+"""git, with its own look at every file, whatever the user's settings let it pass over (git-config(1))."""
 
 _UNTOUCHED = re.compile(rb"^diff --git .*\n(?=diff --git |\Z)", re.MULTILINE)
 """A file with other times and the same content: to refresh the index, as git does by default, locks it to others."""
@@ -122,7 +124,7 @@ def _run(root: str, *arguments: str, index: str | None = None, content: bytes = 
     if index is not None:
         environment["GIT_INDEX_FILE"] = index
     try:
-        return subprocess.run(["git", "-C", root, *arguments], env=environment, input=content, capture_output=True,
+        return subprocess.run([*GIT, "-C", root, *arguments], env=environment, input=content, capture_output=True,
                               timeout=TIMEOUT_S, start_new_session=True, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
@@ -186,7 +188,7 @@ def begin_comparison(root: str, commit: str) -> "Comparison | None":
     from roar.observe.comparison import Comparison  # noqa: PLC0415  only inside a repository
 
     try:
-        return Comparison(["git", "-C", root, *DIFF, "--binary", commit], _own_environment(), timeout_s=TIMEOUT_S)
+        return Comparison([*GIT, "-C", root, *DIFF, "--binary", commit], _own_environment(), timeout_s=TIMEOUT_S)
     except OSError:
         return None
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from roar.analyze.digest import digest_files
 from roar.model import Job, Kind, is_location
-from roar.observe.code import find_repository, git_environment
+from roar.observe.code import GIT, find_repository, git_environment
 from roar.observe.patches import name_of, sections_of
 from roar.observe.trace import signature_of
 from roar.query.roots import Root, members_of
@@ -40,7 +40,7 @@ def run_git(folder: str, *arguments: str, content: bytes | None = None) -> str |
     if not os.path.isdir(folder):
         return None
     try:
-        done = run(["git", *arguments], cwd=folder, env=git_environment(), input=content or b"", capture_output=True,
+        done = run([*GIT, *arguments], cwd=folder, env=git_environment(), input=content or b"", capture_output=True,
                    check=False)
     except OSError:
         return None
