@@ -480,6 +480,18 @@ def test_a_training_that_found_all_done_is_not_ticked_on_other_data(scripts):
     assert problems == []
 
 
+@pytest.mark.parametrize("export", ["open('e', 'w').write('same')\n", "open('log', 'a').write('x')\n"])
+def test_what_is_exported_again_with_the_same_content_is_not_made_of_other_data(scripts, export):
+    desk = scripts(train=TRAIN_ONCE + export)
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py")
+    desk.write("raw", "b")
+    desk.roar("run", "python", "train.py")
+    fresh = checklist(desk)[FRESH]
+    assert (fresh["passed"], fresh["problems"]) == (None, ["m: @1 left it as it was, though it read a changed raw"])
+    assert "roar run @1" in fresh["hint"]
+
+
 @pytest.mark.parametrize(("train", "made"), [
     (TRAIN_ONCE + "open('m').read()\n", "m"),
     (TRAIN_ONCE.replace("'m'", "'ck/m'").replace("import os", "import os; os.makedirs('ck', exist_ok=True)")

@@ -35,7 +35,8 @@ def find_left_alone(database: sqlite3.Connection, session: int, outputs: Iterabl
     """Those of outputs, each a path and the number of its step.
 
     Not where the run that wrote it last is the last of its step that ended well, nor where that wrote something else
-    than a log: that is what it may have made of the other data, as one with a cache does.
+    than a log: that is what it may have made of the other data, as one with a cache does. What an earlier run of the
+    step had left at that path with the same content it has not made of other data.
     """
     wanted: dict[int, list[str]] = {}
     for path, step in outputs:
@@ -71,7 +72,10 @@ JOIN file_read AS now ON now.job_id = last.id JOIN file_read AS before ON before
     AND before.path_id = now.path_id AND before.artifact_id <> now.artifact_id
 JOIN path ON path.id = now.path_id
 WHERE last.id > maker.id AND NOT EXISTS (
-    SELECT 1 FROM file_written WHERE job_id = last.id AND ifnull(note, '') NOT IN (SELECT value FROM json_each(:logs)))
+    SELECT 1 FROM file_written AS anew WHERE job_id = last.id
+    AND ifnull(note, '') NOT IN (SELECT value FROM json_each(:logs))
+    AND NOT EXISTS (SELECT 1 FROM file_written AS old WHERE old.path_id = anew.path_id AND old.job_id < last.id
+                    AND old.job_id IN (SELECT id FROM own) AND old.artifact_id = anew.artifact_id))
 AND NOT EXISTS (SELECT 1 FROM file_written WHERE path_id = now.path_id AND role = 2
                                          AND job_id IN (SELECT id FROM own))
 LIMIT 1
