@@ -24,9 +24,9 @@
 #include <stdint.h>
 
 #define LOG_MAGIC 0x474f4c2d52414f52ULL /* "ROAR-LOG" */
-#define LOG_VERSION 3u
+#define LOG_VERSION 4u
 #define LOG_OLDEST_VERSION 1u /* that can still be read: the end of a process had no text; in 1 and 2 nothing told
-                                 of a file that was emptied */
+                                 of a file that was emptied; before 4 nothing told where a name led */
 #define LOG_HEADER_SIZE 4096u
 #define LOG_CHUNK_SIZE 16384u
 #define LOG_RECORD_MARK 0xa5u /* lowest byte of every record header */
@@ -44,6 +44,8 @@ enum log_kind {
     LOG_MKDIR = 8,
     LOG_RMDIR = 9,
     LOG_EMPTY = 10,   /* an open file was cut to nothing (ftruncate); no path: the signature tells which file it is */
+    LOG_LED = 11,     /* text 1: path of a file that was opened to be written; text 2: where it really lay then. Only where
+                         these differ: a symlink is on the way */
     LOG_EXEC = 32,    /* result: parent pid; flags: number of arguments; text 1: executable; text 2: working folder,
                          arguments, then NAME=VALUE of the environment, each ended by NUL */
     LOG_FORK = 33,    /* first sign of a process that has not called exec; result: parent pid */

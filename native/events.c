@@ -69,6 +69,17 @@ static int is_moot(const struct path *path, uint32_t flags, const struct stat *s
     return geteuid() != 0 && !path_allows(path, wanted);
 }
 
+/* Where the file will lie that is opened to be written. */
+static void record_led(const struct call *call, const struct path *path, int missing)
+{
+    static char text[PATH_MAX + 1];
+    ssize_t length = path_lies_at(path, missing, text, sizeof text);
+    if (length <= 0 || ((size_t)length == path->length && memcmp(text, path->text, path->length) == 0))
+        return;
+    struct log_text place = {text, (size_t)length};
+    log_append(LOG_LED, call->group, LOG_RESULT_UNKNOWN, 0, 0, NULL, path_as_text(path), place);
+}
+
 static void record_open(const struct call *call, const struct path *path, uint32_t flags)
 {
     if (strcmp(path->text, CANARY_PATH) == 0) {
@@ -91,6 +102,8 @@ static void record_open(const struct call *call, const struct path *path, uint32
         seen_remember(seen, hash, &signature, epoch);
     }
     append(call, LOG_OPEN, flags, missing ? NULL : &status, path_as_text(path), no_text);
+    if (is_write(flags) && (flags & O_TMPFILE) != O_TMPFILE)
+        record_led(call, path, missing);
 }
 
 static void on_open(const struct call *call, int folder, uint64_t address, uint64_t flags)

@@ -295,6 +295,22 @@ void library_record_lost_link(const struct name *name, int folder, const char *p
     library_append(LOG_SYMLINK, LOG_LINK_WAS_THERE, 0, NULL, &target, name);
 }
 
+/* Writes /proc/self/fd/N. */
+static void write_descriptor_name(char *to, int fd)
+{
+    static const char head[] = "/proc/self/fd/";
+    char digits[12];
+    unsigned count = 0, value = (unsigned)fd;
+    __builtin_memcpy(to, head, sizeof head - 1);
+    to += sizeof head - 1;
+    do
+        digits[count++] = (char)('0' + value % 10);
+    while ((value /= 10) != 0);
+    while (count > 0)
+        *to++ = digits[--count];
+    *to = 0;
+}
+
 /* ---- names ---- */
 
 void library_forget_working_folder(void)
@@ -370,22 +386,6 @@ static int find_working_folder(struct name *name, int locked)
     name->folder = folder->text;
     name->folder_length = folder->length;
     return 1;
-}
-
-/* Writes /proc/self/fd/N. */
-static void write_descriptor_name(char *to, int fd)
-{
-    static const char head[] = "/proc/self/fd/";
-    char digits[12];
-    unsigned count = 0, value = (unsigned)fd;
-    __builtin_memcpy(to, head, sizeof head - 1);
-    to += sizeof head - 1;
-    do
-        digits[count++] = (char)('0' + value % 10);
-    while ((value /= 10) != 0);
-    while (count > 0)
-        *to++ = digits[--count];
-    *to = 0;
 }
 
 /* With the lock held. */
@@ -517,13 +517,70 @@ static uint64_t hash_text(uint64_t hash, const char *text, uint32_t length)
     return seen_mix(hash ^ word, 0xe7037ed1a0b428dbULL);
 }
 
-struct seen *library_seen(const struct name *name, uint64_t *path)
+/* length: how much of the path counts. */
+static uint64_t hash_name(uint64_t hash, const struct name *name, uint32_t length)
 {
-    uint64_t hash = 0x9e3779b97f4a7c15ULL;
     if (name->folder)
         hash = hash_text(hash, name->folder, name->folder_length);
-    *path = hash_text(hash, name->path, name->length) | 1;
+    return hash_text(hash, name->path, length) | 1;
+}
+
+struct seen *library_seen(const struct name *name, uint64_t *path)
+{
+    *path = hash_name(0x9e3779b97f4a7c15ULL, name, name->length);
     return &library_state->seen[*path >> 54];
+}
+
+/* ---- where names lead ---- */
+
+/* Whether a name stands for this very path, as far as its text tells. */
+static int is_named(const struct name *name, const char *path, uint32_t length)
+{
+    if (length != name_size(name))
+        return 0;
+    for (uint32_t i = 0; i < name->length; i++)
+        if (path[length - name->length + i] != name->path[i])
+            return 0;
+    for (uint32_t i = 0; name->folder && i < name->folder_length; i++)
+        if (path[i] != name->folder[i])
+            return 0;
+    return 1;
+}
+
+/* Whether an open file was made by its open. One that was there, and was cut to nothing, was read or made before that. */
+static int is_new(int fd)
+{
+    struct stat status;
+    return PLAIN(__NR_fstat, fd, &status, 0, 0, 0) == 0 && status.st_size == 0 &&
+           status.st_mtime == status.st_ctime && status.st_mtime_nsec == status.st_ctime_nsec &&
+           status.st_mtime == status.st_atime && status.st_mtime_nsec == status.st_atime_nsec;
+}
+
+/* What was opened to be written, by a name in a folder that was found where it is named: to ask again for each new file
+ * in it would cost as much as to make one. */
+void library_record_led(const struct name *name, int fd)
+{
+    static const char gone[] = " (deleted)";
+    char link[32], text[1024];
+    uint32_t end = name->length, epoch = __atomic_load_n(&library_log->link_epoch, __ATOMIC_ACQUIRE);
+    while (end > 0 && name->path[end - 1] != '/')
+        end--;
+    uint64_t hash = hash_name(0x8ebc6af09c88c6e3ULL, name, end);
+    struct seen *seen = &library_state->seen[hash >> 54];
+    if (((name->folder && end == 0) || seen_just_now(seen, hash, epoch)) && is_new(fd))
+        return;
+    write_descriptor_name(link, fd);
+    long length = PLAIN(__NR_readlink, link, text, sizeof text, 0, 0);
+    if (library_failed(length) || length >= (long)sizeof text || text[0] != '/')
+        return;
+    if (is_named(name, text, (uint32_t)length)) {
+        *seen = (struct seen){hash, 0, arch_ticks(), epoch};
+        return;
+    }
+    if (length >= (long)sizeof gone && begins_with(text + length - (sizeof gone - 1), gone))
+        return; /* it has no name, or another one by now */
+    struct name place = {NULL, 0, (uint32_t)length, text, 0};
+    library_append(LOG_LED, 0, 0, NULL, name, &place);
 }
 
 static void as_signature(const struct stat *from, struct log_signature *to)

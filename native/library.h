@@ -89,6 +89,9 @@ void library_links_change(void);
 /* Records where a symlink leads that is about to be removed, moved, or replaced; nothing where it is none. */
 void library_record_lost_link(const struct name *name, int folder, const char *path);
 
+/* Records where a name led that a file was opened by; nothing where the file lies where it was named. */
+void library_record_led(const struct name *name, int fd);
+
 /* The working folder may have changed. */
 void library_forget_working_folder(void);
 

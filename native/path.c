@@ -291,6 +291,33 @@ ssize_t path_link(const struct path *path, char *to, size_t capacity)
     return length < (ssize_t)capacity ? length : -1;
 }
 
+ssize_t path_lies_at(const struct path *path, int missing, char *to, size_t capacity)
+{
+    static struct path folder;
+    char name[64];
+    const char *last = missing ? strrchr(path->text, '/') : NULL;
+    struct stat status;
+    if (roots_differ || namespaces_differ || (missing && (!last || !last[1] || path_stat(path, 0, &status) == 0)))
+        return -1; /* the last: a symlink to what is not there yet */
+    folder.length = last ? (size_t)(last - path->text) : path->length;
+    memcpy(folder.text, path->text, folder.length);
+    folder.text[folder.length] = 0;
+    int descriptor = open(folder.length ? folder.text : "/", O_PATH | O_CLOEXEC);
+    if (descriptor < 0)
+        return -1;
+    snprintf(name, sizeof name, "/proc/self/fd/%d", descriptor);
+    ssize_t length = readlink(name, to, capacity);
+    close(descriptor);
+    size_t more = last ? strlen(last) : 0;
+    if (length <= 0 || (size_t)length + more >= capacity || to[0] != '/')
+        return -1;
+    if (length == 1)
+        length = last ? 0 : 1;
+    if (last)
+        memcpy(to + length, last, more);
+    return length + (ssize_t)more;
+}
+
 int path_allows(const struct path *path, int access_mode)
 {
     char own[PATH_MAX];

@@ -52,6 +52,10 @@ int path_is_filled_folder(const struct path *path);
 /* The text of the symlink that the path is, without NUL. Returns its length, or -1: it is none, or too long. */
 ssize_t path_link(const struct path *path, char *to, size_t capacity);
 
+/* Where a file really lies, or will once it is made: its path without symlinks. Returns the length; -1: nobody can tell.
+ * missing: there is none yet. */
+ssize_t path_lies_at(const struct path *path, int missing, char *to, size_t capacity);
+
 /* Whether this process may do that (R_OK, W_OK, X_OK) with the path. */
 int path_allows(const struct path *path, int access_mode);
 

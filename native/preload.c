@@ -73,8 +73,13 @@ static long open_to_write(int number, int folder, const char *path, int flags, u
     library_unlock_names(name, NULL);
     if (UNLIKELY(!record))
         return make_plain_open(number, folder, path, flags, mode);
+    int by_descriptor = name->locked;
     long result = make_open(number, folder, path, flags, mode);
     record->result = (int32_t)result;
+    if (library_failed(result) || (by_descriptor && !library_name(name, folder, path, 0)))
+        return result;
+    library_record_led(name, (int)result);
+    library_unlock_names(name, NULL);
     return result;
 }
 

@@ -92,7 +92,7 @@ def test_a_log_that_an_earlier_tracer_left_can_still_be_read(real_log, tmp_path)
     old.write_bytes(real_log[:8] + struct.pack("=I", 1) + real_log[12:])
     assert event_log.load_trace(old) == event_log.load_trace(new)
     assert event_log.load_trace(old, by_folder=True).folders == event_log.load_trace(new, by_folder=True).folders != ()
-    old.write_bytes(real_log[:8] + struct.pack("=I", 4) + real_log[12:])
+    old.write_bytes(real_log[:8] + struct.pack("=I", 5) + real_log[12:])
     assert event_log.load_trace(old).gaps == ("the event log cannot be read",)
 
 

@@ -1108,6 +1108,119 @@ def test_what_was_read_is_known_by_an_earlier_record_wherever_the_link_leads_now
     assert {use["path"]: use["digest"] for use in job["inputs"]} == {"data/latest/f": digest("data a")}
 
 
+@pytest.fixture
+def meanwhile(desk):
+    """`meanwhile(code, *changes)`: a job in Python; during its first pause the first change is made, and so on.
+
+    Beside it lie `runs/a`, `runs/b`, and the links `runs/latest` to the one and `runs/early` to the other.
+    """
+    for name in "ab":
+        desk.write(f"runs/{name}/old", f"old {name}")
+    (desk.root / "runs" / "latest").symlink_to("a")
+    (desk.root / "runs" / "early").symlink_to("b")
+    time.sleep(0.05)
+
+    def run(code, *changes):
+        desk.write("job.py", "import os, time\ndef write(path, text):\n    with open(path, 'w') as file:\n"
+                             "        file.write(text)\ndef pause(number):\n    write(f'paused{number}', '')\n"
+                             f"    while not os.path.exists(f'go{{number}}'): time.sleep(0.01)\n{code}\n")
+        process = desk.start("run", sys.executable, "-B", "job.py")
+        for number, change in enumerate(changes):
+            until = time.monotonic() + 60
+            while not (desk.root / f"paused{number}").exists() and time.monotonic() < until:
+                time.sleep(0.01)
+            time.sleep(0.05)
+            subprocess.run(["sh", "-ec", change], cwd=desk.root, check=True)
+            time.sleep(0.05)
+            desk.write(f"go{number}", "")
+        assert process.wait(60) == 0
+        job = desk.job()
+        return job, {use["path"]: (use["digest"], use.get("note")) for use in job["outputs"]
+                     if not use["path"].startswith("paused")}
+
+    return run
+
+
+WRITTEN = """echo m > runs/latest/m; echo more >> runs/latest/old; echo t > runs/latest/t.tmp
+mv runs/latest/t.tmp runs/latest/t; mkdir runs/latest/k.tmp; echo f > runs/latest/k.tmp/f
+mv runs/latest/k.tmp runs/latest/k; sleep 0.05
+"""
+FOUND = {"runs/a/m": digest("m\n"), "runs/a/old": digest("old amore\n"), "runs/a/t": digest("t\n"),
+         "runs/a/k/f": digest("f\n")}
+
+
+@pytest.mark.parametrize("how", ["chown -R $(id -u) runs", "touch -h runs/latest", "cp -al runs backup",
+                                 "ln -sfn a runs/latest", "rm runs/latest; ln -s a runs/latest", "mv runs moved"])
+@pytest.mark.parametrize("observer", ["library", "supervisor"])
+def test_what_a_job_does_itself_to_a_link_takes_no_digest(desk, how, observer):
+    desk.write("runs/a/old", "old a")
+    (desk.root / "runs" / "latest").symlink_to("a")
+    time.sleep(0.05)
+    desk.write("job.sh", WRITTEN + how)
+    desk.roar("run", *(("env", "-u", "LD_PRELOAD") if observer == "supervisor" else ()), "sh", "job.sh")
+    job = desk.job()
+    found = {use["path"]: use["digest"] for use in job["outputs"] if not use["path"].startswith("backup/")}
+    assert found == {path.replace("runs", "moved" if how.startswith("mv") else "runs"): known
+                     for path, known in FOUND.items()}
+    assert job["tracer"]["gaps"] == []
+
+
+@pytest.mark.parametrize("how", ["chown -h $(id -u) runs/latest", "cp -al runs/latest backup", "ln -sfn a runs/latest",
+                                 "ln -sfn b runs/latest; ln -sfn a runs/latest"])
+def test_a_link_that_something_else_touches_and_that_leads_where_it_led_takes_no_digest(meanwhile, how):
+    job, found = meanwhile("write('runs/latest/m', 'm'); write('runs/latest/t.tmp', 't')\n"
+                           "os.replace('runs/latest/t.tmp', 'runs/latest/t'); pause(0)", how)
+    assert found == {"runs/a/m": (digest("m"), None), "runs/a/t": (digest("t"), None)}
+    assert job["tracer"]["gaps"] == []
+
+
+def test_a_link_that_was_made_early_and_is_put_in_the_place_of_another(meanwhile):
+    job, found = meanwhile("write('runs/latest/m', 'm'); write('runs/latest/t.tmp', 't')\n"
+                           "os.replace('runs/latest/t.tmp', 'runs/latest/t'); pause(0)\n"
+                           "os.lchown('runs/latest', os.getuid(), os.getgid())",
+                           "mv -T runs/early runs/latest; echo m > runs/latest/m; echo t > runs/latest/t")
+    assert found == dict.fromkeys(("runs/latest/m", "runs/latest/t"), (None, LED_ELSEWHERE))
+    assert job["tracer"]["gaps"] == ["2 files named through symlinks that something else changed meanwhile"]
+
+
+def test_a_link_that_is_turned_and_turned_back(meanwhile):
+    job, found = meanwhile("write('runs/latest/m', 'm'); pause(0)\nwrite('runs/latest/n', 'n')\n"
+                           "write('runs/latest/old', 'x'); pause(1)\nwrite('runs/latest/o', 'o')",
+                           "ln -sfn b runs/latest", "ln -sfn a runs/latest; echo n > runs/a/n")
+    assert found == {"runs/a/m": (digest("m"), None), "runs/a/o": (digest("o"), None),
+                     "runs/latest/n": (None, LED_ELSEWHERE), "runs/latest/old": (None, LED_ELSEWHERE)}
+    assert job["tracer"]["gaps"] == ["2 files named through symlinks that something else changed meanwhile"]
+
+
+def test_a_link_that_something_else_turned_before_the_job_turned_it_itself(meanwhile):
+    job, found = meanwhile("write('runs/latest/m', 'm'); pause(0)\nos.unlink('runs/latest')\n"
+                           "os.symlink('a', 'runs/latest')", "ln -sfn b runs/latest; echo m > runs/b/m")
+    assert set(found.values()) == {(None, LED_ELSEWHERE)}
+    assert job["tracer"]["gaps"] == ["1 file named through symlinks that something else changed meanwhile"]
+
+
+@pytest.mark.parametrize("files", ["m t", ""])
+def test_a_link_that_something_else_replaces_by_a_folder(meanwhile, files):
+    change = f"rm runs/latest; mkdir runs/latest; cd runs/latest; for name in {files}; do echo > $name; done"
+    job, found = meanwhile("write('runs/latest/m', 'm'); write('runs/latest/t.tmp', 't')\n"
+                           "os.replace('runs/latest/t.tmp', 'runs/latest/t'); pause(0)", change)
+    assert found == dict.fromkeys(("runs/latest/m", "runs/latest/t"), (None, LED_ELSEWHERE))
+    assert job["tracer"]["gaps"] == ["2 files named through symlinks that something else changed meanwhile"]
+
+
+def test_a_link_that_something_else_replaces_by_a_file(desk, meanwhile):
+    (desk.root / "model").symlink_to("runs/a/old")
+    job, found = meanwhile("write('model', 'm'); pause(0)", "rm model; echo x > model")
+    assert found == {"model": (None, LED_ELSEWHERE)}
+    assert job["tracer"]["gaps"] == ["1 file named through symlinks that something else changed meanwhile"]
+
+
+def test_what_is_written_to_a_folder_that_something_else_put_in_the_place_of_a_link(meanwhile):
+    job, found = meanwhile("pause(0)\nwrite('runs/latest/m', 'm')", "rm runs/latest; mkdir runs/latest")
+    assert found == {"runs/latest/m": (digest("m"), None)}
+    assert job["tracer"]["gaps"] == []
+
+
 def test_a_commit_does_not_tell_what_was_read_while_another_file_lay_there(desk):
     """As in a container that has another folder at that place; here two folders change places and back again."""
     desk.write("one/f", "1")

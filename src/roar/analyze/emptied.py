@@ -58,6 +58,8 @@ def _without_probes(events: Sequence[Event]) -> list[Event]:
     probes: set[int] = set()
     last: dict[int, tuple[int, Event]] = {}
     for place, event in enumerate(events):
+        if event.kind is EventKind.LED:
+            continue
         before = last.get(event.pid)
         if before is not None and _is_probe(before[1], event):
             probes.add(before[0])

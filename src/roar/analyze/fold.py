@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_folder_rename
 from roar.analyze.emptied import TO_NOTHING, with_emptied
+from roar.analyze.led import Led, found_at, moved_to
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature, signature_of
 
@@ -55,6 +56,7 @@ class PathUse:
         original: what stands here is the file that stood here before the job, or nothing at all.
         edited: that file was opened for writing, by this name or one that it got, be its times as they were.
         origin: where the file that stands here stood before the job, if it came by renames or links alone.
+        led: where its name led when something was put there, as far as the tracer told; None otherwise.
         elsewhere: a symlink on the way to it led elsewhere then: where the file lies is not known.
         new: a folder that the job made where it had found nothing.
         before: what the job did with what stood here until another job put its own content here; None without one.
@@ -84,6 +86,7 @@ class PathUse:
     original: bool = True
     edited: bool = False
     origin: str | None = None
+    led: Led | None = None
     elsewhere: bool = False
     new: bool = False
     before: "PathUse | None" = None
@@ -160,6 +163,7 @@ class _Fold:
             EventKind.MKDIR: self.make_directory,
             EventKind.RMDIR: self.unlink,
             EventKind.TAKEN: self.taken,
+            EventKind.LED: self.note_led,
         }
         self.inside: defaultdict[str, list[str]] = defaultdict(list)  # by folder the uses and folders directly in it
         self.unopened: dict[str, PathUse] = {}  # by its name now, where content was that was only moved so far
@@ -264,6 +268,12 @@ class _Fold:
         use.target = None
         use.last_ns = event.time_ns
 
+    def note_led(self, event: Event) -> None:
+        """Where the kernel found what was opened to be written."""
+        use = self.uses.get(event.path)
+        if use is not None and use.written and event.path2 != event.path:
+            use.led = found_at(use.led, event.path2)
+
     def create(self, event: Event) -> None:
         self.write(self.at(event.path, event), event, replaces=True, reads=False)
 
@@ -291,6 +301,7 @@ class _Fold:
         use.last_ns = event.time_ns
         use.deleted = True
         use.original = False
+        use.led = None
         if not use.written and not use.read and use.signature is None:
             use.signature = event.signature
 
@@ -303,6 +314,7 @@ class _Fold:
                 use.written = False
                 use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns, before=use)
             use.written = use.original = False
+            use.led = None
             use.moved_to = use.origin = use.target = None
             use.made = Made.FILE
 
@@ -320,8 +332,11 @@ class _Fold:
             return
         self.arrive(event, self.uses.get(event.path), moved=True)
 
-    def arrive(self, event: Event, source: PathUse | None, *, moved: bool) -> None:
-        """The content of `event.path` now stands at `event.path2`."""
+    def arrive(self, event: Event, source: PathUse | None, *, moved: bool, below: str = "") -> None:
+        """The content of `event.path` now stands at `event.path2`, as that of a folder above does (`below` it)."""
+        led = moved_to(None if source is None else source.led, event, below)
+        if below:
+            event = event._replace(path=event.path + below, path2=event.path2 + below)
         if source is None and not _NAMELESS.search(event.path):
             source = self.at(event.path, event)
             if _is_symlink(event.signature):
@@ -340,10 +355,11 @@ class _Fold:
         target = self.at(event.path2, event)
         origin = _origin(source)
         self.write(target, event, replaces=True, reads=False)
-        target.origin, target.original = origin, False
+        target.origin, target.original, target.led = origin, False, led
         if source is None:
             return
         source.original = source.original and not moved
+        source.led = None if moved else source.led
         if moved and before is not None:
             self.unopened.pop(event.path, None)
             self.unopened[event.path2] = before
@@ -366,7 +382,7 @@ class _Fold:
         origins = _origin(one), _origin(other)
         for use, partner, origin in ((one, other, origins[1]), (other, one, origins[0])):
             self.write(use, event, replaces=True, reads=False)
-            use.origin, use.original = origin, False
+            use.origin, use.original, use.led = origin, False, None
             use.moved_to, use.moved_ns = partner.path, event.time_ns
 
     def move_folder(self, event: Event) -> None:
@@ -388,7 +404,7 @@ class _Fold:
             if source.made is Made.DIRECTORY:
                 self.make_directory(event._replace(path=new))
             elif not source.away and (source.written or source.read or source.made is Made.SYMLINK):
-                self.arrive(event._replace(path=old, path2=new), source, moved=True)
+                self.arrive(event, source, moved=True, below=old[len(event.path):])
                 if BETWEEN in event.path:
                     source.read = source.written = False  # on the way between two names it was nobody's
 

@@ -1,6 +1,7 @@
 """Which of a job's paths may be artifacts: all but plumbing, the trackers' own files, and code."""
 
 import os
+import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -108,7 +109,7 @@ class Kept:
             if use.read:  # as a file, in the place of which the link was put
                 self._sort(replace(use, written=False, exists=False, status=None, made=Made.FILE, linked=False,
                                    deleted=True))
-        elif not use.exists and use.written and not _is_over(use) and self._led_elsewhere(use, use.path):
+        elif not use.exists and use.written and not _is_over(use) and self._led_elsewhere(use, self._real_path(use)):
             self._resolve(use)
         elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
             self.left_out["temporary"] += 1
@@ -119,7 +120,8 @@ class Kept:
 
     def _resolve(self, use: PathUse) -> None:
         path = self._real_path(use)
-        if path != use.path and self._led_elsewhere(use, path):
+        named = path == use.path and (use.led is None or use.led.path is None)
+        if not named and self._led_elsewhere(use, path):
             path, use = use.path, replace(use, elsewhere=True, exists=False, status=None)
         elif path != use.path:
             self._note_links(use)
@@ -169,11 +171,19 @@ class Kept:
         self.links.update(walk_links(folder, path))
 
     def _led_elsewhere(self, use: PathUse, path: str) -> bool:
-        """Whether something else made a symlink on the way after the job had followed what was there before.
+        """Whether the way led somewhere else than to `path`, as it does now, when the job followed it.
 
-        Not where the very file that it read lies at `path`, to which the way leads now. What the job itself did with
-        links is followed through its events (`roar.analyze.symlinks`).
+        So it did where the tracer saw that, and may have where something else made a symlink on the way since. Not
+        where the very file that the job used lies at `path`. What the job itself did with links is followed through
+        its events (`roar.analyze.symlinks`).
         """
+        if use.led is not None and use.led.proves(use.path, path):
+            return False
+        if use.led is not None and use.led.disproves(path):
+            return True
+        there = use.signature
+        if there is not None and stat.S_ISLNK(there.mode):
+            return False  # that itself was moved or linked
         clock_ns = self._around.clock_ns
         if not clock_ns or self.stands.changed_ns(use.path, last=is_link(use)) <= use.first_ns + clock_ns - _TICK:
             return False
@@ -181,7 +191,6 @@ class Kept:
             now = os.stat(path)
         except OSError:
             return True
-        there = use.signature
         return there is None or use.written or (there.device, there.inode) != (now.st_dev, now.st_ino)
 
     def _is_code(self, use: PathUse) -> bool:

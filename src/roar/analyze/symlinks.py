@@ -284,7 +284,7 @@ def _follow(event: Event, links: _Links, changed: set[str], found: Followed) -> 
         found.folders.add(place)
     if event.kind is not EventKind.SYMLINK:
         path = _where(path, links, changed, found, last=_is_followed(event))
-    if path2:
+    if path2 and event.kind is not EventKind.LED:
         path2 = _where(path2, links, changed, found, last=False)
     return event if (path, path2) == (event.path, event.path2) else event._replace(path=path, path2=path2)
 

@@ -1,4 +1,4 @@
-"""Read the event log that the native tracer wrote (native/event_log.h is the format, version 3)."""
+"""Read the event log that the native tracer wrote (native/event_log.h is the format, version 4)."""
 
 import contextlib
 import mmap
@@ -12,7 +12,7 @@ from roar.observe.folders import read_log_folders
 from roar.observe.trace import ConsoleLine, Ended, Event, EventKind, Process, Signature, Trace
 
 _MAGIC: Final = 0x474F4C2D52414F52
-_VERSIONS: Final = (1, 2, 3)  # in the first, the end of a process had no text
+_VERSIONS: Final = (1, 2, 3, 4)  # in the first, the end of a process had no text
 _MODES: Final = ("none", "full", "seccomp", "preload")
 
 _HEADER: Final = struct.Struct("=QII QII QQQQ Ii Ii QQQQ")  # to filtered

@@ -27,6 +27,7 @@ class EventKind(IntEnum):
     MKDIR = 8
     RMDIR = 9
     EMPTY = 10
+    LED = 11
     TAKEN = 256
 
 
@@ -56,7 +57,8 @@ class Event(NamedTuple):
         kind: what happened.
         path: absolute; lexically normalised (no `.`, `..`, `//`), symlinks not resolved. For RENAME, LINK the old
             name; for SYMLINK the link's target text as given; for EMPTY, an open file cut to nothing, "".
-        path2: for RENAME, LINK, SYMLINK the new name, absolute; else "".
+        path2: for RENAME, LINK, SYMLINK the new name, absolute; for LED, which follows an OPEN that may write, where
+            the file really lay then; else "".
         flags: open(2) flags for OPEN, renameat2(2) flags for RENAME; 1 for a SYMLINK that was not made, but was there
             and is about to be removed, moved or replaced, and for a TRUNCATE that leaves nothing.
         result: the call's return value, None where it was recorded before the call was made. Calls known to have
