@@ -207,7 +207,10 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Python:
-    """The interpreter that the command used and the distributions it really imported."""
+    """The interpreter that the command used and the distributions it really imported, or ran a program of.
+
+    Where it used none, but programs that are installed in an environment of Python, the interpreter is that one's.
+    """
 
     version: str
     packages: tuple[Package, ...] = ()

@@ -17,7 +17,7 @@ def test_a_python_that_the_administrator_installed_has_its_version():
     packages = "/usr/local/lib/python3.11/site-packages"
     programs = ("/usr/local/bin/python3.11", f"{packages}/wandb/bin/wandb-core", "/usr/local/bin/uv", "/usr/bin/sed",
                 "/usr/local/lib/python3.11/dist-packages/ray/core/src/ray/raylet/raylet", "/opt/tool", "/w/tool")
-    assert sort_programs(map(process, programs), RULES) == ({}, set())
+    assert sort_programs(map(process, programs), RULES) == ({}, {})
     libraries = ("/usr/local/lib/libpython3.11.so.1.0", "/usr/local/lib/python3.11/lib-dynload/_json.so",
                  f"{packages}/numpy/core/a.so", "/usr/lib/x86_64-linux-gnu/libc.so.6", "/w/own.so",
                  "/opt/conda/lib/libmkl.so.2", "/home/ann/.triton/cache/x/k.so",
@@ -28,7 +28,7 @@ def test_a_python_that_the_administrator_installed_has_its_version():
 def test_what_has_no_version():
     programs = {"/usr/local/bin/duckdb": "system", "/home/ann/.nvm/versions/node/v20/bin/node": "interpreter",
                 "/home/ann/.local/bin/tool": "settings", "/opt/conda/bin/samtools": "interpreter"}
-    assert sort_programs(map(process, programs), RULES) == (programs, set())
+    assert sort_programs(map(process, programs), RULES) == (programs, {})
     libraries = {"/usr/local/lib/libx.so.1": "system", "/usr/local/cuda/lib64/libcudart.so.12": "system",
                  "/opt/x/lib/libf.so": "libraries", "/home/ann/.local/lib/libf.so": "libraries"}
     assert unversioned_libraries(Uses({path: PathUse(path=path, read=True) for path in libraries}), RULES) == libraries

@@ -1809,6 +1809,36 @@ def test_the_versions_of_other_programs_are_not_ticked(desk):
     assert items["the environment is known"]["problems"][0].startswith("@2 may have run programs or loaded")
 
 
+@pytest.mark.parametrize(("record", "proven"), [
+    ("../../../bin/tool,sha256=x,{size}", True), ("../../../bin/tool,,", True),
+    ("../../../bin/tool,sha256=x,1", False), ("../../../bin/tool2,sha256=x,{size}", False),
+    ("../../../bin/tool", False), (None, False)])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_program_that_a_wheel_installed_has_its_version(desk, record, proven, linked):
+    environment = desk.root / ".venv"
+    tool = desk.write(".venv/bin/tool", "#!/bin/sh\necho 1 > out\n")
+    tool.chmod(0o755)
+    desk.write(".venv/bin/python", "")
+    desk.write(".venv/pyvenv.cfg", "home = /usr/bin\nversion = 3.12.1\n")
+    packages = environment / "lib" / "python3.12" / "site-packages"
+    for name in ("tool-9.dist-info", "Other_Tools-1.2.dist-info"):
+        desk.write(str(packages / name / "RECORD"), "x.py,,\n")
+    if record is not None:
+        desk.write(str(packages / "Other_Tools-1.2.dist-info" / "RECORD"),
+                   "x.py,,\n" + record.format(size=tool.stat().st_size) + "\nz.py,,\n")
+    program = tool
+    if linked:
+        program = desk.home / ".local" / "bin" / "tool"
+        program.parent.mkdir(parents=True)
+        program.symlink_to(tool)
+    desk.roar("run", str(program))
+    found = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)
+    items = {item["title"]: item for item in found["checklist"]}
+    assert items["the environment is known"]["passed"] is (True if proven else None)
+    packages = [{"name": "Other-Tools", "version": "1.2"}]
+    assert desk.job()["python"] == ({"version": "3.12.1", "packages": packages} if proven else None)
+
+
 @pytest.mark.parametrize(("place", "shebang", "passed"), [
     ("/usr/local/bin/{name}", "#!/bin/sh", None),
     ("/usr/local/bin/{name}", "#!/usr/bin/env python3", True),

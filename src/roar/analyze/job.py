@@ -16,7 +16,7 @@ from roar.analyze.elsewhere import ELSEWHERE, find_started_elsewhere
 from roar.analyze.fold import Made, PathUse, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
-from roar.analyze.packages import package_order, read_python
+from roar.analyze.packages import package_order, python_of, read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
 from roar.analyze.programs import NO_VERSION, sort_programs, unversioned_libraries
 from roar.analyze.streams import add_events, add_notes
@@ -141,6 +141,8 @@ def _note_environment(result: Analysis, trace: Trace, uses: Uses, plumbing: Plum
     result.python = read_python(uses, trace.processes)
     programs, packages = sort_programs(trace.processes, plumbing)
     programs |= unversioned_libraries(uses, plumbing)
+    if result.python is None:
+        result.python = python_of(packages.values())
     if result.python is not None and packages:
         found = {*result.python.packages, *packages}
         result.python = replace(result.python, packages=tuple(sorted(found, key=package_order)))

@@ -38,6 +38,13 @@ def read_python(uses: Uses, processes: Iterable[Process]) -> Python | None:
     return Python(version=version, packages=tuple(_packages(uses)))
 
 
+def python_of(environments: Iterable[str]) -> Python | None:
+    """The interpreter of the first of these environments that has one; none of its packages was imported."""
+    programs = (os.path.join(folder, "bin", name) for folder in environments for name in ("python3", "python"))
+    version = next(filter(None, map(_version, filter(os.path.isfile, programs))), None)
+    return None if version is None else Python(version=version)
+
+
 def _interpreter(process: Process) -> str | None:
     """The Python that a process ran: itself, or what the first line of the script names (execve(2))."""
     if _INTERPRETER.search(os.path.basename(process.executable)):

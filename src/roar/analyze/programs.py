@@ -2,10 +2,11 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 
 from roar.analyze.fold import Uses
-from roar.analyze.packages import DIST_INFO, INSTALLED, entries_of, is_python, normalised, package_of
+from roar.analyze.packages import DIST_INFO, INSTALLED, entries_of, is_python, normalised, package_of, read_list
 from roar.analyze.plumbing import KEPT, Plumbing
 from roar.model import Package
 from roar.observe.trace import Process
@@ -25,24 +26,25 @@ _CHOOSING = re.compile(r".*/\.?(?:pyenv|rbenv|goenv|nodenv|asdf|mise)/(?:(?:plug
 """What chooses one of several interpreters and starts that, which has its own version."""
 
 
-def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dict[str, str], set[Package]]:
+def sort_programs(processes: Iterable[Process], plumbing: Plumbing) -> tuple[dict[str, str], dict[Package, str]]:
     """The programs, each with the category that its path has by itself; and distributions that others came with.
 
-    A program counts as of the distribution of its name that is installed for the Python beside it, such as `ninja`.
+    Returns:
+        The first by path, such as `/usr/local/bin/duckdb`; of the others (`ninja`, `ruff`) the environment each is
+        installed in.
     """
     unversioned: dict[str, str] = {}
-    packages: set[Package] = set()
     for path, process in {process.executable: process for process in processes}.items():
         if os.path.basename(path) in _WITHOUT_EFFECT or _CHOOSING.match(path) or INSTALLED.match(path) or (
                 is_python(process)):
             continue
         category = plumbing.category(path)
         if path.startswith(_OF_THE_ADMINISTRATOR) or category in _OF_LANGUAGES:
-            package = _distribution(path)
-            if package is None:
-                unversioned[path] = category
-            else:
-                packages.add(package)
+            unversioned[path] = category
+    packages: dict[Package, str] = {}
+    for path, package in _find_owners(list(unversioned)):
+        packages[package] = os.path.dirname(os.path.dirname(os.path.realpath(path)))
+        del unversioned[path]
     return unversioned, packages
 
 
@@ -63,13 +65,41 @@ def _iter_libraries(uses: Uses) -> Iterator[str]:
             yield from (path for name in files.list_names() if _LIBRARY.search(path := f"{folder}/{name}"))
 
 
-def _distribution(program: str) -> Package | None:
-    folder, name = os.path.split(program)
-    libraries = os.path.join(os.path.dirname(folder), "lib")
-    for version in entries_of(libraries) if os.path.basename(folder) == "bin" else ():
+def _find_owners(programs: Collection[str]) -> Iterator[tuple[str, Package]]:
+    """Of programs beside a Python's packages the distributions that installed them, as their RECORD says (PEP 376)."""
+    by_folder: dict[str, dict[bytes, str]] = {}
+    for program in programs:
+        folder, name = os.path.split(os.path.realpath(program))  # a tool's own environment is linked from elsewhere
+        if os.path.basename(folder) == "bin":
+            by_folder.setdefault(folder, {})[b"\n../../../bin/" + os.fsencode(name) + b","] = program
+    for folder, wanted in by_folder.items():
+        for entry in _iter_distributions(os.path.dirname(folder), set(map(os.path.basename, wanted.values()))):
+            match = DIST_INFO.match(os.path.basename(entry))
+            listed = read_list(os.path.join(entry, "RECORD")) if match else b""
+            for line in [line for line in wanted if line in listed]:
+                if match and _is_as_installed(wanted[line], listed, line):
+                    yield wanted.pop(line), package_of(match["name"], match["version"])
+            if not wanted:
+                break
+
+
+def _iter_distributions(prefix: str, first: AbstractSet[str]) -> Iterator[str]:
+    """The metadata of the distributions of an environment, those of some names first."""
+    libraries = os.path.join(prefix, "lib")
+    names = {normalised(name) for name in first}
+    for version in entries_of(libraries):
         for packages in ("site-packages", "dist-packages") if version.startswith("python") else ():
-            for entry in entries_of(os.path.join(libraries, version, packages)):
-                match = DIST_INFO.match(entry)
-                if match and normalised(match["name"]) == normalised(name):
-                    return package_of(match["name"], match["version"])
-    return None
+            folder = os.path.join(libraries, version, packages)
+            entries = [entry for entry in entries_of(folder) if entry.endswith(".dist-info")]
+            entries.sort(key=lambda entry: normalised(entry.partition("-")[0]) not in names)
+            yield from (os.path.join(folder, entry) for entry in entries)
+
+
+def _is_as_installed(program: str, listed: bytes, line: bytes) -> bool:
+    """Whether a program has the size that a list of installed files gives it, if that gives one."""
+    row = listed[listed.index(line) + 1:].partition(b"\n")[0].strip()
+    size = row.rpartition(b",")[2]
+    try:
+        return not size or (size.isdigit() and os.stat(program).st_size == int(size))
+    except OSError:
+        return False
