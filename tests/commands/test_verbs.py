@@ -1380,6 +1380,20 @@ def test_each_says_what_it_is(desk, inner):
     assert json.loads(done.stdout)["git"]["worktree"] == "elsewhere"
 
 
+def test_a_nested_repository_whose_name_is_not_utf_8_is_shown_as_other_paths_are(desk):
+    name = os.fsdecode(b"l\xffb")
+    desk.write("t.py", "open('out', 'w').write('1')\n")
+    desk.init()
+    desk.write(f"{name}/n.py", "open('l\\udcffb/out', 'w').write('2')\n")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-qm", "1")):
+        desk.git("-C", name, *words)
+    desk.roar("run", "python", f"{name}/n.py")
+    shown = desk.roar("show", "@1").stdout
+    assert "nested repository l\\xffb at " in shown
+    assert "  l\\xffb/out\n" in shown
+    assert [one["path"] for one in desk.json("show", "@1")["git"]["repositories"]] == ["l\\xffb"]
+
+
 def test_the_hint_commits_what_lies_in_a_submodule(desk, inner):
     desk.write("t.py", "import sys\nsys.path[:0] = ['sub']\nimport s, new\nopen('o', 'w').write('x')\n")
     desk.write(".gitignore", ".roar/\no\n__pycache__\n")

@@ -13,7 +13,7 @@ from roar.model import FileUse, Git, Host, Job, JobState, Kind, Python, Redirect
 from roar.record.database import encoded, transaction
 from roar.record.dependencies import find_dependencies, link_shared_content
 from roar.record.roles import INPUT, OUTPUT, PAYLOAD
-from roar.wire import Dataset, to_json
+from roar.wire import Dataset
 
 _BATCH = 30_000  # parameters of one statement, below SQLite's 32,766
 
@@ -424,7 +424,7 @@ def _identity(values: Iterable[str | int | None]) -> bytes:
 def _git_columns(git: Git) -> dict[str, str | int | None]:
     return {"commit": git.commit, "branch": git.branch, "remote": git.remote, "dirty": int(git.dirty),
             "patch": git.patch, "worktree": git.worktree,
-            "repositories": json.dumps(to_json(git.repositories)) if git.repositories else None}
+            "repositories": json.dumps(list(map(dataclasses.asdict, git.repositories))) if git.repositories else None}
 
 
 def _host_json(host: Host) -> str:
