@@ -77,4 +77,4 @@ def moved_to(led: Led | None, event: Event, below: str) -> Led | None:
     return Led(path, (event.path2, event.signature))
 
 
-_UNKNOWN = Signature(0, 0, -1, 0, 0, 0)
+_UNKNOWN = Signature(0, 0, -1, 0, 0, 0)  # that of no file
