@@ -50,8 +50,13 @@ def test_outside_git_the_hint_commits_the_sources_that_were_read(user):
     assert user.git("ls-files").splitlines() == ["lib/a.py", "odd *.py", "t.py"]
 
 
-@pytest.mark.parametrize("command", ["merge", "rebase", "cherry-pick", "stash"])
-def test_what_git_has_not_finished_is_not_committed(user, command):
+UNFINISHED = "a {0} is not finished: `git {0} --continue` once its conflicts are resolved, or `git {0} --abort`"
+
+
+@pytest.mark.parametrize(("command", "said"), [
+    *((command, UNFINISHED.format(command)) for command in ("merge", "rebase", "cherry-pick", "revert")),
+    ("stash", "conflicts are not resolved: `git status` names the files, `git add` each once it is right")])
+def test_what_git_has_not_finished_is_for_the_user_to_end(user, command, said):
     user.write("t.py", COPY)
     user.write("notes.md", "a\n")
     user.write("in", "1")
@@ -66,8 +71,28 @@ def test_what_git_has_not_finished_is_not_committed(user, command):
         user.git(*{"stash": ("stash", "pop")}.get(command, (command, "side")))
     user.roar("run", "python", "t.py", "in", "model")
     item = checklist(user)[CODE]
-    assert item["hint"] == "git status"
-    assert item["problems"][0] == "a merge, a rebase or the like is not finished"
+    assert (item["hint"], item["problems"]) == (
+        None, ["@1 ran with uncommitted changes", f"no command mends it: {said}"])
+    user.git("checkout", "--theirs", "notes.md")
+    user.git("add", "notes.md")
+    if command != "stash":
+        user.git(command, "--continue")
+    assert checklist(user)[CODE]["hint"] == (
+        "git commit -a && roar run @1" if command == "stash" else "roar run @1")
+
+
+def test_nothing_is_committed_while_a_bisect_is_not_finished(user):
+    user.write("t.py", COPY)
+    user.write("in", "1")
+    user.init()
+    user.git("bisect", "start")
+    user.write("t.py", f"{COPY}# more\n")
+    user.roar("run", "python", "t.py", "in", "model")
+    assert checklist(user)[CODE]["problems"] == [
+        "@1 ran with uncommitted changes",
+        "no command mends it: a bisect is not finished: `git bisect reset` ends it"]
+    user.git("bisect", "reset")
+    assert checklist(user)[CODE]["hint"] == "git commit -a && roar run @1"
 
 
 def test_a_new_file_in_a_submodule_is_committed_there(user, tmp_path):

@@ -212,19 +212,13 @@ _NOT_LASTING = OUTLIVED, "another program already listens to the system calls ma
 
 
 def _in_commit(asked: Asked, silence: Item | None, first: _InputsFirst) -> Item:
-    said: dict[str, None] = {}
-
     def mend(job: Job) -> str | None:
-        if silence:
-            return silence.hint
-        commit = find_commit(asked.database, asked.workspace, job)
-        if commit.unfinished:
-            said["a merge, a rebase or the like is not finished"] = None
-        return _commit_and_run(asked, job, commit, first)
+        return silence.hint if silence else _commit_and_run(
+            asked, job, find_commit(asked.database, asked.workspace, job), first)
 
     item = _check("the code is in a commit", asked, asked.makers, _committed, mend)
     is_open = not item.passed and all(_committed(job) in {None, _NOT_TOLD} for job in asked.makers)
-    return replace(item, passed=None if is_open else item.passed, problems=(*said, *item.problems))
+    return replace(item, passed=None if is_open else item.passed)
 
 
 def _commit_and_run(asked: Asked, job: Job, commit: Commit, first: _InputsFirst | None = None) -> str | None:
@@ -233,8 +227,6 @@ def _commit_and_run(asked: Asked, job: Job, commit: Commit, first: _InputsFirst 
     Raises:
         NoCommandError: where the job cannot run again, or would with other code than it had.
     """
-    if commit.unfinished:
-        return commit.command or None
     if commit.obstacle:
         raise NoCommandError(commit.obstacle)
     if commit.undone and not asked.is_made_again(job):

@@ -18,8 +18,11 @@ from roar.record.evidence import was_written
 from roar.shell import quoted, quoted_path
 from roar.workspace import Workspace
 
-_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
-"""Where git keeps what it has begun, in its own folder."""
+_UNFINISHED = {
+    "rebase-merge": "rebase", "rebase-apply/applying": "am", "rebase-apply": "rebase", "MERGE_HEAD": "merge",
+    "CHERRY_PICK_HEAD": "cherry-pick", "REVERT_HEAD": "revert", "BISECT_START": "bisect"}
+"""What git keeps in its own folder while something is not finished, by the command that began it; a rebase picks, and
+merges, commits itself."""
 _MEANS_MORE = frozenset("*?[\\")
 _BEFORE = re.compile(rb"^index ([0-9a-f]+)\.\.", re.MULTILINE)
 """The content of a file before a change, in one section of a patch."""
@@ -32,7 +35,6 @@ class Commit(NamedTuple):
 
     Attributes:
         command: "" where all is in a commit by now.
-        unfinished: whether a merge, a rebase or the like has to be finished first; then it only shows what is left.
         obstacle: why there is nothing to type; None where there is.
         undone: a file whose changes, which the job ran with, are not there any more, be it source code or what the job
             read, and made by no job; None where all are, or where more was changed since. The step would run with
@@ -40,7 +42,6 @@ class Commit(NamedTuple):
     """
 
     command: str
-    unfinished: bool = False
     obstacle: str | None = None
     undone: str | None = None
 
@@ -53,12 +54,12 @@ def find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) ->
     """What puts a job's code in a commit, with a repository first where it has none.
 
     Of what git does not track that is the sources that the job read. git passes over what lies in a submodule or in
-    another repository, unless asked to take that. What it is told to ignore, what seems to hold a secret, and code
-    that is not there any more is for nobody but the user.
+    another repository, unless asked to take that. What it is told to ignore, what seems to hold a secret, code that is
+    not there any more, and how to go on with a merge or the like is for nobody but the user.
     """
     try:
         commit = _find_commit(database, workspace, job)
-        return commit if commit.unfinished else commit._replace(undone=_find_undone(database, workspace, job))
+        return commit._replace(undone=_find_undone(database, workspace, job))
     except _ObstacleError as error:
         return Commit("", obstacle=str(error))
 
@@ -86,9 +87,9 @@ def _find_commit(database: sqlite3.Connection, workspace: Workspace, job: Job) -
     own = [name for name in own if not any(name in found for found in others.values())]
     wanted = {**inside, **others}
     repositories = (tree, *(os.path.join(tree, place) for place, found in wanted.items() if found))
-    stuck = next(filter(is_unfinished, repositories), None)
-    if stuck is not None:
-        return Commit(f"{git_in(stuck)} status", unfinished=True)
+    unfinished = next(filter(None, map(_find_unfinished, repositories)), None)
+    if unfinished is not None:
+        raise _ObstacleError(unfinished)
     done: dict[str, list[str]] = {}
     for place, found in wanted.items():
         around = any(is_inside(other, place) for other in done)
@@ -167,11 +168,21 @@ def _as_patch(path: str) -> str:
     return "\n".join((f"@@ -0,0 +1,{len(lines)} @@", *(f"+{line}" for line in lines)))
 
 
-def is_unfinished(folder: str) -> bool:
-    """Whether a merge, a rebase or the like has begun in a work tree and not ended, or left conflicts."""
-    kept = (run_git(folder, "rev-parse", *(word for name in _UNFINISHED for word in ("--git-path", name))) or "")
-    return (any(os.path.lexists(os.path.join(folder, path)) for path in kept.splitlines())
-            or bool(run_git(folder, "ls-files", "--unmerged")))
+def _find_unfinished(folder: str) -> str | None:
+    """What git has begun in a work tree and not ended, be it only conflicts, and what ends it; None without that."""
+    kept = run_git(folder, "rev-parse", *(word for name in _UNFINISHED for word in ("--git-path", name))) or ""
+    verb = next((verb for path, verb in zip(kept.splitlines(), _UNFINISHED.values(), strict=False)
+                 if os.path.lexists(os.path.join(folder, path))), None)
+    git = git_in(folder)
+    has_conflicts = bool(run_git(folder, "ls-files", "--unmerged"))
+    if verb is None or (verb == "bisect" and has_conflicts):
+        return f"conflicts are not resolved: `{git} status` names the files, `{git} add` each once it is right" if (
+            has_conflicts) else None
+    if verb == "bisect":
+        return f"a bisect is not finished: `{git} bisect reset` ends it"
+    resolved = " once its conflicts are resolved" if has_conflicts else ""
+    return (f"{'an' if verb == 'am' else 'a'} {verb} is not finished: `{git} {verb} --continue`{resolved},"
+            f" or `{git} {verb} --abort`")
 
 
 def _code_names(database: sqlite3.Connection, workspace: Workspace, job: Job, root: str) -> list[str]:
