@@ -13,9 +13,9 @@ def checklist(desk, *arguments, folder="."):
     return {item["title"]: item for item in items}
 
 
-def follow(desk, hint, folder="."):
-    """Run the commands of a hint in a folder, with messages for the commits."""
+def follow(desk, hint, folder=".", *, check=True):
+    """Run the commands of a hint in a folder, with messages for the commits; they may fail without `check`."""
     commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint)
     subprocess.run(["sh", "-ec", re.sub(r"\broar ", f"{sys.executable} -m roar ", commands)],
                    cwd=desk.root / folder,
-                   env=desk.env, check=True, capture_output=True)
+                   env=desk.env, check=check, capture_output=True, stdin=subprocess.DEVNULL)

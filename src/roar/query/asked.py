@@ -123,12 +123,29 @@ class Asked:
         """Whether the last job of the step ended well and wrote all that an earlier one had."""
         return self.database.execute(_MADE_ANEW, {"job": self.rows[job.uid].row_id}).fetchone() is not None
 
+    def make_room(self, job: Job) -> str | None:
+        """What runs a step of this session again that refuses to write over what it left; None for others.
+
+        Raises:
+            NoCommandError: where that does harm.
+        """
+        if self.rows[job.uid].session != self.session:
+            return None
+        plan = self._reruns.make_room(job.step)
+        return None if plan is None else self._plan_again(job, None, resume=False)
+
+    @property
+    def _reruns(self) -> Reruns:
+        return Reruns(self.database, self.workspace, self.session)
+
     def _plan_again(self, job: Job, commit: str | None, *, resume: bool) -> str:
-        plan = Reruns(self.database, self.workspace, self.session).plan(
-            job.step, own=Own.KEPT if resume else Own.ANEW)
+        room = self._reruns.make_room(job.step)
+        plan = room or self._reruns.plan(job.step, own=Own.KEPT if resume else Own.ANEW)
         plan.refuse_lack()
-        self._refuse_replaced(job)
         refuse_secret(self.name(job), job.command)
+        if room is not None:
+            return _and(commit, *room.commands())
+        self._refuse_replaced(job)
         if commit is not None:
             plan.refuse_changes()
         since = self._since(self.rows[job.uid])

@@ -87,7 +87,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     first = _InputsFirst(asked, fresh.hint, stale)
     return [
         _check(_well(asked), asked, asked.last, _ended,
-               lambda job: first.of(job) or _look_or_run(asked, job)),
+               lambda job: first.of(job) or _look_or_run(asked, job, first)),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
         _in_commit(asked, silence, first),
@@ -108,10 +108,14 @@ class _InputsFirst(NamedTuple):
 
     def of(self, job: Job, *, others: bool = False) -> str | None:
         """The command that comes before a job; with `others` only where other steps have to run for its sake."""
-        reason = self.stale.get(job.step) if self.asked.rows[job.uid].session == self.asked.session else None
+        reason = self.stale.get(job.step) if self.is_stale(job) else None
         if reason is None or (others and waits_for(reason) is None) or self.hint is None:
             return None
         return None if self.hint.startswith(LOOK) else self.hint
+
+    def is_stale(self, job: Job) -> bool:
+        """Whether a job is of a step of this session that is stale."""
+        return self.asked.rows[job.uid].session == self.asked.session and job.step in self.stale
 
 
 def _without_numbers(fresh: Item) -> Item:
@@ -177,9 +181,12 @@ def _has_failed(job: Job) -> bool:
     return job.state == JobState.DONE and job.exit_code != 0
 
 
-def _look_or_run(asked: Asked, job: Job) -> str | None:
+def _look_or_run(asked: Asked, job: Job, first: _InputsFirst) -> str | None:
     if not _has_failed(job) and not asked.was_interrupted_twice(job):
         return asked.run_again(job, resume=True)
+    room = None if first.is_stale(job) else asked.make_room(job)
+    if room is not None:
+        return room
     asked.refuse_abandoned(job)
     return f"roar show {asked.ref(job)}"
 

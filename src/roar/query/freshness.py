@@ -28,6 +28,7 @@ from roar.query.files_now import (
     recorded_members,
 )
 from roar.query.graph import EDITED, Step, find_rewritten, is_made_of, load_bare_steps, overwrites
+from roar.query.hard_links import find_linked_inputs, find_other_name
 from roar.query.likeness import likeness
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
@@ -55,6 +56,7 @@ class Output:
         reason: why it is not fresh.
         failed: it is what a job left that did not end well.
         again: another step wrote it again, which its own step edits: that is to be run again.
+        shared: what changed it is one file with what its own step reads (a hard link): nothing is lost with it.
     """
 
     path: str
@@ -64,6 +66,7 @@ class Output:
     reason: str | None = None
     failed: bool = False
     again: bool = False
+    shared: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,13 +130,17 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
                                              if text.startswith(_BY_ITS_LIKE)], written, counted)
     since = _deleted_since(database, session, files, last_writes) | again
     failed = _failed(database, counted, last_writes.values())
+    shared = _shared(database, workspace, files, {
+        content: job_id for content, job_id in last_writes.items() if content not in since}, counted)
+    since |= shared
     outputs = []
     for content, job_id in last_writes.items():
         if _is_listed(files.state(content), job_id, counted):
             told = min(stale.left.keys() & counted.logs.last(job_id, content.path_id), default=job_id)
             output = _output(files, content, counted.step_of[told], failed.get(job_id) or stale.left.get(told),
                              since.get(content))
-            outputs.append(replace(output, failed=job_id in failed, again=content in again))
+            outputs.append(replace(output, failed=job_id in failed, again=content in again,
+                                   shared=content in shared))
     reasons = stale.of_steps()
     return Status(steps=tuple(replace(step, stale=reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)))
@@ -151,6 +158,22 @@ def _failed(database: sqlite3.Connection, counted: Counted, jobs: Iterable[int])
     return {job_id: f"@{step}, which wrote it, {f'ended with exit status {status}' if done else 'was interrupted'}"
             for job_id, step, done, status in rows.fetchall()
             if not counted.went_on_from(database, job_id)}
+
+
+def _shared(database: sqlite3.Connection, workspace: Workspace, files: "_FilesNow",
+            last_writes: Mapping[_Content, int], counted: Counted) -> dict[_Content, str]:
+    """What is to be said of what has changed only as it is one file with an input of its job (a hard link)."""
+    inputs = cache(partial(find_linked_inputs, database, workspace))
+    told = {}
+    for content, job_id in last_writes.items():
+        if files.state(content) is Freshness.CHANGED:
+            dataset = content.artifact_id if files.is_dataset(content) else None
+            other = find_other_name(database, workspace, files.paths[content.path_id], dataset,
+                                    partial(inputs, job_id))
+            if other is not None:
+                told[content] = (f"no longer what @{counted.step_of[job_id]} wrote: it is one file with {other}"
+                                 " (a hard link)")
+    return told
 
 
 def _is_listed(state: Freshness | None, job_id: int, counted: Counted) -> bool:

@@ -49,19 +49,19 @@ class OwnFiles:
         """
         last, ended_well = self._database.execute(_LAST, (self._session, self._number)).fetchone()
         chain = json.dumps([job for job, _ in self._load_chain(last)])
-        if not ended_well and self._find_made(chain):
+        if not ended_well and self.find_made(chain):
             return self._find_unfinished(last, chain)
         last, since = self._database.execute(_LAST_GOOD, (self._session, self._number)).fetchone() or (0, "")
         if self._has_passed_over(_PASSED_OVER, last, since):
             going = self._find_beside(self._find_taken(last, edited=False))
         elif self._has_passed_over(_SKIPPED, last, since):
-            going = set(filter(os.path.lexists, self._left))
+            going = set(filter(os.path.lexists, self.left))
         else:
             going = (self._find_beside(self._find_taken(last, edited=True))
                      if self._is_resumed_on_other_data(last) else set())
             if not going:
                 return None
-        return self._checked(going, self._left.keys())
+        return self._checked(going, self.left.keys())
 
     def _find_unfinished(self, last: int, chain: str) -> list[str] | None:
         """What the last job, which did not end well, and those that it had gone on from made; or None.
@@ -71,7 +71,7 @@ class OwnFiles:
         read = self._database.execute(_FED, {"jobs": chain}).fetchall()
         if not any(self._is_other_now(path, *version) for path, *version in read):
             return None
-        made = self._find_made(chain)
+        made = self.find_made(chain)
         try:
             return self._checked(made, made)
         except NoCommandError:
@@ -79,20 +79,21 @@ class OwnFiles:
                 raise
             return None
 
-    def _find_made(self, chain: str) -> set[str]:
-        """What lies there of what some jobs made that was not there before them."""
+    def find_made(self, chain: str) -> set[str]:
+        """What lies there of what some jobs, in JSON, made that was not there before them."""
         return {place for path, member in self._database.execute(_MADE, {"jobs": chain}).fetchall()
-                if os.path.lexists(place := self._place(path, member))}
+                if os.path.lexists(place := self.place_of(path, member))}
 
     @cached_property
-    def _left(self) -> dict[str, set[str]]:
+    def left(self) -> dict[str, set[str]]:
         """The digests of what the step has written, by place."""
         left: dict[str, set[str]] = {}
         for path, member, digest in self._database.execute(_LEFT, {"session": self._session, "number": self._number}):
-            left.setdefault(self._place(path, member), set()).add(digest.hex())
+            left.setdefault(self.place_of(path, member), set()).add(digest.hex())
         return left
 
-    def _place(self, path: str, member: str | None) -> str:
+    def place_of(self, path: str, member: str | None) -> str:
+        """Where a file lies, or one of a dataset, absolute."""
         return self._workspace.absolute(path if member is None else members_folder(path) + member)
 
     def _has_passed_over(self, rows: str, last: int, since: str) -> bool:
@@ -134,7 +135,7 @@ class OwnFiles:
     def _find_taken(self, last: int, *, edited: bool) -> list[str]:
         """What the last job took from what was left; with what it wrote anew then, appended lines excepted, or not."""
         rows = self._database.execute(_TAKEN, {"job": last, "kept": _APPENDED if edited else "null"})
-        return [place for path, member in rows.fetchall() if (place := self._place(path, member)) in self._left]
+        return [place for path, member in rows.fetchall() if (place := self.place_of(path, member)) in self.left]
 
     def _find_beside(self, taken: Iterable[str]) -> set[str]:
         """Some files, with what was left in their folders, and in others that differ in a number or in one name.
@@ -143,9 +144,9 @@ class OwnFiles:
         there only files that differ in a number.
         """
         kinds = {kind for place in taken for kind in self._kinds(place)}
-        alike = {place for place in self._left if not kinds.isdisjoint(self._kinds(place))}
+        alike = {place for place in self.left if not kinds.isdisjoint(self._kinds(place))}
         folders = {os.path.dirname(place) for place in alike} - {self._workspace.root}
-        return {place for place in self._left if os.path.lexists(place)
+        return {place for place in self.left if os.path.lexists(place)
                 and (place in alike or not folders.isdisjoint(self._folders_of(place)))}
 
     def _kinds(self, place: str) -> Iterator[tuple[str, ...]]:
@@ -165,26 +166,26 @@ class OwnFiles:
         elsewhere = next((place for place in going if not is_inside(place, self._workspace.root)), None)
         if elsewhere is not None:
             raise NoCommandError(f"@{self._number} goes on from what it left elsewhere, as {elsewhere}")
-        links = self._find_links(going)
+        links = self.find_links(going)
         found = _in_folders([*going, *links], {*known, *links}, self._workspace.root)
         if not 0 < len(found) <= MOST_FILES:
             raise NoCommandError(f"@{self._number} goes on from what it left, and what that was made of has changed")
-        for place in self._left:
+        for place in self.left:
             if os.path.isfile(place) and any(is_inside(place, one) for one in found) and not holds(
-                    self._database, place, self._left[place]):
+                    self._database, place, self.left[place]):
                 raise NoCommandError(f"{os.path.relpath(place)} is no longer what @{self._number} left there")
-        self._refuse_links(found)
+        self.refuse_links(found)
         refuse_tracked(found)
         return found
 
-    def _find_links(self, going: Collection[str]) -> set[str]:
+    def find_links(self, going: Collection[str]) -> set[str]:
         """The symlinks that the step made, and that lead to some files, or a folder of them, now: `latest`."""
         rows = self._database.execute(_LINKS, {"session": self._session, "number": self._number, "made": 1})
         places = {self._workspace.absolute(path) for path, in rows.fetchall()}
         return {place for place in places if is_inside(place, self._workspace.root)
                 and any(is_inside(one, target) for target in _leads_to(place) for one in going)}
 
-    def _refuse_links(self, found: Collection[str]) -> None:
+    def refuse_links(self, found: Collection[str]) -> None:
         """Refuse where a symlink that the step went through and did not make would lead nowhere."""
         rows = self._database.execute(_LINKS, {"session": self._session, "number": self._number, "made": 0})
         for path, in rows.fetchall():
@@ -205,8 +206,7 @@ def _in_folders(files: Iterable[str], known: Container[str], root: str) -> list[
     """Some files, each by the highest folder below another one in which nothing but known ones lies."""
     @cache
     def is_whole(folder: str) -> bool:
-        return all(os.path.join(at, name) in known for at, folders, names in os.walk(folder)
-                   for name in (*names, *(name for name in folders if os.path.islink(os.path.join(at, name)))))
+        return holds_only(folder, known)
 
     found: dict[str, None] = {}
     for file in sorted(files):
@@ -219,6 +219,12 @@ def _in_folders(files: Iterable[str], known: Container[str], root: str) -> list[
         if len(found) > MOST_FILES:
             break
     return [place for place in found if not any(is_inside(place, other) for other in found if other != place)]
+
+
+def holds_only(folder: str, known: Container[str]) -> bool:
+    """Whether nothing but known files and symlinks lies in a folder and those below it."""
+    return all(os.path.join(at, name) in known for at, folders, names in os.walk(folder)
+               for name in (*names, *(name for name in folders if os.path.islink(os.path.join(at, name)))))
 
 
 _LAST_GOOD = """

@@ -75,7 +75,8 @@ class Mending:
         Raises:
             NoCommandError: where nothing is known that only mends.
         """
-        by_hand = {output.step for output in wrong if output.freshness is Freshness.CHANGED and not output.again
+        by_hand = {output.step for output in wrong if output.freshness is Freshness.CHANGED
+                   and not output.again and not output.shared
                    and GONE not in (output.reason or "") and not self._is_put_back(output.path)}
         left = [output for output in wrong if output.freshness is not Freshness.STALE and not output.failed]
         groups = ([output.step for output in wrong if output.failed and not self._ended_well(output.step)],
@@ -157,17 +158,18 @@ class Mending:
         step = first
         passed: set[int] = set()
         while True:
-            if self._jobs[step].state == JobState.DONE and not self._ended_well(step):
+            room = self._reruns.make_room(step)
+            if room is None and self._jobs[step].state == JobState.DONE and not self._ended_well(step):
                 return f"{LOOK}@{step}"
-            plan = self._reruns.plan(step, self._stale, own)
-            if own is not Own.KEPT and {*plan.steps} == {step}:
+            plan = room or self._reruns.plan(step, self._stale, own)
+            if room is None and own is not Own.KEPT and {*plan.steps} == {step}:
                 plan = self._reruns.start_over(step) or plan
             self._refuse_edited(step, plan.steps)
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
             before = self._find_before(plan.steps, passed)
             if before is None:
-                if {*plan.steps} == {step} and not plan.removed and self._is_done(step):
+                if {*plan.steps} == {step} and not plan.removed and not room and self._is_done(step):
                     raise NoCommandError(f"@{step} would make the same again")
                 if not self._is_outdated(step):
                     plan.refuse_lack()

@@ -22,8 +22,10 @@ from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
+from roar.query.hard_links import Inode
 from roar.query.jobs import paths_read
 from roar.query.likeness import likeness
+from roar.query.making_room import Room, find_room
 from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many, refuse_tracked
 from roar.query.repository import is_inside
 from roar.record.database import encoded
@@ -52,6 +54,7 @@ class Plan(NamedTuple):
         lacks: what one of them has read, that none before it makes, and that is gone, as it is told; None without one.
         aside: the folder for what is put aside.
         keeps: whether that stays there: nobody knows whether all of it is made again.
+        room: what is put aside for a step that refuses to write over it.
     """
 
     removed: tuple[str, ...]
@@ -59,6 +62,7 @@ class Plan(NamedTuple):
     lacks: str | None
     aside: str
     keeps: bool = False
+    room: Room | None = None
 
     def refuse_changes(self) -> None:
         """Refuse where a step finds a file changed that git tracks, be it by an earlier one."""
@@ -71,7 +75,10 @@ class Plan(NamedTuple):
 
     def commands(self) -> list[str]:
         """What to type in the current folder."""
-        return put_aside(self.removed, self.aside, [f"roar run @{number}" for number in self.steps], keeps=self.keeps)
+        runs = [f"roar run @{number}" for number in self.steps]
+        if self.room is not None:
+            return make_room(self.room, self.aside, runs)
+        return put_aside(self.removed, self.aside, runs, keeps=self.keeps)
 
 
 def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, keeps: bool = False) -> list[str]:
@@ -86,24 +93,48 @@ def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, kee
     Raises:
         NoCommandError: made anew, one of them would be another than it is, whatever it holds.
     """
-    places: dict[str, str] = {}
-    for path in paths:
-        _refuse_loss(path)
-        names = (f"{folder}/{_shortened(os.path.basename(path))}{ASIDE}{number or ''}" for number in count())
-        places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
+    places = _places_aside(paths, folder)
     away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
     return [*away, *commands, *([f"rm {' '.join(map(_typed, places.values()))}"] if places and not keeps else [])]
 
 
-def _refuse_loss(path: str) -> None:
-    """Refuse to have a file, or one of a folder's, made anew that has other rights than a new one, or another name."""
+def make_room(room: Room, folder: str, commands: Sequence[str]) -> list[str]:
+    """Commands with what they would refuse to write over put aside; where they fail and leave nothing, it comes back.
+
+    Arguments and errors are those of `put_aside`.
+    """
+    places = _places_aside(room.paths, folder, room.links)
+    away = [f"mv {_typed(path)} {_typed(place)}" for path, place in places.items()]
+    back = [f"mv {'-T' if os.path.isdir(path) else '-nT'} {_typed(place)} {_typed(path)}"
+            for path, place in places.items()]  # onto an empty folder at most
+    ending = back[0] if len(back) == 1 else f"{{ {'; '.join(back)}; }}"
+    if not room.keeps:
+        commands = [*commands, f"rm -r {' '.join(map(_typed, places.values()))}"]
+    return [*away, *(f"mkdir {_typed(path)}" for path in room.folders), f"{' && '.join(commands)} || {ending}"]
+
+
+def _places_aside(paths: Iterable[str], folder: str, links: Container[Inode] = ()) -> dict[str, str]:
+    """Where some files are put, by their paths."""
+    places: dict[str, str] = {}
+    for path in paths:
+        _refuse_loss(path, links)
+        names = (f"{folder}/{_shortened(os.path.basename(path))}{ASIDE}{number or ''}" for number in count())
+        places[path] = next(name for name in names if name not in places.values() and not os.path.lexists(name))
+    return places
+
+
+def _refuse_loss(path: str, links: Container[Inode]) -> None:
+    """Refuse to have a file, or one of a folder's, made anew that has other rights than a new one, or another name.
+
+    links: those that get these names again.
+    """
     forbidden = _read_umask()
     for place in (path, *(os.path.join(at, name) for at, folders, files in os.walk(path)
                           for name in (*folders, *files))):
         with contextlib.suppress(OSError):
             status = os.lstat(place)
             is_folder = stat.S_ISDIR(status.st_mode)
-            if not is_folder and status.st_nlink > 1:
+            if not is_folder and status.st_nlink > 1 and Inode(status.st_dev, status.st_ino) not in links:
                 raise NoCommandError(f"{os.path.relpath(place)} has another name (a hard link), under which it would"
                                      " stay as it is")
             usual = (0o777 if is_folder else 0o666) & ~forbidden
@@ -238,6 +269,28 @@ class Reruns:
         self._obstacles.refuse([number])
         self._refuse_grown(number, own)
         return self._plan(own, [], [number])._replace(keeps=True)
+
+    def make_room(self, number: int) -> Plan | None:
+        """What to run for a step that refuses to write over what it left; None for others.
+
+        Raises:
+            NoCommandError: what it would write over is what it reads, and is not to be put aside.
+        """
+        room = find_room(self._database, self._workspace, self._session, number)
+        if room is None:
+            return None
+        plan = self.plan(number)
+        if plan.steps != (number,) or plan.removed:
+            return None
+        plan = plan._replace(keeps=True, room=room)
+        try:
+            plan.refuse_lack()
+            plan.commands()
+        except NoCommandError:
+            if room.is_read:
+                raise
+            return None
+        return plan
 
     def _refuse_grown(self, number: int, folders: Iterable[str]) -> None:
         """Refuse where what a step left there is what its runs made of several versions, which nothing makes again."""
