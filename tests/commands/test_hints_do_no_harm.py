@@ -117,6 +117,43 @@ def test_what_was_made_of_changes_that_were_undone_runs_again_where_the_model_ha
     assert read(desk, "out") == "1:a"
 
 
+@pytest.mark.parametrize("edited", ["train", "ev", "notes"])
+def test_what_runs_again_runs_once_with_its_code_in_a_commit(scripts, edited):
+    """Where something that git tracks was changed since: the command of the code's line would run it once more."""
+    desk = scripts(train=TRAIN, ev=EVALUATE, notes="")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py", "1")
+    desk.roar("run", "python", "ev.py")
+    desk.write("raw", "b")
+    with (desk.root / f"{edited}.py").open("a") as file:
+        file.write("# more\n")
+    given = []
+    while (hint := next((item["hint"] for title, item in checklist(desk).items()
+                         if title in {CODE, FRESH, ENDED} and item["hint"]), None)) is not None:
+        given.append(hint)
+        follow(desk, hint)
+    assert given == ["git commit -a && roar run @1", "roar run @2"]
+    assert all(checklist(desk)[title]["passed"] for title in (CODE, FRESH, ENDED))
+    assert read(desk, "out") == "1:b"
+
+
+def test_what_runs_again_waits_for_no_merge(scripts):
+    """Whether its code is to be committed in the middle of that is not known: the line of the code says so then."""
+    desk = scripts(train=TRAIN, notes="")
+    desk.write("raw", "a")
+    desk.roar("run", "python", "train.py", "1")
+    desk.git("checkout", "-qb", "side")
+    for branch in ("side", "main"):
+        desk.git("checkout", "-q", branch)
+        desk.write("notes.py", f"# {branch}\n")
+        desk.git("commit", "-qam", branch)
+    with pytest.raises(subprocess.CalledProcessError):
+        desk.git("merge", "side")
+    desk.write("raw", "b")
+    assert mend(desk) == (["roar run @1"], [])
+    assert checklist(desk)[CODE]["problems"][-1].startswith("no command mends it: a merge is not finished: ")
+
+
 def test_a_sweep_whose_runs_evaluate_one_model_file_keeps_its_results(scripts):
     desk = scripts(train="import sys\nopen('m', 'w').write(sys.argv[1])\n",
                    ev="import sys\nopen('res-' + sys.argv[1], 'w').write(open('m').read())\n")

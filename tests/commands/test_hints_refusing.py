@@ -83,7 +83,7 @@ def test_what_refuses_runs_with_code_in_a_commit(write):
     desk = write(make="open('out', 'x').write(open('raw').read())\n")
     desk.write("make.py", "open('out', 'x').write(open('raw').read() + '!')\n")
     desk.roar("run", "python", "make.py")
-    assert mend(desk, CODE) == ["git commit -a && roar run @1", aside({"out": "-nT"})]
+    assert mend(desk, ENDED, CODE) == ["git commit -a && roar run @1", aside({"out": "-nT"})]
     assert checklist(desk)[CODE]["passed"]
     assert read(desk, "out") == "a!"
 
@@ -169,3 +169,33 @@ def test_what_somebody_changed_beside_hard_links_is_not_written_over(write):
     desk.write("train/1", "mine")
     assert mend(desk) == []
     assert read(desk, "train/1") == "mine"
+
+
+def test_a_file_that_is_edited_in_place_and_has_another_name_is_not_its_own_link(write):
+    """Somebody kept what they changed under a second name."""
+    desk = write(edit="text = open('out').read()\nopen('out', 'w').write(text + open('raw').read())\n")
+    desk.write("out", "1")
+    desk.roar("run", "python", "edit.py")
+    (desk.root / "out2").hardlink_to(desk.root / "out")
+    desk.write("out", "mine")
+    desk.write("raw", "b")
+    assert mend(desk) == []
+    assert read(desk, "out") == "mine"
+
+
+def test_what_somebody_changed_beside_links_is_not_written_over_for_the_sake_of_a_commit(write):
+    text = "import os\nos.link('raw', 'out')\nopen('m', 'w').write('1')\n"
+    desk = write(split=text)
+    desk.write("split.py", text + "# more\n")
+    desk.roar("run", "python", "split.py")
+    desk.write("m", "mine")
+    assert mend(desk, CODE) == []
+    assert "m is no longer what @1 left there" in checklist(desk)[CODE]["problems"][-1]
+
+
+def test_a_step_that_failed_and_is_up_to_date_is_only_looked_at(write):
+    desk = write(make="import os\nassert 'WRONG' not in os.environ\nopen('out', 'w').write(open('raw').read())\n")
+    desk.roar("run", "python", "make.py")
+    desk.env["WRONG"] = "1"
+    desk.roar("run", "@1", status=1)
+    assert mend(desk) == ["roar show @1"]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from roar.model import Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
+from roar.query.hard_links import Inode, find_inode
 from roar.query.jobs import iter_jobs
 from roar.query.likeness import likeness
 from roar.query.obstacles import NoCommandError, refuse_secret, refuse_tracked
@@ -129,10 +130,9 @@ class Asked:
         Raises:
             NoCommandError: where that does harm.
         """
-        if self.rows[job.uid].session != self.session:
+        if self.rows[job.uid].session != self.session or self._reruns.make_room(job.step) is None:
             return None
-        plan = self._reruns.make_room(job.step)
-        return None if plan is None else self._plan_again(job, None, resume=False)
+        return self._plan_again(job, None, resume=False)
 
     @property
     def _reruns(self) -> Reruns:
@@ -142,10 +142,10 @@ class Asked:
         room = self._reruns.make_room(job.step)
         plan = room or self._reruns.plan(job.step, own=Own.KEPT if resume else Own.ANEW)
         plan.refuse_lack()
+        self._refuse_replaced(job, room.room.links if room is not None and room.room is not None else ())
         refuse_secret(self.name(job), job.command)
         if room is not None:
             return _and(commit, *room.commands())
-        self._refuse_replaced(job)
         if commit is not None:
             plan.refuse_changes()
         since = self._since(self.rows[job.uid])
@@ -158,14 +158,18 @@ class Asked:
             refuse_tracked(left)
         return _and(commit, *put_aside(left, plan.aside, [f"roar run @{job.step}"], keeps=True))
 
-    def _refuse_replaced(self, job: Job) -> None:
-        """Refuse where what another step made, or nobody recorded, lies now where this job's output did."""
+    def _refuse_replaced(self, job: Job, links: Container[Inode]) -> None:
+        """Refuse where what another step made, or nobody recorded, lies now where this job's output did.
+
+        links: what the job reads under another name, which may have changed.
+        """
         places = {use.path: self.workspace.absolute(use.path) for use in job.outputs
                   if use.kind is Kind.FILE and not is_location(use.path)}
         for path, place in places.items():
             own = self.database.execute(_OWN, {"path": encoded(path), "job": self.rows[job.uid].row_id,
                                                "step": self.rows[job.uid].step_id})
-            if os.path.lexists(place) and not holds(self.database, place, {digest.hex() for (digest,) in own}):
+            if os.path.lexists(place) and find_inode(place)[0] not in links and not holds(
+                    self.database, place, {digest.hex() for (digest,) in own}):
                 raise NoCommandError(f"{path} is no longer what {self.name(job)} left there: it would be lost")
 
     def was_interrupted_twice(self, job: Job) -> bool:

@@ -85,9 +85,10 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     is_other_session = bool(jobs) and session != asked.session
     stale = {} if is_other_session else {step.number: step.stale for step in status.steps if step.stale}
     first = _InputsFirst(asked, fresh.hint, stale)
-    return [
+    commit = cache(partial(_commit_before, asked)) if silence is None else lambda _: ""
+    return [replace(item, hint=_committed_first(item.hint, commit)) for item in (
         _check(_well(asked), asked, asked.last, _ended,
-               lambda job: first.of(job) or _look_or_run(asked, job, first)),
+               lambda job: first.of(job) or _look_or_run(asked, job)),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
         _in_commit(asked, silence, first),
@@ -96,7 +97,28 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
         _in_known_environment(asked),
         _without_numbers(fresh) if is_other_session else fresh,
         _without_secrets(asked),
-    ]
+    )]
+
+
+def _committed_first(hint: str | None, commit: Callable[[int], str]) -> str | None:
+    """A hint with what has to be in a commit before its steps run, so that these need not run once more for that."""
+    if hint is None or hint.startswith("git "):
+        return hint
+    commands = dict.fromkeys(filter(None, (commit(int(step)) for step in _RUN_AGAIN.findall(hint))))
+    return " && ".join([*commands, hint])
+
+
+def _commit_before(asked: Asked, step: int) -> str:
+    """What brings the code that a step of this session would run into a commit; "" where nothing has to, or can."""
+    job = next((job for job in reversed(asked.jobs) if job.step == step
+                and asked.rows[job.uid].session == asked.session), None)
+    if job is None or find_work_tree(asked.workspace, job) is None:
+        return ""
+    commit = find_commit(asked.database, asked.workspace, job)
+    return "" if commit.obstacle or commit.undone else commit.command
+
+
+_RUN_AGAIN = re.compile(r"\broar run @(\d+)")
 
 
 class _InputsFirst(NamedTuple):
@@ -108,14 +130,10 @@ class _InputsFirst(NamedTuple):
 
     def of(self, job: Job, *, others: bool = False) -> str | None:
         """The command that comes before a job; with `others` only where other steps have to run for its sake."""
-        reason = self.stale.get(job.step) if self.is_stale(job) else None
+        reason = self.stale.get(job.step) if self.asked.rows[job.uid].session == self.asked.session else None
         if reason is None or (others and waits_for(reason) is None) or self.hint is None:
             return None
         return None if self.hint.startswith(LOOK) else self.hint
-
-    def is_stale(self, job: Job) -> bool:
-        """Whether a job is of a step of this session that is stale."""
-        return self.asked.rows[job.uid].session == self.asked.session and job.step in self.stale
 
 
 def _without_numbers(fresh: Item) -> Item:
@@ -181,10 +199,11 @@ def _has_failed(job: Job) -> bool:
     return job.state == JobState.DONE and job.exit_code != 0
 
 
-def _look_or_run(asked: Asked, job: Job, first: _InputsFirst) -> str | None:
+def _look_or_run(asked: Asked, job: Job) -> str | None:
     if not _has_failed(job) and not asked.was_interrupted_twice(job):
         return asked.run_again(job, resume=True)
-    room = None if first.is_stale(job) else asked.make_room(job)
+    steps = [other for other in asked.makers if asked.rows[other.uid].step_id == asked.rows[job.uid].step_id]
+    room = asked.make_room(job) if any(map(_committed, steps)) else None  # as the line of the code has it
     if room is not None:
         return room
     asked.refuse_abandoned(job)

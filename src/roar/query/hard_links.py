@@ -27,7 +27,10 @@ def find_inode(place: str) -> tuple[Inode, int]:
 
 
 def find_linked_inputs(database: sqlite3.Connection, workspace: Workspace, job: int) -> dict[Inode, str]:
-    """The files with several names that a job, by its row, read, those of datasets among them; each by its path."""
+    """The files with several names that a job, by its row, read and did not edit, each by its path.
+
+    Those of datasets are among them.
+    """
     found: dict[Inode, str] = {}
     for path, member in database.execute(_READ, (job,)).fetchall():
         name = path if member is None else members_folder(path) + member
@@ -54,7 +57,8 @@ def find_other_name(database: sqlite3.Connection, workspace: Workspace, path: st
     inodes = {name: inode for name, place in places.items()
               for inode, names in [find_inode(place)] if names > 1}
     known = inputs() if inodes else {}
-    shared = {name: known[inode] for name, inode in inodes.items() if inode in known}
+    shared = {name: known[inode] for name, inode in inodes.items()
+              if inode in known and workspace.absolute(known[inode]) != places[name]}
     try:
         others = [member for member in members if member[0] not in shared]
         if not shared or find_change_of_files(database, folder, others) is not None:
@@ -67,4 +71,6 @@ def find_other_name(database: sqlite3.Connection, workspace: Workspace, path: st
 _READ = """
 SELECT path.path, dataset_member.path FROM file_read JOIN path ON path.id = path_id
 LEFT JOIN dataset_member ON dataset_id = file_read.artifact_id WHERE job_id = ? AND instr(path.path, '://') = 0
+AND NOT EXISTS (SELECT 1 FROM file_written AS made
+    WHERE made.job_id = file_read.job_id AND made.path_id = file_read.path_id AND role = 2)
 """
