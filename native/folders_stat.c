@@ -52,8 +52,8 @@ static void *stat_share(void *argument)
             .device = status.st_dev,
             .inode = status.st_ino,
             .size = status.st_size,
-            .mtime_ns = status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec,
-            .ctime_ns = status.st_ctim.tv_sec * 1000000000 + status.st_ctim.tv_nsec,
+            .mtime_ns = (int64_t)((uint64_t)status.st_mtim.tv_sec * 1000000000u + (uint64_t)status.st_mtim.tv_nsec),
+            .ctime_ns = (int64_t)((uint64_t)status.st_ctim.tv_sec * 1000000000u + (uint64_t)status.st_ctim.tv_nsec),
             .mode = status.st_mode,
         };
     }

@@ -588,8 +588,8 @@ static void as_signature(const struct stat *from, struct log_signature *to)
     to->device = from->st_dev;
     to->inode = from->st_ino;
     to->size = from->st_size;
-    to->mtime_ns = (int64_t)(from->st_mtime * 1000000000 + from->st_mtime_nsec);
-    to->ctime_ns = (int64_t)(from->st_ctime * 1000000000 + from->st_ctime_nsec);
+    to->mtime_ns = (int64_t)((uint64_t)from->st_mtime * 1000000000u + (uint64_t)from->st_mtime_nsec);
+    to->ctime_ns = (int64_t)((uint64_t)from->st_ctime * 1000000000u + (uint64_t)from->st_ctime_nsec);
     to->mode = from->st_mode;
     to->padding = 0;
 }

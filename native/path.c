@@ -337,8 +337,8 @@ struct log_signature path_signature(const struct stat *from)
         .device = from->st_dev,
         .inode = from->st_ino,
         .size = from->st_size,
-        .mtime_ns = from->st_mtim.tv_sec * 1000000000l + from->st_mtim.tv_nsec,
-        .ctime_ns = from->st_ctim.tv_sec * 1000000000l + from->st_ctim.tv_nsec,
+        .mtime_ns = (int64_t)((uint64_t)from->st_mtim.tv_sec * 1000000000u + (uint64_t)from->st_mtim.tv_nsec),
+        .ctime_ns = (int64_t)((uint64_t)from->st_ctim.tv_sec * 1000000000u + (uint64_t)from->st_ctim.tv_nsec),
         .mode = from->st_mode,
     };
 }

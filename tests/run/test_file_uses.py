@@ -469,6 +469,35 @@ def test_a_source_counts_although_python_opens_what_was_compiled_from_it(compili
     assert "1 of 1 output came out the same" in done.stdout
 
 
+@pytest.mark.parametrize("how", ["variable", "option", "relative"])
+def test_a_source_counts_although_what_was_compiled_lies_in_a_tree_of_its_own(compiling, tmp_path, how):
+    compiling.write("t.py", "import p.u\nopen('o', 'w').write(p.u.Y)\n")
+    compiling.write("p/u.py", "Y = 'new'\n")
+    prefix = "compiled" if how == "relative" else str(tmp_path / "compiled")
+    options = ["-X", f"pycache_prefix={prefix}"] if how == "option" else []
+    env = {} if options else {"PYTHONPYCACHEPREFIX": prefix}
+    for _ in range(2):
+        compiling.roar("run", "python", *options, "t.py", env=env)
+        assert names(compiling.job()["inputs"]) == ["p/u.py", "t.py"]
+    assert not (compiling.root / "p" / "__pycache__").exists()
+
+
+@pytest.mark.parametrize("mode", ["full", "preload"])
+def test_a_time_that_64_bits_of_nanoseconds_do_not_hold(desk, mode):
+    """They end in the year 2262; file systems go on for two hundred years or more."""
+    late = 13_570_000_000
+    desk.write("a", "1\n")
+    os.utime(desk.root / "a", (late, late))
+    desk.init()
+    desk.roar("run", "-q", "sh", "-c", f"cat a > o; touch -d @{late} o", env={"ROAR_TRACER_MODE": mode})
+    job = desk.job()
+    assert [use["digest"] for use in (*job["inputs"], *job["outputs"])] == [digest("1\n")] * 2
+    assert desk.json("status")["outputs"][0]["state"] == "fresh"
+    desk.roar("run", "-q", "sh", "-c", "cat o > p")
+    os.utime(desk.root / "p", (late, late))
+    assert {one["state"] for one in desk.json("status")["outputs"]} == {"fresh"}
+
+
 def test_a_compiled_source_outside_any_repository_is_an_input(compiling):
     compiling.write("t.py", "import conf\nopen('o', 'w').write(str(conf.LR))\n")
     compiling.write("conf.py", "LR = 1\n")

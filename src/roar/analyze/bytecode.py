@@ -1,22 +1,26 @@
 """Python sources behind compiled ones: with `__pycache__/NAME.TAG.pyc` at hand Python does not open NAME.py.
 
-See PEP 3147 for the names.
+See PEP 3147 for the names. With PYTHONPYCACHEPREFIX, or `-X pycache_prefix`, NAME.TAG.pyc lies in a tree of its own,
+below the absolute path of the source's folder.
 """
 
 import os
-from collections.abc import Iterable, Iterator
-from itertools import chain
+from collections.abc import Collection, Iterable, Iterator
+from itertools import chain, pairwise
 
+from roar.analyze.caches import COMPILED
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Event, EventKind, Trace, list_reads, opening
+from roar.observe.trace import Event, EventKind, Process, Trace, list_reads, opening
 
 _CACHE = "__pycache__"
+_OPTION = "pycache_prefix="
 _KNOWN_OTHERWISE = ("/site-packages/", "/dist-packages/", "/lib/python3")  # by version, or not at all
 
 
 def add_sources(trace: Trace) -> None:
     """Put the opening of a source beside that of what was compiled from it, where it is there and was not opened."""
-    found = dict(_compiled(trace.events, trace.folders))
+    found = dict(_compiled(trace.events, trace.folders, {prefix for process in trace.processes
+                                                         if (prefix := _prefix(process))}))
     if not found:
         return
     opened = {event.path for event in trace.events if event.kind is EventKind.OPEN}
@@ -29,19 +33,33 @@ def add_sources(trace: Trace) -> None:
         trace.events.sort(key=lambda event: event.time_ns)
 
 
-def _compiled(events: Iterable[Event], folders: Iterable[FolderFiles]) -> Iterator[tuple[str, Event]]:
+def _prefix(process: Process) -> str | None:
+    """The folder below which a Python program keeps what it compiled, if that is not beside the sources."""
+    prefix = process.environment.get(COMPILED) or ""
+    for before, word in pairwise(process.argv):
+        if before == "-X" and word.startswith(_OPTION):
+            prefix = word.removeprefix(_OPTION)
+    return os.path.normpath(os.path.join(process.cwd, prefix)) if prefix else None
+
+
+def _compiled(events: Iterable[Event], folders: Iterable[FolderFiles], prefixes: Collection[str]
+              ) -> Iterator[tuple[str, Event]]:
     """By source the opening of what was compiled from it."""
-    caches = (files for files in folders if files.folder.endswith(f"/{_CACHE}"))
+    below = tuple(f"{prefix.rstrip('/')}/" for prefix in prefixes)
+    caches = (files for files in folders if files.folder.endswith(f"/{_CACHE}")
+              or (below and f"{files.folder}/".startswith(below)))
     for event in chain(events, list_reads(caches)):
         if event.kind is EventKind.OPEN and event.path.endswith(".pyc") and event.existed:
-            source = _source(event.path)
+            source = _source(event.path, below)
             if source is not None and not event.flags & os.O_ACCMODE:
                 yield source, event
 
 
-def _source(path: str) -> str | None:
+def _source(path: str, prefixes: Iterable[str]) -> str | None:
     folder, _, name = path.rpartition("/")
     home, _, cache = folder.rpartition("/")
-    if cache != _CACHE or not name.endswith(".pyc") or any(part in path for part in _KNOWN_OTHERWISE):
+    if not name.endswith(".pyc") or any(part in path for part in _KNOWN_OTHERWISE):
         return None
-    return f"{home}/{name.partition('.')[0]}.py"
+    if cache != _CACHE:
+        home = next((f"/{folder[len(prefix):]}" for prefix in prefixes if path.startswith(prefix)), "")
+    return f"{home}/{name.partition('.')[0]}.py" if home else None

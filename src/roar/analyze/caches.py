@@ -27,7 +27,9 @@ _FILES = {
     "AWS_SHARED_CREDENTIALS_FILE": ".aws/credentials", "AWS_CONFIG_FILE": ".aws/config", "NETRC": ".netrc",
     "CLEARML_CONFIG_FILE": "clearml.conf", "KUBECONFIG": ".kube/config"}
 """By variable single files with tokens and keys, and where they lie else."""
-VARIABLES: tuple[str, ...] = (*_PLACES, *_FILES)
+COMPILED = "PYTHONPYCACHEPREFIX"
+"""By which Python keeps what it compiled in a tree of its own (roar.analyze.bytecode)."""
+VARIABLES: tuple[str, ...] = (*_PLACES, *_FILES, COMPILED)
 """What to look at of the environments that processes are started with."""
 _PARTS = {
     "HF_HOME": ("hub", "datasets", "assets", "xet", "modules", "lerobot", "transformers", "diffusers", "accelerate",

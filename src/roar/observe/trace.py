@@ -44,8 +44,16 @@ class Signature(NamedTuple):
 
 def signature_of(status: os.stat_result) -> Signature:
     """The signature in the tracer's form."""
-    return Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns,
-                     status.st_mode)
+    return Signature(status.st_dev, status.st_ino, status.st_size, in_64_bits(status.st_mtime_ns),
+                     in_64_bits(status.st_ctime_ns), status.st_mode)
+
+
+def in_64_bits(time_ns: int) -> int:
+    """A time as the tracer and the record have it; after the year 2262 it goes on with the least number."""
+    return time_ns if -_HALF <= time_ns < _HALF else (time_ns + _HALF) % (2 * _HALF) - _HALF
+
+
+_HALF = 1 << 63
 
 
 class Event(NamedTuple):

@@ -120,7 +120,7 @@ def is_absence(error: OSError) -> bool:
 
 def key_of(status: os.stat_result) -> digests.Key:
     """The digest cache's key of a file."""
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+    return signature_of(status)[:5]
 
 
 def _is_read_only(database: sqlite3.Connection) -> bool:
@@ -263,7 +263,7 @@ def find_change_of_files(database: sqlite3.Connection, folder: str, members: Seq
             continue
         if status.st_size != size:
             return Change()
-        keys[name] = status.st_dev, status.st_ino, size, status.st_mtime_ns, status.st_ctime_ns
+        keys[name] = key_of(status)
     known = digests.find(database, keys.values())
     for name, _, digest in members:
         try:
