@@ -307,3 +307,26 @@ def wait_for(condition):
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_folder_that_the_inner_job_renames_is_its_own(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    for name in ("a", "b"):
+        desk.write(f"raw/{name}", name)
+    outer = script(desk, f"{ROAR} run -q --name inner mv raw data", "cat data/* > all")
+    assert (names(outer["inputs"]), names(outer["outputs"])) == (["data/a", "data/b"], ["all"])
+    inner = by_name(desk, "inner")
+    assert (names(inner["inputs"]), names(inner["outputs"])) == (["raw/a", "raw/b"], ["data/a", "data/b"])
+    assert desk.json("lineage", "data/a")["jobs"][0]["uid"] == inner["uid"]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_inner_job_names_through_a_symlink_is_its_own(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.write("run1/c", "c")
+    (desk.root / "latest").symlink_to("run1")
+    outer = script(desk, f"{ROAR} run -q --name inner sh -c 'cat latest/c > latest/m'",
+                   f"{ROAR} run -q sh -c 'cat latest/m > o'")
+    assert (names(outer["inputs"]), names(outer["outputs"])) == ([], [])
+    assert desk.json("lineage", "o")["jobs"][1]["uid"] == by_name(desk, "inner")["uid"]

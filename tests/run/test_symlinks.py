@@ -4,6 +4,7 @@ import os
 import sys
 
 import pytest
+from blake3 import blake3
 
 MODES = ("full", "seccomp", "preload")
 TRAIN = """import os, sys
@@ -187,3 +188,38 @@ def test_a_folder_and_a_link_that_are_exchanged_in_one_step(desk, mode, names):
               f"import ctypes; assert not ctypes.CDLL(None).renameat2(-100, b'{one}', -100, b'{other}', 2)\n"
               "open('o', 'w').write(open('real/new').read())", env={"ROAR_TRACER_MODE": mode})
     assert used(desk) == ({"real/old", "v2/new"}, {"link/old", "o"})
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("command", "inputs", "outputs"), [
+    ("echo m > link/m.tmp; mv one/m.tmp one/m", {}, {"one/m": "m\n"}),
+    ("echo m > one/m.tmp; mv link/m.tmp link/m", {}, {"one/m": "m\n"}),
+    ("echo m > link/m.tmp; cat one/m.tmp > o; rm link/m.tmp", {}, {"o": "m\n"}),
+    ("echo m > one/m.tmp; cat link/m.tmp > o; rm one/m.tmp", {}, {"o": "m\n"}),
+    ("mkdir link/ck; echo m > link/ck/a; mv one/ck one/ck-1", {}, {"one/ck-1/a": "m\n"}),
+    ("mkdir one/ck; echo m > one/ck/a; mv link/ck link/ck-1", {}, {"one/ck-1/a": "m\n"}),
+    ("cat link/f > o; mv one/f one/g", {"one/f": "one\n"}, {"o": "one\n", "one/g": "one\n"}),
+    ("cat one/f > o; echo x > link/f", {"one/f": "one\n"}, {"o": "one\n", "one/f": "x\n"}),
+    ("echo x > link/f; mv one/f one/g", {}, {"one/g": "x\n"}),
+    ("echo x >> link/f; mv one/f one/g", {"one/f": "one\n"}, {"one/g": "one\nx\n"}),
+    ("rm link/f; echo new > one/f; cat link/f > o", {}, {"o": "new\n", "one/f": "new\n"}),
+    ("ln -s $PWD/one own; echo m > own/m; mv link/m link/n; cat one/n own/f > o", {"one/f": "one\n"},
+     {"one/n": "m\n", "o": "m\none\n"}),
+])
+def test_one_file_by_several_names(folders, mode, command, inputs, outputs):
+    """As by `latest/` and the run's own folder, or by $HOME/scratch and the disk that this leads to."""
+    folders.roar("run", "-q", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})
+    job = folders.job()
+    contents = [{use["path"]: use["digest"] for use in job[side]} for side in ("inputs", "outputs")]
+    assert [{path: blake3(text.encode()).hexdigest() for path, text in side.items()}
+            for side in (inputs, outputs)] == contents
+
+
+def test_the_link_by_which_a_file_was_named_is_noted_although_the_job_used_its_real_name_too(folders, tmp_path):
+    command = "cat link/f > o; cat one/f >> o; echo x > link/x; mv one/x one/y"
+    folders.roar("run", "-q", "sh", "-c", command)
+    assert used(folders) == ({"one/f"}, {"o", "one/y"})
+    assert "link → one" in folders.roar("show", "@1").stdout
+    done = folders.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
+    assert os.readlink(tmp_path / "again" / "link") == "one"

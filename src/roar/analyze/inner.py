@@ -8,11 +8,12 @@ at (by git, to take digests) counts for neither.
 
 import bisect
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 
+from roar.analyze.carried import is_folder_rename
 from roar.analyze.surroundings import Remembered
 from roar.observe.trace import COMPLETE, Event, EventKind, Process, Trace
 
@@ -78,7 +79,7 @@ class InnerJobs:
             place = None if image is None else self._places.get(id(image))
             if place is None or (place.uid and not self._is_theirs(image)):
                 found += [*self._give_left(event), event]
-            elif any(path in (self._made if not place.uid else self._known(place.uid)) for path in _changed(event)):
+            elif _is_of(self._made if not place.uid else self._known(place.uid), event):
                 found += [_taken(event, path) for path in _changed(event)]
             elif not _only_reads(event):
                 found.append(event)
@@ -212,6 +213,15 @@ def _is_our_script(path: str) -> bool:
 
 def _only_reads(event: Event) -> bool:
     return event.kind is EventKind.OPEN and not event.flags & (os.O_ACCMODE | os.O_TRUNC | os.O_CREAT)
+
+
+def _is_of(known: Collection[str], event: Event) -> bool:
+    """Whether an event changes what a job knows of: one of its files, or a folder with such."""
+    changed = tuple(_changed(event))
+    if any(path in known for path in changed):
+        return True
+    below = tuple(f"{path}/" for path in changed) if is_folder_rename(event) else ()
+    return bool(below) and any(path.startswith(below) for path in known)
 
 
 def _changed(event: Event) -> Iterator[str]:

@@ -16,6 +16,7 @@ from roar.analyze.elsewhere import ELSEWHERE, find_started_elsewhere
 from roar.analyze.fold import Made, PathUse, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
+from roar.analyze.one_name import with_one_name
 from roar.analyze.packages import package_order, python_of, read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
 from roar.analyze.programs import NO_VERSION, sort_programs, unversioned_libraries
@@ -92,6 +93,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     inner = InnerJobs(trace, known, (stream.path for stream in around.streams)) if may_have_inner(trace) else None
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
+    named = with_one_name(followed.events, around.started_ns, always=inner is not None)
+    followed.events, followed.places = named.events, followed.places | named.places
     if inner is not None:
         followed.events = inner.apart(followed.events)
         inner.without(trace)
@@ -109,6 +112,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
         result.tracker_runs = tuple(run for run in result.tracker_runs if (run.tracker, run.run_id) not in inner.runs)
     kept = Kept(around, uses, owned, plumbing, places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
+    kept.note_ways(named.ways)
     _note_kept(result, kept, uses, around)
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)

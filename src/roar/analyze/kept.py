@@ -167,6 +167,12 @@ class Kept:
         if is_link(use):
             self._walk(self.stands.folder(folder or "/"), name)
 
+    def note_ways(self, ways: Mapping[str, Iterable[str]]) -> None:
+        """Note the symlinks by which folders were named that hold something of these uses."""
+        for real in {os.path.dirname(path) for path in self._by_path} & ways.keys():
+            for folder in ways[real]:
+                self._walk("/", folder)
+
     def _walk(self, folder: str, path: str) -> None:
         self.links.update(walk_links(folder, path))
 
