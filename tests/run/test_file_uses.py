@@ -133,6 +133,17 @@ def test_what_was_read_before_it_was_emptied_is_an_input(desk, code, mode):
     assert files(desk, code) == ({"a": digest("old")}, {"a": digest("new")})
 
 
+def test_a_file_that_is_read_and_written_anew_beside_those_of_hdf5(desk):
+    """What opens it as HDF5 opens its own is not HDF5."""
+    desk.write("state", "1")
+    desk.write("model.h5", "")
+    desk.init()
+    desk.python("import h5py\nopen('model.h5').read()\nwith open('state', 'r+') as f: text = f.read()\n"
+                "with open('state', 'w+') as f: f.write(text + '2')")
+    assert {use["path"]: use["digest"] for use in desk.job()["inputs"]} == {
+        "model.h5": digest(""), "state": digest("1")}
+
+
 @pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
 @pytest.mark.parametrize("code", ["open('a.h5')", "h5py.File('a.h5', 'r')", "h5py.File('a.h5', 'r+')", None])
 def test_a_file_of_hdf5_that_is_made_anew(desk, code, mode):

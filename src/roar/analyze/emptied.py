@@ -19,7 +19,7 @@ def with_emptied(events: Sequence[Event]) -> Sequence[Event]:
     Args:
         events: in order of time.
     """
-    if any(map(_makes_anew, events)) and any(_HDF5.search(event.path) for event in events):
+    if any(map(_makes_anew, events)):
         events = _without_probes(events)
     if not any(_empties(event) for event in events):
         return events
@@ -44,13 +44,14 @@ def _empties(event: Event) -> bool:
     return event.kind is EventKind.EMPTY or (event.kind is EventKind.TRUNCATE and event.flags == TO_NOTHING)
 
 
-_HDF5 = re.compile(r"/(?:libhdf5|h5py/|netCDF4/|tables/)|\.(?:h5|hdf5?|he5|nc4?|h5ad|loom|mat|keras)$")
-"""The library, or where its opening is not seen the names of its files."""
+_HDF5 = re.compile(r"\.(?:h5|hdf5?|he5|nc4?|h5ad|loom)$")
+"""The names of its files. Others are known by their first bytes, if they are there in the end."""
+_FIRST_BYTES = b"\x89HDF\r\n\x1a\n"
 _AT_ONCE_NS = 50_000_000
 _HOW = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
 
 
-def _without_probes(events: Sequence[Event]) -> list[Event]:
+def _without_probes(events: Sequence[Event]) -> Sequence[Event]:
     """Events without the opens by which HDF5 sees whether a file is there that it then opens with O_TRUNC.
 
     It reads nothing in between: H5F_open() of H5Fint.c, "tentative open".
@@ -61,10 +62,20 @@ def _without_probes(events: Sequence[Event]) -> list[Event]:
         if event.kind is EventKind.LED:
             continue
         before = last.get(event.pid)
-        if before is not None and _is_probe(before[1], event):
+        if before is not None and _is_probe(before[1], event) and _is_hdf5(event.path):
             probes.add(before[0])
         last[event.pid] = place, event
-    return [event for place, event in enumerate(events) if place not in probes]
+    return [event for place, event in enumerate(events) if place not in probes] if probes else events
+
+
+def _is_hdf5(path: str) -> bool:
+    if _HDF5.search(path) or not os.path.isfile(path):  # a pipe would wait
+        return bool(_HDF5.search(path))
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_FIRST_BYTES)) == _FIRST_BYTES
+    except OSError:
+        return False
 
 
 def _is_probe(event: Event, then: Event) -> bool:
