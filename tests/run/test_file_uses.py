@@ -972,6 +972,21 @@ def test_a_name_that_ends_as_that_of_a_nameless_file(desk, command):
     assert [use["path"] for use in desk.job()["outputs"]] == ["b"]
 
 
+@pytest.mark.parametrize("mode", ["full", "preload"])
+@pytest.mark.parametrize(("command", "inputs"), [
+    ("echo 2 >> a; cat more/b > o", {"a": "1\n"}), ("cat more/b > o; echo 2 >> a", {"a": "1\n", "more/b": "1\n"}),
+    ("echo 2 > a; cat more/b more/c > o", {"more/c": "c\n"})])
+def test_what_was_written_by_another_name_of_the_file_is_no_input(desk, mode, command, inputs):
+    for name, text in (("a", "1\n"), ("more/c", "c\n")):
+        desk.write(name, text)
+    os.link(desk.root / "a", desk.root / "more" / "b")
+    desk.init()
+    desk.roar("run", "-q", "sh", "-c", "cat a more/b > /dev/null")  # the digests are known
+    desk.roar("run", "-q", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})
+    assert {use["path"]: use["digest"] for use in desk.job()["inputs"]} == {
+        name: digest(text) for name, text in inputs.items()}
+
+
 def test_folders_that_are_exchanged_in_one_step(desk):
     """As what is published in the place of an earlier version, which is then removed."""
     exchange = "import ctypes; assert not ctypes.CDLL(None).renameat2(-100, b'live', -100, b'next', 2)\n"

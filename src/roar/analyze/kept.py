@@ -12,6 +12,8 @@ from roar.analyze.sources import is_source
 from roar.analyze.surroundings import Surroundings
 from roar.analyze.symlinks import Places, walk_links
 from roar.observe.code import PATCH_LIMIT
+from roar.observe.folders import FolderFiles
+from roar.observe.trace import Signature
 
 
 class Kept:
@@ -49,6 +51,8 @@ class Kept:
         self._walked: set[str] = set()
         self._by_path: dict[str, PathUse] = {}
         self._plumbing = plumbing
+        self._edited = {use.status[:2]: use for use in uses.opened.values()
+                        if use.status is not None and _has_other_names(use)}
         self._sort_all(uses.opened.values())
         for folder in list(uses.closed):
             self._sort_folder(folder)
@@ -65,7 +69,8 @@ class Kept:
 
     def _sort_folder(self, folder: str) -> None:
         files = self._all.closed.get(folder)
-        if files is None or (self._plumbing.category(f"{folder}/_") == KEPT and self.stands.folder(folder) == folder):
+        if files is None or (self._plumbing.category(f"{folder}/_") == KEPT and self.stands.folder(folder) == folder
+                             and not self._has_edited(files)):
             return
         categories = Counter(self._plumbing.category(f"{folder}/{name}") for name in files.list_names())
         if KEPT in categories:
@@ -73,6 +78,16 @@ class Kept:
         else:
             self.left_out.update(categories)
             del self._all.closed[folder]
+
+    def _is_edited(self, use: PathUse, signature: Signature) -> bool:
+        """Whether the job had written what was read by another name of the file."""
+        edited = self._edited.get(signature[:2])
+        if edited is None or edited.path == use.path:
+            return False
+        return edited.first_ns < use.first_ns if edited.signature is None else differ(edited.signature, signature)
+
+    def _has_edited(self, files: FolderFiles) -> bool:
+        return bool(self._edited) and any(signature[:2] in self._edited for _, _, signature in files.iter_files())
 
     def _sort_all(self, uses: Iterable[PathUse]) -> None:
         self._todo = list(uses)
@@ -137,6 +152,8 @@ class Kept:
                 return  # it read what the job had written there, which may be gone by now
             use = replace(use, path=path)
             look_up(use)
+        if not use.written and use.signature is not None and self._is_edited(use, use.signature):
+            return
         if self._is_code(use):
             self.sources.add(path)
             self.left_out["code"] += 1
@@ -215,6 +232,16 @@ class Kept:
 
 
 _TICK = 10_000_000  # nanoseconds that the file system's clock may be behind
+
+
+def _has_other_names(use: PathUse) -> bool:
+    """Whether a file from before the job was written in place, and has hard links."""
+    if not (use.written and use.original and use.edited and use.status is not None):
+        return False
+    try:
+        return os.lstat(use.path).st_nlink > 1
+    except OSError:
+        return False
 
 
 def _is_over(use: PathUse) -> bool:
