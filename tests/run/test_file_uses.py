@@ -804,8 +804,40 @@ def test_data_beside_the_parts_of_an_environment(desk):
         desk.write(f"{folder}/bin/tool", tool, 0o755)
         desk.roar("run", f"./{folder}/bin/tool")
         job = desk.job()
-        whole = ([], []) if folder == ".venv" else ([f"{folder}/data/x.csv"], [f"{folder}/out.bin"])
-        assert (names(job["inputs"]), names(job["outputs"])) == whole
+        assert (names(job["inputs"]), names(job["outputs"])) == ([f"{folder}/data/x.csv"], [f"{folder}/out.bin"])
+
+
+@pytest.mark.parametrize("kind", ["repository", "folder", "outside any repository"])
+def test_what_is_edited_inside_a_hidden_environment_is_code(desk, kind):
+    """As by `pip install -e git+URL`, which clones into `src/` there and leaves a link to it."""
+    python = f"python3.{sys.version_info[1]}"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", desk.root / ".venv"], check=True)
+    module = desk.write(".venv/src/part-one/src/part_one.py", "X = 1\n")
+    desk.write(f".venv/lib/{python}/site-packages/__editable__.part.pth", f"{module.parent}\n")
+    desk.write(".venv/share/part/rule.py", "")
+    desk.write("t.py", "import part_one\nopen('.venv/share/part/rule.py')\nopen('o', 'w').write(str(part_one.X))\n")
+    desk.write(".gitignore", ".venv\no\n")
+    if kind == "repository":
+        for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "one"]):
+            desk.git("-C", ".venv/src/part-one", *words)
+    if kind != "outside any repository":
+        desk.init()
+    jobs = []
+    for text in ("X = 1\n", "X = 22\n"):
+        module.write_text(text)
+        desk.roar("run", "-q", ".venv/bin/python", "-B", "t.py")
+        jobs.append(desk.job())
+    name = ".venv/src/part-one/src/part_one.py"
+    if kind == "repository":
+        found = [[(one["path"], one["kind"], one["dirty"]) for one in job["git"]["repositories"]] for job in jobs]
+        assert found == [[(".venv/src/part-one", "nested", dirty)] for dirty in (False, True)]
+    elif kind == "folder":
+        assert all(job["git"]["patch"] for job in jobs)
+        assert jobs[0]["git"]["patch"] != jobs[1]["git"]["patch"]
+    else:
+        inputs = [{use["path"]: use["digest"] for use in job["inputs"]} for job in jobs]
+        assert [found.keys() for found in inputs] == [{name, "t.py"}] * 2
+        assert [found[name] for found in inputs] == [digest("X = 1\n"), digest("X = 22\n")]
 
 
 @pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])

@@ -168,16 +168,21 @@ class Plumbing:
 
 
 def _parts_of_environment(root: str, base: str) -> list[str]:
-    """What of an environment is plumbing: what it is made of, as a project may lie in it; of a hidden one all."""
+    """What of an environment is plumbing: what it is made of, as a project may lie in it.
+
+    Of a hidden virtual one that is more, but not what somebody puts there to edit it: pip(1) clones repositories into
+    `src/`. Of a hidden one of conda it is all.
+    """
     name = root[len(base):] if root.startswith(base) else os.path.basename(root.rstrip("/"))
     hidden = "/." in f"/{name}" and not base.startswith(root)
-    if hidden:
-        return [root]
-    return [root + part for part in (_CONDA if os.path.isdir(f"{root}conda-meta") else _VIRTUAL)]
+    if os.path.isdir(f"{root}conda-meta"):
+        return [root] if hidden else [root + part for part in _CONDA]
+    return [root + part for part in (_HIDDEN if hidden else _VIRTUAL)]
 
 
 _VIRTUAL = ("bin/", "lib/python", "lib64", "include/python", "share/man/", "share/jupyter/", "share/doc/",
             "etc/jupyter/", "pyvenv.cfg", ".gitignore", ".lock")
+_HIDDEN = (*_VIRTUAL, "lib/pypy", "include/", "share/", "man/", "pip-selfcheck.json")
 _CONDA = ("bin/", "lib/", "lib64/", "include/", "share/", "etc/", "man/", "pyvenv.cfg", "conda-meta/", "ssl/",
                 "libexec/", "sbin/", "compiler_compat/", "mkspecs/", ".gitignore", ".lock",
                 "x86_64-conda-linux-gnu/", "aarch64-conda-linux-gnu/")
