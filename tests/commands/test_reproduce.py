@@ -138,6 +138,25 @@ def test_a_virtual_environment_in_the_workspace_is_used_where_it_lies(desk, tmp_
     assert "1 of 1 output came out the same" in done.stdout
 
 
+def test_what_a_job_has_of_its_own_in_an_environment_does_not_come_from_the_original(desk, tmp_path):
+    if not can_protect(str(desk.root)):
+        pytest.skip("no mount namespaces here: without them no environment is linked")
+    desk.write("train.py", "text = open('.venv/src/part.py').read() + open('.venv/data/x').read()\n"
+                           "open('.venv/data/model.out', 'w').write(text)\n")
+    desk.write(".gitignore", ".venv/\n")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", desk.root / ".venv"], check=True)
+    for name in ("src/part.py", "src/other", "data/x", "data/y"):
+        desk.write(f".venv/{name}", name)
+    desk.init()
+    desk.roar("run", ".venv/bin/python", "-B", "train.py")
+    desk.write(".venv/src/part.py", "edited since")
+    plan = desk.roar("reproduce", "@").stdout
+    parts = ("bin", "data/y", "include", "lib", "lib64", "pyvenv.cfg", "src/other")
+    assert [line.split()[-1] for line in plan.splitlines() if "ln -sfn" in line] == [f".venv/{part}" for part in parts]
+    done = desk.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
 def test_an_environment_that_git_tracks_or_a_job_made_is_not_taken_from_the_original(desk):
     desk.write("tracked/pyvenv.cfg", "home = /usr/bin\n")
     desk.write(".gitignore", "made\n")

@@ -342,6 +342,7 @@ def _place_link(place: str, text: str) -> None:
     try:
         if os.path.lexists(place):
             os.unlink(place)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
         os.symlink(text, place)
     except OSError as error:
         raise WorkspaceError(f"The symlink {place} cannot be put in place: {error.strerror}.",

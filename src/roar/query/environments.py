@@ -1,7 +1,7 @@
 """Virtual environments in the folder that is reproduced: they come neither with the code nor as inputs."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 
 from roar.analyze.datasets import ancestors
@@ -24,9 +24,29 @@ def find_environments(workspace: Workspace, jobs: Sequence[Job], around: str) ->
                   for place in _environments_in(folder) if not _is_tracked(place) and not _is_made(place, jobs))
 
 
-def links_to(environments: Iterable[str], workspace: Workspace) -> tuple[Link, ...]:
-    """What has to be there of them: each is used where it lies."""
-    return tuple(Link(path=workspace.relative(place), target=place) for place in environments)
+def links_to(environments: Iterable[str], workspace: Workspace, brought: Iterable[str]) -> tuple[Link, ...]:
+    """What has to be there of them: each is used where it lies, but for what the plan itself brings or makes in it.
+
+    Args:
+        environments: their absolute paths.
+        workspace: that the paths are relative to.
+        brought: absolute paths of the code, inputs and outputs of the jobs.
+    """
+    places = list(environments)
+    own = {folder for path in brought for place in places if is_inside(path, place)
+           for folder in (path, *ancestors(path))}
+    return tuple(Link(path=workspace.relative(part), target=part)
+                 for place in places for part in _parts_beside(place, own))
+
+
+def _parts_beside(place: str, own: Collection[str]) -> Iterator[str]:
+    """A file or folder, or what it is made of where some of it is the plan's own."""
+    if place not in own:
+        yield place
+    elif os.path.isdir(place) and not os.path.islink(place):
+        for name in sorted(os.listdir(place)):
+            if name != ".git":
+                yield from _parts_beside(os.path.join(place, name), own)
 
 
 def _environments_in(folder: str) -> Iterator[str]:

@@ -15,6 +15,7 @@ from itertools import chain
 from roar.analyze.datasets import ancestors
 from roar.model import REDACTED, FileUse, Job, is_location
 from roar.observe.code import find_refusal
+from roar.observe.patches import name_of, sections_of
 from roar.query.environments import find_environments, links_to
 from roar.query.files_now import holds
 from roar.query.jobs import files_of, iter_jobs, load_patches
@@ -86,8 +87,11 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     protected = can_protect(around)
     over_foreign, over_own = _in_the_way(database, workspace, jobs, around, protected=protected)
     environments = find_environments(workspace, jobs, around) if protected else []
-    steps = _with_links(find_steps(database, again, jobs, roots, links.of_job),
-                        links_to(environments, workspace))
+    steps = find_steps(database, again, jobs, roots, links.of_job)
+    if environments:
+        placed = (placement.root for step in steps for placement in step.placements)
+        brought = _brought(workspace, jobs, [*roots, *placed], patches)
+        steps = _with_links(steps, links_to(environments, workspace, brought))
     code = find_in_commits(database, workspace, jobs, _inputs(roots, steps), patches)
     hidden = [job for job in jobs if job.git is not None
               and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
@@ -187,6 +191,18 @@ def _with_code(step: Step, code: FromCommits) -> Step:
     placements = tuple(placed for placed in step.placements if (step.job, placed.root) not in code.brought)
     return replace(step, restored=code.restored.get(step.job, ()), later=code.later.get(step.job, ()),
                    placements=placements)
+
+
+def _brought(workspace: Workspace, jobs: Iterable[Job], roots: Iterable[Root], patches: Mapping[str, bytes]
+             ) -> Iterator[str]:
+    """Absolute paths of what the plan brings or makes besides the commits: changes, inputs and outputs."""
+    for job in jobs:
+        patch = patches.get(job.git.patch or "") if job.git is not None else None
+        tree = find_work_tree(workspace, job) if patch else None
+        if patch and tree is not None:
+            yield from (os.path.join(tree, name) for section in sections_of(patch) if (name := name_of(section)))
+        yield from (workspace.absolute(use.path).rstrip("/") for use in job.outputs)
+    yield from (workspace.absolute(root.path).rstrip("/") for root in roots)
 
 
 def _with_links(steps: tuple[Step, ...], links: tuple[Link, ...]) -> tuple[Step, ...]:
