@@ -1880,6 +1880,27 @@ def test_the_versions_of_other_programs_beside_python_are_not_ticked(desk, place
     assert (" unversioned" in desk.roar("show", "@1").stdout) is (passed is None)
 
 
+@pytest.mark.parametrize("command", ["prep", "python3 ~/.local/bin/prep", "PYTHONPATH=~/.local/lib/mine python3 m.py"])
+@pytest.mark.parametrize("installed", [False, True])
+def test_a_program_in_python_of_the_user_s_own_is_not_ticked(desk, command, installed):
+    desk.write("m.py", "import mine\n")
+    program = desk.home / ".local/bin/prep"
+    module = desk.home / ".local/lib/mine/mine.py"
+    packages = desk.home / ".local/lib/python3.11/site-packages/prep-1.dist-info"
+    for path in (program, module, packages / "RECORD"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    program.write_text("#!/usr/bin/env python3\n")
+    program.chmod(0o755)
+    module.write_text("")
+    if installed:
+        (packages / "RECORD").write_text("../../../bin/prep,,23\n../../../lib/mine/mine.py,sha256=x,0\n")
+    desk.roar("run", "sh", "-c", f"export HOME={desk.home} PATH={desk.home}/.local/bin:$PATH; {command}; echo > o")
+    found = json.loads(desk.roar("status", "--checklist", "--json", status=None).stdout)
+    items = {item["title"]: item for item in found["checklist"]}
+    assert items["the environment is known"]["passed"] is (True if installed else None)
+    assert (" unversioned" in desk.roar("show", "@1").stdout) is not installed
+
+
 def test_modules_of_other_languages_beside_python_are_not_ticked(desk):
     desk.write("node_modules/x/index.js", "1\n")
     desk.write("t.py", "open('node_modules/x/index.js').read()\nopen('o', 'w')\n")
