@@ -1322,3 +1322,33 @@ def test_a_commit_does_not_tell_what_was_read_while_another_file_lay_there(desk)
     outside.wait()
     assert (desk.root / "out").read_text() == "2"
     assert {use["path"]: use["digest"] for use in desk.job()["inputs"]} == {"one/f": None}
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_commit_does_not_tell_what_was_read_in_a_folder_that_was_moved_there(desk, committed):
+    desk.write("data/sub/f", "AAAA")
+    desk.write(".gitignore", "new\nold\n")
+    desk.init()
+    desk.write("new/sub/f", "BBBB")
+    time.sleep(0.05)
+    then = "git -c user.name=a -c user.email=a@b commit -qam next" if committed else "true"
+    swap = f"mv data old && mv new data && {then}"
+    desk.write("swap.sh", f"until [ -e begun ]; do sleep 0.01; done; {swap}; mkdir swapped")
+    outside = subprocess.Popen(["sh", "swap.sh"], cwd=desk.root, env=desk.env)
+    desk.roar("run", "sh", "-c", "touch begun; until [ -d swapped ]; do sleep 0.01; done; "
+                                 "cat data/sub/f > out; echo C > data/sub/f")
+    assert outside.wait(60) == 0
+    assert (desk.root / "out").read_text() == "BBBB"
+    [use] = desk.job()["inputs"]
+    assert (use["path"], use["digest"]) == ("data/sub/f", None)
+    assert use["note"].startswith("was changed by this job after it was read")
+
+
+@pytest.mark.parametrize("change", ["rm -r data", "echo 2 >> data/sub/[f]", "mv data/sub data/x; rm data/x/*",
+                                    "echo 2 > data/sub/[f]; git -c user.name=a -c user.email=a@b commit -qam next"])
+def test_what_a_job_changes_in_a_folder_has_the_digest_that_its_commit_proves(desk, change):
+    desk.write("data/sub/[f]", "1\n")
+    desk.init()
+    time.sleep(0.05)
+    desk.roar("run", "-q", "sh", "-c", f"cat data/sub/* > copy; {change}")
+    assert [(use["path"], use["digest"]) for use in desk.job()["inputs"]] == [("data/sub/[f]", digest("1\n"))]

@@ -117,13 +117,13 @@ class Contents:
     def _find_committed(self) -> None:
         """Of what was read as it lay there when the command started, and is gone, a commit may have the content."""
         lost: dict[str, Content] = {}
-        sizes: dict[str, int] = {}
+        seen: dict[str, Signature] = {}
         for content in self._read:
             before = content.signature if content.digest is None and not content.drop else None
             if (before is not None and max(before.mtime_ns, before.ctime_ns) < self._around.started_ns
                     and not self._lies_there(content)):
-                lost[content.use.path], sizes[content.use.path] = content, before.size
-        for path, digest in self._committed(sizes).items() if sizes else ():
+                lost[content.use.path], seen[content.use.path] = content, before
+        for path, digest in self._committed(seen).items() if seen else ():
             lost[path].digest = digest
             lost[path].note = _CHANGED if lost[path].changed else None
 

@@ -38,14 +38,14 @@ class Remembered:
         digests: by the identity of signatures, the digests of content; those not known are absent.
         datasets: by stamp (roar.observe.folders), a dataset of the record; its path is empty.
         committed: by absolute path, the digests of files that lay there as the commit has them when the command
-            started, of those that had these sizes then; those not known are absent.
+            started, of those that were read with these signatures; those not known are absent.
         inner: by uid, what is recorded of a job; None where there is none.
         made_since: lists the files, absolute, that jobs of the record wrote which started since this one did.
     """
 
     digests: Callable[[Iterable[Signature]], Mapping[tuple[int, int, int, int, int], str]]
     datasets: Callable[[Iterable[bytes]], Mapping[bytes, FileUse]]
-    committed: Callable[[Mapping[str, int]], Mapping[str, str]] = lambda _: {}
+    committed: Callable[[Mapping[str, Signature]], Mapping[str, str]] = lambda _: {}
     inner: "Callable[[str], InnerJob | None]" = lambda _: None
     made_since: Callable[[], Collection[str]] = tuple
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
     from roar.observe.comparison import Comparison
+    from roar.observe.trace import Signature
 
 PATCH_LIMIT = 16 * 1024 * 1024  # bytes; a larger patch is data rather than code
 TIMEOUT_S = 60.0
@@ -343,31 +344,83 @@ def _named(root: str, *arguments: str) -> set[str]:
     return {os.path.join(root, os.fsdecode(name)) for name in (ask_git(root, *arguments) or b"").split(b"\0") if name}
 
 
-def read_committed(root: str, commit: str, patch: bytes, sizes: Mapping[str, int]) -> dict[str, str]:
+def read_committed(root: str, commit: str, patch: bytes, seen: "Mapping[str, Signature]", *, started_ns: int
+                   ) -> dict[str, str]:
     """Digests of files as they were when the command started, from the commit: for those that were as it has them.
 
-    Not where git converts between the two, nor of files that it takes for unchanged without a look.
+    Not where git converts between the two, nor of files that it takes for unchanged without a look, nor where another
+    file may have been moved to the path since.
 
     Args:
         root: of the work tree.
         commit: that HEAD was.
         patch: the uncommitted changes at the start.
-        sizes: by absolute path below `root` the size in bytes that the file had.
+        seen: by absolute path below `root` what was read there.
+        started_ns: when the command started, nanoseconds since 1970.
     """
-    if not sizes or _marked(root, gone=True):
+    if not seen or _marked(root, gone=True):
         return {}
     changed = _patched(root, patch) if patch else set()
-    names = {path: os.fsencode(os.path.relpath(path, root)) for path in sizes
+    names = {path: os.fsencode(os.path.relpath(path, root)) for path in seen
              if path not in changed and "\n" not in path}
     converted = _converted(root, names.values())
     wanted = {path: commit.encode() + b":" + name for path, name in names.items() if name not in converted}
     told = _objects(root, "--batch-check", list(wanted.values())) or b""
-    fitting = [path for path, line in zip(wanted, told.splitlines(), strict=False)
-               if line.split()[1:] == [b"blob", str(sizes[path]).encode()]]
-    if not fitting or sum(sizes[path] for path in fitting) > _COMMITTED_LIMIT:
+    objects = {path: line.split()[0] for path, line in zip(wanted, told.splitlines(), strict=False)
+               if line.split()[1:] == [b"blob", str(seen[path].size).encode()]}
+    indexed = _indexed(root, [names[path] for path in objects])
+    known = {path: entry for path, blob in objects.items()
+             if (entry := indexed.get(names[path])) is not None and entry.blob == blob}  # else git has it anew by now
+    fitting = [path for path in objects if (_is_same(known[path], seen[path]) if path in known
+                                            else _are_folders_unchanged(root, path, started_ns))]
+    if not fitting or sum(seen[path].size for path in fitting) > _COMMITTED_LIMIT:
         return {}
     content = _objects(root, "--batch", [wanted[path] for path in fitting])
-    return {} if content is None else dict(_digests(content, [(path, sizes[path]) for path in fitting]))
+    return {} if content is None else dict(_digests(content, [(path, seen[path].size) for path in fitting]))
+
+
+class _Indexed(NamedTuple):
+    """A file as git last saw it: the object, the time in seconds and nanoseconds, and the inode, each of 32 bits."""
+
+    blob: bytes
+    second: int
+    nanosecond: int
+    inode: int
+
+
+_DEBUG = re.compile(rb"\d+ ([0-9a-f]+) 0\t([^\0]+)\0  ctime: \d+:\d+\n  mtime: (\d+):(\d+)\n  dev: \d+\tino: (\d+)\n")
+_32_BITS = 0xFFFF_FFFF
+_TICK_NS = 20_000_000
+"""By so much the clock of a file system may be behind."""
+
+
+def _indexed(root: str, names: Sequence[bytes]) -> dict[bytes, _Indexed]:
+    """What git's index has of files, by their names from the root (git-ls-files(1), `--debug`)."""
+    if not names:
+        return {}
+    asked = list(map(os.fsdecode, names)) if len(names) <= ARGUMENTS else ()
+    listed = ask_git(root, "--literal-pathspecs", "ls-files", "--stage", "--debug", "-z", "--full-name", "--", *asked)
+    return {name: _Indexed(blob, *map(int, numbers)) for blob, name, *numbers in _DEBUG.findall(listed or b"")}
+
+
+def _is_same(indexed: _Indexed, read: "Signature") -> bool:
+    """Whether what was read is the very file that git saw, not one in a folder that was moved to the place since."""
+    second, nanosecond = divmod(read.mtime_ns, 1_000_000_000)
+    return ((indexed.inode, indexed.second) == (read.inode & _32_BITS, second & _32_BITS)
+            and indexed.nanosecond in {0, nanosecond})  # 0 where another program than git wrote the index
+
+
+def _are_folders_unchanged(root: str, path: str, since_ns: int) -> bool:
+    """Whether no folder between the root and a file can have been moved there since: that changes their time."""
+    folder = os.path.dirname(path)
+    while len(folder) > len(root):
+        try:
+            if os.lstat(folder).st_ctime_ns >= since_ns - _TICK_NS:
+                return False
+        except OSError:
+            return False
+        folder = os.path.dirname(folder)
+    return True
 
 
 _COMMITTED_LIMIT = 256 * 1024 * 1024  # bytes that are taken from git's objects at once

@@ -28,7 +28,7 @@ from roar.observe.code import PATCH_LIMIT, addition_patch, read_committed, untra
 from roar.observe.inner import find_inner
 from roar.observe.log import load_ended, load_trace
 from roar.observe.pending import Pending
-from roar.observe.trace import Trace, signature_of
+from roar.observe.trace import Signature, Trace, signature_of
 from roar.record import digests
 from roar.record.database import encoded, open_database
 from roar.record.roles import OUTPUT
@@ -77,7 +77,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
         known = Remembered(digests=lambda wanted: digests.find(database, map(identity, wanted)),
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
                            inner=lambda uid: _find_inner(database, workspace, uid),
-                           committed=lambda sizes: _read_committed(pending, sizes),
+                           committed=lambda seen: _read_committed(pending, seen),
                            made_since=lambda: _list_written(database, workspace, since=_rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
@@ -209,14 +209,15 @@ def _is_still(database: sqlite3.Connection, path: str, digest: bytes | None) -> 
     return digest is not None and digests.find(database, [key]).get(key) == digest.hex()
 
 
-def _read_committed(pending: Pending, sizes: Mapping[str, int]) -> Mapping[str, str]:
+def _read_committed(pending: Pending, seen: Mapping[str, Signature]) -> Mapping[str, str]:
     """Digests of files that lay there at the start as the commit has them, where that is certain."""
     if pending.git is None or pending.git.commit is None or pending.repository is None or (
             pending.code_note is not None or not pending.compared):
         return {}
     below = os.path.join(pending.repository, "")
     return read_committed(pending.repository, pending.git.commit, pending.patch or b"",
-                          {path: size for path, size in sizes.items() if path.startswith(below)})
+                          {path: signature for path, signature in seen.items() if path.startswith(below)},
+                          started_ns=pending.started_ns)
 
 
 def _patch(pending: Pending, analysis: Analysis) -> tuple[str, bytes] | None:
