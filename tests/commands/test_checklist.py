@@ -95,6 +95,25 @@ def test_nothing_is_committed_while_a_bisect_is_not_finished(user):
     assert checklist(user)[CODE]["hint"] == "git commit -a && roar run @1"
 
 
+@pytest.mark.parametrize("marks", [["skip-worktree"], ["assume-unchanged"], ["skip-worktree", "assume-unchanged"]])
+def test_what_git_is_told_to_pass_over_is_for_the_user_to_show(user, marks):
+    user.write("conf", "1\n")
+    user.write("c.py", "open('o', 'w').write(open('conf').read())\n")
+    user.init()
+    for mark in marks:
+        user.git("update-index", f"--{mark}", "conf")
+    user.write("conf", "2\n")
+    user.roar("run", "-q", "python", "c.py")
+    code = checklist(user)[CODE]
+    assert (code["passed"], code["hint"]) == (False, None)
+    shows = " && ".join(f"git update-index --no-{mark} conf" for mark in marks)
+    assert code["problems"][-1] == (
+        f"no command mends it: git is told to pass over conf: `{shows}` lets its changes be committed")
+    follow(user, shows)
+    follow(user, checklist(user)[CODE]["hint"])
+    assert checklist(user)[CODE]["passed"] is True
+
+
 def test_a_new_file_in_a_submodule_is_committed_there(user, tmp_path):
     inner = tmp_path / "inner"
     subprocess.run(["git", "init", "-q", "-b", "main", str(inner)], check=True)

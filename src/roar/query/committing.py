@@ -26,6 +26,7 @@ merges, commits itself."""
 _MEANS_MORE = frozenset("*?[\\")
 _BEFORE = re.compile(rb"^index ([0-9a-f]+)\.\.", re.MULTILINE)
 """The content of a file before a change, in one section of a patch."""
+_ARGUMENTS = 500  # paths that fit one command line with room to spare
 _LONGEST = 16_000_000
 """So many bytes at most are looked through for secrets."""
 
@@ -215,6 +216,7 @@ def _commit_in(folder: str, names: Sequence[str], *, more: bool) -> list[str]:
                   .split("\0")) if new else set()
     changed = more or bool(run_git(folder, "status", "--porcelain", "--untracked-files=no",
                                    "--ignore-submodules=dirty"))
+    _refuse_hidden(folder, [name for name in names if name in tracked])
     kept_back = [name for name in new if name in ignored]
     if kept_back:
         raise _ObstacleError(f"{kept_back[0]} is ignored by git: `git add -f` adds it, if it may be seen")
@@ -225,6 +227,20 @@ def _commit_in(folder: str, names: Sequence[str], *, more: bool) -> list[str]:
         return [*adding, f"{git} commit -a" if changed else f"{git} commit"]
     has_commit = run_git(folder, "rev-parse", "--verify", "-q", "HEAD") is not None
     return [] if has_commit else [f"{git} commit --allow-empty"]
+
+
+def _refuse_hidden(folder: str, names: Sequence[str]) -> None:
+    """What git is told to pass over is in no commit, however often the step runs again (git-update-index(1))."""
+    for start in range(0, len(names), _ARGUMENTS):
+        some = names[start:start + _ARGUMENTS]
+        listed = run_git(folder, "--literal-pathspecs", "ls-files", "-v", "-z", "--", *some) or ""
+        hidden = {line[2:]: line[0] for line in listed.split("\0") if line and (line[0].islower() or line[0] == "S")}
+        for name, mark in hidden.items():
+            now, committed = run_git(folder, "hash-object", "--", name), run_git(folder, "rev-parse", f"HEAD:{name}")
+            if now is not None and now != committed:
+                marks = ["--no-skip-worktree"] * (mark in "Ss") + ["--no-assume-unchanged"] * mark.islower()
+                commands = _and(*(f"{git_in(folder)} update-index {option} {quoted_path(name)}" for option in marks))
+                raise _ObstacleError(f"git is told to pass over {name}: `{commands}` lets its changes be committed")
 
 
 def _add(folder: str, names: Sequence[str], git: str) -> list[str]:
