@@ -441,6 +441,32 @@ def test_what_is_interrupted_again_and_again_is_looked_at(user):
     assert checklist(user)["every step ended well"]["hint"] == "roar show @1"
 
 
+@pytest.mark.parametrize("count", [None, 150])
+def test_what_a_job_of_yesterday_read_has_changed_since(user, count):
+    """Today's outputs are as its own session has it, and made of what was made of other data."""
+    for number in range(count or 1):
+        user.write(f"raw/{number}", str(number))
+    user.write("t.py", "import glob, sys\nsource, target = sys.argv[1:]\n"
+                       "open(target, 'w').write(''.join(open(path).read() for path in sorted(glob.glob(source))))\n")
+    user.init()
+    user.roar("run", "-q", "python", "t.py", "raw/*", "clean")
+    user.roar("reset")
+    user.roar("run", "-q", "python", "t.py", "clean", "model")
+    fresh = "the outputs are up to date"
+    assert checklist(user)[fresh]["passed"] is True
+    user.write("raw/0", "new")
+    item = checklist(user)[fresh]
+    assert item["passed"] is None
+    assert item["problems"][0].startswith("raw/" if count else "raw/0 has changed since")
+    for _ in range(3):
+        if item["hint"] is None:
+            break
+        follow(user, item["hint"])
+        item = checklist(user)[fresh]
+    assert (item["passed"], item["problems"]) == (True, [])
+    assert "new" in (user.root / "model").read_text()
+
+
 def test_a_checklist_of_nothing_is_not_passed(user):
     user.init()
     user.roar("init")

@@ -27,6 +27,7 @@ from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.left_alone import LeftAlone, find_left_alone
 from roar.query.mending import LOOK, Mending
 from roar.query.obstacles import NoCommandError
+from roar.query.read_before import find_read_before
 from roar.query.references import ArtifactReference, JobReference, resolve
 from roar.query.repository import (
     FromCommits,
@@ -544,6 +545,10 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
     if not wrong and (kept := list(find_left_alone(database, session, (
             (output.path, output.step) for output in status.outputs if output.freshness is Freshness.FRESH)))):
         return _left_alone(asked, kept)
+    if not wrong and (earlier := list(find_read_before(asked, session))):
+        hint, obstacle = _first_hint(partial(asked.run_again, one.job) for one in earlier[:_TRIED])
+        return Item(title=_FRESH, passed=None, hint=hint, problems=(
+            *(f"{one.path} has changed since {asked.name(one.job)} read it" for one in earlier), *obstacle))
     mending = Mending(database, workspace, session, status)
     hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
     return Item(title=_FRESH, passed=not wrong, hint=hint,
