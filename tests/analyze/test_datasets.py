@@ -70,14 +70,23 @@ def test_the_digest_is_what_b3sum_prints_digested():
     assert dataset_digest(members[::-1]) == dataset_digest(members)
 
 
+def test_a_name_with_a_newline_is_one_line():
+    """As GNU coreutils and b3sum print it: nobody can name a file so that it is two for the digest."""
+    one, other = blake3(b"1").hexdigest(), blake3(b"2").hexdigest()
+    odd = [(f"a\n{other}  b", one), ("c\\n", other)]
+    assert dataset_digest(odd) != dataset_digest([("a", one), ("b", other), ("c\\n", other)])
+    text = f"\\{one}  a\\n{other}  b\n\\{other}  c\\\\n\n"
+    assert dataset_digest(odd) == blake3(text.encode()).hexdigest()
+
+
 def test_names_that_are_not_utf_8_are_digested_as_they_are():
     odd, typed = os.fsdecode(b"\xff"), "\\xff"
     uses = [FileUse(path=f"d/{name}", digest=n * 64, size=1)
             for name, n in ((odd, "1"), (typed, "2"), ("\uffee", "3"))]
     _, [dataset] = fold_datasets(uses, threshold=3)
     assert [member.path for member in dataset.members] == [typed, "\uffee", odd], "by their bytes"
-    lines = b"".join(b"%s  %s\n" % (n * 64, name)
-                     for n, name in ((b"2", rb"\xff"), (b"3", b"\xef\xbf\xae"), (b"1", b"\xff")))
+    lines = b"".join((b"\\%s  %s\n" % (b"2" * 64, rb"\\xff"), b"%s  %s\n" % (b"3" * 64, b"\xef\xbf\xae"),
+                      b"%s  %s\n" % (b"1" * 64, b"\xff")))
     assert dataset.digest == blake3(lines).hexdigest()
 
 
