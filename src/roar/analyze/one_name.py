@@ -4,12 +4,12 @@ The fold follows names. A file that is written as `latest/m.tmp` and moved as `r
 """
 
 import os
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from roar.analyze.carried import is_folder_rename
 from roar.analyze.datasets import ancestors
-from roar.analyze.symlinks import Places, walk_links
+from roar.analyze.symlinks import Places
 from roar.observe.trace import Event, EventKind
 
 
@@ -29,7 +29,7 @@ class OneName:
 
 
 def with_one_name(events: list[Event], started_ns: int, *, always: bool = False) -> OneName:
-    """Replace the names of files in folders that the job named in several ways.
+    """Replace the names of files and folders that the job named in several ways.
 
     Args:
         events: in order of time, after the links that the job itself changed were followed.
@@ -40,15 +40,36 @@ def with_one_name(events: list[Event], started_ns: int, *, always: bool = False)
     folders = {os.path.dirname(name) for event in events for name in _names(event)}
     turned = {folder: real for folder in folders if (real := stands.folder(folder)) != folder
               and stands.changed_ns(f"{folder}/_", last=False) < started_ns}
-    if turned and not always:
-        turned = dict(_of_several_names(turned, folders, stands))
     if not turned:
         return OneName(events)
+    several = None if always else _Several(events, turned)
     found = OneName([])
     for event in events:
-        path, path2 = (_renamed(name, turned, found) for name in _both(event))
+        path, path2 = (_renamed(name, turned, several, found) for name in _both(event))
         found.events.append(event if (path, path2) == _both(event) else _with(event, path, path2))
     return found
+
+
+class _Several:
+    """Which places were named in several ways, and the folders that were renamed."""
+
+    def __init__(self, events: Iterable[Event], turned: Mapping[str, str]) -> None:
+        self._through: dict[str, str] = {}
+        self._places: set[str] = set()
+        self._moved: set[str] = set()
+        events = list(events)
+        for event in events:
+            for name in _names(event):
+                place = _place(name, turned)
+                if place is not None and self._through.setdefault(place, name) != name:
+                    self._places.add(place)
+            if is_folder_rename(event):
+                self._moved.update(_place(name, turned) or name for name in _names(event))
+        self._places.update(name for event in events for name in _names(event) if name in self._through)
+
+    def has(self, place: str) -> bool:
+        """Whether a place, or a folder around it that was renamed, may have been named in several ways."""
+        return place in self._places or (bool(self._moved) and not self._moved.isdisjoint(ancestors(place)))
 
 
 def _both(event: Event) -> tuple[str, str]:
@@ -64,28 +85,17 @@ def _with(event: Event, path: str, path2: str) -> Event:
     return event._replace(path=event.path if event.kind is EventKind.SYMLINK else path, path2=path2)
 
 
-def _renamed(name: str, turned: Mapping[str, str], found: OneName) -> str:
+def _place(name: str, turned: Mapping[str, str]) -> str | None:
+    """Where a name leads by way of a symlink; None without one."""
     folder, slash, last = name.rpartition("/")
     real = turned.get(folder) if slash else None
-    if real is None:
+    return None if real is None else f"{real.rstrip('/')}/{last}"
+
+
+def _renamed(name: str, turned: Mapping[str, str], several: _Several | None, found: OneName) -> str:
+    place = _place(name, turned)
+    if place is None or (several is not None and not several.has(place)):
         return name
-    place = f"{real.rstrip('/')}/{last}"
     found.places.add(place)
-    found.ways.setdefault(real, set()).add(folder)
+    found.ways.setdefault(os.path.dirname(place), set()).add(os.path.dirname(name))
     return place
-
-
-def _of_several_names(turned: Mapping[str, str], folders: Iterable[str], stands: Places
-                      ) -> Iterator[tuple[str, str]]:
-    """Those of the folders below which something was named without a symlink on the way, or by way of another."""
-    links = {folder: {place: stands.folder(place) for place, _ in walk_links("/", folder)} for folder in turned}
-    ways: defaultdict[str, set[str]] = defaultdict(set)  # by where links lead, how what lies there was named
-    targets = {target for passed in links.values() for target in passed.values()}
-    for folder in folders:
-        passed = links.get(folder, {})
-        for above in ancestors(stands.folder(folder)):
-            if above in targets:
-                ways[above].update([place for place, target in passed.items() if target == above] or [""])
-    for folder, passed in links.items():
-        if any(len(ways[target]) > 1 for target in passed.values()):
-            yield folder, turned[folder]
