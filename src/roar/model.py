@@ -27,6 +27,8 @@ AS_STDIN = "read as standard input"
 AS_STDOUT = "written as standard output"
 AS_STDOUT_APPENDED = "written as standard output, at the end"
 """The notes of uses by `< FILE`, `> FILE` and `>> FILE`, from which a command is redirected again."""
+LOGGED = (APPENDED, AS_STDOUT, AS_STDOUT_APPENDED)
+"""The notes of outputs that a run adds to, or that hold what it said."""
 PATCH_TOO_LARGE = "the uncommitted changes are"
 """Begins a gap: so many MB and were not kept."""
 UNKNOWN_VERSION = "the code's version: "

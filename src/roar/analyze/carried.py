@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from roar.analyze.datasets import ancestors
-from roar.observe.trace import Event, EventKind, Signature, signature_of
+from roar.observe.trace import Event, EventKind, Signature, is_symlink, signature_of
 
 RENAME_EXCHANGE: Final = 2  # linux/fs.h
 BETWEEN: Final = "\x1fexchanged-"
@@ -40,14 +40,14 @@ def _exchanges_folders(event: Event) -> bool:
             event.signature is None):
         return False
     return stat.S_ISDIR(event.signature.mode) or (
-        _is_symlink(event.signature) and os.path.isdir(event.path) and not os.path.islink(event.path))
+        is_symlink(event.signature) and os.path.isdir(event.path) and not os.path.islink(event.path))
 
 
 def _one_by_one(event: Event) -> Iterator[Event]:
     """The first goes by way of the third name, or the second where that is the folder."""
     one, other = event.path, event.path2
     moved, replacing = event.signature, _came_to(event)
-    if _is_symlink(moved):
+    if is_symlink(moved):
         one, other, moved, replacing = other, one, replacing, moved
     between = f"{one}{BETWEEN}{event.time_ns}"
     steps = (one, between, moved), (other, one, replacing), (between, other, moved)
@@ -61,7 +61,7 @@ def _came_to(event: Event) -> Signature | None:
         there = signature_of(os.lstat(event.path))
     except OSError:
         return event.signature
-    return there if _is_symlink(there) or stat.S_ISDIR(there.mode) else event.signature
+    return there if is_symlink(there) or stat.S_ISDIR(there.mode) else event.signature
 
 
 def find_renamed(events: Iterable[Event]) -> dict[str, str]:
@@ -96,7 +96,7 @@ def find_carried(events: Sequence[Event], started_ns: int, settled: Collection[s
         if first is not None:
             old = signature is not None and (max(signature.mtime_ns, signature.ctime_ns) < started_ns
                                              or f"{first.path}/{name}" in settled)
-            if _is_symlink(signature):
+            if is_symlink(signature):
                 found[first][name] = signature  # it was opened as the file that it led to
             else:
                 found[first].setdefault(name, signature if old else None)
@@ -106,12 +106,11 @@ def find_carried(events: Sequence[Event], started_ns: int, settled: Collection[s
 def find_carried_links(events: Sequence[Event]) -> Iterator[tuple[str, str]]:
     """The symlinks that a folder took along: where each stood before the job, and its text."""
     renames = _Renames(events)
-    for path in _files_in(renames.last_places(), folders=True):
-        if os.path.islink(path):
-            first, name = renames.trace_back(path, len(renames.events), {})
-            with contextlib.suppress(OSError):
-                if first is not None:
-                    yield f"{first.path}/{name}", os.readlink(path)
+    for entry in filter(os.DirEntry.is_symlink, _entries_in(renames.last_places())):
+        first, name = renames.trace_back(entry.path, len(renames.events), {})
+        with contextlib.suppress(OSError):
+            if first is not None:
+                yield f"{first.path}/{name}", os.readlink(entry.path)
 
 
 class _Renames:
@@ -161,10 +160,6 @@ class _Renames:
         return {self.last_place(number) for number in range(len(self.events))}
 
 
-def _is_symlink(signature: Signature | None) -> bool:
-    return signature is not None and stat.S_ISLNK(signature.mode)
-
-
 def _seen_later(events: Sequence[Event], renames: _Renames
                 ) -> Iterator[tuple[str, Signature | None, int, Mapping[str, Sequence[int]]]]:
     """Files that were still there after the rename of a folder.
@@ -184,7 +179,7 @@ def _seen_later(events: Sequence[Event], renames: _Renames
             yield event.path, event.signature, before, made
         if path := _makes(event):
             made[path].append(before)
-    for path in _files_in(renames.last_places()):
+    for path in (entry.path for entry in _entries_in(renames.last_places()) if not entry.is_dir()):
         with contextlib.suppress(OSError):
             yield path, signature_of(os.lstat(path)), count, made
 
@@ -213,11 +208,13 @@ def _makes(event: Event) -> str | None:
             return None
 
 
-def _files_in(places: Collection[str], *, folders: bool = False) -> Iterator[str]:
-    """What is no folder in these, and with `folders` those in them, too, be they symlinks."""
-    for top in places:
-        if any(above in places for above in ancestors(os.path.dirname(top))):
-            continue
-        for place, inside, names in os.walk(top):
-            for name in (*names, *inside) if folders else names:
-                yield f"{place}/{name}"
+def _entries_in(places: Collection[str]) -> Iterator["os.DirEntry[str]"]:
+    """What lies in these folders and those below them, but for folders; symlinks are not followed."""
+    todo = [top for top in places if not any(above in places for above in ancestors(os.path.dirname(top)))]
+    while todo:
+        with contextlib.suppress(OSError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(entry.path)
+                else:
+                    yield entry

@@ -69,8 +69,10 @@ def _without_probes(events: Sequence[Event]) -> Sequence[Event]:
 
 
 def _is_hdf5(path: str) -> bool:
-    if _HDF5.search(path) or not os.path.isfile(path):  # a pipe would wait
-        return bool(_HDF5.search(path))
+    if _HDF5.search(path):
+        return True
+    if not os.path.isfile(path):  # a pipe would wait
+        return False
     try:
         with open(path, "rb") as file:
             return file.read(len(_FIRST_BYTES)) == _FIRST_BYTES

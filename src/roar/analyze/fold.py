@@ -16,7 +16,7 @@ from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_fold
 from roar.analyze.emptied import TO_NOTHING, with_emptied
 from roar.analyze.led import Led, found_at, moved_to
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Event, EventKind, Signature, signature_of
+from roar.observe.trace import Event, EventKind, Signature, is_symlink, signature_of
 
 O_ACCMODE = os.O_ACCMODE
 LINKS = 40  # that one name may lead through, path_resolution(7)
@@ -339,7 +339,7 @@ class _Fold:
             event = event._replace(path=event.path + below, path2=event.path2 + below)
         if source is None and not _NAMELESS.search(event.path):
             source = self.at(event.path, event)
-            if _is_symlink(event.signature):
+            if is_symlink(event.signature):
                 source.made = Made.SYMLINK
             else:
                 source.signature = event.signature
@@ -392,7 +392,7 @@ class _Fold:
         for name, signature in self.carried.get(event, ()):
             use = self.at(prefix + name, event)
             if not use.read and not use.written:
-                if _is_symlink(signature):
+                if is_symlink(signature):
                     use.made = Made.SYMLINK
                 else:
                     use.read, use.only_moved, use.signature = True, True, signature
@@ -445,13 +445,9 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
     return state.uses
 
 
-def _is_symlink(signature: Signature | None) -> bool:
-    return signature is not None and stat.S_ISLNK(signature.mode)
-
-
 def is_link(use: PathUse) -> bool:
     """Whether a path was a symlink when the command had ended."""
-    return use.status is not None and stat.S_ISLNK(use.status.mode)
+    return is_symlink(use.status)
 
 
 def earlier_uses(use: PathUse) -> Iterator[PathUse]:

@@ -22,7 +22,7 @@ from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
 from roar.analyze.programs import NO_VERSION, sort_programs, unversioned_libraries
 from roar.analyze.streams import add_events, add_notes
 from roar.analyze.surroundings import Remembered, Surroundings
-from roar.analyze.symlinks import Followed, follow_links, settled
+from roar.analyze.symlinks import Followed, Places, follow_links, settled
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
 from roar.observe.folders import FolderFiles
@@ -93,7 +93,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     inner = InnerJobs(trace, known, (stream.path for stream in around.streams)) if may_have_inner(trace) else None
     followed = follow_links(trace.events)
     trace.events = []  # a million of them would weigh more than all that follows
-    named = with_one_name(followed.events, around.started_ns, always=inner is not None)
+    stands = Places()
+    named = with_one_name(followed.events, around.started_ns, stands, always=inner is not None)
     followed.events, followed.places = named.events, followed.places | named.places
     if inner is not None:
         followed.events = inner.apart(followed.events)
@@ -110,7 +111,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}
     if inner is not None:
         result.tracker_runs = tuple(run for run in result.tracker_runs if (run.tracker, run.run_id) not in inner.runs)
-    kept = Kept(around, uses, owned, plumbing, places)
+    kept = Kept(around, uses, owned, plumbing, stands=stands, places=places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     kept.note_ways(named.ways)
     _note_kept(result, kept, uses, around)

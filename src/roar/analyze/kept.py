@@ -1,7 +1,6 @@
 """Which of a job's paths may be artifacts: all but plumbing, the trackers' own files, and code."""
 
 import os
-import stat
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ from roar.analyze.surroundings import Surroundings
 from roar.analyze.symlinks import Places, walk_links
 from roar.observe.code import PATCH_LIMIT
 from roar.observe.folders import FolderFiles
-from roar.observe.trace import Signature
+from roar.observe.trace import Signature, is_symlink
 
 
 class Kept:
@@ -30,7 +29,7 @@ class Kept:
     """
 
     def __init__(self, around: Surroundings, uses: Uses, owned: Mapping[str, tuple[str, bool]], plumbing: Plumbing,
-                 places: Collection[str] = ()) -> None:
+                 *, stands: Places, places: Collection[str]) -> None:
         self.left_out: Counter[str] = Counter()
         self.filtered: Counter[str] = Counter()
         self.sources: set[str] = set()
@@ -47,7 +46,7 @@ class Kept:
         self._passed_on = {there.path for path, (_, payload) in owned.items()
                            if payload and (use := uses.opened.get(path)) is not None and _is_passed_on(use)
                            and (there := find_content(uses, use)) is not None}
-        self.stands = Places()
+        self.stands = stands
         self._walked: set[str] = set()
         self._by_path: dict[str, PathUse] = {}
         self._plumbing = plumbing
@@ -205,7 +204,7 @@ class Kept:
         if use.led is not None and use.led.disproves(path):
             return True
         there = use.signature
-        if there is not None and stat.S_ISLNK(there.mode):
+        if is_symlink(there):
             return False  # that itself was moved or linked
         clock_ns = self._around.clock_ns
         if not clock_ns or self.stands.changed_ns(use.path, last=is_link(use)) <= use.first_ns + clock_ns - _TICK:

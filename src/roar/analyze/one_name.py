@@ -4,7 +4,7 @@ The fold follows names. A file that is written as `latest/m.tmp` and moved as `r
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from roar.analyze.carried import is_folder_rename
@@ -28,17 +28,19 @@ class OneName:
     ways: dict[str, set[str]] = field(default_factory=dict)
 
 
-def with_one_name(events: list[Event], started_ns: int, *, always: bool = False) -> OneName:
+def with_one_name(events: list[Event], started_ns: int, stands: Places, *, always: bool = False) -> OneName:
     """Replace the names of files and folders that the job named in several ways.
 
     Args:
         events: in order of time, after the links that the job itself changed were followed.
         started_ns: when the job began, nanoseconds since the epoch. Links that are younger may have led elsewhere.
+        stands: where folders lie now.
         always: whether one name is enough to be replaced by where that leads, as others named it so.
     """
-    stands = Places()
-    folders = {os.path.dirname(name) for event in events for name in _names(event)}
-    turned = {folder: real for folder in folders if (real := stands.folder(folder)) != folder
+    folders = {event.path.rpartition("/")[0] for event in events}
+    folders.update(event.path2.rpartition("/")[0] for event in events if event.path2)
+    turned = {folder: real for folder in folders if folder.startswith("/")
+              and (real := stands.folder(folder)) != folder
               and stands.changed_ns(f"{folder}/_", last=False) < started_ns}
     if not turned:
         return OneName(events)
@@ -53,11 +55,10 @@ def with_one_name(events: list[Event], started_ns: int, *, always: bool = False)
 class _Several:
     """Which places were named in several ways, and the folders that were renamed."""
 
-    def __init__(self, events: Iterable[Event], turned: Mapping[str, str]) -> None:
+    def __init__(self, events: Collection[Event], turned: Mapping[str, str]) -> None:
         self._through: dict[str, str] = {}
         self._places: set[str] = set()
         self._moved: set[str] = set()
-        events = list(events)
         for event in events:
             for name in _names(event):
                 place = _place(name, turned)

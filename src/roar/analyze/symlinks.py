@@ -5,7 +5,6 @@ links that may be other ones by then, the events tell what they were at each mom
 """
 
 import os
-import stat
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from dataclasses import dataclass, field
 from roar.analyze.carried import RENAME_EXCHANGE, find_carried_links, is_folder_rename
 from roar.analyze.datasets import ancestors
 from roar.analyze.fold import LINKS
-from roar.observe.trace import Event, EventKind
+from roar.observe.trace import Event, EventKind, is_symlink
 
 AT_SYMLINK_FOLLOW = 0x400  # linux/fcntl.h
 WAS_THERE = 1  # flags of a SYMLINK event that only tells of a link (native/event_log.h)
@@ -124,8 +123,7 @@ def follow_links(events: list[Event]) -> Followed:
 
 def _is_of_a_link(event: Event) -> bool:
     """Whether an event gives a symlink a second name (`cp -al`)."""
-    return (event.kind is EventKind.LINK and event.signature is not None and stat.S_ISLNK(event.signature.mode)
-            and not event.flags & AT_SYMLINK_FOLLOW)
+    return event.kind is EventKind.LINK and is_symlink(event.signature) and not event.flags & AT_SYMLINK_FOLLOW
 
 
 def _only_tells(event: Event) -> bool:

@@ -1,6 +1,7 @@
 """What the tracer saw of one command, as Python values. `roar.observe.log` reads it from the native event log."""
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -40,6 +41,11 @@ class Signature(NamedTuple):
     mtime_ns: int
     ctime_ns: int
     mode: int
+
+
+def is_symlink(signature: Signature | None) -> bool:
+    """Whether a signature is known, and a symlink's own."""
+    return signature is not None and stat.S_ISLNK(signature.mode)
 
 
 def signature_of(status: os.stat_result) -> Signature:

@@ -11,10 +11,8 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT, AS_STDOUT_APPENDED
+from roar.model import LOGGED
 from roar.record.database import encoded
-
-_LOGS = json.dumps([APPENDED, AS_STDOUT, AS_STDOUT_APPENDED])
 
 
 class LeftAlone(NamedTuple):
@@ -49,7 +47,7 @@ def find_left_alone(database: sqlite3.Connection, session: int, outputs: Iterabl
             before, star, _ = path.partition("*")
             start = os.fsencode(before if star else f"{path.rstrip('/')}/")
             found = database.execute(_LEFT_ALONE, {
-                "session": session, "step": step, "path": encoded(path), "logs": _LOGS, "start": start,
+                "session": session, "step": step, "path": encoded(path), "logs": json.dumps(LOGGED), "start": start,
                 "end": start + b"\xff"}).fetchone()
             if found is not None:
                 job, changed, is_used = found

@@ -13,15 +13,13 @@ from collections.abc import Collection, Container, Iterable, Iterator, Mapping, 
 from functools import cache
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT, AS_STDOUT_APPENDED
+from roar.model import LOGGED
 from roar.query.files_now import holds
 from roar.query.going_on import MOST_FILES, OwnFiles, holds_only
 from roar.query.hard_links import Inode, find_inode, find_linked_inputs
 from roar.query.obstacles import NoCommandError, refuse_tracked
 from roar.query.repository import is_inside
 from roar.workspace import Workspace
-
-_LOGS = json.dumps([APPENDED, AS_STDOUT, AS_STDOUT_APPENDED])
 
 
 class Room(NamedTuple):
@@ -64,7 +62,7 @@ def find_room(database: sqlite3.Connection, workspace: Workspace, session: int, 
     Raises:
         NoCommandError: it would write over what it reads, and that is not to be put aside.
     """
-    named = {"session": session, "number": number, "logs": _LOGS}
+    named = {"session": session, "number": number, "logs": json.dumps(LOGGED)}
     runs = [_Run(*row) for row in database.execute(_RUNS, named)]
     good = next((run for run in runs if run.ended_well), None)
     if good is None:
