@@ -144,6 +144,18 @@ def raw(path: str) -> bytes:
     return path.encode("utf-8", "surrogateescape")
 
 
+def member_line(path: bytes, digest: str) -> bytes:
+    r"""A dataset's member as its line in what the dataset's digest is of: `DIGEST  PATH`, as `b3sum` prints it.
+
+    As there and in GNU coreutils, a path with a backslash or a newline has them as `\\` and `\n`, and the line begins
+    with a backslash, so that no name looks like two lines. Bytes that are not UTF-8, in whose place `b3sum` prints
+    others, stay as they are.
+    """
+    if b"\\" in path or b"\n" in path:
+        return b"\\%s  %s\n" % (digest.encode(), path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n"))
+    return b"%s  %s\n" % (digest.encode(), path)
+
+
 def size_text(size: int | None) -> str:
     """A number of bytes for a person: `512 B`, `1.2 MiB`."""
     if size is None:

@@ -8,7 +8,7 @@ from typing import Any
 import blake3
 
 from roar import model
-from roar.wire import Dataset, DatasetMember, Payload, Registration, to_json
+from roar.wire import Dataset, DatasetMember, Payload, Registration, member_line, to_json
 
 SESSION = "5e" * 16
 WANDB_URL = "https://wandb.ai/acme/digits/runs/abc123xy"
@@ -46,8 +46,8 @@ def job(number: int, *, inputs: tuple[model.FileUse, ...] = (), outputs: tuple[m
 
 
 def dataset_of(members: tuple[DatasetMember, ...]) -> Dataset:
-    lines = "".join(f"{m.digest}  {m.path}\n" for m in sorted(members, key=lambda m: os.fsencode(m.path)))
-    return Dataset(digest=digest(lines), members=members)
+    lines = [member_line(os.fsencode(m.path), m.digest) for m in sorted(members, key=lambda m: os.fsencode(m.path))]
+    return Dataset(digest=blake3.blake3(b"".join(lines)).hexdigest(), members=members)
 
 
 def wandb_run(**more: Any) -> model.TrackerRun:

@@ -9,7 +9,7 @@ import pytest
 from registrations import dataset_of, digest, digits, job
 
 from roar import model
-from roar.wire import DatasetMember
+from roar.wire import Dataset, DatasetMember
 
 NASTY = ["a", "a.txt", "a/b", "a/c/d", "a0", "a b/é", "A/x", "a/b.txt", "a/\U0001f600/y", "a/ z", "%/_", "_",
          "z" * 300]
@@ -82,6 +82,33 @@ def test_bytes_that_the_path_does_not_show_are_refused(post, path, raw_path):
     answer = post(dataclasses.replace(digits(), datasets=(folder,)))
     assert answer.status_code == 422
     assert "/datasets/0/members/0/raw_path" in [flaw["pointer"] for flaw in answer.json()["errors"]]
+
+
+def older_digest(members):
+    """As a roar wrote it for which each path was as it is, a newline and a backslash too."""
+    return digest("".join(f"{one.digest}  {one.path}\n" for one in sorted(members, key=lambda one: one.path)))
+
+
+@pytest.mark.parametrize("digest_of", [lambda members: dataset_of(members).digest, older_digest])
+def test_names_with_a_newline_or_a_backslash(client, post, digest_of):
+    names = ["a\nb", "a\\nb", "c", "two\nlines  of\n", f"\n{'0' * 64} x"]
+    key = digest_of(members_of(names))
+    whole = model.FileUse(path="d/", digest=key, size=9, kind=model.Kind.DATASET, files=len(names))
+    folder = Dataset(digest=key, members=members_of(names))
+    assert post(dataclasses.replace(digits(), jobs=(job(1, inputs=(whole,)),), datasets=(folder,), payloads=())
+                ).status_code == 201
+    assert entries(client, key, "") == sorted((name, None) for name in names)
+
+
+def test_no_name_makes_the_digest_of_another_dataset(post):
+    two = dataset_of(members_of(["a", "b"]))
+    first, second = two.members
+    as_one = DatasetMember(path=f"a\n{second.digest}  b", digest=first.digest, size=1)
+    assert older_digest((as_one,)) == two.digest
+    answer = post(dataclasses.replace(digits(), datasets=(Dataset(digest=two.digest, members=(as_one,)),)))
+    assert answer.status_code == 422
+    assert ("/datasets/0/digest", "the digest is not that of the members") in [
+        (flaw["pointer"], flaw["detail"]) for flaw in answer.json()["errors"]]
 
 
 def test_a_large_tree(client, dataset):

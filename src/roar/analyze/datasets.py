@@ -1,9 +1,7 @@
-r"""Fold many files below one folder into one dataset.
+"""Fold many files below one folder into one dataset.
 
-A dataset's digest is BLAKE3 over its members, sorted by the bytes of their paths, one line `DIGEST  PATH` each: what
-`b3sum` prints for the files from inside the folder, so that anyone can recompute it. As there, a path with a backslash
-or a newline has them as `\\` and `\n`, and the line begins with a backslash, so that no name looks like two lines.
-Bytes of a path that are not UTF-8, in whose place `b3sum` prints others, are digested as they are.
+A dataset's digest is BLAKE3 over its members, sorted by the bytes of their paths, one line each (`member_line`): what
+`b3sum` prints for the files from inside the folder, so that anyone can recompute it.
 """
 
 import os
@@ -12,7 +10,7 @@ from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from itertools import chain, islice
 
 from roar.model import APPENDED, FileUse, Kind, shards_path
-from roar.wire import Dataset, DatasetMember, raw, shown
+from roar.wire import Dataset, DatasetMember, member_line, raw, shown
 
 LINES_AT_ONCE = 1000
 SPLITS = 4  # a folder of up to this many large sub-folders (train, val, test, …) is that many datasets
@@ -32,9 +30,7 @@ def _digest_in_order(members: Iterable[tuple[bytes, str]]) -> str:
     from blake3 import blake3  # noqa: PLC0415  few jobs have a dataset
 
     hasher = blake3()
-    lines = (b"%s  %s\n" % (digest.encode(), path) if b"\\" not in path and b"\n" not in path else
-             b"\\%s  %s\n" % (digest.encode(), path.replace(b"\\", b"\\\\").replace(b"\n", b"\\n"))
-             for path, digest in members)
+    lines = (member_line(path, digest) for path, digest in members)
     while some := b"".join(islice(lines, LINES_AT_ONCE)):
         hasher.update(some)
     return hasher.hexdigest()

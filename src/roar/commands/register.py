@@ -105,21 +105,22 @@ def _server(url: str | None) -> Server:
 
 def _send(server: Server, registration: Registration, body: bytes, workspace: Workspace, project: str | None
           ) -> Published:
-    """Publish; an older server, which takes more for a secret or no names that are not UTF-8, gets what it takes."""
+    """Publish; an older server, which takes more for a secret or no odd names, gets what it takes."""
     try:
         return register(server, body, project=project)
     except PublishError as error:
         if not error.secret and not any(_OTHER_MEMBERS in detail for detail in error.details):
             raise
-        from roar.publish.older_servers import for_older_servers, without_raw_paths  # noqa: PLC0415  few are that old
+        from roar.publish.older_servers import for_older_servers, without_odd_names  # noqa: PLC0415  few are that old
 
         older = canonical_json(for_older_servers(registration, functools.partial(load_path_key, workspace))
-                               if error.secret else without_raw_paths(registration))
+                               if error.secret else without_odd_names(registration))
         if older == body:
             raise
         published = register(server, older, project=project)
         what = ("takes some names for secrets: it got [redacted] in their place" if error.secret else
-                "takes no names that are not UTF-8: it got no list of the files of datasets with such names")
+                "takes no names that are not UTF-8, or with a backslash or a newline: it got no list of the files of "
+                "datasets with such names")
         sys.stderr.write(f"roar: {server.url} is older and {what}\n")
         return published
 

@@ -1,6 +1,7 @@
 """What older servers take.
 
-One that does not know `raw_path` gets no list of the files of a dataset with such a name.
+One that does not know `raw_path`, or how `roar.wire.member_line` writes a backslash or a newline, gets no list of the
+files of a dataset with such a name.
 
 What follows is of a glaas before the common table (`roar.credentials`), which takes for a secret what is none. Such a
 server refuses names of models that begin as tokens do, and folders like `secret=group_a_2024/`. Only where one has
@@ -16,7 +17,7 @@ from typing import Any
 
 from roar.credentials.words import redact_words
 from roar.model import REDACTED
-from roar.wire import Registration, find_secret, number_of_secret, to_json
+from roar.wire import DatasetMember, Registration, find_secret, number_of_secret, to_json
 
 _STAND_IN = r"(?:\*+|…|<redacted>|\[redacted\]|redacted|x{3,}|\$\{?\w+\}?)"
 _REFUSED = (
@@ -40,15 +41,19 @@ def is_refused_before(text: str) -> bool:
     return any(rule.search(text) for rule in _REFUSED)
 
 
-def without_raw_paths(registration: Registration) -> Registration:
-    """The registration without the datasets that have a file whose name is not UTF-8."""
+def without_odd_names(registration: Registration) -> Registration:
+    """The registration without the datasets with a file whose name is not UTF-8 or has a backslash or a newline."""
     return dataclasses.replace(registration, datasets=tuple(
-        dataset for dataset in registration.datasets if not any("raw_path" in to_json(m) for m in dataset.members)))
+        dataset for dataset in registration.datasets if not any(map(_has_odd_name, dataset.members))))
+
+
+def _has_odd_name(member: DatasetMember) -> bool:
+    return "\\" in member.path or "\n" in member.path or "raw_path" in to_json(member)
 
 
 def for_older_servers(registration: Registration, path_key: Callable[[], bytes]) -> Any:
     """The registration's JSON without what such a server refuses; paths that become alike are numbered."""
-    shape = to_json(without_raw_paths(registration))
+    shape = to_json(without_odd_names(registration))
     if not _holds_any(shape):
         return shape
     shape["datasets"] = [dataset for dataset in shape["datasets"] if not _holds_any(dataset)]  # its digest is of paths

@@ -110,7 +110,8 @@ CREATE VIEW file_written AS SELECT * FROM file_use WHERE role >= 2;
 
 -- The members of a dataset, stored once however many jobs use it. Its digest is BLAKE3 over them, sorted by the bytes of
 -- their paths, one line `DIGEST  PATH` each, as b3sum prints it; but bytes that are not UTF-8 are digested as they are.
--- What an older roar recorded has such a path as it is shown (`\xff`), and the digest of that.
+-- What an older roar recorded has such a path as it is shown (`\xff`), and the digest of that; and its lines are
+-- `DIGEST  PATH` for names with a backslash or a newline, too.
 CREATE TABLE dataset_member (
     id          INTEGER PRIMARY KEY,             -- sorted by the bytes of the paths within a dataset
     dataset_id  INTEGER NOT NULL REFERENCES artifact (id),
