@@ -1,6 +1,7 @@
 """The structure that must stay: the folders are the data flow, the server and the client meet at the wire."""
 
 import ast
+import importlib.util
 import subprocess
 import sys
 import zipfile
@@ -126,7 +127,16 @@ def test_what_a_verb_must_not_import(arguments, never):
 def test_a_server_starts_without_the_libraries_of_exports():
     code = "import sys, glaas.cli, glaas.app; print('\\n'.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert set(done.stdout.split()) & {"cyclonedx", "openlineage.client", "prov", "rocrate", "requests"} == set()
+    assert set(done.stdout.split()) & {
+        "cyclonedx", "openlineage.client", "prov", "rocrate", "requests", "igraph", "matplotlib"} == set()
+
+
+def test_a_graph_is_laid_out_without_the_library_that_igraph_would_draw_with():
+    assert importlib.util.find_spec("matplotlib") is not None
+    code = ("import sys; from glaas.igraph_alone import load_igraph; load_igraph().Graph.Ring(3).layout_sugiyama();"
+            " print('matplotlib' in sys.modules); import matplotlib; print(matplotlib.__name__)")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "matplotlib"]
 
 
 def test_without_its_libraries_the_server_says_how_to_install_them():

@@ -10,12 +10,11 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
-
-import igraph  # type: ignore[import-untyped]
+from typing import Any, NamedTuple
 
 from glaas.catalog import JobLine
 from glaas.graph import ArtifactNode, Graph
+from glaas.igraph_alone import load_igraph
 from glaas.models import Role
 from glaas.words import file_name, plural, script_place, use_path
 from roar.wire import Kind, parameters_of, size_text
@@ -400,7 +399,7 @@ def _lay_out(boxes: list[Box], links: list[tuple[int, int]], layers: list[int], 
     if not boxes:
         return Drawing(width=0, height=0, boxes=(), lines=(), hidden_reruns=hidden_reruns, hidden_jobs=hidden_jobs)
     bent, straight = _longest_apart(links, layers)
-    whole = igraph.Graph(n=len(boxes), edges=bent, directed=True)
+    whole = load_igraph().Graph(n=len(boxes), edges=bent, directed=True)
     xs, ys = [0.0] * len(boxes), [0.0] * len(boxes)
     lines: list[str] = []
     top = float(MARGIN)
@@ -461,7 +460,7 @@ def _layers(count: int, links: list[tuple[int, int]]) -> list[int]:
 Point = tuple[float, float]
 
 
-def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[int]
+def _lay_out_component(whole: Any, component: list[int], layers: list[int]
                        ) -> tuple[dict[int, Point], list[list[Point]]]:
     """Left ends and middles of the boxes of one connected part, and the points that each of its lines passes.
 
@@ -472,7 +471,7 @@ def _lay_out_component(whole: igraph.Graph, component: list[int], layers: list[i
     levels = [layers[node] - first for node in component]
     chains = _chains(part.get_edgelist(), levels)
     steps = list(dict.fromkeys(step for chain in chains for step in itertools.pairwise(chain)))
-    layout = igraph.Graph(n=len(levels), edges=steps, directed=True).layout_sugiyama(
+    layout = load_igraph().Graph(n=len(levels), edges=steps, directed=True).layout_sugiyama(
         layers=levels, hgap=1, vgap=1, maxiter=ROUNDS)
     columns: list[list[int]] = [[] for _ in range(max(levels) + 1)]
     for node in sorted(range(len(levels)), key=lambda node: layout[node][0]):

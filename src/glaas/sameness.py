@@ -11,8 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import igraph  # type: ignore[import-untyped]
-
+from glaas.igraph_alone import load_igraph
 from roar.wire import REDACTED, without_path_numbers
 
 MOST_PAIRED = 50
@@ -111,4 +110,4 @@ def _can_be_paired(ones: list[str], others: list[str]) -> bool:
     edges = [(i, len(ones) + j) for (i, one), (j, other) in itertools.product(enumerate(ones), enumerate(others))
              if _same_text(one, other)]
     sides = [0] * len(ones) + [1] * len(others)
-    return len(igraph.Graph.Bipartite(sides, edges).maximum_bipartite_matching()) == len(ones)
+    return len(load_igraph().Graph.Bipartite(sides, edges).maximum_bipartite_matching()) == len(ones)
