@@ -98,6 +98,7 @@ class Asked:
         while self.rows[job.uid].session != self.session:
             seen.add(job.uid)
             if not _is_made_again(self.database, self.rows[job.uid], self.session):
+                self._refuse_vain(job)
                 return _and(commit, self._whole_command(job, None if len(seen) > 1 else stdin))
             reader = next((other for other in self._readers(job) if other.uid not in seen), None)
             if reader is None:
@@ -113,6 +114,19 @@ class Asked:
                 break
             job = reader
         return self._plan_again(job, commit, resume=resume)
+
+    def _refuse_vain(self, job: Job) -> None:
+        """Refuse where the command of a job of another session ran in this one since, and made nothing."""
+        row = self.database.execute(_VAIN, {"session": self.session, "job": self.rows[job.uid].row_id}).fetchone()
+        if row is not None:
+            raise NoCommandError(f"@{row[0]}, the command of {self.name(job)} once more, found all done and made"
+                                 f" nothing. Move away what it goes on from, then roar run @{row[0]}")
+
+    def is_last_of_step(self, job: Job) -> bool:
+        """Whether no job of the same step was recorded later."""
+        row = self.rows[job.uid]
+        later = self.database.execute("SELECT 1 FROM job WHERE step_id = ? AND id > ?", (row.step_id, row.row_id))
+        return later.fetchone() is None
 
     def is_made_again(self, job: Job) -> bool:
         """Whether all that a job wrote was made again since by the same command, so that what read it has to run."""
@@ -336,10 +350,23 @@ SELECT 1 FROM job AS this JOIN step AS its ON its.id = this.step_id
 JOIN step ON step.session_id = :session AND step.id <> its.id AND step.command = its.command AND step.cwd = its.cwd
 JOIN job ON job.step_id = step.id AND job.state = 'done' AND job.exit_code IS 0
     AND (job.started_at, job.id) > (this.started_at, this.id)
-WHERE this.id = :job AND (step.identity = its.identity
+WHERE this.id = :job AND (step.identity = its.identity AND (
+        EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2)
+        OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2))
     OR EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
     AND NOT EXISTS (SELECT 1 FROM file_use AS made WHERE made.job_id = this.id AND made.role = 2
         AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2 AND path_id = made.path_id)))
+"""
+
+
+# The step of a session whose last job is one of the same command as an earlier job with outputs, and made nothing.
+_VAIN = """
+SELECT step.number FROM job AS this JOIN step AS its ON its.id = this.step_id
+JOIN step ON step.session_id = :session AND step.id <> its.id AND step.identity = its.identity
+JOIN job ON job.id = (SELECT max(id) FROM job AS other WHERE other.step_id = step.id)
+WHERE this.id = :job AND job.id > this.id AND job.state = 'done' AND job.exit_code IS 0
+AND EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
+AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2)
 """
 
 

@@ -546,9 +546,8 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
             (output.path, output.step) for output in status.outputs if output.freshness is Freshness.FRESH)))):
         return _left_alone(asked, kept)
     if not wrong and (earlier := list(find_read_before(asked, session))):
-        hint, obstacle = _first_hint(partial(asked.run_again, one.job) for one in earlier[:_TRIED])
-        return Item(title=_FRESH, passed=None, hint=hint, problems=(
-            *(f"{one.path} has changed since {asked.name(one.job)} read it" for one in earlier), *obstacle))
+        hint, obstacle = _first_hint(one.mend for one in earlier[:_TRIED])
+        return Item(title=_FRESH, passed=None, hint=hint, problems=(*(one.text for one in earlier), *obstacle))
     mending = Mending(database, workspace, session, status)
     hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
     return Item(title=_FRESH, passed=not wrong, hint=hint,

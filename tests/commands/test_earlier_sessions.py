@@ -1,0 +1,108 @@
+"""What a session rests on that an earlier one made: whether that is still what it would be."""
+
+import pytest
+from checklists import checklist, follow
+
+FRESH = "the outputs are up to date"
+
+
+@pytest.fixture
+def earlier(user):
+    """clean.csv is made of raw.csv, m.txt of that; s.txt of m.txt in the next session, with `begin` in between."""
+    user.write("prep.py", "import sys; open('clean.csv', 'w').write(open('raw.csv').read() * int(sys.argv[1]))")
+    user.write("tr.py", "open('m.txt', 'w').write(open('clean.csv').read())")
+    user.write("ev.py", "open('s.txt', 'w').write(open('m.txt').read() + '!')")
+    user.write("raw.csv", "1\n2\n")
+    user.write(".gitignore", "clean.csv\nm.txt\ns.txt\n")
+    user.init()
+    user.roar("run", "python", "prep.py", "1")
+    user.roar("run", "python", "tr.py")
+    made = user.job()["uid"][:8]
+
+    def begin():
+        user.roar("reset")
+        user.roar("run", "python", "ev.py")
+        return made
+
+    return begin
+
+
+def test_it_is_ticked_where_nothing_has_changed(earlier, user):
+    earlier()
+    assert checklist(user)[FRESH] == {"title": FRESH, "passed": True, "problems": [], "hint": None}
+
+
+def test_an_intermediate_file_that_somebody_edited(earlier, user):
+    made = earlier()
+    prep = user.json("log", "--all")["jobs"][-1]["uid"][:8]
+    user.write("clean.csv", "5\n6\n")
+    item = checklist(user)[FRESH]
+    assert (item["passed"], item["hint"]) == (None, None)
+    assert item["problems"] == [
+        f"{made}, of another session: its input clean.csv has changed since",
+        f"no command mends it: what {prep} wrote was changed since, and would be written over"]
+
+
+def test_an_intermediate_file_that_was_made_with_another_parameter(earlier, user):
+    user.roar("run", "python", "prep.py", "2")
+    again = user.job()["uid"][:8]
+    made = earlier()
+    item = checklist(user)[FRESH]
+    assert item["passed"] is None
+    assert item["problems"] == [f"{made}, of another session: its input clean.csv was written again by {again}"]
+    hints = []
+    while not (item := checklist(user)[FRESH])["passed"]:
+        hints.append(item["hint"])
+        follow(user, item["hint"])
+    assert hints == ["roar run python tr.py", "roar run @1"]
+    assert (user.root / "s.txt").read_text() == "1\n2\n1\n2\n!"
+
+
+def test_data_that_a_step_had_cleaned_and_that_came_anew(user):
+    """To train again on what is not cleaned would be no mend."""
+    user.write("fix.py", "text = open('raw.csv').read(); open('raw.csv', 'w').write(text.replace('x', '0'))")
+    user.write("tr.py", "open('m.txt', 'w').write(open('raw.csv').read())")
+    user.write("raw.csv", "1\nx\n")
+    user.write(".gitignore", "raw.csv\nm.txt\ns.txt\n")
+    user.init()
+    user.roar("run", "python", "fix.py")
+    user.roar("run", "python", "tr.py")
+    user.roar("reset")
+    user.roar("run", "cp", "m.txt", "s.txt")
+    user.write("raw.csv", "5\nx\n")
+    item = checklist(user)[FRESH]
+    assert (item["passed"], item["hint"]) == (None, None)
+    assert "its input raw.csv has changed since" in item["problems"][0]
+
+
+def test_a_training_that_finds_all_done_is_not_run_for_ever(user):
+    user.write("train.py", """
+import json, os
+os.makedirs("ck", exist_ok=True)
+data = sum(map(int, open("raw.csv")))
+state = json.load(open("ck/state.json")) if os.path.exists("ck/state.json") else {"epoch": 0, "weight": 0}
+while state["epoch"] < 3:
+    state = {"epoch": state["epoch"] + 1, "weight": state["weight"] + data}
+    json.dump(state, open("ck/state.json", "w"))
+""")
+    user.write("raw.csv", "1\n2\n")
+    user.write(".gitignore", "ck\nmodel.txt\n")
+    user.init()
+    user.roar("run", "python", "train.py")
+    made = user.job()["uid"][:8]
+    user.roar("reset")
+    user.roar("run", "cp", "ck/state.json", "model.txt")
+    user.write("raw.csv", "100\n")
+    user.git("commit", "-qam", "more data")
+    item = checklist(user)[FRESH]
+    assert item["problems"] == [f"raw.csv has changed since {made} read it"]
+    assert item["hint"] == "roar run python train.py"
+    follow(user, item["hint"])
+    item = checklist(user)[FRESH]
+    assert (item["passed"], item["hint"]) == (None, None)
+    assert f"@2, the command of {made} once more, found all done and made nothing" in item["problems"][1]
+    user.git("clean", "-fdxq", "ck")
+    user.roar("run", "@2")
+    follow(user, checklist(user)[FRESH]["hint"])
+    assert checklist(user)[FRESH]["passed"]
+    assert (user.root / "model.txt").read_text() == '{"epoch": 3, "weight": 300}'
