@@ -121,6 +121,19 @@ def test_carrying_it_out_gives_the_same_digests(trained, tmp_path):
     assert (tmp_path / "again" / "model.txt").read_text() == "DATADATADATA"
 
 
+def test_a_command_finds_the_folder_where_it_is_made_again_in_pwd(desk, tmp_path):
+    desk.write("t.py", "import os; open(os.environ['PWD'] + '/out', 'w').write(open('raw').read())")
+    desk.write("raw", "data")
+    desk.write(".gitignore", "out\n")
+    desk.init()
+    desk.roar("run", "python", "t.py", env={"PWD": str(desk.root)})
+    (desk.root / "out").unlink()
+    done = desk.roar("reproduce", "@1", "--run", "--into", str(tmp_path / "again"), env={"PWD": str(desk.root)})
+    assert "came out the same" in done.stdout
+    assert (tmp_path / "again" / "out").read_text() == "data"
+    assert not (desk.root / "out").exists()
+
+
 def test_a_virtual_environment_in_the_workspace_is_used_where_it_lies(desk, tmp_path):
     if not can_protect(str(desk.root)):
         pytest.skip("no mount namespaces here: without them no environment is linked")

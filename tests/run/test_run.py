@@ -539,6 +539,26 @@ def test_a_signal_before_the_command_has_started_leaves_no_half_a_job(desk, numb
     assert not list((desk.root / ".roar" / "pending").iterdir())
 
 
+def test_a_rerun_from_another_folder_finds_it_in_pwd_as_after_cd(desk):
+    """Programs build paths from it."""
+    desk.roar("init")
+    (desk.root / "notebooks").mkdir()
+    desk.python("import os; open(os.environ['PWD'] + '/out', 'w').write(os.environ['PWD'])",
+                env={"PWD": str(desk.root)})
+    assert (desk.root / "out").read_text() == str(desk.root)
+    (desk.root / "out").unlink()
+    desk.roar("run", "@1", cwd=desk.root / "notebooks", env={"PWD": str(desk.root / "notebooks")})
+    assert (desk.root / "out").read_text() == str(desk.root)
+    link = desk.tmp / "link"
+    link.symlink_to(desk.root)
+    desk.roar("run", "@1", env={"PWD": str(link)})
+    assert (desk.root / "out").read_text() == str(link), "it stays as the shell has it where the folder does"
+    env = {key: value for key, value in desk.env.items() if key != "PWD"}
+    done = subprocess.run([*desk.program, "run", "@1"], cwd=desk.root / "notebooks", env=env, capture_output=True,
+                          check=False, text=True)
+    assert "KeyError: 'PWD'" in done.stderr
+
+
 def test_a_rerun_in_a_folder_that_is_gone(desk):
     desk.roar("init")
     (desk.root / "sub").mkdir()

@@ -425,6 +425,7 @@ def _run(opened: Opened, job: Job, target: _Target) -> None:
     with contextlib.ExitStack() as redirected:
         stdin, stdout = _redirect(opened, job, target, redirected)
         done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdin=stdin,
+                              env={**os.environ, "PWD": cwd},
                               stdout=sys.stderr if stdout is None else stdout, preexec_fn=target.protection(cwd))
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     if status != job.exit_code:

@@ -448,7 +448,7 @@ def _again(workspace: Workspace, request: Request) -> Request:
     job = load_step(workspace, request.command[0])
     cwd = workspace.absolute(job.cwd)
     try:
-        os.chdir(cwd)
+        _go_to(cwd)
     except OSError as error:
         from roar.shell import quoted  # noqa: PLC0415  only for an error
 
@@ -465,6 +465,14 @@ def _again(workspace: Workspace, request: Request) -> Request:
     _redirect(workspace, job)
     same = tuple(wanted) == tuple(job.command)
     return replace(request, command=wanted, name=request.name or (job.name if same else None))
+
+
+def _go_to(cwd: str) -> None:
+    """As `cd` does in a shell: programs build paths from PWD, too (POSIX, environment variables)."""
+    stays = os.path.exists(os.curdir) and os.path.samefile(os.curdir, cwd)
+    os.chdir(cwd)
+    if not stays and "PWD" in os.environ:
+        os.environ["PWD"] = cwd
 
 
 def _redirect(workspace: Workspace, job: Job) -> None:
