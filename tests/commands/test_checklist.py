@@ -668,3 +668,73 @@ def test_what_is_done_elsewhere_is_a_gap(user):
     item = checklist(user)["every job was observed without gaps"]
     assert item["problems"] == ["@1 may have missed what docker started elsewhere",
                                 "no command mends it: what is done elsewhere is observed only where roar runs there"]
+
+
+SOURCED = "every root input has a source"
+
+
+@pytest.mark.parametrize("nothing", ["", " ", "URL"])
+def test_a_label_that_says_nothing_is_no_source(desk, nothing):
+    desk.init()
+    desk.write("d", "data")
+    desk.roar("run", "cp", "d", "o")
+    desk.roar("label", "d", f"source={nothing}")
+    assert checklist(desk)[SOURCED]["problems"] == ["d has no known source"]
+    desk.roar("label", "d", "source=https://example.com/d")
+    assert checklist(desk)[SOURCED]["passed"]
+
+
+WELL = "every step ended well"
+
+
+@pytest.fixture
+def failing(user):
+    """A step that fails as its data and its code are; the command of either line."""
+    user.write("t.py", "text = open('d').read()\nopen('o', 'w').write(text)\nassert 'bad' not in text\n")
+    user.write(".gitignore", "o\nd\n")
+    user.write("d", "bad")
+    user.init()
+    user.roar("run", "python", "t.py", status=1)
+
+    def hints():
+        items = checklist(user)
+        return {items[title]["hint"] for title in (WELL, "the outputs are up to date")}
+
+    assert hints() == {"roar show @1"}
+    return hints
+
+
+def test_a_step_that_failed_runs_again_once_its_data_are_others(failing, user):
+    user.write("d", "good")
+    assert failing() == {"roar run @1"}
+    user.write("d", "bad, too")
+    user.roar("run", "@1", status=1)
+    assert failing() == {"roar show @1"}, "it failed with these"
+    user.write("d", "good")
+    follow(user, "roar run @1")
+    assert failing() == {None}
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_step_that_failed_runs_again_once_its_code_is_another(failing, user, commits):
+    user.write("t.py", "open('o', 'w').write(open('d').read())\n")
+    if commits:
+        user.git("commit", "-qam", "mended")
+    assert failing() == {"roar run @1"} if commits else {"git commit -a && roar run @1"}
+    while hint := next(filter(None, failing()), None):
+        follow(user, hint)
+    assert (user.root / "o").read_text() == "bad"
+
+
+def test_what_a_try_left_that_another_run_has_put_behind_is_told_alike_in_both_lines(user):
+    user.write("t.py", "import sys\nopen('m', 'w').write('m')\n"
+                       "if sys.argv[1:]: open('part', 'w').write('x'); sys.exit(1)\n")
+    user.write(".gitignore", "m\npart\n")
+    user.init()
+    user.roar("run", "python", "t.py")
+    user.roar("run", "python", "t.py", "--odd", status=1)
+    user.roar("run", "python", "t.py")
+    items = checklist(user)
+    for title in (WELL, "the outputs are up to date"):
+        assert items[title]["hint"] is None
+        assert items[title]["problems"][-1].endswith("what @2 left, part, is still there")

@@ -23,6 +23,7 @@ from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
 from roar.query.freshness import GONE, Freshness, Status, load_status
+from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.left_alone import LeftAlone, find_left_alone
 from roar.query.mending import LOOK, Mending
@@ -201,7 +202,8 @@ def _has_failed(job: Job) -> bool:
 
 
 def _look_or_run(asked: Asked, job: Job) -> str | None:
-    if not _has_failed(job) and not asked.was_interrupted_twice(job):
+    if is_worth_a_try(asked.database, asked.workspace, job) if _has_failed(job) else (
+            not asked.was_interrupted_twice(job)):
         return asked.run_again(job, resume=True)
     steps = [other for other in asked.makers if asked.rows[other.uid].step_id == asked.rows[job.uid].step_id]
     room = asked.make_room(job) if any(map(_committed, steps)) else None  # as the line of the code has it
@@ -518,12 +520,15 @@ def _lies_there(database: sqlite3.Connection, workspace: Workspace, root: Root) 
 
 
 def _has_source(database: sqlite3.Connection, root: Root) -> bool:
-    """Whether a label on the root input says where it can be had, or one on a dataset that it is in."""
+    """Whether a label on the root input says where it can be had, or one on a dataset that it is in.
+
+    One that says nothing does not, nor does the hint as it stands.
+    """
     if root.digest is None:
         return False
     return database.execute(
         "SELECT 1 FROM artifact WHERE digest = ? AND EXISTS (SELECT 1 FROM label WHERE key = CAST(? AS TEXT)"
-        " AND (artifact_id = artifact.id OR artifact_id IN"
+        " AND trim(value) NOT IN ('', 'URL') AND (artifact_id = artifact.id OR artifact_id IN"
         " (SELECT dataset_id FROM dataset_member WHERE dataset_member.artifact_id = artifact.id)))",
         (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
 
@@ -549,9 +554,22 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
         hint, obstacle = _first_hint(one.mend for one in earlier[:_TRIED])
         return Item(title=_FRESH, passed=None, hint=hint, problems=(*(one.text for one in earlier), *obstacle))
     mending = Mending(database, workspace, session, status)
-    hint, obstacle = _first_hint([lambda: mending.first(wrong)] if wrong else [])
+    hint, obstacle = _first_hint([lambda: _unless_abandoned(asked, mending.first(wrong))] if wrong else [])
     return Item(title=_FRESH, passed=not wrong, hint=hint,
                 problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))
+
+
+def _unless_abandoned(asked: Asked, hint: str) -> str:
+    """A hint that may be to look at a step that failed; not at one of which another line says that this is past."""
+    looked_at = _LOOK_AT.fullmatch(hint)
+    job = looked_at and next((job for job in reversed(asked.jobs) if job.step == int(looked_at[1])
+                              and asked.rows[job.uid].session == asked.session), None)
+    if job:
+        asked.refuse_abandoned(job)
+    return hint
+
+
+_LOOK_AT = re.compile(rf"{LOOK}@(\d+)")
 
 
 def _left_alone(asked: Asked, kept: Sequence[LeftAlone]) -> Item:

@@ -11,7 +11,8 @@ from roar.model import JobState, is_location, members_folder
 from roar.query.files_now import holds
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
-from roar.query.jobs import paths_read
+from roar.query.inputs_now import is_worth_a_try
+from roar.query.jobs import load_job, paths_read
 from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
@@ -159,7 +160,7 @@ class Mending:
         passed: set[int] = set()
         while True:
             room = self._reruns.make_room(step)
-            if room is None and self._jobs[step].state == JobState.DONE and not self._ended_well(step):
+            if room is None and self._failed_for_good(step):
                 return f"{LOOK}@{step}"
             plan = room or self._reruns.plan(step, self._stale, own)
             if room is None and own is not Own.KEPT and {*plan.steps} == {step}:
@@ -271,6 +272,12 @@ class Mending:
 
     def _paths_read(self, step: int) -> list[str]:
         return paths_read(self._database, self._jobs[step].row_id)
+
+    def _failed_for_good(self, step: int) -> bool:
+        """Whether a step failed by itself, and would again as far as can be seen."""
+        last = self._jobs[step]
+        return (last.state == JobState.DONE and not self._ended_well(step) and not is_worth_a_try(
+            self._database, self._workspace, load_job(self._database, last.row_id)))
 
     def _ended_well(self, step: int) -> bool:
         return self._jobs[step].state == JobState.DONE and self._jobs[step].exit_code == 0

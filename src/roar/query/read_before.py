@@ -3,16 +3,14 @@
 The state of a session is that of its own jobs. What it made from the outputs of an earlier one is asked about here.
 """
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import NamedTuple
 
-from roar.model import FileUse, Job, is_location, members_folder
 from roar.query.asked import Asked
-from roar.query.files_now import dataset_is_unchanged, find_changed
 from roar.query.freshness import Freshness, load_status
+from roar.query.inputs_now import find_changed_inputs
 from roar.query.mending import Mending
 from roar.query.obstacles import NoCommandError
 from roar.query.staleness import waits_for
@@ -45,7 +43,8 @@ def find_read_before(asked: Asked, session: int) -> Iterator[ReadBefore]:
         other = asked.rows[job.uid].session
         if other == session:
             continue
-        changed = list(_changed_roots(asked, job))
+        changed = list(find_changed_inputs(asked.database, asked.workspace, job.inputs,
+                                           partial(was_written, asked.database, asked.workspace)))
         for path in changed:
             yield ReadBefore(f"{path} has changed since {asked.name(job)} read it", partial(asked.run_again, job))
         stale = None if changed or not asked.is_last_of_step(job) else state(other).stale.get(job.step)
@@ -88,22 +87,3 @@ class _Elsewhere:
     def _named(self, text: str) -> str:
         uids = {step.number: step.job.uid for step in self._status.steps}
         return _STEP.sub(lambda match: uids[int(match[1])][:8] if int(match[1]) in uids else match[0], text)
-
-
-def _changed_roots(asked: Asked, job: Job) -> Iterator[str]:
-    places = {use: asked.workspace.absolute(use.path) for use in job.inputs
-              if use.digest is not None and not is_location(use.path)}
-    roots = {use: place for use, place in places.items()
-             if os.path.lexists(place) and not was_written(asked.database, asked.workspace, place)}
-    changed = set(find_changed(asked.database, {place: (use.size or 0, use.digest or "")
-                                                for use, place in roots.items() if use.files is None}))
-    for use, place in roots.items():
-        if place in changed or (use.files is not None and not _is_unchanged(asked, use)):
-            yield use.path
-
-
-def _is_unchanged(asked: Asked, dataset: FileUse) -> bool:
-    row = asked.database.execute("SELECT id FROM artifact WHERE digest = ?",
-                                 (bytes.fromhex(dataset.digest or ""),)).fetchone()
-    return row is None or dataset_is_unchanged(asked.database,
-                                               asked.workspace.absolute(members_folder(dataset.path)), row[0])

@@ -24,7 +24,7 @@ def select(database: sqlite3.Connection, workspace: Workspace, ref: str | None
     else:
         job_ids = jobs_behind(database, found)
         if not job_ids:
-            raise NotFoundError(f"No recorded job has to do with {ref}.", hint="roar log --all")
+            raise NotFoundError(f"No recorded job made {ref}: nothing led to it.", hint="roar log --all")
         publishable = load_publishable(database, session_of(database, max(job_ids)), job_ids)
     if not publishable.jobs:
         raise NotFoundError("This session has no jobs yet.", hint="roar run COMMAND, or name another session")
