@@ -54,11 +54,18 @@ static int is_write(uint32_t flags)
     return (flags & O_ACCMODE) != O_RDONLY || (flags & (O_CREAT | O_TRUNC));
 }
 
+/* Whether the making of what is not there can be foreseen to fail. */
+static int cannot_be_made(const struct path *path)
+{
+    struct stat link;
+    return !path_folder_allows(path) && path_stat(path, 0, &link) != 0; /* a symlink leads to another folder */
+}
+
 /* Whether the open can be foreseen to fail, or concerns no file content. */
 static int is_moot(const struct path *path, uint32_t flags, const struct stat *status, int missing)
 {
     if (missing)
-        return !(flags & O_CREAT) || missing == -ENOTDIR;
+        return !(flags & O_CREAT) || cannot_be_made(path);
     if (S_ISDIR(status->st_mode))
         return (flags & O_TMPFILE) != O_TMPFILE;
     if (!S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))
@@ -154,7 +161,7 @@ static void on_one_path(const struct call *call, enum log_kind kind, int folder,
     struct stat status;
     int missing = path_stat(&first, 0, &status);
     int makes = kind == LOG_MKNOD || kind == LOG_MKDIR;
-    if (makes != (missing != 0) || missing == -ENOTDIR)
+    if (makes != (missing != 0) || !path_folder_allows(&first))
         return; /* will fail */
     if (kind == LOG_UNLINK && S_ISLNK(status.st_mode))
         record_lost_link(call, &first);
@@ -186,23 +193,41 @@ static void on_ftruncate(const struct call *call)
         append(call, LOG_EMPTY, 0, &status, no_text, no_text);
 }
 
-/* Whether a rename of what is there can be foreseen to fail: rename(2). */
+static int is_on_another_disk(void)
+{
+    struct stat from_folder, to_folder;
+    return path_stat_folder(&second, &to_folder) == 0 && path_stat_folder(&first, &from_folder) == 0 &&
+           from_folder.st_dev != to_folder.st_dev;
+}
+
+/* Whether a rename of what is there can be foreseen to fail, or to do nothing: rename(2). */
 static int rename_is_moot(uint32_t flags, const struct stat *from)
 {
-    struct stat to, from_folder, to_folder;
-    int missing = path_stat_folder(&second, &to_folder);
-    if (missing == 0 && path_stat_folder(&first, &from_folder) == 0 && from_folder.st_dev != to_folder.st_dev)
-        return 1; /* on another disk */
-    if (missing == -ENOENT || missing == -ENOTDIR ||
-        (missing == 0 && to_folder.st_dev == from->st_dev && to_folder.st_ino == from->st_ino))
-        return 1; /* into a folder that is not there, or into itself */
+    struct stat to;
+    if (!path_folder_allows(&second) || !path_folder_allows(&first) || is_on_another_disk())
+        return 1;
+    if (S_ISDIR(from->st_mode) && path_is_inside(&second, from))
+        return 1;
     if (path_stat(&second, 0, &to) != 0)
         return (flags & RENAME_EXCHANGE) != 0;
+    if (to.st_dev == from->st_dev && to.st_ino == from->st_ino)
+        return 1; /* two names of one file: both stay */
     if (flags & RENAME_EXCHANGE)
-        return 0;
+        return S_ISDIR(to.st_mode) && path_is_inside(&first, &to);
     if ((flags & RENAME_NOREPLACE) || S_ISDIR(from->st_mode) != S_ISDIR(to.st_mode))
         return 1;
     return S_ISDIR(to.st_mode) && path_is_filled_folder(&second);
+}
+
+/* Whether a second name for what is there can be foreseen to fail: link(2). */
+static int link_is_moot(uint32_t flags, const struct stat *from)
+{
+    struct stat to, named;
+    if (S_ISDIR(from->st_mode) || !path_folder_allows(&second) || path_stat(&second, 0, &to) == 0)
+        return 1;
+    if ((flags & AT_SYMLINK_FOLLOW) && path_stat(&first, 0, &named) == 0 && S_ISLNK(named.st_mode))
+        return 0; /* what it leads to may be on any disk */
+    return is_on_another_disk();
 }
 
 /* The link below /proc itself, which is in no other folder's file system, not what it leads to. */
@@ -219,13 +244,13 @@ static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t f
     if (is_of_proc(kind, flags))
         return; /* will fail */
     if (path_stat(&first, kind == LOG_LINK && (flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)), &status) != 0) {
-        if (!strstr(first.text, " (deleted)")) /* O_TMPFILE, then linkat of its descriptor */
-            return;
+        if (!strstr(first.text, " (deleted)") || !path_folder_allows(&second) || path_stat(&second, 0, &status) == 0)
+            return; /* not O_TMPFILE, then linkat of its descriptor */
         append(call, kind, flags, NULL, path_as_text(&first), path_as_text(&second));
         return;
     }
     struct stat other;
-    if (kind == LOG_LINK ? path_stat(&second, 0, &other) == 0 : rename_is_moot(flags, &status))
+    if (kind == LOG_LINK ? link_is_moot(flags, &status) : rename_is_moot(flags, &status))
         return; /* will fail: mv(1) tries so first */
     if (kind == LOG_RENAME && (flags & RENAME_EXCHANGE) && path_stat(&second, 0, &other) == 0 &&
         S_ISREG(other.st_mode))
@@ -258,7 +283,7 @@ static void on_symlink(const struct call *call, uint64_t target, int folder, uin
     int length = memory_read_string(target, text, sizeof text);
     if (!resolved(length < 0 ? length : 0) || !resolved(path_read(call, folder, address, &second)))
         return;
-    if (path_stat(&second, 0, &status) == 0)
+    if (path_stat(&second, 0, &status) == 0 || !path_folder_allows(&second))
         return; /* will fail */
     struct log_text text1 = {text, (size_t)length};
     links_change();

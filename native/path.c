@@ -255,7 +255,8 @@ int path_stat(const struct path *path, int follow, struct stat *to)
     return failed;
 }
 
-int path_stat_folder(const struct path *path, struct stat *to)
+/* The folder that the path's last name is in. Valid until the next call. */
+static const struct path *folder_of(const struct path *path)
 {
     static struct path folder;
     size_t length = path->length;
@@ -267,7 +268,39 @@ int path_stat_folder(const struct path *path, struct stat *to)
     folder.length = length;
     folder.text[length] = 0;
     folder.tid = path->tid;
-    return path_stat(&folder, 1, to);
+    return &folder;
+}
+
+int path_stat_folder(const struct path *path, struct stat *to)
+{
+    return path_stat(folder_of(path), 1, to);
+}
+
+int path_folder_allows(const struct path *path)
+{
+    return path_allows(folder_of(path), W_OK | X_OK);
+}
+
+int path_is_inside(const struct path *path, const struct stat *folder)
+{
+    char own[PATH_MAX];
+    const struct path *above = folder_of(path);
+    const char *name = own_way(above, own, sizeof own) ? own : above->text;
+    struct stat status, before = {0};
+    int found = 0;
+    int descriptor = open(name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    while (descriptor >= 0 && fstat(descriptor, &status) == 0) {
+        found = status.st_dev == folder->st_dev && status.st_ino == folder->st_ino;
+        if (found || (status.st_dev == before.st_dev && status.st_ino == before.st_ino))
+            break; /* the root is in itself */
+        before = status;
+        int next = openat(descriptor, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        close(descriptor);
+        descriptor = next;
+    }
+    if (descriptor >= 0)
+        close(descriptor);
+    return found;
 }
 
 int path_is_filled_folder(const struct path *path)
@@ -318,12 +351,23 @@ ssize_t path_lies_at(const struct path *path, int missing, char *to, size_t capa
     return length + (ssize_t)more;
 }
 
+/* In a user namespace of its own a process may do what we may not: user_namespaces(7). */
+static int has_own_rights(const struct path *path)
+{
+    char name[64];
+    struct stat ours, its;
+    snprintf(name, sizeof name, "/proc/%u/ns/user", path->tid);
+    return stat("/proc/self/ns/user", &ours) == 0 && stat(name, &its) == 0 && ours.st_ino != its.st_ino;
+}
+
 int path_allows(const struct path *path, int access_mode)
 {
     char own[PATH_MAX];
     if (own_way(path, own, sizeof own) && faccessat(AT_FDCWD, own, access_mode, AT_EACCESS) == 0)
         return 1;
-    return faccessat(AT_FDCWD, path->text, access_mode, AT_EACCESS) == 0 || errno == ENAMETOOLONG;
+    if (faccessat(AT_FDCWD, path->text, access_mode, AT_EACCESS) == 0 || errno == ENAMETOOLONG)
+        return 1;
+    return errno == EACCES && has_own_rights(path);
 }
 
 struct log_text path_as_text(const struct path *path)

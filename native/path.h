@@ -46,6 +46,12 @@ int path_stat(const struct path *path, int follow, struct stat *to);
 /* stat(2) of the folder that the path's last name is in. Returns 0 or -errno. */
 int path_stat_folder(const struct path *path, struct stat *to);
 
+/* Whether a name can be put into the folder that the path's last name is in, or taken out of it. */
+int path_folder_allows(const struct path *path);
+
+/* Whether the path's last name is in a folder, or in one below it. */
+int path_is_inside(const struct path *path, const struct stat *folder);
+
 /* Whether the path is a folder with something in it, as far as that can be seen. */
 int path_is_filled_folder(const struct path *path);
 

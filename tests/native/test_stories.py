@@ -138,7 +138,20 @@ def test_a_rename_that_fails_is_none(mode, user, build, story_folder, run_traced
     moved = [(event.path, event.path2) for event in outcome.trace.events
              if event.kind in (EventKind.RENAME, EventKind.LINK)]
     assert moved == [(f"{folder}/{one}", f"{folder}/{other}") for one, other in (
-        ("one.txt", "moved.txt"), ("folder", "moved"), ("filled", "empty"))]
+        ("one.txt", "two.txt"), ("one.txt", "moved.txt"), ("folder", "moved"), ("filled", "empty"))]
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp"])
+@pytest.mark.parametrize("user", USERS)
+def test_a_name_that_cannot_be_made_or_removed_is_none(mode, user, build, story_folder, run_traced):
+    folder = story_folder(user)
+    outcome = run_traced([str(build(Path(__file__).parent / "failed_names.c", "-static"))], folder, mode, user=user)
+    assert outcome.exit_code == 0, outcome.output
+    done = [(event.kind.name, *((event.path,) if event.kind is not EventKind.SYMLINK else (event.path2,)))
+            for event in outcome.trace.events if event.kind is not EventKind.OPEN or is_write(event.flags)]
+    assert [(kind, path.removeprefix(f"{folder}/")) for kind, path in done] == [
+        ("OPEN", "made.txt"), ("MKDIR", "folder"), ("SYMLINK", "folder/link"), ("OPEN", "folder/link"),
+        ("LED", "folder/link"), ("UNLINK", "made.txt"), ("OPEN", "folder/link")]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="runs a program as two users")
