@@ -215,6 +215,46 @@ def test_one_file_by_several_names(folders, mode, command, inputs, outputs):
             for side in (inputs, outputs)] == contents
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(("command", "inputs", "outputs"), [
+    ("echo x > cur; mv one/f one/g", {}, {"one/g": "x\n"}),
+    ("echo x >> cur; mv one/f one/g", {"one/f": "one\n"}, {"one/g": "one\nx\n"}),
+    ("mv one/f one/g; echo x > cur; mv one/f one/h", {"one/f": "one\n"}, {"one/g": "one\n", "one/h": "x\n"}),
+    ("echo x > cur; mv one/f one/g; cat one/g > o; mv one/g one/f", {}, {"one/f": "x\n", "o": "x\n"}),
+    ("echo x > cur; mv one three", {}, {"three/f": "x\n"}),
+    ("echo x > cur; ln one/f g; rm one/f", {}, {"g": "x\n"}),
+    ("echo x > cur; cat one/f > o; rm one/f", {}, {"o": "x\n"}),
+    ("cat cur > o; mv one/f one/g", {"one/f": "one\n"}, {"o": "one\n", "one/g": "one\n"}),
+    ("cat cur > o; ln one/f g; rm one/f", {"one/f": "one\n"}, {"o": "one\n", "g": "one\n"}),
+    ("echo x > new; mv one/n n", {}, {"n": "x\n"}),
+    ("echo x > new; cat one/n > o; mv one/n n", {}, {"o": "x\n", "n": "x\n"}),
+    ("echo x > one/n; mv one/n n; cat n > new; mv n m", {}, {"one/n": "x\n", "m": "x\n"}),
+    ("echo x > one/f; cat cur > o; mv one/f g", {}, {"o": "x\n", "g": "x\n"}),
+    ("echo x > far; mv one/f one/g", {}, {"one/g": "x\n"}),
+    ("echo x > far; mv link/f link/g", {}, {"one/g": "x\n"}),
+    ("ln -L cur g; rm one/f; echo x > cur", {"one/f": "one\n"}, {"one/f": "x\n", "g": "one\n"}),
+])
+def test_a_file_that_is_written_by_its_symlink_and_moved_by_its_name(folders, mode, command, inputs, outputs):
+    """As a training that writes to `latest.ckpt`, a link to the run's own file."""
+    for name, target in (("cur", "one/f"), ("far", "link/f"), ("new", "one/n")):
+        (folders.root / name).symlink_to(target)
+    folders.roar("run", "-q", "sh", "-c", command, env={"ROAR_TRACER_MODE": mode})
+    job = folders.job()
+    contents = [{use["path"]: use["digest"] for use in job[side]} for side in ("inputs", "outputs")]
+    assert contents[1] == {path: blake3(text.encode()).hexdigest() for path, text in outputs.items()}
+    assert contents[0] == {path: blake3(text.encode()).hexdigest() for path, text in inputs.items()}
+    assert not any("gone" in gap for gap in job["tracer"]["gaps"])
+
+
+def test_the_symlink_by_which_a_file_was_written_is_noted_although_it_was_moved_by_its_name(folders, tmp_path):
+    (folders.root / "cur").symlink_to("one/n")
+    folders.roar("run", "-q", "sh", "-c", "echo x > cur; mv one/n one/m")
+    assert used(folders) == (set(), {"one/m"})
+    assert "cur → one/n" in folders.roar("show", "@1").stdout
+    done = folders.roar("reproduce", "@", "--run", "--into", str(tmp_path / "again"))
+    assert "1 of 1 output came out the same" in done.stdout
+
+
 def test_the_link_by_which_a_file_was_named_is_noted_although_the_job_used_its_real_name_too(folders, tmp_path):
     command = "cat link/f > o; cat one/f >> o; echo x > link/x; mv one/x one/y"
     folders.roar("run", "-q", "sh", "-c", command)

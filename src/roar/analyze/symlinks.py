@@ -281,14 +281,14 @@ def _follow(event: Event, links: _Links, changed: set[str], found: Followed) -> 
     if is_folder_rename(event) and (place := links.place(path)) in changed:
         found.folders.add(place)
     if event.kind is not EventKind.SYMLINK:
-        path = _where(path, links, changed, found, last=_is_followed(event))
+        path = _where(path, links, changed, found, last=is_followed(event))
     if path2 and event.kind is not EventKind.LED:
         path2 = _where(path2, links, changed, found, last=False)
     return event if (path, path2) == (event.path, event.path2) else event._replace(path=path, path2=path2)
 
 
-def _is_followed(event: Event) -> bool:
-    """Whether a symlink that the path of an event itself is leads on."""
+def is_followed(event: Event) -> bool:
+    """Whether a symlink that the path of an event itself is was followed."""
     if event.kind is EventKind.LINK:
         return bool(event.flags & AT_SYMLINK_FOLLOW)
     return event.kind not in _OF_THE_NAME_ITSELF and not event.flags & os.O_NOFOLLOW
