@@ -80,6 +80,28 @@ def test_a_hard_link_to_a_new_file(desk):
     assert files(desk, "open('a','w').write('x'); os.link('a', 'b')") == ({}, {"a": digest("x"), "b": digest("x")})
 
 
+@pytest.mark.parametrize(("code", "left"), [
+    ("os.link('a', 'b'); open('b', 'a').write('x')", {"a": "oldx", "b": "oldx"}),
+    ("os.link('a', 'b'); open('a', 'r+').write('x')", {"a": "xld", "b": "xld"}),
+    ("os.link('a', 'b'); open('b', 'w').write('x')", {"a": "x", "b": "x"}),
+    ("os.link('a', 'b'); os.truncate('b', 1)", {"a": "o", "b": "o"}),
+    ("os.link('a', 'b'); os.rename('b', 'c'); open('c', 'a').write('x')", {"a": "oldx", "c": "oldx"}),
+    ("os.mkdir('d'); os.link('a', 'd/b'); os.rename('d', 'e'); open('e/b', 'a').write('x')",
+     {"a": "oldx", "e/b": "oldx"}),
+    ("os.link('a', 'b'); os.unlink('a'); open('b', 'a').write('x')", {"b": "oldx"}),
+    ("os.link('a', 'b'); open('t', 'w').write('new'); os.rename('t', 'a'); open('b', 'a').write('x')",
+     {"a": "new", "b": "oldx"}),
+    (("os.link('a', 'b'); open('t', 'w').write('new')\n"
+      "ctypes.CDLL(None).renameat2(-100, b'a', -100, b't', 2); open('b', 'a').write('x')"),
+     {"a": "new", "b": "oldx", "t": "oldx"}),
+    ("os.link('a', 'b'); os.rename('a', 'b')", {"b": "old"}),
+])
+def test_what_is_written_by_one_name_changes_under_those_that_the_job_gave_the_file(desk, code, left):
+    desk.write("a", "old")
+    desk.python("open('a').read()")
+    assert files(desk, code) == ({"a": digest("old")}, {path: digest(text) for path, text in left.items()})
+
+
 def test_reading_through_a_symlink_reads_its_target(desk):
     (desk.root / "link").symlink_to("a")
     assert files(desk, "open('link').read()", a="x") == ({"a": digest("x")}, {})

@@ -11,6 +11,8 @@ from blake3 import blake3
 FOLDERS = ("d", "e", "g", "d/s")
 START = ("a", "b", "d/a", "d/b", "d/s/a", "e/a", "e/b")
 LINK = "link"
+FOLDER_LINK, FILE_LINKS = "by", {"cur": "d/a", "far": "by/b"}
+"""Symlinks that no program changes: one to the folder d, and some to files."""
 MODES = ("full", "seccomp", "preload")
 PRELUDE = "import ctypes, os, shutil, subprocess\nlibc = ctypes.CDLL(None)\n"
 
@@ -51,7 +53,7 @@ class Model:
         """Into the same inode, as open(2) does."""
         content = self.files.setdefault(path, Content(""))
         content.text, content.old = text, None
-        self.touched.add(path)
+        self.touched |= {name for name, there in self.files.items() if there is content}
 
     def outputs(self) -> dict[str, str]:
         """By path, the text of what stands there now and did not before; what was moved away and back was read."""
@@ -148,6 +150,22 @@ class Model:
         self.touched |= {one, other}
         return f"subprocess.run(['mv', '-T', {one!r}, {other!r}], check=True)"
 
+    def rename_by_call(self, one: str, other: str, _: str) -> str | None:
+        """Where both are one file, nothing happens: rename(2)."""
+        if one not in self.files:
+            return None
+        if self.files[one] is not self.files.get(other):
+            self.rename(one, other, "")
+        return f"os.rename({one!r}, {other!r})"
+
+    def fail(self, one: str, other: str, text: str) -> str:
+        """A call that cannot do what it is asked for."""
+        calls = [f"os.link({one!r}, 'missing/x')", f"os.rename({one!r}, 'missing/x')", "open('missing/x', 'w')",
+                 f"open({one!r} + '/x', 'w')", "os.link('missing', 'x')", "os.rename('d', 'd/s/x')"]
+        if one in self.files and other in self.files:
+            calls.append(f"os.link({one!r}, {other!r})")
+        return f"try: {calls[int(text[3:]) % len(calls)]}\nexcept OSError: pass"
+
     def exchange(self, one: str, other: str, _: str) -> str | None:
         if not {one, other} <= self.files.keys() or self.files[one] is self.files[other]:
             return None
@@ -209,8 +227,11 @@ class Model:
         return f"os.mkdir({one!r})"
 
 
-def make_up(seed: int) -> tuple[dict[str, str], Model]:
-    """What is there at first, and a program of some steps with what it should come to."""
+def make_up(seed: int, *, by_links: bool = False) -> tuple[dict[str, str], Model]:
+    """What is there at first, and a program of some steps with what it should come to.
+
+    by_links: whether it names files by symlinks, too.
+    """
     chance = random.Random(seed)
     start = {path: f"start {path}" for path in START if chance.random() < 0.6}
     model = Model({path: Content(text, path) for path, text in start.items()}, {"d", "e", "d/s"},
@@ -220,7 +241,7 @@ def make_up(seed: int) -> tuple[dict[str, str], Model]:
         model.read_link, model.write_link, model.point_link, model.point_link, model.remove_link,
         model.append, model.write_unnamed, model.replace, model.rename, model.rename, model.exchange, model.link,
         model.copy, model.unlink, model.make, model.empty_and_write, model.edit,
-        model.empty_open, model.empty_by_name]
+        model.empty_open, model.empty_by_name, model.rename_by_call, model.fail]
     folder_steps = [model.rename_folder, model.rename_folder, model.make_folder, model.exchange_folders]
     for number in range(chance.randint(3, 12)):
         if chance.random() < 0.25:
@@ -230,22 +251,43 @@ def make_up(seed: int) -> tuple[dict[str, str], Model]:
         else:
             places = ["", *(f"{folder}/" for folder in sorted(model.folders))]
             names = [chance.choice(places) + chance.choice("ab") for _ in "12"]
-            line = chance.choice(steps)(*names, f"new{number}")
+            step = chance.choice(steps)
+            line = step(*names, f"new{number}")
+            if line and by_links:
+                line = by_other_names(line, names, follows=step.__name__ in FOLLOWING, chance=chance)
         model.program += [line] if line else []
     return start, model
+
+
+FOLLOWING = {"read", "read_by_another_process", "write", "append", "empty_and_write", "empty_open", "empty_by_name",
+             "edit", "copy"}
+
+
+def by_other_names(line: str, names: list[str], *, follows: bool, chance: random.Random) -> str:
+    """The same step where files in the folder d are named by symlinks, their own only where these are followed."""
+    for name in set(names):
+        folder, _, last = name.rpartition("/")
+        ways = [name, name] if folder != "d" else [name, f"{FOLDER_LINK}/{last}", *(
+            link for link, file in FILE_LINKS.items() if follows and file.endswith(last))]
+        other = chance.choice(ways)
+        line = line.replace(f"'{name}'", f"'{other}'").replace(f">> {name}'", f">> {other}'")
+    return line
 
 
 def digest(text: str) -> str:
     return blake3(text.encode()).hexdigest()
 
 
+@pytest.mark.parametrize("by_links", [False, True], ids=["", "by links"])
 @pytest.mark.parametrize("seed", range(30))
-def test_the_record_is_what_the_model_says(seed, desk):
-    start, model = make_up(seed)
+def test_the_record_is_what_the_model_says(seed, by_links, desk):
+    start, model = make_up(seed, by_links=by_links)
     for path, text in start.items():
         desk.write(path, text)
     for folder in FOLDERS[:2] + FOLDERS[3:]:
         (desk.root / folder).mkdir(parents=True, exist_ok=True)
+    for link, target in {FOLDER_LINK: "d", **FILE_LINKS}.items() if by_links else ():
+        (desk.root / link).symlink_to(target)
     if model.first_target:
         (desk.root / LINK).symlink_to(model.first_target)
     desk.roar("run", "cat", *start, "/dev/null")  # every content at the start is known

@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_folder_rename
 from roar.analyze.emptied import TO_NOTHING, with_emptied
+from roar.analyze.hard_links import HardLinks
 from roar.analyze.led import Led, found_at, moved_to
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature, is_symlink, signature_of
@@ -167,6 +168,7 @@ class _Fold:
         }
         self.inside: defaultdict[str, list[str]] = defaultdict(list)  # by folder the uses and folders directly in it
         self.unopened: dict[str, PathUse] = {}  # by its name now, where content was that was only moved so far
+        self.names = HardLinks()
 
     def at(self, path: str, event: Event) -> PathUse:
         """The use of `path`, begun now if it is new."""
@@ -214,8 +216,11 @@ class _Fold:
             self.edit(use)
         if writes or fresh:
             appends = access == os.O_WRONLY and bool(flags & os.O_APPEND) and not flags & os.O_TRUNC
+            if fresh:
+                self.names.lose(use.path)
             self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR,
                        appends=appends)
+            self.write_others(use, event, replaces=bool(flags & os.O_TRUNC))
         elif not use.written:
             self.read(use, event)
         else:
@@ -227,6 +232,13 @@ class _Fold:
         file = use if use.original else self.uses.get(use.origin or "")
         if file is not None:
             file.edited = True
+
+    def write_others(self, use: PathUse, event: Event, *, replaces: bool) -> None:
+        """What is written into a file changes under its other names, too."""
+        for path in self.names.others(use.path):
+            other = self.at(path, event)
+            self.edit(other)
+            self.write(other, event, replaces=replaces, reads=False)
 
     def note_opened(self, path: str) -> None:
         """Content that may be from before the job was opened where it is now."""
@@ -275,12 +287,14 @@ class _Fold:
             use.led = found_at(use.led, event.path2)
 
     def create(self, event: Event) -> None:
+        self.names.lose(event.path)
         self.write(self.at(event.path, event), event, replaces=True, reads=False)
 
     def truncate(self, event: Event) -> None:
         use = self.at(event.path, event)
         self.edit(use)
         self.write(use, event, replaces=event.flags == TO_NOTHING, reads=True)
+        self.write_others(use, event, replaces=event.flags == TO_NOTHING)
 
     def make_directory(self, event: Event) -> None:
         new = event.path not in self.uses and event.path not in self.inside
@@ -290,6 +304,7 @@ class _Fold:
 
     def symlink(self, event: Event) -> None:
         use = self.at(event.path2, event)
+        self.names.lose(event.path2)
         self.write(use, event, replaces=True, reads=False)
         use.original = False
         use.made = Made.SYMLINK
@@ -298,6 +313,7 @@ class _Fold:
 
     def unlink(self, event: Event) -> None:
         use = self.at(event.path, event)
+        self.names.lose(event.path)
         use.last_ns = event.time_ns
         use.deleted = True
         use.original = False
@@ -310,6 +326,7 @@ class _Fold:
         for path in self.below(event.path):
             use = self.uses[path]
             self.unopened.pop(path, None)
+            self.names.lose(path)
             if use.read and use.made is not Made.DIRECTORY:
                 use.written = False
                 use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns, before=use)
@@ -322,8 +339,8 @@ class _Fold:
         self.arrive(event, self.uses.get(event.path), moved=False)
 
     def rename(self, event: Event) -> None:
-        if event.path == event.path2:
-            return
+        if event.path == event.path2 or self.names.are_one(event.path, event.path2):
+            return  # two names of one file: both stay
         if event.flags & RENAME_EXCHANGE:
             self.exchange(event)
             return
@@ -357,7 +374,9 @@ class _Fold:
         self.write(target, event, replaces=True, reads=False)
         target.origin, target.original, target.led = origin, False, led
         if source is None:
+            self.names.lose(target.path)
             return
+        (self.names.move if moved else self.names.link)(source.path, target.path)
         source.original = source.original and not moved
         source.led = None if moved else source.led
         if moved and before is not None:
@@ -379,6 +398,7 @@ class _Fold:
             self.note_opened(use.path)
             if not use.written and not use.read:
                 use.read = True
+        self.names.exchange(one.path, other.path)
         origins = _origin(one), _origin(other)
         for use, partner, origin in ((one, other, origins[1]), (other, one, origins[0])):
             self.write(use, event, replaces=True, reads=False)
