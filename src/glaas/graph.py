@@ -22,6 +22,7 @@ from glaas.makers import (
     Makers,
     Reader,
     Reading,
+    ages_of,
     find_makers,
     first_members,
     members_used,
@@ -177,12 +178,14 @@ def _taken(connection: Connection, viewer: Viewer, ids: Sequence[int], artifacts
     around = _members_of(connection, sorted({node.digest for node in made if node.kind is Kind.DATASET}),
                          sorted({node.digest for node in read if node.kind is Kind.FILE}))
     readers = {row.job_id: reader_of(row) for row in _jobs(connection, ids)}
+    since = ages_of(connection, ids)
     readings = []
     for edge in edges:
         node = artifacts[edge.artifact]
         if edge.role is Role.INPUT:
             within = node.kind is Kind.FILE
-            readings += [Reading(readers[edge.job], node.digest, path, node.kind, node.files, size=node.size)
+            readings += [Reading(readers[edge.job], node.digest, path, node.kind, node.files, size=node.size,
+                                 since=since.get((edge.job, node.digest, path)))
                          for path in edge.paths
                          if (node.digest in around if within else (edge.artifact, path) not in written)]
     inside = set(ids)
@@ -262,8 +265,9 @@ def _uses_with_jobs(limit: int) -> ForEach:
     """What a job used, with when it was and of which session."""
     use, job = models.file_use.c, models.job.c
     return ForEach(select(
-        use.job_id, use.role, use.path, use.digest, use.size, use.kind, use.files, job.session, job.started_at,
-        job.duration_s).join_from(models.file_use, models.job).where(use.digest.is_not(None)).limit(limit), use.job_id)
+        use.job_id, use.role, use.path, use.digest, use.size, use.kind, use.files, use.unchanged_since, job.session,
+        job.started_at, job.duration_s).join_from(models.file_use, models.job).where(
+            use.digest.is_not(None)).limit(limit), use.job_id)
 
 
 class _Use(NamedTuple):
@@ -479,7 +483,8 @@ class _Walk:
             self.artifacts[key] = ArtifactNode(digest, path, kind, size, row.files)
             _note_edge(self.edges, (job_id, key, role), path)
             reader = readers.get(job_id) or readers.setdefault(job_id, reader_of(row))
-            found.append(_Use(role, Reading(reader, digest, path, kind, row.files, size=size)))
+            found.append(_Use(role, Reading(reader, digest, path, kind, row.files, size=size,
+                                            since=row.unchanged_since)))
             if kind is Kind.DATASET and role is not Role.INPUT:
                 self.places[digest, row.session, path] = None
             if number == room:

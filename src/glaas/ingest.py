@@ -31,6 +31,7 @@ from glaas.terms import iter_terms
 from glaas.times import now
 from glaas.urls import is_web_url, url_key
 from roar.wire import (
+    UNDIGESTED,
     Dataset,
     DatasetMember,
     FileUse,
@@ -94,7 +95,8 @@ def register(engine: Engine, body: bytes, viewer: Viewer, project: str | None = 
         return known
     registration = parse_registration(body)
     shape = to_json(registration)
-    shape.pop("client"), shape.pop("version")
+    for name in UNDIGESTED:
+        shape.pop(name)
     digest = _shape_digest(shape)
 
     def write(connection: Connection) -> Registered:
@@ -162,6 +164,7 @@ def iter_flaws(registration: Registration) -> Iterator[Flaw]:
         yield from _job_flaws(job, f"/jobs/{index}")
         yield from _part_flaws(job, f"/jobs/{index}")
     yield from _payload_flaws(registration, seen)
+    yield from _age_flaws(registration)
     for index, dataset in enumerate(registration.datasets):
         yield from _dataset_flaws(dataset, f"/datasets/{index}")
     yield from _size_flaws(registration)
@@ -295,6 +298,15 @@ def _payload_flaws(registration: Registration, jobs: set[str]) -> Iterator[Flaw]
         if payload.job not in jobs:
             yield Flaw(f"{pointer}/job", "a payload belongs to one of the jobs")
         yield from _use_flaws(FileUse(path=payload.path, digest=payload.digest, size=payload.size), pointer)
+
+
+def _age_flaws(registration: Registration) -> Iterator[Flaw]:
+    inputs = {job.uid: len(job.inputs) for job in registration.jobs}
+    for index, age in enumerate(registration.ages):
+        if not 0 <= age.input < inputs.get(age.job, 0):
+            yield Flaw(f"/ages/{index}/input", "an age is that of an input of one of the jobs")
+        if not _is_time(age.unchanged_since):
+            yield Flaw(f"/ages/{index}/unchanged_since", "a time is written like 2026-11-22T10:00:00.123456Z")
 
 
 def _dataset_flaws(dataset: Dataset, pointer: str) -> Iterator[Flaw]:
@@ -543,7 +555,8 @@ def _write_jobs(connection: Connection, registration: Registration, shapes: list
                 connection.execute(update(models.job).where(models.job.c.id == row.id).values(
                     content=contents[job.uid]))
             _learn(connection, _as_kept(job, row), row.id)
-    _write_uses(connection, payloads, new, ids)
+    _write_uses(connection, payloads, new, ids, {(age.job, age.input): age.unchanged_since
+                                                 for age in registration.ages})
     return ids
 
 
@@ -659,11 +672,12 @@ def _forget_secret_environment(connection: Connection, digest: bytes) -> None:
         connection.execute(delete(table).where(table.c.digest == digest))
 
 
-def _write_uses(connection: Connection, payloads: Mapping[str, list[FileUse]], jobs: list[Job], ids: dict[str, int]
-                ) -> None:
+def _write_uses(connection: Connection, payloads: Mapping[str, list[FileUse]], jobs: list[Job], ids: dict[str, int],
+                ages: Mapping[tuple[str, int], str]) -> None:
     rows: list[dict[str, Any]] = []
     for job in jobs:
-        rows += _use_rows(job.inputs, Role.INPUT, ids[job.uid])
+        rows += [row | {"unchanged_since": ages.get((job.uid, row["position"]))}
+                 for row in _use_rows(job.inputs, Role.INPUT, ids[job.uid])]
         rows += _use_rows(job.outputs, Role.OUTPUT, ids[job.uid])
         rows += _use_rows(payloads.get(job.uid, ()), Role.PAYLOAD, ids[job.uid])
     insert_rows(connection, models.file_use, rows)
@@ -674,7 +688,7 @@ def _use_rows(uses: Iterable[FileUse], role: Role, job_id: int) -> list[dict[str
         "job_id": job_id, "role": int(role), "position": position, "path": use.path, "path_key": path_key(use.path),
         "file_name": (use.path.rstrip("/").rpartition("/")[2] or use.path)[:LONGEST_NAME],
         "digest": None if use.digest is None else bytes.fromhex(use.digest), "size": use.size,
-        "kind": str(use.kind), "files": use.files, "note": use.note,
+        "kind": str(use.kind), "files": use.files, "note": use.note, "unchanged_since": None,
     } for position, use in enumerate(uses)]
 
 

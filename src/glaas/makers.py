@@ -2,7 +2,8 @@
 
 A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
 its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
-an earlier job of its session found it there, by itself or within a dataset; elsewhere a file that was written by
+an earlier job of its session found it there, by itself or within a dataset, nor by a job that started after what it
+read, or that earlier job, had come to lie there unchanged; elsewhere a file that was written by
 itself goes before datasets with it. Of jobs that ran side by side it is the one that ended last. A dataset that no job
 wrote as a whole came from those that wrote its members. Empty files are alike without having to do with each other, so
 one came only from a job of the same session that wrote it at the very path; so did a dataset of nothing else. That is
@@ -55,7 +56,8 @@ class Reader(NamedTuple):
 class Reading(NamedTuple):
     """An artifact at the path where `reader` found it; None where only the artifact is asked for.
 
-    `files` counts the members of a dataset; `whole` is digest and path of the dataset that a file was read within.
+    `files` counts the members of a dataset; `whole` is digest and path of the dataset that a file was read within;
+    `since` is when it certainly lay there unchanged, where that is known.
     """
 
     reader: Reader | None
@@ -65,6 +67,7 @@ class Reading(NamedTuple):
     files: int | None = None
     whole: tuple[bytes, str] | None = None
     size: int | None = None
+    since: str | None = None
 
     @property
     def node(self) -> bytes:
@@ -109,8 +112,9 @@ def node_key(digest: bytes, path: str, size: int | None) -> bytes:
 
 
 def reading_of(row: Any) -> Reading:
-    """What a job read, from a row of a use with `job_id`, `session`, `started_at` and `duration_s`."""
-    return Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files, size=row.size)
+    """What a job read, from a row of a use with `session`, `started_at` and `duration_s` of the job."""
+    return Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files, size=row.size,
+                   since=row.unchanged_since)
 
 
 def reader_of(row: Any) -> Reader:
@@ -122,6 +126,15 @@ def find_makers(connection: Connection, viewer: Viewer, readings: Iterable[Readi
                 ) -> dict[Reading, tuple[Maker, ...]]:
     """The visible jobs that made what was read, for each reading where there are any: several for a dataset alone."""
     return Makers(connection, viewer).of(readings)
+
+
+def ages_of(connection: Connection, ids: Sequence[int]) -> dict[tuple[int, bytes, str], str]:
+    """By job, digest and path of what was read, when it certainly lay there unchanged; where that is known."""
+    use = models.file_use.c
+    query = select(use.job_id, use.digest, use.path, use.unchanged_since).where(
+        use.role == int(Role.INPUT), use.unchanged_since.is_not(None))
+    return {(row.job_id, row.digest, row.path): row.unchanged_since for part in in_parts(ids)
+            for row in connection.execute(query.where(use.job_id.in_(part)))}
 
 
 def readers_of(connection: Connection, viewer: Viewer, digests: Sequence[bytes], *, limit: int, not_job: int = 0,
@@ -186,7 +199,7 @@ class Makers:
         found |= {one: (maker,) for one, maker in self._makers_of_empty(
             one for one in open_datasets if one not in chosen)}
         members = {one: [Reading(one.reader, digest, members_folder(one.path) + path, Kind.FILE,
-                                 whole=(one.digest, one.path))
+                                 whole=(one.digest, one.path), since=one.since)
                          for digest, path in dict.fromkeys((*self._members(one), *self._members_around(one)))]
                    for one in open_datasets}
         parts = self._chosen(list(dict.fromkeys(part for some in members.values() for part in some)))
@@ -406,8 +419,9 @@ class Makers:
         had_it = self._own_reads(elsewhere)
         first = self._first_reads(elsewhere)
         for reading, written in elsewhere.items():
+            found_at = min(first.get(reading, _ALWAYS), reading.since or _ALWAYS)
             possible = [one for one in written if (one.key, reading.digest, reading.path) not in had_it
-                        and one.started_at <= first.get(reading, _ALWAYS)]
+                        and one.started_at <= found_at]
             if reading.whole is None:  # who wrote the file by itself before those that wrote a dataset with it
                 possible = [one for one in possible if one.digest == reading.digest] or possible
             if possible:
@@ -433,7 +447,7 @@ class Makers:
         return found
 
     def _first_reads(self, elsewhere: Iterable[Reading]) -> dict[Reading, str]:
-        """When the first job of the reader's session that found it, or a dataset with it, at this path had ended."""
+        """By when the first job of the reader's session found it, or a dataset with it, at this path."""
         wanted = {one: (one.reader, self._found_as(one)) for one in elsewhere if one.reader is not None}
         ended = self._reads_at({path for _, paths in wanted.values() for path in paths},
                                registered=max((reader.key for reader, _ in wanted.values()), default=0))
@@ -451,15 +465,16 @@ class Makers:
         return found
 
     def _reads_at(self, paths: AbstractSet[str], *, registered: int) -> dict[tuple[bytes, str], dict[bytes, str]]:
-        """By session and path what was read there, with when the first job that did had ended."""
-        found: dict[tuple[bytes, str], dict[bytes, str]] = {}
+        """By session and path what was read there, with by when the first job that did had found it."""
+        first: dict[tuple[bytes, str], dict[bytes, tuple[str, str]]] = {}
         keys = sorted({path_key(path) for path in paths})
         for _, row in _uses_at_path(self._viewer).rows(self._connection, keys, registered=registered):
             end = moment_after(row.started_at, row.duration_s)
             if end is not None and row.role == Role.INPUT and row.digest is not None:
-                ends = found.setdefault((row.session, row.path), {})
-                ends[row.digest] = min(end, ends.get(row.digest, _ALWAYS))
-        return found
+                known = first.setdefault((row.session, row.path), {})
+                read = end, row.unchanged_since or _ALWAYS
+                known[row.digest] = min(read, known.get(row.digest, read))
+        return {place: {digest: min(times) for digest, times in known.items()} for place, known in first.items()}
 
     def _found_as(self, reading: Reading) -> list[str]:
         """The paths of what jobs can have read there: the artifact, and datasets that the file is in."""
@@ -582,7 +597,8 @@ def _uses_before(viewer: Viewer) -> Select[Any]:
     """Uses of jobs that started by a time (`until`) and were `registered` before some job, the last one first."""
     use, job = models.file_use, models.job
     return select(use.c.job_id, use.c.role, use.c.path, use.c.digest, use.c.kind, job.c.started_at, job.c.duration_s,
-                  job.c.session, use.c.files, use.c.size).join(job, job.c.id == use.c.job_id).where(
+                  job.c.session, use.c.files, use.c.size, use.c.unchanged_since).join(
+        job, job.c.id == use.c.job_id).where(
         visible(viewer, job.c.project_id), job.c.started_at <= bindparam("until", _ALWAYS, String),
         use.c.job_id < bindparam("registered", LAST, BigInteger),
         use.c.job_id != bindparam("not_job", 0, BigInteger)).order_by(use.c.job_id.desc())
@@ -623,8 +639,8 @@ def _empties_of_session(viewer: Viewer, *, read: bool) -> ForEach:
 
 def _uses_in_session(viewer: Viewer) -> Select[Any]:
     use, job = models.file_use.c, models.job.c
-    return select(use.job_id, use.role, use.path, use.digest, use.kind, use.size, use.files, job.session,
-                  job.started_at, job.duration_s).join_from(models.file_use, models.job).where(
+    return select(use.job_id, use.role, use.path, use.digest, use.kind, use.size, use.files, use.unchanged_since,
+                  job.session, job.started_at, job.duration_s).join_from(models.file_use, models.job).where(
         visible(viewer, job.project_id)).order_by(use.job_id.desc())
 
 

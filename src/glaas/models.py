@@ -148,6 +148,7 @@ file_use = Table(
     Column("kind", String(10), nullable=False),
     Column("files", Integer, nullable=True),
     Column("note", Text, nullable=True),
+    Column("unchanged_since", String(27), nullable=True),
     Index(None, "digest", "role", "job_id"),
     Index(None, "file_name", "job_id"),
     Index(None, "path_key", "job_id"),

@@ -95,11 +95,11 @@ def _inputs_of(connection: Connection, keys: Iterable[int]) -> Iterator[Reading]
     """What these jobs read."""
     use, job = models.file_use, models.job
     query = (select(use.c.job_id, use.c.digest, use.c.path, use.c.kind, use.c.files, job.c.session, job.c.started_at,
-                    job.c.duration_s)
+                    job.c.duration_s, use.c.unchanged_since)
              .join(job).where(use.c.role == int(Role.INPUT), use.c.digest.is_not(None)))
     for part in in_parts(sorted(keys)):
         for row in connection.execute(query.where(use.c.job_id.in_(part))):
-            yield Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files)
+            yield Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files, since=row.unchanged_since)
 
 
 def _lineage(connection: Connection, viewer: Viewer, subject: Subject, lines: Sequence[catalog.JobLine], *,

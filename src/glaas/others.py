@@ -1,6 +1,6 @@
 """Which other job stands beside what a job read or wrote, on its page and in the API."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -13,6 +13,7 @@ from glaas.makers import (
     Makers,
     Reader,
     Reading,
+    ages_of,
     find_makers,
     members_used,
     node_key,
@@ -38,7 +39,8 @@ class OtherJob:
 
     Attributes:
         others: how many more jobs made parts of it.
-        later: it wrote the content only after the reading job had ended, so what that job read was another copy.
+        later: it wrote the content only after what that job read lay there, mostly after the job had ended: that was
+            another copy.
     """
 
     job: JobLine
@@ -54,9 +56,9 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], r
     """
     job = reader.job
     who = Reader(reader.key, bytes.fromhex(reader.session), moment_after(job.started_at, job.duration_s))
-    readings = _readings(uses, who)
+    readings = _readings(uses, who, ages_of(connection, [reader.key]))
     found = find_makers(connection, viewer, readings)
-    late = [one._replace(reader=who._replace(ended_at=None)) for one in readings
+    late = [one._replace(reader=who._replace(ended_at=None), since=None) for one in readings
             if one not in found and one.digest != EMPTY]
     chosen = {_known(one): makers for one, makers in found.items()}
     later = {_known(one): makers for one, makers in find_makers(connection, viewer, late).items()}
@@ -66,9 +68,10 @@ def makers_of(connection: Connection, viewer: Viewer, uses: Iterable[FileUse], r
             for one, line in lines.items()}
 
 
-def _readings(uses: Iterable[FileUse], reader: Reader) -> list[Reading]:
-    return [Reading(reader, bytes.fromhex(use.digest), use.path, use.kind, use.files)
-            for use in uses if use.digest is not None]
+def _readings(uses: Iterable[FileUse], reader: Reader, ages: Mapping[tuple[int, bytes, str], str]) -> list[Reading]:
+    known = ((use, bytes.fromhex(use.digest)) for use in uses if use.digest is not None)
+    return [Reading(reader, digest, use.path, use.kind, use.files, since=ages.get((reader.key, digest, use.path)))
+            for use, digest in known]
 
 
 def _known(reading: Reading) -> _Known:

@@ -35,7 +35,9 @@ from roar.model import (
 
 __all__ = [
     "REDACTED",
+    "UNDIGESTED",
     "UNVERSIONED",
+    "Age",
     "Dataset",
     "DatasetMember",
     "FileUse",
@@ -114,6 +116,21 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Age:
+    """By when what a job read certainly lay there as it was read: who started later did not make it elsewhere.
+
+    Attributes:
+        job: its uid.
+        input: the place among its inputs, from 0.
+        unchanged_since: as `Job.started_at`; of a dataset, when that is true of all its files.
+    """
+
+    job: str
+    input: int
+    unchanged_since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """The body of `POST /api/v1/sessions`: one session, frozen.
 
@@ -122,6 +139,7 @@ class Registration:
         client: name and version of the sender (`roar 0.1.0`).
         session: the session's uid, 32 hex.
         jobs: in the order they started.
+        ages: of inputs, as far as they are known; the DAG's digest is not of them.
     """
 
     version: int
@@ -130,6 +148,7 @@ class Registration:
     jobs: tuple[Job, ...]
     datasets: tuple[Dataset, ...] = ()
     payloads: tuple[Payload, ...] = ()
+    ages: tuple[Age, ...] = ()
 
 
 def shown(text: str) -> str:
@@ -228,16 +247,20 @@ def canonical_json(value: Any) -> bytes:
     return json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 
+UNDIGESTED = ("client", "version", "ages")
+"""What of a registration is not in the digest of its DAG."""
+
+
 def dag_digest(registration: Registration) -> str:
-    """The digest that names a registered DAG: BLAKE3 over its canonical JSON, without who sent it.
+    """The digest that names a registered DAG: BLAKE3 over its canonical JSON, without who sent it, and ages.
 
     The same session with the same jobs has the same digest whatever client version sends it.
     """
     import blake3  # noqa: PLC0415  only publishing and serving need it
 
     body = to_json(registration)
-    body.pop("client")
-    body.pop("version")
+    for name in UNDIGESTED:
+        body.pop(name)
     return blake3.blake3(canonical_json(body)).hexdigest()
 
 

@@ -3,6 +3,7 @@
 import random
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,13 @@ def single_files(use, datasets):
             for members in datasets for member in members.members]
 
 
-def record(recorder, rng, contents=CONTENTS):
+def some_ages(rng, uses, number):
+    """Times by which some of these lay there, which the job `number` reads in that minute."""
+    return {(use.path, use.digest): (recording.START + timedelta(minutes=rng.uniform(-1, number))).strftime(
+        "%Y-%m-%dT%H:%M:%S.%fZ") for use in uses if rng.random() < .5}
+
+
+def record(recorder, rng, contents=CONTENTS, *, aged=False):
     """Jobs one after the other; what one read is mostly what lay there, or a single file of it."""
     lies: dict[str, object] = {}
     for number in range(rng.randrange(3, 14)):
@@ -65,7 +72,8 @@ def record(recorder, rng, contents=CONTENTS):
         singles = [one for use, sets in lies.values() for one in single_files(use, sets)]
         if singles and rng.random() < .5:
             outputs.append(replace(rng.choice(singles), path="picked"))
-        recorder.job(f"step {number}", inputs, outputs, datasets=[*sets_in, *sets_out])
+        recorder.job(f"step {number}", inputs, outputs, datasets=[*sets_in, *sets_out],
+                     ages=some_ages(rng, inputs, number) if aged else {})
         found = [use for use in inputs if use.path not in lies]
         for use in (*found, *outputs):
             lies[use.path] = use, [members for members in (*sets_in, *sets_out) if members.digest == use.digest]
@@ -90,10 +98,11 @@ def makers_on_server(database):
     use, job = models.file_use.c, models.job.c
     with reading(engine) as connection:
         rows = connection.execute(select(
-            use.job_id, use.digest, use.path, use.kind, use.files, job.session, job.started_at, job.duration_s
-        ).join_from(models.file_use, models.job).where(use.role == 0)).all()
+            use.job_id, use.digest, use.path, use.kind, use.files, use.unchanged_since, job.session, job.started_at,
+            job.duration_s).join_from(models.file_use, models.job).where(use.role == 0)).all()
         uids = dict(tuple(row) for row in connection.execute(select(job.id, job.uid)))
-        readings = [Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files) for row in rows]
+        readings = [Reading(reader_of(row), row.digest, row.path, Kind(row.kind), row.files,
+                            since=row.unchanged_since) for row in rows]
         found = {}
         for read, makers in find_makers(connection, OWNER, readings).items():
             found.setdefault((uids[read.reader.key].hex(), read.digest.hex()), set()).update(
@@ -121,16 +130,17 @@ def drawn_on_server(database, dag):
     return found
 
 
+@pytest.mark.parametrize("aged", [False, True])
 @pytest.mark.parametrize("contents", [CONTENTS, FLAGS, MANY])
 @pytest.mark.parametrize("seed", range(20))
-def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, contents, monkeypatch):
+def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, contents, aged, monkeypatch):
     monkeypatch.setattr(recording, "digest", digest)  # those that a server accepts
     recorder = Recorder(tmp_path / "workspace")
-    record(recorder, random.Random(seed), contents)
+    record(recorder, random.Random(seed), contents, aged=aged)
     session = find_current_session(recorder.database)
     sent = load_publishable(recorder.database, session.row_id)
     answer = post(Registration(version=1, client="roar 0.1.0", session=sent.session, jobs=sent.jobs,
-                               datasets=sent.datasets, payloads=sent.payloads))
+                               datasets=sent.datasets, payloads=sent.payloads, ages=sent.ages))
     assert answer.status_code == 201
     here, there = makers_in_record(recorder), makers_on_server(database)
     recorder.database.close()

@@ -9,10 +9,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from recording import GIT, HOST, PYTHON, Recorder, dataset, digest, file, unknown
+from recording import GIT, HOST, PYTHON, START, Recorder, dataset, digest, file, unknown
 
 from roar.analyze.trackers.contract import RunUpdate
 from roar.errors import WorkspaceError
@@ -279,6 +281,58 @@ def test_a_shard_that_was_found_with_the_others_is_not_made_by_a_later_copy(reco
     recorder.job("read all", [whole], [], datasets=[members])
     recorder.job("write the same", [], [file("copy", "a")])
     recorder.job("read one", [file("data/part-1-of-2", "a")], [])
+    assert recorder.edges() == set()
+
+
+def at(minute):
+    return (START + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def read(recorder, use, since, minute, **more):
+    """A job that reads what lay there since a minute."""
+    return recorder.job(f"read {use.path}", [use], minute=minute, ages={(use.path, use.digest): at(since)}, **more)
+
+
+def test_what_lay_there_before_a_job_started_is_not_made_by_it(recorder):
+    recorder.job("write", [], [file("out/names", "n")], minute=10)
+    read(recorder, file("data/classes", "n"), 9, 11)
+    copied = read(recorder, file("copy", "n"), 12, 13)
+    same_path = read(recorder, file("out/names", "n"), 9, 14)
+    unknown_age = recorder.job("read another", [file("old", "n")], minute=15)
+    assert {consumer for consumer, _ in recorder.edges()} == {copied.uid, same_path.uid, unknown_age.uid}
+    artifact_id = recorder.one("SELECT id FROM artifact WHERE digest = ?", bytes.fromhex(digest("n")))
+    assert makers_at(recorder.database, artifact_id, "data/classes") == []
+
+
+def test_what_lay_there_is_made_by_the_last_job_that_had_started_by_then(recorder):
+    first = recorder.job("write", [], [file("out", "n")], minute=1)
+    recorder.job("write again elsewhere", [], [file("other", "n")], minute=5)
+    reader = read(recorder, file("copy", "n"), 3, 6)
+    assert recorder.edges() == {(reader.uid, first.uid)}
+
+
+def test_what_lay_there_before_is_not_made_by_a_job_that_ran_meanwhile_also_after_it_was_touched(recorder):
+    recorder.job("write", [], [file("out", "n")], minute=2, duration_s=600)
+    read(recorder, file("data", "n"), 1, 3)
+    read(recorder, file("data", "n"), 20, 21)
+    assert recorder.edges() == set()
+
+
+def test_a_dataset_of_older_files_is_not_made_by_who_wrote_the_same(recorder):
+    whole, members = dataset("images/", {"a": "a", "b": "b"})
+    recorder.job("write both", [], [replace(whole, path="copy/")], datasets=[members], minute=5)
+    recorder.job("write one", [], [file("x", "a")], minute=6)
+    read(recorder, whole, 4, 7, datasets=[members])
+    recorder.job("read one", [file("images/a", "a")], minute=8)
+    assert recorder.edges() == set()
+    copied = read(recorder, replace(whole, path="later/"), 9, 10)
+    assert {consumer for consumer, _ in recorder.edges()} == {copied.uid}
+
+
+def test_a_file_that_is_older_is_not_made_by_who_wrote_a_dataset_with_it(recorder):
+    whole, members = dataset("images/", {"a": "a", "b": "b"})
+    recorder.job("write both", [], [whole], datasets=[members], minute=5)
+    read(recorder, file("data/a", "a"), 4, 7)
     assert recorder.edges() == set()
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -44,6 +45,42 @@ def test_what_is_made_only_where_nothing_was_is_no_input(desk, mode):
             "open('c', 'x+').write('z')\ntry: open('d', 'x+')\nexcept OSError: pass")
     assert files(desk, code, c="c", d="d") == ({}, {"a": digest("x"), "b": digest("y"), "c": digest("z")})
     assert desk.job()["tracer"]["mode"] == mode
+
+
+def test_what_lay_there_before_a_job_is_not_made_by_it_but_a_copy_of_what_it_wrote_is(desk):
+    desk.write("old.txt", "cat dog")
+    time.sleep(.3)  # longer than file times may lag behind
+    desk.python("open('names.txt', 'w').write('cat dog')")
+    subprocess.run(["cp", "-p", "names.txt", "copy.txt"], cwd=desk.root, check=True)
+    desk.python("open('old.txt').read(); open('a.txt', 'w').write('a')")
+    assert sources(desk) == []
+    (desk.root / "old.txt").chmod(0o600)
+    desk.python("open('old.txt').read(); open('b.txt', 'w').write('b')")
+    assert sources(desk) == []
+    desk.python("open('copy.txt').read(); open('c.txt', 'w').write('c')")
+    assert sources(desk) == [1]
+
+
+def test_a_dataset_that_lay_there_before_a_job_is_not_made_by_it_when_it_is_known_as_a_whole_too(desk):
+    for number in range(120):
+        desk.write(f"in/{number}", f"{number}")
+    time.sleep(.3)
+    desk.python("import shutil; shutil.copytree('in', 'backup')")
+    code = "import os; [open(f'in/{name}').read() for name in sorted(os.listdir('in'))]; open('n{}', 'w').write('{}')"
+    for number in range(2):
+        desk.python(code.replace("{}", str(number)))
+        assert [use["kind"] for use in desk.job()["inputs"]] == ["dataset"]
+        assert sources(desk) == []
+
+
+def sources(desk):
+    """The steps that the last job took something from."""
+    with sqlite3.connect(desk.root / ".roar" / "roar.db") as database:
+        found = database.execute(
+            "SELECT DISTINCT number FROM dependency JOIN job ON job.id = producer_id JOIN step ON step.id = step_id"
+            " WHERE consumer_id = (SELECT max(id) FROM job)").fetchall()
+    database.close()
+    return [number for (number,) in found]
 
 
 def test_renaming_over_an_input_that_was_read(desk):

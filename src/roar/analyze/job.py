@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from roar.analyze.age import Ages
 from roar.analyze.bytecode import add_sources
 from roar.analyze.caches import caches_of
 from roar.analyze.carried import find_renamed, without_folder_exchanges
@@ -49,6 +50,7 @@ class Analysis:
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
         deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
+        ages: by path and digest of inputs, the time by which they certainly lay there as they were read.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
         gaps: what is lost of the job although it was seen, one short phrase each.
     """
@@ -71,6 +73,7 @@ class Analysis:
     tracker_analysis: "TrackerAnalysis | None" = None
     folders: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    ages: dict[tuple[str, str], str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
@@ -128,13 +131,13 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     add_notes(around.streams, inputs, outputs)
     read, above = shaped(inputs), {folder for root in unchanged.found for folder in ancestors(root)}
     uses_in, sets_in = fold_datasets(read, threshold=around.threshold, keep=above, whole=around.whole())
+    result.ages = unchanged.ages | Ages(around.root).of_uses(uses_in, sets_in, inputs)
     uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
     for uses_then, sets_then in _fold_earlier(earlier, read, around):
         uses_in, sets_in = [*uses_then, *uses_in], [*sets_then, *sets_in]
     folded = fold_unknown(uses_in, _changed(inputs), threshold=around.threshold, keep=above, whole=around.whole())
     result.inputs = tuple(sorted((*folded, *unchanged.found.values()), key=lambda use: use.path))
-    result.outputs = tuple(uses_out)
-    result.payloads = tuple(shaped(payloads))
+    result.outputs, result.payloads = tuple(uses_out), tuple(shaped(payloads))
     result.datasets = tuple({dataset.digest: dataset for dataset in (*sets_in, *sets_out)}.values())
     result.stamps = list(unchanged.stamps(_by_folder(uses_in, sets_in), _by_folder(uses_out, sets_out), contents))
     result.digests = contents.remembered()

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 
 from roar import __version__
+from roar.analyze.age import Ages
 from roar.analyze.contents import Content, Contents
 from roar.analyze.datasets import find_roots, nearest
 from roar.analyze.fold import Uses
@@ -61,6 +62,15 @@ class UnchangedDatasets:
         return {stamps[key]: FileUse(path=stamps[key] + "/", digest=dataset.digest, size=dataset.size,
                                      kind=dataset.kind, files=dataset.files)
                 for key, dataset in known.datasets(stamps).items()}
+
+    @property
+    def ages(self) -> dict[tuple[str, str], str]:
+        """As `Ages.of_uses`, of those found."""
+        ages = Ages(self._around.root)
+        since = {root: ages.of_folders(root + "/", inside.values())
+                 for root, inside in self._by_root(self.found).items()}
+        return {(use.path, use.digest): moment for root, use in self.found.items()
+                if use.digest is not None and (moment := since[root]) is not None}
 
     def _by_root(self, roots: Iterable[str]) -> dict[str, dict[str, FolderFiles]]:
         """The closed folders of each dataset."""

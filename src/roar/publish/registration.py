@@ -22,7 +22,7 @@ def make_registration(publishable: Publishable, workspace: Workspace) -> Registr
     return without_secrets(Registration(
         version=WIRE_VERSION, client=f"roar {__version__}", session=publishable.session,
         jobs=tuple(_with_web_links(job) for job in publishable.jobs), datasets=publishable.datasets,
-        payloads=publishable.payloads), partial(load_path_key, workspace))
+        payloads=publishable.payloads, ages=publishable.ages), partial(load_path_key, workspace))
 
 
 def _with_web_links(job: Job) -> Job:

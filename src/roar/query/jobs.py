@@ -23,7 +23,7 @@ from roar.model import (
     members_folder,
 )
 from roar.record.roles import INPUT, PAYLOAD
-from roar.wire import Dataset, DatasetMember, Payload
+from roar.wire import Age, Dataset, DatasetMember, Payload
 
 
 def load_job(database: sqlite3.Connection, job_id: int) -> Job:
@@ -47,6 +47,15 @@ def load_payloads(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[
             uid = database.execute("SELECT uid FROM job WHERE id = ?", (job_id,)).fetchone()[0]
             payloads.append(Payload(job=uid, path=use.path, digest=use.digest, size=use.size or 0))
     return payloads
+
+
+def load_ages(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[Age]:
+    """By when what these jobs read lay there, where that is known."""
+    rows = database.execute(
+        "SELECT job.uid, ordinal, unchanged_since FROM file_use JOIN job ON job.id = job_id"  # noqa: S608  places are question marks
+        f" WHERE job_id IN ({_places(job_ids)}) AND role = 1 AND unchanged_since IS NOT NULL ORDER BY job_id, ordinal",
+        job_ids)
+    return [Age(job=uid, input=ordinal, unchanged_since=since) for uid, ordinal, since in rows]
 
 
 def load_datasets(database: sqlite3.Connection, digests: Iterable[str]) -> list[Dataset]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import Job, Kind
-from roar.query.jobs import iter_jobs, load_datasets, load_payloads
-from roar.wire import Dataset, Payload
+from roar.query.jobs import iter_jobs, load_ages, load_datasets, load_payloads
+from roar.wire import Age, Dataset, Payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +36,14 @@ class Publishable:
         jobs: in the order they started.
         datasets: the datasets that they use, with their members.
         payloads: what they wrote only in a tracker's store.
+        ages: of what they read.
     """
 
     session: str
     jobs: tuple[Job, ...]
     datasets: tuple[Dataset, ...]
     payloads: tuple[Payload, ...]
+    ages: tuple[Age, ...]
 
 
 def load_session(database: sqlite3.Connection, row_id: int) -> Session:
@@ -89,7 +91,7 @@ def load_publishable(database: sqlite3.Connection, session: int, job_ids: Sequen
                             if use.kind is Kind.DATASET and use.digest is not None)
     return Publishable(session=load_session(database, session).uid, jobs=jobs,
                        datasets=tuple(load_datasets(database, digests)),
-                       payloads=tuple(load_payloads(database, ids)))
+                       payloads=tuple(load_payloads(database, ids)), ages=tuple(load_ages(database, ids)))
 
 
 def _in_order(database: sqlite3.Connection, job_ids: Sequence[int]) -> list[int]:

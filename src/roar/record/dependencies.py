@@ -2,8 +2,9 @@
 
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
-reader found this content at this path already, by itself or within a dataset, and not if the writer read it there
-itself. Empty files are alike without having to do with each other, so for them only the same path counts. A dataset
+reader found this content at this path already, by itself or within a dataset, nor where the reader, or that first one,
+found there what had lain there unchanged since before the writer started, and not if the writer read it there itself.
+Empty files are alike without having to do with each other, so for them only the same path counts. A dataset
 that no job wrote as a whole depends on the jobs that wrote its members.
 """
 
@@ -61,11 +62,12 @@ class _Reader(NamedTuple):
 
 
 class _Use(NamedTuple):
-    """An artifact at the path where the reader found it."""
+    """An artifact at the path where the reader found it; it lay there unchanged since `since`, where that is known."""
 
     path_id: int
     path: str
     artifact_id: int
+    since: str | None = None
 
 
 class _Around:
@@ -91,16 +93,16 @@ class _Around:
                 yield dataset_id, use.path.removesuffix(member)
 
     def found_at(self, use: _Use) -> str | None:
-        """When the first job that read the file within a dataset had ended."""
+        """By when the first job that read the file within a dataset had found it."""
         reads = (self._reads(dataset_id).get(folder) for dataset_id, folder in self.of(use))
-        return min((ended_at for ended_at in reads if ended_at is not None), default=None)
+        return min((found_at for found_at in reads if found_at is not None), default=None)
 
     def _reads(self, dataset_id: int) -> dict[str, str]:
-        """When the first job that read a dataset had ended, by folder."""
+        """By when the first job that read a dataset had found it, by folder."""
         if dataset_id not in self._found:
             known = self._found[dataset_id] = {}
-            for path, ended_at in self._database.execute(_FIRST_READS, (dataset_id,)).fetchall():
-                known.setdefault(members_folder(path), ended_at)
+            for path, found_at in self._database.execute(_FIRST_READS, (dataset_id,)).fetchall():
+                known.setdefault(members_folder(path), found_at)
         return self._found[dataset_id]
 
     def read_by(self, job_id: int, use: _Use) -> bool:
@@ -184,6 +186,7 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
 _WHOLE = """
 WITH used AS MATERIALIZED (
     SELECT file_read.path_id, file_read.artifact_id, artifact.size > 0 AS solid,
+        coalesce(unchanged_since, :ended_at) AS found_at,
         (SELECT made.job_id FROM file_written AS made CROSS JOIN job ON job.id = made.job_id
          WHERE made.path_id = file_read.path_id AND made.artifact_id = file_read.artifact_id
          AND made.job_id <> :job AND job.started_at <= :ended_at ORDER BY made.job_id DESC LIMIT 1) AS here
@@ -192,9 +195,10 @@ WITH used AS MATERIALIZED (
 SELECT * FROM (
     SELECT path_id, artifact_id, here, CASE WHEN here IS NULL AND solid THEN
         (SELECT made.job_id FROM file_written AS made CROSS JOIN job ON job.id = made.job_id
-         WHERE made.artifact_id = used.artifact_id AND made.job_id <> :job AND job.started_at <= :ended_at
-         AND job.started_at <= (SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first
-                                ON first.id = seen.job_id
+         WHERE made.artifact_id = used.artifact_id AND made.job_id <> :job
+         AND job.started_at <= :ended_at AND job.started_at <= found_at
+         AND job.started_at <= (SELECT min(first.ended_at, coalesce(seen.unchanged_since, first.ended_at))
+                                FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
                                 WHERE seen.path_id = used.path_id AND seen.artifact_id = used.artifact_id
                                 ORDER BY seen.job_id LIMIT 1)
          AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
@@ -206,19 +210,22 @@ SELECT * FROM (
 
 # Files that are members of datasets, those of one content together.
 _MEMBERS_READ = """
-SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
+SELECT used.path_id, path.path, used.artifact_id, used.unchanged_since
+FROM file_read AS used JOIN path ON path.id = used.path_id
 WHERE used.job_id = :job AND EXISTS (SELECT 1 FROM dataset_member WHERE artifact_id = used.artifact_id)
 ORDER BY used.artifact_id
 """
 
 _DATASETS_READ = """
-SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
+SELECT used.path_id, path.path, used.artifact_id, used.unchanged_since
+FROM file_read AS used JOIN path ON path.id = used.path_id
 JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = :job AND artifact.files IS NOT NULL
 """
 
 # Files that are members of datasets in the record, those of one content together.
 _FILES_SHARED = """
-SELECT used.path_id, path.path, used.artifact_id FROM file_read AS used JOIN path ON path.id = used.path_id
+SELECT used.path_id, path.path, used.artifact_id, used.unchanged_since
+FROM file_read AS used JOIN path ON path.id = used.path_id
 JOIN artifact ON artifact.id = used.artifact_id
 WHERE used.job_id = :job AND artifact.files IS NULL
 AND EXISTS (SELECT 1 FROM shared_content WHERE other_id = used.artifact_id) ORDER BY used.artifact_id
@@ -237,17 +244,18 @@ _ELSEWHERE = """
 SELECT DISTINCT made.job_id FROM file_written AS made JOIN job ON job.id = made.job_id
 WHERE made.artifact_id = :artifact AND made.job_id <> :job AND job.started_at <= :ended_at
 AND job.started_at <= coalesce((
-    SELECT first.ended_at FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
+    SELECT min(first.ended_at, coalesce(seen.unchanged_since, first.ended_at))
+    FROM file_read AS seen CROSS JOIN job AS first ON first.id = seen.job_id
     WHERE seen.path_id = :read_path AND seen.artifact_id = :read_artifact ORDER BY seen.job_id LIMIT 1), :ended_at)
 AND NOT EXISTS (SELECT 1 FROM file_read AS own WHERE own.job_id = made.job_id
                 AND own.path_id = :read_path AND own.artifact_id = :read_artifact)
 ORDER BY made.job_id DESC
 """
 
-# Where an artifact was read, and when the first job that read it there had ended.
+# Where an artifact was read, and by when the first job that read it there had found it.
 _FIRST_READS = """
-SELECT path.path, first.ended_at FROM (
-    SELECT path_id, min(job_id) AS job_id FROM file_read WHERE artifact_id = ? GROUP BY path_id
+SELECT path.path, min(first.ended_at, coalesce(unchanged_since, first.ended_at)) FROM (
+    SELECT path_id, min(job_id) AS job_id, unchanged_since FROM file_read WHERE artifact_id = ? GROUP BY path_id
 ) AS seen JOIN job AS first ON first.id = seen.job_id JOIN path ON path.id = seen.path_id ORDER BY first.id
 """
 
@@ -377,7 +385,7 @@ def _last_at_each_path(database: sqlite3.Connection, reader: _Reader, artifacts:
 def _elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
                ) -> Iterator[Iterator[Maker]]:
     """For each of several artifacts the jobs that wrote it and could have brought it, the last one first."""
-    ended_at = min(reader.ended_at, reader.around.found_at(use) or reader.ended_at)
+    ended_at = min(reader.ended_at, reader.around.found_at(use) or reader.ended_at, use.since or reader.ended_at)
     for artifact_id in artifacts:
         rows = database.execute(_ELSEWHERE, {"artifact": artifact_id, "job": reader.job_id, "ended_at": ended_at,
                                              "read_path": use.path_id, "read_artifact": use.artifact_id})

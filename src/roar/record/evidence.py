@@ -5,8 +5,8 @@ import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
+from roar.analyze.age import rfc3339
 from roar.analyze.digest import identity
 from roar.analyze.inner import may_have_inner
 from roar.analyze.job import Analysis, analyze
@@ -78,7 +78,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
                            inner=lambda uid: _find_inner(database, workspace, uid),
                            committed=lambda seen: _read_committed(pending, seen),
-                           made_since=lambda: _list_written(database, workspace, since=_rfc3339(pending.started_ns)))
+                           made_since=lambda: _list_written(database, workspace, since=rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
         job = _job(workspace, pending, trace, analysis, patch)
@@ -86,7 +86,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                             blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
                             symlinks=analysis.links, made_links=analysis.made_links, left_links=analysis.left_links,
                             folders=analysis.folders,
-                            deleted=analysis.deleted,
+                            deleted=analysis.deleted, ages=analysis.ages,
                             tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
                             follow=_follow(workspace, analysis))
         digests.remember(database, ((identity(signature), digest) for signature, digest in analysis.digests))
@@ -109,7 +109,7 @@ def _follow(workspace: Workspace, analysis: Analysis) -> Callable[[str, str], tu
 def running_job(workspace: Workspace, pending: Pending) -> Job:
     """What is known of a job whose command still runs; its step is 0."""
     return Job(uid=pending.uid, step=0, name=pending.name, command=pending.command,
-               cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=_rfc3339(pending.started_ns),
+               cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=rfc3339(pending.started_ns),
                duration_s=None, exit_code=None, state=JobState.RUNNING, git=_git(pending, None), host=pending.host,
                tracer=Tracer(mode=pending.mode or "none", gaps=pending.gaps), labels=pending.labels)
 
@@ -244,7 +244,7 @@ def _job(workspace: Workspace, pending: Pending, trace: Trace, analysis: Analysi
     gaps = tuple(dict.fromkeys((*trace.gaps, *pending.gaps, *_gaps_of(pending), *analysis.gaps)))
     return Job(
         uid=pending.uid, step=0, name=pending.name, command=pending.command,
-        cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=_rfc3339(pending.started_ns),
+        cwd=workspace.relative(os.path.realpath(pending.cwd)), started_at=rfc3339(pending.started_ns),
         duration_s=pending.duration_s, exit_code=pending.exit_code, state=_state(pending),
         git=_git(pending, patch, analysis.sources), host=pending.host, python=analysis.python,
         tracer=Tracer(mode=trace.mode, gaps=gaps),
@@ -273,8 +273,3 @@ def _state(pending: Pending) -> JobState:
         return JobState.INTERRUPTED
     by_signal = pending.exit_code - 128 in INTERRUPTING  # a shell or a handler that passes the signal on as a status
     return JobState.INTERRUPTED if by_signal else JobState.DONE
-
-
-def _rfc3339(nanoseconds: int) -> str:
-    moment = datetime.fromtimestamp(nanoseconds // 1_000_000_000, UTC)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{nanoseconds // 1000 % 1_000_000:06d}Z"

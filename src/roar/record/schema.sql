@@ -95,6 +95,8 @@ CREATE TABLE file_use (
     size        INTEGER,                         -- bytes, only where there is no artifact
     files       INTEGER,                         -- members of a dataset, only where there is no artifact
     note        TEXT,                            -- what a reader should know about this use
+    unchanged_since TEXT,                        -- of an input: by then it certainly lay there as it was read (of a
+                                                 -- dataset, all its files); null where that is not known
     PRIMARY KEY (job_id, role, ordinal)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX file_read_by_artifact ON file_use (artifact_id, job_id) WHERE role = 1;
@@ -131,7 +133,7 @@ CREATE INDEX shared_content_by_other ON shared_content (other_id);
 
 -- Which job's output an input was: the edges of the graph. Found when the later of the two jobs is recorded: the last
 -- job before the reader's end that wrote this content at this path, else the last that wrote this content anywhere,
--- unless the content was seen at this path before.
+-- unless the content was seen at this path before, or lay there unchanged since before that job started.
 CREATE TABLE dependency (
     consumer_id INTEGER NOT NULL REFERENCES job (id),
     artifact_id INTEGER NOT NULL REFERENCES artifact (id),  -- as the consumer read it

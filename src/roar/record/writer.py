@@ -47,6 +47,7 @@ def write_job(
     left_links: Mapping[str, str] | None = None,
     folders: Iterable[str] = (),
     deleted: Iterable[str] = (),
+    ages: Mapping[tuple[str, str], str] | None = None,
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
@@ -64,6 +65,8 @@ def write_job(
         left_links: those that it found and did not leave as they were, with the text that it found.
         folders: that the job made itself.
         deleted: files that the job read, and then deleted or moved away itself.
+        ages: by path and digest of inputs, the time by which they certainly lay there as they were read: for a
+            dataset, all its files.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
             since this job moved files.
@@ -81,7 +84,7 @@ def write_job(
         if known is not None:
             delete_job(database, known[0])
         job_id, step = _insert_job(database, job)
-        _insert_uses(database, job_id, job, payloads, datasets)
+        _insert_uses(database, job_id, job, payloads, datasets, ages=ages or {})
         _insert_parts(database, job_id, job, left_out or {})
         _insert_symlinks(database, job_id, symlinks or {}, made_links, left_links or {})
         _insert_blobs(database, blobs or {})
@@ -249,16 +252,17 @@ def _step_number(database: sqlite3.Connection, job_id: int) -> int:
 
 
 def _insert_uses(database: sqlite3.Connection, job_id: int, job: Job, payloads: Sequence[FileUse],
-                 datasets: Sequence[Dataset]) -> None:
+                 datasets: Sequence[Dataset], *, ages: Mapping[tuple[str, str], str]) -> None:
     roles = ((INPUT, job.inputs), (OUTPUT, job.outputs), (PAYLOAD, payloads))
     uses = [use for _, group in roles for use in group]
     first_new = _next_id(database, "artifact")
     artifacts = _intern_artifacts(database, uses)
     paths = _intern_paths(database, [use.path for use in uses])
     database.executemany(
-        "INSERT INTO file_use (job_id, role, ordinal, path_id, artifact_id, size, files, note)"
-        " VALUES (?,?,?,?,?,?,?,CAST(? AS TEXT))",
-        ((job_id, role, ordinal, paths[use.path], *_content_columns(use, artifacts))
+        "INSERT INTO file_use (job_id, role, ordinal, path_id, artifact_id, size, files, note, unchanged_since)"
+        " VALUES (?,?,?,?,?,?,?,CAST(? AS TEXT),?)",
+        ((job_id, role, ordinal, paths[use.path], *_content_columns(use, artifacts),
+          ages.get((use.path, use.digest or "")) if role == INPUT else None)
          for role, group in roles for ordinal, use in enumerate(group)))
     shared = _insert_members(database, datasets, artifacts)
     old_files = {artifacts[use.digest] for use in uses if use.digest is not None and use.kind is Kind.FILE}
