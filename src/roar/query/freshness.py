@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_MEANWHILE, is_location, members_folder
+from roar.query.beside import find_written_beside
 from roar.query.counted import Counted, follows
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
@@ -117,6 +118,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     missed = _without_meant(database, files, {content: readers for content, readers in read.items()
                                               if _is_missed(content, files, written)}, written, counted)
     stale.add(_changed_inputs(database, files, missed, counted, stale))
+    stale.add(find_written_beside(database, workspace, counted))
     stale.add_put_off()
     last_writes = _last_writes(database, files, written, counted)
     undone: dict[_Content, str] = {}

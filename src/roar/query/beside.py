@@ -1,0 +1,84 @@
+"""Files that a step wrote since beside those that another one had read all of, as one more shard."""
+
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
+
+from roar.model import is_location
+from roar.query.counted import Counted
+from roar.query.staleness import Reason
+from roar.record.roles import INPUT, OUTPUT
+from roar.workspace import Workspace
+
+_SEVERAL = 2
+"""Who read a single file of a folder need not want its neighbours."""
+_DIGITS = re.compile(r"\d+")
+
+
+def find_written_beside(database: sqlite3.Connection, workspace: Workspace, counted: Counted) -> Iterator[Reason]:
+    """Why jobs are stale that read all files of a kind which a run of another step had left in a folder.
+
+    Only where a later run of that step wrote one more there, which lies there still, and no job had written by then.
+    Asked of each step is the last of its jobs that ended well: where that ran since, it had its choice.
+    """
+    readers = {well[-1] for jobs in counted.jobs.values() if (well := [job for job in jobs if job in counted.well])}
+    files = cache(partial(_files, database))
+    for step, jobs in counted.jobs.items():
+        for reader in _readers(database, jobs[:-1], readers) if len(jobs) > 1 else ():
+            before = max((job for job in jobs if job < reader), default=None)
+            since = [job for job in jobs if job > reader and job in counted.well]
+            if before is None or not since or counted.step_of[reader] == step or reader in counted.idle:
+                continue
+            read = files(reader, INPUT).keys()
+            more = _one_more(files(before, OUTPUT), read, [files(job, OUTPUT) for job in since])
+            place = next((path for path, path_id in more if not _was_there(database, path_id, reader)
+                          and os.path.lexists(workspace.absolute(path))), None)
+            if place is not None:
+                yield Reason(reader, f"{place} was written beside its inputs by @{step} since")
+
+
+def _readers(database: sqlite3.Connection, jobs: Sequence[int], among: Collection[int]) -> list[int]:
+    """Those of some jobs that took something from others."""
+    rows = database.execute(
+        "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id IN (SELECT value FROM json_each(?))",
+        (json.dumps(jobs),))
+    return sorted(job for (job,) in rows if job in among)
+
+
+def _files(database: sqlite3.Connection, job_id: int, role: int) -> dict[str, int]:
+    """The files that a job read or wrote, but for those within datasets: path and its row."""
+    return {path: path_id for path, path_id in database.execute(_FILES, (job_id, role)) if not is_location(path)}
+
+
+_FILES = """
+SELECT path.path, path.id FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id
+WHERE job_id = ? AND role = ? AND artifact.files IS NULL ORDER BY ordinal
+"""
+
+
+def _one_more(before: Mapping[str, int], read: Container[str], since: Iterable[Mapping[str, int]]
+              ) -> Iterator[tuple[str, int]]:
+    """What was written since that is of a kind of which all that had been written before was read."""
+    kinds: dict[str, list[str]] = {}
+    for path in before:
+        kinds.setdefault(_kind(path), []).append(path)
+    wanted = {kind for kind, paths in kinds.items() if len(paths) >= _SEVERAL and all(path in read for path in paths)}
+    for written in since if wanted else ():
+        yield from ((path, path_id) for path, path_id in written.items()
+                    if path not in before and path not in read and _kind(path) in wanted)
+
+
+def _kind(path: str) -> str:
+    """The folder of a file and its suffix; without one its name, whatever numbers are in it."""
+    folder, name = os.path.split(path)
+    suffix = os.path.splitext(name)[1]
+    return f"{folder}/*{suffix}" if suffix else f"{folder}/{_DIGITS.sub('0', name)}"
+
+
+def _was_there(database: sqlite3.Connection, path_id: int, job_id: int) -> bool:
+    """Whether a job, or one before it, had written a file: that one left it alone as it was."""
+    return database.execute("SELECT 1 FROM file_written WHERE path_id = ? AND job_id <= ? LIMIT 1",
+                            (path_id, job_id)).fetchone() is not None
