@@ -581,7 +581,8 @@ def test_a_tracker_run_of_several_jobs_stands_for_all_of_them(desk):
         assert ({job["uid"] for job in found["jobs"]}, found["root"], found["kind"]) == ({*jobs}, ref, "tracker run")
     said = desk.roar("lineage", url, "--down").stdout
     assert said.startswith(f"tracker run {url}  of 2 jobs\n")
-    assert all(f"used by @{step} " in said for step in (1, 2))
+    assert all(f"made by @{step} " in said for step in (1, 2))
+    assert "after it @3 " in said
     done = desk.roar("diff", url, "@3", status=1)
     assert done.stderr.startswith(f"roar: 2 jobs wrote to the tracker run {url}: name one of them.\n")
     assert all(f"job {uid[:12]}" in done.stderr for uid in jobs[:2])
@@ -815,6 +816,13 @@ def test_no_step_has_a_number_that_sqlite_does_not_know(desk):
     desk.roar("run", "true")
     for verb in ("run", "show", "lineage"):
         assert desk.roar(verb, "@" + "9" * 20, status=1).stderr.startswith("roar: This session has no @99999")
+
+
+def test_the_unfolded_graph_names_every_output(desk):
+    desk.python("for n in range(12): open(f'o{n:02}.' + 'abcdefghijkl'[n], 'w').write(str(n))")
+    assert desk.roar("dag").stdout.endswith(" +9\nOutputs are cut; all of them in full: roar dag --all\n")
+    assert desk.roar("dag", "--all").stdout.endswith(", o10.k, o11.l\n")
+    assert "o11.l" in desk.roar("dag", "--all", "--svg", "-").stdout
 
 
 def test_a_drawing_does_not_take_the_place_of_the_record(desk):
@@ -1167,7 +1175,12 @@ def test_what_was_put_into_a_dataset_by_hand_has_no_maker(desk):
     for number in range(30):
         desk.write(f"raw/{number}", f"{number} by hand")
     desk.roar("run", "sh", "-c", "cat raw/* > all2")
-    assert ", but nothing recorded made 30 of its files, as raw/0\n" in desk.roar("lineage", "all2").stdout
+    reader = desk.job()["uid"][:8]
+    assert (f", but nothing recorded made 30 of its files, as raw/0: roar inputs {reader}\n"
+            in desk.roar("lineage", "all2").stdout)
+    assert desk.roar("inputs", reader).stdout.splitlines()[-1] == (
+        f"Files of a dataset that are some of it are only counted; each: roar inputs {reader} --json")
+    assert len(desk.json("inputs", reader)["inputs"][0]["members"]) == 30
 
 
 def test_equal_inputs_of_one_job_have_each_its_own_maker(desk):

@@ -4,13 +4,13 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from recording import dataset, file, unknown
+from recording import dataset, digest, file, unknown
 
 from roar.present import drawing
 from roar.present.drawing import draw_dag
 from roar.present.graphs import ranges, render_dag, render_lineage
 from roar.query.graph import load_steps
-from roar.query.lineage import load_lineage
+from roar.query.lineage import Direction, load_lineage
 from roar.query.references import resolve
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -94,10 +94,49 @@ def test_on_a_terminal_a_long_command_leaves_room_for_outputs_and_sources(record
     assert render_dag(steps).splitlines() == [
         "● @1 a → a", "↳ @2 python train.py --option-0 0 --o… → model.pt, x0, x1 +1",
         f"↳ @3 python join.py --op… → {'l' * 15}…  (also from @1)",
-        "The names of outputs are cut; all in full: roar dag --all"]
-    assert render_dag(steps, {}).splitlines()[1:] == [
-        "↳ @2 python train.py --option-0 0 --o… → model.pt, x0, x1 +1",
+        "Outputs are cut; all of them in full: roar dag --all"]
+    assert render_dag(load_steps(recorder.database, 1, every_output=True), {}).splitlines()[1:] == [
+        "↳ @2 python train.py --option-0 0 --… → model.pt, x0, x1, x2",
         f"↳ @3 python join.py --op… → {'l' * 70}  (also from @1)"]
+
+
+def test_outputs_that_are_cut_are_all_in_the_unfolded_graph(recorder):
+    names = [f"out{number:02}" for number in range(12)]
+    recorder.job("make", [], list(map(file, names)))
+    assert render_dag(load_steps(recorder.database, 1)).splitlines() == [
+        "● @1 make → out00, out01, out02 +9", "Outputs are cut; all of them in full: roar dag --all"]
+    steps = load_steps(recorder.database, 1, every_output=True)
+    assert render_dag(steps, {}) == f"● @1 make → {', '.join(names)}\n"
+
+
+def test_outputs_that_are_called_the_same_have_their_paths(recorder):
+    recorder.job("make", [], [file("a/metrics.json"), file("b/metrics.json"), file("c/model.pt")])
+    assert render_dag(load_steps(recorder.database, 1)) == "● @1 make → a/metrics.json, b/metrics.json, model.pt\n"
+
+
+def test_a_folded_line_says_that_its_steps_ran_more_often(recorder):
+    for _ in range(2):
+        for number in range(6):
+            recorder.job(f"python train.py --lr {number}", [], [file(f"model{number}")])
+    assert render_dag(load_steps(recorder.database, 1)).splitlines()[0] == (
+        "● @1..@6 python train.py …  6 steps in 12 jobs: 6 ok")
+
+
+def test_a_tooltip_that_is_cut_says_what_draws_all(recorder):
+    recorder.job("make", [], [file(f"out{number:02}") for number in range(12)])
+    for number in range(6):
+        recorder.job(f"python train.py --lr {number}", [], [file(f"model{number}")])
+
+    def tooltips(*arguments, **more):
+        picture = ET.fromstring(draw_dag(*arguments, **more))
+        return [title.text for title in picture.findall(f"{SVG}g/{SVG}title")]
+
+    cut, folded = tooltips(load_steps(recorder.database, 1), command="roar dag ab12")
+    assert cut.endswith(", out07 and 4 more: roar dag ab12 --all --svg FILE")
+    assert folded.endswith("6 steps; each by itself: roar dag ab12 --all --svg FILE")
+    whole = tooltips(load_steps(recorder.database, 1, every_output=True), {})
+    assert len(whole) == 7
+    assert whole[0].endswith(", out10, out11")
 
 
 def test_no_step_stands_beside_a_group_that_it_took_from(recorder):
@@ -209,6 +248,29 @@ def test_an_empty_session_draws_nothing():
     ([1, 3, 5, 7, 9, 11], "@1, @3, @5, @7 … @11")])
 def test_ranges(numbers, text):
     assert ranges(numbers) == text
+
+
+def test_who_else_made_the_same_content_can_be_asked_for(recorder):
+    for number in range(3):
+        recorder.job(f"make {number}", [], [file(f"o{number}", "same")])
+    lineage = load_lineage(recorder.database, resolve(recorder.database, recorder.workspace, digest("same")))
+    line = render_lineage(lineage, "o", session=None, command="").splitlines()[1]
+    assert line.startswith("  2 other jobs wrote the very same content, the latest ")
+    assert line.endswith(f": roar show {digest('same')[:12]}")
+
+
+def test_a_job_is_not_called_a_user_of_itself(recorder):
+    recorder.job("make", [], [file("data")])
+    recorder.job("use", [file("data")], [file("model")])
+
+    def heads(direction):
+        lineage = load_lineage(recorder.database, resolve(recorder.database, recorder.workspace, "@1"),
+                               direction=direction)
+        text = render_lineage(lineage, "", session=None, command="")
+        return [line.split("  ")[0].rsplit(" ", 1)[0] for line in text.splitlines() if line.endswith(("make", "use"))]
+
+    assert heads(Direction.DOWN) == heads(Direction.BOTH) == ["the job", "after it"]
+    assert heads(Direction.UP) == ["the job"]
 
 
 def test_the_makers_of_one_input_are_cut_to_a_readable_length(recorder):

@@ -243,6 +243,17 @@ def test_a_file_with_a_secret_is_not_packed(desk):
     assert (desk.root / "crate" / "out").exists()
 
 
+def test_a_package_names_each_file_that_it_has_not_when_asked(desk):
+    desk.python("for n in range(12): open(f'o{n:02}.' + 'abcdefghijkl'[n], 'w').write(str(n))")
+    for path in desk.root.glob("o*"):
+        path.unlink()
+    words = ("export", "--format", "ro-crate", "--files")
+    said = desk.roar(*words, "--output", "crate.zip").stderr.splitlines()
+    assert len(said) == 11
+    assert said[-1] == "roar: … and 2 more files: roar export --format ro-crate --files --all --output crate.zip"
+    assert len(desk.roar(*words, "--all", "--output", "crate.zip").stderr.splitlines()) == 12
+
+
 def test_a_package_holds_the_files_as_recorded(made, tmp_path):
     printed = made.roar("export", "--format", "ro-crate", "--files", "--output", "out/crate/")
     assert printed.stdout == "out/crate/\n"

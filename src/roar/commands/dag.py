@@ -21,7 +21,8 @@ def parser() -> Parser:
                     " from. Reruns of a step are folded into it, like followers of one step into one line.")
     result.add_argument("session", metavar="SESSION", nargs="?", default="@", help="another session, by its uid")
     result.add_argument("--all", action="store_true",
-                        help="fold nothing: each step by itself, with its earlier jobs (in a drawing: in its tooltip)")
+                        help="fold nothing: each step by itself, with all its outputs and its earlier jobs (in a"
+                             " drawing: in its tooltip)")
     result.add_argument("--svg", metavar="FILE",
                         help="draw the graph into FILE instead (- for stdout); with --json as well")
     result.add_json()
@@ -36,7 +37,8 @@ def main(argv: list[str]) -> int:
                          hint=f"{_command(arguments.session)} --json --svg FILE")
     opened = open_record()
     session = _session(opened, arguments.session)
-    steps = [] if session is None else load_steps(opened.database, session.row_id)
+    steps = [] if session is None else load_steps(opened.database, session.row_id,
+                                                       every_output=arguments.all)
     earlier = load_earlier(opened.database, steps) if arguments.all else None
     if arguments.svg:
         _draw(opened, steps, arguments, earlier)
@@ -93,7 +95,7 @@ def _draw(opened: Opened, steps: list[Step], arguments: Namespace, earlier: Earl
     if path != "-":
         whole = " --all" if arguments.all else ""
         check_overwriting(opened, path, instead=f"{_command(arguments.session)}{whole} --svg NEW_FILE")
-    picture = draw_dag(steps, earlier)
+    picture = draw_dag(steps, earlier, command=_command(arguments.session))
     if path == "-":
         sys.stdout.write(picture)
         return

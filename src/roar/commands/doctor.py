@@ -149,6 +149,9 @@ def _size_of(path: str) -> int:
     return sum(os.lstat(place).st_size for place in places if os.path.lexists(place) and not os.path.isdir(place))
 
 
+_FLAWS = 5  # of a damaged record so many are told
+
+
 def _record(workspace: Workspace) -> Iterator[Check]:
     if not os.path.lexists(workspace.database):
         return
@@ -156,8 +159,8 @@ def _record(workspace: Workspace) -> Iterator[Check]:
 
     try:
         database = open_database(workspace.database)
-        found = [row[0] for row in database.execute("PRAGMA integrity_check(5)")]
-        dangling = database.execute("PRAGMA foreign_key_check").fetchmany(5)
+        found = [row[0] for row in database.execute(f"PRAGMA integrity_check({_FLAWS + 1})")]
+        dangling, = database.execute("SELECT count(*) FROM pragma_foreign_key_check").fetchone()
         jobs, artifacts = database.execute(
             "SELECT (SELECT count(*) FROM job), (SELECT count(*) FROM artifact)").fetchone()
     except RoarError as error:
@@ -169,8 +172,10 @@ def _record(workspace: Workspace) -> Iterator[Check]:
         return
     ok = found == ["ok"] and not dangling
     size = size_text(os.path.getsize(workspace.database))
+    more = [f"and more: sqlite3 {quoted(workspace.database)} 'PRAGMA integrity_check'"] if len(found) > _FLAWS else []
     yield Check("record", ok, f"{count_text(jobs, 'job')}, {count_text(artifacts, 'artifact')}, {size}" if ok else
-                f"{workspace.database} is damaged: {'; '.join(found)}; {count_text(len(dangling), 'dangling row')}",
+                f"{workspace.database} is damaged: {'; '.join([*found[:_FLAWS], *more])};"
+                f" {count_text(dangling, 'dangling row')}",
                 None if ok else f"sqlite3 {quoted(workspace.database)} .recover")
 
 

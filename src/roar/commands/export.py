@@ -38,6 +38,7 @@ def parser() -> Parser:
                              " then a new folder, or an archive if it ends with .zip")
     result.add_argument("--members", action="store_true",
                         help="list every file of datasets too, not only those that a job used by themselves")
+    result.add_argument("--all", action="store_true", help="with --files: name every file that is not packed")
     return result
 
 
@@ -90,10 +91,13 @@ def _pack(opened: Opened, registration: Registration, subject: tuple[str, str | 
     write_package(output, body, packing)
     print(output)
     sys.stdout.flush()
-    for path, reason in packing.left_out[:_LISTED]:
+    listed = packing.left_out if arguments.all else packing.left_out[:_LISTED]
+    for path, reason in listed:
         print(f"roar: {printable(path)} is described but not packed: {reason}.", file=sys.stderr)
-    if len(packing.left_out) > _LISTED:
-        print(f"roar: … and {count_text(len(packing.left_out) - _LISTED, 'more file')}.", file=sys.stderr)
+    if len(packing.left_out) > len(listed):
+        place = quoted_path(output) if output.endswith(".zip") else "NEW_FOLDER"
+        print(f"roar: … and {count_text(len(packing.left_out) - len(listed), 'more file')}:"
+              f" {_command(arguments)} --all --output {place}", file=sys.stderr)
     return 0
 
 

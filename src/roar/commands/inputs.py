@@ -10,6 +10,7 @@ from roar.present.jobs import use_lines
 from roar.present.text import count_text, paint
 from roar.query.references import SessionReference, resolve_or_folder
 from roar.query.roots import Root, find_roots, jobs_behind
+from roar.shell import quoted_path
 
 
 def parser() -> Parser:
@@ -43,6 +44,9 @@ def main(argv: list[str]) -> int:
         _print(f"{count_text(len(stored), 'root input')} fetched from where they are stored", stored)
     if made:
         _print(f"{count_text(len(made), 'root input')} made by recorded jobs outside this graph", made)
+    if any(root.members for root in roots):
+        ref = "" if arguments.ref == "@" else f" {quoted_path(arguments.ref)}"
+        print(paint(f"Files of a dataset that are some of it are only counted; each: roar inputs{ref} --json", "dim"))
     return 0
 
 

@@ -36,10 +36,13 @@ def render_artifact(artifact: Artifact, *, session: str | None, shown: Cut) -> s
 def render_folder(folder: Folder, *, session: str | None, shown: Cut) -> str:
     """A folder: who made what is recorded in it, who used that, and what it is. Arguments as of `render_artifact`."""
     job_lines = partial(_job_lines, session=session)
-    made, used = _by_job(folder.produced_by), _by_job(folder.used_by)
+    by_job = _by_job if shown.most is not None else _one_by_one
+    made, used = by_job(folder.produced_by), by_job(folder.used_by)
     lines = [f"folder {printable(folder.path)}  {size_text(folder.size)}, {count_text(folder.files, 'recorded file')}"]
     lines += section("made by", made, job_lines, shown) or ["  made by: nothing that is recorded"]
     lines += section("used by", used, job_lines, shown)
+    if any(len(uses) > 1 for uses in (*made[:shown.most], *used[:shown.most])):
+        lines.append(f"    of what a job made or used the first is named; all: {shown.command} --all")
     lines += section("recorded in it", folder.members, _member_lines, shown)
     lines += section("no longer there", folder.gone, lambda names: list(map(printable, names)), shown)
     lines += section("no longer as recorded", folder.changed, lambda names: list(map(printable, names)), shown)
@@ -66,6 +69,10 @@ def _by_job(uses: Sequence[ArtifactUse]) -> list[list[ArtifactUse]]:
     for use in uses:
         found.setdefault(use.job, []).append(use)
     return list(found.values())
+
+
+def _one_by_one(uses: Sequence[ArtifactUse]) -> list[list[ArtifactUse]]:
+    return [[use] for use in uses]
 
 
 def _job_lines(jobs: Sequence[Sequence[ArtifactUse]], session: str | None) -> list[str]:

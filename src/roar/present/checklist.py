@@ -19,7 +19,8 @@ def render_checklist(items: Sequence[Item], *, more: str | None = None) -> str:
     most = None if more is None else _SHOWN
     for item in items:
         mark = {True: paint("[x]", "green"), False: paint("[ ]", "red"), None: paint("[?]", "yellow")}[item.passed]
-        lines.append(f"{mark} {item.title}")
+        lines.append(f"{mark} {item.title}" + (f": {more}" if item.rest and more is not None else ""))
+        lines += [f"      {', '.join(item.rest)}"] if item.rest and more is None else []
         problems = [problem for problem in item.problems if not problem.startswith(NO_COMMAND)]
         lines += [f"      {printable(problem)}" for problem in problems[:most]]
         if most is not None and len(problems) > most:

@@ -12,7 +12,7 @@ SHOWN = 4  # names of each direction; the rest is a number
 def render_closing(job: Job, left_out: Mapping[str, int], recording_s: float) -> str:
     """What was recorded, for a person: files, tracker links, what was left out, how it was seen, what it cost."""
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {_ending(job)}"]
-    rows = [("read", files_text(job.inputs)), ("wrote", files_text(job.outputs))]
+    rows = file_rows(job)
     rows += _tracker_runs(job)
     rows += [("left out", _left_out(job, left_out)), ("seen by", _observed(job))]
     width = max(len(name) for name, _ in rows)
@@ -28,7 +28,17 @@ def _ending(job: Job) -> str:
     return f"done{seconds}" if job.exit_code == 0 else f"failed{seconds}, exit status {job.exit_code}"
 
 
-def files_text(uses: Sequence[FileUse]) -> str:
+def file_rows(job: Job) -> list[tuple[str, str]]:
+    """What a job read and wrote, the first names of each; behind the last that are cut the command that shows all."""
+    rows = [("read", _files_text(job.inputs)), ("wrote", _files_text(job.outputs))]
+    cut = [at for at, uses in enumerate((job.inputs, job.outputs)) if len(uses) > SHOWN]
+    if cut:
+        name, text = rows[cut[-1]]
+        rows[cut[-1]] = name, f"{text}: roar show {job.uid[:8]} --all"
+    return rows
+
+
+def _files_text(uses: Sequence[FileUse]) -> str:
     """The first names of what a job read or wrote, and how many more there are; "" where there are none."""
     names = [printable(use.path) + (f" ({count_text(use.files or 0, 'file')})" if use.kind is Kind.DATASET else "")
              for use in uses[:SHOWN]]

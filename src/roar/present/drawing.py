@@ -56,8 +56,11 @@ class _Layout:
     straight: list[tuple[int, int]]
 
 
-def draw_dag(steps: Sequence[Step], earlier: Earlier | None = None) -> str:
-    """The SVG of these steps, with a tooltip for each box; like steps share one where no `earlier` jobs are given."""
+def draw_dag(steps: Sequence[Step], earlier: Earlier | None = None, *, command: str = "roar dag") -> str:
+    """The SVG of these steps, with a tooltip for each box; like steps share one where no `earlier` jobs are given.
+
+    `command` is what shows this graph: a tooltip that does not tell all says what draws it so that it does.
+    """
     boxes = _boxes(steps, unfold=earlier is not None)
     layout = _lay_out(boxes)
     count = len(boxes)
@@ -74,7 +77,8 @@ def draw_dag(steps: Sequence[Step], earlier: Earlier | None = None) -> str:
             top += _BEND if bend else _HIGH + _GAP_Y
     edges = [_edge(middles[source], middles[target]) for source, target in (*layout.links, *layout.straight)]
     across = [f'<path d="M{x} {y} H{x + _WIDE}"/>' for place, (x, y) in middles.items() if place >= count]
-    drawn = [_draw_box(box, earlier or {}, middles[place][0], middles[place][1] - _HIGH // 2)
+    drawn = [_draw_box(box, earlier or {}, f"{command} --all --svg FILE",
+                       middles[place][0], middles[place][1] - _HIGH // 2)
              for place, box in enumerate(boxes)]
     return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{wide}" height="{high}" viewBox="0 0 {wide} {high}"'
             f' role="img"><title>{count_text(len(steps), "step")}</title><style>{_STYLE}</style>\n'
@@ -177,8 +181,8 @@ def _edge(start: tuple[int, int], end: tuple[int, int]) -> str:
     return f'<path d="M{x1} {start[1]} C{x1 + bend} {start[1]} {x2 - bend} {end[1]} {x2} {end[1]}"/>'
 
 
-def _draw_box(box: _Box, earlier: Earlier, x: int, y: int) -> str:
-    title, command, made, tooltip = _words(box, earlier)
+def _draw_box(box: _Box, earlier: Earlier, whole: str, x: int, y: int) -> str:
+    title, command, made, tooltip = _words(box, earlier, whole)
     classes = " ".join(name for name, wanted in (
         ("failed", any(step.job.exit_code not in {0, None} for step in box.steps)),
         ("stale", any(step.stale is not None for step in box.steps))) if wanted)
@@ -189,24 +193,26 @@ def _draw_box(box: _Box, earlier: Earlier, x: int, y: int) -> str:
             f'<text class="small" x="{x + 10}" y="{y + 45}">{_text(cut(made, _TEXT))}</text></g>')
 
 
-def _words(box: _Box, earlier: Earlier) -> tuple[str, str, str, str]:
-    """The three lines of a box and its tooltip."""
+def _words(box: _Box, earlier: Earlier, whole: str) -> tuple[str, str, str, str]:
+    """The three lines of a box and its tooltip; `whole` is the command that draws it with nothing cut."""
     numbers = ranges([step.number for step in box.steps])
     if len(box.steps) > 1:
         command = short_command(likeness(box.steps[0].job.command)) + " …"
         failed = sum(step.job.exit_code != 0 for step in box.steps)
         made = count_text(len(box.steps), "step") + (f", {failed} failed" if failed else "")
-        return numbers, command, made, f"{numbers}\n{command}\n{made}"
+        return numbers, command, made, f"{numbers}\n{command}\n{made}; each by itself: {whole}"
     step = box.steps[0]
     word = outcome(step.job.state, step.job.exit_code)
     more = f" x{len(step.earlier) + 1}" if step.earlier else ""
-    more_made = ", …" if step.job.outputs > len(step.outputs) else ""
-    made = (", ".join(map(printable, step.outputs)) or "no outputs") + more_made
-    tooltip = f"{numbers} {command_text(step.job.command)}\n{word}, made {made}"
+    made = ", ".join(map(printable, step.outputs)) or "no outputs"
+    hidden = step.job.outputs - len(step.outputs)
+    more_made = f" and {hidden:,} more: {whole}" if hidden else ""
+    tooltip = f"{numbers} {command_text(step.job.command)}\n{word}, made {made}{more_made}"
     if step.stale is not None:
         tooltip += f"\nstale: {step.stale}"
     tooltip += "".join(f"\n{earlier_text(line)}" for line in earlier.get(step.number, ()))
-    return (f"{numbers}{more}" + ("" if word == "ok" else f" {word}"), command_of(step.job), made, tooltip)
+    return (f"{numbers}{more}" + ("" if word == "ok" else f" {word}"), command_of(step.job),
+            made + (", …" if hidden else ""), tooltip)
 
 
 def _text(text: str) -> str:

@@ -57,17 +57,21 @@ class _Node:
 
 
 class _Line(NamedTuple):
-    """A line of the tree: what stands in front of the command, the command, its outputs, and what is behind these."""
+    """A line of the tree: what stands in front of the command, the command, its outputs, and what is behind these.
+
+    `is_cut` says whether there are more outputs than those.
+    """
 
     head: str
     command: str
     made: str = ""
     behind: str = ""
+    is_cut: bool = False
 
     def fitting(self, columns: int | None, *, every_output: bool) -> str:
         """The line in so many columns: the command is cut down before the outputs are, what is behind them last."""
         if columns is None:
-            return "".join(self)
+            return f"{self.head}{self.command}{self.made}{self.behind}"
         room = columns - columns_of(self.head + self.behind)
         least = min(columns_of(self.command), _COMMAND)
         made = self.made if every_output else cut(self.made, max(room - least, _OUTPUTS))
@@ -92,8 +96,8 @@ def render_dag(steps: Sequence[Step], earlier: Earlier | None = None, *, command
     shown = _Cut(FOLD if earlier is None else None, command)
     found = [line for node in roots for line in _iter_lines(node, "", earlier, shown)]
     lines = [line.fitting(columns, every_output=earlier is not None) for line in found]
-    if any(line.made + line.behind not in text for line, text in zip(found, lines, strict=True)):
-        lines.append(paint(f"The names of outputs are cut; all in full: {command} --all", "dim"))
+    if any(line.is_cut or line.made + line.behind not in text for line, text in zip(found, lines, strict=True)):
+        lines.append(paint(f"Outputs are cut; all of them in full: {command} --all", "dim"))
     if folded:
         lines.append(paint(f"Like steps are folded; each by itself: {command} --all", "dim"))
     return "".join(f"{line}\n" for line in lines)
@@ -146,7 +150,8 @@ def _iter_lines(node: _Node, prefix: str, earlier: Earlier | None, shown: "_Cut"
     stack: list[tuple[str, str, str, _Node]] = [(prefix, prefix, "●", node)]
     while stack:
         first, rest, mark, current = stack.pop()
-        line = _step_line(mark, current.steps[0]) if len(current.steps) == 1 else _folded_line(mark, current.steps)
+        line = (_step_line(mark, current.steps[0], None if earlier is not None else _NAMES)
+                if len(current.steps) == 1 else _folded_line(mark, current.steps))
         yield line._replace(head=first + line.head, behind=line.behind + _taken_text(current.others, shown))
         below = [_stale_text(current.steps)]
         below += [paint(f"  {earlier_text(job)}", "dim") for job in (earlier or {}).get(current.steps[0].number, ())]
@@ -170,18 +175,19 @@ def _taken_text(others: Sequence[int], shown: "_Cut") -> str:
     return f"  (also from {listed} and {more:,} more: {shown.command} --all)"
 
 
-def _step_line(mark: str, step: Step) -> _Line:
+def _step_line(mark: str, step: Step, most: int | None) -> _Line:
+    """The line of a step, with the names of so many outputs; None: of all."""
     word = outcome(step.job.state, step.job.exit_code)
     state = "" if word == "ok" else f" {paint(word, outcome_colour(step.job.state, step.job.exit_code))}"
     runs = f" x{len(step.earlier) + 1}" if step.earlier else ""
     name = f"{printable(step.job.name)}: " if step.job.name else ""
     foreign = f"  (also from {count_text(len(step.foreign), 'job')} of earlier sessions)" if step.foreign else ""
-    made, more = _outputs_texts(step)
+    made, more = _outputs_texts(step, most)
     trackers = list(dict.fromkeys(run.label for run in step.job.tracker_runs))
     tracked = f" [{', '.join(map(printable, trackers))}]" if trackers else ""
     mark = paint(mark, "yellow" if step.stale else outcome_colour(step.job.state, step.job.exit_code))
     return _Line(f"{mark} {paint(f'@{step.number}', 'bold')}{runs}{state} {name}", command_of(step.job), made,
-                 f"{more}{tracked}{foreign}")
+                 f"{more}{tracked}{foreign}", is_cut=bool(more))
 
 
 def _folded_line(mark: str, steps: Sequence[Step]) -> _Line:
@@ -189,11 +195,13 @@ def _folded_line(mark: str, steps: Sequence[Step]) -> _Line:
     counts = ", ".join(f"{words.count(word):,} {word}" for word in dict.fromkeys(words))
     stale = sum(step.stale is not None for step in steps)
     aside = f", {stale:,} stale" if stale else ""
+    jobs = sum(len(step.earlier) + 1 for step in steps)
+    times = "" if jobs == len(steps) else f" in {count_text(jobs, 'job')}"
     worst = next((step for step in steps if step.job.exit_code != 0), steps[0])
     mark = paint(mark, outcome_colour(worst.job.state, worst.job.exit_code))
     command = short_command(likeness(steps[0].job.command))
     numbers = paint(ranges([step.number for step in steps]), "bold")
-    return _Line(f"{mark} {numbers} ", command, behind=f" …  {len(steps):,} steps: {counts}{aside}")
+    return _Line(f"{mark} {numbers} ", command, behind=f" …  {len(steps):,} steps{times}: {counts}{aside}")
 
 
 def _stale_text(steps: Sequence[Step]) -> str:
@@ -208,13 +216,13 @@ def earlier_text(line: JobLine) -> str:
             f"  {outcome(line.state, line.exit_code)}")
 
 
-def _outputs_texts(step: Step) -> tuple[str, str]:
-    """The names of the first outputs of a step, and how many more there are."""
+def _outputs_texts(step: Step, most: int | None) -> tuple[str, str]:
+    """The names of the first outputs of a step, all with None, and how many more there are."""
     if not step.outputs:
         return "", ""
-    listed = ", ".join(printable(name) for name in step.outputs[:_NAMES])
-    more = f" +{step.job.outputs - _NAMES:,}" if step.job.outputs > _NAMES else ""
-    return f" → {listed}", more
+    names = step.outputs[:most]
+    more = f" +{step.job.outputs - len(names):,}" if step.job.outputs > len(names) else ""
+    return f" → {', '.join(map(printable, names))}", more
 
 
 def ranges(numbers: Sequence[int]) -> str:
@@ -260,12 +268,13 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, command
     lines = [paint(title, "bold")]
     if lineage.same_content:
         others = count_text(len(lineage.same_content), "other job")
-        lines.append(f"  {others} wrote the very same content, the latest {lineage.same_content[0][:8]}")
+        lines.append(f"  {others} wrote the very same content, the latest {lineage.same_content[0][:8]}:"
+                     f" roar show {lineage.root[:SHORT]}")
     for hop in up:
-        lines += ["", _hop_title("made by" if hop.distance == 1 else "before it", hop, steps)]
+        lines += ["", _hop_title(_verb(hop, lineage, "made by", "before it"), hop, steps)]
         lines += _source_lines(hop, steps, shown, foreign or {})
     for hop in down:
-        lines += ["", _hop_title("used by" if hop.distance == -1 else "after it", hop, steps)]
+        lines += ["", _hop_title(_verb(hop, lineage, "used by", "after it"), hop, steps)]
         lines += shown.lines([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources])
         lines += shown.lines([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs])
     if not lineage.hops:
@@ -280,6 +289,13 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, command
 def _name(job: JobLine, session: str | None) -> str:
     step = f"@{job.step} " if job.session == session else ""
     return f"{step}{job.uid[:8]}"
+
+
+def _verb(hop: Hop, lineage: Lineage, next_to_it: str, further: str) -> str:
+    """What a job has to do with the root; it may be the root itself, or have written to it where that is a run."""
+    if hop.job.uid in lineage.own:
+        return "the job" if hop.job.uid == lineage.root else "made by"
+    return next_to_it if abs(hop.distance) == 1 else further
 
 
 def _hop_title(verb: str, hop: Hop, names: dict[str, str]) -> str:
@@ -310,7 +326,7 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
     """Inputs that a recorded job made come first: the rest of the lineage hangs on them."""
     rows = [(f"    from  {_artifact_text(source.artifact)}",
              f"← {shown.makers([steps.get(uid, uid[:8]) for uid in source.makers])}"
-             + _foreign_text(foreign.get((hop.job.uid, source.artifact.path), ())))
+             + _foreign_text(foreign.get((hop.job.uid, source.artifact.path), ()), hop.job))
             for source in hop.sources if source.makers]
     rows += [(f"    from  {_artifact_text(source.artifact)}", paint("nothing recorded made it", "dim"))
              for source in hop.sources if not source.makers]
@@ -319,12 +335,14 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
     return shown.lines(table(rows)) or ["    from  nothing that was observed"]
 
 
-def _foreign_text(names: Sequence[str]) -> str:
+def _foreign_text(names: Sequence[str], reader: JobLine) -> str:
     """What to say of the files in a dataset that no recorded job made."""
     if not names:
         return ""
     first = printable(names[0])
-    return f", but nothing recorded made {first if len(names) == 1 else f'{len(names):,} of its files, as {first}'}"
+    if len(names) == 1:
+        return f", but nothing recorded made {first}"
+    return f", but nothing recorded made {len(names):,} of its files, as {first}: roar inputs {reader.uid[:8]}"
 
 
 def _artifact_text(artifact: GraphArtifact) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from roar.model import Job
-from roar.present.closing import files_text
+from roar.present.closing import file_rows
 from roar.present.text import count_text, duration_text, on_one_line
 from roar.wire import size_text
 
@@ -27,7 +27,7 @@ def render_transfer(job: Job, *, files: int, size: int, there: int) -> str:
     if there:
         parts.append(f"{count_text(there, 'file')} there already")
     lines = [f"roar: recorded @{job.step} {job.uid[:8]} · {' · '.join(parts) or 'nothing moved'}",
-             f"  read   {files_text(job.inputs)}", f"  wrote  {files_text(job.outputs)}"]
+             *(f"  {name:<5}  {text}" for name, text in file_rows(job))]
     return "\n".join(map(on_one_line, lines)) + "\n"
 
 

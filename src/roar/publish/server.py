@@ -189,16 +189,24 @@ def _read_json(server: Server, answer: IO[bytes]) -> Any:
                            hint="is this the right address?") from error
 
 
+_FLAWS = 5  # so many are told at once
+
+
+def _first_of(flaws: list[str]) -> tuple[str, ...]:
+    more = [f"… and {len(flaws) - _FLAWS:,} more, to be told when these are mended"] if len(flaws) > _FLAWS else []
+    return *flaws[:_FLAWS], *more
+
+
 def _refused(server: Server, error: urllib.error.HTTPError) -> NoReturn:
     """Raise what the server's problem document says."""
     try:
         problem = json.loads(error.read(_LONGEST_ANSWER))
         detail = str(problem["detail"])
-        flaws = [f"{flaw['pointer']}: {flaw['detail']}" for flaw in problem.get("errors", ())][:5]
+        flaws = [f"{flaw['pointer']}: {flaw['detail']}" for flaw in problem.get("errors", ())]
     except (ValueError, KeyError, TypeError, OSError, http.client.HTTPException):
         raise PublishError(f"{server.url} answered {error.code} {error.reason}, not as a glaas server does.",
                            hint="is this the right address?") from None
     hint = f"roar login --server {server.url}" if error.code == _WHO else None
-    raise PublishError(f"{server.url} refused: {detail}", details=tuple(flaws), hint=hint,
+    raise PublishError(f"{server.url} refused: {detail}", details=_first_of(flaws), hint=hint,
                        passing=error.code in _BUSY | {_TOO_MANY},
                        secret=any(_LOOKS_LIKE in flaw for flaw in flaws)) from None

@@ -65,12 +65,14 @@ class Item:
         passed: None where it could not be checked.
         problems: what is wrong, one phrase each.
         hint: the command that mends it.
+        rest: names of jobs that the title only counts.
     """
 
     title: str
     passed: bool | None
     problems: tuple[str, ...] = ()
     hint: str | None = None
+    rest: tuple[str, ...] = ()
 
 
 def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jobs: Sequence[Job]) -> list[Item]:
@@ -89,8 +91,9 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     first = _InputsFirst(asked, fresh.hint, stale)
     commit = cache(partial(_commit_before, asked)) if silence is None else lambda _: ""
     return [replace(item, hint=_committed_first(item.hint, commit)) for item in (
-        _check(_well(asked), asked, asked.last, _ended,
-               lambda job: first.of(job) or _look_or_run(asked, job)),
+        replace(_check(_well(asked), asked, asked.last, _ended,
+                       lambda job: first.of(job) or _look_or_run(asked, job)),
+                rest=tuple(map(asked.name, asked.tries[_FEW:]))),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
         _in_commit(asked, silence, first),
@@ -147,7 +150,8 @@ def _without_numbers(fresh: Item) -> Item:
 def _well(asked: Asked) -> str:
     if not asked.tries:
         return "every step ended well"
-    names = ", ".join(map(asked.name, asked.tries[:_FEW])) + (", …" if len(asked.tries) > _FEW else "")
+    more = f" and {len(asked.tries) - _FEW:,} more" if len(asked.tries) > _FEW else ""
+    names = ", ".join(map(asked.name, asked.tries[:_FEW])) + more
     nothing = "of which nothing is left" if any(job.outputs for job in asked.tries) else "that left nothing"
     return f"every step ended well, but for tries {nothing}: {names}"
 

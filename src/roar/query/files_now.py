@@ -14,6 +14,7 @@ from roar.model import members_folder
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
 from roar.observe.trace import signature_of
 from roar.record import digests
+from roar.shell import quoted_path
 from roar.workspace import Workspace
 
 _CANDIDATES = 10
@@ -44,11 +45,11 @@ def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, 
         digest = digest_now(database, absolute)
     except OSError as error:
         raise NotFoundError(f"{path} cannot be read now: {error.strerror}.", hint=_show(versions),
-                            candidates=_described(versions)) from error
+                            candidates=_described(workspace, path, versions)) from error
     row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
     if row is None:
         raise NotFoundError(f"{path} has changed since it was recorded; what lies there now was never recorded.",
-                            hint=_show(versions), candidates=_described(versions))
+                            hint=_show(versions), candidates=_described(workspace, path, versions))
     return row[0], digest
 
 
@@ -150,7 +151,8 @@ def _find_dataset(database: sqlite3.Connection, workspace: Workspace, path: str,
             return row_id, digest
         if change.gone is not None:
             reasons.append(f"{folder}{change.gone} of {digest[:12]} is gone")
-    raise error_class(": ".join([message, *reasons[:1]]) + ".", hint=_show(versions), candidates=_described(versions))
+    raise error_class(": ".join([message, *reasons[:1]]) + ".", hint=_show(versions),
+                      candidates=_described(workspace, path, versions))
 
 
 def _are_datasets(database: sqlite3.Connection, versions: list[tuple[int, str]]) -> bool:
@@ -299,11 +301,13 @@ def _status(path: str) -> os.stat_result | None:
         return None
 
 
-def _described(versions: list[tuple[int, str]]) -> tuple[str, ...]:
+def _described(workspace: Workspace, path: str, versions: list[tuple[int, str]]) -> tuple[str, ...]:
     shown = [f"recorded as {digest[:12]}" for _, digest in versions[:_CANDIDATES]]
     if len(versions) > _CANDIDATES:
         more = len(versions) - _CANDIDATES
-        shown.append(f"… and {more:,} earlier {'version' if more == 1 else 'versions'}")
+        place = quoted_path(os.path.relpath(workspace.absolute(path)))
+        shown.append(f"… and {more:,} earlier {'version' if more == 1 else 'versions'}:"
+                     f" roar log --all -n 0 --path {place}")
     return tuple(shown)
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -23,7 +24,7 @@ class Step:
         earlier: uids of its earlier jobs, the latest first.
         sources: numbers of the steps that it took inputs from.
         foreign: uids of jobs of other sessions that it took inputs from.
-        outputs: names of its first outputs (`job.outputs` counts all): datasets end in `/`.
+        outputs: names of its first outputs (`job.outputs` counts all), or of all: datasets end in `/`.
         stale: why its outputs are no longer what a rerun would give, or None.
     """
 
@@ -79,8 +80,8 @@ class _Links:
     foreign: dict[int, set[str]] = field(default_factory=dict)
 
 
-def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
-    """The steps of a session in their order."""
+def load_steps(database: sqlite3.Connection, session: int, *, every_output: bool = False) -> list[Step]:
+    """The steps of a session in their order, with the names of their first outputs, or of all."""
     jobs = _jobs_by_step(database, session)
     lines = dict(zip(jobs, load_lines(database, [rows[0].row_id for rows in jobs.values()]), strict=True))
     counted = load_counted(database, jobs)
@@ -92,7 +93,8 @@ def load_steps(database: sqlite3.Connection, session: int) -> list[Step]:
     return [Step(number=number, job=lines[number], earlier=tuple(job.uid for job in rows[1:]),
                  sources=tuple(sorted(links.sources.get(number, ()))),
                  foreign=tuple(sorted(links.foreign.get(number, ()))),
-                 outputs=_output_names(database, rows[0].row_id), stale=stale.get(number))
+                 outputs=_output_names(database, rows[0].row_id, -1 if every_output else _FIRST),
+                 stale=stale.get(number))
             for number, rows in jobs.items()]
 
 
@@ -324,7 +326,14 @@ JOIN path ON path.id = made.path_id
 """
 
 
-def _output_names(database: sqlite3.Connection, job_id: int) -> tuple[str, ...]:
-    rows = database.execute("SELECT path.path FROM file_use JOIN path ON path.id = path_id"
-                            " WHERE job_id = ? AND role = 2 ORDER BY ordinal LIMIT 8", (job_id,))
-    return tuple(os.path.basename(path.rstrip("/")) + ("/" if path.endswith("/") else "") for (path,) in rows)
+_FIRST = 8  # so many outputs of a step are named
+
+
+def _output_names(database: sqlite3.Connection, job_id: int, most: int) -> tuple[str, ...]:
+    """Names of a job's first outputs, at most so many, -1 for all: where several are called the same, their paths."""
+    paths = [path for (path,) in database.execute(
+        "SELECT path.path FROM file_use JOIN path ON path.id = path_id WHERE job_id = ? AND role = 2 ORDER BY ordinal"
+        " LIMIT ?", (job_id, most))]
+    names = [os.path.basename(path.rstrip("/")) + ("/" if path.endswith("/") else "") for path in paths]
+    times = Counter(names)
+    return tuple(path if times[name] > 1 else name for path, name in zip(paths, names, strict=True))

@@ -57,6 +57,7 @@ class Lineage:
         root: digest of the artifact, uid of the job, or path of the folder.
         hops: upwards first, nearest first; then downwards.
         graph: the same as jobs, artifacts and edges.
+        own: uids of the jobs that the root is itself, or that wrote to it where it is a tracker run.
         same_content: uids of other jobs that wrote the same content as the root; the walk takes the last one.
         cut: whether the walk ended at `depth` although there is more.
         folder_cut: whether the folder has more in it than was taken.
@@ -65,6 +66,7 @@ class Lineage:
     root: str
     hops: tuple[Hop, ...]
     graph: Graph
+    own: tuple[str, ...] = ()
     same_content: tuple[str, ...] = ()
     cut: bool = False
     folder_cut: bool = False
@@ -76,12 +78,13 @@ def load_lineage(database: sqlite3.Connection,
     """The lineage of `root`, at most `depth` jobs far each way (None: all of it)."""
     walk = _Walk(database, depth)
     same_content: tuple[str, ...] = ()
+    own: list[int] = []
     folder_cut = False
     if isinstance(root, JobReference):
-        ups, downs = [root.row_id], [root.row_id]
+        ups = downs = own = [root.row_id]
         walk.root_name = root.uid
     elif isinstance(root, TrackerRunReference):
-        ups = downs = list(reversed(root.job_ids))
+        ups = downs = own = list(reversed(root.job_ids))
         walk.root_name = root.url or ""
     elif isinstance(root, FolderReference):
         parts = load_parts(database, root.path, root.place)
@@ -104,8 +107,9 @@ def load_lineage(database: sqlite3.Connection,
     if direction is not Direction.UP:
         walk.down(downs)
     hops = walk.hops()
-    return Lineage(root=walk.root_name, hops=tuple(hops), graph=walk.graph(hops), same_content=same_content,
-                   cut=walk.cut, folder_cut=folder_cut)
+    return Lineage(root=walk.root_name, hops=tuple(hops), graph=walk.graph(hops),
+                   own=tuple(map(walk.uid, own)), same_content=same_content, cut=walk.cut,
+                   folder_cut=folder_cut)
 
 
 class _Walk:

@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from roar.errors import NotFoundError, RoarError
@@ -23,6 +23,7 @@ from roar.workspace import Workspace, kind_of
 SHORTEST_UID = 4
 SHORTEST_DIGEST = 6
 _CANDIDATES = 10
+_STEPS = 5
 _LOOKS = 20  # so many files and folders of an unknown folder are looked at for an error
 _COMMAND = 80
 _LATEST_PATHS = 2000  # those that are compared letter by letter with a misspelt one
@@ -135,7 +136,13 @@ def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ref
             return TrackerRunReference(None, by_id)
         return _find_as_printed(database, workspace, ref)
     raise NotFoundError(f"{ref!r} names more than one thing.", hint="more characters, or ./NAME for a path",
-                        candidates=tuple(_candidate(database, match) for match in found[:_CANDIDATES]))
+                        candidates=_first_of([_candidate(database, match) for match in found]))
+
+
+def _first_of(found: Sequence[str], whole: str = "") -> tuple[str, ...]:
+    """The first candidates, and that there are more, with the command that tells of all."""
+    how = f": {whole}" if whole else ""
+    return tuple(found) if len(found) <= _CANDIDATES else (*found[:_CANDIDATES], f"… and more{how}")
 
 
 def resolve_job(database: sqlite3.Connection, workspace: Workspace, ref: str) -> JobReference:
@@ -181,9 +188,12 @@ def _resolve_step(database: sqlite3.Connection, ref: str) -> Reference:
 
 def _last_steps(database: sqlite3.Connection, session: SessionReference) -> tuple[str, ...]:
     """The last steps of a session, as candidates for a mistyped one."""
-    rows = database.execute("SELECT number, command FROM step WHERE session_id = ? ORDER BY number DESC LIMIT 5",
-                            (session.row_id,)).fetchall()
-    return tuple(f"@{number}  {_words(command)}" for number, command in reversed(rows))
+    rows = database.execute("SELECT number, command FROM step WHERE session_id = ? ORDER BY number DESC LIMIT ?",
+                            (session.row_id, _STEPS)).fetchall()
+    count, = database.execute("SELECT count(*) FROM step WHERE session_id = ?", (session.row_id,)).fetchone()
+    more = count - len(rows)
+    return (*(f"@{number}  {_words(command)}" for number, command in reversed(rows)),
+            *([f"… and {more:,} earlier step{'' if more == 1 else 's'}: roar dag --all"] if more else []))
 
 
 def _find_step_job(database: sqlite3.Connection, session: SessionReference, number: int) -> int | None:
@@ -425,12 +435,12 @@ def _unknown(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ro
                              hint="roar log --all", candidates=_names_like(database, ref))
     close = [row[0] for row in database.execute(
         "SELECT path FROM path WHERE substr(rtrim(path, '/'), -length(:name) - 1) = '/' || :name LIMIT :most",
-        {"name": name, "most": _CANDIDATES})] if name.isascii() else []
+        {"name": name, "most": _CANDIDATES + 1})] if name.isascii() else []
     if not close:
         latest = database.execute("SELECT path FROM path ORDER BY id DESC LIMIT ?", (_LATEST_PATHS,))
         close = get_close_matches(ref, [row[0] for row in latest], n=_CANDIDATES)
     return NotFoundError(f"The record knows no job, artifact or path {ref!r}.", hint="roar log",
-                         candidates=tuple(close[:_CANDIDATES]))
+                         candidates=_first_of(close, f"roar log --all -n 0 --path {quoted(f'*/{name}')}"))
 
 
 def _reached_by_links(database: sqlite3.Connection, workspace: Workspace, ref: str) -> NotFoundError | None:
@@ -444,7 +454,12 @@ def _reached_by_links(database: sqlite3.Connection, workspace: Workspace, ref: s
     now = "what lies there now, no recorded job read or wrote" if os.path.exists(ref) else "nothing lies there now"
     return NotFoundError(f"{ref!r} led to {led[-1]!r} by a symlink when a job used it; {now}.",
                          hint=f"roar lineage {quoted_path(led[-1])}",
-                         candidates=tuple(led[:_CANDIDATES]) if len(led) > 1 else ())
+                         candidates=_first_of(led, _jobs_through(ref)) if len(led) > 1 else ())
+
+
+def _jobs_through(ref: str) -> str:
+    """The command that lists the jobs which went through the symlinks of a path, each of which can be shown."""
+    return f"roar log --all -n 0 --path {quoted_path(ref)}"
 
 
 def _folder_of_links(database: sqlite3.Connection, workspace: Workspace, ref: str) -> NotFoundError | None:
@@ -456,7 +471,7 @@ def _folder_of_links(database: sqlite3.Connection, workspace: Workspace, ref: st
             more = f" and {len(led) - 1:,} more" if len(led) > 1 else ""
             return NotFoundError(f"{ref!r} holds symlinks through which jobs used {led[0]}{more}.",
                                  hint=f"roar lineage {quoted_path(led[0])}",
-                                 candidates=tuple(led[:_CANDIDATES]) if len(led) > 1 else ())
+                                 candidates=_first_of(led, _jobs_through(ref)) if len(led) > 1 else ())
     return None
 
 
@@ -466,15 +481,17 @@ def _folder_of_copies(database: sqlite3.Connection, ref: str) -> NotFoundError |
 
     try:
         entries = sorted((entry for entry in os.scandir(ref) if entry.stat().st_size),
-                         key=lambda entry: (not entry.is_dir(), entry.name))[:_LOOKS]
+                         key=lambda entry: (not entry.is_dir(), entry.name))
     except OSError:
         return None
-    known = [entry.path for entry in entries
+    known = [entry.path for entry in entries[:_LOOKS]
              if (find_folder_elsewhere if entry.is_dir() else find_elsewhere)(database, entry.path)]
     if not known:
         return None
+    unseen = len(entries) - _LOOKS
+    more = [f"… and perhaps more: {unseen:,} of {len(entries):,} there were not looked at"] if unseen > 0 else []
     return NotFoundError(f"No recorded job read or wrote {ref!r} as a whole, but it holds copies of recorded data.",
-                         hint=f"roar lineage {quoted_path(known[0])}", candidates=tuple(known[:_CANDIDATES]))
+                         hint=f"roar lineage {quoted_path(known[0])}", candidates=(*known, *more))
 
 
 def _unrecorded(workspace: Workspace, ref: str) -> NotFoundError | None:
@@ -500,10 +517,11 @@ def _unknown_folder(database: sqlite3.Connection, workspace: Workspace, ref: str
         if (around := next(iter_around(database, folder), None)) is not None:
             return FolderError(_folder_at(workspace, folder), f"No recorded job read or wrote {ref!r} by itself; it is"
                                f" part of the dataset {around.path}.", hint=f"roar show {quoted_path(around.path)}")
-        if below := find_below(database, folder, _CANDIDATES):
+        if below := find_below(database, folder, _CANDIDATES + 1):
             return FolderError(_folder_at(workspace, folder), f"No recorded job read or wrote {ref!r} as a whole, but"
                                " what is below it.", hint=f"roar show {quoted_path(below[0][1])}",
-                               candidates=tuple(path for _, path in below))
+                               candidates=_first_of([path for _, path in below],
+                                                    f"roar show {quoted_path(ref)} --all"))
     return None
 
 
@@ -515,5 +533,5 @@ def _names_like(database: sqlite3.Connection, ref: str) -> tuple[str, ...]:
         found += [SessionReference(*row) for row in _prefixed(database, "session", start)]
         found += [ArtifactReference(*row) for row in _prefixed_digests(database, start)]
         if found:
-            return tuple(_candidate(database, match) for match in found[:_CANDIDATES])
+            return _first_of([_candidate(database, match) for match in found])
     return ()
