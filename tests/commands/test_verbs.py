@@ -903,7 +903,13 @@ def test_completion_words(pipeline, desk):
     assert words("nosuch", "--") == []
     assert words("run", "--") == words("run", "--name", "n", "--") == ["--label", "--name", "--quiet"]
     assert words("run", "python", "--") == words("run", "--", "--") == words("run", "--name", "--") == []
-    assert words("run", "@") == ["@-1", "@3", "@2", "@1"]
+    assert words("run", "@") == words("run", "--name", "n", "@") == ["@-1", "@3", "@2", "@1"]
+    assert words("run", "--label", "k", "=", "v", "@") == words("run", "--name", "=", "n", "@") == words("run", "@")
+    for value in (["--name"], ["--name", "="], ["--label"], ["--label", "k", "="]):
+        assert words("run", *value, "@") == []
+    assert words("--") == ["--help", "--version"]
+    assert words("--v") == ["--version"]
+    assert words("-x") == []
     assert words("config", "tracer.mode", "") == ["auto", "full", "seccomp", "preload", "none"]
     assert words("config", "analyzers.experiment_trackers", "f") == ["false"]
     typed = 'eval "$SCRIPT"; COMP_WORDS=(roar show @); COMP_CWORD=2; _roar; echo ${COMPREPLY[@]}'
@@ -1021,8 +1027,8 @@ VALUES = {
 }
 
 
-def _offered(desk, shell, typed, given=""):
-    code = given + {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell]
+def _offered(desk, shell, typed, given="", end=""):
+    code = given + {"bash": BASH, "zsh": ZSH, "fish": FISH}[shell] + end
     words = [shell, "--no-config", "-c", code] if shell == "fish" else [shell, "-c", code, shell]
     done = subprocess.run([*words, "roar", *typed], capture_output=True, text=True, check=True, cwd=desk.root,
                           env=desk.env)
@@ -1053,14 +1059,40 @@ def test_completion_in_zsh_offers_files_behind_an_equals_sign(desk):
     assert _offered(desk, "zsh", ["log", "--path", "mo=d"]) == ["default"]
 
 
+def _as_bash_has_it(word):
+    """An equals sign is a word of its own."""
+    return [part for part in re.split("(=)", word) if part]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-@pytest.mark.parametrize("options", [[], ["--quiet"]])
+def test_completion_of_a_name_is_neither_a_command_nor_a_file(desk, shell):
+    if not _has(shell):
+        pytest.skip(f"{shell} is not installed")
+    desk.write("git.txt", "")
+    given = {"bash": "compgen() { echo command; }\ncompopt() { [[ $1 != +o ]] || echo none; }\n", "fish": "",
+             "zsh": "_normal() { echo command; }\n"}[shell]
+    end = "|| true" if shell == "zsh" else ""
+    said = ["none"] if shell == "bash" else []
+    for words in (["--name", "gi"], ["-q", "--label", "gi"], ["--label", "k=v", "--name", ""]):
+        typed = [part for word in words for part in (_as_bash_has_it(word) or [""] if shell == "bash" else [word])]
+        assert _offered(desk, shell, ["run", *typed], given, end) == said
+    for typed in (["--name", "=", "gi"], ["--name", "="], ["--label", "k", "="], ["--label", "k", "=", "gi"]):
+        if shell == "bash":
+            assert _offered(desk, shell, ["run", *typed], given) == said
+    assert _offered(desk, shell, ["--"]) == ["--help", "--version"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+@pytest.mark.parametrize("options", [
+    [], ["--quiet"], ["--name", "n"], ["-q", "--label", "k=v", "--name=n"], ["--name", "-n", "--"],
+    ["--label=k=v", "--label", "k=", "--quiet"]])
 def test_completion_of_the_command_that_is_recorded(desk, shell, options):
     """The shell's own: a program first, and then what completes that program's arguments."""
     if not _has(shell):
         pytest.skip(f"{shell} is not installed")
     given = {"bash": "_command_offset() { COMPREPLY=(from $1); }\n", "fish": "complete -c git -f -a from\n",
              "zsh": '_normal() { print -l from $CURRENT "$words[@]"; }\n'}[shell]
+    options = [part for word in options for part in (_as_bash_has_it(word) if shell == "bash" else [word])]
     first = _offered(desk, shell, ["run", *options, "gi"], given)
     if shell == "zsh":
         assert first == ["from", "1", "gi"]

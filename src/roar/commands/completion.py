@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from importlib import import_module
+from itertools import pairwise
 from typing import NamedTuple
 
 from roar.commands import VERBS
@@ -22,8 +23,20 @@ _roar() {
 }
 _roar_recorded() {  # what completes the command that is to be recorded
     local at=2 offset
-    while [[ $at -lt $COMP_CWORD && "${COMP_WORDS[at]}" == -* ]]; do at=$((at + 1)); done
-    if [[ $at -eq $COMP_CWORD ]]; then
+    while [[ $at -lt $COMP_CWORD ]]; do
+        case "${COMP_WORDS[at]}" in
+            --) at=$((at + 1)); break ;;
+            --name | --label)  # an equals sign is a word of its own, before the value and in it
+                [[ "${COMP_WORDS[at + 1]}" == "=" ]] || at=$((at - 1))
+                at=$((at + 3))
+                while [[ $at -le $COMP_CWORD && "${COMP_WORDS[at]}" == "=" ]]; do at=$((at + 2)); done ;;
+            -*) at=$((at + 1)) ;;
+            *) break ;;
+        esac
+    done
+    if [[ $at -gt $COMP_CWORD ]]; then  # it is a value that is typed
+        compopt +o default
+    elif [[ $at -eq $COMP_CWORD ]]; then
         COMPREPLY=($(compgen -c -- "${COMP_WORDS[at]}" | sort -u))
         return 0
     fi
@@ -48,7 +61,15 @@ _roar() {
 }
 _roar_recorded() {  # what completes the command that is to be recorded
     local -i at=3
-    while (( at < CURRENT )) && [[ "$words[at]" = -* ]]; do (( at++ )); done
+    while (( at < CURRENT )); do
+        case "$words[at]" in
+            --) (( at++ )); break ;;
+            --name|--label) (( at += 2 )) ;;
+            -*) (( at++ )) ;;
+            *) break ;;
+        esac
+    done
+    (( at <= CURRENT )) || return 1  # it is a value that is typed
     words=("${(@)words[at,-1]}")
     (( CURRENT -= at - 1 ))
     _normal
@@ -64,22 +85,48 @@ end
 function __roar_takes_path
     set -l typed (commandline -opc)
     set -l option (string match -r -- '^--[^=]+(?==)' (commandline -ct)); or set option $typed[-1]
-    test "$typed[2]" = run; and return 0
+    if test "$typed[2]" = run
+        __roar_recorded >/dev/null
+        return
+    end
     contains -- "$option" --into --output --path --svg; and return 0
     contains -- "$option" --direction --format --status --tracker; and return 1
     contains -- "$typed[2]" diff export get inputs label lineage log put register reproduce show
 end
+function __roar_recorded  # the command that is to be recorded, as far as it is typed; not where it is a value
+    set -l typed (commandline -opc)
+    set -e typed[1..2]
+    while set -q typed[1]
+        switch $typed[1]
+            case --
+                set -e typed[1]
+                break
+            case --name --label
+                set -e typed[1]
+                set -q typed[1]; or return 1
+                set -e typed[1]
+            case '-*'
+                set -e typed[1]
+            case '*'
+                break
+        end
+    end
+    set -l last (commandline -ct)
+    set -q typed[1]; and set typed (string escape -- $typed)  # without any it would read standard input
+    echo (string join ' ' -- $typed "$last")
+end
 function __roar_runs
     set -l typed (commandline -opc)
-    test "$typed[2]" = run
+    test "$typed[2]" = run; and __roar_recorded >/dev/null
 end
 complete -c roar -f -a '(__roar_words)'
-complete -c roar -n __roar_runs -a '(__fish_complete_subcommand --fcs-skip=2)'
+complete -c roar -n __roar_runs -a '(complete -C (__roar_recorded))'
 complete -c roar -n __roar_takes_path -F
 """
 
 _SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 _TAKES_REF = frozenset({"reproduce", "show", "lineage", "diff", "label", "inputs", "register", "export", "run"})
+_GENERAL = ("--help", "--version")
 _STEPS = 100
 
 
@@ -108,9 +155,10 @@ def words(typed: list[str]) -> list[str]:
     """
     start = typed[-1] if typed else ""
     if len(typed) <= 1:
-        return [verb for group in VERBS.values() for verb in group if verb.startswith(start)]
+        known = _GENERAL if start.startswith("-") else [verb for group in VERBS.values() for verb in group]
+        return [word for word in known if word.startswith(start)]
     verb = typed[0]
-    if verb == "run" and _is_recorded(typed[1:-1]):
+    if verb == "run" and (start == "=" or typed[-2] == "=" or _is_recorded(typed[1:-1])):
         return []
     option, before, start = _valued(typed)
     if (option or not start.startswith("-")) and (values := _values(verb, option)):
@@ -126,8 +174,14 @@ def _is_recorded(earlier: list[str]) -> bool:
     """Whether the word behind these is one of the command that `roar run` is to record, or an option's value."""
     from roar.commands.run import parse  # noqa: PLC0415  only for this verb
 
+    whole: list[str] = []  # bash takes an equals sign for a word of its own
+    for before, word in pairwise(["", *earlier]):
+        if whole and "=" in {before, word}:
+            whole[-1] += word
+        else:
+            whole.append(word)
     try:
-        return "--" in earlier or len(parse([*earlier, "word"]).command) > 1
+        return "--" in earlier or len(parse([*whole, "word"]).command) > 1
     except RoarError:
         return True
 
