@@ -950,6 +950,43 @@ def test_options_that_are_replaced_and_added(words, given, expected):
     assert changed(["p", *words], given) == ["p", *expected]
 
 
+@pytest.mark.parametrize(("command", "expected"), [
+    ("python t.py --lr 1 -- x y", "python t.py --lr 1 --new b -- x y"),
+    ("python -m pkg -- x", "python -m pkg --new b -- x"), ("./fit -- data", "./fit --new b -- data"),
+    ("python -c code -- x", "python -c code --new b -- x"), ("python t.py --", "python t.py --new b --"),
+    ("torchrun --nproc 2 train.py -- x", "torchrun --nproc 2 train.py --new b -- x"),
+    ("git log -- src/t.py", "git log --new b -- src/t.py"), ("git -c a=b log -- x", "git -c a=b log --new b -- x"),
+    ("bash train.sh -- x", "bash train.sh --new b -- x"), ("uv run t.py -- x", "uv run t.py --new b -- x"),
+    ("sh -c text -- x", "sh -c text -- x --new b"), ("bash -o pipefail -euc text -- x", None),
+    ("env A=1 sh -c text -- x", None), ("sh -c text -- x -- y", "sh -c text -- x --new b -- y"),
+    ("sh -c text name -- x", "sh -c text name --new b -- x"),
+    ("uv run -- python t.py x", None), ("nice -n 5 -- ./fit x", None), ("cargo run -- --lr 1", None),
+    ("python -- t.py x", None), ("uv run -- python t.py -- x", "uv run -- python t.py --new b -- x"),
+    ("nice -- env -- ./fit -- x", "nice -- env -- ./fit --new b -- x")])
+def test_a_new_option_goes_in_front_of_the_command_s_own_end_of_options(command, expected):
+    assert " ".join(changed(command.split(), ["--new", "b"])) == (expected or f"{command} --new b")
+    assert " ".join(changed(command.split(), ["more"])) == f"{command} more"
+
+
+@pytest.mark.parametrize("command", ["python launch.py -- t.py x", "python -m launch -- python t.py", "./wrap -- t.py",
+                                     "blender -P t.py -- --lr 1", "./wrap -- bash x"])
+def test_a_new_option_is_refused_where_nobody_can_tell_on_which_side_of_the_end_of_options(command):
+    with pytest.raises(UsageError, match=r"^What follows -- in the command of @3 ") as caught:
+        changed(command.split(), ["--new", "b"], "@3")
+    assert caught.value.hint == "roar show @3"
+    assert changed(command.split(), ["z=1"]) == [*command.split(), "z=1"]
+
+
+def test_behind_the_end_of_our_options_a_step_is_a_command(desk):
+    desk.roar("run", "true")
+    program = desk.write("bin/@1", "#!/bin/sh\necho ran $*\n", mode=0o755)
+    path = {"PATH": f"{program.parent}:{desk.env['PATH']}"}
+    assert desk.roar("run", "--", "@1", "x", env=path).stdout == "ran x\n"
+    assert desk.job()["command"] == ["@1", "x"]
+    assert desk.roar("run", "@2", "y", env=path).stdout == "ran x y\n"
+    assert "@7: command not found" in desk.roar("run", "--", "@7", status=127).stderr
+
+
 @pytest.mark.parametrize(("words", "given", "hint"), [
     (["--f", "a", "b"], ["--f", "c"], "roar run @3 --f=c"),
     (["--f", "a", "b", "--lr", "1"], ["--f", "c"], "roar run @3 --f=c"),

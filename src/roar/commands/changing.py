@@ -1,9 +1,10 @@
 """The parameters of a command changed, as `roar run @N ARG...` asks for it."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import chain, takewhile
+from itertools import chain, pairwise, takewhile
 from typing import NamedTuple
 
 from roar.analyze.sources import is_source
@@ -27,6 +28,11 @@ class _Option(NamedTuple):
         """Whether it has one value whatever follows: `--lr=1`."""
         return len(self.words) == 1
 
+    @property
+    def is_switch(self) -> bool:
+        """Whether it is an option as `--lr` is, and not a word or `lr=0.01`."""
+        return self.name.startswith("-") and self.name != "--"
+
     def key_among(self, settings: "Sequence[_Setting]") -> str:
         """The key of its one value where it belongs with these: `alpha` of `-P alpha=0.7`; else empty."""
         if not settings or len(self.values) != 1 or not self.name.startswith("-"):
@@ -46,16 +52,18 @@ class _Setting(NamedTuple):
 def changed(command: Sequence[str], arguments: Sequence[str], step: str = "@N") -> list[str]:
     """`command` with options of the same name replaced by those in `arguments`, and the others added at the end.
 
+    Where the command has a `--` that ends its options, an option that is added goes in front of that.
+
     `--lr 0.01` replaces the value behind `--lr`, `--lr=0.01` or Hydra's `lr=0.01` one of the same form; `--layers 8 8`
     replaces all numbers behind `--layers`. Of an option that comes several times the last is replaced, or as many of
     the last as are given. Where its values are KEY=VALUE (`-P alpha=0.5 -P l1=0.1`) this holds of each key by itself,
     and a new key is added behind them.
 
     Raises:
-        UsageError: nobody can tell how many of the words behind an option are its values.
+        UsageError: nobody can tell how many of the words behind an option are its values, or what its `--` is for.
     """
     result = [[word] for word in command]
-    added: list[list[str]] = [[] for _ in command]
+    added: list[list[str]] = [[] for _ in command]  # behind each word of the command
     given = list(_options(arguments))
     settings = {option.name: _settings(command, option.name) for option in given}
     aims = [(option.name, option.key_among(settings[option.name])) for option in given]
@@ -63,7 +71,10 @@ def changed(command: Sequence[str], arguments: Sequence[str], step: str = "@N") 
     for option, aim in zip(given, aims, strict=True):
         key = aim[1]
         if not places[aim]:
-            added[_place_behind(command, option, settings[option.name], step) if key else -1] += option.words
+            behind = _place_behind(command, option, settings[option.name], step) if key else -1
+            if not key and option.is_switch:
+                behind = _end_of_options(command, option, step) - 1
+            added[behind] += option.words
             continue
         at = places[aim].pop(0)
         if key:
@@ -113,6 +124,56 @@ def _place_behind(command: Sequence[str], option: _Option, settings: Sequence[_S
         raise _unclear(option, [command[setting.at] for setting in settings], step, "give the whole command",
                        f"roar show {step}")
     return settings[-1].at
+
+
+_LAUNCHERS = frozenset({
+    "accelerate", "apptainer", "bun", "cargo", "chrt", "conda", "deepspeed", "deno", "direnv", "docker", "doppler",
+    "dotenv", "dotnet", "env", "go", "hatch", "ionice", "kubectl", "mamba", "micromamba", "mpiexec", "mpirun", "nice",
+    "nix", "node", "nohup", "npm", "npx", "numactl", "pdm", "perf", "pipenv", "pixi", "pnpm", "podman", "poetry",
+    "ray", "rye", "setsid", "singularity", "sky", "srun", "ssh", "stdbuf", "strace", "sudo", "taskset", "time",
+    "timeout", "torchrun", "uv", "uvx", "xargs", "yarn"})
+"""Behind the first `--` of these stands what they start, or what that is to get; that takes options of its own."""
+_INTERPRETER = re.compile(r"(?:python|pypy)[\d.]*|(?:ba|da|k|z)?sh|Rscript|julia|perl|ruby")
+_SHELL = re.compile(r"(?:ba|da|k|z)?sh")
+_TEXT = re.compile(r"-\w*c")  # the option of a shell in front of a text, which others may be put before: `-euc`
+
+
+def _end_of_options(command: Sequence[str], option: _Option, step: str) -> int:
+    """The place of the `--` in front of which a new option of a command goes; without one, the number of its words.
+
+    Raises:
+        UsageError: what stands behind `--` may be a command of its own, or options.
+    """
+    start = 0
+    for at in [at for at, word in enumerate(command) if word == "--" and not _is_name_of_text(command, at)]:
+        front, behind = command[start:at], command[at + 1:]
+        program = os.path.basename(front[0]) if front else ""
+        if program == "git":
+            return at
+        if not any(map(_is_code, front)) and (
+                not front or program in _LAUNCHERS or _INTERPRETER.fullmatch(program)):
+            start = at + 1
+            continue
+        if any(ends_value(word) or _is_code(word) for word in behind) or any(
+                _INTERPRETER.fullmatch(os.path.basename(word)) for word in behind[:1]):
+            raise UsageError(f"What follows -- in the command of {step} ({joined(behind)}) may be a command, or take"
+                             f" options: nobody can tell on which side of it {option.name} goes. Give the whole"
+                             " command.", hint=f"roar show {step}")
+        return at
+    return len(command)
+
+
+def _is_name_of_text(command: Sequence[str], at: int) -> bool:
+    """Whether a word stands behind the text of `sh -c TEXT`, where it is `$0` (sh(1)) and ends no options."""
+    *before, option = command[:max(at - 1, 1)]
+    names = [word for earlier, word in pairwise(["", *before])
+             if word[:1] not in {"-", "+"} and earlier not in {"-o", "+o", "-O", "+O"}]
+    return bool(_TEXT.fullmatch(option) and names and _SHELL.fullmatch(os.path.basename(names[-1])))
+
+
+def _is_code(word: str) -> bool:
+    """Whether a word names a script, or says that a module or a text to run follows."""
+    return is_source(word) or word in {"-m", "-c"}
 
 
 def _options(arguments: Sequence[str]) -> Iterator[_Option]:

@@ -62,12 +62,18 @@ Run CMD untouched and record what it reads and writes. The exit status is CMD's.
 
 @dataclass(slots=True)
 class Request:
-    """The command line of `roar run`, parsed."""
+    """The command line of `roar run`, parsed; `literal` says that the command stands behind `--`."""
 
     command: list[str] = field(default_factory=list)
     name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
     quiet: bool = False
+    literal: bool = False
+
+    @property
+    def step(self) -> str | None:
+        """`@N` where a step of the session is to run again; behind `--` that is a command's name."""
+        return self.command[0] if self.command[0].startswith("@") and not self.literal else None
 
 
 def parse(argv: Sequence[str]) -> Request:
@@ -81,6 +87,7 @@ def parse(argv: Sequence[str]) -> Request:
     while words and words[0].startswith("-"):
         word = words.pop(0)
         if word == "--":
+            request.literal = True
             break
         option, has_value, value = word.partition("=")
         if option in {"-q", "--quiet"} and not has_value:
@@ -120,16 +127,16 @@ def main(argv: list[str]) -> int:
         settings = load_settings(find_workspace())
         check_switches(settings)
         workspace = open_workspace(create=True)
-        again = request.command[0].startswith("@")
-        if again:
-            request = _again(workspace, request)
-        if not again or tuple(request.command[:2]) not in _TRANSFERS:
+        again = request.step
+        if again is not None:
+            request = _again(workspace, request, again)
+        if again is None or tuple(request.command[:2]) not in _TRANSFERS:
             given = hold()  # a signal that comes from here on is the command's: what is begun is not left behind
             pending = _begin(workspace, request)
     except (UsageError, SettingsError, NotFoundError):
         raise  # what was asked for cannot be
     except Exception as error:  # whatever is wrong with the record must not stop the command
-        if request.command[0].startswith("@"):
+        if request.step is not None:
             raise  # which command that is stands in the record alone
         return _run_unrecorded(request, error, given)
     return _run(workspace, settings, request, pending, given) if pending and given else _move(request)
@@ -440,31 +447,31 @@ def finish_abandoned(workspace: Workspace) -> int:
     return done
 
 
-def _again(workspace: Workspace, request: Request) -> Request:
+def _again(workspace: Workspace, request: Request, step: str) -> Request:
     """`roar run @N ARG...`: the command of a step, in its folder, with parameters replaced or added."""
     from roar.commands.changing import changed  # noqa: PLC0415  only for a rerun
     from roar.query.steps import load_step  # noqa: PLC0415  as above
 
-    job = load_step(workspace, request.command[0])
+    job = load_step(workspace, step)
     cwd = workspace.absolute(job.cwd)
     try:
         _go_to(cwd)
     except OSError as error:
         from roar.shell import quoted  # noqa: PLC0415  only for an error
 
-        raise NotFoundError(f"The folder of {request.command[0]}, {cwd}, cannot be entered: {error.strerror}.",
+        raise NotFoundError(f"The folder of {step}, {cwd}, cannot be entered: {error.strerror}.",
                             hint=f"ls -ld {quoted(cwd)}") from error
     arguments = request.command[1:]
-    wanted = changed(job.command, arguments[1:] if arguments[:1] == ["--"] else arguments, request.command[0])
+    wanted = changed(job.command, arguments[1:] if arguments[:1] == ["--"] else arguments, step)
     if any(REDACTED in word for word in wanted):
-        raise UsageError(f"The command of {request.command[0]} held a secret, which is not stored.",
-                         hint=f"roar run {request.command[0]} --OPTION SECRET, or give the whole command again")
+        raise UsageError(f"The command of {step} held a secret, which is not stored.",
+                         hint=f"roar run {step} --OPTION SECRET, or give the whole command again")
     if UNNAMED in job.tracer.gaps and not is_given():
-        raise UsageError(f"{request.command[0]} read {UNNAMED}, which is not in the record: it has to be given again.",
-                         hint=f"roar run {request.command[0]} < FILE")
+        raise UsageError(f"{step} read {UNNAMED}, which is not in the record: it has to be given again.",
+                         hint=f"roar run {step} < FILE")
     _redirect(workspace, job)
     same = tuple(wanted) == tuple(job.command)
-    return replace(request, command=wanted, name=request.name or (job.name if same else None))
+    return replace(request, command=wanted, literal=True, name=request.name or (job.name if same else None))
 
 
 def _go_to(cwd: str) -> None:
