@@ -116,11 +116,13 @@ class Asked:
         return self._plan_again(job, commit, resume=resume)
 
     def _refuse_vain(self, job: Job) -> None:
-        """Refuse where the command of a job of another session ran in this one since, and made nothing."""
+        """Refuse where the command of a job of another session ran in this one since, and failed or made nothing."""
         row = self.database.execute(_VAIN, {"session": self.session, "job": self.rows[job.uid].row_id}).fetchone()
         if row is not None:
-            raise NoCommandError(f"@{row[0]}, the command of {self.name(job)} once more, found all done and made"
-                                 f" nothing. Move away what it goes on from, then roar run @{row[0]}")
+            step, status = row
+            how = f"ended with exit status {status}" if status else (
+                f"found all done and made nothing. Move away what it goes on from, then roar run @{step}")
+            raise NoCommandError(f"@{step}, the command of {self.name(job)} once more, {how}")
 
     def is_last_of_step(self, job: Job) -> bool:
         """Whether no job of the same step was recorded later."""
@@ -359,14 +361,15 @@ WHERE this.id = :job AND (step.identity = its.identity AND (
 """
 
 
-# The step of a session whose last job is one of the same command as an earlier job with outputs, and made nothing.
+# The step of a session whose last job is one of the same command as an earlier job with outputs, and failed or made
+# nothing, with its exit status.
 _VAIN = """
-SELECT step.number FROM job AS this JOIN step AS its ON its.id = this.step_id
+SELECT step.number, job.exit_code FROM job AS this JOIN step AS its ON its.id = this.step_id
 JOIN step ON step.session_id = :session AND step.id <> its.id AND step.identity = its.identity
 JOIN job ON job.id = (SELECT max(id) FROM job AS other WHERE other.step_id = step.id)
-WHERE this.id = :job AND job.id > this.id AND job.state = 'done' AND job.exit_code IS 0
+WHERE this.id = :job AND job.id > this.id AND job.state = 'done'
 AND EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
-AND NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2)
+AND (job.exit_code <> 0 OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2))
 """
 
 
