@@ -9,7 +9,7 @@ from sqlalchemy import select
 from glaas import ingest, models
 from glaas.db import open_engine, reading
 from roar import model
-from roar.wire import DatasetMember, Payload, dag_digest, to_json
+from roar.wire import Age, DatasetMember, Payload, dag_digest, to_json
 
 JSON = {"content-type": "application/json"}
 
@@ -301,6 +301,27 @@ def test_nothing_but_what_is_empty_has_the_digest_of_nothing(client, post, regis
     empty = folder([("a", "", 0), ("b", "", 0)], 0)
     done = job(2, outputs=(use("DONE", "", 0), use("unknown", size=None)))
     assert post(dataclasses.replace(empty, jobs=(*empty.jobs, done))).status_code == 201
+
+
+@pytest.mark.parametrize(("age", "pointer"), [
+    (Age(job=uid(2), input=1000, unchanged_since="2026-11-22T10:00:00.000000Z"), "/ages/0/input"),
+    (Age(job=uid(2), input=-1, unchanged_since="2026-11-22T10:00:00.000000Z"), "/ages/0/input"),
+    (Age(job=uid(99), input=0, unchanged_since="2026-11-22T10:00:00.000000Z"), "/ages/0/input"),
+    (Age(job=uid(2), input=0, unchanged_since="yesterday"), "/ages/0/unchanged_since"),
+])
+def test_an_age_is_a_time_of_an_input_of_one_of_the_jobs(post, age, pointer):
+    response = post(dataclasses.replace(digits(), ages=(age,)))
+    assert response.status_code == 422
+    assert [flaw["pointer"] for flaw in response.json()["errors"]] == [pointer]
+
+
+def test_ages_do_not_change_what_a_dag_is(post):
+    age = Age(job=uid(2), input=0, unchanged_since="2026-11-22T10:00:00.000000Z")
+    known = dataclasses.replace(digits(), ages=(age,))
+    assert post(digits()).json()["dag"] == post(known).json()["dag"] == dag_digest(known)
+    older = to_json(digits())
+    del older["ages"]
+    assert post(older).status_code == 200
 
 
 def test_who_has_an_old_record_of_a_file_without_a_size_is_told_what_to_do(post):
