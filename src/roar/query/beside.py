@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache, partial
 
 from roar.model import is_location
@@ -26,26 +26,27 @@ def find_written_beside(database: sqlite3.Connection, workspace: Workspace, coun
     """
     readers = {well[-1] for jobs in counted.jobs.values() if (well := [job for job in jobs if job in counted.well])}
     files = cache(partial(_files, database))
-    for step, jobs in counted.jobs.items():
-        for reader in _readers(database, jobs[:-1], readers) if len(jobs) > 1 else ():
-            before = max((job for job in jobs if job < reader), default=None)
-            since = [job for job in jobs if job > reader and job in counted.well]
-            if before is None or not since or counted.step_of[reader] == step or reader in counted.idle:
-                continue
-            read = files(reader, INPUT).keys()
-            more = _one_more(files(before, OUTPUT), read, [files(job, OUTPUT) for job in since])
-            place = next((path for path, path_id in more if not _was_there(database, path_id, reader)
-                          and os.path.lexists(workspace.absolute(path))), None)
-            if place is not None:
-                yield Reason(reader, f"{place} was written beside its inputs by @{step} since")
+    for step, reader in _takings(database, counted, readers):
+        jobs = counted.jobs[step]
+        before = max((job for job in jobs if job < reader), default=None)
+        since = [job for job in jobs if job > reader and job in counted.well]
+        if before is None or not since or counted.step_of[reader] == step or reader in counted.idle:
+            continue
+        read = files(reader, INPUT).keys()
+        more = _one_more(files(before, OUTPUT), read, [files(job, OUTPUT) for job in since])
+        place = next((path for path, path_id in more if not _was_there(database, path_id, reader)
+                      and os.path.lexists(workspace.absolute(path))), None)
+        if place is not None:
+            yield Reason(reader, f"{place} was written beside its inputs by @{step} since")
 
 
-def _readers(database: sqlite3.Connection, jobs: Sequence[int], among: Collection[int]) -> list[int]:
-    """Those of some jobs that took something from others."""
-    rows = database.execute(
-        "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id IN (SELECT value FROM json_each(?))",
-        (json.dumps(jobs),))
-    return sorted(job for (job,) in rows if job in among)
+def _takings(database: sqlite3.Connection, counted: Counted, readers: Container[int]) -> list[tuple[int, int]]:
+    """Steps that ran again, each with those of some jobs that took something from its earlier runs."""
+    step_of = {job: step for step, jobs in counted.jobs.items() for job in jobs[:-1]}
+    rows = database.execute("SELECT producer_id, consumer_id FROM dependency"
+                            " WHERE producer_id IN (SELECT value FROM json_each(?))",
+                            (json.dumps(list(step_of)),)) if step_of else ()
+    return sorted({(step_of[producer], consumer) for producer, consumer in rows if consumer in readers})
 
 
 def _files(database: sqlite3.Connection, job_id: int, role: int) -> dict[str, int]:
