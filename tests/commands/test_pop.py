@@ -1,5 +1,6 @@
 """`roar pop --delete-outputs`: what it must not delete."""
 
+import json
 import os
 import subprocess
 import sys
@@ -148,3 +149,35 @@ def test_what_get_found_stays(desk):
         "store/a": "was there already, and was not fetched", "store/b": None, "store/c": None}
     assert popped(desk) == 2
     assert (desk.root / "store" / "a").exists()
+
+
+def test_nothing_is_deleted_while_a_job_runs_that_may_read_it(desk):
+    desk.roar("run", "sh", "-c", "echo data > data")
+    first = desk.job()["uid"]
+    desk.roar("run", "sh", "-c", "echo more > more")
+    last = desk.job()["uid"]
+    with desk.start("run", "-q", "sh", "-c", "echo > there; read line; cat more", stdin=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 60
+        while not (desk.root / "there").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        uid = desk.json("status")["running"][0]["job"][:8]
+        told = f"Job {uid} (sh -c 'echo > there; read line; cat more') still runs"
+        refused = desk.roar("pop", "--delete-outputs", status=1).stderr
+        assert refused.startswith(f"roar: {told} and may read what @2 wrote: nothing is deleted or forgotten")
+        assert "  try: roar pop" in refused
+        assert (desk.job()["uid"], (desk.root / "more").exists()) == (last, True)
+        done = desk.roar("pop", "--json")
+        assert json.loads(done.stdout) == {"popped": last, "deleted": [], "kept": ["more"]}
+        assert done.stderr == (f"roar: {told}: it is not recorded yet, and stays."
+                               " Forgotten is the last job before it.\n")
+        running.communicate(b"go\n", timeout=60)
+    assert desk.json("log")["jobs"][1]["uid"] == first
+    assert desk.json("pop", "--delete-outputs")["deleted"] == ["there"]
+
+
+def test_what_was_left_in_place_is_in_the_json(desk):
+    desk.write("kept", "by hand\n")
+    desk.roar("run", "sh", "-c", "echo a >> kept; echo b > gone; echo c > new")
+    (desk.root / "gone").unlink()
+    found = desk.json("pop", "--delete-outputs")
+    assert (found["deleted"], found["kept"]) == (["new"], ["kept"])

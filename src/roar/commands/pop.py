@@ -3,28 +3,33 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from roar.commands.arguments import Parser
-from roar.commands.opening import Opened, open_record
+from roar.commands.opening import Opened, open_record, say
+from roar.errors import WorkspaceError
 from roar.model import Job, is_location
 from roar.observe.code import find_refusal, git_environment
 from roar.present.answer import print_json
-from roar.present.text import command_text, count_text, printable
+from roar.present.text import command_text, count_text, printable, short_command
 from roar.query.jobs import files_of, load_job
 from roar.query.own_outputs import iter_own
 from roar.query.references import resolve_job
+from roar.query.running import RunningJob, load_running
 from roar.record.writer import pop_job
 
 
 def parser() -> Parser:
     """The command line of `roar pop`."""
-    result = Parser("pop", "Forget the last job of this session. No file is touched.")
+    result = Parser("pop", "Forget the last job of this session that is recorded: one that still runs is not yet. No"
+                    " file is touched.")
     result.add_argument("--delete-outputs", action="store_true",
                         help="also delete the files that the job wrote: only those that are still as it wrote them,"
                              " that it did not read as well, that were not there before it (unless a recorded job had"
                              " made them; what it put in the place of another file by a rename goes, too), that no"
                              " other job wrote with this content, and that git does not track;"
-                             " of what it read or moved the last copy stays")
+                             " of what it read or moved the last copy stays. Refused while a job runs, which may be"
+                             " about to read them")
     result.add_json()
     return result
 
@@ -34,22 +39,47 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     job = load_job(opened.database, resolve_job(opened.database, opened.workspace, "@-1").row_id)
+    running = load_running(opened.workspace)
+    if arguments.delete_outputs:
+        _refuse_running(running, job)
     doomed = _doomed(opened, job) if arguments.delete_outputs else []
     written = [opened.workspace.absolute(file.path) for use in job.outputs if not is_location(use.path)
                for file in files_of(opened.database, use)]
     pop_job(opened.database, job.uid)
     deleted = [path for path in doomed if _delete(path)]
+    kept = [path for path in dict.fromkeys(written) if os.path.lexists(path)]
+    for one in running:
+        say(f"{_told(one)} still runs: it is not recorded yet, and stays. Forgotten is the last job before it.")
     if arguments.json:
-        print_json({"popped": job.uid, "deleted": [opened.workspace.relative(path) for path in deleted]})
+        print_json({"popped": job.uid, "deleted": list(map(opened.workspace.relative, deleted)),
+                    "kept": list(map(opened.workspace.relative, kept))})
         return 0
     print(f"Forgot job {job.uid[:8]} (@{job.step}): {command_text(job.command)}")
     for path in deleted:
         print(f"deleted {printable(opened.workspace.relative(path))}")
-    kept = sum(os.path.lexists(path) for path in written)
     if kept:
         why = "; only what is surely this job's alone is deleted: roar pop --help" if arguments.delete_outputs else ""
-        print(f"{count_text(kept, 'output')} left in place{why}.")
+        print(f"{count_text(len(kept), 'output')} left in place{why}.")
     return 0
+
+
+def _refuse_running(running: Sequence[RunningJob], job: Job) -> None:
+    """Refuse to delete what a job that runs may be about to read.
+
+    Raises:
+        WorkspaceError: one does.
+    """
+    if running:
+        several = len(running) > 1
+        more = f" and {count_text(len(running) - 1, 'other job')}" if several else ""
+        raise WorkspaceError(f"{_told(running[0])}{more} still {'run' if several else 'runs'} and may read what"
+                             f" @{job.step} wrote: nothing is deleted or forgotten until"
+                             f" {'they have' if several else 'it has'} ended.",
+                             hint="roar pop, which deletes no file; what runs: roar log --status running")
+
+
+def _told(running: RunningJob) -> str:
+    return f"Job {running.job.uid[:8]} ({short_command(running.job.command)})"
 
 
 def _doomed(opened: Opened, job: Job) -> list[str]:
