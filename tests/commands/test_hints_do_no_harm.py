@@ -455,6 +455,35 @@ def test_a_command_that_names_where_the_project_lay_before_it_was_copied(scripts
     assert not copied or (old / "sub/x").read_text() == "a"
 
 
+@pytest.mark.parametrize("copied", [True, False])
+@pytest.mark.parametrize("tracked", [True, False])
+def test_a_command_that_names_code_where_the_project_lay_before_it_was_copied(scripts, copied, tracked):
+    code = "open('out', 'w').write(open('raw').read())\n"
+    desk = scripts(**{"pkg/prep": code} if tracked else {"other": ""})
+    desk.write("pkg/prep.py", code)
+    desk.write("raw", "a")
+    desk.roar("run", "python", str(desk.root / "pkg/prep.py"))
+    old = desk.root
+    desk.root = old.with_name("another")
+    (shutil.copytree if copied else shutil.move)(old, desk.root)
+    desk.write("raw", "b")
+    given, problems = mend(desk)
+    assert given == []
+    assert problems[-1] == (f"no command mends it: the command of @1 names {old}/pkg/prep.py, where pkg/prep.py"
+                            " of this workspace lay before")
+
+
+def test_a_command_that_names_code_of_another_project_has_a_hint(scripts, tmp_path):
+    desk = scripts(prep="raise SystemExit(1)\n")
+    desk.write("raw", "a")
+    other = tmp_path / "else"
+    (other / ".git").mkdir(parents=True)
+    (other / "prep.py").write_text("open('out', 'w').write(open('raw').read())\n")
+    desk.roar("run", "python", str(other / "prep.py"))
+    desk.write("raw", "b")
+    assert mend(desk) == (["roar run @1"], [])
+
+
 @pytest.mark.parametrize("dirty", [True, False])
 def test_a_step_whose_inputs_are_stale_does_not_run_before_these_are_made(scripts, dirty):
     desk = scripts(prep="open('m', 'w').write(open('raw').read())\n", ev=EVALUATE + "raise SystemExit(0)\n")

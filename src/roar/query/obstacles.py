@@ -126,9 +126,28 @@ class Obstacles:
         within = {folder for path in used if not path.startswith("/") for folder in ancestors(path.rstrip("/"))}
         for word in outside:
             here = max((path for path in within if word.endswith(f"/{path}")), key=len, default="")
+            here = here or self._find_own_code(word, last)
             if here and not any(f"{path}/".startswith(f"{word}/") for path in used) and not _is_same_place(
                     word, self._workspace.absolute(here)):
                 raise NoCommandError(f"the command of @{step} names {word}, where {here} of this workspace lay before")
+
+    def _find_own_code(self, word: str, last: LastJob) -> str:
+        """The workspace's own code that a path outside named when the workspace lay there; "" where it named none.
+
+        Code of another project, or of none, would be an input by that path, and what is installed lies in no project.
+        """
+        if not is_source(word):
+            return ""
+        had = self._had(last, self._workspace.absolute(last.cwd))
+        names = word.strip("/").split("/")
+        for at in range(1, len(names)):
+            path = "/".join(names[at:])
+            place = os.path.join("/", *names[:at])
+            lay_there = not os.path.lexists(word) or any(
+                os.path.lexists(os.path.join(place, mark)) for mark in (".roar", ".git"))
+            if lay_there and had(self._workspace.absolute(path)):
+                return path
+        return ""
 
     def _had(self, last: LastJob, place: str) -> Callable[[str], bool]:
         """Whether a file by its name in a folder was there when a job began: as code, or as an input."""
