@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roar.analyze.fold import Made, fold
+from roar.analyze.fold import AT_SYMLINK_FOLLOW, Made, fold
 from roar.observe.trace import Event, EventKind, Signature
 
 READ, WRITE, BOTH = os.O_RDONLY, os.O_WRONLY, os.O_RDWR
@@ -170,7 +170,7 @@ def test_a_hard_link_is_an_output(story):
 
 def test_an_unnamed_file_that_is_linked_is_an_output(story):
     story.add(EventKind.OPEN, ".", flags=BOTH | os.O_TMPFILE, result=3)
-    story.add(EventKind.LINK, "#123 (deleted)", "a")
+    story.add(EventKind.LINK, "#123 (deleted)", "a", flags=AT_SYMLINK_FOLLOW)
     uses = fold(story.events)
     assert list(uses) == [f"{story.folder}/a"]
     assert uses[f"{story.folder}/a"].written

@@ -248,6 +248,8 @@ def make_up(seed: int, *, by_links: bool = False) -> tuple[dict[str, str], Model
             one, other = chance.choice(FOLDERS), chance.choice(FOLDERS)
             there = {path.rpartition("/")[0] or "d" for path in (one, other)} <= model.folders
             line = chance.choice(folder_steps)(one, other) if there else None
+            if line and by_links and chance.random() < 0.5:
+                line = line.replace("'d/s'", f"'{FOLDER_LINK}/s'")
         else:
             places = ["", *(f"{folder}/" for folder in sorted(model.folders))]
             names = [chance.choice(places) + chance.choice("ab") for _ in "12"]

@@ -21,6 +21,8 @@ from roar.observe.trace import Event, EventKind, Signature, is_symlink, signatur
 
 O_ACCMODE = os.O_ACCMODE
 LINKS = 40  # that one name may lead through, path_resolution(7)
+AT_SYMLINK_FOLLOW = 0x400  # linux/fcntl.h
+AT_EMPTY_PATH = 0x1000
 _NAMELESS = re.compile(r"/#\d+ \(deleted\)$")  # how /proc/PID/fd shows an O_TMPFILE
 
 
@@ -354,7 +356,7 @@ class _Fold:
         led = moved_to(None if source is None else source.led, event, below)
         if below:
             event = event._replace(path=event.path + below, path2=event.path2 + below)
-        if source is None and not _NAMELESS.search(event.path):
+        if source is None and not _is_nameless(event):
             source = self.at(event.path, event)
             if is_symlink(event.signature):
                 source.made = Made.SYMLINK
@@ -429,6 +431,12 @@ class _Fold:
                     source.read = source.written = False  # on the way between two names it was nobody's
 
 
+def _is_nameless(event: Event) -> bool:
+    """Whether it is an O_TMPFILE that gets a name: open(2) says how."""
+    return (event.kind is EventKind.LINK and bool(event.flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
+            and _NAMELESS.search(event.path) is not None)
+
+
 def _origin(use: PathUse | None) -> str | None:
     """Where the file that stands here now stood before the job; None where the job made it."""
     if use is None:
@@ -453,7 +461,15 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
         By absolute path. `exists` and `status` are looked up in the file system now.
     """
     events = with_emptied(events)
-    state = _Fold(find_carried(events, started_ns, settled))
+    carried = find_carried(events, started_ns, settled)
+    uses = _follow(events, carried)
+    idle = _find_idle(events, uses)
+    return uses if not idle else _follow([event for event in events if event not in idle], carried)
+
+
+def _follow(events: Iterable[Event], carried: Mapping[Event, list[tuple[str, Signature | None]]]
+            ) -> dict[str, PathUse]:
+    state = _Fold(carried)
     for event in events:
         if event.result is not None and event.result < 0:
             continue
@@ -463,6 +479,17 @@ def fold(events: Sequence[Event], started_ns: int = 0, settled: Collection[str] 
         for earlier in earlier_uses(use) if use.before is not None else ():
             look_up(earlier)
     return state.uses
+
+
+def _find_idle(events: Iterable[Event], uses: Mapping[str, PathUse]) -> set[Event]:
+    """The renames from one older name of a file to another, which do nothing: rename(2). Both are there in the end."""
+    stayed = {(use.path, use.moved_to, use.status[:2]) for use in uses.values()
+              if use.away and use.status is not None and (there := uses.get(use.moved_to or "")) is not None
+              and there.status is not None and there.status[:2] == use.status[:2]}
+    if not stayed:
+        return set()
+    return {event for event in events if event.kind is EventKind.RENAME and event.signature is not None
+            and (event.path, event.path2, event.signature[:2]) in stayed}
 
 
 def is_link(use: PathUse) -> bool:
