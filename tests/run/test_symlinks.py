@@ -204,6 +204,8 @@ def test_a_folder_and_a_link_that_are_exchanged_in_one_step(desk, mode, names):
     ("echo x >> link/f; mv one/f one/g", {"one/f": "one\n"}, {"one/g": "one\nx\n"}),
     ("rm link/f; echo new > one/f; cat link/f > o", {}, {"o": "new\n", "one/f": "new\n"}),
     ("mv link/f g; mv g link/f", {"one/f": "one\n"}, {}),
+    ("cat link/f > o; mv one/f t; mv t one/f", {"one/f": "one\n"}, {"o": "one\n"}),
+    ("cat link/f > o; mv one t; mv t one", {"one/f": "one\n"}, {"o": "one\n"}),
     ("ln -s $PWD/one own; echo m > own/m; mv link/m link/n; cat one/n own/f > o", {"one/f": "one\n"},
      {"one/n": "m\n", "o": "m\none\n"}),
 ])

@@ -277,7 +277,8 @@ def _merged(one: PathUse, other: PathUse) -> PathUse:
     reads = first.read or (second.read and not first.written)
     written = first.written or second.written
     changed = first.changed or second.changed or differ(first.signature, second.signature)
-    return replace(first, read=reads, written=written, changed=changed and not written,
+    last = max((use for use in (first, second) if use.written), key=lambda use: use.last_ns, default=first)
+    return replace(first, read=reads, written=written, changed=changed and not written, origin=last.origin,
                    replaced=first.replaced if first.written else second.replaced,
                    signature=first.signature or (second.signature if not first.written else None),
                    last_ns=max(first.last_ns, second.last_ns))

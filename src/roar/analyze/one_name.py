@@ -141,6 +141,9 @@ def _find_links(events: Collection[Event], *, always: bool) -> Iterator[str]:
     names = {event.path for event in events if is_followed(event) and (
         (event.kind is EventKind.OPEN and event.flags & written and not event.flags & os.O_PATH)
         or event.kind is EventKind.TRUNCATE or (event.signature is not None and event.signature[:2] in inodes))}
+    for event in events:
+        if event.kind is EventKind.RENAME:
+            names -= {event.path, event.path2}  # no link stands there still
     for name in names:
         try:
             if name.startswith("/") and stat.S_ISLNK(os.lstat(name).st_mode):
