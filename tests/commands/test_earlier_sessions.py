@@ -113,7 +113,7 @@ def test_a_folder_that_a_step_has_edited_in_place_is_as_that_left_it(user):
     """Nothing has changed; to normalise it once more would ruin it."""
     for name, code in (
             ("prep", "import os\nos.mkdir('clean')\nfor n in range(120): open(f'clean/{n}', 'w').write(str(n))"),
-            ("norm", "for n in range(120): v = float(open(f'clean/{n}').read()); open(f'clean/{n}', 'w').write(str(v - 7))"),
+            ("norm", "for n in range(120): v = open(f'clean/{n}').read(); open(f'clean/{n}', 'w').write(v + ' less')"),
             ("train", "open('m.txt', 'w').write(''.join(open(f'clean/{n}').read() for n in range(120)))")):
         user.write(f"{name}.py", code)
     user.write(".gitignore", "clean\n*.txt\n")
@@ -147,10 +147,12 @@ def test_what_a_step_edits_is_made_anew_before_it_edits_that_again(user):
         hints.append(item["hint"])
         follow(user, item["hint"])
     assert (user.root / "s.txt").read_text() == "xxx"
-    assert hints == ["roar run python prep.py && roar run python scale.py", "roar run python train.py", "roar run @1"]
+    assert hints == [
+        "mv t.csv .roar/t.csv.old && roar run python prep.py && roar run python scale.py && rm .roar/t.csv.old",
+        "roar run python train.py", "roar run @1"]
 
 
-def test_a_step_that_refuses_to_write_over_what_it_made_is_not_tried_for_ever(user):
+def test_a_step_that_refuses_to_write_over_what_it_made(user):
     user.write("make.py", "import os; os.mkdir('out'); open('out/a', 'w').write(open('raw.csv').read())")
     user.write("raw.csv", "1")
     user.write(".gitignore", "out\n*.txt\n")
@@ -164,5 +166,7 @@ def test_a_step_that_refuses_to_write_over_what_it_made_is_not_tried_for_ever(us
     while hint := checklist(user)[FRESH]["hint"]:
         follow(user, hint, check=False)
         tries += 1
-        assert tries < 3
-    assert "no command mends it" in checklist(user)[FRESH]["problems"][-1]
+        assert tries < 4
+    item = checklist(user)[FRESH]
+    assert item["passed"] or "no command mends it" in item["problems"][-1], item
+    assert (user.root / "out" / "a").is_file()

@@ -14,7 +14,7 @@ from roar.query.obstacles import NoCommandError
 from roar.query.staleness import waits_for
 
 _STEP = re.compile(r"@(\d+)\b")
-_RUNS = re.compile(r"roar run @\d+(?: && roar run @\d+)*")
+_RUN = re.compile(r"\broar run @(\d+)\b")
 
 
 class ReadBefore(NamedTuple):
@@ -78,10 +78,9 @@ class _Elsewhere:
             plan = Mending(self._asked.database, self._asked.workspace, self._session, self._status).first(wrong)
         except NoCommandError as error:
             raise NoCommandError(self._named(str(error))) from error
-        steps = [int(step) for step in _STEP.findall(plan)] if _RUNS.fullmatch(plan) else []
-        if not steps or not self._jobs.keys() >= set(steps):
+        if not self._jobs.keys() >= {int(step) for step in _RUN.findall(plan)}:
             raise NoCommandError("what has to run again are steps of another session")
-        return " && ".join(self._asked.run_again(self._jobs[step]) for step in steps)
+        return _RUN.sub(lambda match: self._asked.run_again(self._jobs[int(match[1])]), plan)
 
     def _named(self, text: str) -> str:
         uids = {step.number: step.job.uid for step in self._status.steps}
