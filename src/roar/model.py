@@ -20,6 +20,9 @@ REDACTED = "[redacted]"
 UNVERSIONED = "blake3:"
 """Begins what stands in the place of a package's version where no metadata tell one."""
 
+_CHANGED = "changed."
+"""Before the digest in the local version of a package that was edited where it is installed."""
+
 CHANGED_MEANWHILE = "changed after it was read"
 """Begins the note on an input that others changed while the job ran, where its content is not known."""
 APPENDED = "written by appending"
@@ -201,10 +204,18 @@ class Host:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """An imported distribution; or a module of none: its version is `UNVERSIONED` and a digest of what was loaded."""
+    """An imported distribution; or a module of none: its version is `UNVERSIONED` and a digest of what was loaded.
+
+    One that somebody has edited where it is installed has a local version (PEP 440) with a digest of what was edited.
+    """
 
     name: str
     version: str
+
+    def as_changed(self, digest: str) -> "Package":
+        """The same, edited; the digest is of hexadecimal digits."""
+        mark = "." if "+" in self.version else "+"
+        return Package(name=self.name, version=f"{self.version}{mark}{_CHANGED}{digest}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +238,10 @@ class Python:
     def unversioned(self) -> list[str]:
         """The modules that no distribution's metadata name."""
         return [package.name for package in self.packages if package.version.startswith(UNVERSIONED)]
+
+    def changed(self) -> list[str]:
+        """The distributions that were edited where they are installed."""
+        return [package.name for package in self.packages if _CHANGED in package.version]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

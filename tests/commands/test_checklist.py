@@ -738,3 +738,26 @@ def test_what_a_try_left_that_another_run_has_put_behind_is_told_alike_in_both_l
     for title in (WELL, "the outputs are up to date"):
         assert items[title]["hint"] is None
         assert items[title]["problems"][-1].endswith("what @2 left, part, is still there")
+
+
+@pytest.mark.parametrize("count", [3, 150])
+def test_a_step_that_read_all_files_of_a_folder_runs_again_where_its_maker_has_made_one_more(user, count):
+    """Be they many, a dataset, or few."""
+    user.write("shard.py", "import os\nos.makedirs('shards', exist_ok=True)\n"
+                           "for n in os.listdir('d'): open(f'shards/{n}.txt', 'w').write(open(f'd/{n}').read())\n")
+    user.write("train.py", "import glob\n"
+                           "open('model', 'w').write(str(sum(int(open(p).read()) for p in glob.glob('shards/*'))))\n")
+    user.write(".gitignore", "shards\nmodel\n")
+    for number in range(count):
+        user.write(f"d/{number}", "1")
+    user.init()
+    user.roar("run", "python", "shard.py")
+    user.roar("run", "python", "train.py")
+    user.write(f"d/{count}", "1000")
+    follow(user, "roar run @1")
+    item = checklist(user)["the outputs are up to date"]
+    assert item["problems"] == [f"model: shards/{count}.txt was written beside its inputs by @1 since"]
+    assert item["hint"] == "roar run @2"
+    follow(user, item["hint"])
+    assert checklist(user)["the outputs are up to date"]["passed"]
+    assert (user.root / "model").read_text() == str(1000 + count)

@@ -55,11 +55,18 @@ def _compiled(events: Iterable[Event], folders: Iterable[FolderFiles], prefixes:
                 yield source, event
 
 
-def _source(path: str, prefixes: Iterable[str]) -> str | None:
+def source_beside(path: str) -> str | None:
+    """The source of what lies in a `__pycache__`; None for what lies elsewhere."""
     folder, _, name = path.rpartition("/")
     home, _, cache = folder.rpartition("/")
-    if not name.endswith(".pyc") or any(part in path for part in _KNOWN_OTHERWISE):
+    return f"{home}/{name.partition('.')[0]}.py" if cache == _CACHE and home else None
+
+
+def _source(path: str, prefixes: Iterable[str]) -> str | None:
+    if not path.endswith(".pyc") or any(part in path for part in _KNOWN_OTHERWISE):
         return None
-    if cache != _CACHE:
-        home = next((f"/{folder[len(prefix):]}" for prefix in prefixes if path.startswith(prefix)), "")
+    folder, _, name = path.rpartition("/")
+    if folder.endswith(f"/{_CACHE}"):
+        return source_beside(path)
+    home = next((f"/{folder[len(prefix):]}" for prefix in prefixes if path.startswith(prefix)), "")
     return f"{home}/{name.partition('.')[0]}.py" if home else None

@@ -140,15 +140,26 @@ def _named(opened: Mapping[str, set[str]], seen: Mapping[str, set[str]], uses: U
     found: set[Package] = set()
     unnamed: dict[str, set[str]] = {}
     for folder, names in opened.items():
-        packages, left = _distributions(folder, names, seen.get(folder, ()))
-        found.update(packages)
-        if left and folder.endswith("-packages") and not folder.startswith(_SYSTEM) and os.path.isdir(folder):
+        packages, left, owners = _distributions(folder, names, seen.get(folder, ()))
+        own = folder.endswith("-packages") and not folder.startswith(_SYSTEM) and os.path.isdir(folder)
+        found.update(_with_changes(packages, folder, owners, uses) if own and owners else packages)
+        if left and own:
             unnamed[folder] = left
     if unnamed:
         from roar.analyze.unversioned import unversioned_packages  # noqa: PLC0415  hardly any module has no metadata
 
         found.update(unversioned_packages(unnamed, uses))
     return found
+
+
+def _with_changes(packages: Iterable[Package], folder: str, owners: Mapping[str, str], uses: Uses) -> list[Package]:
+    """The distributions, those as changed of which somebody has edited what was loaded."""
+    from roar.analyze.patched import find_patched  # noqa: PLC0415  it takes its names from here
+
+    names = {entry: match for entry in owners.values() if (match := DIST_INFO.match(entry))}
+    changes = {package_of(names[entry]["name"], names[entry]["version"]): digest
+               for entry, digest in find_patched(folder, owners, uses).items() if entry in names}
+    return [package.as_changed(changes[package]) if package in changes else package for package in packages]
 
 
 def _iter_imported_elsewhere(uses: Uses) -> Iterator[tuple[str, str]]:
@@ -186,8 +197,11 @@ def entries_of(folder: str) -> list[str]:
         return []
 
 
-def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> tuple[list[Package], set[str]]:
+def _distributions(folder: str, names: set[str], seen: Iterable[str]
+                   ) -> tuple[list[Package], set[str], dict[str, str]]:
     """The distributions in one site-packages folder that own the top-level `names`, and the names that none owns.
+
+    The third is the folder of the metadata for each name that is owned.
 
     seen: metadata that the job named, of distributions that may be gone by now.
     """
@@ -199,6 +213,7 @@ def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> tuple[l
     by_name = {normalised(name): entry for entry, (name, _) in installed.items()}  # what is there now comes last
     packages: list[Package] = []
     unknown: set[str] = set()
+    owners: dict[str, str] = {}
     for name in names:
         egg = _EGG.match(name)
         if egg:  # of `setup.py install`: a folder, or a zip archive
@@ -209,12 +224,14 @@ def _distributions(folder: str, names: set[str], seen: Iterable[str]) -> tuple[l
             unknown.add(name)
         else:
             packages.append(package_of(*installed[owner]))
+            owners[name] = owner
     for entry, brought in _owners(folder, installed, frozenset(unknown)):
         unknown -= brought
+        owners.update(dict.fromkeys(brought, entry))
         package = package_of(*installed[entry])
         if package not in packages:
             packages.append(package)
-    return packages, unknown
+    return packages, unknown, owners
 
 
 def _owners(folder: str, installed: Iterable[str], names: AbstractSet[str]) -> Iterator[tuple[str, set[str]]]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from roar.query.jobs import load_job, load_patch
 from roar.query.lineage import find_maker
 from roar.query.references import JobReference, resolve
 from roar.query.repository import Trees, code_trees, find_work_tree, run_git
+from roar.query.sessions import jobs_of_other_sessions
 from roar.shell import quoted_path
 
 _SHOWN = 20
@@ -68,7 +69,7 @@ def main(argv: list[str]) -> int:
                     "code_diff": text})
         return 0
     shown = _Cut(None if arguments.all else _SHOWN, f"roar diff {quoted_path(arguments.a)} {quoted_path(arguments.b)}")
-    _print_title(before, after, difference)
+    _print_title(before, after, difference, jobs_of_other_sessions(opened.database, [before.uid, after.uid]))
     for name in _SECTIONS:
         _print_section(name, getattr(difference, name), shown)
         if name == "code" and difference.code:
@@ -97,9 +98,10 @@ def _uncommitted(opened: Opened, job: Job) -> bytes:
     return code_of(patch, data)
 
 
-def _print_title(before: Job, after: Job, difference: Difference) -> None:
+def _print_title(before: Job, after: Job, difference: Difference, others: Container[str]) -> None:
     for mark, job in (("a", before), ("b", after)):
-        print(f"{mark}  @{job.step} {job.uid[:8]}  {command_text(job.command)}")
+        step = "" if job.uid in others else f"@{job.step} "
+        print(f"{mark}  {step}{job.uid[:8]}  {command_text(job.command)}")
     causes = difference.causes()
     if before.uid == after.uid:
         print("that is one job")

@@ -57,7 +57,11 @@ def main(argv: list[str]) -> int:
         opened, arguments.ref, found)
     lineage = load_lineage(opened.database, root, direction=arguments.direction, depth=arguments.depth)
     if arguments.json:
-        jobs = list(iter_jobs(opened.database, [job.row_id for job in lineage.graph.jobs]))
+        from roar.wire import to_json  # noqa: PLC0415  only here
+
+        lines = lineage.graph.jobs
+        jobs = [{**to_json(job), "session": line.session} for line, job in zip(
+            lines, iter_jobs(opened.database, [line.row_id for line in lines]), strict=True)]
         print_json({"root": lineage.root or arguments.ref, "kind": _kind(root), "jobs": jobs,
                     "artifacts": lineage.graph.artifacts, "edges": lineage.graph.edges,
                     "same_content": lineage.same_content, "truncated": lineage.cut or lineage.folder_cut})

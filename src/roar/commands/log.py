@@ -24,6 +24,7 @@ from roar.query.history import (
 )
 from roar.query.references import find_current_session, recorded_forms
 from roar.query.running import load_running
+from roar.query.sessions import sessions_of
 
 _SHOWN = 30
 
@@ -112,8 +113,9 @@ def _print_json(opened: Opened, running: list[Job], job_ids: list[int]) -> None:
         print_json({"jobs": []})
         return
     between = '{"jobs": [\n'
+    sessions = sessions_of(opened.database, job_ids)
     for job in chain(running, iter_jobs(opened.database, job_ids)):
-        shape = {**to_json(job), "step": job.step or None}
+        shape = {**to_json(job), "step": job.step or None, "session": sessions.get(job.uid)}
         sys.stdout.write(between + json.dumps(shape, ensure_ascii=needs_ascii()))
         between = ",\n"
     sys.stdout.write("\n]}\n")

@@ -26,6 +26,7 @@ from roar.query.references import (
     resolve_or_folder,
 )
 from roar.query.running import RunningJob, find_running_job, load_running
+from roar.query.sessions import jobs_of_other_sessions, sessions_of
 from roar.shell import quoted_path
 
 
@@ -108,13 +109,16 @@ def _show_job(opened: Opened, found: JobReference, as_json: bool, everything: bo
     job = load_job(opened.database, found.row_id)
     left_out = load_left_out(opened.database, job.uid)
     symlinks = load_symlinks(opened.database, job.uid)
+    session = sessions_of(opened.database, [found.row_id])[job.uid]
     if as_json:
         from roar.wire import to_json  # noqa: PLC0415  only here
 
-        print_json(to_json(job) | ({"symlinks": symlinks} if symlinks else {})
+        print_json(to_json(job) | {"session": session} | ({"symlinks": symlinks} if symlinks else {})
                    | ({"left_out": left_out} if everything else {}))
         return
-    sys.stdout.write(render_job(job, left_out=left_out, symlinks=symlinks, everything=everything))
+    other = jobs_of_other_sessions(opened.database, [job.uid])
+    sys.stdout.write(render_job(job, left_out=left_out, symlinks=symlinks, everything=everything,
+                                session=session if other else None))
     if everything:
         _show_rules(left_out)
 

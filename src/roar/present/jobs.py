@@ -88,7 +88,7 @@ def _painted(text: str, line: JobLine) -> str:
 
 
 def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, symlinks: Mapping[str, str] | None = None,
-               everything: bool = False) -> str:
+               everything: bool = False, session: str | None = None) -> str:
     """One job in full.
 
     Args:
@@ -96,9 +96,11 @@ def render_job(job: Job, *, left_out: Mapping[str, int] | None = None, symlinks:
         symlinks: that it went through or made, with their targets.
         left_out: category of plumbing to number of paths.
         everything: list all inputs, outputs and tracker runs, however many, and the packages.
+        session: uid of its session where that is an earlier one, of which `@N` does not stand for it.
     """
     word = outcome(job.state, job.exit_code)
-    head = f"job {job.uid}  @{job.step}  {paint(word, outcome_colour(job.state, job.exit_code))}"
+    step = f"@{job.step}" if session is None else f"step {job.step} of session {session[:8]}"
+    head = f"job {job.uid}  {step}  {paint(word, outcome_colour(job.state, job.exit_code))}"
     lines = [head + (f"  {printable(job.name)}" if job.name else ""), f"  {paint(command_text(job.command), 'bold')}"]
     lines += _tracker_runs(job, everything=everything)
     lines += _facts(job, everything=everything)
@@ -163,8 +165,10 @@ def _facts(job: Job, *, everything: bool) -> list[str]:
 
 def _python(python: Python) -> str:
     unversioned = ", ".join(map(printable, python.unversioned()))
+    changed = ", ".join(map(printable, python.changed()))
     return (f"{python.version}, {count_text(len(python.packages), 'imported package')}"
-            f"{f', without a version: {unversioned}' if unversioned else ''}")
+            f"{f', without a version: {unversioned}' if unversioned else ''}"
+            f"{f', edited where installed: {changed}' if changed else ''}")
 
 
 def _fact_lines(facts: Sequence[tuple[str, str]]) -> list[str]:

@@ -6,8 +6,9 @@ import re
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Mapping
 from functools import cache, partial
+from itertools import chain
 
-from roar.model import is_location
+from roar.model import is_location, members_folder
 from roar.query.counted import Counted
 from roar.query.staleness import Reason
 from roar.record.roles import INPUT, OUTPUT
@@ -25,17 +26,18 @@ def find_written_beside(database: sqlite3.Connection, workspace: Workspace, coun
     Asked of each step is the last of its jobs that ended well: where that ran since, it had its choice.
     """
     readers = {well[-1] for jobs in counted.jobs.values() if (well := [job for job in jobs if job in counted.well])}
-    files = cache(partial(_files, database))
+    files, datasets = cache(partial(_files, database)), cache(partial(_datasets, database))
     for step, reader in _takings(database, counted, readers):
         jobs = counted.jobs[step]
         before = max((job for job in jobs if job < reader), default=None)
         since = [job for job in jobs if job > reader and job in counted.well]
         if before is None or not since or counted.step_of[reader] == step or reader in counted.idle:
             continue
-        read = files(reader, INPUT).keys()
-        more = _one_more(files(before, OUTPUT), read, [files(job, OUTPUT) for job in since])
-        place = next((path for path, path_id in more if not _was_there(database, path_id, reader)
-                      and os.path.lexists(workspace.absolute(path))), None)
+        of_files = _one_more(files(before, OUTPUT), files(reader, INPUT).keys(), [files(job, OUTPUT) for job in since])
+        of_datasets = _one_more_member(database, datasets(before, OUTPUT), datasets(reader, INPUT),
+                                       [datasets(job, OUTPUT) for job in since])
+        more = chain((path for path, path_id in of_files if not _was_there(database, path_id, reader)), of_datasets)
+        place = next((path for path in more if os.path.lexists(workspace.absolute(path))), None)
         if place is not None:
             yield Reason(reader, f"{place} was written beside its inputs by @{step} since")
 
@@ -57,6 +59,33 @@ def _files(database: sqlite3.Connection, job_id: int, role: int) -> dict[str, in
 _FILES = """
 SELECT path.path, path.id FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id
 WHERE job_id = ? AND role = ? AND artifact.files IS NULL ORDER BY ordinal
+"""
+
+
+def _datasets(database: sqlite3.Connection, job_id: int, role: int) -> dict[str, int]:
+    """The datasets that a job read or wrote: path and row of the artifact."""
+    return dict(database.execute(_DATASETS, (job_id, role)))
+
+
+_DATASETS = """
+SELECT path.path, artifact.id FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id
+WHERE job_id = ? AND role = ? AND artifact.files IS NOT NULL ORDER BY ordinal
+"""
+
+
+def _one_more_member(database: sqlite3.Connection, before: Mapping[str, int], read: Mapping[str, int],
+                     since: Iterable[Mapping[str, int]]) -> Iterator[str]:
+    """The files that a dataset has since, of those of which all that had been written before was read."""
+    whole = {path: dataset for path, dataset in before.items() if read.get(path) == dataset}
+    for written in since if whole else ():
+        for path, dataset in whole.items():
+            if (later := written.get(path, dataset)) != dataset:
+                names = database.execute(_NEW_MEMBERS, (later, dataset))
+                yield from (members_folder(path) + name for (name,) in names)
+
+
+_NEW_MEMBERS = """
+SELECT path FROM dataset_member WHERE dataset_id = ? EXCEPT SELECT path FROM dataset_member WHERE dataset_id = ?
 """
 
 

@@ -302,6 +302,8 @@ def _unversioned(asked: Asked, job: Job) -> Iterator[str]:
     if names:
         yield (f"{asked.name(job)} imported modules that no installed package names, without a version:"
                f" {', '.join(names)}")
+    if job.python is not None and (names := job.python.changed()):
+        yield (f"{asked.name(job)} imported packages that were edited where they are installed: {', '.join(names)}")
 
 
 def _environment(job: Job) -> str | None:

@@ -69,6 +69,13 @@ def session_of(database: sqlite3.Connection, job_id: int) -> int:
     return row_id
 
 
+def sessions_of(database: sqlite3.Connection, job_ids: Iterable[int]) -> dict[str, str]:
+    """By the uids of the jobs in these rows those of their sessions: `@N` is about one of them."""
+    return dict(database.execute(
+        "SELECT job.uid, session.uid FROM job JOIN step ON step.id = step_id JOIN session ON session.id = session_id"
+        " WHERE job.id IN (SELECT value FROM json_each(?))", (json.dumps(list(job_ids)),)))
+
+
 def jobs_of_other_sessions(database: sqlite3.Connection, uids: Iterable[str]) -> frozenset[str]:
     """Those of the jobs for which `@N` does not stand: it is about the session that the next job will belong to."""
     return frozenset(uid for (uid,) in database.execute(
