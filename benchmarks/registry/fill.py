@@ -21,7 +21,7 @@ from glaas.models import Role
 from glaas.schema import migrate
 from glaas.terms import iter_terms
 from registry import world
-from roar.wire import Registration, to_json
+from roar.wire import UNDIGESTED, Registration, to_json
 
 FILLED = ("session", "environment", "package", "job", "file_use", "dag", "dag_job", "dataset_member", "tracker_run",
           "label", "term", "artifact")
@@ -42,7 +42,8 @@ def rows_of(number: int, project_id: int, registration: Registration) -> Rows:
     session = bytes.fromhex(registration.session)
     shape = to_json(registration)
     body = ingest._shape_digest(shape)  # noqa: SLF001  as all below: what registering calls
-    shape.pop("client"), shape.pop("version")
+    for name in UNDIGESTED:
+        shape.pop(name)
     dag = ingest._shape_digest(shape)  # noqa: SLF001
     rows: Rows = {table: [] for table in FILLED}
     rows["session"].append({"uid": session, "project_id": project_id, "registered_at": REGISTERED_AT})

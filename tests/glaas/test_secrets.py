@@ -42,7 +42,8 @@ def texts_of(schema, place=()):
 
 
 PLACES = sorted(texts_of(SCHEMA), key=str)
-SHAPED = {"uid", "digest", "session", "started_at", "job", "raw_path"}  # of these the server checks every character
+SHAPED = {"uid", "digest", "session", "started_at", "job", "raw_path",
+          "unchanged_since"}  # of these the server checks every character
 NAMES = {place: ".".join("*" if part in (EACH, KEY, VALUE) else part for part in place)
          + (" (key)" if place[-1] is KEY else "") for place in PLACES}
 
@@ -63,6 +64,7 @@ def full():
     shape = to_json(registration)
     for one in shape["jobs"]:
         one["trackers"] = {"wandb": {"filtered_files": 3}}
+    shape["ages"] = [{"job": shape["jobs"][0]["uid"], "input": 0, "unchanged_since": shape["jobs"][0]["started_at"]}]
     return shape
 
 

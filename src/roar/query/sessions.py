@@ -43,7 +43,7 @@ class Publishable:
     jobs: tuple[Job, ...]
     datasets: tuple[Dataset, ...]
     payloads: tuple[Payload, ...]
-    ages: tuple[Age, ...]
+    ages: tuple[Age, ...] = ()
 
 
 def load_session(database: sqlite3.Connection, row_id: int) -> Session:
