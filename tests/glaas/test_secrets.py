@@ -64,7 +64,8 @@ def full():
     shape = to_json(registration)
     for one in shape["jobs"]:
         one["trackers"] = {"wandb": {"filtered_files": 3}}
-    shape["ages"] = [{"job": shape["jobs"][0]["uid"], "input": 0, "unchanged_since": shape["jobs"][0]["started_at"]}]
+    reader = next(one for one in shape["jobs"] if one["inputs"])
+    shape["ages"] = [{"job": reader["uid"], "input": 0, "unchanged_since": reader["started_at"]}]
     return shape
 
 
