@@ -40,14 +40,13 @@ def find_patched(folder: str, owners: Mapping[str, str], uses: Uses) -> dict[str
             later[entry].append(source)
     reads = sum(map(len, later.values())) <= _MOST
     changed = {entry: sorted(_iter_changed(folder, entry, sources, reads=reads)) for entry, sources in later.items()}
-    return {entry: _digest(folder, sources) for entry, sources in changed.items() if sources}
+    return {entry: _digest(files) for entry, files in changed.items() if files}
 
 
 def _loaded(below: str, uses: Uses) -> set[str]:
     """The sources of the modules that were loaded, compiled or not."""
-    found = {path for path in iter_named(uses, (".py",)) if path.startswith(below)}
-    compiled = (path for path in iter_named(uses, (".pyc",)) if path.startswith(below))
-    return found.union(filter(None, map(source_beside, compiled)))
+    named = (path for path in iter_named(uses, (".py", ".pyc")) if path.startswith(below))
+    return {source for path in named if (source := path if path.endswith(".py") else source_beside(path)) is not None}
 
 
 def _written_at(path: str) -> int | None:
@@ -57,8 +56,12 @@ def _written_at(path: str) -> int | None:
         return None
 
 
-def _iter_changed(folder: str, entry: str, sources: Iterable[str], *, reads: bool) -> Iterator[str]:
-    """Those of the sources that have another size or, where they are read, another hash than RECORD says."""
+def _iter_changed(folder: str, entry: str, sources: Iterable[str], *, reads: bool
+                  ) -> Iterator[tuple[str, str]]:
+    """Those of the sources that have another size or, where they are read, another hash than RECORD says.
+
+    Each by its name in the folder, with the hash that it has.
+    """
     wanted = {os.path.relpath(source, folder): source for source in sources}
     try:
         with open(os.path.join(folder, entry, "RECORD"), encoding="utf-8", newline="") as file:
@@ -68,7 +71,7 @@ def _iter_changed(folder: str, entry: str, sources: Iterable[str], *, reads: boo
     for name, (_, expected, size, *_) in rows.items():
         with contextlib.suppress(OSError):
             if _differs(wanted[name], expected, size, reads=reads):
-                yield wanted[name]
+                yield name, _hash(wanted[name], "sha256")
 
 
 def _differs(path: str, expected: str, size: str, *, reads: bool) -> bool:
@@ -84,8 +87,8 @@ def _hash(path: str, kind: str) -> str:
         return base64.urlsafe_b64encode(hashlib.file_digest(file, kind).digest()).rstrip(b"=").decode()
 
 
-def _digest(folder: str, sources: Iterable[str]) -> str:
+def _digest(files: Iterable[tuple[str, str]]) -> str:
     whole = hashlib.sha256()
-    for source in sources:
-        whole.update(os.fsencode(f"{os.path.relpath(source, folder)}\0{_hash(source, 'sha256')}\0"))
+    for name, digest in files:
+        whole.update(os.fsencode(f"{name}\0{digest}\0"))
     return whole.hexdigest()[:_SHOWN]

@@ -6,6 +6,7 @@ Each stands among the packages with a digest of its modules that were loaded in 
 import os
 from collections.abc import Iterable, Iterator, Mapping
 
+from roar.analyze.bytecode import source_beside
 from roar.analyze.digest import digest_files
 from roar.analyze.fold import Uses
 from roar.analyze.packages import DIST_INFO, as_listed, entries_of, iter_named, read_list
@@ -35,17 +36,11 @@ def _loaded(below: str, names: Iterable[str], uses: Uses) -> dict[str, set[str]]
     modules: dict[str, set[str]] = {name: set() for name in names if name.isidentifier() and name != _OF_ENVIRONMENTS}
     for path in iter_named(uses, (".py", ".pyc", ".so")) if modules else ():
         if path.startswith(below):
-            source = _source(path)
+            source = source_beside(path) or path
             name = source[len(below):].partition("/")[0].partition(".")[0]
             if name in modules:
                 modules[name].add(source)
     return {name: files for name, files in modules.items() if files}
-
-
-def _source(path: str) -> str:
-    folder, _, name = path.rpartition("/")
-    around, _, cache = folder.rpartition("/")
-    return path if cache != "__pycache__" else f"{around}/{name.partition('.')[0]}.py"
 
 
 def _listed(folder: str, names: Iterable[str]) -> set[str]:

@@ -124,6 +124,11 @@ class Asked:
                 f"found all done and made nothing. Move away what it goes on from, then roar run @{step}")
             raise NoCommandError(f"@{step}, the command of {self.name(job)} once more, {how}")
 
+    def last_of(self, step: int) -> Job | None:
+        """The last of the jobs that were recorded for a step of this session."""
+        return next((job for job in reversed(self.jobs) if job.step == step
+                     and self.rows[job.uid].session == self.session), None)
+
     def is_last_of_step(self, job: Job) -> bool:
         """Whether no job of the same step was recorded later."""
         row = self.rows[job.uid]

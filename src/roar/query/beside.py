@@ -26,7 +26,8 @@ def find_written_beside(database: sqlite3.Connection, workspace: Workspace, coun
     Asked of each step is the last of its jobs that ended well: where that ran since, it had its choice.
     """
     readers = {well[-1] for jobs in counted.jobs.values() if (well := [job for job in jobs if job in counted.well])}
-    files, datasets = cache(partial(_files, database)), cache(partial(_datasets, database))
+    files = cache(partial(_used, database, datasets=False))
+    datasets = cache(partial(_used, database, datasets=True))
     for step, reader in _takings(database, counted, readers):
         jobs = counted.jobs[step]
         before = max((job for job in jobs if job < reader), default=None)
@@ -51,25 +52,17 @@ def _takings(database: sqlite3.Connection, counted: Counted, readers: Container[
     return sorted({(step_of[producer], consumer) for producer, consumer in rows if consumer in readers})
 
 
-def _files(database: sqlite3.Connection, job_id: int, role: int) -> dict[str, int]:
-    """The files that a job read or wrote, but for those within datasets: path and its row."""
-    return {path: path_id for path, path_id in database.execute(_FILES, (job_id, role)) if not is_location(path)}
+def _used(database: sqlite3.Connection, job_id: int, role: int, *, datasets: bool) -> dict[str, int]:
+    """What a job read or wrote: paths of files, with their rows, or of datasets, with those of the artifacts."""
+    return {path: artifact_id if datasets else path_id
+            for path, path_id, artifact_id in database.execute(_USED, (job_id, role, datasets))
+            if not is_location(path)}
 
 
-_FILES = """
-SELECT path.path, path.id FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id
-WHERE job_id = ? AND role = ? AND artifact.files IS NULL ORDER BY ordinal
-"""
-
-
-def _datasets(database: sqlite3.Connection, job_id: int, role: int) -> dict[str, int]:
-    """The datasets that a job read or wrote: path and row of the artifact."""
-    return dict(database.execute(_DATASETS, (job_id, role)))
-
-
-_DATASETS = """
-SELECT path.path, artifact.id FROM file_use JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id
-WHERE job_id = ? AND role = ? AND artifact.files IS NOT NULL ORDER BY ordinal
+_USED = """
+SELECT path.path, path.id, artifact.id FROM file_use JOIN path ON path.id = path_id
+JOIN artifact ON artifact.id = artifact_id
+WHERE job_id = ? AND role = ? AND (artifact.files IS NOT NULL) = ? ORDER BY ordinal
 """
 
 

@@ -115,8 +115,7 @@ def _committed_first(hint: str | None, commit: Callable[[int], str]) -> str | No
 
 def _commit_before(asked: Asked, step: int) -> str:
     """What brings the code that a step of this session would run into a commit; "" where nothing has to, or can."""
-    job = next((job for job in reversed(asked.jobs) if job.step == step
-                and asked.rows[job.uid].session == asked.session), None)
+    job = asked.last_of(step)
     if job is None or find_work_tree(asked.workspace, job) is None:
         return ""
     commit = find_commit(asked.database, asked.workspace, job)
@@ -568,9 +567,8 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
 def _unless_abandoned(asked: Asked, hint: str) -> str:
     """A hint that may be to look at a step that failed; not at one of which another line says that this is past."""
     looked_at = _LOOK_AT.fullmatch(hint)
-    job = looked_at and next((job for job in reversed(asked.jobs) if job.step == int(looked_at[1])
-                              and asked.rows[job.uid].session == asked.session), None)
-    if job:
+    job = None if looked_at is None else asked.last_of(int(looked_at[1]))
+    if job is not None:
         asked.refuse_abandoned(job)
     return hint
 

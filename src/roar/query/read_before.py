@@ -5,6 +5,7 @@ The state of a session is that of its own jobs. What it made from the outputs of
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cache, partial
 from typing import NamedTuple
 
 from roar.query.asked import Asked
@@ -34,14 +35,12 @@ def find_read_before(asked: Asked, session: int) -> Iterator[ReadBefore]:
 
     There is what their own session says of their steps, but of those that only wait for others.
     """
-    states: dict[int, _Elsewhere] = {}
+    state_of = cache(partial(_Elsewhere, asked))
     for job in asked.behind:
         other = asked.rows[job.uid].session
         if other == session or not asked.is_last_of_step(job):
             continue
-        if other not in states:
-            states[other] = _Elsewhere(asked, other)
-        state = states[other]
+        state = state_of(other)
         if (stale := state.stale.get(job.step)) is not None:
             yield ReadBefore(f"{asked.name(job)}, of another session: {stale}", state.mend)
 
