@@ -10,10 +10,14 @@ import pytest
 CODE = "def f(x):\n    return x * 1\n"
 
 
-def installed(folder, name, version):
-    """A distribution as an installer leaves it, with a module `NAME/__init__.py` and one below it."""
+def installed(folder, name, version, inside=None):
+    """A distribution as an installer leaves it, with a module `NAME/__init__.py` and one below it.
+
+    `inside` is another folder for these, such as one in a package that several distributions share (PEP 420).
+    """
     rows = []
-    for path, code in ((f"{name}/__init__.py", CODE), (f"{name}/more.py", "")):
+    inside = inside or name
+    for path, code in ((f"{inside}/__init__.py", CODE), (f"{inside}/more.py", "")):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(code)
         digest = base64.urlsafe_b64encode(hashlib.sha256(code.encode()).digest()).rstrip(b"=").decode()
@@ -22,7 +26,8 @@ def installed(folder, name, version):
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     (info / "RECORD").write_text("".join([*rows, f"{name}-{version}.dist-info/RECORD,,\n"]))
-    (info / "top_level.txt").write_text(f"{name}\n")
+    if inside == name:
+        (info / "top_level.txt").write_text(f"{name}\n")
 
 
 @pytest.fixture
@@ -45,7 +50,7 @@ def edit(path, text):
 def versions(desk):
     """Of the packages that these tests have installed: setuptools has a hook at each start."""
     return {package["name"]: package["version"] for package in desk.job()["python"]["packages"]
-            if package["name"] in {"tt", "other"}}
+            if package["name"] in {"tt", "other", "acme-a", "acme-b", "acme-c"}}
 
 
 def environment(desk):
@@ -112,3 +117,49 @@ def test_of_an_environment_that_was_copied_without_its_times_the_sizes_tell(desk
     edit(folder / "tt" / "m7.py", "x = 12345\n")
     desk.python(load)
     assert "+changed." in versions(desk)["tt"]
+
+
+def test_of_several_that_share_a_package_it_is_the_one_that_was_edited(desk, folder):
+    for name in "abc":
+        installed(folder, f"acme_{name}", "1.0", f"acme/{name}")
+    desk.init()
+    load = "import acme.a, acme.b, acme.c"
+    desk.python(load)
+    assert versions(desk) == {"acme-a": "1.0", "acme-b": "1.0", "acme-c": "1.0"}
+    for name in "abc":
+        edit(folder / "acme" / name / "__init__.py", f"{CODE}# edited")
+        desk.python(load)
+        assert {one for one, version in versions(desk).items() if version != "1.0"} == {f"acme-{name}"}
+        edit(folder / "acme" / name / "__init__.py", CODE)
+
+
+def test_a_file_that_two_distributions_bring_is_that_of_either(desk, folder):
+    """As opencv-python and opencv-python-headless do; who is installed last writes over the file."""
+    installed(folder, "tt", "1.0")
+    info = folder / "other-3.0.dist-info"
+    info.mkdir()
+    (info / "top_level.txt").write_text("tt\n")
+    code = CODE + "# another\n"
+    digest = base64.urlsafe_b64encode(hashlib.sha256(code.encode()).digest()).rstrip(b"=").decode()
+    (info / "RECORD").write_text(f"tt/__init__.py,sha256={digest},{len(code)}\n")
+    edit(folder / "tt" / "__init__.py", code)
+    desk.init()
+    desk.python("import tt")
+    assert all("changed" not in version for version in versions(desk).values())
+
+
+def test_a_source_that_is_no_file_any_more_keeps_no_job_waiting(desk, folder):
+    installed(folder, "tt", "1.2")
+    desk.init()
+    desk.python("import os, tt; os.unlink(tt.__file__); os.mkfifo(tt.__file__)", timeout=60)
+    assert versions(desk) == {"tt": "1.2"}
+
+
+@pytest.mark.parametrize("row", ["shake_128=abc,24", "sha256=abc," + "9" * 5000, "md5,x", ",", "\x00,\udcff"])
+def test_a_list_of_files_that_nobody_understands_loses_no_job(desk, folder, row):
+    installed(folder, "tt", "1.2")
+    (folder / "tt-1.2.dist-info" / "RECORD").write_bytes(f"tt/__init__.py,{row}\n".encode("utf-8", "surrogateescape"))
+    edit(folder / "tt" / "__init__.py", CODE)
+    desk.init()
+    desk.python("import tt; open('o', 'w').write('x')")
+    assert [use["path"] for use in desk.job()["outputs"]] == ["o"]

@@ -726,6 +726,19 @@ def test_a_step_that_failed_runs_again_once_its_code_is_another(failing, user, c
     assert (user.root / "o").read_text() == "bad"
 
 
+def test_what_a_failing_step_writes_itself_is_no_other_code(user):
+    """It is tracked, as reports are: to commit it, and run the step again, would have no end."""
+    user.write("t.py", "import sys, time\nopen('report', 'w').write(str(time.time()))\nsys.exit(1)\n")
+    user.write("report", "0")
+    user.init()
+    user.roar("run", "python", "t.py", status=1)
+    assert checklist(user)[WELL]["hint"] == "roar show @1"
+    user.git("commit", "-qam", "reported")
+    assert checklist(user)[WELL]["hint"] == "roar show @1"
+    user.write("t.py", "open('report', 'w').write('done')\n")
+    assert checklist(user)[WELL]["hint"] != "roar show @1"
+
+
 def test_what_a_try_left_that_another_run_has_put_behind_is_told_alike_in_both_lines(user):
     user.write("t.py", "import sys\nopen('m', 'w').write('m')\n"
                        "if sys.argv[1:]: open('part', 'w').write('x'); sys.exit(1)\n")

@@ -170,3 +170,20 @@ def test_a_step_that_refuses_to_write_over_what_it_made(user):
     item = checklist(user)[FRESH]
     assert item["passed"] or "no command mends it" in item["problems"][-1], item
     assert (user.root / "out" / "a").is_file()
+
+
+def test_a_training_that_finds_all_done_and_says_so_in_its_log_made_nothing(user):
+    user.write("train.sh", "[ -e ck ] && cat ck >/dev/null && echo done >> t.log && exit\ncat raw > ck\n")
+    user.write("raw", "1\n")
+    user.write(".gitignore", "ck\n*.log\nmodel\n")
+    user.init()
+    user.roar("run", "sh", "train.sh")
+    made = user.job()["uid"][:8]
+    user.roar("reset")
+    user.roar("run", "cp", "ck", "model")
+    user.write("raw", "2\n")
+    user.git("commit", "-qam", "more data")
+    follow(user, checklist(user)[FRESH]["hint"])
+    item = checklist(user)[FRESH]
+    assert (item["passed"], item["hint"]) == (None, None)
+    assert f"@2, the command of {made} once more, found all done and made nothing" in item["problems"][1]

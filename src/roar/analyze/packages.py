@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 
 from roar.analyze.fold import Uses
@@ -152,11 +152,12 @@ def _named(opened: Mapping[str, set[str]], seen: Mapping[str, set[str]], uses: U
     return found
 
 
-def _with_changes(packages: Iterable[Package], folder: str, owners: Mapping[str, str], uses: Uses) -> list[Package]:
+def _with_changes(packages: Iterable[Package], folder: str, owners: Mapping[str, Collection[str]], uses: Uses
+                  ) -> list[Package]:
     """The distributions, those as changed of which somebody has edited what was loaded."""
     from roar.analyze.patched import find_patched  # noqa: PLC0415  it takes its names from here
 
-    names = {entry: match for entry in owners.values() if (match := DIST_INFO.match(entry))}
+    names = {entry: match for entries in owners.values() for entry in entries if (match := DIST_INFO.match(entry))}
     changes = {package_of(names[entry]["name"], names[entry]["version"]): digest
                for entry, digest in find_patched(folder, owners, uses).items() if entry in names}
     return [package.as_changed(changes[package]) if package in changes else package for package in packages]
@@ -198,10 +199,10 @@ def entries_of(folder: str) -> list[str]:
 
 
 def _distributions(folder: str, names: set[str], seen: Iterable[str]
-                   ) -> tuple[list[Package], set[str], dict[str, str]]:
+                   ) -> tuple[list[Package], set[str], dict[str, set[str]]]:
     """The distributions in one site-packages folder that own the top-level `names`, and the names that none owns.
 
-    The third is the folder of the metadata for each name that is owned.
+    The third are the folders of the metadata for each name that is owned: several may share one.
 
     seen: metadata that the job named, of distributions that may be gone by now.
     """
@@ -213,7 +214,7 @@ def _distributions(folder: str, names: set[str], seen: Iterable[str]
     by_name = {normalised(name): entry for entry, (name, _) in installed.items()}  # what is there now comes last
     packages: list[Package] = []
     unknown: set[str] = set()
-    owners: dict[str, str] = {}
+    owners: dict[str, set[str]] = {}
     for name in names:
         egg = _EGG.match(name)
         if egg:  # of `setup.py install`: a folder, or a zip archive
@@ -224,10 +225,11 @@ def _distributions(folder: str, names: set[str], seen: Iterable[str]
             unknown.add(name)
         else:
             packages.append(package_of(*installed[owner]))
-            owners[name] = owner
+            owners[name] = {owner}
     for entry, brought in _owners(folder, installed, frozenset(unknown)):
         unknown -= brought
-        owners.update(dict.fromkeys(brought, entry))
+        for name in brought:
+            owners.setdefault(name, set()).add(entry)
         package = package_of(*installed[entry])
         if package not in packages:
             packages.append(package)

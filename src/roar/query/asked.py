@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from roar.model import Job, JobState, Kind, Redirections, is_location
+from roar.model import LOGGED, Job, JobState, Kind, Redirections, is_location
 from roar.query.counted import StepJob, load_counted
 from roar.query.files_now import holds
 from roar.query.hard_links import Inode, find_inode
@@ -117,7 +117,8 @@ class Asked:
 
     def _refuse_vain(self, job: Job) -> None:
         """Refuse where the command of a job of another session ran in this one since, and failed or made nothing."""
-        row = self.database.execute(_VAIN, {"session": self.session, "job": self.rows[job.uid].row_id}).fetchone()
+        row = self.database.execute(_VAIN, {"session": self.session, "job": self.rows[job.uid].row_id,
+                                            "logs": json.dumps(LOGGED)}).fetchone()
         if row is not None:
             step, status = row
             how = f"ended with exit status {status}" if status else (
@@ -352,13 +353,15 @@ def _load_rows(database: sqlite3.Connection, uids: Iterable[str]) -> dict[str, _
                 " WHERE uid IN (SELECT value FROM json_each(?))", (json.dumps(list(uids)),))}
 
 
+# `:logs` are the notes on outputs that are only logs.
 _MADE_AGAIN = """
 SELECT 1 FROM job AS this JOIN step AS its ON its.id = this.step_id
 JOIN step ON step.session_id = :session AND step.id <> its.id AND step.command = its.command AND step.cwd = its.cwd
 JOIN job ON job.step_id = step.id AND job.state = 'done' AND job.exit_code IS 0
     AND (job.started_at, job.id) > (this.started_at, this.id)
 WHERE this.id = :job AND (step.identity = its.identity AND (
-        EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2)
+        EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2
+                AND ifnull(note, '') NOT IN (SELECT value FROM json_each(:logs)))
         OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2))
     OR EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
     AND NOT EXISTS (SELECT 1 FROM file_use AS made WHERE made.job_id = this.id AND made.role = 2
@@ -367,14 +370,15 @@ WHERE this.id = :job AND (step.identity = its.identity AND (
 
 
 # The step of a session whose last job is one of the same command as an earlier job with outputs, and failed or made
-# nothing, with its exit status.
+# nothing but its logs, with its exit status.
 _VAIN = """
 SELECT step.number, job.exit_code FROM job AS this JOIN step AS its ON its.id = this.step_id
 JOIN step ON step.session_id = :session AND step.id <> its.id AND step.identity = its.identity
 JOIN job ON job.id = (SELECT max(id) FROM job AS other WHERE other.step_id = step.id)
 WHERE this.id = :job AND job.id > this.id AND job.state = 'done'
 AND EXISTS (SELECT 1 FROM file_use WHERE job_id = this.id AND role = 2)
-AND (job.exit_code <> 0 OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2))
+AND (job.exit_code <> 0 OR NOT EXISTS (SELECT 1 FROM file_use WHERE job_id = job.id AND role = 2
+                                       AND ifnull(note, '') NOT IN (SELECT value FROM json_each(:logs))))
 """
 
 
@@ -383,7 +387,8 @@ def _is_made_again(database: sqlite3.Connection, row: _Row, session: int) -> boo
 
     Redirected otherwise it is another step; the same step, in another session, may write under other names.
     """
-    return database.execute(_MADE_AGAIN, {"session": session, "job": row.row_id}).fetchone() is not None
+    return database.execute(_MADE_AGAIN, {"session": session, "job": row.row_id, "logs": json.dumps(LOGGED)}
+                            ).fetchone() is not None
 
 
 _WRITTEN_OVER = """
