@@ -14,8 +14,11 @@ def checklist(desk, *arguments, folder="."):
 
 
 def follow(desk, hint, folder=".", *, check=True):
-    """Run the commands of a hint in a folder, with messages for the commits; they may fail without `check`."""
-    commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint)
+    """Run the commands of a hint in a folder, with messages for the commits and a place for each `source=URL`.
+
+    They may fail without `check`.
+    """
+    commands = re.sub(r"(git(?: -C \S+)? commit)", r"\1 -m more", hint).replace("=URL", "=s3://bucket/raw")
     subprocess.run(["sh", "-ec", re.sub(r"\broar ", f"{sys.executable} -m roar ", commands)],
                    cwd=desk.root / folder,
                    env=desk.env, check=check, capture_output=True, stdin=subprocess.DEVNULL)

@@ -482,14 +482,23 @@ def _follow(events: Iterable[Event], carried: Mapping[Event, list[tuple[str, Sig
 
 
 def _find_idle(events: Iterable[Event], uses: Mapping[str, PathUse]) -> set[Event]:
-    """The renames from one older name of a file to another, which do nothing: rename(2). Both are there in the end."""
+    """The renames from one older name of a file to another, which do nothing: rename(2). Both are there in the end.
+
+    A name that leads to the other, as its folder became a link to the other's, is none.
+    """
     stayed = {(use.path, use.moved_to, use.status[:2]) for use in uses.values()
               if use.away and use.status is not None and (there := uses.get(use.moved_to or "")) is not None
-              and there.status is not None and there.status[:2] == use.status[:2]}
+              and there.status is not None and there.status[:2] == use.status[:2]
+              and _place(use.path) != _place(there.path)}
     if not stayed:
         return set()
     return {event for event in events if event.kind is EventKind.RENAME and event.signature is not None
             and (event.path, event.path2, event.signature[:2]) in stayed}
+
+
+def _place(path: str) -> str:
+    folder, _, name = path.rpartition("/")
+    return os.path.join(os.path.realpath(folder or "/"), name)
 
 
 def is_link(use: PathUse) -> bool:
