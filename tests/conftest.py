@@ -1,12 +1,21 @@
 """What all tests share: the real `roar` in a folder, home and environment of its own."""
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
+from select import PIPE_BUF
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module by itself
+
+from warm import Warm
+
+PROGRAM = [sys.executable, "-m", "roar"]
 
 
 class Desk:
@@ -23,7 +32,7 @@ class Desk:
         self.env |= {"HOME": str(self.home), "TMPDIR": str(self.tmp), "DO_NOT_TRACK": "1", "NO_COLOR": "1",
                      "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}",
                      "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CEILING_DIRECTORIES": str(base)}
-        self.program = [sys.executable, "-m", "roar"]
+        self.program = PROGRAM
 
     def be_anybody(self):
         """From now on `roar` has no right to read and write everywhere, which root has."""
@@ -51,10 +60,13 @@ class Desk:
         return subprocess.Popen([*self.program, *arguments], cwd=more.pop("cwd", self.root),
                                 env={**self.env, **(env or {})}, **more)
 
-    def roar(self, *arguments, status=0, env=None, **more):
-        done = subprocess.run([*self.program, *arguments], cwd=more.pop("cwd", self.root),
-                              env={**self.env, **(env or {})}, capture_output=True, text=more.pop("text", True),
-                              timeout=more.pop("timeout", 120), check=False, **more)
+    def roar(self, *arguments, status=0, env=None, cwd=None, text=True, timeout=120, **more):
+        env, cwd, given = {**self.env, **(env or {})}, cwd or self.root, more.pop("input", None)
+        if self.program == PROGRAM and len(given or "") < PIPE_BUF and Warm.serves(env, **more):
+            done = Warm.of("roar.cli").run(arguments, cwd=cwd, env=env, timeout=timeout, text=text, given=given)
+        else:
+            done = subprocess.run([*self.program, *arguments], cwd=cwd, env=env, capture_output=True, text=text,
+                                  input=given, timeout=timeout, check=False, **more)
         if status is not None:
             assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
         return done
@@ -73,6 +85,28 @@ class Desk:
 @pytest.fixture
 def desk(tmp_path):
     return Desk(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """Make a file or folder that all of pytest's workers share: `made_once(name, make)`, where `make` takes its path.
+
+    What it raises the next one that asks meets anew.
+    """
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+
+    def get(name, make):
+        path, ready = shared / name, shared / f"{name}.ready"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not ready.exists():
+                make(path)
+                ready.touch()
+        return path
+
+    return get
 
 
 @pytest.fixture(autouse=True, scope="session")

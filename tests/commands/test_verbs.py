@@ -2432,7 +2432,8 @@ def test_a_folder_is_answered_by_what_is_recorded_in_it(desk):
     assert [use["job"] for use in part["produced_by"]] == [maker]
     assert [use["job"] for use in part["used_by"]] == [reader]
     assert lineage("all/data/a") == {maker}
-    assert lineage("all/data/a", "--both") == {maker, reader}
+    for both in (["--both"], ["--up", "--down"], ["--direction", "down", "--direction", "up"]):
+        assert lineage("all/data/a", *both) == {maker, reader}
     assert lineage("all/data/b", "--down") == {other}
     above = show("all/")
     assert [(member["path"], member["kind"]) for member in above["members"]] == [

@@ -35,13 +35,19 @@ from glaas.settings import Settings
 from glaas.state import AT_ONCE, LONGEST_WAIT_S, Turns
 from roar.errors import SettingsError
 from roar.wire import Registration
+from warm import Warm
 
 JSON = {"content-type": "application/json"}
 
 
 def glaas(*arguments, status=0, **more):
-    done = subprocess.run([sys.executable, "-m", "glaas.cli", *arguments], capture_output=True, text=True, timeout=60,
-                          check=False, **more)
+    env = {name: value for name, value in more.pop("env", os.environ).items() if not name.startswith("PYTHON")}
+    cwd, given = more.pop("cwd", os.getcwd()), more.pop("input", None)
+    if Warm.serves(env, **more):
+        done = Warm.of("glaas.cli").run(arguments, cwd=cwd, env=env, timeout=60, given=given)
+    else:
+        done = subprocess.run([sys.executable, "-m", "glaas.cli", *arguments], capture_output=True, text=True,
+                              env=env, cwd=cwd, input=given, timeout=60, check=False, **more)
     if status is None:
         assert done.returncode != 0
     else:
@@ -462,10 +468,8 @@ def test_few_requests_are_worked_on_at_a_time():
 ])
 def test_what_cannot_be_is_one_sentence(tmp_path, arguments, words):
     environment = {**os.environ, "GLAAS_DATABASE": f"sqlite:///{tmp_path}/glaas.db"}
-    command = [sys.executable, "-m", "glaas.cli"]
-    subprocess.run([*command, "migrate"], env=environment, check=True, capture_output=True)
-    done = subprocess.run([*command, *arguments], env=environment, capture_output=True, text=True, timeout=60,
-                          check=False, cwd=tmp_path)
+    glaas("migrate", env=environment)
+    done = glaas(*arguments, env=environment, cwd=tmp_path, status=None)
     assert done.returncode in ({2} if "--no-accounts" in arguments and "--host" not in arguments else {1, 2})
     assert done.stderr.startswith("glaas: ")
     assert words in done.stderr

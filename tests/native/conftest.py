@@ -81,7 +81,7 @@ def open_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def build(open_folder) -> Callable[..., Path]:
+def build(open_folder, made_once) -> Callable[..., Path]:
     """Compile a C program once for all tests; skip where the compiler is missing or cannot do it."""
     made: dict[str, Path] = {}
 
@@ -89,12 +89,14 @@ def build(open_folder) -> Callable[..., Path]:
         if source.stem not in made:
             if shutil.which(compiler) is None:
                 pytest.skip(f"{compiler} is not installed")
-            target = open_folder / f"program-{source.stem}"
-            command = [compiler, "-O1", "-Wall", "-o", str(target), str(source), *flags]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                pytest.fail(done.stderr)
-            made[source.stem] = target
+
+            def make(target: Path) -> None:
+                command = [compiler, "-O1", "-Wall", "-o", str(target), str(source), *flags]
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                if done.returncode != 0:
+                    pytest.fail(done.stderr)
+
+            made[source.stem] = Path(shutil.copy(made_once(f"program-{source.stem}", make), open_folder))
         return made[source.stem]
 
     return compile_once

@@ -1,5 +1,6 @@
 """The tracer under AddressSanitizer and UndefinedBehaviorSanitizer, fed with every story and some awkward programs."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -16,14 +17,16 @@ PROGRAMS = [HERE / "programs" / f"{name}.c" for name in ("many_threads", "alarms
 
 
 @pytest.fixture(scope="module")
-def sanitized_tracer(open_folder):
-    target = open_folder / "roar-tracer-sanitized"
+def sanitized_tracer(open_folder, made_once):
+    return shutil.copy(made_once("roar-tracer-sanitized", _compile), open_folder)
+
+
+def _compile(target):
     flags = ["-std=gnu11", "-g", "-O1", "-pthread", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
     sources = [str(NATIVE / f"{unit}.c") for unit in UNITS]
     done = subprocess.run(["gcc", *flags, "-o", str(target), *sources], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         pytest.skip("this compiler has no sanitizers")
-    return str(target)
 
 
 @pytest.mark.parametrize("source", [*PLAIN, *PROGRAMS], ids=lambda source: source.stem)

@@ -51,7 +51,7 @@ def test_steps(recorder, ask):
     with pytest.raises(NotFoundError, match="@1 to @3") as caught:
         ask("@4")
     assert caught.value.candidates == ("@1  python a.py", "@2  python b.py", "@3  python c.py")
-    for odd in ("@0", "@x", "@1.5"):
+    for odd in ("@0", "@x", "@1.5", "@\u0661"):
         with pytest.raises(NotFoundError):
             ask(odd)
 

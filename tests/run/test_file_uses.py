@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -695,8 +696,21 @@ def packages(desk):
                   if package["name"] not in {"pip", "setuptools"})
 
 
+@pytest.fixture
+def environment(tmp_path, made_once):
+    """A virtual environment with what pip needs to build packages, which it would fetch anew for each of them."""
+    def make(folder):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", "setuptools>=77"], check=True)
+
+    return shutil.copytree(made_once("environment", make), tmp_path / "env", symlinks=True)
+
+
+PIP_INSTALL = ("-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation")
+
+
 @pytest.mark.parametrize("layout", ["src", "named otherwise", "mapped", "by a symlink"])
-def test_what_is_installed_as_a_link_to_its_sources(desk, tmp_path, layout):
+def test_what_is_installed_as_a_link_to_its_sources(desk, tmp_path, environment, layout):
     """By pip itself: `pip install -e`."""
     desk.init()
     module = "other" if layout == "named otherwise" else "part_one"
@@ -714,10 +728,9 @@ def test_what_is_installed_as_a_link_to_its_sources(desk, tmp_path, layout):
                 if layout == "mapped" else ""))
     (tmp_path / "link").symlink_to("libs")
     place = tmp_path / ("link" if layout == "by a symlink" else "libs")
-    python = f"{tmp_path}/env/bin/python"
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "env"], check=True)
-    subprocess.run([python, "-m", "pip", "install", "-q", *(word for name in (module, "unused")
-                                                            for word in ("-e", place / name))], check=True)
+    python = f"{environment}/bin/python"
+    subprocess.run([python, *PIP_INSTALL, *(word for name in (module, "unused") for word in ("-e", place / name))],
+                   check=True)
     for _ in range(2):
         desk.roar("run", python, "-c", f"import {module}")
         assert packages(desk) == [("part-one", "1.2")]
@@ -738,7 +751,7 @@ def test_a_link_of_older_installations(desk, tmp_path):
 
 
 @pytest.mark.parametrize("committed", [False, True])
-def test_packages_installed_in_a_folder_of_the_project(desk, tmp_path, committed):
+def test_packages_installed_in_a_folder_of_the_project(desk, tmp_path, environment, committed):
     """By pip itself: `pip install --target`."""
     for name, module in (("used-one", "used"), ("space-part", "space/part"), ("unused", "unused")):
         inside = tmp_path / name / module
@@ -748,7 +761,7 @@ def test_packages_installed_in_a_folder_of_the_project(desk, tmp_path, committed
         (tmp_path / name / "pyproject.toml").write_text(
             f'[project]\nname = "{name}"\nversion = "1.2"\n[build-system]\nrequires = ["setuptools>=77"]\n'
             f'build-backend = "setuptools.build_meta"\n[tool.setuptools]\npackages = ["{module.replace("/", ".")}"]\n')
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", desk.root / "libs",
+    subprocess.run([environment / "bin/python", *PIP_INSTALL, "--target", desk.root / "libs",
                     *(tmp_path / name for name in ("used-one", "space-part", "unused"))], check=True)
     desk.write("t.py", "import used, space.part\n")
     desk.env["PYTHONPATH"] = "libs"
@@ -805,7 +818,7 @@ def test_what_is_binary_is_no_source_whatever_its_name(desk):
 def test_untracked_sources_that_are_too_much_for_a_patch(desk):
     desk.init()
     for number in range(19):
-        desk.write(f"corpus/{number:02}.py", "x\n" * (1 << 19))
+        desk.write(f"corpus/{number:02}.py", ("x" * 63 + "\n") * (1 << 14))
     desk.roar("run", "sh", "-c", "cat corpus/*.py | wc -c > out")
     job = desk.job()
     assert job["tracer"]["gaps"] == ["the uncommitted changes are more than 16 MB and were not kept in full"]

@@ -1000,6 +1000,15 @@ def test_what_may_be_a_value_or_an_argument_is_not_replaced(words, given, hint):
     assert caught.value.hint == hint
 
 
+def test_an_option_without_the_value_that_it_has_changes_nothing(desk):
+    desk.roar("run", "echo", "--lr", "1", "--amp", "--reg=x")
+    said = desk.roar("run", "@1", "--lr", status=2).stderr
+    assert said == ("roar: --lr of @1 has a value already, and none is given: nothing would change.\n"
+                    "  try: roar run @1 --lr VALUE\n")
+    assert desk.roar("run", "@1", "--amp").stdout == "--lr 1 --amp --reg=x\n"
+    assert desk.roar("run", "@1", "--reg").stdout == "--lr 1 --amp --reg\n"
+
+
 def test_an_option_with_several_values_is_changed_as_a_whole(desk):
     desk.roar("run", "echo", "--layers", "64", "64", "32", "--lr", "1")
     assert desk.roar("run", "@1", "--layers", "128", "128").stdout == "--layers 128 128 --lr 1\n"

@@ -60,7 +60,8 @@ def changed(command: Sequence[str], arguments: Sequence[str], step: str = "@N") 
     and a new key is added behind them.
 
     Raises:
-        UsageError: nobody can tell how many of the words behind an option are its values, or what its `--` is for.
+        UsageError: nobody can tell how many of the words behind an option are its values, or what its `--` is for; or
+            an option that has a value is given without one.
     """
     result = [[word] for word in command]
     added: list[list[str]] = [[] for _ in command]  # behind each word of the command
@@ -88,6 +89,9 @@ def changed(command: Sequence[str], arguments: Sequence[str], step: str = "@N") 
 def _replace(result: list[list[str]], command: Sequence[str], at: int, option: _Option, step: str) -> None:
     """Put an option in the place of one of the command, and its values in that of the old ones."""
     if not option.values:
+        if command[at] == option.name and _values(command[at + 1:]):
+            raise UsageError(f"{option.name} of {step} has a value already, and none is given: nothing would change.",
+                             hint=f"roar run {step} {option.name} VALUE")
         result[at] = option.words
     elif command[at] != option.name and len(option.values) == 1:
         result[at] = [f"{option.name}={option.values[0]}"]

@@ -33,13 +33,10 @@ def parser() -> Parser:
     result = Parser("lineage", "Show what an artifact or job was made from (up), what was made of it (down), or both.")
     result.add_argument("ref", metavar="REF", help="an artifact or folder (path or digest), a job, or a tracker run's"
                         " URL or id")
-    result.add_argument("--direction", choices=tuple(Direction), default=Direction.UP, type=Direction,
-                        help="which way to walk (default: up)")
-    result.add_argument("--up", dest="direction", action="store_const", const=Direction.UP, help="--direction up")
-    result.add_argument("--down", dest="direction", action="store_const", const=Direction.DOWN,
-                        help="--direction down")
-    result.add_argument("--both", dest="direction", action="store_const", const=Direction.BOTH,
-                        help="--direction both")
+    result.add_argument("--direction", dest="ways", action="append", choices=tuple(Direction), type=Direction,
+                        help="which way to walk (default: up); up and down together are both")
+    for way in Direction:
+        result.add_argument(f"--{way}", dest="ways", action="append_const", const=way, help=f"--direction {way}")
     result.add_argument("--depth", type=int, metavar="N", help="at most N jobs far (default: all)")
     result.add_argument("--all", action="store_true", help="list all files of each job, and all jobs that made each")
     result.add_json()
@@ -51,6 +48,8 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     if arguments.depth is not None and arguments.depth < 1:
         raise UsageError("--depth must be 1 or more.", hint="roar lineage --help")
+    ways = set(arguments.ways or [Direction.UP])
+    arguments.direction = ways.pop() if len(ways) == 1 else Direction.BOTH
     opened = open_record()
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     root = found if isinstance(found, FolderReference) or _has_several_jobs(found) else as_root(

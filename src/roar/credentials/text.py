@@ -43,12 +43,18 @@ _SECRET_NAME = re.compile(
     rf"(?:^|[_\-.])(?:{_any_of(SECRET_PARTS)})(?:$|[_\-.\d])"
     rf"|(?:^|[_\-.])(?:{_any_of(PASS_OWNERS)})[_\-.](?:pass|auth)$"
     rf"|(?:{_any_of(SECRET_ENDS)})\d*$", re.IGNORECASE)
-_NO_SECRET_NAME = re.compile(
-    rf"(?:^|[_\-.])(?:{_any_of(NO_SECRET_BEFORE)})[_-]?(?:key|tokens?)$|tokens$|tokeni[sz]e"
-    rf"|token[_-](?:{_any_of(NO_SECRET_AFTER)})", re.IGNORECASE)
 _WEAK_NAME = re.compile(rf"(?:^|[_\-.])(?:{_any_of(WEAK_ENDS)})$", re.IGNORECASE)
 _ABOUT_A_SECRET = re.compile(rf"[_\-.](?:{_any_of(ABOUT_ENDS)})$", re.IGNORECASE)
 _PASSWORD_NAME = re.compile(r"(?:pass|passwd|password|passphrase|pwd)\d*$", re.IGNORECASE)
+
+
+@functools.cache
+def _no_secret_name() -> re.Pattern[str]:
+    """Made when it is asked for, as the others that are functions: half the time that all patterns take is theirs."""
+    return re.compile(rf"(?:^|[_\-.])(?:{_any_of(NO_SECRET_BEFORE)})[_-]?(?:key|tokens?)$|tokens$|tokeni[sz]e"
+                      rf"|token[_-](?:{_any_of(NO_SECRET_AFTER)})", re.IGNORECASE)
+
+
 _NEEDS = {Need.NOTHING: (), Need.DIGIT: ("[0-9]",), Need.MIXED: ("[0-9]", "[A-Z]", "[a-z]"),
           Need.NUMBER: (f"[0-9]{{{NUMBER_LENGTH}}}",)}
 _BOUNDARY = r"(?:(?<![A-Za-z0-9])|(?<=%[0-9A-F]{2})|(?<=\\[nrt]))"
@@ -63,12 +69,16 @@ def _shape_pattern(shape: Shape) -> str:
     return f"(?:{starts}){needs}{body}"
 
 
-_SHAPES = re.compile("|".join((
-    rf"{_BOUNDARY}(?:{'|'.join(f'(?P<s{n}>{_shape_pattern(shape)})' for n, shape in enumerate(SHAPES))})",
-    rf"(?P<key>{PEM_BEGIN}(?:.*?{PEM_END}|.*))",
-    # RFC 7519; the second form is for one that stands behind a dash, as in a file's name
-    r"(?P<jwt>(?:(?<![\w\-])eyJ[\w\-]{8,}+|\beyJ[\w\-]{8,300}+)\.eyJ[\w\-]{8,}+\.[\w\-]*+)",
-)), re.DOTALL)
+@functools.cache
+def _shapes() -> re.Pattern[str]:
+    return re.compile("|".join((
+        rf"{_BOUNDARY}(?:{'|'.join(f'(?P<s{n}>{_shape_pattern(shape)})' for n, shape in enumerate(SHAPES))})",
+        rf"(?P<key>{PEM_BEGIN}(?:.*?{PEM_END}|.*))",
+        # RFC 7519; the second form is for one that stands behind a dash, as in a file's name
+        r"(?P<jwt>(?:(?<![\w\-])eyJ[\w\-]{8,}+|\beyJ[\w\-]{8,300}+)\.eyJ[\w\-]{8,}+\.[\w\-]*+)",
+    )), re.DOTALL)
+
+
 _SHAPE_STARTS = (*(prefix for shape in SHAPES for prefix in shape.prefixes), "eyJ", "-----BEGIN")
 _OTHER_KINDS = {"key": "a private key", "jwt": "a JSON Web Token"}
 
@@ -167,11 +177,10 @@ _TELLING = ("key", "token", "secret", "pass", "pwd", "credential", "authorizatio
 
 @functools.lru_cache(maxsize=1024)
 def _strength(name: str) -> int:
-    if name in NAMES_OF_FOLDERS or _NO_SECRET_NAME.search(name):
+    strong = bool(_SECRET_NAME.search(name))
+    if not (strong or _WEAK_NAME.search(name)) or name in NAMES_OF_FOLDERS or _no_secret_name().search(name):
         return 0
-    if _SECRET_NAME.search(name):
-        return 1 if _ABOUT_A_SECRET.search(name) else 2
-    return 1 if _WEAK_NAME.search(name) else 0
+    return 1 if not strong or _ABOUT_A_SECRET.search(name) else 2
 
 
 def strength_of_name(name: str) -> int:
@@ -254,7 +263,7 @@ def _replace(text: str, pattern: re.Pattern[str], find: "Callable[[re.Match[str]
 
 
 def _without_shapes(text: str) -> str:
-    return _SHAPES.sub(_without_shape, text) if any(start in text for start in _SHAPE_STARTS) else text
+    return _shapes().sub(_without_shape, text) if any(start in text for start in _SHAPE_STARTS) else text
 
 
 def _without_shape(match: re.Match[str]) -> str:
@@ -604,7 +613,7 @@ def find_secret(text: str) -> str | None:
 
 def _iter_kinds(text: str) -> Iterator[str]:
     if _without_shapes(text) != text:
-        match = _SHAPES.search(text)
+        match = _shapes().search(text)
         group = (match.lastgroup if match else None) or ""
         yield _OTHER_KINDS.get(group) or SHAPES[int(group[1:])].kind
     for rule in _RULES[1:]:

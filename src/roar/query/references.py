@@ -175,7 +175,7 @@ def _resolve_step(database: sqlite3.Connection, ref: str) -> Reference:
     if ref == "@":
         return session
     number = ref[1:]
-    if not number.removeprefix("-").isdecimal() or int(number) == 0:
+    if not (number.isascii() and number.removeprefix("-").isdecimal()) or int(number) == 0:
         raise NotFoundError(f"{ref!r} is not a step: steps are @1, @2, … and @-1 is the last job.", hint="roar log")
     job_id = _find_step_job(database, session, int(number)) if len(number) < _DIGITS else None
     if job_id is None:

@@ -31,35 +31,37 @@ with mlflow.start_run(run_name="calm-owl") as run:
 """
 
 
-def environment(name, tmp_path_factory):
-    """The interpreter of a new environment with what tests/requirements-NAME.txt lists.
+def environment(name, made_once):
+    """The interpreter of an environment with what tests/requirements-NAME.txt lists, made for all workers.
 
     Of thousands of modules a few are imported: they are compiled as they are, not all beforehand.
     """
     ready = os.environ.get(f"ROAR_TEST_{name.upper().replace('-', '_')}")  # one that is there already
     if ready:
         return ready
-    folder = tmp_path_factory.mktemp(name)
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    python = str(folder / "bin" / "python")
-    install = [python, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*install, "-r", TESTS / f"requirements-{name}.txt"], check=True, timeout=1200)
-    return python
+
+    def make(folder):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
+        install = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile",
+                   "--disable-pip-version-check"]
+        subprocess.run([*install, "-r", TESTS / f"requirements-{name}.txt"], check=True, timeout=1200)
+
+    return str(made_once(name, make) / "bin/python")
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory):
-    return environment("old-trackers", tmp_path_factory)
+def old(made_once):
+    return environment("old-trackers", made_once)
 
 
 @pytest.fixture(scope="module")
-def ray(tmp_path_factory):
-    return environment("ray", tmp_path_factory)
+def ray(made_once):
+    return environment("ray", made_once)
 
 
 @pytest.fixture(scope="module")
-def lightning(tmp_path_factory):
-    return environment("lightning", tmp_path_factory)
+def lightning(made_once):
+    return environment("lightning", made_once)
 
 
 LIGHTNING = """
