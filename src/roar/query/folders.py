@@ -164,8 +164,12 @@ def explain_lost(database: sqlite3.Connection, reference: FolderReference) -> li
 def holds_more(database: sqlite3.Connection, reference: FolderReference, dataset_id: int) -> bool:
     """Whether files lie in a folder as they were recorded there that a dataset recorded there has not."""
     path, place = reference.path, reference.place
-    if place is None or len(find_below(database, path, 2)) == len(find_versions(database, path)) == 1:
+    if place is None:
         return False
+    if len(find_below(database, path, 2)) == 1:
+        versions = [row_id for row_id, _ in find_versions(database, path)]
+        if len(versions) == 1 or not (any(iter_around(database, path)) or _name_more(database, versions, dataset_id)):
+            return False
     members = {name for name, _, _ in recorded_members(database, dataset_id)}
     more = {name: artifact_id for name, artifact_id in (
         (file[len(path):], artifact_id) for file, artifact_id in load_parts(database, path, place).files.items())
@@ -174,6 +178,14 @@ def holds_more(database: sqlite3.Connection, reference: FolderReference, dataset
                                   (json.dumps(list(set(more.values()))),)))
     return any(holds(database, os.path.join(place, name), {known[artifact_id].hex()})
                for name, artifact_id in more.items())
+
+
+def _name_more(database: sqlite3.Connection, datasets: Sequence[int], dataset_id: int) -> bool:
+    """Whether one of some datasets has a file by a name that no file of this one has."""
+    return database.execute(
+        "SELECT path FROM dataset_member WHERE dataset_id IN (SELECT value FROM json_each(?))"
+        " EXCEPT SELECT path FROM dataset_member WHERE dataset_id = ? LIMIT 1",
+        (json.dumps([row_id for row_id in datasets if row_id != dataset_id]), dataset_id)).fetchone() is not None
 
 
 def _total_size(database: sqlite3.Connection, artifact_ids: Collection[int]) -> int:

@@ -210,9 +210,10 @@ class _Graph:
                 open_files.remove((name, artifact_id))
                 if at_path[0].job_id not in self._inside:
                     left.setdefault(at_path[0].job_id, set()).add((name, artifact_id))
-        empty = self._empty(open_files)
-        for maker in makers:
-            elsewhere = self._writings.anywhere(maker, open_files - empty)
+        solid = open_files - self._empty(open_files)
+        for maker in makers if solid else ():
+            elsewhere = self._writings.anywhere(maker, solid)
+            solid -= elsewhere
             open_files -= elsewhere
             if self._copies or maker.job_id not in self._inside:
                 left.setdefault(maker.job_id, set()).update(elsewhere)

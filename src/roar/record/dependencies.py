@@ -356,15 +356,19 @@ def content_below(database: sqlite3.Connection, artifact_id: int, path: str, fol
     start = members_folder(path)
     if not (start.startswith(folder) or folder.startswith(start)):
         return set()
-    files = {(start + name, member) for name, member in _members(database, artifact_id)} or {(path, artifact_id)}
+    members = _members(database, artifact_id)
+    if start == folder and members:
+        return members
+    files = {(start + name, member) for name, member in members} or {(path, artifact_id)}
     return {(name.removeprefix(folder), member) for name, member in files if name.startswith(folder)}
 
 
 def _members(database: sqlite3.Connection, dataset_id: int, *, solid: bool = False) -> set[tuple[str, int]]:
     """Path and artifact of each member; none for a file. With `solid` only those that are not empty."""
-    return set(database.execute(
-        "SELECT path, artifact_id FROM dataset_member JOIN artifact ON artifact.id = artifact_id"
-        " WHERE dataset_id = ? AND (artifact.size > 0 OR NOT ?)", (dataset_id, solid)).fetchall())
+    select = "SELECT path, artifact_id FROM dataset_member"
+    if solid:
+        select += " JOIN artifact ON artifact.id = artifact_id AND artifact.size > 0"
+    return set(database.execute(f"{select} WHERE dataset_id = ?", (dataset_id,)).fetchall())
 
 
 def _writers(database: sqlite3.Connection, reader: _Reader, artifact_id: int) -> list[tuple[int, str]]:
