@@ -62,6 +62,17 @@ def test_what_lay_there_before_a_job_is_not_made_by_it_but_a_copy_of_what_it_wro
     assert sources(desk) == [1]
 
 
+def test_of_what_was_read_at_two_paths_nobody_made_the_one_that_is_older(desk):
+    desk.write("expected.txt", "42")
+    time.sleep(.3)
+    desk.python("open('out.txt', 'w').write('42')")
+    desk.roar("run", "sh", "-c", "cmp expected.txt out.txt && echo same > report")
+    said = {line.split()[1]: line for line in desk.roar("lineage", "report").stdout.splitlines() if "    from" in line}
+    assert "nothing recorded made it" in said["expected.txt"]
+    assert "← @1" in said["out.txt"]
+    assert [root["path"] for root in desk.json("inputs", "report")["inputs"]] == ["expected.txt"]
+
+
 def test_a_dataset_that_lay_there_before_a_job_is_not_made_by_it_when_it_is_known_as_a_whole_too(desk):
     for number in range(120):
         desk.write(f"in/{number}", f"{number}")

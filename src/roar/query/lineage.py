@@ -152,6 +152,10 @@ class _Walk:
             self._uids[job_id] = row[0]
         return self._uids[job_id]
 
+    def _started_at(self, job_id: int) -> str:
+        started_at: str = self._database.execute("SELECT started_at FROM job WHERE id = ?", (job_id,)).fetchone()[0]
+        return started_at
+
     def up(self, start: Iterable[int]) -> None:
         self._run(start, 1, self._producers)
 
@@ -210,21 +214,32 @@ class _Walk:
         paths: dict[int, list[str]] = defaultdict(list)
         for row_id, artifact in inputs:
             paths[row_id].append(artifact.path)
+        ages = self._ages(line.row_id) if any(len(several) > 1 for several in paths.values()) else {}
         return Hop(job=line, distance=self.distance[line.row_id],
                    sources=tuple(Source(artifact=artifact, makers=self._makers_at(
-                                     artifact, paths[row_id], makers.get(row_id, ())))
+                                     artifact, paths[row_id], makers.get(row_id, ()),
+                                     since=ages.get((row_id, artifact.path))))
                                  for row_id, artifact in inputs
                                  if upwards or row_id in makers or row_id in read_as),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
 
-    def _makers_at(self, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]]
-                   ) -> tuple[str, ...]:
+    def _ages(self, job_id: int) -> dict[tuple[int, str], str]:
+        """By artifact and path since when what a job read there had lain there unchanged, where that is known."""
+        rows = self._database.execute(
+            "SELECT artifact_id, path.path, unchanged_since FROM file_read JOIN path ON path.id = path_id"
+            " WHERE job_id = ? AND unchanged_since IS NOT NULL", (job_id,)).fetchall()
+        return {(artifact_id, path): since for artifact_id, path, since in rows}
+
+    def _makers_at(self, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]], *,
+                   since: str | None) -> tuple[str, ...]:
         """Of those that made what a job read at several paths the ones that made it at the artifact's.
 
-        Those that wrote it there go before those that wrote it elsewhere; what is empty came from no others.
+        Those that wrote it there go before those that wrote it elsewhere; what is empty came from no others. Nobody
+        made it there who started after `since`.
         """
-        all_makers = dict.fromkeys(job_id for job_id, _ in makers)
+        all_makers = dict.fromkeys(job_id for job_id, _ in makers
+                                   if since is None or self._started_at(job_id) <= since)
         chosen = list(all_makers)
         if len(paths) > 1:
             wrote = {path: [job_id for job_id, produced_id in makers if self._wrote_at(path, job_id, produced_id)]

@@ -140,20 +140,22 @@ class _Graph:
 
     def roots_of(self, job_id: int) -> Iterator[Root]:
         """The root inputs among what one of the jobs read."""
-        makers: dict[int, list[Maker]] = {}
-        for artifact_id, *maker in self._database.execute(
-                "SELECT artifact_id, producer_id, produced_id FROM dependency WHERE consumer_id = ?"
-                " ORDER BY producer_id DESC", (job_id,)).fetchall():
-            makers.setdefault(artifact_id, []).append(Maker(*maker))
+        makers: dict[int, list[tuple[Maker, str]]] = {}
+        for artifact_id, started_at, *maker in self._database.execute(
+                "SELECT artifact_id, started_at, producer_id, produced_id FROM dependency"
+                " JOIN job ON job.id = producer_id WHERE consumer_id = ? ORDER BY producer_id DESC",
+                (job_id,)).fetchall():
+            makers.setdefault(artifact_id, []).append((Maker(*maker), started_at))
         rows = self._database.execute(
             "SELECT path.path, artifact_id, digest, coalesce(artifact.size, used.size),"
-            " coalesce(artifact.files, used.files), used.note FROM file_read AS used"
+            " coalesce(artifact.files, used.files), used.note, used.unchanged_since FROM file_read AS used"
             " JOIN path ON path.id = used.path_id LEFT JOIN artifact ON artifact.id = used.artifact_id"
             " WHERE used.job_id = ? ORDER BY used.ordinal", (job_id,)).fetchall()
-        for path, artifact_id, digest, size, files, note in rows:
+        for path, artifact_id, digest, size, files, note, since in rows:
             root = Root(path=path, digest=None if digest is None else digest.hex(), size=size, files=files, note=note,
                         kind=Kind.FILE if files is None else Kind.DATASET, used_by=(self._uid(job_id),), made_by=None)
-            found = makers.get(artifact_id, [])
+            found = [maker for maker, started_at in makers.get(artifact_id, ())
+                     if since is None or started_at <= since]  # the others made what was read at another path
             if not found:
                 yield root
             elif self._is_made_whole(root, artifact_id, found):
