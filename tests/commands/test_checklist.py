@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import sys
 
 import pytest
 from checklists import checklist, follow
@@ -774,3 +775,19 @@ def test_a_step_that_read_all_files_of_a_folder_runs_again_where_its_maker_has_m
     follow(user, item["hint"])
     assert checklist(user)["the outputs are up to date"]["passed"]
     assert (user.root / "model").read_text() == str(1000 + count)
+
+
+@pytest.mark.parametrize("more", ["", "echo '# more' >> new.py"])
+def test_a_renamed_source_that_was_put_away_is_gone(user, more):
+    user.write("old.py", "print(1)\n" * 9)
+    user.init()
+    user.git("mv", "old.py", "new.py")
+    subprocess.run(["sh", "-c", f"{more}\n{sys.executable} -m roar run -q {sys.executable} new.py > out"],
+                   cwd=user.root, env=user.env, check=True)
+    assert checklist(user)["the code is in a commit"]["hint"] == "git commit -a && roar run @1"
+    user.git("stash", "-q")
+    item = checklist(user)["the code is in a commit"]
+    assert (item["hint"], item["problems"][-1]) == (None, "no command mends it: new.py is gone, which the code needs")
+    user.git("stash", "pop", "-q")
+    follow(user, checklist(user)["the code is in a commit"]["hint"])
+    assert checklist(user)["the code is in a commit"]["passed"] is True

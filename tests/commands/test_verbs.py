@@ -2499,3 +2499,27 @@ def test_jobs_are_found_by_the_workspace_and_what_is_above_it(desk):
         assert len(desk.json("log", "--path", place)["jobs"]) == 1, place
     done = desk.roar("log", "--path", "..", "--json", cwd=desk.root / "s")
     assert len(json.loads(done.stdout)["jobs"]) == 1
+
+
+def test_code_with_backslashes_and_tabs_is_a_patch_that_git_applies(desk):
+    desk.write("t.py", 'if True:\n\tprint("a\\n")\n')
+    desk.init()
+    desk.roar("run", "-q", "python", "t.py")
+    desk.write("t.py", 'if True:\n\tprint("b\\n", "\\\\")\n')
+    desk.git("commit", "-qam", "other")
+    desk.roar("run", "-q", "python", "t.py")
+    first, second = (job["uid"] for job in reversed(desk.json("log")["jobs"]))
+    said = desk.roar("diff", "--code", first, second).stdout
+    assert '-\tprint("a\\n")\n+\tprint("b\\n", "\\\\")\n' in said
+    desk.git("reset", "-q", "--hard", "HEAD~")
+    (desk.root / "patch").write_text(said[said.index("diff --git"):])
+    desk.git("apply", "patch")
+    assert desk.git("diff", "HEAD@{1}") == ""
+
+
+def test_a_file_of_a_forgotten_job_has_not_changed(desk):
+    desk.roar("run", "-q", "sh", "-c", "echo 1 > a")
+    desk.roar("pop")
+    for verb in ("lineage", "show"):
+        said = desk.roar(verb, "a", status=1).stderr
+        assert said.startswith("roar: a is in no job that is still recorded.")

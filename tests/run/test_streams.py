@@ -97,8 +97,15 @@ def test_a_rerun_leaves_the_log_of_a_script_as_it_is(desk):
 
 def test_behind_a_program_that_waits_for_roar(desk):
     desk.write("in", "1\n")
-    shell(desk, "timeout 60 roar run cat < in > out")
-    assert uses(desk.job()) == ([("in", READ)], [("out", APPENDED)])
+    for program in ("timeout 60", "timeout 60 flock lock timeout 60"):
+        shell(desk, f"{program} roar run cat < in > out")
+        assert uses(desk.job()) == ([("in", READ)], [("out", WRITTEN)])
+        desk.write("in", "2\n")
+        desk.roar("run", "-q", "@1")
+        assert (desk.root / "out").read_text() == "2\n"
+    desk.write("script", "timeout 60 roar run cat in\ntrue\n")
+    shell(desk, "bash script > log")
+    assert uses(desk.job())[1] == [("log", APPENDED)]
 
 
 def test_a_file_that_a_program_opened_for_appending_and_went_to_its_end(desk):

@@ -16,7 +16,7 @@ from roar.model import Job
 from roar.observe.code import DIFF, find_repository, git_environment
 from roar.present.answer import print_json
 from roar.present.jobs import SHORT
-from roar.present.text import command_text, count_text, paint, printable, table
+from roar.present.text import command_text, count_text, on_one_line, paint, printable, table
 from roar.query.differences import Change, Difference, code_of, compare, ids_of_redacted, source_of, visible_part
 from roar.query.differing_files import with_members
 from roar.query.jobs import load_job, load_patch
@@ -175,9 +175,14 @@ def _print_code(text: str | None, difference: Difference, *, whole: bool, comman
     if text is None:
         print("  the commits are not in this repository, so their difference cannot be shown")
     elif whole:
-        sys.stdout.write("\n" + "".join(f"{printable(line)}\n" for line in text.splitlines()))
+        sys.stdout.write("\n" + "".join(f"{_patch_line(line)}\n" for line in text.removesuffix("\n").split("\n")))
     elif text:
         print(f"  {count_text(len(text.splitlines()), 'line')} of difference: {command}")
+
+
+def _patch_line(line: str) -> str:
+    """A line as it is, but for what a terminal would obey."""
+    return "\t".join(map(on_one_line, line.split("\t")))
 
 
 def _code_difference(opened: Opened, before: Job, after: Job, uncommitted: tuple[bytes, bytes],

@@ -53,6 +53,14 @@ def main(argv: list[str]) -> int:
 def _print(title: str, roots: Sequence[Root]) -> None:
     print(paint(title, "bold"))
     uses = [FileUse(path=root.path, digest=root.digest, size=root.size, kind=root.kind, files=root.files,
-                    note=root.note if root.made_by is None else f"made by job {root.made_by[:8]}") for root in roots]
+                    note=_note(root)) for root in roots]
     for line in use_lines(uses):
         print(f"  {line}")
+
+
+def _note(root: Root) -> str | None:
+    if root.made_by is not None:
+        return f"made by job {root.made_by[:8]}"
+    if root.meanwhile is not None:
+        return f"job {root.meanwhile[:8]} wrote there meanwhile, and left something else"
+    return root.note

@@ -14,6 +14,7 @@ from roar.observe.trace import Signature, signature_of
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 _SHELLS = re.compile(r"(?:ba|da|z|k|mk|a|fi|c|tc|)sh[\d.-]*|busybox|g?make")
+_WAITS = re.compile("timeout|time|flock|sudo|strace|ltrace|perf|setsid|unshare|systemd-run")  # they start one command
 _SAVED = 10  # "descriptors from 10 on are the shell's own" (POSIX, Shell Command Language, 2.7)
 
 
@@ -140,10 +141,23 @@ def _find(descriptor: int) -> Stream | None:
 
 def _as_output(stream: Stream, status: os.stat_result) -> Stream | None:
     """None for a log: of roar's own report, or of a script that has written to it before this command began."""
-    shared = _has(os.getppid(), stream.descriptor, status) and not _redirects_itself(os.getppid())
+    caller = _find_caller()
+    shared = _has(caller, stream.descriptor, status) and not _redirects_itself(caller)
     if _has(os.getpid(), STDERR, status) or (stream.offset and not stream.appends) or (shared and status.st_size):
         return None
     return replace(stream, appends=stream.appends or shared)
+
+
+def _find_caller() -> int:
+    """The process above this one; not such that were started for this command alone, and wait for it."""
+    pid = os.getppid()
+    while _WAITS.fullmatch(_program(pid)):
+        try:
+            with open(f"/proc/{pid}/stat", "rb") as file:
+                pid = int(file.read().rpartition(b")")[2].split()[1])
+        except (OSError, ValueError, IndexError):
+            break
+    return pid
 
 
 def _has(pid: int, descriptor: int, status: os.stat_result) -> bool:

@@ -27,7 +27,7 @@ from roar.present.text import (
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
 from roar.query.likeness import likeness
-from roar.query.lineage import Hop, Lineage
+from roar.query.lineage import Hop, Lineage, Source
 from roar.wire import size_text
 
 FOLD = 4
@@ -328,11 +328,18 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
              f"← {shown.makers([steps.get(uid, uid[:8]) for uid in source.makers])}"
              + _foreign_text(foreign.get((hop.job.uid, source.artifact.path), ()), hop.job))
             for source in hop.sources if source.makers]
-    rows += [(f"    from  {_artifact_text(source.artifact)}", paint("nothing recorded made it", "dim"))
+    rows += [(f"    from  {_artifact_text(source.artifact)}", paint(_unmade_text(source, steps), "dim"))
              for source in hop.sources if not source.makers]
     rows += [(f"    from  {printable(path)}  {paint('no digest', 'dim')}", paint(printable(note or ""), "dim"))
              for path, note in hop.unknown]
     return shown.lines(table(rows)) or ["    from  nothing that was observed"]
+
+
+def _unmade_text(source: Source, steps: dict[str, str]) -> str:
+    if source.meanwhile is None:
+        return "nothing recorded made it"
+    name = steps.get(source.meanwhile, f"job {source.meanwhile[:8]}")
+    return f"{name} wrote there meanwhile, and left something else"
 
 
 def _foreign_text(names: Sequence[str], reader: JobLine) -> str:

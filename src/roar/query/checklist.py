@@ -484,6 +484,8 @@ def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterat
         name = f"{root.path}{f' ({root.digest[:12]})' if times[root.path] > 1 else ''}"
         if root in hidden:
             yield f"{name} may come with {hidden[root]}, which is not in the repository here"
+        elif root.meanwhile is not None:
+            yield f"{name} was read while job {root.meanwhile[:8]} wrote there, which left something else"
         else:
             yield f"{name} has no known source"
 
@@ -492,13 +494,13 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     """The command for the first of them, or for all of its folder where these are many.
 
     One that lies there with other content now has to be named by its digest. Content that is not known cannot be
-    labelled; a job that runs again finds what is there then.
+    labelled; a job that runs again finds what is there then, which is what another one has left that wrote meanwhile.
     """
-    root = next((root for root in roots if root.digest is not None), None)
+    root = next((root for root in roots if root.digest is not None and root.meanwhile is None), None)
     if root is None:
         uids = set(roots[0].used_by)
         return asked.run_again(next(job for job in asked.behind if job.uid in uids))
-    beside = [other for other in roots if other.digest is not None
+    beside = [other for other in roots if other.digest is not None and other.meanwhile is None
               and os.path.dirname(other.path) == os.path.dirname(root.path)]
     names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else [root]))
     return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"

@@ -72,7 +72,8 @@ def code_of(patch: bytes, data: Collection[str]) -> bytes:
 
 def source_of(patch: bytes) -> list[bytes]:
     """The sections of a patch that are about source code, or of which that cannot be told."""
-    return [section for section in sections_of(patch) if section and is_source(f"/{name_of(section) or '.py'}")]
+    return [section for section in sections_of(patch) if section and (
+        is_source(f"/{name_of(section) or '.py'}") or b"\nrename from " in section)]
 
 
 def visible_part(patch: bytes) -> bytes:

@@ -48,6 +48,8 @@ def find_at_path(database: sqlite3.Connection, workspace: Workspace, path: str, 
                             candidates=_described(workspace, path, versions)) from error
     row = database.execute("SELECT id FROM artifact WHERE digest = ?", (bytes.fromhex(digest),)).fetchone()
     if row is None:
+        if not versions:  # of a job that was forgotten
+            raise NotFoundError(f"{path} is in no job that is still recorded.", hint="roar log")
         raise NotFoundError(f"{path} has changed since it was recorded; what lies there now was never recorded.",
                             hint=_show(versions), candidates=_described(workspace, path, versions))
     return row[0], digest

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -218,29 +219,61 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
     """
     jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
     found: dict[tuple[int, bool], Reason] = {}
-    for job_id, path_id, path, read, written in database.execute(
-            _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}).fetchall():
+    rows = [(*row, row[0]) for row in database.execute(
+        _REWRITTEN, {"first": min(jobs, default=0), "jobs": json.dumps(jobs)}).fetchall()]
+    rows += [(*row, writer - 1) for writer, *row in database.execute(
+        _REWRITTEN_MEANWHILE, (json.dumps(_at_the_same_time(database, jobs)),)).fetchall()]
+    for job_id, path_id, path, read, written, since in rows:
         settled = (job_id, path_id) in counted.settled
         before = found.get((job_id, settled))
         if ((before is None or EDITED in before.text) and (not settled or job_id in counted.superseded)
                 and overwrites(database, written, read)
-                and (how := _find_writer(database, path_id, job_id, read))
+                and (how := _find_writer(database, path_id, job_id, read, since))
                 and (before is None or EDITED not in how)):
             found[job_id, settled] = Reason(job_id, f"its input {path}{how}", settled, path)
     place = {job_id: at for at, job_id in enumerate(jobs)}
     return sorted(found.values(), key=lambda reason: (place[reason.job], reason.settled))
 
 
-def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int) -> str | None:
-    """What the last job did that wrote other content at the path since, having taken nothing from the reader.
+def _at_the_same_time(database: sqlite3.Connection, jobs: Sequence[int]) -> list[tuple[int, int]]:
+    """Each of some jobs with those that ended while it ran, and so were recorded before it."""
+    if not jobs:
+        return []
+    times = database.execute("SELECT id, started_at, ended_at FROM job WHERE id BETWEEN ? AND ? ORDER BY ended_at, id",
+                             (min(jobs), max(jobs))).fetchall()
+    ends = [ended_at for _, _, ended_at in times]
+    wanted, found = set(jobs), []
+    for at, (job_id, started_at, _) in enumerate(times):
+        if job_id in wanted:
+            found += [(job_id, other) for other, *_ in times[bisect_right(ends, started_at):at] if other < job_id]
+    return found
+
+
+# Inputs whose path was written again by a job that ended while the reader ran, which had read before that. Whoever
+# wrote there last before the reader ended is asked.
+_REWRITTEN_MEANWHILE = """
+SELECT made.job_id, used.job_id, used.path_id, path.path, used.artifact_id, made.artifact_id FROM json_each(?) AS pair
+CROSS JOIN file_written AS made ON made.job_id = json_extract(pair.value, '$[1]') AND made.role = 2
+CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = json_extract(pair.value, '$[0]')
+JOIN path ON path.id = used.path_id
+WHERE used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
+AND NOT EXISTS (SELECT 1 FROM file_written AS own WHERE own.job_id = used.job_id AND own.path_id = used.path_id)
+AND NOT EXISTS (SELECT 1 FROM file_written AS later WHERE later.path_id = used.path_id
+    AND later.job_id > made.job_id AND later.job_id < used.job_id)
+ORDER BY used.job_id, used.ordinal
+"""
+
+
+def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int, since: int) -> str | None:
+    """What the last job did that wrote other content at the path after `since`, having taken nothing from the reader.
 
     Not one that edited the file before a job that took something from both: the reader was before that one, too. Where
     the file was edited all the time, and not only added to, it says that, unless the step has read it edited before,
     or it is the step that made it which goes on with it. To put in its place what was made of it is to edit it.
     """
     after: list[int] = []
-    rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "read": read, "first": APPENDED,
-                                       "second": AS_STDOUT_APPENDED}).fetchall()
+    rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "since": since, "read": read,
+                                       "first": APPENDED, "second": AS_STDOUT_APPENDED}).fetchall()
     for writer, written, number, edits, _ in rows:
         if follows(database, writer, job_id):
             after.append(writer)
@@ -277,7 +310,8 @@ SELECT job.id, artifact_id, number, used.job_id IS NOT NULL,
 used.job_id IS NOT NULL AND (note IS NULL OR note NOT IN (:first, :second))
 FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
 LEFT JOIN (SELECT DISTINCT job_id FROM file_read WHERE path_id = :path) AS used ON used.job_id = made.job_id
-WHERE path_id = :path AND made.job_id > :job AND artifact_id IS NOT :read ORDER BY made.job_id DESC
+WHERE path_id = :path AND made.job_id > :since AND made.job_id <> :job AND artifact_id IS NOT :read
+ORDER BY made.job_id DESC
 """
 
 

@@ -12,6 +12,7 @@ from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, it
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
+from roar.record.database import encoded
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT
 
@@ -26,10 +27,14 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One input of a job in a lineage, and the jobs (uids) that made it: none where nothing recorded did."""
+    """One input of a job in a lineage, and the jobs (uids) that made it: none where nothing recorded did.
+
+    Then `meanwhile` is the uid of one that wrote there while it was read, if there is any.
+    """
 
     artifact: GraphArtifact
     makers: tuple[str, ...] = ()
+    meanwhile: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +115,25 @@ def load_lineage(database: sqlite3.Connection,
     return Lineage(root=walk.root_name, hops=tuple(hops), graph=walk.graph(hops),
                    own=tuple(map(walk.uid, own)), same_content=same_content, cut=walk.cut,
                    folder_cut=folder_cut)
+
+
+def written_meanwhile(database: sqlite3.Connection, reader_id: int, path: str, since: str | None = None) -> str | None:
+    """The last job that wrote at a path while another one read there what nothing recorded made: its uid.
+
+    What it wrote in between is not known, only what it left. Not a job that started after what was read had lain there
+    unchanged `since` some time.
+    """
+    row = database.execute(_WRITTEN_MEANWHILE, {"reader": reader_id, "path": encoded(path), "since": since}).fetchone()
+    return None if row is None else row[0]
+
+
+_WRITTEN_MEANWHILE = """
+SELECT job.uid FROM path CROSS JOIN file_written AS made ON made.path_id = path.id JOIN job ON job.id = made.job_id
+JOIN job AS reader ON reader.id = :reader
+WHERE path.path = CAST(:path AS TEXT) AND job.id <> reader.id
+AND job.started_at < reader.ended_at AND job.ended_at > reader.started_at
+AND (:since IS NULL OR job.started_at <= :since) ORDER BY job.id DESC LIMIT 1
+"""
 
 
 class _Walk:
@@ -214,15 +238,19 @@ class _Walk:
         paths: dict[int, list[str]] = defaultdict(list)
         for row_id, artifact in inputs:
             paths[row_id].append(artifact.path)
-        ages = self._ages(line.row_id) if any(len(several) > 1 for several in paths.values()) else {}
+        ages = self._ages(line.row_id) if inputs else {}
         return Hop(job=line, distance=self.distance[line.row_id],
-                   sources=tuple(Source(artifact=artifact, makers=self._makers_at(
+                   sources=tuple(self._source(line.row_id, artifact, self._makers_at(
                                      artifact, paths[row_id], makers.get(row_id, ()),
-                                     since=ages.get((row_id, artifact.path))))
+                                     since=ages.get((row_id, artifact.path))), ages.get((row_id, artifact.path)))
                                  for row_id, artifact in inputs
                                  if upwards or row_id in makers or row_id in read_as),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
+
+    def _source(self, job_id: int, artifact: GraphArtifact, makers: tuple[str, ...], since: str | None) -> Source:
+        return Source(artifact=artifact, makers=makers, meanwhile=None if makers else written_meanwhile(
+            self._database, job_id, artifact.path, since))
 
     def _ages(self, job_id: int) -> dict[tuple[int, str], str]:
         """By artifact and path since when what a job read there had lain there unchanged, where that is known."""

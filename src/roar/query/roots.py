@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from roar.model import Kind, members_folder
 from roar.query.jobs import iter_members
-from roar.query.lineage import Direction, Lineage, load_lineage
+from roar.query.lineage import Direction, Lineage, load_lineage, written_meanwhile
 from roar.query.parts import Files, Writings
 from roar.query.references import (
     ArtifactReference,
@@ -36,6 +36,7 @@ class Root:
         made_by: uid of the recorded job that made it: one outside the graph, or one in it that made it elsewhere; None
             where nothing recorded did.
         members: of a dataset that jobs in the graph made without some of its files, the names of these; else none.
+        meanwhile: uid of a job that wrote there while this was read, and left something else, if there is one.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Root:
     used_by: tuple[str, ...]
     made_by: str | None
     members: tuple[str, ...] = ()
+    meanwhile: str | None = None
 
 
 def members_of(database: sqlite3.Connection, root: Root) -> Iterator[DatasetMember]:
@@ -125,7 +127,7 @@ def find_foreign(database: sqlite3.Connection, lineage: Lineage) -> dict[tuple[s
 def _joined(one: Root, other: Root) -> Root:
     members = sorted({*one.members, *other.members}) if one.members and other.members else ()
     return replace(one, used_by=tuple(dict.fromkeys((*one.used_by, *other.used_by))), members=tuple(members),
-                   made_by=one.made_by or other.made_by)
+                   made_by=one.made_by or other.made_by, meanwhile=one.meanwhile or other.meanwhile)
 
 
 class _Graph:
@@ -157,7 +159,7 @@ class _Graph:
             found = [maker for maker, started_at in makers.get(artifact_id, ())
                      if since is None or started_at <= since]  # the others made what was read at another path
             if not found:
-                yield root
+                yield replace(root, meanwhile=written_meanwhile(self._database, job_id, path, since))
             elif self._is_made_whole(root, artifact_id, found):
                 if self._inside.isdisjoint(maker.job_id for maker in found):
                     yield replace(root, made_by=self._uid(found[0].job_id))

@@ -1,0 +1,77 @@
+"""Jobs that run at the same time: one reads what another one writes."""
+
+import os
+
+import pytest
+from checklists import checklist, follow
+
+
+class Waiting:
+    """A job that stops where its command says `wait`, until it may go on; a rerun does not stop."""
+
+    def __init__(self, desk, command):
+        self.folder = desk.tmp
+        for name in ("here", "on"):
+            os.mkfifo(self.folder / name)
+        waits = f"if [ -e {self.folder}/on ]; then echo > {self.folder}/here; read x < {self.folder}/on; fi"
+        self.job = desk.start("run", "-q", "sh", "-c", command.replace("wait", waits))
+        (self.folder / "here").read_text()
+
+    def go_on(self):
+        (self.folder / "on").write_text("\n")
+        assert self.job.wait(60) == 0
+        for name in ("here", "on"):
+            (self.folder / name).unlink()
+
+
+@pytest.mark.parametrize(("write", "how"), [
+    ("echo 2 > in", "written again"), ("echo 2 > new; mv new in", "written again"),
+    ("sed -i s/1/2/ in", "edited in place")])
+def test_an_input_that_a_job_writes_again_while_another_one_has_read_it(desk, write, how):
+    desk.roar("run", "-q", "sh", "-c", "echo 1 > in")
+    reading = Waiting(desk, "cat in > out; wait")
+    desk.roar("run", "-q", "sh", "-c", write)
+    reading.go_on()
+    desk.roar("run", "-q", "cp", "out", "copy")
+    status = desk.json("status")
+    stale = {step["step"]: step["stale"] for step in status["steps"] if step["stale"]}
+    assert stale == {3: f"its input in was {how} by @2", 4: "@3, which it took inputs from, is stale"}
+    assert {output["path"] for output in status["outputs"] if output["state"] == "stale"} == {"out", "copy"}
+    if how == "edited in place":
+        return
+    for _ in range(2):
+        follow(desk, checklist(desk)["the outputs are up to date"]["hint"])
+    assert checklist(desk)["the outputs are up to date"]["passed"] is True
+    assert (desk.root / "copy").read_text() == (desk.root / "in").read_text()
+
+
+def test_what_was_read_after_it_was_written_again_is_up_to_date(desk):
+    desk.roar("run", "-q", "sh", "-c", "echo 1 > in")
+    reading = Waiting(desk, "wait; cat in > out")
+    desk.roar("run", "-q", "sh", "-c", "echo 2 > in")
+    reading.go_on()
+    assert [step["stale"] for step in desk.json("status")["steps"]] == [None] * 3
+
+
+def test_what_a_job_reads_of_another_one_that_leaves_something_else_in_the_end(desk):
+    training = Waiting(desk, "echo 1 > best; wait; echo 2 > new; mv new best")
+    desk.roar("run", "-q", "sh", "-c", "cat best > score")
+    training.go_on()
+    uid = desk.job("@2")["uid"][:8]
+    assert f"job {uid} wrote there meanwhile, and left something else" in desk.roar("lineage", "score").stdout
+    assert f"job {uid} wrote there meanwhile, and left something else" in desk.roar("inputs", "score").stdout
+    item = checklist(desk)["every root input has a source"]
+    assert item["problems"] == [f"best was read while job {uid} wrote there, which left something else"]
+    follow(desk, item["hint"])
+    assert (desk.root / "score").read_text() == "2\n"
+    assert checklist(desk)["every root input has a source"]["passed"] is True
+
+
+def test_an_input_that_was_older_than_the_job_that_writes_it_is_nobodys(desk):
+    desk.write("in", "1")
+    desk.roar("run", "-q", "sh", "-c", "cat in; sleep .3")
+    reading = Waiting(desk, "cat in > out; wait")
+    desk.roar("run", "-q", "sh", "-c", "echo 2 > in")
+    reading.go_on()
+    assert "nothing recorded made it" in desk.roar("lineage", "out").stdout
+    assert checklist(desk)["every root input has a source"]["problems"] == ["in has no known source"]
