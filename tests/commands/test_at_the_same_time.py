@@ -75,3 +75,15 @@ def test_an_input_that_was_older_than_the_job_that_writes_it_is_nobodys(desk):
     reading.go_on()
     assert "nothing recorded made it" in desk.roar("lineage", "out").stdout
     assert checklist(desk)["every root input has a source"]["problems"] == ["in has no known source"]
+
+
+def test_no_hint_adds_again_to_a_table_that_others_have_added_to(desk):
+    first = Waiting(desk, "echo 1 >> table; wait")
+    desk.roar("run", "-q", "sh", "-c", "echo 2 >> table; sleep .5")
+    first.go_on()
+    desk.roar("run", "-q", "sh", "-c", "sort table > sorted")
+    before = (desk.root / "table").read_text()
+    for item in checklist(desk).values():
+        if item["hint"] and "git" not in item["hint"] and "label" not in item["hint"]:
+            follow(desk, item["hint"], check=False)
+    assert (desk.root / "table").read_text() == before == "1\n2\n"

@@ -187,3 +187,34 @@ def test_a_training_that_finds_all_done_and_says_so_in_its_log_made_nothing(user
     item = checklist(user)[FRESH]
     assert (item["passed"], item["hint"]) == (None, None)
     assert f"@2, the command of {made} once more, found all done and made nothing" in item["problems"][1]
+
+
+def test_what_two_jobs_of_another_session_read_is_made_again_in_their_order(desk):
+    desk.write("raw", "1\n")
+    desk.write("prep.sh", "cat raw > train; cat raw > test\n")
+    for name, command in (("prep", "sh prep.sh"), ("fit", "cat train > model"), ("eval", "cat model test > metrics")):
+        if name == "eval":
+            desk.roar("reset")
+        desk.roar("run", "-q", "sh", "-c", command)
+    desk.write("raw", "5\n")
+    hints = []
+    while (hint := checklist(desk)["the outputs are up to date"]["hint"]) is not None and len(hints) < 5:
+        hints.append(hint)
+        follow(desk, hint)
+    assert [hint for hint in hints if hint != "roar run @1"] == [
+        "roar run sh -c 'sh prep.sh'", "roar run sh -c 'cat train > model'"]
+    assert (desk.root / "metrics").read_text() == "5\n5\n"
+    assert checklist(desk)["the outputs are up to date"]["passed"] is True
+
+
+def test_who_wrote_again_in_another_session_has_its_own_name(desk):
+    desk.write("raw", "1\n")
+    for command in ("cat raw > train", "cat train > model"):
+        desk.roar("run", "-q", "sh", "-c", command)
+    desk.roar("reset")
+    desk.roar("run", "-q", "sh", "-c", "cat model > metrics")
+    desk.write("raw", "5\n")
+    follow(desk, checklist(desk)["the outputs are up to date"]["hint"])
+    uid = desk.job("@2")["uid"][:8]
+    problems = checklist(desk)["the outputs are up to date"]["problems"]
+    assert any(problem.endswith(f"its input train was written again by {uid}") for problem in problems)

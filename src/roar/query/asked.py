@@ -209,11 +209,16 @@ class Asked:
             (row.row_id,)).fetchall()
 
     def _readers(self, job: Job) -> list[Job]:
-        """Those of the jobs that took something from one of them, this session's first."""
+        """Those of the jobs that took something from one of them, in their order: one may have read another's output.
+
+        Of other sessions only what is behind those that are asked about.
+        """
         ids = {row_id for (row_id,) in self.database.execute(
             "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id = ?", (self.rows[job.uid].row_id,))}
-        readers = [other for other in self.jobs if self.rows[other.uid].row_id in ids]
-        return sorted(readers, key=lambda other: self.rows[other.uid].session != self.session)
+        behind = {other.uid for other in self.behind}
+        readers = [other for other in self.jobs if self.rows[other.uid].row_id in ids and (
+            other.uid in behind or self.rows[other.uid].session == self.session)]
+        return sorted(readers, key=lambda other: self.rows[other.uid].row_id)
 
     def _whole_command(self, job: Job, stdin: str | None) -> str:
         """The command of a job, in its folder, from and to its files."""

@@ -498,8 +498,11 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     """
     root = next((root for root in roots if root.digest is not None and root.meanwhile is None), None)
     if root is None:
-        uids = set(roots[0].used_by)
-        return asked.run_again(next(job for job in asked.behind if job.uid in uids))
+        path, uids = roots[0].path, set(roots[0].used_by)
+        reader = next(job for job in asked.behind if job.uid in uids)
+        if any(use.path == path for use in reader.outputs):  # jobs that add to one table at the same time
+            raise NoCommandError(f"{asked.name(reader)} changed {path} as well, and would do so again")
+        return asked.run_again(reader)
     beside = [other for other in roots if other.digest is not None and other.meanwhile is None
               and os.path.dirname(other.path) == os.path.dirname(root.path)]
     names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else [root]))

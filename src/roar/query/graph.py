@@ -267,6 +267,8 @@ ORDER BY used.job_id, used.ordinal
 def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int, since: int) -> str | None:
     """What the last job did that wrote other content at the path after `since`, having taken nothing from the reader.
 
+    It is named by its step, one of another session by its uid.
+
     Not one that edited the file before a job that took something from both: the reader was before that one, too. Where
     the file was edited all the time, and not only added to, it says that, unless the step has read it edited before,
     or it is the step that made it which goes on with it. To put in its place what was made of it is to edit it.
@@ -274,7 +276,7 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
     after: list[int] = []
     rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "since": since, "read": read,
                                        "first": APPENDED, "second": AS_STDOUT_APPENDED}).fetchall()
-    for writer, written, number, edits, _ in rows:
+    for writer, written, number, edits, _, uid in rows:
         if follows(database, writer, job_id):
             after.append(writer)
         elif overwrites(database, written, read) and not (
@@ -283,9 +285,9 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
             is_edited = {own for _, _, own, *_ in rows} != {maker[1]} and all(
                 changes or (not edits and maker[0] is not None and is_made_of(
                     database, later, [maker[0]], (path_id, read)))
-                for later, _, _, edits, changes in rows) and database.execute(
+                for later, _, _, edits, changes, _ in rows) and database.execute(
                 READ_EDITED.format(job=":job", path=":path"), {"path": path_id, "job": job_id}).fetchone() is None
-            return f"{EDITED if is_edited else ' was written again by @'}{number}"
+            return f"{EDITED if is_edited else ' was written again by '}{uid or f'@{number}'}"
     return None
 
 
@@ -304,10 +306,12 @@ _MADE_BY = """
 SELECT made.job_id, number FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
 WHERE path_id = ? AND artifact_id = ? AND made.job_id < ? AND role = 2 ORDER BY made.job_id DESC LIMIT 1
 """
-EDITED = " was edited in place by @"
+EDITED = " was edited in place by "
 _WRITERS = """
 SELECT job.id, artifact_id, number, used.job_id IS NOT NULL,
-used.job_id IS NOT NULL AND (note IS NULL OR note NOT IN (:first, :second))
+used.job_id IS NOT NULL AND (note IS NULL OR note NOT IN (:first, :second)),
+CASE WHEN session_id <> (SELECT session_id FROM step JOIN job AS reader ON step_id = step.id WHERE reader.id = :job)
+    THEN substr(uid, 1, 8) END
 FROM file_written AS made JOIN job ON job.id = made.job_id JOIN step ON step.id = step_id
 LEFT JOIN (SELECT DISTINCT job_id FROM file_read WHERE path_id = :path) AS used ON used.job_id = made.job_id
 WHERE path_id = :path AND made.job_id > :since AND made.job_id <> :job AND artifact_id IS NOT :read
