@@ -250,7 +250,8 @@ def _at_the_same_time(database: sqlite3.Connection, jobs: Sequence[int]) -> list
 
 
 # Inputs whose path was written again by a job that ended while the reader ran, which had read before that. Whoever
-# wrote there last before the reader ended is asked.
+# wrote there last before the reader ended is asked. What was made only while the reader ran is a round of its own: a
+# script takes what each `roar run` in it makes, one after another.
 _REWRITTEN_MEANWHILE = """
 SELECT made.job_id, used.job_id, used.path_id, path.path, used.artifact_id, made.artifact_id FROM json_each(?) AS pair
 CROSS JOIN file_written AS made ON made.job_id = json_extract(pair.value, '$[1]') AND made.role = 2
@@ -258,6 +259,9 @@ CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = js
 JOIN path ON path.id = used.path_id
 WHERE used.artifact_id IS NOT NULL AND made.artifact_id IS NOT used.artifact_id
 AND NOT EXISTS (SELECT 1 FROM file_written AS own WHERE own.job_id = used.job_id AND own.path_id = used.path_id)
+AND NOT EXISTS (SELECT 1 FROM dependency JOIN job AS maker ON maker.id = producer_id
+    JOIN job AS reader ON reader.id = consumer_id WHERE consumer_id = used.job_id
+    AND dependency.artifact_id = used.artifact_id AND maker.started_at > reader.started_at)
 AND NOT EXISTS (SELECT 1 FROM file_written AS later WHERE later.path_id = used.path_id
     AND later.job_id > made.job_id AND later.job_id < used.job_id)
 ORDER BY used.job_id, used.ordinal
