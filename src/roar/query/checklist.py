@@ -500,9 +500,10 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     if root is None:
         path, uids = roots[0].path, set(roots[0].used_by)
         reader = next(job for job in asked.behind if job.uid in uids)
+        again = asked.run_again(reader)
         if any(use.path == path for use in reader.outputs):  # jobs that add to one table at the same time
             raise NoCommandError(f"{asked.name(reader)} changed {path} as well, and would do so again")
-        return asked.run_again(reader)
+        return again
     beside = [other for other in roots if other.digest is not None and other.meanwhile is None
               and os.path.dirname(other.path) == os.path.dirname(root.path)]
     names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else [root]))
