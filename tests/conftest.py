@@ -1,19 +1,19 @@
 """What all tests share: the real `roar` in a folder, home and environment of its own."""
 
 import fcntl
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from select import PIPE_BUF
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module by itself
 
-from warm import Warm
+import warm
 
 PROGRAM = [sys.executable, "-m", "roar"]
 
@@ -32,7 +32,7 @@ class Desk:
         self.env |= {"HOME": str(self.home), "TMPDIR": str(self.tmp), "DO_NOT_TRACK": "1", "NO_COLOR": "1",
                      "PATH": f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}",
                      "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CEILING_DIRECTORIES": str(base)}
-        self.program = PROGRAM
+        self.program = [*PROGRAM]
 
     def be_anybody(self):
         """From now on `roar` has no right to read and write everywhere, which root has."""
@@ -61,12 +61,9 @@ class Desk:
                                 env={**self.env, **(env or {})}, **more)
 
     def roar(self, *arguments, status=0, env=None, cwd=None, text=True, timeout=120, **more):
-        env, cwd, given = {**self.env, **(env or {})}, cwd or self.root, more.pop("input", None)
-        if self.program == PROGRAM and len(given or "") < PIPE_BUF and Warm.serves(env, **more):
-            done = Warm.of("roar.cli").run(arguments, cwd=cwd, env=env, timeout=timeout, text=text, given=given)
-        else:
-            done = subprocess.run([*self.program, *arguments], cwd=cwd, env=env, capture_output=True, text=text,
-                                  input=given, timeout=timeout, check=False, **more)
+        run = functools.partial(warm.run, "roar.cli") if self.program == PROGRAM else warm.run_cold
+        done = run(self.program, arguments, env={**self.env, **(env or {})}, cwd=cwd or self.root, text=text,
+                   timeout=timeout, **more)
         if status is not None:
             assert done.returncode == status, (arguments, done.returncode, done.stdout, done.stderr)
         return done

@@ -21,10 +21,30 @@ import subprocess
 import sys
 import threading
 import time
+from select import PIPE_BUF
 from typing import ClassVar
 
 _LARGEST = 1 << 20  # bytes of a request
 _LEFT_OUT = (".__main__", "roar.commands.ui", "roar.testing", ".migrations.env")
+
+
+def run(module, program, arguments, *, env, cwd, timeout, text=True, **more):
+    """subprocess.run with capture_output, of the `main` of a module where that does nothing else than the program.
+
+    So it is where an interpreter that starts with this environment would not speak otherwise, and nothing else is
+    asked but an `input` that a pipe holds.
+    """
+    given = more.pop("input", None)
+    if (not more and len(given or "") < PIPE_BUF and "TESTS_COLD" not in os.environ
+            and not any(name.startswith("PYTHON") for name in env)
+            and _of_the_locale(env) == _of_the_locale(os.environ)):
+        return Warm.of(module).run(arguments, env=env, cwd=cwd, timeout=timeout, text=text, given=given)
+    return run_cold(program, arguments, env=env, cwd=cwd, timeout=timeout, text=text, input=given, **more)
+
+
+def run_cold(program, arguments, **more):
+    """The program itself."""
+    return subprocess.run([*program, *arguments], capture_output=True, check=False, **more)
 
 
 class Warm:
@@ -45,12 +65,6 @@ class Warm:
             atexit.register(made.close)
         return made
 
-    @staticmethod
-    def serves(env, **more):
-        """Whether an interpreter that starts with this environment, and what else is asked, would do nothing else."""
-        return not more and ("TESTS_COLD" not in os.environ and not any(name.startswith("PYTHON") for name in env)
-                             and _of_the_locale(env) == _of_the_locale(os.environ))
-
     def __init__(self, module):
         self._module = module
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -63,7 +77,7 @@ class Warm:
         self._socket.close()
         self._process.wait()
 
-    def run(self, arguments, *, cwd, env, timeout, text=True, given=None):
+    def run(self, arguments, *, env, cwd, timeout, text, given):
         """As subprocess.run does with capture_output. `given` is its stdin; without one there is nothing to read."""
         umask = os.umask(0o022)
         os.umask(umask)

@@ -26,6 +26,7 @@ from registrations import SESSION, body, digits, job, uid, use
 from sqlalchemy import text
 from starlette.testclient import TestClient
 
+import warm
 from glaas.app import create_app
 from glaas.db import MANY_ROWS, open_engine, writing
 from glaas.models import metadata
@@ -35,19 +36,14 @@ from glaas.settings import Settings
 from glaas.state import AT_ONCE, LONGEST_WAIT_S, Turns
 from roar.errors import SettingsError
 from roar.wire import Registration
-from warm import Warm
 
 JSON = {"content-type": "application/json"}
 
 
 def glaas(*arguments, status=0, **more):
     env = {name: value for name, value in more.pop("env", os.environ).items() if not name.startswith("PYTHON")}
-    cwd, given = more.pop("cwd", os.getcwd()), more.pop("input", None)
-    if Warm.serves(env, **more):
-        done = Warm.of("glaas.cli").run(arguments, cwd=cwd, env=env, timeout=60, given=given)
-    else:
-        done = subprocess.run([sys.executable, "-m", "glaas.cli", *arguments], capture_output=True, text=True,
-                              env=env, cwd=cwd, input=given, timeout=60, check=False, **more)
+    done = warm.run("glaas.cli", [sys.executable, "-m", "glaas.cli"], arguments, env=env,
+                    cwd=more.pop("cwd", os.getcwd()), timeout=60, **more)
     if status is None:
         assert done.returncode != 0
     else:

@@ -157,8 +157,7 @@ class Kept:
             self.sources.add(path)
             self.left_out["code"] += 1
             return
-        if (use.origin is not None and use.origin not in self._places
-                and self.stands.changed_ns(use.origin, last=False) < self._around.started_ns):
+        if use.origin is not None and use.origin not in self._places:
             use = replace(use, origin=self.stands.of(use.origin))
         other = self._by_path.get(path)
         self._by_path[path] = use if other is None else _merged(other, use)

@@ -6,7 +6,7 @@ from roar.commands.arguments import Parser
 from roar.commands.opening import open_record, say, say_lost
 from roar.model import FileUse, is_location
 from roar.present.answer import print_json
-from roar.present.jobs import use_lines
+from roar.present.jobs import meanwhile_text, use_lines
 from roar.present.text import count_text, paint
 from roar.query.references import SessionReference, resolve_or_folder
 from roar.query.roots import Root, find_roots, jobs_behind
@@ -62,5 +62,5 @@ def _note(root: Root) -> str | None:
     if root.made_by is not None:
         return f"made by job {root.made_by[:8]}"
     if root.meanwhile is not None:
-        return f"job {root.meanwhile[:8]} wrote there meanwhile, and left something else"
+        return meanwhile_text(f"job {root.meanwhile[:8]}")
     return root.note

@@ -267,11 +267,13 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
     """Write down what is known before the command starts."""
     uid = os.urandom(16).hex()
     pid = os.getpid()
+    ancestors = find_ancestors(pid)
     cwd, home, tmpdir = os.getcwd(), os.path.expanduser("~"), _temporary_folder()
     pending = Pending(folder=workspace.pending_job(uid), uid=uid, command=redact_command(request.command), cwd=cwd,
-                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=find_ancestors(pid),
+                      started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=ancestors,
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
-                      home=home, tmpdir=tmpdir, repository=find_repository(cwd), streams=find_streams(),
+                      home=home, tmpdir=tmpdir, repository=find_repository(cwd),
+                      streams=find_streams(pid for pid, _ in ancestors),
                       caches=find_moved_caches(os.environ, workspace.root, (home, tmpdir), cwd))
     try:
         write_pending(pending)

@@ -14,7 +14,10 @@ def sections_of(patch: bytes) -> list[bytes]:
 
 
 def name_of(section: bytes) -> str:
-    """The file that one section of a patch is about, by its header `a/NAME b/NAME`; of a renamed one the new name."""
+    """The file that one section of a patch is about, by its header `a/NAME b/NAME`; of a renamed one the new name.
+
+    Empty where neither the header nor a line of its own (`rename to NAME`) tells it.
+    """
     header = section.partition(b"\n")[0].removeprefix(b"diff --git ")
     half = len(header) // 2
     one, other = (unescaped(side[1:-1]) if side.startswith(b'"') else side
@@ -23,7 +26,7 @@ def name_of(section: bytes) -> str:
         one, other = one[2:], other[2:]
     if one == other:
         return os.fsdecode(one)
-    new = _NEW_NAME.search(section)  # "" where there is none: a header that no name of ours could have
+    new = _NEW_NAME.search(section)
     return os.fsdecode(unescaped(new[1][1:-1]) if new[1].startswith(b'"') else new[1]) if new else ""
 
 

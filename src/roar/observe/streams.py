@@ -14,7 +14,7 @@ from roar.observe.trace import Signature, signature_of
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 _SHELLS = re.compile(r"(?:ba|da|z|k|mk|a|fi|c|tc|)sh[\d.-]*|busybox|g?make")
-_WAITS = re.compile("timeout|time|flock|sudo|strace|ltrace|perf|setsid|unshare|systemd-run")  # they start one command
+_WAITS = re.compile("timeout|time|flock|sudo|strace|ltrace|perf|setsid|unshare|systemd-run")  # each starts one command
 _SAVED = 10  # "descriptors from 10 on are the shell's own" (POSIX, Shell Command Language, 2.7)
 
 
@@ -61,12 +61,17 @@ class Stream:
             return False
 
 
-def find_streams() -> tuple[Stream, ...]:
-    """Those of this process, which its command will have, too."""
+def find_streams(callers: Iterable[int]) -> tuple[Stream, ...]:
+    """Those of this process, which its command will have, too.
+
+    Args:
+        callers: the processes above this one, its parent first.
+    """
+    caller = next((pid for pid in callers if not _WAITS.fullmatch(_program(pid))), 0)
     descriptors = {STDIN, STDOUT, *map(int, os.listdir("/proc/self/fd"))} - {STDERR}
     found: dict[str, Stream] = {}
-    for stream in map(_find, sorted(descriptors)):
-        if stream is not None:
+    for descriptor in sorted(descriptors):
+        if (stream := _find(descriptor, caller)) is not None:
             found.setdefault(stream.path, stream)
     return tuple(found.values())
 
@@ -119,7 +124,7 @@ def _is_kept_output(path: str) -> bool:
     return flags & os.O_ACCMODE != os.O_RDONLY and bool(flags & os.O_CLOEXEC)
 
 
-def _find(descriptor: int) -> Stream | None:
+def _find(descriptor: int, caller: int) -> Stream | None:
     """None where it is no regular file, or one that has no name, or is not the command's to read or write."""
     try:
         status = os.fstat(descriptor)
@@ -136,28 +141,15 @@ def _find(descriptor: int) -> Stream | None:
         return None
     if flags & os.O_ACCMODE == {STDIN: os.O_WRONLY, STDOUT: os.O_RDONLY}.get(descriptor, -1):
         return None
-    return stream if stream.is_input else _as_output(stream, status)
+    return stream if stream.is_input else _as_output(stream, status, caller)
 
 
-def _as_output(stream: Stream, status: os.stat_result) -> Stream | None:
+def _as_output(stream: Stream, status: os.stat_result, caller: int) -> Stream | None:
     """None for a log: of roar's own report, or of a script that has written to it before this command began."""
-    caller = _find_caller()
     shared = _has(caller, stream.descriptor, status) and not _redirects_itself(caller)
     if _has(os.getpid(), STDERR, status) or (stream.offset and not stream.appends) or (shared and status.st_size):
         return None
     return replace(stream, appends=stream.appends or shared)
-
-
-def _find_caller() -> int:
-    """The process above this one; not such that were started for this command alone, and wait for it."""
-    pid = os.getppid()
-    while _WAITS.fullmatch(_program(pid)):
-        try:
-            with open(f"/proc/{pid}/stat", "rb") as file:
-                pid = int(file.read().rpartition(b")")[2].split()[1])
-        except (OSError, ValueError, IndexError):
-            break
-    return pid
 
 
 def _has(pid: int, descriptor: int, status: os.stat_result) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from roar.present.jobs import SHORT, command_of, outcome, outcome_colour
+from roar.present.jobs import SHORT, command_of, meanwhile_text, outcome, outcome_colour
 from roar.present.order import depths, sources_in_order
 from roar.present.text import (
     columns_of,
@@ -338,8 +338,7 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
 def _unmade_text(source: Source, steps: dict[str, str]) -> str:
     if source.meanwhile is None:
         return "nothing recorded made it"
-    name = steps.get(source.meanwhile, f"job {source.meanwhile[:8]}")
-    return f"{name} wrote there meanwhile, and left something else"
+    return meanwhile_text(steps.get(source.meanwhile, f"job {source.meanwhile[:8]}"))
 
 
 def _foreign_text(names: Sequence[str], reader: JobLine) -> str:

@@ -250,6 +250,11 @@ def _files(job: Job, title: str, uses: Sequence[FileUse], *, everything: bool) -
     return lines
 
 
+def meanwhile_text(job: str) -> str:
+    """Of an input that nothing recorded made: that a job, by its name here, wrote there while it was read."""
+    return f"{job} wrote there meanwhile, and left something else"
+
+
 def use_lines(uses: Sequence[FileUse]) -> list[str]:
     """Inputs or outputs, one line each: digest, size, path."""
     rows = [(use.digest[:SHORT] if use.digest else "no digest", size_text(use.size), _path(use)) for use in uses]

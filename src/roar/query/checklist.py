@@ -496,17 +496,16 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     One that lies there with other content now has to be named by its digest. Content that is not known cannot be
     labelled; a job that runs again finds what is there then, which is what another one has left that wrote meanwhile.
     """
-    root = next((root for root in roots if root.digest is not None and root.meanwhile is None), None)
-    if root is None:
+    labelled = [root for root in roots if root.digest is not None and root.meanwhile is None]
+    if not labelled:
         path, uids = roots[0].path, set(roots[0].used_by)
         reader = next(job for job in asked.behind if job.uid in uids)
         again = asked.run_again(reader)
         if any(use.path == path for use in reader.outputs):  # jobs that add to one table at the same time
             raise NoCommandError(f"{asked.name(reader)} changed {path} as well, and would do so again")
         return again
-    beside = [other for other in roots if other.digest is not None and other.meanwhile is None
-              and os.path.dirname(other.path) == os.path.dirname(root.path)]
-    names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else [root]))
+    beside = [root for root in labelled if os.path.dirname(root.path) == os.path.dirname(labelled[0].path)]
+    names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else labelled[:1]))
     return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"
 
 

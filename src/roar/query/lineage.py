@@ -240,16 +240,18 @@ class _Walk:
             paths[row_id].append(artifact.path)
         ages = self._ages(line.row_id) if inputs else {}
         return Hop(job=line, distance=self.distance[line.row_id],
-                   sources=tuple(self._source(line.row_id, artifact, self._makers_at(
-                                     artifact, paths[row_id], makers.get(row_id, ()),
-                                     since=ages.get((row_id, artifact.path))), ages.get((row_id, artifact.path)))
+                   sources=tuple(self._source(line.row_id, artifact, paths[row_id], makers.get(row_id, ()),
+                                              ages.get((row_id, artifact.path)))
                                  for row_id, artifact in inputs
                                  if upwards or row_id in makers or row_id in read_as),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
 
-    def _source(self, job_id: int, artifact: GraphArtifact, makers: tuple[str, ...], since: str | None) -> Source:
-        return Source(artifact=artifact, makers=makers, meanwhile=None if makers else written_meanwhile(
+    def _source(self, job_id: int, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]],
+                since: str | None) -> Source:
+        """An input of a job, which read the same at all these paths; at this one it lay there unchanged `since`."""
+        made_by = self._makers_at(artifact, paths, makers, since)
+        return Source(artifact=artifact, makers=made_by, meanwhile=None if made_by else written_meanwhile(
             self._database, job_id, artifact.path, since))
 
     def _ages(self, job_id: int) -> dict[tuple[int, str], str]:
@@ -259,17 +261,18 @@ class _Walk:
             " WHERE job_id = ? AND unchanged_since IS NOT NULL", (job_id,)).fetchall()
         return {(artifact_id, path): since for artifact_id, path, since in rows}
 
-    def _makers_at(self, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]], *,
+    def _makers_at(self, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]],
                    since: str | None) -> tuple[str, ...]:
         """Of those that made what a job read at several paths the ones that made it at the artifact's.
 
         Those that wrote it there go before those that wrote it elsewhere; what is empty came from no others. Nobody
         made it there who started after `since`.
         """
-        all_makers = dict.fromkeys(job_id for job_id, _ in makers
-                                   if since is None or self._started_at(job_id) <= since)
+        all_makers = dict.fromkeys(job_id for job_id, _ in makers)
         chosen = list(all_makers)
         if len(paths) > 1:
+            all_makers = dict.fromkeys(job_id for job_id in all_makers
+                                       if since is None or self._started_at(job_id) <= since)
             wrote = {path: [job_id for job_id, produced_id in makers if self._wrote_at(path, job_id, produced_id)]
                      for path in paths}
             chosen = wrote[artifact.path]
