@@ -236,19 +236,28 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
 
 
 def _at_the_same_time(database: sqlite3.Connection, jobs: Sequence[int]) -> list[tuple[int, int]]:
-    """Each of some jobs with those that ended while it ran, and so were recorded before it."""
+    """Each of some jobs with those that ended while it ran, and so were recorded before it.
+
+    Only with such as wrote where a job recorded later read something else: side by side there may be very many.
+    """
     if not jobs:
         return []
     times = database.execute("SELECT id, started_at, ended_at FROM job WHERE id BETWEEN ? AND ? ORDER BY ended_at, id",
                              (min(jobs), max(jobs))).fetchall()
     ends = [ended_at for _, _, ended_at in times]
-    wanted, found = set(jobs), []
-    for at, (job_id, started_at, _) in enumerate(times):
-        if job_id in wanted:
-            found += [(job_id, other) for other, *_ in times[bisect_right(ends, started_at):at] if other < job_id]
-    return found
+    wanted = set(jobs)
+    beside = {job_id: [other for other, *_ in times[bisect_right(ends, started_at):at] if other < job_id]
+              for at, (job_id, started_at, _) in enumerate(times) if job_id in wanted}
+    writers = {job_id for job_id, in database.execute(
+        _REPLACING, (json.dumps(list({other for others in beside.values() for other in others})),))}
+    return [(job_id, other) for job_id, others in beside.items() for other in others if other in writers]
 
 
+_REPLACING = """
+SELECT value FROM json_each(?) WHERE EXISTS (
+    SELECT 1 FROM file_written AS made JOIN file_read AS used ON used.path_id = made.path_id
+    WHERE made.job_id = value AND used.job_id > made.job_id AND used.artifact_id IS NOT made.artifact_id)
+"""
 # Inputs whose path was written again by a job that ended while the reader ran, which had read before that. Whoever
 # wrote there last before the reader ended is asked. What was made only while the reader ran is a round of its own: a
 # script takes what each `roar run` in it makes, one after another.
