@@ -2,7 +2,11 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN     = $(VENV)/bin
+INSTALL = $(BIN)/python tools/install.py
 SOURCES = $(shell find native src -type f -not -path '*/__pycache__/*' -not -path '*/_native/*') CMakeLists.txt pyproject.toml
+
+# What is installed here is compiled when it is first imported.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-trackers bench lint audit docs clean
 .DEFAULT_GOAL := help
@@ -39,7 +43,7 @@ docs: $(VENV)/.test ## write the generated pages of docs/ anew
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip uv==0.13.9
 	@touch $@
 
 # By itself: it would bring forty packages of its own into the environment that it looks at.
@@ -50,11 +54,11 @@ $(VENV)-audit/.made:
 
 # Installed, not editable: the hook of an editable install would be loaded by every command that is observed.
 $(VENV)/.roar: $(VENV)/.made $(SOURCES)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[server]'
+	$(INSTALL) '.[server]'
 	@touch $@
 
 $(VENV)/.demo: $(VENV)/.roar examples/digits/requirements.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r examples/digits/requirements.txt
+	$(INSTALL) -r examples/digits/requirements.txt
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo $(wildcard tests/requirements*.txt) tests/glaas/provider/package-lock.json \

@@ -1,9 +1,9 @@
 """Commands from a process that has imported their program already, and forks itself for each of them.
 
-Two thirds of what a short command costs are its imports. As a program this is that process: it takes one request at a
-time from the socket at its descriptor 0, which is JSON (arguments, environment, folder, umask) with the descriptors 0
-to 2 of the command, and answers with the command's process id and, when it has ended, its status as subprocess has
-it. All that is a command's own is made anew in its process: environment, folder, descriptors, streams.
+Two thirds of what a short command costs are its imports. As a program this is that process: it takes requests from the
+socket at its descriptor 0, which are JSON (arguments, environment, folder, umask) with the descriptors 0 to 2 of the
+command, and answers each with the command's process id and, when it has ended, with that and its status as subprocess
+has it. All that is a command's own is made anew in its process: environment, folder, descriptors, streams.
 TESTS_COLD=1 has every command start an interpreter of its own in place of that.
 """
 
@@ -12,8 +12,10 @@ import gc
 import importlib
 import io
 import json
+import math
 import os
 import pkgutil
+import select
 import selectors
 import signal
 import socket
@@ -47,6 +49,15 @@ def run_cold(program, arguments, **more):
     return subprocess.run([*program, *arguments], capture_output=True, check=False, **more)
 
 
+def start_server(*arguments, stderr=None):
+    """subprocess.Popen of `glaas ARGUMENTS`, with a pipe at its stdout, and if asked at its stderr; both are text."""
+    if "TESTS_COLD" in os.environ:
+        return subprocess.Popen([sys.executable, "-m", "glaas.cli", *arguments], stdout=subprocess.PIPE, stderr=stderr,
+                                text=True)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    return Warm.of("glaas.cli").start(arguments, env=env, stderr=stderr)
+
+
 class Warm:
     """The caller's side: `Warm.of("roar.cli")` runs the `main` of that module.
 
@@ -67,6 +78,7 @@ class Warm:
 
     def __init__(self, module):
         self._module = module
+        self._ended = {}
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(("ROAR", "GLAAS", "PYTEST", "PYTHON"))}
@@ -79,18 +91,9 @@ class Warm:
 
     def run(self, arguments, *, env, cwd, timeout, text, given):
         """As subprocess.run does with capture_output. `given` is its stdin; without one there is nothing to read."""
-        umask = os.umask(0o022)
-        os.umask(umask)
-        request = json.dumps({"arguments": [os.fsdecode(one) for one in arguments], "env": env, "cwd": str(cwd),
-                              "umask": umask}).encode()
         stdin = os.open(os.devnull, os.O_RDONLY) if given is None else _pipe_with(given)
         (out, outs), (errors, errs) = os.pipe(), os.pipe()
-        try:
-            socket.send_fds(self._socket, [request], [stdin, outs, errs])
-        finally:
-            for descriptor in (stdin, outs, errs):
-                os.close(descriptor)
-        pid = int(self._socket.recv(64))
+        pid = self._begin(arguments, env, cwd, (stdin, outs, errs))
         try:
             read = _read((out, errors), time.monotonic() + timeout)
         except TimeoutError:
@@ -99,9 +102,87 @@ class Warm:
         finally:
             os.close(out)
             os.close(errors)
-            status = int(self._socket.recv(64))
+            status = self.wait_for(pid)
         said = [io.TextIOWrapper(io.BytesIO(one)).read() for one in read] if text else read
         return subprocess.CompletedProcess([self._module, *arguments], status, *said)
+
+    def start(self, arguments, *, env, stderr=None):
+        """As subprocess.Popen does: a `Started`, with a pipe at its stdout, and at its stderr if that is to be one."""
+        stdin = os.open(os.devnull, os.O_RDONLY)
+        (out, outs), (errors, errs) = os.pipe(), (os.pipe() if stderr == subprocess.PIPE else (None, os.dup(2)))
+        pid = self._begin(arguments, env, os.getcwd(), (stdin, outs, errs))
+        return Started(self, pid, os.fdopen(out), None if errors is None else os.fdopen(errors))
+
+    def _begin(self, arguments, env, cwd, streams):
+        """Returns the command's process id. Closes its three descriptors here."""
+        umask = os.umask(0o022)
+        os.umask(umask)
+        request = json.dumps({"arguments": [os.fsdecode(one) for one in arguments], "env": env, "cwd": str(cwd),
+                              "umask": umask}).encode()
+        try:
+            socket.send_fds(self._socket, [request], list(streams))
+        finally:
+            for descriptor in streams:
+                os.close(descriptor)
+        while True:
+            match self._hear():
+                case [pid]:
+                    return pid
+                case pid, status:
+                    self._ended[pid] = status
+
+    def wait_for(self, pid, timeout=None):
+        """The status of a command once it has ended; None if it has not by then. Once for each."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while pid not in self._ended:
+            left = None if deadline is None else max(deadline - time.monotonic(), 0)
+            if not select.select([self._socket], (), (), left)[0]:
+                return None
+            ended, status = self._hear()
+            self._ended[ended] = status
+        return self._ended.pop(pid)
+
+    def _hear(self):
+        return [int(number) for number in self._socket.recv(64).split()]
+
+
+class Started:
+    """A command that runs, with what subprocess.Popen has."""
+
+    def __init__(self, warm, pid, stdout, stderr):
+        self._warm, self.pid, self.stdout, self.stderr = warm, pid, stdout, stderr
+        self.returncode = None
+
+    def poll(self):
+        if self.returncode is None:
+            self.returncode = self._warm.wait_for(self.pid, 0)
+        return self.returncode
+
+    def wait(self, timeout=None):
+        if self.returncode is None:
+            self.returncode = self._warm.wait_for(self.pid, timeout)
+            if self.returncode is None:
+                raise subprocess.TimeoutExpired([str(self.pid)], timeout)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self):
+        self.send_signal(signal.SIGKILL)
+
+    def communicate(self, timeout=None):
+        streams = {stream.fileno(): stream for stream in (self.stdout, self.stderr) if stream}
+        read = _read(tuple(streams), math.inf if timeout is None else time.monotonic() + timeout)
+        said = dict(zip(streams.values(), read, strict=True))
+        for stream in streams.values():
+            stream.close()
+        self.wait(timeout)
+        return tuple(said[stream].decode() if stream else None for stream in (self.stdout, self.stderr))
 
 
 def _pipe_with(text):
@@ -125,7 +206,7 @@ def _read(pipes, deadline):
         for pipe in pipes:
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(deadline - time.monotonic())
+            ready = selector.select(None if deadline == math.inf else deadline - time.monotonic())
             if not ready and time.monotonic() > deadline:
                 raise TimeoutError
             for key, _ in ready:
@@ -141,19 +222,30 @@ def _serve(package):
     """Answer requests; returns in the process of a command that is to run."""
     _import_all(package)
     line = socket.socket(fileno=os.dup(0))
+    selector = selectors.DefaultSelector()
+    selector.register(line, selectors.EVENT_READ)
     while True:
-        request, descriptors, _, _ = socket.recv_fds(line, _LARGEST, 3)
-        if not request:
-            os._exit(0)
-        pid = os.fork()
-        if pid == 0:
-            line.close()
-            _become(json.loads(request), descriptors)
-            return
-        for descriptor in descriptors:
-            os.close(descriptor)
-        line.send(str(pid).encode())
-        line.send(str(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])).encode())
+        for key, _ in selector.select():
+            if key.fileobj is not line:
+                selector.unregister(key.fd)
+                os.close(key.fd)
+                line.send(f"{key.data} {os.waitstatus_to_exitcode(os.waitpid(key.data, 0)[1])}".encode())
+                continue
+            request, descriptors, _, _ = socket.recv_fds(line, _LARGEST, 3)
+            if not request:
+                os._exit(0)
+            pid = os.fork()
+            if pid == 0:
+                for other in list(selector.get_map().values()):
+                    os.close(other.fd)
+                selector.close()
+                line.detach()
+                _become(json.loads(request), descriptors)
+                return
+            for descriptor in descriptors:
+                os.close(descriptor)
+            line.send(str(pid).encode())
+            selector.register(os.pidfd_open(pid), selectors.EVENT_READ, pid)
 
 
 def _import_all(package):

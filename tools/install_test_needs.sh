@@ -49,7 +49,7 @@ for release in bullseye trixie; do
 done
 
 for list in "$tests"/requirements.txt "$tests"/requirements-server.txt; do
-    "$python" -m pip install --quiet --disable-pip-version-check -r "$list"
+    "$python" "$(dirname "$0")/install.py" -r "$list"
 done
 
 node=$("$python" -c 'import sys; print(sys.prefix)')/node

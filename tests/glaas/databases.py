@@ -1,7 +1,8 @@
 """What tests ask the databases themselves."""
 
-import subprocess
 import time
+
+import psycopg
 
 from glaas.db import open_engine
 
@@ -10,13 +11,13 @@ def run_sql(server, statement):
     """A database is not copied while anything, such as the server's own housekeeping, is connected to it."""
     for pause_s in (0.5, 2, 5, None):
         try:
-            server.psql(statement)
-        except subprocess.CalledProcessError:
+            with psycopg.connect(server.get_uri("postgres"), autocommit=True) as connection:
+                connection.execute(statement)
+                return
+        except psycopg.OperationalError:
             if pause_s is None:
                 raise
             time.sleep(pause_s)
-        else:
-            return
 
 
 def plan_of(url, query):

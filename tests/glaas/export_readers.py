@@ -1,5 +1,6 @@
 """Exports as their formats' own tools read them: each reader raises, or fails, for a document that is not sound."""
 
+import functools
 import importlib
 import io
 import json
@@ -11,8 +12,6 @@ import attr
 import openlineage.client.generated as facet_modules
 import requests
 import requests_cache
-from cyclonedx.schema import SchemaVersion
-from cyclonedx.validation.json import JsonStrictValidator
 from openlineage.client import event_v2
 from openlineage.client.generated.base import BaseFacet
 from openlineage.client.generated.tags_run import TagsRunFacetFields
@@ -25,11 +24,18 @@ from urllib3 import HTTPResponse
 from glaas.exports.openlineage import TrackerRunReference, TrackerRunsRunFacet
 
 FORMATS = ("cyclonedx", "openlineage", "prov", "ro-crate")
-CYCLONEDX = JsonStrictValidator(SchemaVersion.V1_6)
+
+
+@functools.cache
+def cyclonedx_validator():
+    from cyclonedx.schema import SchemaVersion  # noqa: PLC0415  with the next one
+    from cyclonedx.validation.json import JsonStrictValidator  # noqa: PLC0415  it compiles a whole grammar of URIs
+
+    return JsonStrictValidator(SchemaVersion.V1_6)
 
 
 def read_cyclonedx(text):
-    assert CYCLONEDX.validate_str(text) is None
+    assert cyclonedx_validator().validate_str(text) is None
     bom = json.loads(text)
     refs = {bom["metadata"]["component"]["bom-ref"], *(component["bom-ref"] for component in bom["components"])}
     assert len(refs) == 1 + len(bom["components"])

@@ -132,7 +132,9 @@ def drawn_on_server(database, dag):
 
 @pytest.mark.parametrize("aged", [False, True])
 @pytest.mark.parametrize("contents", [CONTENTS, FLAGS, MANY])
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize(("database", "seed"), [
+    *(("sqlite", seed) for seed in range(20)), *(("postgresql", seed) for seed in range(20, 27)),
+], indirect=["database"])
 def test_the_server_finds_what_the_record_has(tmp_path, post, database, seed, contents, aged, monkeypatch):
     monkeypatch.setattr(recording, "digest", digest)  # those that a server accepts
     recorder = Recorder(tmp_path / "workspace")

@@ -58,7 +58,7 @@ CASES = [(operation, mode) for operation in OPERATIONS for mode in schemathesis.
 
 @pytest.mark.parametrize(("operation", "mode"), CASES)
 def test_no_request_finds_a_bug(operations, operation, mode):
-    @settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15, deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(case=operations[operation].as_strategy(generation_mode=mode))
     def send(case):
         response = case.call()

@@ -53,8 +53,7 @@ def glaas(*arguments, status=0, **more):
 
 
 def start(*arguments):
-    process = subprocess.Popen([sys.executable, "-m", "glaas.cli", "serve", "--port", "0", *arguments],
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = warm.start_server("serve", "--port", "0", *arguments, stderr=subprocess.PIPE)
     line = process.stdout.readline()
     assert line.startswith("glaas is at http://127.0.0.1:"), (line, process.stderr.read())
     return process, line.split()[-1]

@@ -2,11 +2,12 @@
 
 import contextlib
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+import warm
 
 # importlib mode does not look beside a test module by itself: fake trackers, and what reads exports
 sys.path[:0] = [str(Path(__file__).parents[1] / folder) for folder in ("fakes", "glaas")]
@@ -19,9 +20,8 @@ class Glaas:
         self.file, self.port, self.process, self.url, self.options = file, 0, None, "", []
 
     def start(self):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "glaas.cli", "serve", "--port", str(self.port), "--database",
-             f"sqlite:///{self.file}", *self.options], stdout=subprocess.PIPE, text=True)
+        self.process = warm.start_server("serve", "--port", str(self.port), "--database", f"sqlite:///{self.file}",
+                                         *self.options)
         line = self.process.stdout.readline()
         assert line.startswith("glaas is at http://127.0.0.1:"), line
         self.url = line.split()[-1].rstrip("/")

@@ -19,6 +19,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+import warm
+
 ALICE = {"AWS_ACCESS_KEY_ID": "ALICEKEY", "AWS_SECRET_ACCESS_KEY": "alicesecret"}
 ACCOUNTS = {"identities": [
     {"name": "alice", "credentials": [{"accessKey": "ALICEKEY", "secretKey": "alicesecret"}],
@@ -242,8 +244,7 @@ def until():
 @pytest.fixture
 def glaas(tmp_path):
     """The address of a glaas server."""
-    process = subprocess.Popen([sys.executable, "-m", "glaas.cli", "serve", "--port", "0", "--database",
-                                f"sqlite:///{tmp_path}/glaas.db"], stdout=subprocess.PIPE, text=True)
+    process = warm.start_server("serve", "--port", "0", "--database", f"sqlite:///{tmp_path}/glaas.db")
     line = process.stdout.readline()
     assert line.startswith("glaas is at http://127.0.0.1:"), line
     yield line.split()[-1].rstrip("/")

@@ -32,19 +32,15 @@ with mlflow.start_run(run_name="calm-owl") as run:
 
 
 def environment(name, made_once):
-    """The interpreter of an environment with what tests/requirements-NAME.txt lists, made for all workers.
-
-    Of thousands of modules a few are imported: they are compiled as they are, not all beforehand.
-    """
+    """The interpreter of an environment with what tests/requirements-NAME.txt lists, made for all workers."""
     ready = os.environ.get(f"ROAR_TEST_{name.upper().replace('-', '_')}")  # one that is there already
     if ready:
         return ready
 
     def make(folder):
-        subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        install = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--no-compile",
-                   "--disable-pip-version-check"]
-        subprocess.run([*install, "-r", TESTS / f"requirements-{name}.txt"], check=True, timeout=1200)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", folder], check=True)
+        subprocess.run([sys.executable, TESTS.parent / "tools/install.py", "--into", folder / "bin/python",
+                        "-r", TESTS / f"requirements-{name}.txt"], check=True, timeout=1200)
 
     return str(made_once(name, make) / "bin/python")
 

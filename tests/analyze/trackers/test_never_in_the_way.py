@@ -93,8 +93,7 @@ def lines(text):
     return {line for line in text.splitlines() if not progress.search(line)}
 
 
-@pytest.mark.parametrize("analyzer", ["on", "off", "raising"])
-def test_files_calls_and_output_are_the_same(desk, wandb_server, broken_plugin, tmp_path, analyzer):
+def test_files_calls_and_output_are_the_same(desk, wandb_server, broken_plugin, tmp_path):
     desk.init()
     desk.write("train.py", SCRIPT)
     desk.write("manifest.py", MANIFEST)
@@ -103,16 +102,17 @@ def test_files_calls_and_output_are_the_same(desk, wandb_server, broken_plugin, 
     command = [sys.executable, "train.py"]
     plain = subprocess.run(command, cwd=desk.root, env={**desk.env, **env}, capture_output=True, text=True, check=True)
     expected_calls = calls(wandb_server)
-    for name in ("wandb", "mlruns"):
-        shutil.rmtree(desk.root / name)
-    (desk.root / "store.db").unlink()
-    wandb_server.requests.clear()
-    wandb_server.runs.clear()
-    if analyzer == "off":
-        env["ROAR_ANALYZERS_EXPERIMENT_TRACKERS"] = "false"
-    if analyzer == "raising":
-        env["PYTHONPATH"] = str(broken_plugin)
+    for analyzer, more in (("on", {}), ("off", {"ROAR_ANALYZERS_EXPERIMENT_TRACKERS": "false"}),
+                           ("raising", {"PYTHONPATH": str(broken_plugin)})):
+        for name in ("wandb", "mlruns"):
+            shutil.rmtree(desk.root / name)
+        (desk.root / "store.db").unlink()
+        wandb_server.requests.clear()
+        wandb_server.runs.clear()
+        compare(desk, wandb_server, {**env, **more}, analyzer, manifest, plain, expected_calls)
 
+
+def compare(desk, wandb_server, env, analyzer, manifest, plain, expected_calls):
     done = desk.roar("run", *(["-q"] if analyzer != "raising" else []), sys.executable, "train.py", env=env)
 
     said = json.loads(manifest.read_text())
