@@ -151,8 +151,8 @@ class Plumbing:
         if self._remove is not None and self._remove.match(path):
             return "filters"
         meant = self._meant(path) if self._moved_roots and path.startswith(self._moved_roots) else path
-        rules = _rules_inside(self._home, self._base) if meant.startswith(self._base) else _rules(self._home)
-        match = rules.match(meant)
+        outside, inside = _rules(self._home, self._base)
+        match = (inside if meant.startswith(self._base) else outside).match(meant)
         if match is None or match.lastgroup is None:
             return "interpreter" if self._roots and path.startswith(self._roots) else KEPT
         return self._categories[int(match.lastgroup[1:])]
@@ -194,24 +194,21 @@ def _patterns(home: str) -> list[str]:
 
 
 @cache
-def _rules(home: str) -> re.Pattern[str]:
-    return re.compile("|".join(_patterns(home)), re.DOTALL)
-
-
-@cache
-def _rules_inside(home: str, base: str) -> re.Pattern[str]:
-    """The rules that count within the workspace."""
-    if base == "/":
-        return _rules(home)
-    return re.compile("|".join(
-        pattern for pattern, rule in zip(_patterns(home), RULES, strict=True)
+def _rules(home: str, base: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
+    """The rules that count outside of the workspace, and within it: mostly the same, as compiling them takes long."""
+    patterns, elsewhere = _patterns(home), f"(?!{re.escape(base)})" if base != "/" else ""
+    outside = re.compile("|".join(f"{elsewhere}{pattern}" if rule.category == "libraries" else pattern
+                                  for pattern, rule in zip(patterns, RULES, strict=True)), re.DOTALL)
+    if base == "/" or outside.match(f"{base}file") is None:
+        return outside, outside
+    return outside, re.compile("|".join(
+        pattern for pattern, rule in zip(patterns, RULES, strict=True)
         if rule.category != "libraries" and not re.match(pattern, f"{base}file", re.DOTALL)), re.DOTALL)
 
 
 def prepare(home: str, base: str) -> None:
     """Compile the rules ahead of their use."""
-    _rules(home)
-    _rules_inside(home, os.path.join(base, ""))
+    _rules(home, os.path.join(base, ""))
 
 
 def _compile(patterns: Sequence[str], base: str) -> re.Pattern[str] | None:
