@@ -25,6 +25,8 @@ _CHANGED = "changed."
 
 CHANGED_MEANWHILE = "changed after it was read"
 """Begins the note on an input that others changed while the job ran, where its content is not known."""
+CHANGED_AT_LAST = "changed while it was digested"
+"""The note on a use that others changed when its content was to be known."""
 APPENDED = "written by appending"
 AS_STDIN = "read as standard input"
 AS_STDOUT = "written as standard output"

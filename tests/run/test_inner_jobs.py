@@ -3,15 +3,20 @@
 import functools
 import http.server
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from blake3 import blake3
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "commands"))  # importlib mode does not look beside a test module
+from checklists import checklist, follow
 
 COMPLETE = ["full", "seccomp"]
 MODES = [*COMPLETE, "preload"]
@@ -228,6 +233,31 @@ def test_each_round_of_a_sweep_reads_what_its_inner_job_made(desk, mode, keep):
     assert [step["job"] for step in desk.json("reproduce", "m-2")["steps"]][-1] == job["uid"]
     said = desk.roar("reproduce", "m-2", "--run").stdout
     assert all(f"  same     {one[:12]} m-{number}" in said for number, one in zip("123", expected, strict=True))
+
+
+@pytest.mark.parametrize("made", ["echo $i > cfg", "sed -i s/./$i/ cfg", "echo $i > new; mv new cfg"])
+def test_the_settings_that_a_sweep_writes_for_each_of_its_jobs(desk, made):
+    """Each job read its own; to run one again by itself would take those of the last for it."""
+    desk.env |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    desk.write("cfg", "0\n")
+    desk.write("data", "d")
+    rounds = ["for i in 1 2 3; do", made, f'{ROAR} run -q --name r$i sh -c "cat data cfg > m-$i; : $i"', "done"]
+    outer = script(desk, *rounds)
+    made = [(desk.root / f"m-{i}").read_text() for i in "123"]
+    assert made == ["d1\n", "d2\n", "d3\n"]
+    assert [step["stale"] for step in desk.json("status")["steps"]] == [None] * 4
+    items = checklist(desk)
+    assert items["the outputs are up to date"]["passed"] is True
+    assert not [item["hint"] for item in items.values() if re.search(r"roar run @[12]\b", item["hint"] or "")]
+    desk.write("data", "e")
+    while (hint := checklist(desk)["the outputs are up to date"]["hint"]) is not None:
+        assert re.search("run @3$", hint)  # what that has read lies there yet
+        follow(desk, hint)
+    assert f"roar run @{outer['step']} runs both" in desk.roar("status", "--checklist", status=1).stdout
+    assert [(desk.root / f"m-{i}").read_text() for i in "123"] == ["d1\n", "d2\n", "e3\n"]
+    desk.roar("run", "-q", f"@{outer['step']}")
+    assert [(desk.root / f"m-{i}").read_text() for i in "123"] == ["e1\n", "e2\n", "e3\n"]
+    assert "stale" not in desk.roar("status").stdout
 
 
 @pytest.mark.parametrize("mode", COMPLETE)

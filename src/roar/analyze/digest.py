@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.analyze.processes import do_apart, share_out
+from roar.model import CHANGED_AT_LAST
 from roar.observe.trace import Signature, signature_of
 
 if TYPE_CHECKING:
@@ -274,7 +275,7 @@ def _digest_streamed(path: str, signature: Signature) -> Digested:
 
 def _checked(digest: str, status: os.stat_result, expected: Signature, tick: int) -> Digested:
     if signature_of(status)[:5] != expected[:5]:
-        return Digested(None, None, None, "changed while it was digested")
+        return Digested(None, None, None, CHANGED_AT_LAST)
     return Digested(digest, expected.size, expected, None, _is_settled(expected, tick))
 
 

@@ -39,6 +39,7 @@ class InnerJobs:
     """The inner jobs of a trace.
 
     Attributes:
+        uids: of them all, recorded or not.
         runs: tracker and id of their tracker runs.
         written: what they wrote, absolute.
 
@@ -57,6 +58,7 @@ class InnerJobs:
         self._starts = {pid: [image.started_ns for image in images] for pid, images in self._images.items()}
         self._places = _find_places(trace.processes)
         self._jobs = {place.uid: known.inner(place.uid) for place in set(self._places.values()) if place.uid}
+        self.uids = tuple(sorted(self._jobs))
         self._tracers = [process for process in trace.processes if process.executable.endswith(_TRACER)]
         self._seen = self._with_library(trace)
         self.runs = {run for job in self._jobs.values() if job is not None for run in job.runs}

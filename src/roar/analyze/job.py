@@ -51,6 +51,7 @@ class Analysis:
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
         deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read.
+        inner: uids of the jobs that it ran itself.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
         gaps: what is lost of the job although it was seen, one short phrase each.
     """
@@ -74,6 +75,7 @@ class Analysis:
     folders: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
     ages: dict[tuple[str, str], str] = field(default_factory=dict)
+    inner: tuple[str, ...] = ()
     moved: dict[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
@@ -108,7 +110,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     _look_behind(uses, places)
     renamed = find_renamed(followed.events)
     followed.events.clear()
-    result = Analysis(moved=_moved(uses, renamed))
+    result = Analysis(moved=_moved(uses, renamed), inner=inner.uids if inner is not None else ())
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses, trace.processes), base=around.root,
                         add=around.filter_add, remove=around.filter_remove, moved=around.caches)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}

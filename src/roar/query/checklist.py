@@ -1,5 +1,6 @@
 """Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
 
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
+from roar.query.counted import ran_within
 from roar.query.freshness import GONE, Freshness, Status, load_status
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
@@ -494,9 +496,11 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     """The command for the first of them, or for all of its folder where these are many.
 
     One that lies there with other content now has to be named by its digest. Content that is not known cannot be
-    labelled; a job that runs again finds what is there then, which is what another one has left that wrote meanwhile.
+    labelled; a job that runs again finds what is there then, which is what another one has left that wrote meanwhile,
+    unless that is the one that ran it.
     """
-    labelled = [root for root in roots if root.digest is not None and root.meanwhile is None]
+    labelled = [root for root in roots if root.digest is not None and (
+        root.meanwhile is None or _is_from_around(asked.database, root))]
     if not labelled:
         path, uids = roots[0].path, set(roots[0].used_by)
         reader = next(job for job in asked.behind if job.uid in uids)
@@ -507,6 +511,13 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     beside = [root for root in labelled if os.path.dirname(root.path) == os.path.dirname(labelled[0].path)]
     names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else labelled[:1]))
     return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"
+
+
+def _is_from_around(database: sqlite3.Connection, root: Root) -> bool:
+    """Whether the job that wrote there meanwhile is one that ran the reader."""
+    ids = dict(database.execute("SELECT uid, id FROM job WHERE uid IN (SELECT value FROM json_each(?))",
+                                (json.dumps([root.meanwhile, *root.used_by]),)))
+    return all(ran_within(database, ids[uid], ids[root.meanwhile]) for uid in root.used_by)
 
 
 _MANY = 10

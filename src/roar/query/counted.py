@@ -58,11 +58,25 @@ class Counted:
 
 
 def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
-    """Whether a job took something from an earlier one, directly or not."""
+    """Whether a job took something from an earlier one, directly or not, or is around it."""
     return database.execute(
         "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
         " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
-        (job_id, other_id, other_id)).fetchone() is not None
+        (job_id, other_id, other_id)).fetchone() is not None or ran_within(database, other_id, job_id)
+
+
+def ran_within(database: sqlite3.Connection, inner_id: int, job_id: int) -> bool:
+    """Whether a job ran another one itself, as by `roar run` in its script, directly or not."""
+    return database.execute(_IS_AROUND, {"job": inner_id, "outer": job_id}).fetchone() is not None
+
+
+AROUND = """
+WITH RECURSIVE around (id) AS (
+    SELECT job_id FROM job JOIN inner_job USING (uid) WHERE job.id = :job
+    UNION SELECT inner_job.job_id FROM around JOIN job ON job.id = around.id JOIN inner_job USING (uid))
+"""
+"""Begins a query about the jobs that ran `:job` themselves, directly or not."""
+_IS_AROUND = AROUND + "SELECT 1 FROM around WHERE id = :outer"  # noqa: S608  texts of our own
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:

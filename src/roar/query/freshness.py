@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
-from roar.model import CHANGED_MEANWHILE, is_location, members_folder
+from roar.model import CHANGED_AT_LAST, CHANGED_MEANWHILE, is_location, members_folder
 from roar.query.beside import find_written_beside
 from roar.query.counted import Counted, follows
 from roar.query.deletions import find_deletions
@@ -333,11 +333,12 @@ def _load_read(database: sqlite3.Connection, counted: Counted) -> dict[_Content,
 
 def _changed_meanwhile(database: sqlite3.Connection, counted: Counted) -> list[Reason]:
     """Inputs that others changed while a job ran, whose content at the time is not known."""
+    jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
     rows = database.execute(
         "SELECT job_id, path_id, path.path FROM file_use JOIN path ON path.id = path_id WHERE role = 1"
-        " AND artifact_id IS NULL AND note LIKE ? AND job_id IN (SELECT value FROM json_each(?))"
+        " AND artifact_id IS NULL AND (note LIKE ? OR note = ?) AND job_id IN (SELECT value FROM json_each(?))"
         " ORDER BY job_id, ordinal",
-        (f"{CHANGED_MEANWHILE}%", json.dumps([job_id for job_id in counted.step_of if job_id not in counted.idle])))
+        (f"{CHANGED_MEANWHILE}%", CHANGED_AT_LAST, json.dumps(jobs)))
     return [Reason(job_id, f"its input {path} was changed while it ran", settled=(job_id, path_id) in counted.settled)
             for job_id, path_id, path in rows]
 

@@ -1,6 +1,7 @@
 """What to run first where a session's outputs are not up to date, if there is a command that does no harm."""
 
 import itertools
+import json
 import os
 import re
 import sqlite3
@@ -43,6 +44,13 @@ LEFT JOIN dataset_member AS member ON dataset_id = made.artifact_id WHERE job_id
 """
 
 
+_MADE_BY_STEP = """
+SELECT DISTINCT number FROM json_each(:paths) AS lost CROSS JOIN path ON path.path = lost.value
+CROSS JOIN file_written AS made ON made.path_id = path.id AND role = 2 JOIN job ON job.id = made.job_id
+JOIN step ON step.id = job.step_id WHERE session_id = :session
+"""
+
+
 class Mending:
     """The steps of a session that have to run again.
 
@@ -56,6 +64,7 @@ class Mending:
     def __init__(self, database: sqlite3.Connection, workspace: Workspace, session: int, status: Status) -> None:
         self._database = database
         self._workspace = workspace
+        self._session = session
         self._status = status
         self._reruns = Reruns(database, workspace, session)
         self._refused: set[int] = set()
@@ -285,4 +294,11 @@ class Mending:
     def _makers_of_gone(self, number: int) -> list[int]:
         """The steps that made inputs of another one's last job, where these inputs are gone."""
         gone = {output.path: output.step for output in self._status.outputs if output.freshness is Freshness.GONE}
-        return [gone[path] for path in (self._paths_read(number) if gone else ()) if gone.get(path, number) != number]
+        read = self._paths_read(number) if gone else []
+        found = [gone[path] for path in read if gone.get(path, number) != number]
+        lost = [path for path in read if path not in gone and not is_location(path) and not os.path.lexists(
+            self._workspace.absolute(os.path.dirname(path) if "*" in os.path.basename(path) else path))
+                ]  # by names that the step that made them has not used when it ran last
+        makers = {step for (step,) in self._database.execute(_MADE_BY_STEP, {
+            "paths": json.dumps(lost), "session": self._session})} if lost else set()
+        return found + sorted(makers & {*gone.values()} - {number, *found})

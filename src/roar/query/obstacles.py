@@ -11,6 +11,7 @@ from roar.analyze.sources import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
+from roar.query.counted import AROUND
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
@@ -104,6 +105,7 @@ class Obstacles:
             self._refuse_gone_source(step, last)
             self._refuse_other_place(step, last)
             self._refuse_open_database(step)
+            self._refuse_inner(step, last, steps[:at])
             self._refuse_variant(step, last, steps[:at])
             self._refuse_overwriting(step, steps[at + 1:])
 
@@ -174,6 +176,13 @@ class Obstacles:
                 if os.path.isfile(place) and os.path.getsize(place):
                     raise NoCommandError(f"{log} holds changes that are not in the database yet")
 
+    def _refuse_inner(self, step: int, last: LastJob, before: Container[int]) -> None:
+        """Refuse by itself what another step has run, and has put something else since where that had read."""
+        row = self._database.execute(_LEFT_BY_OUTER, {"session": self._session, "job": last.row}).fetchone()
+        if row is not None and row[1] not in before:
+            raise NoCommandError(f"{row[0]} is what @{row[1]} has left there, which had run @{step} before that:"
+                                 f" roar run @{row[1]} runs both")
+
     def _refuse_variant(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse a step in whose place one of the same kind has used what lies there now, as in a sweep.
 
@@ -231,6 +240,15 @@ _PATHS_OF_STEP = """
 SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
 JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = file_use.path_id
 WHERE session_id = ? AND number = ?
+"""
+
+# What a job read where one that ran it has left something else: the path, and the number of that.
+_LEFT_BY_OUTER = AROUND + """
+SELECT path.path, step.number FROM around JOIN job ON job.id = around.id JOIN step ON step.id = job.step_id
+JOIN file_written AS made ON made.job_id = around.id AND made.role = 2
+JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = :job
+    AND used.artifact_id IS NOT made.artifact_id
+JOIN path ON path.id = made.path_id WHERE session_id = :session ORDER BY around.id LIMIT 1
 """
 
 # Where another step's job has made anew what a job read, made anew too, and that of a third one has read it so, which

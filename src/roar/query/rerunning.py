@@ -19,6 +19,7 @@ from itertools import count
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
+from roar.query.counted import ran_within
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
@@ -179,6 +180,15 @@ class _Write(NamedTuple):
     appends: bool
     edits: bool
     read: int | None
+
+
+class _Time(NamedTuple):
+    """When a job that wrote to a path ran, and whether it had read that."""
+
+    job: int
+    started: str
+    ended: str
+    edits: bool
 
 
 @dataclass(slots=True)
@@ -351,6 +361,9 @@ class Reruns:
     def _follow(self, found: _Found, step: int, place: tuple[int, str], stale: Container[int], own: Own) -> None:
         """Add what one path, by its row and its name, needs; refuse where that cannot be had."""
         path_id, path = place
+        if os.path.lexists(self._workspace.absolute(path)) and self._is_of_several_at_once(path_id):
+            raise NoCommandError(f"{path} was edited by jobs that ran at the same time, and nobody knows what each of"
+                                 " them has left")
         writes = self._load_writes(path_id)
         first, last = self._find_chain(writes, path)
         chain = writes[first:last]
@@ -366,6 +379,22 @@ class Reruns:
                 own is Own.AS_IT_WAS and self._find_version(_without_failures(chain)) is not None)):
             return
         self._make_again(found, place, chain, {write.job for write in writes})
+
+    def _is_of_several_at_once(self, path_id: int) -> bool:
+        """Whether jobs that ran side by side wrote to a path since one by itself has made it anew, and one edited it.
+
+        Not such as one of them has run itself.
+        """
+        rows = [_Time(*row) for row in self._database.execute(_TIMES, {"path": path_id})]
+        beside: list[tuple[_Time, _Time]] = []
+        running: list[_Time] = []
+        for row in rows:
+            running = [other for other in running if other.ended > row.started]
+            beside += [(other, row) for other in running if not ran_within(self._database, row.job, other.job)]
+            running.append(row)
+        several = {row.job for pair in beside for row in pair}
+        anew = max((row.job for row in rows if not row.edits and row.job not in several), default=0)
+        return any((one.edits or other.edits) and min(one.job, other.job) > anew for one, other in beside)
 
     def _find_chain(self, writes: Sequence[_Write], path: str) -> tuple[int, int]:
         """The first and the end of those of all writes to a path that made what lies there."""
@@ -547,6 +576,12 @@ EXISTS (SELECT 1 FROM file_read WHERE path_id = made.path_id AND job_id = job.id
 (SELECT artifact_id FROM file_read WHERE path_id = made.path_id AND job_id = job.id ORDER BY ordinal DESC LIMIT 1)
 FROM file_written AS made JOIN artifact ON artifact.id = made.artifact_id JOIN job ON job.id = made.job_id
 JOIN step ON step.id = job.step_id WHERE made.path_id = :path AND made.role = 2 ORDER BY job.id
+"""
+
+_TIMES = """
+SELECT job.id, started_at, ended_at, EXISTS (SELECT 1 FROM file_read WHERE path_id = :path AND job_id = job.id)
+FROM file_written AS made JOIN job ON job.id = made.job_id WHERE made.path_id = :path AND made.role = 2
+ORDER BY started_at
 """
 
 # The jobs between the first and the last of a chain that took something from one of it, directly or not, and from

@@ -13,7 +13,7 @@ from roar.errors import WorkspaceError, install_hint
 from roar.shell import quoted
 from roar.workspace import unreadable
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 BUSY_TIMEOUT_S = 60.0
 _PATIENCE_S = 2.0  # of silence
 _APPLICATION_ID = 0x726F6172  # "roar"
@@ -26,6 +26,8 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
      " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
     "ALTER TABLE git ADD COLUMN worktree TEXT;\nALTER TABLE git ADD COLUMN repositories TEXT;",
     "ALTER TABLE file_use ADD COLUMN unchanged_since TEXT;",
+    ("CREATE TABLE inner_job (job_id INTEGER NOT NULL REFERENCES job (id), uid TEXT NOT NULL,"
+     " PRIMARY KEY (job_id, uid)) STRICT, WITHOUT ROWID;\nCREATE INDEX inner_job_by_uid ON inner_job (uid);"),
 )
 
 
