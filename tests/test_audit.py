@@ -2,25 +2,20 @@
 
 import functools
 import http.server
-import importlib.util
 import json
 import os
 import stat
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from loading import load_tool
 
 
 @pytest.fixture(scope="module")
 def audit():
-    specification = importlib.util.spec_from_file_location("audit_tool", ROOT / "tools" / "audit.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return load_tool("audit")
 
 
 @pytest.fixture

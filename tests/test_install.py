@@ -1,21 +1,16 @@
 """What is installed for tests comes from where pip would take it."""
 
-import importlib.util
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-TOOL = Path(__file__).resolve().parent.parent / "tools" / "install.py"
+from loading import TOOLS, load_tool
 
 
 @pytest.fixture(scope="module")
 def install():
-    specification = importlib.util.spec_from_file_location("install_tool", TOOL)
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return load_tool("install")
 
 
 def test_settings_of_pip_are_handed_on(install, monkeypatch):
@@ -69,8 +64,8 @@ def test_where_uv_fails_pip_installs(tmp_path, monkeypatch, uv_fails):
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     if uv_fails:
         monkeypatch.setenv("NO_UV", "1")
-    done = subprocess.run([sys.executable, TOOL, "--into", environment / "bin/python", tmp_path], capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run([sys.executable, TOOLS / "install.py", "--into", environment / "bin/python", tmp_path],
+                          capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr.startswith("uv could not install this, so pip does:") is uv_fails
     subprocess.run([environment / "bin/python", "-c", "import little"], check=True)

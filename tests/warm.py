@@ -12,7 +12,6 @@ import gc
 import importlib
 import io
 import json
-import math
 import os
 import pkgutil
 import select
@@ -172,12 +171,9 @@ class Started:
     def terminate(self):
         self.send_signal(signal.SIGTERM)
 
-    def kill(self):
-        self.send_signal(signal.SIGKILL)
-
-    def communicate(self, timeout=None):
+    def communicate(self, timeout):
         streams = {stream.fileno(): stream for stream in (self.stdout, self.stderr) if stream}
-        read = _read(tuple(streams), math.inf if timeout is None else time.monotonic() + timeout)
+        read = _read(tuple(streams), time.monotonic() + timeout)
         said = dict(zip(streams.values(), read, strict=True))
         for stream in streams.values():
             stream.close()
@@ -206,7 +202,7 @@ def _read(pipes, deadline):
         for pipe in pipes:
             selector.register(pipe, selectors.EVENT_READ)
         while selector.get_map():
-            ready = selector.select(None if deadline == math.inf else deadline - time.monotonic())
+            ready = selector.select(deadline - time.monotonic())
             if not ready and time.monotonic() > deadline:
                 raise TimeoutError
             for key, _ in ready:

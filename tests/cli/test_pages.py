@@ -1,20 +1,18 @@
 """The generated pages are those that the program would generate now."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
+
+from loading import load_tool
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.fixture(scope="module")
 def tool():
-    spec = importlib.util.spec_from_file_location("client_pages", ROOT / "tools" / "write_client_pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_tool("write_client_pages")
 
 
 @pytest.mark.parametrize("name", ["config.md", "schema.md"])

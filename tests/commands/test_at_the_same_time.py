@@ -93,13 +93,19 @@ def test_no_hint_adds_again_to_a_table_that_others_have_added_to(desk):
     assert (desk.root / "table").read_text() == before == "1\n2\n"
 
 
+def forget(desk, path, job):
+    """Record a job's uses of a path as if that had changed while it was digested, which a test cannot time."""
+    with contextlib.closing(sqlite3.connect(desk.root / ".roar/roar.db")) as database:
+        done = database.execute("UPDATE file_use SET artifact_id = NULL, size = 2, note = ? WHERE job_id = ? AND"
+                                " path_id = (SELECT id FROM path WHERE path = ?)", (CHANGED_AT_LAST, job, path))
+        assert done.rowcount > 0
+        database.commit()
+
+
 def test_what_changed_while_it_was_digested_is_not_known_to_be_as_it_was(desk):
     desk.roar("run", "-q", "sh", "-c", "echo 1 > best")
     desk.roar("run", "-q", "sh", "-c", "cat best > score")
-    with contextlib.closing(sqlite3.connect(desk.root / ".roar/roar.db")) as database:
-        database.execute("UPDATE file_use SET artifact_id = NULL, size = 2, note = ? WHERE role = 1",
-                         (CHANGED_AT_LAST,))
-        database.commit()
+    forget(desk, "best", job=2)
     desk.roar("run", "-q", "@1")
     [output] = [output for output in desk.json("status")["outputs"] if output["path"] == "score"]
     assert (output["state"], output["reason"]) == ("stale", "its input best was changed while it ran")
@@ -107,19 +113,16 @@ def test_what_changed_while_it_was_digested_is_not_known_to_be_as_it_was(desk):
     assert checklist(desk)["the outputs are up to date"]["passed"] is True
 
 
-@pytest.mark.parametrize("forget", [False, True])
-def test_no_hint_goes_on_with_a_table_of_jobs_that_ran_side_by_side(desk, forget):
+@pytest.mark.parametrize("is_lost", [False, True])
+def test_no_hint_goes_on_with_a_table_of_jobs_that_ran_side_by_side(desk, is_lost):
     """Each would add one more line to those of all; what one of them found there need not be known either."""
     desk.write("data", "1")
     first = Waiting(desk, 'read d < data || true; echo "$d a" >> table; wait')
     for name in "bc":
         desk.roar("run", "-q", "sh", "-c", f'read d < data || true; echo "$d {name}" >> table; sleep .1')
     first.go_on()
-    if forget:
-        with contextlib.closing(sqlite3.connect(desk.root / ".roar/roar.db")) as database:
-            database.execute("UPDATE file_use SET artifact_id = NULL, size = 2, note = ? WHERE job_id = 1 AND"
-                             " path_id = (SELECT id FROM path WHERE path = 'table')", (CHANGED_AT_LAST,))
-            database.commit()
+    if is_lost:
+        forget(desk, "table", job=1)
     desk.roar("run", "-q", "sh", "-c", "sort table > best")
     desk.write("data", "2")
     item = checklist(desk)["the outputs are up to date"]

@@ -97,12 +97,11 @@ def paths(dag):
 
 
 ALL_RULES = ["wcag2a", "wcag2aa", "wcag21aa", "best-practice"]
-OF_LOOKS = {"type": "rule", "values": ["color-contrast", "link-in-text-block", "scrollable-region-focusable",
-                                       "target-size"]}  # what colours and width can change
+OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
 
 
 @pytest.mark.parametrize(("look", "rules"), [
-    ("light", ALL_RULES), ("dark", OF_LOOKS), ("narrow", OF_LOOKS)])
+    ("light", ALL_RULES), ("dark", OF_COLOURS), ("narrow", ALL_RULES)])
 def test_every_page_is_accessible_and_quiet(browser, glaas, signed_in, look, rules):
     url, dag, _ = glaas
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()

@@ -235,16 +235,15 @@ def test_each_round_of_a_sweep_reads_what_its_inner_job_made(desk, mode, keep):
     assert all(f"  same     {one[:12]} m-{number}" in said for number, one in zip("123", expected, strict=True))
 
 
-@pytest.mark.parametrize("made", ["echo $i > cfg", "sed -i s/./$i/ cfg", "echo $i > new; mv new cfg"])
-def test_the_settings_that_a_sweep_writes_for_each_of_its_jobs(desk, made):
+@pytest.mark.parametrize("write", ["echo $i > cfg", "sed -i s/./$i/ cfg", "echo $i > new; mv new cfg"])
+def test_the_settings_that_a_sweep_writes_for_each_of_its_jobs(desk, write):
     """Each job read its own; to run one again by itself would take those of the last for it."""
     desk.env |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     desk.write("cfg", "0\n")
     desk.write("data", "d")
-    rounds = ["for i in 1 2 3; do", made, f'{ROAR} run -q --name r$i sh -c "cat data cfg > m-$i; : $i"', "done"]
+    rounds = ["for i in 1 2 3; do", write, f'{ROAR} run -q --name r$i sh -c "cat data cfg > m-$i; : $i"', "done"]
     outer = script(desk, *rounds)
-    made = [(desk.root / f"m-{i}").read_text() for i in "123"]
-    assert made == ["d1\n", "d2\n", "d3\n"]
+    assert [(desk.root / f"m-{i}").read_text() for i in "123"] == ["d1\n", "d2\n", "d3\n"]
     assert [step["stale"] for step in desk.json("status")["steps"]] == [None] * 4
     items = checklist(desk)
     assert items["the outputs are up to date"]["passed"] is True

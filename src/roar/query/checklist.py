@@ -1,6 +1,5 @@
 """Whether someone else could make these jobs again: a checklist in which nothing is ticked that was not checked."""
 
-import json
 import os
 import re
 import shutil
@@ -500,7 +499,7 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     unless that is the one that ran it.
     """
     labelled = [root for root in roots if root.digest is not None and (
-        root.meanwhile is None or _is_from_around(asked.database, root))]
+        root.meanwhile is None or _is_from_around(asked, root))]
     if not labelled:
         path, uids = roots[0].path, set(roots[0].used_by)
         reader = next(job for job in asked.behind if job.uid in uids)
@@ -513,11 +512,10 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"
 
 
-def _is_from_around(database: sqlite3.Connection, root: Root) -> bool:
+def _is_from_around(asked: Asked, root: Root) -> bool:
     """Whether the job that wrote there meanwhile is one that ran the reader."""
-    ids = dict(database.execute("SELECT uid, id FROM job WHERE uid IN (SELECT value FROM json_each(?))",
-                                (json.dumps([root.meanwhile, *root.used_by]),)))
-    return all(ran_within(database, ids[uid], ids[root.meanwhile]) for uid in root.used_by)
+    writer, = asked.database.execute("SELECT id FROM job WHERE uid = ?", (root.meanwhile,)).fetchone()
+    return all(ran_within(asked.database, asked.rows[uid].row_id, writer) for uid in root.used_by)
 
 
 _MANY = 10

@@ -67,7 +67,12 @@ def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
 
 def ran_within(database: sqlite3.Connection, inner_id: int, job_id: int) -> bool:
     """Whether a job ran another one itself, as by `roar run` in its script, directly or not."""
-    return database.execute(_IS_AROUND, {"job": inner_id, "outer": job_id}).fetchone() is not None
+    return job_id in find_around(database, inner_id)
+
+
+def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
+    """The jobs that ran a job themselves, directly or not."""
+    return {row_id for (row_id,) in database.execute(_AROUND_IT, {"job": inner_id})}
 
 
 AROUND = """
@@ -76,7 +81,7 @@ WITH RECURSIVE around (id) AS (
     UNION SELECT inner_job.job_id FROM around JOIN job ON job.id = around.id JOIN inner_job USING (uid))
 """
 """Begins a query about the jobs that ran `:job` themselves, directly or not."""
-_IS_AROUND = AROUND + "SELECT 1 FROM around WHERE id = :outer"  # noqa: S608  texts of our own
+_AROUND_IT = AROUND + "SELECT id FROM around"  # noqa: S608  texts of our own
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:

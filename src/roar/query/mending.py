@@ -1,7 +1,6 @@
 """What to run first where a session's outputs are not up to date, if there is a command that does no harm."""
 
 import itertools
-import json
 import os
 import re
 import sqlite3
@@ -17,7 +16,7 @@ from roar.query.jobs import load_job, paths_read
 from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
-from roar.query.rerunning import Own, Reruns
+from roar.query.rerunning import MAKERS, Own, Reruns
 from roar.query.staleness import OUTDATED, waits_for
 from roar.record.database import encoded
 from roar.workspace import Workspace
@@ -41,13 +40,6 @@ LEFT JOIN dataset_member AS member ON dataset_id = seen.artifact_id GROUP BY pat
 _WRITTEN = """
 SELECT path.path, member.path FROM file_written AS made JOIN path ON path.id = path_id
 LEFT JOIN dataset_member AS member ON dataset_id = made.artifact_id WHERE job_id = :job AND role = 2
-"""
-
-
-_MADE_BY_STEP = """
-SELECT DISTINCT number FROM json_each(:paths) AS lost CROSS JOIN path ON path.path = lost.value
-CROSS JOIN file_written AS made ON made.path_id = path.id AND role = 2 JOIN job ON job.id = made.job_id
-JOIN step ON step.id = job.step_id WHERE session_id = :session
 """
 
 
@@ -292,13 +284,15 @@ class Mending:
         return self._jobs[step].state == JobState.DONE and self._jobs[step].exit_code == 0
 
     def _makers_of_gone(self, number: int) -> list[int]:
-        """The steps that made inputs of another one's last job, where these inputs are gone."""
+        """The steps that made inputs of another one's last job, where these inputs are gone.
+
+        Such a step may have used other names when it ran last: then what that left is gone, too.
+        """
         gone = {output.path: output.step for output in self._status.outputs if output.freshness is Freshness.GONE}
         read = self._paths_read(number) if gone else []
         found = [gone[path] for path in read if gone.get(path, number) != number]
-        lost = [path for path in read if path not in gone and not is_location(path) and not os.path.lexists(
-            self._workspace.absolute(os.path.dirname(path) if "*" in os.path.basename(path) else path))
-                ]  # by names that the step that made them has not used when it ran last
-        makers = {step for (step,) in self._database.execute(_MADE_BY_STEP, {
-            "paths": json.dumps(lost), "session": self._session})} if lost else set()
-        return found + sorted(makers & {*gone.values()} - {number, *found})
+        if any(path not in gone and not is_location(path) and not os.path.lexists(self._workspace.absolute(
+                os.path.dirname(path) if "*" in os.path.basename(path) else path)) for path in read):
+            makers = {of for (of,) in self._database.execute(MAKERS, (self._jobs[number].row_id, self._session))}
+            found += sorted(makers & {*gone.values()} - {number, *found})
+        return found

@@ -19,7 +19,7 @@ from itertools import count
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
-from roar.query.counted import ran_within
+from roar.query.counted import find_around
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
@@ -227,6 +227,7 @@ class Reruns:
         self._session = session
         self._obstacles = Obstacles(database, workspace, session)
         self._kinds: dict[int, tuple[str, ...]] = {}
+        self._at_once: dict[int, bool] = {}
 
     def plan(self, number: int, stale: Container[int] = (), own: Own = Own.AS_IT_WAS) -> Plan:
         """What to run for a step of the session.
@@ -325,7 +326,7 @@ class Reruns:
         before: set[int] = set()
         inside = {number for _, number in jobs}
         for job, number in jobs:
-            makers = {of for (of,) in self._database.execute(_MAKERS, (job,))}
+            makers = {of for (of,) in self._database.execute(MAKERS, (job, self._session))}
             if not makers & inside <= before | {number}:
                 return False
             before.add(number)
@@ -385,16 +386,22 @@ class Reruns:
 
         Not such as one of them has run itself.
         """
-        rows = [_Time(*row) for row in self._database.execute(_TIMES, {"path": path_id})]
-        beside: list[tuple[_Time, _Time]] = []
-        running: list[_Time] = []
-        for row in rows:
-            running = [other for other in running if other.ended > row.started]
-            beside += [(other, row) for other in running if not ran_within(self._database, row.job, other.job)]
-            running.append(row)
-        several = {row.job for pair in beside for row in pair}
-        anew = max((row.job for row in rows if not row.edits and row.job not in several), default=0)
-        return any((one.edits or other.edits) and min(one.job, other.job) > anew for one, other in beside)
+        if path_id not in self._at_once:
+            rows = [_Time(*row) for row in self._database.execute(_TIMES, {"path": path_id})]
+            several: set[int] = set()
+            running: list[_Time] = []
+            edited = 0
+            for row in rows:
+                running = [other for other in running if other.ended > row.started]
+                around = find_around(self._database, row.job) if running else set()
+                for other in running:
+                    if other.job not in around:
+                        several |= {row.job, other.job}
+                        edited = max(edited, min(row.job, other.job) if row.edits or other.edits else 0)
+                running.append(row)
+            anew = max((row.job for row in rows if not row.edits and row.job not in several), default=0)
+            self._at_once[path_id] = edited > anew
+        return self._at_once[path_id]
 
     def _find_chain(self, writes: Sequence[_Write], path: str) -> tuple[int, int]:
         """The first and the end of those of all writes to a path that made what lies there."""
@@ -632,9 +639,10 @@ WHERE used.job_id = :job AND step.session_id = :session AND EXISTS (
     AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = since.job_id AND path_id = since.path_id))
 """
 
-_MAKERS = """
+# The steps of a session from which a job took something.
+MAKERS = """
 SELECT DISTINCT step.number FROM dependency JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id
-WHERE consumer_id = ?
+WHERE consumer_id = ? AND session_id = ?
 """
 # What a job read, and a later one edited then.
 _READ_BEFORE_EDIT = """

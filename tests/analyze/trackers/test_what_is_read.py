@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 from fnmatch import fnmatch
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+
+from loading import load_tool
 
 ROOT = Path(__file__).parents[3]
 PAGE = ROOT / "docs" / "trackers.md"
@@ -88,7 +89,5 @@ def test_only_what_the_page_says_is_opened(name, replay, tmp_path):
 
 
 def test_the_page_is_current():
-    spec = spec_from_file_location("write_trackers", ROOT / "tools" / "write_trackers.py")
-    tool = module_from_spec(spec)
-    spec.loader.exec_module(tool)
+    tool = load_tool("write_trackers")
     assert tool.page(PAGE.read_text()) == PAGE.read_text(), "run `make docs`"
