@@ -103,35 +103,9 @@ def _program(pid: int) -> str:
         return ""
 
 
-def _redirects_itself(pid: int, path: str) -> bool:
-    """Whether a shell is redirected to a file for one command only.
-
-    That is dash(1), which does not do so in the command's process. It looks the same where a loop or a group is
-    redirected, which then stands in its script, unless the file's name does not.
-    """
-    return (_program(pid) == "dash" and _has_saved_output(pid)
-            and re.search(_OF_SEVERAL.format(re.escape(os.path.basename(path))), _script_of(pid)) is None)
-
-
-_OF_SEVERAL = r"(?:\b(?:done|fi|esac)|(?<=[;\s])\}})(?:[^\n;&|]|>&)*>\s*[\"']?(?:[^\s\"']*/)?{}(?![^\s\"';&|)])"
-_LONGEST_SCRIPT = 1 << 20  # bytes that are looked at
-
-
-def _script_of(pid: int) -> str:
-    """The text that a shell runs: behind `-c`, or in the file that it has open for itself; "" where it has none."""
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            words = os.fsdecode(file.read(_LONGEST_SCRIPT)).split("\0")
-        if words[1:2] and words[1].startswith("-") and "c" in words[1]:
-            return words[2]
-        files = [f"/proc/{pid}/fd/{name}" for name in os.listdir(f"/proc/{pid}/fd") if int(name) >= _SAVED]
-        for place in files:
-            if stat.S_ISREG(os.stat(place).st_mode) and not _is_kept_output(place.replace("/fd/", "/fdinfo/")):
-                with open(place, "rb") as file:
-                    return os.fsdecode(file.read(_LONGEST_SCRIPT))
-    except (OSError, ValueError, IndexError):
-        pass
-    return ""
+def _redirects_itself(pid: int) -> bool:
+    """Whether a shell is redirected for one command only: dash(1), which does not do so in the command's process."""
+    return _program(pid) == "dash" and _has_saved_output(pid)
 
 
 def _has_saved_output(pid: int) -> bool:
@@ -172,7 +146,7 @@ def _find(descriptor: int, caller: int) -> Stream | None:
 
 def _as_output(stream: Stream, status: os.stat_result, caller: int) -> Stream | None:
     """None for a log: of roar's own report, or of a script that has written to it before this command began."""
-    shared = _has(caller, stream.descriptor, status) and not _redirects_itself(caller, stream.path)
+    shared = _has(caller, stream.descriptor, status) and not _redirects_itself(caller)
     if _has(os.getpid(), STDERR, status) or (stream.offset and not stream.appends) or (shared and status.st_size):
         return None
     return replace(stream, appends=stream.appends or shared)
