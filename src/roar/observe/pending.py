@@ -236,6 +236,11 @@ def in_order(jobs: Iterable[Pending]) -> list[Pending]:
     return found
 
 
+def find_outer(pending_folder: str, inner: Pending) -> list[str]:
+    """The uids of those jobs that ran this one themselves, and are not recorded yet."""
+    return [job.uid for job in _load_all(pending_folder) if job.owner in inner.ancestors]
+
+
 def find_running(pending_folder: str) -> list[Pending]:
     """The jobs whose command runs, or that are being recorded just now, oldest first."""
     return [pending for pending in _load_all(pending_folder) if not pending.abandoned()]

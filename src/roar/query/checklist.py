@@ -22,7 +22,7 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
-from roar.query.counted import ran_within
+from roar.query.counted import find_around
 from roar.query.freshness import GONE, Freshness, Status, load_status
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
@@ -515,7 +515,7 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
 def _is_from_around(asked: Asked, root: Root) -> bool:
     """Whether the job that wrote there meanwhile is one that ran the reader."""
     writer, = asked.database.execute("SELECT id FROM job WHERE uid = ?", (root.meanwhile,)).fetchone()
-    return all(ran_within(asked.database, asked.rows[uid].row_id, writer) for uid in root.used_by)
+    return all(writer in find_around(asked.database, asked.rows[uid].row_id) for uid in root.used_by)
 
 
 _MANY = 10

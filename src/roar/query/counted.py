@@ -18,6 +18,14 @@ class StepJob(NamedTuple):
     ended_well: bool
 
 
+class Given(NamedTuple):
+    """That a job read at a path what one that ran it had put there, and has left something else there; as rows."""
+
+    outer: int
+    reader: int
+    path: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
     """The jobs that count, by their rows.
@@ -36,6 +44,7 @@ class Counted:
         idle: those of whose outputs later ones of their step left none, and a last one that failed without any beside
             others, where no other took something from them: what they read says nothing of the outputs.
         logs: the files to which these jobs only added.
+        given: what those were given that run in others, with the row of that content.
     """
 
     step_of: Mapping[int, int]
@@ -46,6 +55,7 @@ class Counted:
     superseded: frozenset[int]
     idle: frozenset[int]
     logs: "Logs"
+    given: Mapping[Given, int]
 
     def later(self, job_id: int) -> Sequence[int]:
         """The jobs of the same step after one."""
@@ -58,30 +68,39 @@ class Counted:
 
 
 def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
-    """Whether a job took something from an earlier one, directly or not, or is around it."""
+    """Whether a job took something from an earlier one, directly or not."""
     return database.execute(
         "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
         " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
-        (job_id, other_id, other_id)).fetchone() is not None or ran_within(database, other_id, job_id)
-
-
-def ran_within(database: sqlite3.Connection, inner_id: int, job_id: int) -> bool:
-    """Whether a job ran another one itself, as by `roar run` in its script, directly or not."""
-    return job_id in find_around(database, inner_id)
+        (job_id, other_id, other_id)).fetchone() is not None
 
 
 def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
-    """The jobs that ran a job themselves, directly or not."""
-    return {row_id for (row_id,) in database.execute(_AROUND_IT, {"job": inner_id})}
+    """The jobs that ran a job themselves, as by `roar run` in their script, directly or not."""
+    return {row_id for (row_id,) in database.execute(
+        "SELECT around.id FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer"
+        " WHERE job.id = ?", (inner_id,))}
 
 
-AROUND = """
-WITH RECURSIVE around (id) AS (
-    SELECT job_id FROM job JOIN inner_job USING (uid) WHERE job.id = :job
-    UNION SELECT inner_job.job_id FROM around JOIN job ON job.id = around.id JOIN inner_job USING (uid))
+def _load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
+    """What some jobs were given: it came to lie there while both ran, and no recorded job has made it there."""
+    rows = database.execute(_GIVEN, {"readers": json.dumps(list(readers)), "margin": _MARGIN})
+    return {Given(*row[:-1]): row[-1] for row in rows}
+
+
+_MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
+_GIVEN = """
+SELECT around.id, reader.id, used.path_id, used.artifact_id FROM json_each(:readers) AS one
+CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
+CROSS JOIN job AS around ON around.uid = outer
+CROSS JOIN file_written AS made ON made.job_id = around.id AND made.role = 2
+CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = reader.id
+WHERE used.artifact_id IS NOT NULL AND used.artifact_id IS NOT made.artifact_id
+AND julianday(used.unchanged_since) BETWEEN julianday(around.started_at) + :margin
+    AND julianday(reader.ended_at) + 2 * :margin
+AND NOT EXISTS (SELECT 1 FROM file_written AS other
+    WHERE other.path_id = used.path_id AND other.artifact_id = used.artifact_id AND other.job_id < reader.id)
 """
-"""Begins a query about the jobs that ran `:job` themselves, directly or not."""
-_AROUND_IT = AROUND + "SELECT id FROM around"  # noqa: S608  texts of our own
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:
@@ -103,7 +122,7 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
         jobs={number: [job.row_id for job in found] for number, found in order.items()},
         well=frozenset(job.row_id for found in order.values() for job in found if job.ended_well),
         settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered),
-        logs=logs.of(rows))
+        logs=logs.of(rows), given=_load_given(database, rows))
     return replace(counted, idle=counted.idle - _find_taken(database, counted)) if said.covered else counted
 
 

@@ -17,7 +17,7 @@ from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_AT_LAST, CHANGED_MEANWHILE, is_location, members_folder
 from roar.query.beside import find_written_beside
-from roar.query.counted import Counted, follows
+from roar.query.counted import Counted, Given, follows
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -373,7 +373,8 @@ def _not_before(database: sqlite3.Connection, content: _Content, writer: int, re
     last = {counted.step_of[reader]: reader for (reader,) in database.execute(_ONLY_READ, content)
             if reader in counted.step_of and reader != writer}
     before = {step for step, reader in last.items() if (
-        follows(database, writer, reader) if reader < writer else _is_within(database, writer, reader))}
+        follows(database, writer, reader) or Given(writer, reader, content.path_id) in counted.given
+        if reader < writer else _is_within(database, writer, reader))}
     if before == last.keys():
         return () if before else readers
     return [reader for reader in readers if counted.step_of[reader] not in before]

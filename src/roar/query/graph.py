@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
-from roar.query.counted import Counted, StepJob, follows, load_counted
+from roar.query.counted import Counted, Given, StepJob, follows, load_counted
 from roar.query.history import JobLine, load_lines
 from roar.query.staleness import Reason, Stale
 from roar.record.dependencies import content_below
@@ -228,7 +228,7 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
         before = found.get((job_id, settled))
         if ((before is None or EDITED in before.text) and (not settled or job_id in counted.superseded)
                 and overwrites(database, written, read)
-                and (how := _find_writer(database, path_id, job_id, read, since))
+                and (how := _find_writer(database, counted, (path_id, job_id, read), since))
                 and (before is None or EDITED not in how)):
             found[job_id, settled] = Reason(job_id, f"its input {path}{how}", settled, path)
     place = {job_id: at for at, job_id in enumerate(jobs)}
@@ -277,8 +277,11 @@ ORDER BY used.job_id, used.ordinal
 """
 
 
-def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: int, since: int) -> str | None:
+def _find_writer(database: sqlite3.Connection, counted: Counted, used: tuple[int, int, int], since: int) -> str | None:
     """What the last job did that wrote other content at the path after `since`, having taken nothing from the reader.
+
+    Of what was read the rows of path, reader and content are given. A job that ran the reader, and gave it that, is no
+    other one.
 
     It is named by its step, one of another session by its uid.
 
@@ -286,11 +289,12 @@ def _find_writer(database: sqlite3.Connection, path_id: int, job_id: int, read: 
     the file was edited all the time, and not only added to, it says that, unless the step has read it edited before,
     or it is the step that made it which goes on with it. To put in its place what was made of it is to edit it.
     """
+    path_id, job_id, read = used
     after: list[int] = []
     rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "since": since, "read": read,
                                        "first": APPENDED, "second": AS_STDOUT_APPENDED}).fetchall()
     for writer, written, number, edits, _, uid in rows:
-        if follows(database, writer, job_id):
+        if follows(database, writer, job_id) or Given(writer, job_id, path_id) in counted.given:
             after.append(writer)
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):

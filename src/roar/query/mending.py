@@ -13,7 +13,7 @@ from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_job, paths_read
-from roar.query.obstacles import NoCommandError, is_one_of_many, refuse_secret
+from roar.query.obstacles import NoCommandError, OuterRunsItError, is_one_of_many, refuse_secret
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Reruns
@@ -155,15 +155,24 @@ class Mending:
 
         Refused where a root input is gone, without which a step would only spoil what it has made, where somebody has
         edited what a step would write over, and where it would read what was edited in place since: it was made from
-        what that had been.
+        what that had been. In place of what cannot run by itself stands the step that runs it.
         """
         step = first
         passed: set[int] = set()
+        inner: set[int] = set()
         while True:
-            room = self._reruns.make_room(step)
-            if room is None and self._failed_for_good(step):
-                return f"{LOOK}@{step}"
-            plan = room or self._reruns.plan(step, self._stale, own)
+            try:
+                room = self._reruns.make_room(step)
+                if room is None and self._failed_for_good(step):
+                    return f"{LOOK}@{step}"
+                plan = room or self._reruns.plan(step, self._stale, own)
+            except OuterRunsItError as error:
+                if error.outer in passed:
+                    raise
+                inner.add(step)
+                passed.add(step)
+                step = error.outer
+                continue
             if room is None and own is not Own.KEPT and {*plan.steps} == {step}:
                 plan = self._reruns.start_over(step) or plan
             self._refuse_edited(step, plan.steps)
@@ -171,7 +180,7 @@ class Mending:
             passed.update(plan.steps)
             before = self._find_before(plan.steps, passed)
             if before is None:
-                if {*plan.steps} == {step} and not plan.removed and not room and self._is_done(step):
+                if {*plan.steps} == {step} and not plan.removed and not room and not inner and self._is_done(step):
                     raise NoCommandError(f"@{step} would make the same again")
                 if not self._is_outdated(step):
                     plan.refuse_lack()

@@ -11,7 +11,6 @@ from roar.analyze.sources import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
-from roar.query.counted import AROUND
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
@@ -26,6 +25,14 @@ _MANY = 3
 
 class NoCommandError(Exception):
     """No command is known that only mends; the text says what is in the way."""
+
+
+class OuterRunsItError(NoCommandError):
+    """A step cannot run by itself, but another one, `outer`, runs it with what it needs."""
+
+    def __init__(self, text: str, outer: int) -> None:
+        super().__init__(text)
+        self.outer = outer
 
 
 def is_one_of_many(workspace: Workspace, path: str, read: Iterable[str], command: Iterable[str]) -> bool:
@@ -180,8 +187,11 @@ class Obstacles:
         """Refuse by itself what another step has run, and has put something else since where that had read."""
         row = self._database.execute(_LEFT_BY_OUTER, {"session": self._session, "job": last.row}).fetchone()
         if row is not None and row[1] not in before:
-            raise NoCommandError(f"{row[0]} is what @{row[1]} has left there, which had run @{step} before that:"
-                                 f" roar run @{row[1]} runs both")
+            path, outer, runs_it_yet = row
+            text = f"{path} is what @{outer} has left there, which had run @{step} before that"
+            if runs_it_yet:
+                raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
+            raise NoCommandError(text)
 
     def _refuse_variant(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse a step in whose place one of the same kind has used what lies there now, as in a sweep.
@@ -242,13 +252,18 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# What a job read where one that ran it has left something else: the path, and the number of that.
-_LEFT_BY_OUTER = AROUND + """
-SELECT path.path, step.number FROM around JOIN job ON job.id = around.id JOIN step ON step.id = job.step_id
+# What a job read where one that ran it has left something else: the path, the number of that one's step, and whether
+# that ran the job's step when it ran last.
+_LEFT_BY_OUTER = """
+SELECT path.path, step.number, EXISTS (SELECT 1 FROM job AS again JOIN inner_job AS ran ON ran.uid = again.uid
+    JOIN job AS last ON last.uid = ran.outer WHERE again.step_id = this.step_id
+    AND last.id = (SELECT max(id) FROM job WHERE step_id = step.id))
+FROM job AS this JOIN inner_job ON inner_job.uid = this.uid JOIN job AS around ON around.uid = outer
+JOIN step ON step.id = around.step_id
 JOIN file_written AS made ON made.job_id = around.id AND made.role = 2
-JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = :job
+JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = this.id
     AND used.artifact_id IS NOT made.artifact_id
-JOIN path ON path.id = made.path_id WHERE session_id = :session ORDER BY around.id LIMIT 1
+JOIN path ON path.id = made.path_id WHERE this.id = :job AND session_id = :session ORDER BY around.id LIMIT 1
 """
 
 # Where another step's job has made anew what a job read, made anew too, and that of a third one has read it so, which

@@ -340,6 +340,7 @@ class Reruns:
                   for step in steps if step not in repeated]
         for job, step in (*jobs, *others):
             read = paths_read(self._database, job)
+            made |= {path for (path,) in self._database.execute(_PATHS_MADE_WITHIN, (job,))}
             for path in read:
                 place = self._workspace.absolute(path)
                 if "*" in os.path.basename(place):
@@ -670,4 +671,9 @@ UNION ALL SELECT NULL WHERE (SELECT count(*) FROM (SELECT DISTINCT "commit", pat
     LEFT JOIN git ON git.id = git_id WHERE job.id IN (SELECT value FROM json_each(:jobs)))) > 1 LIMIT 1
 """
 
+# What those jobs made that a job ran itself.
+_PATHS_MADE_WITHIN = """
+SELECT path.path FROM job AS this JOIN inner_job ON outer = this.uid JOIN job AS ran ON ran.uid = inner_job.uid
+JOIN file_written ON job_id = ran.id JOIN path ON path.id = path_id WHERE this.id = ?
+"""
 _PATHS_MADE = "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ?"

@@ -41,6 +41,7 @@ class Stale:
         self._database = database
         self._counted = counted
         self._consumers: dict[int, list[Taking]] | None = None
+        self._given: dict[int, list[Taking]] | None = None
         self._put_off: dict[tuple[int, str], Reason] = {}
         self.own: dict[int, str] = {}
         self.left: dict[int, str] = {}
@@ -83,7 +84,7 @@ class Stale:
     def _spread(self, new: list[int]) -> None:
         while new:
             job = new.pop(0)
-            new += [taking.consumer for taking in self._taken_from(job)
+            new += [taking.consumer for taking in (*self._taken_from(job), *self._given_by(job))
                     if self._mark(taking.consumer, self._text_for(taking), settled=taking.settled)]
 
     def of_steps(self) -> dict[int, str]:
@@ -118,6 +119,15 @@ class Stale:
             "consumer": taking.consumer, "artifact": taking.artifact, "producer": taking.producer,
             "produced": taking.produced, "later": json.dumps(self._counted.later(taking.producer))})
             if path == place or path.startswith(members_folder(place))), None)
+
+    def _given_by(self, job: int) -> Iterable[Taking]:
+        """What those that it ran read of it, which it has not left."""
+        if self._given is None:
+            self._given = {}
+            for (outer, reader, path), artifact in self._counted.given.items():
+                self._given.setdefault(outer, []).append(
+                    Taking(reader, artifact, outer, artifact, (reader, path) in self._counted.settled))
+        return self._given.get(job, ())
 
     def _taken_from(self, job: int) -> Iterable[Taking]:
         if self._consumers is None:

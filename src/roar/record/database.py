@@ -26,8 +26,7 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
      " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
     "ALTER TABLE git ADD COLUMN worktree TEXT;\nALTER TABLE git ADD COLUMN repositories TEXT;",
     "ALTER TABLE file_use ADD COLUMN unchanged_since TEXT;",
-    ("CREATE TABLE inner_job (job_id INTEGER NOT NULL REFERENCES job (id), uid TEXT NOT NULL,"
-     " PRIMARY KEY (job_id, uid)) STRICT, WITHOUT ROWID;\nCREATE INDEX inner_job_by_uid ON inner_job (uid);"),
+    "CREATE TABLE inner_job (uid TEXT NOT NULL, outer TEXT NOT NULL, PRIMARY KEY (uid, outer)) STRICT, WITHOUT ROWID;",
 )
 
 

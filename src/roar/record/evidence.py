@@ -27,7 +27,7 @@ from roar.model import (
 from roar.observe.code import PATCH_LIMIT, addition_patch, read_committed, untracked
 from roar.observe.inner import find_inner
 from roar.observe.log import load_ended, load_trace
-from roar.observe.pending import Pending
+from roar.observe.pending import Pending, find_outer
 from roar.observe.trace import Signature, Trace, signature_of
 from roar.record import digests
 from roar.record.database import encoded, open_database
@@ -87,6 +87,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                             symlinks=analysis.links, made_links=analysis.made_links, left_links=analysis.left_links,
                             folders=analysis.folders,
                             deleted=analysis.deleted, ages=analysis.ages, inner=analysis.inner,
+                            outer=find_outer(workspace.pending, pending),
                             tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
                             follow=_follow(workspace, analysis))
         digests.remember(database, ((identity(signature), digest) for signature, digest in analysis.digests))

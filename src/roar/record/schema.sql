@@ -169,13 +169,12 @@ CREATE TABLE deleted_file (
     PRIMARY KEY (job_id, path)
 ) STRICT, WITHOUT ROWID;
 
--- The jobs that a job ran itself, as by `roar run` in a script.
+-- Which jobs ran others themselves, as by `roar run` in a script: with each inner one all that are around it.
 CREATE TABLE inner_job (
-    job_id INTEGER NOT NULL REFERENCES job (id), -- the one around it
-    uid    TEXT NOT NULL,                        -- the inner one's; it may be in no record
-    PRIMARY KEY (job_id, uid)
+    uid   TEXT NOT NULL,                         -- of the inner one; it may be in no record
+    outer TEXT NOT NULL,                         -- uid of one around it, likewise
+    PRIMARY KEY (uid, outer)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX inner_job_by_uid ON inner_job (uid);
 
 -- The reference to one run in an experiment tracker, as one job made it.
 CREATE TABLE tracker_run (

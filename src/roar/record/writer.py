@@ -49,6 +49,7 @@ def write_job(
     deleted: Iterable[str] = (),
     ages: Mapping[tuple[str, str], str] | None = None,
     inner: Iterable[str] = (),
+    outer: Iterable[str] = (),
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
@@ -69,6 +70,7 @@ def write_job(
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read: for a
             dataset, all its files.
         inner: uids of the jobs that it ran itself, recorded or not.
+        outer: uids of those that ran it.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
             since this job moved files.
@@ -94,7 +96,8 @@ def write_job(
                              ((job_id, encoded(path)) for path in folders))
         database.executemany("INSERT INTO deleted_file (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in deleted))
-        database.executemany("INSERT INTO inner_job (job_id, uid) VALUES (?,?)", ((job_id, uid) for uid in inner))
+        database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer) VALUES (?,?)", (
+            *((uid, job.uid) for uid in inner), *((job.uid, uid) for uid in outer)))
         for update in tracker_updates:
             update_tracker_run(database, update)
         if follow is not None:
@@ -124,10 +127,11 @@ def delete_job(database: sqlite3.Connection, job_id: int) -> None:
         "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id = ?", (job_id,))]
     used = [row[0] for row in database.execute(
         "SELECT DISTINCT artifact_id FROM file_use WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,))]
-    for table in ("file_use", "symlink", "made_folder", "deleted_file", "inner_job", "tracker_run", "tracker_summary",
-                  "left_out", "label"):
+    for table in ("file_use", "symlink", "made_folder", "deleted_file", "tracker_run", "tracker_summary", "left_out",
+                  "label"):
         database.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608  names of our own
     database.execute("DELETE FROM dependency WHERE consumer_id = ? OR producer_id = ?", (job_id, job_id))
+    database.execute("DELETE FROM inner_job WHERE uid = (SELECT uid FROM job WHERE id = ?)", (job_id,))
     database.execute("DELETE FROM job WHERE id = ?", (job_id,))
     for consumer in consumers:
         find_dependencies(database, consumer)
