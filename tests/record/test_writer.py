@@ -464,14 +464,20 @@ def test_an_empty_file_becomes_a_record(tmp_path):
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
 def test_a_record_of_an_earlier_version_is_brought_up_to_date(version, tmp_path, recorder):
     path = tmp_path / "old.db"
-    script = Path(__file__).parent.parent.joinpath("data", f"record-{version}.sql").read_text()
-    with contextlib.closing(sqlite3.connect(path)) as old:
-        old.executescript(f"{script}; PRAGMA user_version = {version}; PRAGMA journal_mode = WAL;"
-                          " INSERT INTO session (uid, started_at) VALUES ('u', 't')")
+    old_record(path, version).close()
     database = open_database(str(path))
     assert database.execute("SELECT uid FROM session").fetchall() == [("u",)]
     assert shape(database) == shape(recorder.database)
     database.close()
+
+
+def old_record(path, version):
+    """Make a record of an earlier version with one session; its connection."""
+    old = sqlite3.connect(path)
+    old.executescript(f"""{Path(__file__).parent.parent.joinpath("data", f"record-{version}.sql").read_text()};
+        PRAGMA user_version = {version}; PRAGMA journal_mode = WAL;
+        INSERT INTO session (uid, started_at) VALUES ('u', 't')""")
+    return old
 
 
 def shape(database):
@@ -508,13 +514,45 @@ def test_the_record_is_in_write_ahead_mode_and_strict(recorder):
 def test_a_record_that_may_only_be_read_is_read(recorder):
     recorder.job("true")
     recorder.database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    os.chmod(recorder.workspace.database, 0o444)
-    code = ("import os, sys\nfrom roar.query.jobs import load_job\nfrom roar.record.database import open_database\n"
-            "assert not os.access(sys.argv[1], os.W_OK)\nprint(*load_job(open_database(sys.argv[1]), 1).command)")
+    assert read_without_rights(recorder.workspace.database, "load_job(database, 1).command[0]") == "true"
+
+
+@pytest.mark.parametrize("version", range(1, SCHEMA_VERSION))
+@pytest.mark.parametrize("is_open", [False, True])
+def test_an_older_record_that_may_only_be_read_is_read(version, is_open, tmp_path):
+    path = tmp_path / "old.db"
+    with contextlib.closing(old_record(path, version)) as old:
+        if not is_open:
+            old.close()
+        assert path.with_name("old.db-wal").exists() is is_open
+        query = "database.execute('SELECT uid, (SELECT count(*) FROM inner_job) FROM session').fetchall()"
+        assert read_without_rights(path, query) == "[('u', 0)]"
+        said = read_without_rights(path, "open_transaction()")
+        assert said == f"{path} cannot be used: attempt to write a readonly database."
+
+
+def read_without_rights(path, expression):
+    """What a process says of a record that it may only read; the sentence where that is refused."""
+    os.chmod(path, 0o444)
+    code = f"""if True:
+        import os, sys
+        from roar.errors import RoarError
+        from roar.query.jobs import load_job
+        from roar.record.database import open_database, transaction
+        def open_transaction():
+            with transaction(database):
+                database.execute("DELETE FROM session")
+        assert not os.access(sys.argv[1], os.W_OK)
+        try:
+            database = open_database(sys.argv[1])
+            print({expression})
+        except RoarError as error:
+            print(error)
+        """
     as_others = ["setpriv", "--bounding-set=-dac_override"] if os.geteuid() == 0 else []  # root may write everywhere
-    done = subprocess.run([*as_others, sys.executable, "-c", code, recorder.workspace.database], capture_output=True,
-                          text=True, check=False)
-    assert (done.stdout, done.stderr) == ("true\n", "")
+    done = subprocess.run([*as_others, sys.executable, "-c", code, path], capture_output=True, text=True, check=False)
+    assert done.stderr == ""
+    return done.stdout.removesuffix("\n")
 
 
 def _expected_edges(jobs):

@@ -31,15 +31,22 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
 
 
 class _Record(sqlite3.Connection):
-    """A connection; `waits` is told, in one phrase, when another process keeps us waiting for the write lock."""
+    """A connection.
+
+    Attributes:
+        waits: is told, in one phrase, when another process keeps us waiting for the write lock.
+        copy_of: the path of the record, where this is a copy in memory that is thrown away.
+    """
 
     waits: Callable[[str], None] | None = None
+    copy_of: str | None = None
 
 
 def open_database(path: str, *, waits: Callable[[str], None] | None = None) -> sqlite3.Connection:
     """Open the record at `path`, making it where it is missing and upgrading it where it is older.
 
-    A record that may only be read is opened for reading. `waits` is told when another process keeps us waiting.
+    A record that may only be read is opened for reading, an older one as a copy in memory. `waits` is told when
+    another process keeps us waiting.
 
     Raises:
         WorkspaceError: the file is not a record, is broken, is locked, or was written by a newer roar.
@@ -117,6 +124,7 @@ def _connect(path: str) -> _Record:
         # no write-ahead log can be begun there: share one that is there already, else read the file as it is
         how = "mode=ro" if os.path.exists(f"{path}-wal") else "immutable=1"
         connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{how}", uri=True, factory=_Record)
+        connection = _upgradable(connection, path)
     else:
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, factory=_Record)
     connection.isolation_level = None
@@ -124,7 +132,18 @@ def _connect(path: str) -> _Record:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: str) -> None:
+def _upgradable(connection: _Record, path: str) -> _Record:
+    """A copy of a record that may only be read, where it is older; otherwise itself."""
+    if not 0 < _version(connection) < SCHEMA_VERSION:
+        return connection
+    with contextlib.closing(connection):
+        copy = sqlite3.connect(":memory:", factory=_Record)
+        connection.backup(copy)
+    copy.copy_of = path
+    return copy
+
+
+def _prepare(connection: _Record, path: str) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -65536")
@@ -138,6 +157,8 @@ def _prepare(connection: sqlite3.Connection, path: str) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     with transaction(connection):
         _migrate(connection, path)
+    if connection.copy_of is not None:
+        connection.execute("PRAGMA query_only = ON")
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
@@ -175,6 +196,8 @@ def _version(connection: sqlite3.Connection) -> int:
 
 
 def _path_of(connection: sqlite3.Connection) -> str:
+    if isinstance(connection, _Record) and connection.copy_of is not None:
+        return connection.copy_of
     path: str = connection.execute("PRAGMA database_list").fetchone()[2]
     return path
 
