@@ -62,10 +62,10 @@ def test_what_a_job_reads_of_another_one_that_leaves_something_else_in_the_end(d
     desk.roar("run", "-q", "sh", "-c", "cat best > score")
     training.go_on()
     uid = desk.job("@2")["uid"][:8]
-    assert f"job {uid} wrote there meanwhile, and left something else" in desk.roar("lineage", "score").stdout
-    assert f"job {uid} wrote there meanwhile, and left something else" in desk.roar("inputs", "score").stdout
+    assert f"job {uid} wrote there meanwhile, and has not left that" in desk.roar("lineage", "score").stdout
+    assert f"job {uid} wrote there meanwhile, and has not left that" in desk.roar("inputs", "score").stdout
     item = checklist(desk)["every root input has a source"]
-    assert item["problems"] == [f"best was read while job {uid} wrote there, which left something else"]
+    assert item["problems"] == [f"best was read while job {uid} wrote there, and has not left that"]
     follow(desk, item["hint"])
     assert (desk.root / "score").read_text() == "2\n"
     assert checklist(desk)["every root input has a source"]["passed"] is True

@@ -19,6 +19,7 @@ from recording import GIT, HOST, PYTHON, START, Recorder, dataset, digest, file,
 from roar.analyze.trackers.contract import RunUpdate
 from roar.errors import WorkspaceError
 from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
+from roar.query.counted import find_around
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
 from roar.query.sessions import load_session
 from roar.record.database import SCHEMA_VERSION, open_database
@@ -469,6 +470,20 @@ def test_a_record_of_an_earlier_version_is_brought_up_to_date(version, tmp_path,
     assert database.execute("SELECT uid FROM session").fetchall() == [("u",)]
     assert shape(database) == shape(recorder.database)
     database.close()
+
+
+def test_the_jobs_that_a_job_of_version_7_ran_are_known(tmp_path):
+    path = tmp_path / "old.db"
+    with contextlib.closing(old_record(path, 7)) as old:
+        old.executescript("""
+            INSERT INTO step VALUES (1, 1, 1, x'00', '[]', '.');
+            INSERT INTO job SELECT value + 1, substr('abc', value + 1, 1), 1, 'run', NULL, 't', 't', NULL, 0, 'done',
+                NULL, NULL, NULL, 'full', '[]' FROM json_each('[0,1,2]');
+            INSERT INTO inner_job (job_id, uid) VALUES (3, 'a'), (3, 'b'), (3, 'unrecorded'), (2, 'a')""")
+    with contextlib.closing(open_database(str(path))) as database:
+        assert database.execute("SELECT * FROM inner_job").fetchall() == [
+            ("a", "b"), ("a", "c"), ("b", "c"), ("unrecorded", "c")]
+        assert find_around(database, 1) == {2, 3}
 
 
 def old_record(path, version):

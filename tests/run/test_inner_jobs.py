@@ -285,6 +285,37 @@ def test_what_lay_there_before_the_script_is_stale_where_that_changes_it(desk, c
     assert [step["stale"] for step in desk.json("status")["steps"]] == ["its input raw was written again by @2", None]
 
 
+@pytest.mark.parametrize(("place", "away"), [("cfg", "rm cfg"), ("cfg", "mv cfg $HOME/old"), ("$(mktemp)", "rm $c")])
+def test_what_a_script_gave_its_jobs_and_then_took_away(desk, place, away):
+    desk.env |= AUTHOR
+    desk.write("data", "d")
+    outer = script(desk, "for i in 1 2; do", f"c={place}", "echo $i > $c",
+                   f'{ROAR} run -q sh -c "cat data $c > m-$i; : $i"', away, "done",
+                   "cat m-1 m-2 > said")
+    assert "stale" not in desk.roar("status").stdout
+    items = checklist(desk)
+    assert items["the outputs are up to date"]["passed"] is True
+    assert not [text for text in items["every root input has a source"]["problems"] if "data" not in text]
+    cfg = next(root for root in desk.json("inputs", "@1")["inputs"] if root["path"] != "data")
+    path = cfg["path"]
+    assert f"{path}  — job {outer['uid'][:8]} wrote there meanwhile, and has not left that" in desk.roar(
+        "inputs", "@1").stdout
+    desk.write("data", "e")
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith(f"roar run @{outer['step']}")
+    follow(desk, hint)
+    assert [(desk.root / f"m-{i}").read_text() for i in "12"] == ["e1\n", "e2\n"]
+    assert "stale" not in desk.roar("status").stdout
+
+
+def test_what_a_script_took_away_that_had_lain_there_is_gone(desk):
+    desk.write("raw", "1\n")
+    time.sleep(0.3)
+    script(desk, f"{ROAR} run -q cp raw model", "rm raw")
+    assert [step["stale"] for step in desk.json("status")["steps"]] == ["its input raw is gone", None]
+    assert checklist(desk)["the outputs are up to date"]["hint"] is None
+
+
 def test_what_a_script_gave_its_jobs_is_stale_with_the_script(desk):
     """Of the folds that it has made of the data the last one lies there yet, and only that."""
     desk.env |= AUTHOR

@@ -42,6 +42,7 @@ class InnerJobs:
         uids: of them all, recorded or not.
         runs: tracker and id of their tracker runs.
         written: what they wrote, absolute.
+        read: what they read, likewise.
 
     Args:
         trace: with every event by itself.
@@ -64,6 +65,7 @@ class InnerJobs:
         self.runs = {run for job in self._jobs.values() if job is not None for run in job.runs}
         self.written = {path for job in self._jobs.values() if job is not None for path in job.written}
         self.written.update(self._made)
+        self.read = {path for job in self._jobs.values() if job is not None for path in job.read}
 
     def without(self, trace: Trace) -> None:
         """Take what is not this job's out of processes and lines on the terminal."""

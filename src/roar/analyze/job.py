@@ -49,7 +49,8 @@ class Analysis:
         left_links: those that it found, named files by, and did not leave as they were; each with its first text.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
-        deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
+        deleted: files that the job, or one that it ran, read, code too, and that it then deleted or moved away, as
+            they are to be shown.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read.
         inner: uids of the jobs that it ran itself.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
@@ -119,7 +120,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     kept = Kept(around, uses, owned, plumbing, stands=stands, places=places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     kept.note_ways(named.ways)
-    _note_kept(result, kept, uses, around)
+    _note_kept(result, kept, uses, around, inner.read if inner is not None else ())
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
     result.gaps = (*_count_elsewhere(kept.uses), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
@@ -167,14 +168,20 @@ def _changed(contents: Iterable[Content]) -> set[str]:
     return {content.path for content in contents if content.use.written or content.use.deleted or content.use.away}
 
 
-def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings) -> None:
+def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings, read_within: Iterable[str]) -> None:
+    """Note what is kept of the files.
+
+    read_within: what jobs read that this one ran.
+    """
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
-    result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
-                                   if use.read and not use.exists and (use.deleted or use.away)}))
+    read = chain((use for use in chain(kept.uses, code) if use.read),
+                 (uses.opened[path] for path in read_within if path in uses.opened))
+    result.deleted = tuple(sorted({around.shown(use.path) for use in read
+                                   if not use.exists and (use.deleted or use.away)}))
 
 
 def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: Surroundings) -> None:

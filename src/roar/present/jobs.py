@@ -252,7 +252,7 @@ def _files(job: Job, title: str, uses: Sequence[FileUse], *, everything: bool) -
 
 def meanwhile_text(job: str) -> str:
     """Of an input that nothing recorded made: that a job, by its name here, wrote there while it was read."""
-    return f"{job} wrote there meanwhile, and left something else"
+    return f"{job} wrote there meanwhile, and has not left that"
 
 
 def use_lines(uses: Sequence[FileUse]) -> list[str]:

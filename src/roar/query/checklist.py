@@ -22,7 +22,7 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
-from roar.query.counted import find_around
+from roar.query.counted import find_around, given_paths
 from roar.query.freshness import GONE, Freshness, Status, load_status
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
@@ -432,12 +432,13 @@ def _merges(folder: str) -> bool:
 def _sourced(asked: Asked, silence: Item | None) -> Item:
     """A root input is sourced if a recorded job made it, its readers' commits bring it, or its place is known.
 
-    That is known of an object that `roar get` fetched, and where a label says so.
+    That is known of an object that `roar get` fetched, and where a label says so. The job that ran a reader, and wrote
+    what that read, made it as well.
     """
     database, jobs = asked.database, asked.behind
     roots = find_roots(database, [asked.rows[job.uid].row_id for job in jobs])
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
-                  and not _has_source(database, root)]
+                  and not _is_given(asked, root) and not _has_source(database, root)]
     code = find_in_commits(database, asked.workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
     open_roots = [root for root in open_roots if code.lacks(root)]
     title = "every root input has a source"
@@ -486,7 +487,7 @@ def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterat
         if root in hidden:
             yield f"{name} may come with {hidden[root]}, which is not in the repository here"
         elif root.meanwhile is not None:
-            yield f"{name} was read while job {root.meanwhile[:8]} wrote there, which left something else"
+            yield f"{name} was read while job {root.meanwhile[:8]} wrote there, and has not left that"
         else:
             yield f"{name} has no known source"
 
@@ -510,6 +511,12 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     beside = [root for root in labelled if os.path.dirname(root.path) == os.path.dirname(labelled[0].path)]
     names = dict.fromkeys(_named(asked, one) for one in (beside if len(beside) >= _MANY else labelled[:1]))
     return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"
+
+
+def _is_given(asked: Asked, root: Root) -> bool:
+    """Whether each of the jobs that read it had got it from the one that ran it."""
+    return root.meanwhile is not None and all(
+        root.path in given_paths(asked.database, [asked.rows[uid].row_id]) for uid in root.used_by)
 
 
 def _is_from_around(asked: Asked, root: Root) -> bool:

@@ -19,7 +19,10 @@ class StepJob(NamedTuple):
 
 
 class Given(NamedTuple):
-    """That a job read at a path what one that ran it had put there, and has left something else there; as rows."""
+    """That a job read at a path what one that ran it had put there, and has left something else there, or nothing.
+
+    All are rows.
+    """
 
     outer: int
     reader: int
@@ -82,24 +85,38 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
         " WHERE job.id = ?", (inner_id,))}
 
 
-def _load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
-    """What some jobs were given: it came to lie there while both ran, and no recorded job has made it there."""
+def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
+    """What some jobs were given: it came to lie there while both ran, and no recorded job has made it there.
+
+    Returns:
+        The rows of the contents.
+    """
     rows = database.execute(_GIVEN, {"readers": json.dumps(list(readers)), "margin": _MARGIN})
     return {Given(*row[:-1]): row[-1] for row in rows}
 
 
+def given_paths(database: sqlite3.Connection, readers: Iterable[int]) -> set[str]:
+    """The paths of what some jobs were given."""
+    paths = json.dumps([given.path for given in load_given(database, readers)])
+    return {path for (path,) in database.execute(
+        "SELECT path FROM path WHERE id IN (SELECT value FROM json_each(?))", (paths,))}
+
+
 _MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
 _GIVEN = """
-SELECT around.id, reader.id, used.path_id, used.artifact_id FROM json_each(:readers) AS one
-CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
-CROSS JOIN job AS around ON around.uid = outer
-CROSS JOIN file_written AS made ON made.job_id = around.id AND made.role = 2
-CROSS JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = reader.id
-WHERE used.artifact_id IS NOT NULL AND used.artifact_id IS NOT made.artifact_id
-AND julianday(used.unchanged_since) BETWEEN julianday(around.started_at) + :margin
-    AND julianday(reader.ended_at) + 2 * :margin
-AND NOT EXISTS (SELECT 1 FROM file_written AS other
-    WHERE other.path_id = used.path_id AND other.artifact_id = used.artifact_id AND other.job_id < reader.id)
+WITH inner (reader, ended_at, outer, started_at) AS (
+    SELECT reader.id, reader.ended_at, around.id, around.started_at FROM json_each(:readers) AS one
+    CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
+    CROSS JOIN job AS around ON around.uid = outer),
+other (reader, ended_at, outer, started_at, path, artifact) AS (
+    SELECT inner.*, path_id, artifact_id FROM inner CROSS JOIN file_written ON job_id = outer WHERE role = 2
+    UNION ALL SELECT inner.*, path.id, NULL FROM inner CROSS JOIN deleted_file ON job_id = outer
+    CROSS JOIN path ON path.path = deleted_file.path)
+SELECT outer, reader, path, artifact_id FROM other CROSS JOIN file_read AS used ON path_id = path AND job_id = reader
+WHERE artifact_id IS NOT NULL AND artifact_id IS NOT artifact
+AND julianday(unchanged_since) BETWEEN julianday(started_at) + :margin AND julianday(ended_at) + 2 * :margin
+AND NOT EXISTS (SELECT 1 FROM file_written AS made
+    WHERE made.path_id = path AND made.artifact_id = used.artifact_id AND made.job_id < reader)
 """
 
 
@@ -122,7 +139,7 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
         jobs={number: [job.row_id for job in found] for number, found in order.items()},
         well=frozenset(job.row_id for found in order.values() for job in found if job.ended_well),
         settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered),
-        logs=logs.of(rows), given=_load_given(database, rows))
+        logs=logs.of(rows), given=load_given(database, rows))
     return replace(counted, idle=counted.idle - _find_taken(database, counted)) if said.covered else counted
 
 

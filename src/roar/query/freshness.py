@@ -354,12 +354,17 @@ def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Map
                    written: Mapping[_Content, int], counted: Counted) -> dict[_Content, Sequence[int]]:
     """The missed inputs with their readers, without those that had to be before what lies there now.
 
-    So it is where that is what a job made of what they made, or within them.
+    So it is where that is what a job made of what they made, or within them. What is gone is not missed by those that
+    got it from the job around them.
     """
     here = {content.path_id: job_id for content, job_id in written.items()
             if files.state(content) is Freshness.FRESH} if missed else {}
-    left = {content: readers if content.path_id not in here else _not_before(
-        database, content, here[content.path_id], readers, counted) for content, readers in missed.items()}
+    given = {(reader, path_id) for _, reader, path_id in counted.given}
+    left = {content: _not_before(database, content, here[content.path_id], readers, counted)
+            if content.path_id in here else [
+                reader for reader in readers if (reader, content.path_id) not in given
+                or files.state(content) is not Freshness.GONE]
+            for content, readers in missed.items()}
     return {content: readers for content, readers in left.items() if readers}
 
 

@@ -120,19 +120,23 @@ def load_lineage(database: sqlite3.Connection,
 def written_meanwhile(database: sqlite3.Connection, reader_id: int, path: str, since: str | None = None) -> str | None:
     """The last job that wrote at a path while another one read there what nothing recorded made: its uid.
 
-    What it wrote in between is not known, only what it left. Not a job that started after what was read had lain there
-    unchanged `since` some time.
+    What it wrote in between is not known, only what it left; where that is nothing, it is one that ran the reader. Not
+    a job that started after what was read had lain there unchanged `since` some time.
     """
     row = database.execute(_WRITTEN_MEANWHILE, {"reader": reader_id, "path": encoded(path), "since": since}).fetchone()
     return None if row is None else row[0]
 
 
 _WRITTEN_MEANWHILE = """
-SELECT job.uid FROM path CROSS JOIN file_written AS made ON made.path_id = path.id JOIN job ON job.id = made.job_id
-JOIN job AS reader ON reader.id = :reader
+SELECT * FROM (SELECT job.uid FROM path CROSS JOIN file_written AS made ON made.path_id = path.id
+JOIN job ON job.id = made.job_id JOIN job AS reader ON reader.id = :reader
 WHERE path.path = CAST(:path AS TEXT) AND job.id <> reader.id
 AND job.started_at < reader.ended_at AND job.ended_at > reader.started_at
-AND (:since IS NULL OR job.started_at <= :since) ORDER BY job.id DESC LIMIT 1
+AND (:since IS NULL OR job.started_at <= :since) ORDER BY job.id DESC LIMIT 1)
+UNION ALL SELECT around.uid FROM job AS reader CROSS JOIN inner_job USING (uid)
+CROSS JOIN job AS around ON around.uid = outer CROSS JOIN deleted_file ON deleted_file.job_id = around.id
+    AND deleted_file.path = CAST(:path AS TEXT)
+WHERE reader.id = :reader AND around.started_at <= :since LIMIT 1
 """
 
 

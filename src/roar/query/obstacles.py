@@ -11,6 +11,7 @@ from roar.analyze.sources import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
+from roar.query.counted import load_given
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
@@ -184,11 +185,14 @@ class Obstacles:
                     raise NoCommandError(f"{log} holds changes that are not in the database yet")
 
     def _refuse_inner(self, step: int, last: LastJob, before: Container[int]) -> None:
-        """Refuse by itself what another step has run, and has put something else since where that had read."""
-        row = self._database.execute(_LEFT_BY_OUTER, {"session": self._session, "job": last.row}).fetchone()
-        if row is not None and row[1] not in before:
-            path, outer, runs_it_yet = row
-            text = f"{path} is what @{outer} has left there, which had run @{step} before that"
+        """Refuse by itself what another step has run with what that had put there, and has not left."""
+        for given in load_given(self._database, [last.row]):
+            row = self._database.execute(_OUTER, {"session": self._session, **given._asdict()}).fetchone()
+            if row is None or row[1] in before:
+                continue
+            path, outer, is_left, runs_it_yet = row
+            text = (f"{path} is what @{outer} has left there, which had run @{step} before that" if is_left
+                    else f"{path}, which @{step} read, was there only while @{outer} ran it")
             if runs_it_yet:
                 raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
             raise NoCommandError(text)
@@ -252,18 +256,15 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# What a job read where one that ran it has left something else: the path, the number of that one's step, and whether
-# that ran the job's step when it ran last.
-_LEFT_BY_OUTER = """
-SELECT path.path, step.number, EXISTS (SELECT 1 FROM job AS again JOIN inner_job AS ran ON ran.uid = again.uid
-    JOIN job AS last ON last.uid = ran.outer WHERE again.step_id = this.step_id
-    AND last.id = (SELECT max(id) FROM job WHERE step_id = step.id))
-FROM job AS this JOIN inner_job ON inner_job.uid = this.uid JOIN job AS around ON around.uid = outer
-JOIN step ON step.id = around.step_id
-JOIN file_written AS made ON made.job_id = around.id AND made.role = 2
-JOIN file_read AS used ON used.path_id = made.path_id AND used.job_id = this.id
-    AND used.artifact_id IS NOT made.artifact_id
-JOIN path ON path.id = made.path_id WHERE this.id = :job AND session_id = :session ORDER BY around.id LIMIT 1
+# Of what a job was given: the path, the number of the step of the job around it, whether that has left something
+# there, and whether it ran the job's step when it ran last.
+_OUTER = """
+SELECT path.path, step.number, EXISTS (
+    SELECT 1 FROM file_written WHERE job_id = around.id AND path_id = :path AND role = 2), EXISTS (
+    SELECT 1 FROM job AS again JOIN inner_job AS ran ON ran.uid = again.uid JOIN job AS last ON last.uid = ran.outer
+    WHERE again.step_id = this.step_id AND last.id = (SELECT max(id) FROM job WHERE step_id = step.id))
+FROM job AS this JOIN job AS around ON around.id = :outer JOIN step ON step.id = around.step_id
+JOIN path ON path.id = :path WHERE this.id = :reader AND session_id = :session
 """
 
 # Where another step's job has made anew what a job read, made anew too, and that of a third one has read it so, which

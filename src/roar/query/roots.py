@@ -36,7 +36,7 @@ class Root:
         made_by: uid of the recorded job that made it: one outside the graph, or one in it that made it elsewhere; None
             where nothing recorded did.
         members: of a dataset that jobs in the graph made without some of its files, the names of these; else none.
-        meanwhile: uid of a job that wrote there while this was read, and left something else, if there is one.
+        meanwhile: uid of a job that wrote there while this was read, and has not left that, if there is one.
     """
 
     path: str

@@ -13,7 +13,7 @@ from roar.errors import WorkspaceError, install_hint
 from roar.shell import quoted
 from roar.workspace import unreadable
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 BUSY_TIMEOUT_S = 60.0
 _PATIENCE_S = 2.0  # of silence
 _APPLICATION_ID = 0x726F6172  # "roar"
@@ -26,7 +26,13 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
      " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;"),
     "ALTER TABLE git ADD COLUMN worktree TEXT;\nALTER TABLE git ADD COLUMN repositories TEXT;",
     "ALTER TABLE file_use ADD COLUMN unchanged_since TEXT;",
-    "CREATE TABLE inner_job (uid TEXT NOT NULL, outer TEXT NOT NULL, PRIMARY KEY (uid, outer)) STRICT, WITHOUT ROWID;",
+    ("CREATE TABLE inner_job (job_id INTEGER NOT NULL REFERENCES job (id), uid TEXT NOT NULL,"
+     " PRIMARY KEY (job_id, uid)) STRICT, WITHOUT ROWID;\nCREATE INDEX inner_job_by_uid ON inner_job (uid);"),
+    ("ALTER TABLE inner_job RENAME TO ran;\n"
+     "CREATE TABLE inner_job (uid TEXT NOT NULL, outer TEXT NOT NULL, PRIMARY KEY (uid, outer))"
+     " STRICT, WITHOUT ROWID;\n"
+     "INSERT INTO inner_job (uid, outer) SELECT ran.uid, job.uid FROM ran JOIN job ON job.id = job_id;\n"
+     "DROP TABLE ran;"),
 )
 
 

@@ -66,7 +66,7 @@ def write_job(
         made_links: those of them that the job made.
         left_links: those that it found and did not leave as they were, with the text that it found.
         folders: that the job made itself.
-        deleted: files that the job read, and then deleted or moved away itself.
+        deleted: files that the job, or one that it ran, read, and that it then deleted or moved away itself.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read: for a
             dataset, all its files.
         inner: uids of the jobs that it ran itself, recorded or not.
