@@ -19,9 +19,9 @@ from recording import GIT, HOST, PYTHON, START, Recorder, dataset, digest, file,
 from roar.analyze.trackers.contract import RunUpdate
 from roar.errors import WorkspaceError
 from roar.model import JobState, TrackerRun, TrackerRunState, TrackerSummary
-from roar.query.counted import find_around
 from roar.query.jobs import load_blob, load_job, load_left_out, load_payloads, load_symlinks
 from roar.query.sessions import load_session
+from roar.query.within import find_around
 from roar.record.database import SCHEMA_VERSION, open_database
 from roar.record.dependencies import makers_at
 from roar.record.writer import pop_job, replace_tracker_run, set_label, start_session, write_job

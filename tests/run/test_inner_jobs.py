@@ -308,6 +308,39 @@ def test_what_a_script_gave_its_jobs_and_then_took_away(desk, place, away):
     assert "stale" not in desk.roar("status").stdout
 
 
+@pytest.mark.parametrize("begin", ["echo header > table", "[ -f table ] || echo header > table"])
+def test_a_table_that_a_script_begins_and_its_jobs_add_to(desk, begin):
+    desk.env |= AUTHOR
+    desk.write("data", "d")
+    outer = script(desk, begin, f'for i in 1 2; do {ROAR} run -q sh -c "echo $i \\$(cat data) >> table"; done',
+                   "wc -l < table > count")
+    items = checklist(desk)
+    assert items["the outputs are up to date"]["passed"] is True
+    assert not [text for text in items["every root input has a source"]["problems"] if "data" not in text]
+    desk.write("data", "e")
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert re.search(rf"mv table \S+ && roar run @{outer['step']} && rm \S+$", hint)
+    follow(desk, hint)
+    assert (desk.root / "table").read_text() == "header\n1 e\n2 e\n"
+    assert "stale" not in desk.roar("status").stdout
+    desk.roar("run", "-q", "sh", "-c", "echo 3 >> table")  # what the script would not make again
+    desk.write("data", "f")
+    item = checklist(desk)["the outputs are up to date"]
+    assert item["hint"] is None
+    assert item["problems"][-1] == "no command mends it: table is edited in place, and no step has made it"
+
+
+def test_a_table_that_lay_there_before_the_script_is_not_begun_by_it(desk):
+    desk.write("data", "d")
+    desk.write("table", "old\n")
+    script(desk, "echo header >> table", f'{ROAR} run -q sh -c "cat data >> table"')
+    desk.write("data", "e")
+    item = checklist(desk)["the outputs are up to date"]
+    assert item["hint"] is None
+    assert item["problems"][-1] == "no command mends it: table is edited in place, and no step has made it"
+    assert (desk.root / "table").read_text() == "old\nheader\nd"
+
+
 def test_what_a_script_took_away_that_had_lain_there_is_gone(desk):
     desk.write("raw", "1\n")
     time.sleep(0.3)

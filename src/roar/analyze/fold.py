@@ -63,6 +63,8 @@ class PathUse:
         elsewhere: a symlink on the way to it led elsewhere then: where the file lies is not known.
         new: a folder that the job made where it had found nothing.
         before: what the job did with what stood here until another job put its own content here; None without one.
+        given: the job had written here before another one put its own content here for the first time.
+        shared: another one did.
         first_ns: time of the first event, as in Event.time_ns.
         last_ns: time of the last write, 0 without one.
     """
@@ -93,6 +95,8 @@ class PathUse:
     elsewhere: bool = False
     new: bool = False
     before: "PathUse | None" = None
+    given: bool = False
+    shared: bool = False
     first_ns: int = 0
     last_ns: int = 0
 
@@ -329,9 +333,11 @@ class _Fold:
             use = self.uses[path]
             self.unopened.pop(path, None)
             self.names.lose(path)
+            given = use.given or (use.written and not use.shared)
             if use.read and use.made is not Made.DIRECTORY:
                 use.written = False
                 use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns, before=use)
+            use.given, use.shared = given, True
             use.written = use.original = False
             use.led = None
             use.moved_to = use.origin = use.target = None

@@ -49,8 +49,8 @@ class Analysis:
         left_links: those that it found, named files by, and did not leave as they were; each with its first text.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
-        deleted: files that the job, or one that it ran, read, code too, and that it then deleted or moved away, as
-            they are to be shown.
+        deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
+        given: files that the job wrote, that one that it ran read, as they are to be shown.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read.
         inner: uids of the jobs that it ran itself.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
@@ -75,6 +75,7 @@ class Analysis:
     tracker_analysis: "TrackerAnalysis | None" = None
     folders: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
     ages: dict[tuple[str, str], str] = field(default_factory=dict)
     inner: tuple[str, ...] = ()
     moved: dict[str, str] = field(default_factory=dict)
@@ -169,19 +170,17 @@ def _changed(contents: Iterable[Content]) -> set[str]:
 
 
 def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings, read_within: Iterable[str]) -> None:
-    """Note what is kept of the files.
-
-    read_within: what jobs read that this one ran.
-    """
+    """Note what is kept of the files; `read_within` is what jobs read that this one ran."""
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
-    read = chain((use for use in chain(kept.uses, code) if use.read),
-                 (uses.opened[path] for path in read_within if path in uses.opened))
-    result.deleted = tuple(sorted({around.shown(use.path) for use in read
-                                   if not use.exists and (use.deleted or use.away)}))
+    given = (use for path in read_within if (use := uses.opened.get(path)) is not None and (
+        use.given if use.shared else use.written))
+    result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
+                                   if use.read and not use.exists and (use.deleted or use.away)}))
+    result.given = tuple(sorted({around.shown(use.path) for use in given}))
 
 
 def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: Surroundings) -> None:

@@ -22,7 +22,6 @@ from roar.observe.log import OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
-from roar.query.counted import find_around, given_paths
 from roar.query.freshness import GONE, Freshness, Status, load_status
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
@@ -44,6 +43,7 @@ from roar.query.repository import (
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.query.staleness import waits_for
+from roar.query.within import find_around, given_paths, is_begun_for
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -515,8 +515,9 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
 
 def _is_given(asked: Asked, root: Root) -> bool:
     """Whether each of the jobs that read it had got it from the one that ran it."""
-    return root.meanwhile is not None and all(
-        root.path in given_paths(asked.database, [asked.rows[uid].row_id]) for uid in root.used_by)
+    readers = [asked.rows[uid].row_id for uid in root.used_by]
+    return all(is_begun_for(asked.database, reader, root.path) if root.digest is None
+               else root.path in given_paths(asked.database, [reader]) for reader in readers)
 
 
 def _is_from_around(asked: Asked, root: Root) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
+from roar.query.within import Given, load_given
 
 
 class StepJob(NamedTuple):
@@ -16,17 +17,6 @@ class StepJob(NamedTuple):
     row_id: int
     uid: str
     ended_well: bool
-
-
-class Given(NamedTuple):
-    """That a job read at a path what one that ran it had put there, and has left something else there, or nothing.
-
-    All are rows.
-    """
-
-    outer: int
-    reader: int
-    path: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,48 +66,6 @@ def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
         "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
         " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
         (job_id, other_id, other_id)).fetchone() is not None
-
-
-def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
-    """The jobs that ran a job themselves, as by `roar run` in their script, directly or not."""
-    return {row_id for (row_id,) in database.execute(
-        "SELECT around.id FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer"
-        " WHERE job.id = ?", (inner_id,))}
-
-
-def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
-    """What some jobs were given: it came to lie there while both ran, and no recorded job has made it there.
-
-    Returns:
-        The rows of the contents.
-    """
-    rows = database.execute(_GIVEN, {"readers": json.dumps(list(readers)), "margin": _MARGIN})
-    return {Given(*row[:-1]): row[-1] for row in rows}
-
-
-def given_paths(database: sqlite3.Connection, readers: Iterable[int]) -> set[str]:
-    """The paths of what some jobs were given."""
-    paths = json.dumps([given.path for given in load_given(database, readers)])
-    return {path for (path,) in database.execute(
-        "SELECT path FROM path WHERE id IN (SELECT value FROM json_each(?))", (paths,))}
-
-
-_MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
-_GIVEN = """
-WITH inner (reader, ended_at, outer, started_at) AS (
-    SELECT reader.id, reader.ended_at, around.id, around.started_at FROM json_each(:readers) AS one
-    CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
-    CROSS JOIN job AS around ON around.uid = outer),
-other (reader, ended_at, outer, started_at, path, artifact) AS (
-    SELECT inner.*, path_id, artifact_id FROM inner CROSS JOIN file_written ON job_id = outer WHERE role = 2
-    UNION ALL SELECT inner.*, path.id, NULL FROM inner CROSS JOIN deleted_file ON job_id = outer
-    CROSS JOIN path ON path.path = deleted_file.path)
-SELECT outer, reader, path, artifact_id FROM other CROSS JOIN file_read AS used ON path_id = path AND job_id = reader
-WHERE artifact_id IS NOT NULL AND artifact_id IS NOT artifact
-AND julianday(unchanged_since) BETWEEN julianday(started_at) + :margin AND julianday(ended_at) + 2 * :margin
-AND NOT EXISTS (SELECT 1 FROM file_written AS made
-    WHERE made.path_id = path AND made.artifact_id = used.artifact_id AND made.job_id < reader)
-"""
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:

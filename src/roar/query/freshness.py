@@ -17,7 +17,7 @@ from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_AT_LAST, CHANGED_MEANWHILE, is_location, members_folder
 from roar.query.beside import find_written_beside
-from roar.query.counted import Counted, Given, follows
+from roar.query.counted import Counted, follows
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -33,6 +33,7 @@ from roar.query.hard_links import find_linked_inputs, find_other_name
 from roar.query.likeness import likeness
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
+from roar.query.within import Given
 from roar.record import digests
 from roar.record.database import encoded
 from roar.record.dependencies import content_below

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
-from roar.query.counted import Counted, Given, StepJob, follows, load_counted
+from roar.query.counted import Counted, StepJob, follows, load_counted
 from roar.query.history import JobLine, load_lines
 from roar.query.staleness import Reason, Stale
+from roar.query.within import Given
 from roar.record.dependencies import content_below
 
 

@@ -134,8 +134,8 @@ WHERE path.path = CAST(:path AS TEXT) AND job.id <> reader.id
 AND job.started_at < reader.ended_at AND job.ended_at > reader.started_at
 AND (:since IS NULL OR job.started_at <= :since) ORDER BY job.id DESC LIMIT 1)
 UNION ALL SELECT around.uid FROM job AS reader CROSS JOIN inner_job USING (uid)
-CROSS JOIN job AS around ON around.uid = outer CROSS JOIN deleted_file ON deleted_file.job_id = around.id
-    AND deleted_file.path = CAST(:path AS TEXT)
+CROSS JOIN job AS around ON around.uid = outer CROSS JOIN given_file ON given_file.job_id = around.id
+    AND given_file.path = CAST(:path AS TEXT)
 WHERE reader.id = :reader AND around.started_at <= :since LIMIT 1
 """
 

@@ -11,10 +11,10 @@ from roar.analyze.sources import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
-from roar.query.counted import load_given
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
+from roar.query.within import load_given
 from roar.workspace import Workspace
 
 _DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")

@@ -9,7 +9,6 @@ from itertools import chain
 
 from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.query.birth import born_at
-from roar.query.counted import given_paths
 from roar.query.files_now import holds
 from roar.query.jobs import UsedFile, files_of
 from roar.query.versions import is_written_by_others, iter_places, places_written
@@ -71,13 +70,9 @@ def _was_there(job: Job, use: FileUse) -> bool:
 
 
 def _taken_away(database: sqlite3.Connection, job: Job) -> list[str]:
-    """The files that the job read and then deleted or moved, but for what it had put there for those that it ran."""
+    """The files that the job read and then deleted or moved."""
     rows = database.execute("SELECT path FROM deleted_file JOIN job ON job.id = job_id WHERE uid = ?", (job.uid,))
-    taken = [path for (path,) in rows.fetchall()]
-    inner = database.execute("SELECT id FROM inner_job JOIN job USING (uid) WHERE outer = ?",
-                             (job.uid,)) if taken else ()
-    given = given_paths(database, [job_id for (job_id,) in inner])
-    return [path for path in taken if path not in given]
+    return [path for (path,) in rows]
 
 
 def _is_lost(database: sqlite3.Connection, workspace: Workspace, file: UsedFile) -> bool:

@@ -19,7 +19,6 @@ from itertools import count
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
-from roar.query.counted import find_around
 from roar.query.files_now import dataset_is_unchanged, holds
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
@@ -27,8 +26,16 @@ from roar.query.hard_links import Inode
 from roar.query.jobs import paths_read
 from roar.query.likeness import likeness
 from roar.query.making_room import Room, find_room
-from roar.query.obstacles import NoCommandError, Obstacles, find_last_job, is_one_of_many, refuse_tracked
+from roar.query.obstacles import (
+    NoCommandError,
+    Obstacles,
+    OuterRunsItError,
+    find_last_job,
+    is_one_of_many,
+    refuse_tracked,
+)
 from roar.query.repository import is_inside
+from roar.query.within import find_around, find_beginner, find_begun
 from roar.record.database import encoded
 from roar.shell import quoted_path
 from roar.workspace import ASIDE, Workspace
@@ -247,6 +254,8 @@ class Reruns:
             if step in found.asked:
                 continue
             found.asked.add(step)
+            if own is not Own.KEPT:
+                self._remove_begun(found, step)
             for path_id, path in self._edited_paths(step):
                 self._follow(found, step, (path_id, path), stale, own)
             job = find_last_job(self._database, self._session, step).row
@@ -464,15 +473,30 @@ class Reruns:
         if any(write.session != self._session for write in again):
             raise NoCommandError(f"{path} is edited in place, and was in another session, too")
         if not is_made:
-            raise NoCommandError(f"{path} is edited in place, and no step has made it")
+            self._refuse_unmade(path, chain)
         version = self._find_version(again)
         if version is not None:
             raise NoCommandError(f"{path} is what runs of @{version[0]} made with several versions of {version[1]}")
-        self._remove(found, chain[0], path)
+        self._remove(found, chain[0].job, path, is_dataset=chain[0].is_dataset)
         found.jobs |= {write.job: write.number for write in again}
         for one, then in itertools.pairwise(again):
             found.jobs |= self._find_readers(path_id, one.artifact, (one.job, then.job))
         self._feed(found, path, again, None, writers)
+
+    def _refuse_unmade(self, path: str, chain: Sequence[_Write]) -> None:
+        """Refuse what was edited and no step has made, be it that one around all those that edited it had begun it."""
+        outer = find_beginner(self._database, self._session, path, [write.job for write in chain])
+        if outer is None:
+            raise NoCommandError(f"{path} is edited in place, and no step has made it")
+        raise OuterRunsItError(f"{path} is edited in place, and @{outer} had begun it: roar run @{outer} makes it"
+                               " anew", outer)
+
+    def _remove_begun(self, found: _Found, step: int) -> None:
+        """Let be made anew what a step began, and those edited that it ran."""
+        job = find_last_job(self._database, self._session, step).row
+        for path in find_begun(self._database, job):
+            if os.path.lexists(self._workspace.absolute(path)):
+                self._remove(found, job, path)
 
     def _find_readers(self, path_id: int, artifact: int, between: tuple[int, int]) -> dict[int, int]:
         """The last jobs of other steps, with these, that read something at a path between two jobs."""
@@ -543,13 +567,13 @@ class Reruns:
         if any(session != self._session for *_, session in rows):
             raise NoCommandError(f"{path} is edited in place with what another session's jobs made of it")
 
-    def _remove(self, found: _Found, write: _Write, path: str) -> None:
+    def _remove(self, found: _Found, job: int, path: str, *, is_dataset: bool = False) -> None:
         """Let a file of the workspace be made anew; not a folder, nor what a job reached by a symlink."""
         place = self._workspace.absolute(path)
         found.removed[place] = None
-        linked = self._database.execute("SELECT 1 FROM symlink WHERE job_id = ?", (write.job,)).fetchone()
-        if write.is_dataset or linked is not None or not is_inside(place, self._workspace.root):
-            what = "is a folder" if write.is_dataset else "may lie behind a symlink" if linked else "lies elsewhere"
+        linked = self._database.execute("SELECT 1 FROM symlink WHERE job_id = ?", (job,)).fetchone()
+        if is_dataset or linked is not None or not is_inside(place, self._workspace.root):
+            what = "is a folder" if is_dataset else "may lie behind a symlink" if linked else "lies elsewhere"
             raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
 
 

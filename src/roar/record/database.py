@@ -32,7 +32,14 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
      "CREATE TABLE inner_job (uid TEXT NOT NULL, outer TEXT NOT NULL, PRIMARY KEY (uid, outer))"
      " STRICT, WITHOUT ROWID;\n"
      "INSERT INTO inner_job (uid, outer) SELECT ran.uid, job.uid FROM ran JOIN job ON job.id = job_id;\n"
-     "DROP TABLE ran;"),
+     "DROP TABLE ran;\n"
+     "CREATE TABLE given_file (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"
+     " PRIMARY KEY (job_id, path)) STRICT, WITHOUT ROWID;\n"
+     "INSERT INTO given_file (job_id, path) SELECT DISTINCT made.job_id, path.path FROM inner_job"
+     " JOIN job AS reader USING (uid) JOIN job AS around ON around.uid = outer"
+     " JOIN file_use AS made ON made.job_id = around.id AND made.role = 2"
+     " JOIN file_use AS used ON used.job_id = reader.id AND used.role = 1 AND used.path_id = made.path_id"
+     " JOIN path ON path.id = made.path_id;"),
 )
 
 

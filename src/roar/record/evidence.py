@@ -86,7 +86,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                             blobs={} if patch is None else {patch[0]: patch[1]}, left_out=analysis.left_out,
                             symlinks=analysis.links, made_links=analysis.made_links, left_links=analysis.left_links,
                             folders=analysis.folders,
-                            deleted=analysis.deleted, ages=analysis.ages, inner=analysis.inner,
+                            deleted=analysis.deleted, given=analysis.given, ages=analysis.ages, inner=analysis.inner,
                             outer=find_outer(workspace.pending, pending),
                             tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
                             follow=_follow(workspace, analysis))

@@ -162,10 +162,17 @@ CREATE TABLE made_folder (
     PRIMARY KEY (job_id, path)
 ) STRICT, WITHOUT ROWID;
 
--- Files that a job, or one that it ran, read, and that it then deleted or moved away itself.
+-- Files that a job read and then deleted or moved away itself.
 CREATE TABLE deleted_file (
     job_id INTEGER NOT NULL REFERENCES job (id),
     path   TEXT NOT NULL,                        -- as in `path`
+    PRIMARY KEY (job_id, path)
+) STRICT, WITHOUT ROWID;
+
+-- Files that a job wrote, and one that it ran read.
+CREATE TABLE given_file (
+    job_id INTEGER NOT NULL REFERENCES job (id),
+    path   TEXT NOT NULL,                        -- as in path.path
     PRIMARY KEY (job_id, path)
 ) STRICT, WITHOUT ROWID;
 

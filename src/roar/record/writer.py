@@ -47,6 +47,7 @@ def write_job(
     left_links: Mapping[str, str] | None = None,
     folders: Iterable[str] = (),
     deleted: Iterable[str] = (),
+    given: Iterable[str] = (),
     ages: Mapping[tuple[str, str], str] | None = None,
     inner: Iterable[str] = (),
     outer: Iterable[str] = (),
@@ -66,7 +67,8 @@ def write_job(
         made_links: those of them that the job made.
         left_links: those that it found and did not leave as they were, with the text that it found.
         folders: that the job made itself.
-        deleted: files that the job, or one that it ran, read, and that it then deleted or moved away itself.
+        deleted: files that the job read, and then deleted or moved away itself.
+        given: files that the job wrote, and one that it ran read.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read: for a
             dataset, all its files.
         inner: uids of the jobs that it ran itself, recorded or not.
@@ -96,6 +98,8 @@ def write_job(
                              ((job_id, encoded(path)) for path in folders))
         database.executemany("INSERT INTO deleted_file (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in deleted))
+        database.executemany("INSERT INTO given_file (job_id, path) VALUES (?,CAST(? AS TEXT))",
+                             ((job_id, encoded(path)) for path in given))
         database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer) VALUES (?,?)", (
             *((uid, job.uid) for uid in inner), *((job.uid, uid) for uid in outer)))
         for update in tracker_updates:
@@ -127,8 +131,8 @@ def delete_job(database: sqlite3.Connection, job_id: int) -> None:
         "SELECT DISTINCT consumer_id FROM dependency WHERE producer_id = ?", (job_id,))]
     used = [row[0] for row in database.execute(
         "SELECT DISTINCT artifact_id FROM file_use WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,))]
-    for table in ("file_use", "symlink", "made_folder", "deleted_file", "tracker_run", "tracker_summary", "left_out",
-                  "label"):
+    for table in ("file_use", "symlink", "made_folder", "deleted_file", "given_file", "tracker_run", "tracker_summary",
+                  "left_out", "label"):
         database.execute(f"DELETE FROM {table} WHERE job_id = ?", (job_id,))  # noqa: S608  names of our own
     database.execute("DELETE FROM dependency WHERE consumer_id = ? OR producer_id = ?", (job_id, job_id))
     database.execute("DELETE FROM inner_job WHERE uid = (SELECT uid FROM job WHERE id = ?)", (job_id,))
