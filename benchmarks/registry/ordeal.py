@@ -33,7 +33,7 @@ from roar.wire import Registration, dag_digest
 CONFIGURATION = Path(__file__).resolve().parents[2] / "deploy" / "haproxy.cfg"
 CLIENTS = 8
 JOBS = 4  # by which a session grows until the next one begins
-READY_S = 20
+READY_S = 60
 
 
 def _digest(text: str) -> str:
@@ -123,6 +123,14 @@ class Balanced:
         self._balancer: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
+        try:
+            self._begin()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _begin(self) -> None:
         self._servers = [self._start(port) for port in self._ports]
         for address in self.addresses:
             _wait_until_ready(address)
@@ -131,7 +139,6 @@ class Balanced:
             ["haproxy", "-db", "-q", "-f", str(CONFIGURATION)],
             env=os.environ | {"GLAAS_BIND": self.url.removeprefix("http://"), "GLAAS_ONE": one, "GLAAS_TWO": two})
         _wait_until_ready(self.url)
-        return self
 
     def __exit__(self, *_: object) -> None:
         for process in (*self._servers, self._balancer):
