@@ -121,7 +121,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     kept = Kept(around, uses, owned, plumbing, stands=stands, places=places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     kept.note_ways(named.ways)
-    _note_kept(result, kept, uses, around, inner.read if inner is not None else ())
+    _note_kept(result, kept, uses, around, {*known.read_within(result.inner), *(() if inner is None else inner.read)})
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
     result.gaps = (*_count_elsewhere(kept.uses), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),

@@ -31,6 +31,7 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
     ("ALTER TABLE inner_job RENAME TO ran;\n"
      "CREATE TABLE inner_job (uid TEXT NOT NULL, outer TEXT NOT NULL, PRIMARY KEY (uid, outer))"
      " STRICT, WITHOUT ROWID;\n"
+     "CREATE INDEX inner_job_by_outer ON inner_job (outer);\n"
      "INSERT INTO inner_job (uid, outer) SELECT ran.uid, job.uid FROM ran JOIN job ON job.id = job_id;\n"
      "DROP TABLE ran;\n"
      "CREATE TABLE given_file (job_id INTEGER NOT NULL REFERENCES job (id), path TEXT NOT NULL,"

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roar.analyze.age import rfc3339
@@ -78,6 +78,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
                            inner=lambda uid: _find_inner(database, workspace, uid),
                            committed=lambda seen: _read_committed(pending, seen),
+                           read_within=lambda but: _list_read_within(database, workspace, pending.uid, but),
                            made_since=lambda: _list_written(database, workspace, since=rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
@@ -199,6 +200,13 @@ def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) ->
     runs = database.execute("SELECT tracker, run_id FROM tracker_run WHERE job_id = ?", (row[0],)).fetchall()
     return InnerJob(mode=row[1], written=uses[True], read=uses[False], streams=streams, continued=continued,
                     runs=frozenset(runs))
+
+
+def _list_read_within(database: sqlite3.Connection, workspace: Workspace, uid: str, but: Collection[str]) -> set[str]:
+    """The absolute paths of what those jobs of the record read that said that this one runs them."""
+    uids = database.execute("SELECT uid FROM inner_job WHERE outer = ?", (uid,)).fetchall()
+    jobs = (_find_inner(database, workspace, inner) for (inner,) in uids if inner not in but)
+    return {path for job in jobs if job is not None for path in job.read}
 
 
 def _is_still(database: sqlite3.Connection, path: str, digest: bytes | None) -> bool:

@@ -182,6 +182,7 @@ CREATE TABLE inner_job (
     outer TEXT NOT NULL,                         -- uid of one around it, likewise
     PRIMARY KEY (uid, outer)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX inner_job_by_outer ON inner_job (outer);
 
 -- The reference to one run in an experiment tracker, as one job made it.
 CREATE TABLE tracker_run (
