@@ -296,10 +296,10 @@ def test_what_a_script_gave_its_jobs_and_then_took_away(desk, place, away):
     items = checklist(desk)
     assert items["the outputs are up to date"]["passed"] is True
     assert not [text for text in items["every root input has a source"]["problems"] if "data" not in text]
-    cfg = next(root for root in desk.json("inputs", "@1")["inputs"] if root["path"] != "data")
-    path = cfg["path"]
-    assert f"{path}  — job {outer['uid'][:8]} wrote there meanwhile, and has not left that" in desk.roar(
-        "inputs", "@1").stdout
+    assert {root["path"] for root in desk.json("inputs", "@1")["inputs"]} == {"data"}
+    cfg = next(use["path"] for use in desk.job("@1")["inputs"] if use["path"] != "data")
+    assert re.search(rf"from  {cfg}  \w+  2 B +← @3 ", desk.roar("lineage", "@1").stdout)
+    assert f"{cfg}\n" in desk.roar("reproduce", "@1").stdout  # it has to be brought there
     desk.write("data", "e")
     hint = checklist(desk)["the outputs are up to date"]["hint"]
     assert hint.endswith(f"roar run @{outer['step']}")
@@ -356,9 +356,12 @@ def test_what_a_script_gave_its_jobs_is_stale_with_the_script(desk):
     script(desk, "for k in 1 2; do cut -d ' ' -f $k raw > fold", f"{ROAR} run -q cp fold m$k; done", "cat m1 m2 > all")
     desk.roar("run", "-q", "cp", "m1", "n1")
     assert "stale" not in desk.roar("status").stdout
+    assert {job["step"] for job in desk.json("lineage", "--down", "raw")["jobs"]} == {1, 2, 3, 4}
     desk.write("raw", "3 4")
     stale = {output["path"] for output in desk.json("status")["outputs"] if output["state"] == "stale"}
     assert stale == {"fold", "m1", "m2", "all", "n1"}
+    assert {root["path"] for root in desk.json("inputs", "n1")["inputs"]} == {"raw"}
+    assert [job["step"] for job in desk.json("lineage", "n1")["jobs"]] == [4, 1, 3, 2]
     for _ in range(4):
         if (hint := checklist(desk)["the outputs are up to date"]["hint"]) is not None:
             follow(desk, hint)

@@ -28,7 +28,7 @@ def main(argv: list[str]) -> int:
     arguments = parser().parse_args(argv)
     opened = open_record()
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
-    jobs = jobs_behind(opened.database, found)
+    jobs = jobs_behind(opened.database, found, given=True)
     roots = find_roots(opened.database, jobs)
     say_lost(opened, found)
     if not jobs and not isinstance(found, SessionReference):

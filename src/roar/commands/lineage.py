@@ -54,7 +54,8 @@ def main(argv: list[str]) -> int:
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     root = found if isinstance(found, FolderReference) or _has_several_jobs(found) else as_root(
         opened, arguments.ref, found)
-    lineage = load_lineage(opened.database, root, direction=arguments.direction, depth=arguments.depth)
+    lineage = load_lineage(opened.database, root, direction=arguments.direction, depth=arguments.depth,
+                           given=True)
     if arguments.json:
         from roar.wire import to_json  # noqa: PLC0415  only here
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,9 +12,10 @@ from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, it
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
+from roar.query.within import load_given, load_given_by
 from roar.record.database import encoded
 from roar.record.dependencies import Maker, makers_at
-from roar.record.roles import INPUT
+from roar.record.roles import INPUT, OUTPUT
 
 
 class Direction(StrEnum):
@@ -79,9 +80,12 @@ class Lineage:
 
 def load_lineage(database: sqlite3.Connection,
                  root: ArtifactReference | JobReference | FolderReference | TrackerRunReference, *,
-                 direction: Direction = Direction.UP, depth: int | None = None) -> Lineage:
-    """The lineage of `root`, at most `depth` jobs far each way (None: all of it)."""
-    walk = _Walk(database, depth)
+                 direction: Direction = Direction.UP, depth: int | None = None, given: bool = False) -> Lineage:
+    """The lineage of `root`, at most `depth` jobs far each way (None: all of it).
+
+    With `given` also between a job and one that ran it, by what that had put there for it and has not left.
+    """
+    walk = _Walk(database, depth, given=given)
     same_content: tuple[str, ...] = ()
     own: list[int] = []
     folder_cut = False
@@ -143,9 +147,10 @@ WHERE reader.id = :reader AND around.started_at <= :since LIMIT 1
 class _Walk:
     """Breadth first over the jobs; `distance` remembers each job's first visit."""
 
-    def __init__(self, database: sqlite3.Connection, depth: int | None) -> None:
+    def __init__(self, database: sqlite3.Connection, depth: int | None, *, given: bool) -> None:
         self._database = database
         self._depth = depth
+        self._given = given
         self._uids: dict[int, str] = {}
         self._uses: dict[int, list[tuple[int, int, GraphArtifact]]] = {}
         self._roots: Mapping[int, GraphArtifact] = {}
@@ -208,20 +213,33 @@ class _Walk:
     def _producers(self, job_id: int) -> list[int]:
         rows = self._database.execute(
             "SELECT artifact_id, producer_id, produced_id FROM dependency WHERE consumer_id = ?", (job_id,)).fetchall()
+        if self._given:
+            rows += [(artifact, given.outer, artifact) for given, artifact in load_given(
+                self._database, [job_id]).items()]
         self.taken.setdefault(job_id, set()).update(rows)
         return [producer_id for _, producer_id, _ in rows]
 
     def _consumers(self, job_id: int) -> list[int]:
         rows = self._database.execute(
             "SELECT consumer_id, artifact_id, produced_id FROM dependency WHERE producer_id = ?", (job_id,)).fetchall()
+        if self._given:
+            rows += [(given.reader, artifact, artifact) for given, artifact in load_given_by(
+                self._database, job_id).items()]
         for consumer_id, artifact_id, produced_id in rows:
             self.taken.setdefault(consumer_id, set()).add((artifact_id, job_id, produced_id))
         return [consumer_id for consumer_id, _, _ in rows]
 
     def uses(self, job_id: int) -> list[tuple[int, int, GraphArtifact]]:
         if job_id not in self._uses:
-            self._uses[job_id] = iter_graph_uses(self._database, job_id)
+            self._uses[job_id] = [*iter_graph_uses(self._database, job_id), *self._gave(job_id)]
         return self._uses[job_id]
+
+    def _gave(self, job_id: int) -> Iterator[tuple[int, int, GraphArtifact]]:
+        """What a job put there for those that it ran, as its output."""
+        for given, artifact in load_given_by(self._database, job_id).items() if self._given else ():
+            row = self._database.execute("SELECT digest, path.path, size, files FROM artifact, path"
+                                         " WHERE artifact.id = ? AND path.id = ?", (artifact, given.path)).fetchone()
+            yield artifact, OUTPUT, graph_artifact(*row)
 
     def hops(self) -> list[Hop]:
         order = sorted(self.distance, key=lambda job_id: (self.distance[job_id] < 0, abs(self.distance[job_id]),

@@ -19,6 +19,7 @@ from roar.query.references import (
     TrackerRunReference,
 )
 from roar.query.sessions import session_job_ids
+from roar.query.within import load_given
 from roar.record.dependencies import Maker, content_below, makers_at
 from roar.wire import DatasetMember
 
@@ -60,20 +61,24 @@ def members_of(database: sqlite3.Connection, root: Root) -> Iterator[DatasetMemb
             yield member
 
 
-def jobs_behind(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
-    """The rows of the jobs of a session, or of those that led to an artifact, a job, a tracker run or a folder."""
+def jobs_behind(database: sqlite3.Connection, found: Reference | FolderReference, *, given: bool = False) -> list[int]:
+    """The rows of the jobs of a session, or of those that led to an artifact, a job, a tracker run or a folder.
+
+    given: as in `load_lineage`.
+    """
     if isinstance(found, SessionReference):
         return session_job_ids(database, found.row_id)
     if isinstance(found, TrackerRunReference):
         jobs: set[int] = set()
         for job_id in found.job_ids:
-            jobs.update(_behind(database, JobReference(job_id, "")))
+            jobs.update(_behind(database, JobReference(job_id, ""), given=given))
         return sorted(jobs)
-    return _behind(database, found)
+    return _behind(database, found, given=given)
 
 
-def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReference | FolderReference) -> list[int]:
-    return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP).hops]
+def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReference | FolderReference, *, given: bool
+            ) -> list[int]:
+    return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP, given=given).hops]
 
 
 def makers_of(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
@@ -90,8 +95,8 @@ def makers_of(database: sqlite3.Connection, found: Reference | FolderReference) 
 def find_roots(database: sqlite3.Connection, job_ids: Sequence[int], *, copies: bool = False) -> list[Root]:
     """The root inputs of the graph that these jobs form, sorted by path.
 
-    With `copies` also what they read where none of them wrote it, though one of them made it elsewhere: nothing that
-    is recorded brought it to where it was read.
+    With `copies` also what they read where none of them wrote it, though one of them made it elsewhere, or did not
+    leave it: nothing that is recorded brought it to where it was read.
     """
     roots: dict[tuple[str, str | None, str | None], Root] = {}
     graph = _Graph(database, job_ids, copies=copies)
@@ -138,6 +143,7 @@ class _Graph:
         self._inside = set(job_ids)
         self._copies = copies
         self._writings = Writings(database)
+        self._gifts: dict[int, set[tuple[str, int]]] = {}
         self._known: dict[tuple[str, int, tuple[Maker, ...]], list[Root]] = {}
 
     def roots_of(self, job_id: int) -> Iterator[Root]:
@@ -158,6 +164,8 @@ class _Graph:
                         kind=Kind.FILE if files is None else Kind.DATASET, used_by=(self._uid(job_id),), made_by=None)
             found = [maker for maker, started_at in makers.get(artifact_id, ())
                      if since is None or started_at <= since]  # the others made what was read at another path
+            if not found and (path, artifact_id) in self._given_to(job_id):
+                continue
             if not found:
                 yield replace(root, meanwhile=written_meanwhile(self._database, job_id, path, since))
             elif self._is_made_whole(root, artifact_id, found):
@@ -166,6 +174,14 @@ class _Graph:
             else:
                 for part in self._parts(job_id, root, artifact_id, found):
                     yield replace(part, used_by=root.used_by)
+
+    def _given_to(self, job_id: int) -> set[tuple[str, int]]:
+        """What other jobs of the graph gave to one of it, by path and artifact; with `copies` that is nothing."""
+        if job_id not in self._gifts:
+            self._gifts[job_id] = set() if self._copies else {
+                (self._database.execute("SELECT path FROM path WHERE id = ?", (given.path,)).fetchone()[0], artifact)
+                for given, artifact in load_given(self._database, [job_id]).items() if given.outer in self._inside}
+        return self._gifts[job_id]
 
     def _is_made_whole(self, root: Root, artifact_id: int, makers: Sequence[Maker]) -> bool:
         """Whether one of the jobs made all of it; with `copies` in that very place."""

@@ -40,6 +40,14 @@ def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Giv
     return {Given(*row[:-1]): row[-1] for row in rows}
 
 
+def load_given_by(database: sqlite3.Connection, outer_id: int) -> dict[Given, int]:
+    """What a job gave to those that it ran; see `load_given`."""
+    inner = [job_id for (job_id,) in database.execute(
+        "SELECT ran.id FROM job JOIN inner_job ON outer = job.uid JOIN job AS ran ON ran.uid = inner_job.uid"
+        " WHERE job.id = ?", (outer_id,))]
+    return {given: artifact for given, artifact in load_given(database, inner).items() if given.outer == outer_id}
+
+
 def given_paths(database: sqlite3.Connection, readers: Iterable[int]) -> set[str]:
     """The paths of what some jobs were given."""
     paths = json.dumps([given.path for given in load_given(database, readers)])
