@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
-from roar.query.within import Given, load_given
+from roar.query.within import Nesting, load_nesting
 
 
 class StepJob(NamedTuple):
@@ -37,7 +37,7 @@ class Counted:
         idle: those of whose outputs later ones of their step left none, and a last one that failed without any beside
             others, where no other took something from them: what they read says nothing of the outputs.
         logs: the files to which these jobs only added.
-        given: what those were given that run in others, with the row of that content.
+        nesting: how these jobs lie in each other.
     """
 
     step_of: Mapping[int, int]
@@ -48,7 +48,7 @@ class Counted:
     superseded: frozenset[int]
     idle: frozenset[int]
     logs: "Logs"
-    given: Mapping[Given, int]
+    nesting: Nesting
 
     def later(self, job_id: int) -> Sequence[int]:
         """The jobs of the same step after one."""
@@ -87,7 +87,7 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
         jobs={number: [job.row_id for job in found] for number, found in order.items()},
         well=frozenset(job.row_id for found in order.values() for job in found if job.ended_well),
         settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered),
-        logs=logs.of(rows), given=load_given(database, rows))
+        logs=logs.of(rows), nesting=load_nesting(database, rows))
     return replace(counted, idle=counted.idle - _find_taken(database, counted)) if said.covered else counted
 
 

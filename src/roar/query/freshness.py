@@ -355,17 +355,18 @@ def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Map
                    written: Mapping[_Content, int], counted: Counted) -> dict[_Content, Sequence[int]]:
     """The missed inputs with their readers, without those that had to be before what lies there now.
 
-    So it is where that is what a job made of what they made, or within them. What is gone is not missed by those that
-    got it from the job around them.
+    So it is where that is what a job made of what they made, or within them. What the job around them had made for
+    them they get again, whatever lies there; where that had been there before it, so it is if that is gone.
     """
     here = {content.path_id: job_id for content, job_id in written.items()
             if files.state(content) is Freshness.FRESH} if missed else {}
-    given = {(reader, path_id) for _, reader, path_id in counted.given}
-    left = {content: _not_before(database, content, here[content.path_id], readers, counted)
-            if content.path_id in here else [
-                reader for reader in readers if (reader, content.path_id) not in given
-                or files.state(content) is not Freshness.GONE]
-            for content, readers in missed.items()}
+    given = {(reader, path_id) for _, reader, path_id in counted.nesting.given}
+    left = {}
+    for content, every in missed.items():
+        known = given if files.state(content) is Freshness.GONE else counted.nesting.anew
+        readers = [reader for reader in every if (reader, content.path_id) not in known]
+        left[content] = readers if content.path_id not in here else _not_before(
+            database, content, here[content.path_id], readers, counted)
     return {content: readers for content, readers in left.items() if readers}
 
 
@@ -379,7 +380,7 @@ def _not_before(database: sqlite3.Connection, content: _Content, writer: int, re
     last = {counted.step_of[reader]: reader for (reader,) in database.execute(_ONLY_READ, content)
             if reader in counted.step_of and reader != writer}
     before = {step for step, reader in last.items() if (
-        follows(database, writer, reader) or Given(writer, reader, content.path_id) in counted.given
+        follows(database, writer, reader) or Given(writer, reader, content.path_id) in counted.nesting.given
         if reader < writer else _is_within(database, writer, reader))}
     if before == last.keys():
         return () if before else readers

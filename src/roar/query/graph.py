@@ -216,7 +216,8 @@ ORDER BY used.job_id, used.ordinal
 def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reason]:
     """Why jobs are stale where an input was written again since.
 
-    Not where the job that wrote it took something from the reader: that had to be before it.
+    Not where the job that wrote it took something from the reader: that had to be before it. Nor where the job around
+    the reader had made it, and makes it again.
     """
     jobs = [job_id for job_id in counted.step_of if job_id not in counted.idle]
     found: dict[tuple[int, bool], Reason] = {}
@@ -227,6 +228,8 @@ def find_rewritten(database: sqlite3.Connection, counted: Counted) -> list[Reaso
     for job_id, path_id, path, read, written, since in rows:
         settled = (job_id, path_id) in counted.settled
         before = found.get((job_id, settled))
+        if (job_id, path_id) in counted.nesting.anew:
+            continue
         if ((before is None or EDITED in before.text) and (not settled or job_id in counted.superseded)
                 and overwrites(database, written, read)
                 and (how := _find_writer(database, counted, (path_id, job_id, read), since))
@@ -295,7 +298,7 @@ def _find_writer(database: sqlite3.Connection, counted: Counted, used: tuple[int
     rows = database.execute(_WRITERS, {"path": path_id, "job": job_id, "since": since, "read": read,
                                        "first": APPENDED, "second": AS_STDOUT_APPENDED}).fetchall()
     for writer, written, number, edits, _, uid in rows:
-        if follows(database, writer, job_id) or Given(writer, job_id, path_id) in counted.given:
+        if follows(database, writer, job_id) or Given(writer, job_id, path_id) in counted.nesting.given:
             after.append(writer)
         elif overwrites(database, written, read) and not (
                 edits and any(follows(database, later, writer) for later in after)):

@@ -237,6 +237,11 @@ class _Walk:
     def _gave(self, job_id: int) -> Iterator[tuple[int, int, GraphArtifact]]:
         """What a job put there for those that it ran, as its output."""
         for given, artifact in load_given_by(self._database, job_id).items() if self._given else ():
+            is_left = self._database.execute(
+                "SELECT 1 FROM file_written WHERE job_id = ? AND path_id = ? AND artifact_id = ?",
+                (job_id, given.path, artifact)).fetchone()
+            if is_left:
+                continue
             row = self._database.execute("SELECT digest, path.path, size, files FROM artifact, path"
                                          " WHERE artifact.id = ? AND path.id = ?", (artifact, given.path)).fetchone()
             yield artifact, OUTPUT, graph_artifact(*row)

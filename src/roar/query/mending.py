@@ -1,5 +1,6 @@
 """What to run first where a session's outputs are not up to date, if there is a command that does no harm."""
 
+import contextlib
 import itertools
 import os
 import re
@@ -18,6 +19,7 @@ from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Reruns
 from roar.query.staleness import OUTDATED, waits_for
+from roar.query.within import find_run, find_runners
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
@@ -91,7 +93,7 @@ class Mending:
         for step in dict.fromkeys(itertools.chain.from_iterable(map(self._in_order, groups))):
             try:
                 goes_on = step in groups[0] and step not in self._stale
-                command = self._begin(step, by_hand, Own.KEPT if goes_on else Own.AS_IT_WAS)
+                command = self._begin_somehow(step, by_hand, Own.KEPT if goes_on else Own.AS_IT_WAS)
             except NoCommandError as error:
                 said[step] = error
                 if EDITED not in self._stale.get(step, ""):  # what it made of what was edited since can be read
@@ -150,17 +152,36 @@ class Mending:
             "SELECT digest FROM file_written JOIN path ON path.id = path_id JOIN artifact ON artifact.id = artifact_id"
             " WHERE path.path = CAST(? AS TEXT)", (encoded(path),))})
 
-    def _begin(self, first: int, by_hand: set[int], own: Own) -> str:
+    def _begin_somehow(self, step: int, by_hand: set[int], own: Own) -> str:
+        """What a step needs first, by the one that ran it where that has to run again anyway, if that is possible."""
+        if self._stale_runner(step) is not None:
+            with contextlib.suppress(NoCommandError):
+                return self._begin(step, by_hand, own)
+        return self._begin(step, by_hand, own, alone=True)
+
+    def _stale_runner(self, step: int) -> int | None:
+        """The outermost step that ran another one when it ran last, and that is stale."""
+        return next((outer for outer in find_runners(self._database, self._session, [self._jobs[step].row_id])
+                     if outer in self._stale), None)
+
+    def _begin(self, first: int, by_hand: set[int], own: Own, *, alone: bool = False) -> str:
         """What a step needs first: all that it takes inputs from, and what makes those of its inputs that are gone.
 
         Refused where a root input is gone, without which a step would only spoil what it has made, where somebody has
         edited what a step would write over, and where it would read what was edited in place since: it was made from
-        what that had been. In place of what cannot run by itself stands the step that runs it.
+        what that had been. In place of what cannot run by itself stands the step that runs it; so it is for what is
+        not to run `alone` where that is stale as well.
         """
         step = first
         passed: set[int] = set()
         inner: set[int] = set()
         while True:
+            runner = None if alone else self._stale_runner(step)
+            if runner is not None and runner not in passed:
+                inner.add(step)
+                passed |= {step, *find_run(self._database, self._jobs[runner].row_id)}
+                step = runner
+                continue
             try:
                 room = self._reruns.make_room(step)
                 if room is None and self._failed_for_good(step):
@@ -170,7 +191,7 @@ class Mending:
                 if error.outer in passed:
                     raise
                 inner.add(step)
-                passed.add(step)
+                passed |= {step, *find_run(self._database, self._jobs[error.outer].row_id)}
                 step = error.outer
                 continue
             if room is None and own is not Own.KEPT and {*plan.steps} == {step}:

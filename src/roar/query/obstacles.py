@@ -11,6 +11,7 @@ from roar.analyze.sources import is_source
 from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
+from roar.query.files_now import lies_at
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
@@ -185,14 +186,21 @@ class Obstacles:
                     raise NoCommandError(f"{log} holds changes that are not in the database yet")
 
     def _refuse_inner(self, step: int, last: LastJob, before: Container[int]) -> None:
-        """Refuse by itself what another step has run with what that had put there, and has not left."""
-        for given in load_given(self._database, [last.row]):
-            row = self._database.execute(_OUTER, {"session": self._session, **given._asdict()}).fetchone()
+        """Refuse by itself what another step has run with what that had put there, and what does not lie there now.
+
+        Where it was what that has left in the end, what it left when it ran last stands for it.
+        """
+        for given, artifact in load_given(self._database, [last.row]).items():
+            row = self._database.execute(_OUTER, {
+                "session": self._session, "artifact": artifact, **given._asdict()}).fetchone()
             if row is None or row[1] in before:
                 continue
-            path, outer, is_left, runs_it_yet = row
-            text = (f"{path} is what @{outer} has left there, which had run @{step} before that" if is_left
-                    else f"{path}, which @{step} read, was there only while @{outer} ran it")
+            path, outer, is_other, left, runs_it_yet = row
+            place = self._workspace.absolute(path)
+            if lies_at(self._database, place, artifact) or (left is not None and lies_at(self._database, place, left)):
+                continue
+            text = (f"{path} is what @{outer} has left there, which had run @{step} before that" if is_other
+                    else f"{path} was what @{outer} had put there for @{step}, which it ran")
             if runs_it_yet:
                 raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
             raise NoCommandError(text)
@@ -256,11 +264,15 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# Of what a job was given: the path, the number of the step of the job around it, whether that has left something
-# there, and whether it ran the job's step when it ran last.
+# Of what a job was given: the path, the number of the step of the job around it, whether that has left something else
+# there, what that step left there when it ran last if that job left the same, and whether it ran the job's step then.
 _OUTER = """
 SELECT path.path, step.number, EXISTS (
-    SELECT 1 FROM file_written WHERE job_id = around.id AND path_id = :path AND role = 2), EXISTS (
+    SELECT 1 FROM file_written WHERE job_id = around.id AND path_id = :path AND role = 2
+    AND artifact_id IS NOT :artifact), (
+    SELECT now.artifact_id FROM file_written AS own JOIN file_written AS now ON now.path_id = own.path_id
+    WHERE own.job_id = around.id AND own.path_id = :path AND own.artifact_id = :artifact AND own.role = 2
+    AND now.role = 2 AND now.job_id = (SELECT max(id) FROM job WHERE step_id = step.id)), EXISTS (
     SELECT 1 FROM job AS again JOIN inner_job AS ran ON ran.uid = again.uid JOIN job AS last ON last.uid = ran.outer
     WHERE again.step_id = this.step_id AND last.id = (SELECT max(id) FROM job WHERE step_id = step.id))
 FROM job AS this JOIN job AS around ON around.id = :outer JOIN step ON step.id = around.step_id

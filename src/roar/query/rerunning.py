@@ -18,8 +18,8 @@ from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
-from roar.query.files_now import dataset_is_unchanged, holds
+from roar.model import APPENDED, AS_STDOUT_APPENDED
+from roar.query.files_now import lies_at
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
 from roar.query.hard_links import Inode
@@ -35,7 +35,7 @@ from roar.query.obstacles import (
     refuse_tracked,
 )
 from roar.query.repository import is_inside
-from roar.query.within import find_around, find_beginner, find_begun
+from roar.query.within import find_around, find_beginner, find_begun, find_edited, find_runners
 from roar.record.database import encoded
 from roar.shell import quoted_path
 from roar.workspace import ASIDE, Workspace
@@ -383,6 +383,7 @@ class Reruns:
         if step not in {write.number for write in chain if write.session == self._session}:
             self._go_on(found, step, place, (chain, writes[:first]), stale)
             return
+        self._refuse_shared(path, chain)
         is_made = not chain[0].edits
         if is_made and (len(chain) == 1 or all(write.appends for write in chain)):
             return
@@ -483,6 +484,14 @@ class Reruns:
             found.jobs |= self._find_readers(path_id, one.artifact, (one.job, then.job))
         self._feed(found, path, again, None, writers)
 
+    def _refuse_shared(self, path: str, chain: Sequence[_Write]) -> None:
+        """Refuse to make again by itself a part of what several jobs have made within another one."""
+        outer = find_runners(self._database, self._session, {write.job for write in chain}) if (
+            len(chain) > 1 and not chain[0].edits) else []
+        if outer:
+            raise OuterRunsItError(f"{path} is what several jobs have made that @{outer[0]} ran: roar run @{outer[0]}"
+                                   " makes it anew", outer[0])
+
     def _refuse_unmade(self, path: str, chain: Sequence[_Write]) -> None:
         """Refuse what was edited and no step has made, be it that one around all those that edited it had begun it."""
         outer = find_beginner(self._database, self._session, path, [write.job for write in chain])
@@ -492,11 +501,23 @@ class Reruns:
                                " anew", outer)
 
     def _remove_begun(self, found: _Found, step: int) -> None:
-        """Let be made anew what a step began, and those edited that it ran."""
+        """Let be made anew what those edited that a step ran, and it or one of them had begun; refuse the rest.
+
+        A log to which all only add is left as it is.
+        """
         job = find_last_job(self._database, self._session, step).row
-        for path in find_begun(self._database, job):
-            if os.path.lexists(self._workspace.absolute(path)):
+        begun = find_begun(self._database, job)
+        for path_id, path in find_edited(self._database, job):
+            writes = self._load_writes(path_id)
+            first, last = self._find_chain(writes, path)
+            chain = writes[first:last]
+            if not chain:
+                continue
+            is_own = step in find_runners(self._database, self._session, {write.job for write in chain})
+            if is_own and (path in begun or not chain[0].edits):
                 self._remove(found, job, path)
+            elif chain[0].edits or not all(write.appends for write in chain):
+                raise NoCommandError(f"{path} is edited in place by what @{step} runs, and was made by others")
 
     def _find_readers(self, path_id: int, artifact: int, between: tuple[int, int]) -> dict[int, int]:
         """The last jobs of other steps, with these, that read something at a path between two jobs."""
@@ -522,10 +543,7 @@ class Reruns:
                 for job, step, number, session, well, digest, artifact, dataset, appends, edits, read in rows]
 
     def _lies_there(self, write: _Write, path: str) -> bool:
-        place = self._workspace.absolute(path)
-        if write.is_dataset:
-            return dataset_is_unchanged(self._database, members_folder(place), write.artifact)
-        return holds(self._database, place, {write.digest})
+        return lies_at(self._database, self._workspace.absolute(path), write.artifact)
 
     def _go_on(self, found: _Found, step: int, place: tuple[int, str],
                writes: tuple[Sequence[_Write], Sequence[_Write]], stale: Container[int]) -> None:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from roar.model import members_folder
 from roar.query.counted import Counted, Taking, load_takings
+from roar.query.within import find_begun
 
 
 class Reason(NamedTuple):
@@ -32,6 +33,10 @@ class Stale:
     What is settled says nothing of what the step has made since, nor of what it left as it was: make(1) makes again
     what has to be. But a superseded job left an earlier version, which is stale where what it read has changed.
 
+    A job within another one, as by `roar run` in a script, is stale with that one: what the script read may have come
+    to it in any way, as arguments, by a pipe, or in a file. Not where only what jobs within the script have made makes
+    that stale.
+
     Attributes:
         own: by job, why it is stale for its step.
         left: by job, why what it left is stale.
@@ -41,14 +46,15 @@ class Stale:
         self._database = database
         self._counted = counted
         self._consumers: dict[int, list[Taking]] | None = None
-        self._given: dict[int, list[Taking]] | None = None
+        self._from_outside: set[int] = set()
         self._put_off: dict[tuple[int, str], Reason] = {}
         self.own: dict[int, str] = {}
         self.left: dict[int, str] = {}
 
     def add(self, reasons: Iterable[Reason]) -> None:
         """Jobs that are stale by themselves, the first of several reasons counting, with all that took from them."""
-        self._spread([job for job, text, settled, _ in reasons if self._mark(job, text, settled=settled)])
+        self._spread([job for job, text, settled, _ in reasons
+                      if self._mark(job, text, settled=settled) or self._is_new_from_outside(job)])
 
     def put_off(self, reasons: Iterable[Reason]) -> None:
         """Keep reasons for `add_put_off`: others come before them."""
@@ -79,13 +85,36 @@ class Stale:
                 text = f"a run of it that did not end well had edited {spoilt[0]} before" if spoilt else None
             if self._mark(taking.consumer, text, settled=taking.settled):
                 new.append(taking.consumer)
+        for job in failed:  # a table that such a one began for those in it may lack the rest
+            begun = find_begun(self._database, job) if job in self._counted.nesting.inner else {}
+            text = f"@{self._counted.step_of[job]}{_FAILED}"
+            new += [writer for writer in begun.values() if writer in self._counted.step_of
+                    and self._mark(writer, text, settled=bool(self._counted.later(writer)))]
         self._spread(new)
 
     def _spread(self, new: list[int]) -> None:
+        """Mark what took from stale jobs, and what those ran that are stale by more than that."""
+        self._from_outside.update(job for job in new if job in self.own)
         while new:
             job = new.pop(0)
-            new += [taking.consumer for taking in (*self._taken_from(job), *self._given_by(job))
-                    if self._mark(taking.consumer, self._text_for(taking), settled=taking.settled)]
+            for taking in self._taken_from(job):
+                consumer = taking.consumer
+                if consumer in self._counted.nesting.inner.get(job, ()):
+                    continue
+                is_new = self._mark(consumer, self._text_for(taking), settled=taking.settled)
+                if job not in self._counted.nesting.inner.get(consumer, ()) and self._is_new_from_outside(consumer):
+                    self._from_outside.add(consumer)
+                    is_new = True
+                if is_new:
+                    new.append(consumer)
+            if job in self._from_outside:
+                text = f"@{self._counted.step_of[job]}{_RAN}"
+                new += [inner for inner in self._counted.nesting.inner.get(job, ())
+                        if self._mark(inner, text, settled=bool(self._counted.later(inner)))]
+
+    def _is_new_from_outside(self, job: int) -> bool:
+        """Whether it is stale for its step, and was known to be so only by what jobs within it have made."""
+        return job in self.own and job not in self._from_outside and job in self._counted.nesting.inner
 
     def of_steps(self) -> dict[int, str]:
         """By step, why it is stale: the last of its jobs that is says so."""
@@ -120,15 +149,6 @@ class Stale:
             "produced": taking.produced, "later": json.dumps(self._counted.later(taking.producer))})
             if path == place or path.startswith(members_folder(place))), None)
 
-    def _given_by(self, job: int) -> Iterable[Taking]:
-        """What those that it ran read of it, which it has not left."""
-        if self._given is None:
-            self._given = {}
-            for (outer, reader, path), artifact in self._counted.given.items():
-                self._given.setdefault(outer, []).append(
-                    Taking(reader, artifact, outer, artifact, (reader, path) in self._counted.settled))
-        return self._given.get(job, ())
-
     def _taken_from(self, job: int) -> Iterable[Taking]:
         if self._consumers is None:
             self._consumers = {}
@@ -148,6 +168,7 @@ AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
 """
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"
+_RAN = ", which ran it, is stale"
 _FAILED = ", which it took inputs from, did not end well"
 
 # What a job left in place of what it had found there, and what no job of its step had left.
@@ -163,5 +184,5 @@ WHERE made.job_id = ? AND made.role = 2 AND made.artifact_id = ? AND NOT EXISTS 
 
 def waits_for(reason: str | None) -> int | None:
     """The step that has to run first, where a step is stale for another one's sake; None where not."""
-    ending = next((end for end in (_WAITS, _FAILED) if reason is not None and reason.endswith(end)), None)
+    ending = next((end for end in (_WAITS, _RAN, _FAILED) if reason is not None and reason.endswith(end)), None)
     return None if reason is None or ending is None else int(reason[1:-len(ending)])

@@ -1,4 +1,4 @@
-"""Jobs within others, as by `roar run` in a script: which ones are around a job, and what it got from these.
+"""Jobs within others, as by `roar run` in a script: which ones are around a job, and what it got from them.
 
 A script may write a file for each of them, or begin a table to which they add. It leaves nothing of that, or something
 else, so that it is among its outputs no more.
@@ -6,21 +6,69 @@ else, so that it is among its outputs no more.
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from roar.record.database import encoded
 
 
 class Given(NamedTuple):
-    """That a job read at a path what one that ran it had put there, and has left something else there, or nothing.
-
-    All are rows.
-    """
+    """That a job read at a path what one that ran it had put there, be it that it has not left that. All are rows."""
 
     outer: int
     reader: int
     path: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nesting:
+    """Which of some jobs ran which others, and what they gave them.
+
+    Attributes:
+        given: what those inside got from those around them.
+        anew: by reader and path, of that what the job around had made there without having read anything there, if it
+            is the last one of its step: run again, it makes that again.
+        outer: by job those around it, directly or not.
+        inner: by job those inside it, likewise.
+    """
+
+    given: frozenset[Given]
+    anew: frozenset[tuple[int, int]]
+    outer: Mapping[int, AbstractSet[int]]
+    inner: Mapping[int, Sequence[int]]
+
+
+# The alias `around` is a job, and `path` one of the record.
+_IS_ANEW = """
+NOT EXISTS (SELECT 1 FROM file_read AS used WHERE used.job_id = around.id AND used.path_id = path.id AND NOT EXISTS (
+    SELECT 1 FROM inner_job JOIN job AS ran USING (uid) JOIN file_written AS made ON made.job_id = ran.id
+    WHERE outer = around.uid AND made.path_id = path.id AND made.artifact_id = used.artifact_id))
+"""
+"""Whether the job has read nothing there but what those had put there that it ran."""
+
+
+def load_nesting(database: sqlite3.Connection, jobs: Iterable[int]) -> Nesting:
+    """How some jobs, by their rows, lie in each other."""
+    rows = json.dumps(sorted(jobs))
+    outer: dict[int, set[int]] = {}
+    inner: dict[int, list[int]] = {}
+    for inside, around in database.execute(_PAIRS, (rows, rows)):
+        outer.setdefault(inside, set()).add(around)
+        inner.setdefault(around, []).append(inside)
+    given = load_given(database, outer)
+    anew = {(one.reader, one.path) for one in given if database.execute(_MADE_ANEW, (one.outer, one.path)).fetchone()}
+    return Nesting(given=frozenset(given), anew=frozenset(anew), outer=outer, inner=inner)
+
+
+_PAIRS = """
+SELECT ran.id, around.id FROM json_each(?) AS one JOIN job AS ran ON ran.id = one.value JOIN inner_job USING (uid)
+JOIN job AS around ON around.uid = outer WHERE around.id IN (SELECT value FROM json_each(?)) ORDER BY ran.id
+"""
+_MADE_ANEW = """
+SELECT 1 FROM job AS around, path WHERE around.id = ? AND path.id = ?
+AND around.id = (SELECT max(id) FROM job WHERE step_id = around.step_id) AND """ + _IS_ANEW  # noqa: S608
 
 
 def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
@@ -30,14 +78,52 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
         " WHERE job.id = ?", (inner_id,))}
 
 
+def find_runners(database: sqlite3.Connection, session: int, job_ids: Collection[int]) -> list[int]:
+    """The steps of a session whose last jobs ran all of these, the outermost first."""
+    return [number for (number,) in database.execute(
+        _RUNNERS, (session, json.dumps(list(job_ids)), len(job_ids)))]
+
+
+_RUNNERS = """
+SELECT step.number FROM step JOIN job AS around ON around.id = (SELECT max(id) FROM job WHERE step_id = step.id)
+WHERE session_id = ? AND (
+    SELECT count(*) FROM json_each(?) AS one JOIN job AS ran ON ran.id = one.value
+    JOIN inner_job ON inner_job.uid = ran.uid AND outer = around.uid) = ? ORDER BY around.id DESC
+"""
+
+
+def find_run(database: sqlite3.Connection, job_id: int) -> set[int]:
+    """The numbers of the steps that a job ran itself."""
+    return {number for (number,) in database.execute(
+        "SELECT number FROM job AS around JOIN inner_job ON outer = around.uid"
+        " JOIN job AS ran ON ran.uid = inner_job.uid JOIN step ON step.id = ran.step_id WHERE around.id = ?",
+        (job_id,))}
+
+
 def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
-    """What some jobs were given: it came to lie there while both ran, and no recorded job has made it there.
+    """What some jobs were given: it came to lie there while both ran, and no recorded job had made it there before.
 
     Returns:
         The rows of the contents.
     """
     rows = database.execute(_GIVEN, {"readers": json.dumps(list(readers)), "margin": _MARGIN})
     return {Given(*row[:-1]): row[-1] for row in rows}
+
+
+_MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
+_GIVEN = """
+SELECT around.id, reader.id, path.id, used.artifact_id FROM json_each(:readers) AS one
+CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
+CROSS JOIN job AS around ON around.uid = outer
+    AND EXISTS (SELECT 1 FROM given_file WHERE given_file.job_id = around.id)
+CROSS JOIN file_read AS used ON used.job_id = reader.id AND used.artifact_id IS NOT NULL
+CROSS JOIN path ON path.id = used.path_id
+CROSS JOIN given_file ON given_file.job_id = around.id AND given_file.path = path.path
+WHERE julianday(used.unchanged_since) BETWEEN julianday(around.started_at) + :margin
+    AND julianday(reader.ended_at) + 2 * :margin
+AND NOT EXISTS (SELECT 1 FROM file_written AS made WHERE made.path_id = path.id
+    AND made.artifact_id = used.artifact_id AND made.job_id < reader.id)
+"""
 
 
 def load_given_by(database: sqlite3.Connection, outer_id: int) -> dict[Given, int]:
@@ -55,29 +141,6 @@ def given_paths(database: sqlite3.Connection, readers: Iterable[int]) -> set[str
         "SELECT path FROM path WHERE id IN (SELECT value FROM json_each(?))", (paths,))}
 
 
-_MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
-_GIVEN = """
-SELECT around.id, reader.id, path.id, used.artifact_id FROM json_each(:readers) AS one
-CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
-CROSS JOIN job AS around ON around.uid = outer
-    AND EXISTS (SELECT 1 FROM given_file WHERE given_file.job_id = around.id)
-CROSS JOIN file_read AS used ON used.job_id = reader.id AND used.artifact_id IS NOT NULL
-CROSS JOIN path ON path.id = used.path_id
-CROSS JOIN given_file ON given_file.job_id = around.id AND given_file.path = path.path
-WHERE julianday(used.unchanged_since) BETWEEN julianday(around.started_at) + :margin
-    AND julianday(reader.ended_at) + 2 * :margin
-AND NOT EXISTS (SELECT 1 FROM file_written AS made WHERE made.path_id = path.id
-    AND made.artifact_id = used.artifact_id AND (made.job_id < reader.id OR made.job_id = around.id))
-"""
-
-_IS_BEGUN = """
-NOT EXISTS (SELECT 1 FROM file_read AS used WHERE used.job_id = around.id AND used.path_id = path.id AND NOT EXISTS (
-    SELECT 1 FROM inner_job JOIN job AS ran USING (uid) JOIN file_written AS made ON made.job_id = ran.id
-    WHERE outer = around.uid AND made.path_id = path.id AND made.artifact_id = used.artifact_id))
-"""
-"""Whether the job `around` has read nothing at `path` but what those had put there that it ran."""
-
-
 def is_begun_for(database: sqlite3.Connection, reader: int, path: str) -> bool:
     """Whether the job around another one had begun itself what that read at a path, be its content not known."""
     return database.execute(_BEGUN_FOR, (reader, encoded(path))).fetchone() is not None
@@ -86,22 +149,24 @@ def is_begun_for(database: sqlite3.Connection, reader: int, path: str) -> bool:
 _BEGUN_FOR = """
 SELECT 1 FROM job AS reader CROSS JOIN inner_job USING (uid) CROSS JOIN job AS around ON around.uid = outer
 CROSS JOIN given_file ON given_file.job_id = around.id CROSS JOIN path USING (path)
-WHERE reader.id = ? AND path.path = CAST(? AS TEXT) AND """ + _IS_BEGUN
+WHERE reader.id = ? AND path.path = CAST(? AS TEXT) AND """ + _IS_ANEW
 
 
-def find_begun(database: sqlite3.Connection, job_id: int) -> list[str]:
-    """The paths at which jobs edited what the one that ran them had begun, and nobody else has written since."""
-    return [path for (path,) in database.execute(_BEGUN, (job_id,))]
+def find_begun(database: sqlite3.Connection, job_id: int) -> dict[str, int]:
+    """The paths at which jobs edited what the one around them had begun, with the last, if nobody else wrote since."""
+    rows = database.execute(_BEGUN, (job_id,)).fetchall()
+    return {path: writer for path, writer, is_inner in rows if is_inner}
 
 
 _BEGUN = """
-SELECT path.path FROM job AS around JOIN given_file ON given_file.job_id = around.id JOIN path USING (path)
-WHERE around.id = ? AND """ + _IS_BEGUN + """
+SELECT path.path, made.job_id, EXISTS (SELECT 1 FROM inner_job WHERE uid = job.uid AND outer = around.uid)
+    AND EXISTS (SELECT 1 FROM file_read WHERE job_id = job.id AND path_id = path.id)
+FROM job AS around JOIN given_file ON given_file.job_id = around.id JOIN path USING (path)
+JOIN file_written AS made ON made.path_id = path.id AND made.role = 2 AND made.job_id = (
+    SELECT max(job_id) FROM file_written WHERE path_id = path.id AND role = 2)
+JOIN job ON job.id = made.job_id
+WHERE around.id = ? AND """ + _IS_ANEW + """
 AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = around.id AND path_id = path.id)
-AND (SELECT EXISTS (SELECT 1 FROM inner_job WHERE uid = job.uid AND outer = around.uid)
-        AND EXISTS (SELECT 1 FROM file_read WHERE job_id = job.id AND path_id = path.id)
-    FROM file_written AS made JOIN job ON job.id = made.job_id WHERE made.path_id = path.id AND role = 2
-    ORDER BY job.id DESC LIMIT 1)
 """  # noqa: S608  texts of our own
 
 
@@ -115,8 +180,21 @@ def find_beginner(database: sqlite3.Connection, session: int, path: str, job_ids
 _BEGINNER = """
 SELECT step.number FROM path JOIN given_file USING (path) JOIN job AS around ON around.id = given_file.job_id
 JOIN step ON step.id = around.step_id
-WHERE path.path = CAST(:path AS TEXT) AND session_id = :session AND """ + _IS_BEGUN + """
+WHERE path.path = CAST(:path AS TEXT) AND session_id = :session AND """ + _IS_ANEW + """
 AND around.id = (SELECT max(id) FROM job WHERE step_id = step.id)
 AND NOT EXISTS (SELECT 1 FROM json_each(:jobs) AS one JOIN job ON job.id = one.value
     WHERE NOT EXISTS (SELECT 1 FROM inner_job WHERE uid = job.uid AND outer = around.uid)) LIMIT 1
 """  # noqa: S608  texts of our own
+
+
+def find_edited(database: sqlite3.Connection, job_id: int) -> list[tuple[int, str]]:
+    """The paths, with their rows, of what those edited in place that a job ran."""
+    return database.execute(_EDITED, (job_id,)).fetchall()
+
+
+_EDITED = """
+SELECT DISTINCT path.id, path.path FROM job AS around JOIN inner_job ON outer = around.uid
+JOIN job AS ran ON ran.uid = inner_job.uid JOIN file_written AS made ON made.job_id = ran.id AND made.role = 2
+JOIN file_read AS used ON used.job_id = ran.id AND used.path_id = made.path_id JOIN path ON path.id = made.path_id
+WHERE around.id = ? AND instr(path.path, '://') = 0
+"""
