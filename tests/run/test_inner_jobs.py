@@ -317,6 +317,8 @@ def test_a_table_that_a_script_begins_and_its_jobs_add_to(desk, begin):
     items = checklist(desk)
     assert items["the outputs are up to date"]["passed"] is True
     assert not [text for text in items["every root input has a source"]["problems"] if "data" not in text]
+    assert {root["path"] for root in desk.json("inputs", "table")["inputs"]} == {"data"}
+    assert {job["step"] for job in desk.json("lineage", "table")["jobs"]} == {1, 2, 3}
     desk.write("data", "e")
     hint = checklist(desk)["the outputs are up to date"]["hint"]
     assert re.search(rf"mv table \S+ && roar run @{outer['step']} && rm \S+$", hint)
@@ -339,6 +341,89 @@ def test_a_table_that_lay_there_before_the_script_is_not_begun_by_it(desk):
     assert item["hint"] is None
     assert item["problems"][-1] == "no command mends it: table is edited in place, and no step has made it"
     assert (desk.root / "table").read_text() == "old\nheader\nd"
+
+
+def test_what_somebody_puts_where_a_script_writes_its_settings(desk):
+    """The script writes its own again; nothing of what it made is stale, and none of it is made with those."""
+    desk.env |= AUTHOR
+    desk.write("data", "d")
+    outer = script(desk, "for i in 1 2; do echo $i > cfg", f'{ROAR} run -q sh -c "cat data cfg > m-$i; : $i"; done')
+    desk.write("cfg", "7\n")
+    desk.roar("run", "-q", "cp", "cfg", "mine")
+    status = desk.json("status")
+    assert {output["path"]: output["state"] for output in status["outputs"]} == {
+        "m-1": "fresh", "m-2": "fresh", "mine": "fresh", "cfg": "changed"}
+    assert checklist(desk)["the outputs are up to date"]["hint"] is None
+    desk.write("data", "e")
+    assert checklist(desk)["the outputs are up to date"]["problems"][-1] == (
+        f"no command mends it: what @{outer['step']} wrote was changed since, and would be written over")
+
+
+@pytest.mark.parametrize("way", ['LR=$(cat lr); {} run -q sh -c "cat data > model; echo $LR >> model"',
+                                 'export LR=$(cat lr); {} run -q sh -c "cat data > model; echo \\$LR >> model"',
+                                 'cat lr | {} run -q sh -c "cat data - > model"'])
+def test_what_a_script_hands_to_a_job_in_it_makes_that_stale(desk, way):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("lr", "5\n")
+    outer = script(desk, way.format(ROAR))
+    desk.roar("run", "-q", "cp", "model", "kept")
+    assert "stale" not in desk.roar("status").stdout
+    desk.write("lr", "6\n")
+    assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {
+        1: "@2, which ran it, is stale", 2: "its input lr has changed since",
+        3: "@1, which it took inputs from, is stale"}
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith(f"roar run @{outer['step']}")
+    follow(desk, hint)
+    assert (desk.root / "model").read_text() == "d\n6\n"
+
+
+@pytest.mark.parametrize("reads", [True, False])
+def test_what_its_jobs_read_is_run_again_by_the_script_where_that_takes_from_them(desk, reads):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    outer = script(desk, f"for i in 1 2; do echo $i > cfg-$i; {ROAR} run -q sh -c 'cat data cfg-'$i' > m-'$i; done",
+                   *(["cat m-1 m-2 > all"] if reads else []))
+    desk.write("data", "e\n")
+    stale = {step["step"]: step["stale"] for step in desk.json("status")["steps"]}
+    assert stale[1] == stale[2] == "its input data has changed since"
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith(f"roar run @{outer['step'] if reads else 1}")
+    follow(desk, hint)
+    if not reads:
+        assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {
+            1: None, 2: "its input data has changed since", 3: None}
+    else:
+        assert "stale" not in desk.roar("status").stdout
+        assert (desk.root / "all").read_text() == "e\n1\ne\n2\n"
+
+
+def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):
+    desk.write("fail", "")
+    desk.write("pipe.sh", "set -e\necho header > table\nfor i in 1 2; do [ $i = 1 -o ! -e fail ]\n"
+                          f'{ROAR} run -q sh -c "echo $i >> table"; done')
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh", status=1)
+    assert {output["path"]: output["reason"] for output in desk.json("status")["outputs"]} == {
+        "table": "@2, which it took inputs from, did not end well"}
+    (desk.root / "fail").unlink()
+    desk.roar("run", "-q", "@2")
+    assert (desk.root / "table").read_text() == "header\n1\n2\n"
+    assert "stale" not in desk.roar("status").stdout
+
+
+def test_a_table_that_the_jobs_of_a_script_begin_is_made_anew_by_the_script(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d")
+    outer = script(desk, "rm -f table",
+                   f'for i in 1 2; do echo $i > cfg; {ROAR} run -q sh -c "cat cfg data >> table; : $i"; done')
+    desk.write("data", "e")
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert re.search(rf"mv table \S+ && roar run @{outer['step']} && rm \S+$", hint)
+    follow(desk, hint)
+    assert (desk.root / "table").read_text() == "1\ne2\ne"
+    assert "stale" not in desk.roar("status").stdout
 
 
 def test_what_a_script_took_away_that_had_lain_there_is_gone(desk):

@@ -43,7 +43,7 @@ from roar.query.repository import (
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.query.staleness import waits_for
-from roar.query.within import find_around, given_paths, is_begun_for
+from roar.query.within import find_around, find_beginners, given_paths
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -516,8 +516,8 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
 def _is_given(asked: Asked, root: Root) -> bool:
     """Whether each of the jobs that read it had got it from the one that ran it."""
     readers = [asked.rows[uid].row_id for uid in root.used_by]
-    return all(is_begun_for(asked.database, reader, root.path) if root.digest is None
-               else root.path in given_paths(asked.database, [reader]) for reader in readers)
+    return all(root.path in (find_beginners(asked.database, reader) if root.digest is None
+                             else given_paths(asked.database, [reader])) for reader in readers)
 
 
 def _is_from_around(asked: Asked, root: Root) -> bool:

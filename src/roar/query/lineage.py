@@ -12,7 +12,7 @@ from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, it
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
-from roar.query.within import load_given, load_given_by
+from roar.query.within import find_beginners, load_given, load_given_by
 from roar.record.database import encoded
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT, OUTPUT
@@ -217,7 +217,8 @@ class _Walk:
             rows += [(artifact, given.outer, artifact) for given, artifact in load_given(
                 self._database, [job_id]).items()]
         self.taken.setdefault(job_id, set()).update(rows)
-        return [producer_id for _, producer_id, _ in rows]
+        begun = find_beginners(self._database, job_id).values() if self._given else ()
+        return [*(producer_id for _, producer_id, _ in rows), *begun]
 
     def _consumers(self, job_id: int) -> list[int]:
         rows = self._database.execute(

@@ -19,7 +19,7 @@ from roar.query.references import (
     TrackerRunReference,
 )
 from roar.query.sessions import session_job_ids
-from roar.query.within import load_given
+from roar.query.within import find_beginners, load_given
 from roar.record.dependencies import Maker, content_below, makers_at
 from roar.wire import DatasetMember
 
@@ -143,7 +143,7 @@ class _Graph:
         self._inside = set(job_ids)
         self._copies = copies
         self._writings = Writings(database)
-        self._gifts: dict[int, set[tuple[str, int]]] = {}
+        self._gifts: dict[int, set[tuple[str, int | None]]] = {}
         self._known: dict[tuple[str, int, tuple[Maker, ...]], list[Root]] = {}
 
     def roots_of(self, job_id: int) -> Iterator[Root]:
@@ -175,10 +175,12 @@ class _Graph:
                 for part in self._parts(job_id, root, artifact_id, found):
                     yield replace(part, used_by=root.used_by)
 
-    def _given_to(self, job_id: int) -> set[tuple[str, int]]:
+    def _given_to(self, job_id: int) -> set[tuple[str, int | None]]:
         """What other jobs of the graph gave to one of it, by path and artifact; with `copies` that is nothing."""
         if job_id not in self._gifts:
-            self._gifts[job_id] = set() if self._copies else {
+            begun = {} if self._copies else find_beginners(self._database, job_id)
+            self._gifts[job_id] = {(path, None) for path, outer in begun.items() if outer in self._inside}
+            self._gifts[job_id] |= set() if self._copies else {
                 (self._database.execute("SELECT path FROM path WHERE id = ?", (given.path,)).fetchone()[0], artifact)
                 for given, artifact in load_given(self._database, [job_id]).items() if given.outer in self._inside}
         return self._gifts[job_id]

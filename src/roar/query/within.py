@@ -141,15 +141,17 @@ def given_paths(database: sqlite3.Connection, readers: Iterable[int]) -> set[str
         "SELECT path FROM path WHERE id IN (SELECT value FROM json_each(?))", (paths,))}
 
 
-def is_begun_for(database: sqlite3.Connection, reader: int, path: str) -> bool:
-    """Whether the job around another one had begun itself what that read at a path, be its content not known."""
-    return database.execute(_BEGUN_FOR, (reader, encoded(path))).fetchone() is not None
+def find_beginners(database: sqlite3.Connection, reader: int) -> dict[str, int]:
+    """By path of what a job read there, whose content is not known, the job around it that had begun that itself."""
+    return dict(database.execute(_BEGINNERS, (reader,)).fetchall())
 
 
-_BEGUN_FOR = """
-SELECT 1 FROM job AS reader CROSS JOIN inner_job USING (uid) CROSS JOIN job AS around ON around.uid = outer
-CROSS JOIN given_file ON given_file.job_id = around.id CROSS JOIN path USING (path)
-WHERE reader.id = ? AND path.path = CAST(? AS TEXT) AND """ + _IS_ANEW
+_BEGINNERS = """
+SELECT path.path, around.id FROM job AS reader CROSS JOIN inner_job USING (uid)
+CROSS JOIN job AS around ON around.uid = outer CROSS JOIN given_file ON given_file.job_id = around.id
+CROSS JOIN path USING (path)
+CROSS JOIN file_read AS made_of ON made_of.path_id = path.id AND made_of.job_id = reader.id
+WHERE reader.id = ? AND made_of.artifact_id IS NULL AND """ + _IS_ANEW
 
 
 def find_begun(database: sqlite3.Connection, job_id: int) -> dict[str, int]:
