@@ -141,7 +141,7 @@ int main(void) { return call(SYS_openat, AT_FDCWD, (long)"raw", O_CREAT | O_WRON
 
 
 def test_what_the_inner_job_leaves_in_the_background_is_the_outer_ones(desk):
-    job = script(desk, f"{ROAR} run -q --name inner sh -c '(sleep 0.4; echo 1 > late) & echo 2 > soon'", "sleep 1")
+    job = script(desk, f"{ROAR} run -q --name inner sh -c '(sleep 1.2; echo 1 > late) & echo 2 > soon'", "sleep 2")
     assert names(job["outputs"]) == ["late"]
     assert names(by_name(desk, "inner")["outputs"]) == ["soon"]
 
