@@ -17,10 +17,10 @@ help: ## this list
 demo: $(VENV)/.demo ## train under roar, register, serve the job page on loopback (CHECK=1: look at it and stop)
 	$(BIN)/python examples/digits/demo.py $(if $(CHECK),--check)
 
-# In six processes, each with servers and a browser of its own (ARGS="-n 0" runs all in one, as --pdb needs it). Tests of
+# In four processes, each with servers and a browser of its own (ARGS="-n 0" runs all in one, as --pdb needs it). Tests of
 # real processes and servers race the machine they run on: one that fails is run once more, and the report says so. With
 # TESTS_COLD=1 no command comes from a process that has imported its program already (tests/warm.py): twice the time.
-PYTEST = $(BIN)/python -m pytest --reruns 1 -n 6 --dist worksteal
+PYTEST = $(BIN)/python -m pytest --reruns 1 -n 4 --dist worksteal
 
 test: $(VENV)/.test ## the whole suite but what takes long (ARGS=… for pytest)
 	$(PYTEST) -m "not heavy" $(ARGS)

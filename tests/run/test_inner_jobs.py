@@ -379,6 +379,27 @@ def test_what_a_script_hands_to_a_job_in_it_makes_that_stale(desk, way):
     assert (desk.root / "model").read_text() == "d\n6\n"
 
 
+def test_what_is_typed_in_a_shell_is_no_script(desk):
+    """Whoever types there knows what was read; and nobody types the same again for a hint."""
+    desk.write("data", "d\n")
+    desk.write("notes", "n\n")
+    desk.env |= AUTHOR
+    desk.init()
+    desk.roar("run", "-q", "bash", input=f"cat notes > seen; {ROAR} run -q sh -c 'cat data > model'\ncp model kept\n")
+    desk.write("notes", "other\n")
+    assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {
+        1: None, 2: "its input notes has changed since"}
+    desk.write("data", "e\n")
+    assert checklist(desk)["the outputs are up to date"]["hint"].endswith("roar run @1")
+
+
+def test_a_job_that_failed_in_a_script_that_went_on_says_nothing_of_the_others(desk):
+    script(desk, f"{ROAR} run -q sh -c 'echo 1 > broken; exit 1' || true", f"{ROAR} run -q sh -c 'echo 2 > good'",
+           "cat broken good > all")
+    assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {
+        1: None, 2: None, 3: "@1, which it took inputs from, did not end well"}
+
+
 @pytest.mark.parametrize("reads", [True, False])
 def test_what_its_jobs_read_is_run_again_by_the_script_where_that_takes_from_them(desk, reads):
     desk.env |= AUTHOR

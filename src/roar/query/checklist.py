@@ -437,8 +437,9 @@ def _sourced(asked: Asked, silence: Item | None) -> Item:
     """
     database, jobs = asked.database, asked.behind
     roots = find_roots(database, [asked.rows[job.uid].row_id for job in jobs])
+    is_given = _find_given(asked)
     open_roots = [root for root in roots if root.made_by is None and not is_location(root.path)
-                  and not _is_given(asked, root) and not _has_source(database, root)]
+                  and not is_given(root) and not _has_source(database, root)]
     code = find_in_commits(database, asked.workspace, jobs, inputs_of(open_roots), load_patches(database, jobs))
     open_roots = [root for root in open_roots if code.lacks(root)]
     title = "every root input has a source"
@@ -513,11 +514,16 @@ def _give_source(asked: Asked, roots: Sequence[Root]) -> str:
     return f"roar label {' '.join(names)} {SOURCE_LABEL}=URL"
 
 
-def _is_given(asked: Asked, root: Root) -> bool:
-    """Whether each of the jobs that read it had got it from the one that ran it."""
-    readers = [asked.rows[uid].row_id for uid in root.used_by]
-    return all(root.path in (find_beginners(asked.database, reader) if root.digest is None
-                             else given_paths(asked.database, [reader])) for reader in readers)
+def _find_given(asked: Asked) -> Callable[[Root], bool]:
+    """Tells whether each of the jobs that read a root input had got it from the one that ran it."""
+
+    @cache
+    def known(reader: str) -> set[tuple[str, bool]]:
+        row = asked.rows[reader].row_id
+        return {*((path, True) for path in given_paths(asked.database, [row])),
+                *((path, False) for path in find_beginners(asked.database, row))}
+
+    return lambda root: all((root.path, root.digest is not None) in known(reader) for reader in root.used_by)
 
 
 def _is_from_around(asked: Asked, root: Root) -> bool:

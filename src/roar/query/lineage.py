@@ -12,7 +12,7 @@ from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, it
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
-from roar.query.within import find_beginners, load_given, load_given_by
+from roar.query.within import find_beginners, has_inner, load_given, load_given_by
 from roar.record.database import encoded
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT, OUTPUT
@@ -150,7 +150,7 @@ class _Walk:
     def __init__(self, database: sqlite3.Connection, depth: int | None, *, given: bool) -> None:
         self._database = database
         self._depth = depth
-        self._given = given
+        self._given = given and has_inner(database)
         self._uids: dict[int, str] = {}
         self._uses: dict[int, list[tuple[int, int, GraphArtifact]]] = {}
         self._roots: Mapping[int, GraphArtifact] = {}

@@ -15,7 +15,7 @@ from roar.query.files_now import lies_at
 from roar.query.jobs import load_blob, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
-from roar.query.within import load_given
+from roar.query.within import is_typed, load_given
 from roar.workspace import Workspace
 
 _DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
@@ -193,9 +193,9 @@ class Obstacles:
         for given, artifact in load_given(self._database, [last.row]).items():
             row = self._database.execute(_OUTER, {
                 "session": self._session, "artifact": artifact, **given._asdict()}).fetchone()
-            if row is None or row[1] in before:
+            if row is None or row[1] in before or is_typed(row[2]):
                 continue
-            path, outer, is_other, left, runs_it_yet = row
+            path, outer, _, is_other, left, runs_it_yet = row
             place = self._workspace.absolute(path)
             if lies_at(self._database, place, artifact) or (left is not None and lies_at(self._database, place, left)):
                 continue
@@ -264,10 +264,11 @@ JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = fi
 WHERE session_id = ? AND number = ?
 """
 
-# Of what a job was given: the path, the number of the step of the job around it, whether that has left something else
-# there, what that step left there when it ran last if that job left the same, and whether it ran the job's step then.
+# Of what a job was given: the path, number and command of the step of the job around it, whether that has left
+# something else there, what that step left there when it ran last if that job left the same, and whether it ran the
+# job's step then.
 _OUTER = """
-SELECT path.path, step.number, EXISTS (
+SELECT path.path, step.number, step.command, EXISTS (
     SELECT 1 FROM file_written WHERE job_id = around.id AND path_id = :path AND role = 2
     AND artifact_id IS NOT :artifact), (
     SELECT now.artifact_id FROM file_written AS own JOIN file_written AS now ON now.path_id = own.path_id

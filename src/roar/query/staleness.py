@@ -3,7 +3,7 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from roar.model import members_folder
@@ -77,6 +77,7 @@ class Stale:
         failed = [job for job in self._counted.step_of if job not in self._counted.well]
         went_on = {job for job in failed if self._counted.went_on_from(self._database, job)}
         new = []
+        within = set()
         for taking in itertools.chain.from_iterable(map(self._taken_from, failed)):
             step = self._counted.step_of[taking.producer]
             text: str | None = f"@{step}{_FAILED}" if taking.producer not in went_on else None
@@ -85,16 +86,21 @@ class Stale:
                 text = f"a run of it that did not end well had edited {spoilt[0]} before" if spoilt else None
             if self._mark(taking.consumer, text, settled=taking.settled):
                 new.append(taking.consumer)
+                if taking.producer in self._counted.nesting.inner.get(taking.consumer, ()):
+                    within.add(taking.consumer)
         for job in failed:  # a table that such a one began for those in it may lack the rest
             begun = find_begun(self._database, job) if job in self._counted.nesting.inner else {}
             text = f"@{self._counted.step_of[job]}{_FAILED}"
             new += [writer for writer in begun.values() if writer in self._counted.step_of
                     and self._mark(writer, text, settled=bool(self._counted.later(writer)))]
-        self._spread(new)
+        self._spread(new, within)
 
-    def _spread(self, new: list[int]) -> None:
-        """Mark what took from stale jobs, and what those ran that are stale by more than that."""
-        self._from_outside.update(job for job in new if job in self.own)
+    def _spread(self, new: list[int], within: Container[int] = ()) -> None:
+        """Mark what took from stale jobs, and what those ran that are stale by more than that.
+
+        within: those of them that are stale only by what jobs within them have made.
+        """
+        self._from_outside.update(job for job in new if job in self.own and job not in within)
         while new:
             job = new.pop(0)
             for taking in self._taken_from(job):

@@ -1,14 +1,17 @@
 """Jobs within others, as by `roar run` in a script: which ones are around a job, and what it got from them.
 
 A script may write a file for each of them, or begin a table to which they add. It leaves nothing of that, or something
-else, so that it is among its outputs no more.
+else, so that it is among its outputs no more. What somebody types in a shell that runs under roar is no script.
 """
 
 import json
+import os
+import re
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from functools import cache
 from typing import NamedTuple
 
 from roar.record.database import encoded
@@ -37,7 +40,7 @@ class Nesting:
     given: frozenset[Given]
     anew: frozenset[tuple[int, int]]
     outer: Mapping[int, AbstractSet[int]]
-    inner: Mapping[int, Sequence[int]]
+    inner: Mapping[int, Collection[int]]
 
 
 # The alias `around` is a job, and `path` one of the record.
@@ -49,26 +52,47 @@ NOT EXISTS (SELECT 1 FROM file_read AS used WHERE used.job_id = around.id AND us
 """Whether the job has read nothing there but what those had put there that it ran."""
 
 
+def has_inner(database: sqlite3.Connection) -> bool:
+    """Whether any job is known to have run another one."""
+    return database.execute("SELECT 1 FROM inner_job LIMIT 1").fetchone() is not None
+
+
 def load_nesting(database: sqlite3.Connection, jobs: Iterable[int]) -> Nesting:
     """How some jobs, by their rows, lie in each other."""
-    rows = json.dumps(sorted(jobs))
+    rows = json.dumps(sorted(jobs) if has_inner(database) else [])
     outer: dict[int, set[int]] = {}
-    inner: dict[int, list[int]] = {}
-    for inside, around in database.execute(_PAIRS, (rows, rows)):
-        outer.setdefault(inside, set()).add(around)
-        inner.setdefault(around, []).append(inside)
-    given = load_given(database, outer)
+    inner: dict[int, dict[int, None]] = {}  # in the order of recording
+    for inside, around, command in database.execute(_PAIRS, (rows, rows)):
+        if not is_typed(command):
+            outer.setdefault(inside, set()).add(around)
+            inner.setdefault(around, {})[inside] = None
+    given = [one for one in load_given(database, outer) if one.outer in inner]
     anew = {(one.reader, one.path) for one in given if database.execute(_MADE_ANEW, (one.outer, one.path)).fetchone()}
     return Nesting(given=frozenset(given), anew=frozenset(anew), outer=outer, inner=inner)
 
 
 _PAIRS = """
-SELECT ran.id, around.id FROM json_each(?) AS one JOIN job AS ran ON ran.id = one.value JOIN inner_job USING (uid)
-JOIN job AS around ON around.uid = outer WHERE around.id IN (SELECT value FROM json_each(?)) ORDER BY ran.id
+SELECT ran.id, around.id, command FROM json_each(?) AS one JOIN job AS ran ON ran.id = one.value
+JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
+WHERE around.id IN (SELECT value FROM json_each(?)) ORDER BY ran.id
 """
 _MADE_ANEW = """
 SELECT 1 FROM job AS around, path WHERE around.id = ? AND path.id = ?
 AND around.id = (SELECT max(id) FROM job WHERE step_id = around.step_id) AND """ + _IS_ANEW  # noqa: S608
+
+
+@cache
+def is_typed(command: str) -> bool:
+    """Whether a command, as a JSON array, is one in which somebody types: a shell without a script, a notebook."""
+    program, *words = json.loads(command)
+    name = os.path.basename(program)
+    if name in _NOTEBOOKS:
+        return True
+    return _TYPED.fullmatch(name) is not None and all(word[:1] == "-" and word != "-c" for word in words)
+
+
+_TYPED = re.compile(r"(ba|z|da|k|tc|c|fi)?sh|i?python[\d.]*|R|julia|xonsh|nu")
+_NOTEBOOKS = {"jupyter", "jupyter-lab", "jupyter-notebook", "jupyter-console", "tmux", "screen", "script"}
 
 
 def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
@@ -79,16 +103,19 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
 
 
 def find_runners(database: sqlite3.Connection, session: int, job_ids: Collection[int]) -> list[int]:
-    """The steps of a session whose last jobs ran all of these, the outermost first."""
-    return [number for (number,) in database.execute(
-        _RUNNERS, (session, json.dumps(list(job_ids)), len(job_ids)))]
+    """The steps of a session whose last jobs ran all of these, the outermost first, as scripts do."""
+    jobs = list(job_ids)
+    rows = database.execute(_RUNNERS, {"session": session, "jobs": json.dumps(jobs), "count": len(jobs),
+                                       "first": jobs[0]})
+    return [number for number, command in rows if not is_typed(command)]
 
 
 _RUNNERS = """
-SELECT step.number FROM step JOIN job AS around ON around.id = (SELECT max(id) FROM job WHERE step_id = step.id)
-WHERE session_id = ? AND (
-    SELECT count(*) FROM json_each(?) AS one JOIN job AS ran ON ran.id = one.value
-    JOIN inner_job ON inner_job.uid = ran.uid AND outer = around.uid) = ? ORDER BY around.id DESC
+SELECT step.number, command FROM job AS first JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
+JOIN step ON step.id = around.step_id
+WHERE first.id = :first AND session_id = :session AND around.id = (SELECT max(id) FROM job WHERE step_id = step.id)
+AND :count = (SELECT count(*) FROM json_each(:jobs) AS one JOIN job AS ran ON ran.id = one.value
+    JOIN inner_job AS pair ON pair.uid = ran.uid AND pair.outer = around.uid) ORDER BY around.id DESC
 """
 
 
@@ -148,10 +175,11 @@ def find_beginners(database: sqlite3.Connection, reader: int) -> dict[str, int]:
 
 _BEGINNERS = """
 SELECT path.path, around.id FROM job AS reader CROSS JOIN inner_job USING (uid)
-CROSS JOIN job AS around ON around.uid = outer CROSS JOIN given_file ON given_file.job_id = around.id
-CROSS JOIN path USING (path)
-CROSS JOIN file_read AS made_of ON made_of.path_id = path.id AND made_of.job_id = reader.id
-WHERE reader.id = ? AND made_of.artifact_id IS NULL AND """ + _IS_ANEW
+CROSS JOIN job AS around ON around.uid = outer
+CROSS JOIN file_read AS found ON found.job_id = reader.id AND found.artifact_id IS NULL
+CROSS JOIN path ON path.id = found.path_id
+CROSS JOIN given_file ON given_file.job_id = around.id AND given_file.path = path.path
+WHERE reader.id = ? AND """ + _IS_ANEW
 
 
 def find_begun(database: sqlite3.Connection, job_id: int) -> dict[str, int]:
@@ -176,11 +204,11 @@ def find_beginner(database: sqlite3.Connection, session: int, path: str, job_ids
     """The step of the job around these that began what they have edited at a path, if it is the last of its step."""
     row = database.execute(_BEGINNER, {"path": encoded(path), "session": session, "jobs": json.dumps(list(job_ids))}
                            ).fetchone()
-    return None if row is None else int(row[0])
+    return None if row is None or is_typed(row[1]) else int(row[0])
 
 
 _BEGINNER = """
-SELECT step.number FROM path JOIN given_file USING (path) JOIN job AS around ON around.id = given_file.job_id
+SELECT step.number, command FROM path JOIN given_file USING (path) JOIN job AS around ON around.id = given_file.job_id
 JOIN step ON step.id = around.step_id
 WHERE path.path = CAST(:path AS TEXT) AND session_id = :session AND """ + _IS_ANEW + """
 AND around.id = (SELECT max(id) FROM job WHERE step_id = step.id)
