@@ -319,7 +319,7 @@ def test_a_file_that_may_have_been_deleted_before_it_could_be_read_is_a_doubt(mi
     assert " makes data/f7 and 1 more again, which @3 " in doubt
     mixed.roar("run", "bash", "-c", "cat data/f9; rm data/f9")
     mixed.roar("run", "bash", "-c", "find data -type f | LC_ALL=C sort | xargs cat > most")
-    assert not any("f9" in doubt for doubt in mixed.json("reproduce", "@")["doubts"]), "a job deletes it again"
+    assert not any("data/f9" in doubt for doubt in mixed.json("reproduce", "@")["doubts"]), "a job deletes it again"
 
 
 def test_many_files_of_a_dataset_that_no_job_made_are_one_part_of_it(mixed, tmp_path):
