@@ -420,6 +420,19 @@ def test_what_its_jobs_read_is_run_again_by_the_script_where_that_takes_from_the
         assert (desk.root / "all").read_text() == "e\n1\ne\n2\n"
 
 
+def test_a_script_that_failed_for_good_keeps_no_job_in_it_from_running(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("pipe.sh", f"{ROAR} run -q cp data model; cat model > all; exit 3")
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh", status=3)
+    desk.write("data", "e\n")
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith("roar run @1")
+    follow(desk, hint)
+    assert (desk.root / "model").read_text() == "e\n"
+
+
 def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):
     desk.write("fail", "")
     desk.write("pipe.sh", "set -e\necho header > table\nfor i in 1 2; do [ $i = 1 -o ! -e fail ]\n"

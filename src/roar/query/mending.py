@@ -156,7 +156,9 @@ class Mending:
         """What a step needs first, by the one that ran it where that has to run again anyway, if that is possible."""
         if self._stale_runner(step) is not None:
             with contextlib.suppress(NoCommandError):
-                return self._begin(step, by_hand, own)
+                command = self._begin(step, by_hand, own)
+                if not command.startswith(LOOK):
+                    return command
         return self._begin(step, by_hand, own, alone=True)
 
     def _stale_runner(self, step: int) -> int | None:
