@@ -116,12 +116,12 @@ def holds(database: sqlite3.Connection, absolute: str, wanted: Container[str | N
         return False
 
 
-def lies_at(database: sqlite3.Connection, absolute: str, artifact_id: int) -> bool:
-    """Whether an artifact of the record, by its row, lies at a path, be it a file or a dataset."""
+def lies_at(database: sqlite3.Connection, workspace: Workspace, path: str, artifact_id: int) -> bool:
+    """Whether an artifact of the record, by its row, lies at a recorded path, be it a file or a dataset."""
     digest, files = database.execute("SELECT digest, files FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
     if files is not None:
-        return dataset_is_unchanged(database, members_folder(absolute), artifact_id)
-    return holds(database, absolute, {digest.hex()})
+        return dataset_is_unchanged(database, workspace.absolute(members_folder(path)), artifact_id)
+    return holds(database, workspace.absolute(path), {digest.hex()})
 
 
 def is_absence(error: OSError) -> bool:

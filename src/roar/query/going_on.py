@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache, cached_property
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED, members_folder
-from roar.query.files_now import dataset_is_unchanged, holds
+from roar.query.files_now import holds, lies_at
 from roar.query.obstacles import NoCommandError, refuse_tracked
 from roar.query.repository import is_inside
 from roar.workspace import Workspace
@@ -115,7 +115,7 @@ class OwnFiles:
         chain = self._load_chain(last)
         if all(ended_well for _, ended_well in chain):
             return False
-        read: dict[str, tuple[int | None, bytes, bool]] = {}
+        read: dict[str, tuple[int | None, bool]] = {}
         for path, *version in self._database.execute(_FED, {"jobs": json.dumps([job for job, _ in chain])}).fetchall():
             if read.setdefault(path, (*version,)) != (*version,):
                 return False
@@ -125,12 +125,10 @@ class OwnFiles:
         """See `_CHAIN`."""
         return self._database.execute(_CHAIN, {"job": last, "appended": _APPENDED}).fetchall()
 
-    def _is_other_now(self, path: str, artifact: int | None, digest: bytes | None, is_dataset: bool) -> bool:
+    def _is_other_now(self, path: str, artifact: int | None, is_dataset: bool) -> bool:
         place = self._workspace.absolute(members_folder(path) if is_dataset else path)
-        if artifact is None or digest is None or not os.path.lexists(place):
-            return False
-        return not (dataset_is_unchanged(self._database, place, artifact) if is_dataset
-                    else holds(self._database, place, {digest.hex()}))
+        return (artifact is not None and os.path.lexists(place)
+                and not lies_at(self._database, self._workspace, path, artifact))
 
     def _find_taken(self, last: int, *, edited: bool) -> list[str]:
         """What the last job took from what was left; with what it wrote anew then, appended lines excepted, or not."""
@@ -274,7 +272,7 @@ SELECT id, state = 'done' AND exit_code IS 0 FROM chain JOIN job USING (id)
 
 # What such jobs read and none of them wrote.
 _FED = """
-SELECT DISTINCT path.path, artifact_id, digest, artifact.files IS NOT NULL FROM file_read AS used
+SELECT DISTINCT path.path, artifact_id, artifact.files IS NOT NULL FROM file_read AS used
 JOIN path ON path.id = used.path_id LEFT JOIN artifact ON artifact.id = used.artifact_id
 WHERE job_id IN (SELECT value FROM json_each(:jobs)) AND instr(path.path, '://') = 0
 AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id IN (SELECT value FROM json_each(:jobs))

@@ -17,7 +17,7 @@ from roar.query.jobs import load_job, paths_read
 from roar.query.obstacles import NoCommandError, OuterRunsItError, is_one_of_many, refuse_secret
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
-from roar.query.rerunning import MAKERS, Own, Reruns
+from roar.query.rerunning import MAKERS, Own, Plan, Reruns
 from roar.query.staleness import OUTDATED, waits_for
 from roar.query.within import find_run, find_runners
 from roar.record.database import encoded
@@ -176,39 +176,48 @@ class Mending:
         """
         step = first
         passed: set[int] = set()
-        inner: set[int] = set()
+        stands_in = False  # a step for one that it runs
         while True:
             runner = None if alone else self._stale_runner(step)
-            if runner is not None and runner not in passed:
-                inner.add(step)
+            if runner is None or runner in passed:
+                runner = None
+                try:
+                    plan = self._plan(step, own)
+                except OuterRunsItError as error:
+                    if error.outer in passed:
+                        raise
+                    runner = error.outer
+            if runner is not None:
+                stands_in = True
                 passed |= {step, *find_run(self._database, self._jobs[runner].row_id)}
                 step = runner
                 continue
-            try:
-                room = self._reruns.make_room(step)
-                if room is None and self._failed_for_good(step):
-                    return f"{LOOK}@{step}"
-                plan = room or self._reruns.plan(step, self._stale, own)
-            except OuterRunsItError as error:
-                if error.outer in passed:
-                    raise
-                inner.add(step)
-                passed |= {step, *find_run(self._database, self._jobs[error.outer].row_id)}
-                step = error.outer
-                continue
-            if room is None and own is not Own.KEPT and {*plan.steps} == {step}:
-                plan = self._reruns.start_over(step) or plan
+            if plan is None:
+                return f"{LOOK}@{step}"
             self._refuse_edited(step, plan.steps)
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
             before = self._find_before(plan.steps, passed)
             if before is None:
-                if {*plan.steps} == {step} and not plan.removed and not room and not inner and self._is_done(step):
+                is_alone = {*plan.steps} == {step} and not plan.removed and not plan.room and not stands_in
+                if is_alone and self._is_done(step):
                     raise NoCommandError(f"@{step} would make the same again")
                 if not self._is_outdated(step):
                     plan.refuse_lack()
                 return " && ".join(plan.commands())
             step = before
+
+    def _plan(self, step: int, own: Own) -> Plan | None:
+        """What to run for a step; None where it failed for good."""
+        room = self._reruns.make_room(step)
+        if room is not None:
+            return room
+        if self._failed_for_good(step):
+            return None
+        plan = self._reruns.plan(step, self._stale, own)
+        if own is not Own.KEPT and {*plan.steps} == {step}:
+            plan = self._reruns.start_over(step) or plan
+        return plan
 
     def _find_before(self, steps: Iterable[int], passed: Container[int]) -> int | None:
         """The step that has to run before some, other than those that were thought of."""

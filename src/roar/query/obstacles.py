@@ -196,8 +196,7 @@ class Obstacles:
             if row is None or row[1] in before or is_typed(row[2]):
                 continue
             path, outer, _, is_other, left, runs_it_yet = row
-            place = self._workspace.absolute(path)
-            if lies_at(self._database, place, artifact) or (left is not None and lies_at(self._database, place, left)):
+            if any(lies_at(self._database, self._workspace, path, one) for one in (artifact, left) if one is not None):
                 continue
             text = (f"{path} is what @{outer} has left there, which had run @{step} before that" if is_other
                     else f"{path} was what @{outer} had put there for @{step}, which it ran")

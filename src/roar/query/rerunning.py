@@ -35,7 +35,14 @@ from roar.query.obstacles import (
     refuse_tracked,
 )
 from roar.query.repository import is_inside
-from roar.query.within import find_around, find_beginner, find_begun, find_edited, find_runners
+from roar.query.within import (
+    find_around,
+    find_beginner,
+    find_begun,
+    find_edited,
+    find_runners,
+    paths_made_within,
+)
 from roar.record.database import encoded
 from roar.shell import quoted_path
 from roar.workspace import ASIDE, Workspace
@@ -349,7 +356,7 @@ class Reruns:
                   for step in steps if step not in repeated]
         for job, step in (*jobs, *others):
             read = paths_read(self._database, job)
-            made |= {path for (path,) in self._database.execute(_PATHS_MADE_WITHIN, (job,))}
+            made |= paths_made_within(self._database, job)
             for path in read:
                 place = self._workspace.absolute(path)
                 if "*" in os.path.basename(place):
@@ -543,7 +550,7 @@ class Reruns:
                 for job, step, number, session, well, digest, artifact, dataset, appends, edits, read in rows]
 
     def _lies_there(self, write: _Write, path: str) -> bool:
-        return lies_at(self._database, self._workspace.absolute(path), write.artifact)
+        return lies_at(self._database, self._workspace, path, write.artifact)
 
     def _go_on(self, found: _Found, step: int, place: tuple[int, str],
                writes: tuple[Sequence[_Write], Sequence[_Write]], stale: Container[int]) -> None:
@@ -713,9 +720,4 @@ UNION ALL SELECT NULL WHERE (SELECT count(*) FROM (SELECT DISTINCT "commit", pat
     LEFT JOIN git ON git.id = git_id WHERE job.id IN (SELECT value FROM json_each(:jobs)))) > 1 LIMIT 1
 """
 
-# What those jobs made that a job ran itself.
-_PATHS_MADE_WITHIN = """
-SELECT path.path FROM job AS this JOIN inner_job ON outer = this.uid JOIN job AS ran ON ran.uid = inner_job.uid
-JOIN file_written ON job_id = ran.id JOIN path ON path.id = path_id WHERE this.id = ?
-"""
 _PATHS_MADE = "SELECT path.path FROM file_written JOIN path ON path.id = path_id WHERE job_id = ?"

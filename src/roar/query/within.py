@@ -9,7 +9,6 @@ import os
 import re
 import sqlite3
 from collections.abc import Collection, Iterable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -33,15 +32,16 @@ class Nesting:
         given: what those inside got from those around them.
         anew: by reader and path, of that what the job around had made there without having read anything there, if it
             is the last one of its step: run again, it makes that again.
-        outer: by job those around it, directly or not.
-        inner: by job those inside it, likewise.
+        inner: by job those inside it, directly or not.
     """
 
     given: frozenset[Given]
     anew: frozenset[tuple[int, int]]
-    outer: Mapping[int, AbstractSet[int]]
     inner: Mapping[int, Collection[int]]
 
+
+_RAN = "job AS around JOIN inner_job ON outer = around.uid JOIN job AS ran ON ran.uid = inner_job.uid"
+"""The pairs of a job and one that it ran, directly or not."""
 
 # The alias `around` is a job, and `path` one of the record.
 _IS_ANEW = """
@@ -60,15 +60,14 @@ def has_inner(database: sqlite3.Connection) -> bool:
 def load_nesting(database: sqlite3.Connection, jobs: Iterable[int]) -> Nesting:
     """How some jobs, by their rows, lie in each other."""
     rows = json.dumps(sorted(jobs) if has_inner(database) else [])
-    outer: dict[int, set[int]] = {}
     inner: dict[int, dict[int, None]] = {}  # in the order of recording
     for inside, around, command in database.execute(_PAIRS, (rows, rows)):
         if not is_typed(command):
-            outer.setdefault(inside, set()).add(around)
             inner.setdefault(around, {})[inside] = None
-    given = [one for one in load_given(database, outer) if one.outer in inner]
+    given = [one for one in load_given(database, {job for inside in inner.values() for job in inside})
+             if one.outer in inner]
     anew = {(one.reader, one.path) for one in given if database.execute(_MADE_ANEW, (one.outer, one.path)).fetchone()}
-    return Nesting(given=frozenset(given), anew=frozenset(anew), outer=outer, inner=inner)
+    return Nesting(given=frozenset(given), anew=frozenset(anew), inner=inner)
 
 
 _PAIRS = """
@@ -122,9 +121,15 @@ AND :count = (SELECT count(*) FROM json_each(:jobs) AS one JOIN job AS ran ON ra
 def find_run(database: sqlite3.Connection, job_id: int) -> set[int]:
     """The numbers of the steps that a job ran itself."""
     return {number for (number,) in database.execute(
-        "SELECT number FROM job AS around JOIN inner_job ON outer = around.uid"
-        " JOIN job AS ran ON ran.uid = inner_job.uid JOIN step ON step.id = ran.step_id WHERE around.id = ?",
+        f"SELECT number FROM {_RAN} JOIN step ON step.id = ran.step_id WHERE around.id = ?",  # noqa: S608
         (job_id,))}
+
+
+def paths_made_within(database: sqlite3.Connection, job_id: int) -> set[str]:
+    """The paths of what those wrote that a job ran."""
+    return {path for (path,) in database.execute(
+        f"SELECT path.path FROM {_RAN} JOIN file_written AS made ON made.job_id = ran.id"  # noqa: S608
+        " JOIN path ON path.id = made.path_id WHERE around.id = ?", (job_id,))}
 
 
 def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
@@ -156,8 +161,7 @@ AND NOT EXISTS (SELECT 1 FROM file_written AS made WHERE made.path_id = path.id
 def load_given_by(database: sqlite3.Connection, outer_id: int) -> dict[Given, int]:
     """What a job gave to those that it ran; see `load_given`."""
     inner = [job_id for (job_id,) in database.execute(
-        "SELECT ran.id FROM job JOIN inner_job ON outer = job.uid JOIN job AS ran ON ran.uid = inner_job.uid"
-        " WHERE job.id = ?", (outer_id,))]
+        f"SELECT ran.id FROM {_RAN} WHERE around.id = ?", (outer_id,))]  # noqa: S608
     return {given: artifact for given, artifact in load_given(database, inner).items() if given.outer == outer_id}
 
 
@@ -222,9 +226,8 @@ def find_edited(database: sqlite3.Connection, job_id: int) -> list[tuple[int, st
     return database.execute(_EDITED, (job_id,)).fetchall()
 
 
-_EDITED = """
-SELECT DISTINCT path.id, path.path FROM job AS around JOIN inner_job ON outer = around.uid
-JOIN job AS ran ON ran.uid = inner_job.uid JOIN file_written AS made ON made.job_id = ran.id AND made.role = 2
+_EDITED = f"""
+SELECT DISTINCT path.id, path.path FROM {_RAN} JOIN file_written AS made ON made.job_id = ran.id AND made.role = 2
 JOIN file_read AS used ON used.job_id = ran.id AND used.path_id = made.path_id JOIN path ON path.id = made.path_id
 WHERE around.id = ? AND instr(path.path, '://') = 0
-"""
+"""  # noqa: S608  texts of our own
