@@ -71,6 +71,24 @@ cat made | tr y z > final
         desk.roar(*verb, status=None)  # a circle of jobs ends
 
 
+@pytest.mark.parametrize("static", [False, pytest.param(True, marks=pytest.mark.skipif(
+    shutil.which("gcc") is None, reason="no compiler: apt-get install gcc"))])
+@pytest.mark.parametrize("mode", MODES)
+def test_what_the_inner_job_may_have_missed(desk, tmp_path, mode, static):
+    """Its library has seen all of it where none of its programs went without, as the job around it can see."""
+    desk.env["ROAR_TRACER_MODE"] = mode
+    (tmp_path / "still.c").write_text("int main(void) { return 0; }\n")
+    if static:
+        subprocess.run(["gcc", "-static", "-o", tmp_path / "still", tmp_path / "still.c"], check=True)
+    program = f"{tmp_path}/still" if static else "(cat out; true) | sort"
+    script(desk, f"{ROAR} run -q --name inner sh -c 'echo 1 > out; {program}'",
+           f"{ROAR} run -q --name other sh -c 'echo 2 > other'")
+    told = {name: bool(by_name(desk, name)["tracer"]["gaps"]) for name in ("outer", "inner", "other")}
+    assert told == {"outer": mode == "preload", "inner": static or mode == "preload", "other": mode == "preload"}
+    if not any(told.values()):
+        assert checklist(desk)["every job was observed without gaps"]["passed"] is True
+
+
 def test_what_is_written_over_by_the_inner_job_is_not_the_outer_ones(desk):
     job = script(desk, "echo a > log", f"{ROAR} run -q sh -c 'echo b >> log'", "cat log > copy")
     assert (names(job["inputs"]), names(job["outputs"])) == (["log"], ["copy"])
@@ -256,7 +274,7 @@ def test_the_settings_that_a_sweep_writes_for_each_of_its_jobs(desk, write):
     if write.startswith("sed"):  # what lies there may have been edited already
         assert hint.endswith("roar run @3")  # what that has read lies there yet
         follow(desk, hint)
-        assert f"roar run @{outer['step']} runs both" in desk.roar("status", "--checklist", status=1).stdout
+        assert "cfg is edited in place" in checklist(desk)["the outputs are up to date"]["problems"][-1]
         assert [(desk.root / f"m-{i}").read_text() for i in "123"] == ["d1\n", "d2\n", "e3\n"]
         hint = f"roar run @{outer['step']}"
     assert hint.endswith(f"roar run @{outer['step']}")
@@ -275,6 +293,37 @@ def test_whoever_is_around_a_job_is_known(desk, mode, levels):
     assert "stale" not in desk.roar("status").stdout
     (desk.root / "m1").unlink()
     assert not re.search(r"try: .*roar run @1$", desk.roar("status", "--checklist", status=None).stdout, re.MULTILINE)
+
+
+def test_a_job_that_failed_and_cannot_run_by_itself_is_run_by_its_script(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("code", "3")
+    desk.write("pipe.sh", "for i in 1 2; do echo $i > cfg\n"
+               f'{ROAR} run -q sh -c "cat data cfg > m$i; [ $i = 2 ] || exit \\$(cat code)"; done')
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    desk.write("code", "0")
+    items = checklist(desk)
+    assert items["every step ended well"]["hint"].endswith("roar run @3")
+    assert not [text for text in items["every step ended well"]["problems"] if "no command" in text]
+    follow(desk, items["every step ended well"]["hint"])
+    assert "stale" not in desk.roar("status").stdout
+    assert (desk.root / "m1").read_text() == "d\n1\n"
+
+
+def test_a_job_that_was_killed_in_a_script_that_went_on_is_run_by_that(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("kill", "")
+    desk.write("pipe.sh", f"{ROAR} run -q sh -c 'cat data > m; [ -e kill ] && kill -9 $$; true'; cat m > all")
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    (desk.root / "kill").unlink()
+    items = checklist(desk)
+    assert items["every step ended well"]["hint"] == items["the outputs are up to date"]["hint"]
+    follow(desk, items["every step ended well"]["hint"])
+    assert checklist(desk)["every step ended well"]["passed"] is True
 
 
 @pytest.mark.parametrize("change", ["echo 2 > raw", "echo 2 >> raw", "echo 2 > new; mv new raw"])
@@ -315,6 +364,60 @@ def remade_table(desk, outer):
     follow(desk, hint)
     assert "stale" not in desk.roar("status").stdout
     return (desk.root / "table").read_text()
+
+
+def test_settings_that_a_script_writes_are_not_an_older_jobs(desk):
+    """They may have the content of what that had left at the same path."""
+    desk.env |= AUTHOR
+    for name in "ab":
+        desk.write(f"data-{name}", f"{name}\n")
+        desk.write(f"s-{name}.sh", f"head -c 0 data-{name} > cfg; echo x >> cfg; "
+                                   f"{ROAR} run -q --name in-{name} sh -c 'cat cfg > out-{name}'\n"
+                                   + ("rm cfg\n" if name == "b" else ""))
+    desk.init()
+    for name in "ab":
+        time.sleep(0.3)
+        desk.roar("run", "-q", "--name", f"outer-{name}", "sh", f"s-{name}.sh")
+    assert maker(desk, "out-b") == ["in-b", "outer-b"]
+    assert {root["path"] for root in desk.json("inputs", "out-b")["inputs"]} == {"data-b"}
+    desk.write("data-a", "aa\n")
+    stale = {desk.job(step["job"])["name"]: step["stale"] for step in desk.json("status")["steps"]}
+    assert {name for name, why in stale.items() if why} == {"in-a", "outer-a"}
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith(f"roar run @{by_name(desk, 'outer-a')['step']}")
+    follow(desk, hint)
+    assert "stale" not in desk.roar("status").stdout
+    assert maker(desk, "out-b") == ["in-b", "outer-b"]
+
+
+@pytest.mark.parametrize("write", ["cat raw > cfg", "echo x > cfg"])
+def test_a_script_that_was_killed_once_and_ran_well_again(desk, write):
+    """What the killed one had left is not what the jobs of the next one read."""
+    desk.env |= AUTHOR
+    desk.write("raw", "x\n")
+    desk.write("kill", "")
+    desk.write("pipe.sh", f"{write}; {ROAR} run -q --name inner sh -c 'cat cfg > out'; [ -e kill ] && kill -9 $$;"
+                          " rm cfg")
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh", status=-signal.SIGKILL)
+    (desk.root / "kill").unlink()
+    for _ in range(2):
+        time.sleep(0.3)
+        desk.roar("run", "-q", "sh", "pipe.sh")
+    assert "stale" not in desk.roar("status").stdout
+    assert checklist(desk)["the outputs are up to date"]["passed"] is True
+
+
+def test_settings_that_a_script_found_are_their_makers(desk):
+    """To touch them or to move them away and back does not make them the script's."""
+    desk.write("one", "x\n")
+    desk.init()
+    for change in ("true", "touch cfg", "mv cfg old; mv old cfg", "cp cfg old; mv old cfg", "chmod a+r cfg"):
+        desk.roar("run", "-q", "--name", f"first {change}", "cp", "one", "cfg")
+        time.sleep(0.3)
+        desk.write("pipe.sh", f"{change}; {ROAR} run -q sh -c 'cat cfg > out'; rm cfg")
+        desk.roar("run", "-q", "sh", "pipe.sh")
+        assert f"first {change}" in maker(desk, "out"), change
 
 
 @pytest.mark.parametrize("begin", ["echo header > table", "[ -f table ] || echo header > table"])

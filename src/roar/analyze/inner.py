@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 
 from roar.analyze.carried import is_folder_rename
 from roar.analyze.surroundings import Remembered
@@ -66,6 +67,15 @@ class InnerJobs:
         self.written = {path for job in self._jobs.values() if job is not None for path in job.written}
         self.written.update(self._made)
         self.read = {path for job in self._jobs.values() if job is not None for path in job.read}
+
+    def seen_whole(self, trace: Trace) -> tuple[str, ...]:
+        """The uids of the recorded ones all of whose programs loaded their library, where this job saw all of them."""
+        if trace.mode not in COMPLETE or trace.gaps:
+            return ()
+        missed = {place.uid for image in chain.from_iterable(self._images.values())
+                  if (place := self._places.get(id(image))) is not None and id(image) not in self._seen
+                  and not image.executable.endswith(_TRACER)}
+        return tuple(uid for uid in self.uids if self._jobs[uid] is not None and uid not in missed)
 
     def without(self, trace: Trace) -> None:
         """Take what is not this job's out of processes and lines on the terminal."""

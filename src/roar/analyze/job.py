@@ -53,6 +53,7 @@ class Analysis:
         given: files that the job wrote, that one that it ran read, as they are to be shown.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read.
         inner: uids of the jobs that it ran itself.
+        seen_whole: those of them all of whose programs loaded the preload library, as this job saw.
         moved: by absolute path of a folder or file that was there before, where the job moved it.
         gaps: what is lost of the job although it was seen, one short phrase each.
     """
@@ -78,6 +79,7 @@ class Analysis:
     given: tuple[str, ...] = ()
     ages: dict[tuple[str, str], str] = field(default_factory=dict)
     inner: tuple[str, ...] = ()
+    seen_whole: tuple[str, ...] = ()
     moved: dict[str, str] = field(default_factory=dict)
     gaps: tuple[str, ...] = ()
 
@@ -112,7 +114,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     _look_behind(uses, places)
     renamed = find_renamed(followed.events)
     followed.events.clear()
-    result = Analysis(moved=_moved(uses, renamed), inner=inner.uids if inner is not None else ())
+    result = Analysis(moved=_moved(uses, renamed), inner=inner.uids if inner is not None else (),
+                      seen_whole=inner.seen_whole(trace) if inner is not None else ())
     plumbing = Plumbing(home=around.home, roots=environment_roots(uses, trace.processes), base=around.root,
                         add=around.filter_add, remove=around.filter_remove, moved=around.caches)
     owned = _trackers(trace, uses, around, result) if _may_hold_trackers(trace, uses, around, plumbing) else {}

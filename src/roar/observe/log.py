@@ -34,7 +34,9 @@ _EXEC, _FORK, _EXIT, _CONSOLE, _GAP = 32, 33, 34, 35, 36
 _HAS_SIGNATURE, _EXISTED_KNOWN, _EXISTED = 1, 2, 4
 
 OUTLIVED = "a process outlived the command"
-_NO_LIBRARY = "programs that do not load the preload library"
+OTHER_LISTENS = "another program already listens to the system calls made here"
+"""Ends why a mode could not be had, where another tracer was there before (native/launcher.c)."""
+NO_LIBRARY = "programs that do not load the preload library"
 _KINDS: Final = {int(kind): kind for kind in EventKind}
 
 
@@ -366,7 +368,7 @@ class _Assembly:
         header = self.header
         yield from self.said
         if header.mode == "preload":
-            yield _NO_LIBRARY
+            yield NO_LIBRARY
         if header.supervisor_died:
             yield "supervisor was killed"
         if header.dropped:

@@ -12,7 +12,7 @@ from roar.query.files_now import holds
 from roar.query.hard_links import Inode, find_inode
 from roar.query.jobs import iter_jobs
 from roar.query.likeness import likeness
-from roar.query.obstacles import NoCommandError, refuse_secret, refuse_tracked
+from roar.query.obstacles import NoCommandError, OuterRunsItError, refuse_secret, refuse_tracked
 from roar.query.references import find_current_session
 from roar.query.repository import is_inside
 from roar.query.rerunning import Own, Reruns, put_aside
@@ -161,6 +161,15 @@ class Asked:
         return Reruns(self.database, self.workspace, self.session)
 
     def _plan_again(self, job: Job, commit: str | None, *, resume: bool) -> str:
+        try:
+            return self._plan_alone(job, commit, resume=resume)
+        except OuterRunsItError as error:
+            outer = self.last_of(error.outer)
+            if outer is None or outer.step == job.step:
+                raise
+            return self._plan_alone(outer, commit, resume=resume)
+
+    def _plan_alone(self, job: Job, commit: str | None, *, resume: bool) -> str:
         room = self._reruns.make_room(job.step)
         plan = room or self._reruns.plan(job.step, own=Own.KEPT if resume else Own.ANEW)
         plan.refuse_lack()

@@ -18,7 +18,7 @@ from roar.errors import RoarError
 from roar.model import PATCH_TOO_LARGE, REDACTED, UNKNOWN_VERSION, Job, JobState, is_location
 from roar.observe.code import find_refusal
 from roar.observe.inflow import UNNAMED
-from roar.observe.log import OUTLIVED
+from roar.observe.log import OTHER_LISTENS, OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
@@ -43,7 +43,7 @@ from roar.query.repository import (
 from roar.query.roots import Root, find_roots
 from roar.query.sessions import session_of
 from roar.query.staleness import waits_for
-from roar.query.within import find_around, find_beginners, given_paths
+from roar.query.within import find_around, find_beginners, find_runners, given_paths
 from roar.record.database import encoded
 from roar.shell import joined, quoted, quoted_path
 from roar.workspace import Workspace
@@ -93,7 +93,7 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
     commit = cache(partial(_commit_before, asked)) if silence is None else lambda _: ""
     return [replace(item, hint=_committed_first(item.hint, commit)) for item in (
         replace(_check(_well(asked), asked, asked.last, _ended,
-                       lambda job: first.of(job) or _look_or_run(asked, job)),
+                       lambda job: first.of(job) or first.with_its_script(job) or _look_or_run(asked, job)),
                 rest=tuple(map(asked.name, asked.tries[_FEW:]))),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
@@ -139,6 +139,15 @@ class _InputsFirst(NamedTuple):
         if reason is None or (others and waits_for(reason) is None) or self.hint is None:
             return None
         return None if self.hint.startswith(LOOK) else self.hint
+
+    def with_its_script(self, job: Job) -> str | None:
+        """The command that the outputs need, where that runs the job that ran this one when it ran last."""
+        row = self.asked.rows[job.uid]
+        if self.hint is None or row.session != self.asked.session:
+            return None
+        again = {int(step) for step in _RUN_AGAIN.findall(self.hint)}
+        runs = again and again.intersection(find_runners(self.asked.database, row.session, [row.row_id]))
+        return self.hint if runs else None
 
 
 def _without_numbers(fresh: Item) -> Item:
@@ -240,7 +249,7 @@ def _see_all(asked: Asked, job: Job, silence: Item | None) -> str | None:
     return asked.run_again(job) if any(gap.endswith(_NOT_LASTING) for gap in job.tracer.gaps) else "roar doctor"
 
 
-_NOT_LASTING = OUTLIVED, "another program already listens to the system calls made here"
+_NOT_LASTING = OUTLIVED, OTHER_LISTENS
 """What leaves no gap where the job runs again by itself: `roar run` within another one's command is such a case."""
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import NamedTuple
 
 from roar.record.database import encoded
+from roar.record.dependencies import LAID, MARGIN
 
 
 class Given(NamedTuple):
@@ -133,29 +134,21 @@ def paths_made_within(database: sqlite3.Connection, job_id: int) -> set[str]:
 
 
 def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
-    """What some jobs were given: it came to lie there while both ran, and no recorded job had made it there before.
+    """What some jobs were given: it came to lie there while both ran, and no other job had made it there meanwhile.
 
     Returns:
         The rows of the contents.
     """
-    rows = database.execute(_GIVEN, {"readers": json.dumps(list(readers)), "margin": _MARGIN})
+    rows = database.execute(_GIVEN, {"readers": json.dumps(list(readers)), "margin": MARGIN})
     return {Given(*row[:-1]): row[-1] for row in rows}
 
 
-_MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
-_GIVEN = """
-SELECT around.id, reader.id, path.id, used.artifact_id FROM json_each(:readers) AS one
-CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
-CROSS JOIN job AS around ON around.uid = outer
-    AND EXISTS (SELECT 1 FROM given_file WHERE given_file.job_id = around.id)
-CROSS JOIN file_read AS used ON used.job_id = reader.id AND used.artifact_id IS NOT NULL
-CROSS JOIN path ON path.id = used.path_id
-CROSS JOIN given_file ON given_file.job_id = around.id AND given_file.path = path.path
-WHERE julianday(used.unchanged_since) BETWEEN julianday(around.started_at) + :margin
-    AND julianday(reader.ended_at) + 2 * :margin
-AND NOT EXISTS (SELECT 1 FROM file_written AS made WHERE made.path_id = path.id
-    AND made.artifact_id = used.artifact_id AND made.job_id < reader.id)
-"""
+# What the job around it has made, or one in it, and no earlier one.
+_GIVEN = f"""
+SELECT outer, reader, path, artifact FROM ({LAID}) AS laid
+WHERE NOT EXISTS (SELECT 1 FROM file_written AS made JOIN job ON job.id = made.job_id WHERE made.path_id = laid.path
+    AND made.artifact_id = laid.artifact AND made.job_id < laid.reader AND job.ended_at >= laid.started_at)
+"""  # noqa: S608  texts of our own
 
 
 def load_given_by(database: sqlite3.Connection, outer_id: int) -> dict[Given, int]:

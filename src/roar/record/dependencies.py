@@ -4,7 +4,8 @@ A use counts as made by the last job that started before the reader ended and wr
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
 reader found this content at this path already, by itself or within a dataset, nor where the reader, or that first one,
 found there what had lain there unchanged since before the writer started, and not if the writer read it there itself.
-Empty files are alike without having to do with each other, so for them only the same path counts. A dataset
+At the same path it does not count where a job around the reader has put that content there since (see `LAID`). Empty
+files are alike without having to do with each other, so for them only the same path counts. A dataset
 that no job wrote as a whole depends on the jobs that wrote its members.
 """
 
@@ -49,8 +50,32 @@ def find_dependencies(database: sqlite3.Connection, job_id: int) -> None:
     _depend(database, job_id, ended_at)
     later = database.execute("SELECT id, ended_at FROM job WHERE ended_at >= ? AND id <> ?", (started_at, job_id))
     for consumer_id, consumer_ended_at in later.fetchall():
-        if _may_explain(database, job_id, consumer_id):
+        if _may_explain(database, job_id, consumer_id) or any(
+                around == job_id for around, *_ in _laid(database, consumer_id)):
             _depend(database, consumer_id, consumer_ended_at)
+
+
+MARGIN = 0.1 / 86400  # days; `unchanged_since` is that much later than the change, or far more (roar.analyze.age)
+LAID = """
+SELECT around.id AS outer, reader.id AS reader, path.id AS path, used.artifact_id AS artifact,
+    around.started_at AS started_at
+FROM json_each(:readers) AS one CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job USING (uid)
+CROSS JOIN job AS around ON around.uid = outer
+    AND EXISTS (SELECT 1 FROM given_file WHERE given_file.job_id = around.id)
+CROSS JOIN file_read AS used ON used.job_id = reader.id AND used.artifact_id IS NOT NULL
+CROSS JOIN path ON path.id = used.path_id
+CROSS JOIN given_file ON given_file.job_id = around.id AND given_file.path = path.path
+WHERE julianday(used.unchanged_since) BETWEEN julianday(around.started_at) + :margin
+    AND julianday(reader.ended_at) + 2 * :margin
+"""
+"""What some jobs read that came to lie there while one ran that ran them, and that wrote there itself."""
+
+
+def _laid(database: sqlite3.Connection, reader: int) -> list[tuple[int, int, int, str]]:
+    """Of `LAID` for one reader: who ran it, path and artifact, and when that one started."""
+    rows = database.execute(f"SELECT outer, path, artifact, started_at FROM ({LAID})",  # noqa: S608  a text of our own
+                            {"readers": f"[{reader}]", "margin": MARGIN})
+    return rows.fetchall()
 
 
 class _Reader(NamedTuple):
@@ -153,6 +178,10 @@ def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
                                                     _explain_file(database, reader, use)))
 
 
+def _ended_at(database: sqlite3.Connection, job_id: int) -> str:
+    return str(database.execute("SELECT ended_at FROM job WHERE id = ?", (job_id,)).fetchone()[0])
+
+
 def _uses(database: sqlite3.Connection, query: str, job_id: int) -> list[_Use]:
     return [_Use(*row) for row in database.execute(query, {"job": job_id}).fetchall()]
 
@@ -173,6 +202,10 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
     members = _uses(database, _MEMBERS_READ, reader.job_id)
     for key, maker in _makers_of_members(database, reader, members):
         here[key] = max(maker, here.get(key, maker))
+    for _, path_id, artifact_id, started_at in _laid(database, reader.job_id):
+        made = here.get((path_id, artifact_id))
+        if made is not None and _ended_at(database, made.job_id) < started_at:
+            del here[path_id, artifact_id]
     elsewhere = {key: maker for key, maker in elsewhere.items() if key not in here}
     for use in members:
         key = use.path_id, use.artifact_id

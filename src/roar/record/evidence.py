@@ -1,9 +1,10 @@
 """From a job's evidence to its record: analyse, then write everything in one transaction."""
 
+import json
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from roar.analyze.age import rfc3339
@@ -26,7 +27,7 @@ from roar.model import (
 )
 from roar.observe.code import PATCH_LIMIT, addition_patch, read_committed, untracked
 from roar.observe.inner import find_inner
-from roar.observe.log import load_ended, load_trace
+from roar.observe.log import NO_LIBRARY, OTHER_LISTENS, load_ended, load_trace
 from roar.observe.pending import Pending, find_outer
 from roar.observe.trace import Signature, Trace, signature_of
 from roar.record import digests
@@ -88,6 +89,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                             symlinks=analysis.links, made_links=analysis.made_links, left_links=analysis.left_links,
                             folders=analysis.folders,
                             deleted=analysis.deleted, given=analysis.given, ages=analysis.ages, inner=analysis.inner,
+                            gaps=_without_library_s(database, analysis.seen_whole),
                             outer=find_outer(workspace.pending, pending),
                             tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
                             follow=_follow(workspace, analysis))
@@ -200,6 +202,15 @@ def _find_inner(database: sqlite3.Connection, workspace: Workspace, uid: str) ->
     runs = database.execute("SELECT tracker, run_id FROM tracker_run WHERE job_id = ?", (row[0],)).fetchall()
     return InnerJob(mode=row[1], written=uses[True], read=uses[False], streams=streams, continued=continued,
                     runs=frozenset(runs))
+
+
+def _without_library_s(database: sqlite3.Connection, seen_whole: Iterable[str]) -> dict[str, list[str]]:
+    """What could have been missed of inner jobs that only their library saw, now that the one around them saw more."""
+    gaps = {uid: json.loads(gaps) for uid, gaps in database.execute(
+        "SELECT uid, tracer_gaps FROM job WHERE tracer_mode = 'preload' AND uid IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(seen_whole)),))}
+    return {uid: [gap for gap in known if gap != NO_LIBRARY and not gap.endswith(OTHER_LISTENS)]
+            for uid, known in gaps.items() if NO_LIBRARY in known}
 
 
 def _list_read_within(database: sqlite3.Connection, workspace: Workspace, uid: str, but: Collection[str]) -> set[str]:

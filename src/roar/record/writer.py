@@ -50,6 +50,7 @@ def write_job(
     given: Iterable[str] = (),
     ages: Mapping[tuple[str, str], str] | None = None,
     inner: Iterable[str] = (),
+    gaps: Mapping[str, Sequence[str]] | None = None,
     outer: Iterable[str] = (),
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
@@ -72,6 +73,7 @@ def write_job(
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read: for a
             dataset, all its files.
         inner: uids of the jobs that it ran itself, recorded or not.
+        gaps: by uid of some of them, what could have been missed yet, now that this one saw them, too.
         outer: uids of those that ran it.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
@@ -102,6 +104,8 @@ def write_job(
                              ((job_id, encoded(path)) for path in given))
         database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer) VALUES (?,?)", (
             *((uid, job.uid) for uid in inner), *((job.uid, uid) for uid in outer)))
+        database.executemany("UPDATE job SET tracer_gaps = ? WHERE uid = ?",
+                             ((json.dumps(left), uid) for uid, left in (gaps or {}).items()))
         for update in tracker_updates:
             update_tracker_run(database, update)
         if follow is not None:
