@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import json
 import os
 import re
 import shutil
@@ -348,7 +349,11 @@ def test_what_a_script_gave_its_jobs_and_then_took_away(desk, place, away):
     assert {root["path"] for root in desk.json("inputs", "@1")["inputs"]} == {"data"}
     cfg = next(use["path"] for use in desk.job("@1")["inputs"] if use["path"] != "data")
     assert re.search(rf"from  {cfg}  \w+  2 B +← @3 ", desk.roar("lineage", "@1").stdout)
-    assert f"{cfg}\n" in desk.roar("reproduce", "@1").stdout  # it has to be brought there
+    plan = desk.json("reproduce", "@1")
+    assert ([job["uid"] for job in plan["jobs"]], {root["path"] for root in plan["roots"]}) == (
+        [outer["uid"]], {"data"})
+    done = desk.roar("reproduce", "@1", "--run").stdout
+    assert [line.split()[0] for line in done.splitlines()[:3]] == ["same"] * 3
     desk.write("data", "e")
     hint = checklist(desk)["the outputs are up to date"]["hint"]
     assert hint.endswith(f"roar run @{outer['step']}")
@@ -540,6 +545,45 @@ def test_a_script_that_failed_for_good_keeps_no_job_in_it_from_running(desk):
     assert hint.endswith("roar run @1")
     follow(desk, hint)
     assert (desk.root / "model").read_text() == "e\n"
+
+
+@pytest.mark.parametrize("away", ["rm cfg", "true"])
+def test_what_a_script_and_its_jobs_made_is_reproduced_by_the_script(desk, away):
+    """It writes their settings; what only they read is put in place for it, and their code is."""
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("train.py", "import sys\nopen(sys.argv[1], 'w').write(open('data').read() + open('cfg').read())\n")
+    desk.write("pipe.sh", f"""for i in 1 2; do
+  echo $i > cfg
+  {ROAR} run -q {sys.executable} train.py m-$i
+done
+{away}
+cat m-1 m-2 > all
+""")
+    desk.init()
+    (desk.root / "train.py").write_text((desk.root / "train.py").read_text() + "# edited\n")
+    desk.write("beside.py", "text = open('data').read()\n")
+    (desk.root / "pipe.sh").write_text((desk.root / "pipe.sh").read_text() + f"{ROAR} run -q sh sub.sh\n")
+    desk.write("sub.sh", f"mkdir out; {ROAR} run -q {sys.executable} -c 'import beside; print(beside.text)' > out/x\n")
+    desk.roar("run", "-q", "--name", "outer", "sh", "pipe.sh")
+    desk.roar("run", "-q", "--name", "last", "cp", "m-2", "kept")
+    (desk.root / "data").rename(desk.root / "elsewhere")
+    desk.roar("run", "-q", "cp", "elsewhere", "data")
+    (desk.root / "elsewhere").unlink()
+    for wanted, names_of_jobs in (("m-1", ["outer"]), ("kept", ["outer", "last"]), ("out/x", [None])):
+        plan = desk.json("reproduce", wanted)
+        assert [job["name"] for job in plan["jobs"]] == names_of_jobs
+        assert [len(inner) for inner in plan["within"].values()] == [4 if "outer" in names_of_jobs else 1]
+        assert {root["path"] for root in plan["roots"]} == {"data"}
+        assert not plan["obstacles"]
+        said = desk.roar("reproduce", wanted, "--run", "--into", f"../{wanted.replace('/', '-')}-again").stdout
+        assert f" {wanted}\n" in said
+        assert "differs" not in said
+        assert "missing" not in said
+    text = desk.roar("reproduce", "kept").stdout
+    assert re.search(r"^  # runs @1 \w{8}, @2 \w{8}(, @\d \w{8})* itself$", text, re.MULTILINE)
+    done = json.loads(desk.roar("log", "--json", cwd=desk.root.parent / "kept-again").stdout)["jobs"]
+    assert len(done) == 6  # each of them once
 
 
 def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):

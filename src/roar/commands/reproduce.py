@@ -19,7 +19,7 @@ from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable, told
 from roar.query.files_now import DatasetLook, digest_now, find_change_of_files, holds, is_absence
-from roar.query.jobs import files_of, load_datasets, load_job, load_patch
+from roar.query.jobs import files_of, load_datasets, load_job
 from roar.query.placements import Step
 from roar.query.protection import can_protect, protect
 from roar.query.references import resolve_or_folder
@@ -36,6 +36,7 @@ from roar.query.repository import (
 )
 from roar.query.reproduction import Plan, find_written_over, load_plan
 from roar.query.roots import Root, members_of
+from roar.query.standing_in import outputs_of, patch_to_apply
 from roar.query.versions import iter_places
 from roar.record.database import open_database
 from roar.shell import quoted, quoted_path
@@ -73,8 +74,9 @@ def main(argv: list[str]) -> int:
     if plan.obstacles:
         raise RoarError(f"It cannot be reproduced: {plan.obstacles[0]}",
                         hint=f"roar reproduce {quoted_path(arguments.ref)}")
-    target = _Target(opened.workspace, plan.jobs, _submodules(opened, plan.jobs), arguments.into)
-    foreign = find_written_over(opened.database, opened.workspace, plan.jobs, target.folder)
+    target = _Target(opened.workspace, plan.jobs, _submodules(opened, plan), arguments.into)
+    every = (*plan.jobs, *chain.from_iterable(plan.within.values()))
+    foreign = find_written_over(opened.database, opened.workspace, every, target.folder)
     if foreign is not None:
         raise WorkspaceError(f"From {target.folder} the jobs may write over {foreign}, which none of them left so.",
                              hint=f"roar reproduce {quoted_path(arguments.ref)} --run")
@@ -90,15 +92,20 @@ def main(argv: list[str]) -> int:
     return 0 if all(result.outcome == "same" for result in results) else 1
 
 
-def _submodules(opened: Opened, jobs: Sequence[Job]) -> dict[str, dict[str, str]]:
+def _submodules(opened: Opened, plan: Plan) -> dict[str, dict[str, str]]:
     """By uid of a job the commits of its submodules, by their names, those first that lie around others."""
     found = {}
-    for job in jobs:
+    for job in plan.jobs:
         tree = find_work_tree(opened.workspace, job)
         found[job.uid] = {} if tree is None or job.git is None or job.git.commit is None else {
-            one.name: one.commit for one in find_submodules(tree, job.git.commit, load_patch(opened.database, job))
+            one.name: one.commit for one in find_submodules(tree, job.git.commit,
+                                                                 _patch(opened, plan, job))
             if one.is_kept}
     return found
+
+
+def _patch(opened: Opened, plan: Plan, job: Job) -> bytes | None:
+    return patch_to_apply(opened.database, job, plan.within.get(job.uid, ()))
 
 
 class _Target:
@@ -212,7 +219,7 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
             if (job.uid, root.path) not in later:
                 _check(opened, job, root, target)
         for job, step in zip(plan.jobs, plan.steps, strict=True):
-            _place_code(opened, job, step, target)
+            _place_code(opened, job, step, _patch(opened, plan, job), target)
             _prepare(opened, step, [root for user, root in uses if user is job], target)
             started = True
             _run(opened, job, target)
@@ -245,13 +252,12 @@ def _check(opened: Opened, job: Job, root: Root, target: _Target) -> None:
         raise _lost(opened, root)
 
 
-def _place_code(opened: Opened, job: Job, step: Step, target: _Target) -> None:
+def _place_code(opened: Opened, job: Job, step: Step, patch: bytes | None, target: _Target) -> None:
     """The work tree as it was: the commit, and the uncommitted changes on top."""
     if job.git is None or job.git.commit is None:
         return
     folder = target.clones[str(find_work_tree(opened.workspace, job))]
     _git(folder, "checkout", "--quiet", "--force", "--detach", job.git.commit)
-    patch = load_patch(opened.database, job)
     if patch is not None:
         _clear_for_patch(folder, patch, target)
     commits = {folder: job.git.commit}
@@ -456,12 +462,14 @@ def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     workspace = Workspace(os.path.realpath(target.root))
     database = open_database(workspace.database)
     found: dict[FileUse, str | None] = {}
-    for job, again in _again(database, plan.jobs):
-        made = {use.path: use.digest for use in again.outputs}
+    done = [load_job(database, row_id) for (row_id,) in database.execute("SELECT id FROM job ORDER BY started_at, id")]
+    for job, again in _again(done, plan.jobs):
+        outputs = outputs_of(database, again, done)
+        made = {use.path: use.digest for use in outputs}
         wanted = {use: _path_there(use, target, workspace) for use in plan.wanted if use in job.outputs}
         found |= {use: made[path] for use, path in wanted.items() if path in made}
         missing = {use: path for use, path in wanted.items() if path not in made}
-        files = _files(database, again.outputs) if missing else {}
+        files = _files(database, outputs) if missing else {}
         found |= {use: _found_in_parts(opened, use, path, files) for use, path in missing.items()}
     database.close()
     return [_compared(use, found.get(use)) if found.get(use) is not None or not _lies_there(opened, use, target)
@@ -480,9 +488,9 @@ def _lies_there(opened: Opened, use: FileUse, target: _Target) -> bool:
     return False
 
 
-def _again(database: sqlite3.Connection, jobs: Sequence[Job]) -> Iterator[tuple[Job, Job]]:
+def _again(done: Sequence[Job], jobs: Sequence[Job]) -> Iterator[tuple[Job, Job]]:
     """Each job with the one that ran in its place; a command that calls `roar run` itself has left more of them."""
-    done = [load_job(database, row_id) for (row_id,) in database.execute("SELECT id FROM job ORDER BY started_at, id")]
+    done = list(done)
     for job in jobs:
         number = next((number for number, one in enumerate(done) if one.command == job.command), None)
         if number is not None:

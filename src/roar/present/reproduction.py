@@ -44,15 +44,33 @@ def render_plan(plan: Plan, whole: str) -> str:
     for job, step in zip(plan.jobs, plan.steps, strict=True):
         lines.append(names[job.uid])
         if job.git is not None and job.git.commit is not None:
-            patch = ", then the recorded patch" if job.git.patch else ""
-            lines.append(f"  git checkout {job.git.commit[:12]}{patch}")
+            lines.append(f"  git checkout {job.git.commit[:12]}{_patch_text(job, plan.within.get(job.uid, ()))}")
             lines += [f"  git checkout {job.git.commit[:12]} -- {quoted_path(path)}" for path in step.restored]
             lines += [f"  git checkout {later.commit[:12]} -- {quoted_path(later.path)}" for later in step.later]
         lines += [f"  {line}" for line in _step_lines(step, names, whole)]
         lines.append(f"  {_command_line(job)}")
+        inner = [f"@{one.step} {one.uid[:8]}" for one in plan.within.get(job.uid, ())]
+        lines += [f"  # runs {', '.join(inner[:SHOWN])}{_more(len(inner), whole)} itself"] if inner else []
     lines += [paint(f"cannot: {sentence}", "red") for sentence in plan.obstacles]
     lines += [f"note: {sentence}" for sentence in plan.doubts]
     return "\n".join(lines) + "\n"
+
+
+def _patch_text(job: Job, within: Sequence[Job]) -> str:
+    """Whose uncommitted changes come on top, each only once."""
+    first: dict[str, Job] = {}
+    for one in (job, *within):
+        if one.git is not None and one.git.patch is not None:
+            first.setdefault(one.git.patch, one)
+    if not first:
+        return ""
+    others = [f"@{one.step} {one.uid[:8]}" for one in first.values() if one is not job]
+    of = "" if not others else " of " if len(others) == len(first) else ", and that of "
+    return f", then the recorded patch{of}{', '.join(others)}"
+
+
+def _more(count: int, whole: str) -> str:
+    return f" and {count - SHOWN} more ({whole})" if count > SHOWN else ""
 
 
 def _command_line(job: Job) -> str:

@@ -7,7 +7,7 @@ import re
 import sqlite3
 import stat
 from collections import defaultdict
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
@@ -37,7 +37,8 @@ from roar.query.repository import (
     lacks_commit,
     run_git,
 )
-from roar.query.roots import Root, find_roots, jobs_behind, makers_of
+from roar.query.roots import Root, find_roots, makers_of
+from roar.query.standing_in import StandingIn, jobs_to_run
 from roar.shell import joined
 from roar.workspace import Workspace
 
@@ -50,7 +51,9 @@ class Plan:
     """How to reproduce something.
 
     Attributes:
-        jobs: in the order in which they ran, each behind those that it took inputs from where it started before these.
+        jobs: in the order in which they ran, each behind those that it took inputs from where it started before these;
+            with what those read and wrote that it runs itself.
+        within: those, by the uid of the job that runs them, in the order of recording.
         roots: what none of them makes where it is read; the steps say when each has to be there.
         wanted: the outputs that a reproduction is compared with, the last version of each path; of a folder also an
             earlier dataset with files that no later one has.
@@ -61,6 +64,7 @@ class Plan:
     """
 
     jobs: tuple[Job, ...]
+    within: dict[str, tuple[Job, ...]]
     roots: tuple[Root, ...]
     wanted: tuple[FileUse, ...]
     from_commits: tuple[str, ...]
@@ -74,18 +78,26 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
 
     What was sent to a store is not sent again: such a job makes nothing here.
     """
-    rows = sorted(jobs_behind(database, found))
-    again = {row: job for row, job in zip(rows, iter_jobs(database, rows), strict=True) if job.kind != "put"}
+    rows = jobs_to_run(database, found)
+    every = dict(zip(rows, iter_jobs(database, rows), strict=True))
+    sent = [every[row] for row in StandingIn(database, every).outer if every[row].kind == "put"]
+    again = {row: job for row, job in every.items() if job.kind != "put"}
     roots = tuple(find_roots(database, list(again), copies=True))
-    if needless := _find_needless(database, workspace, found, again, roots):
+    standing_in = StandingIn(database, again)
+    copies = [root for root in roots if root.made_by is not None and not root.members]
+    if needless := _find_needless(database, workspace, makers_of(database, found), standing_in, copies):
         again = {row: job for row, job in again.items() if row not in needless}
         roots = tuple(find_roots(database, list(again), copies=True))
+        standing_in = StandingIn(database, again)
+    whole = tuple(again.values())
+    within = {again[row].uid: tuple(standing_in.inside(row).values()) for row in set(standing_in.outer.values())}
+    patches = load_patches(database, whole)
+    again, roots = standing_in.jobs(patches), tuple(standing_in.roots(roots))
     jobs = _in_order(database, again)
-    patches = load_patches(database, jobs)
     links = find_links(database, workspace, jobs, patches)
     around = find_around(workspace, find_work_trees(workspace, jobs))
     protected = can_protect(around)
-    over_foreign, over_own = _in_the_way(database, workspace, jobs, around, protected=protected)
+    over_foreign, over_own = _in_the_way(database, workspace, whole, around, protected=protected)
     environments = find_environments(workspace, jobs, around) if protected else []
     steps = find_steps(database, again, jobs, roots, links.of_job)
     if environments:
@@ -95,29 +107,39 @@ def load_plan(database: sqlite3.Connection, workspace: Workspace, found: Referen
     code = find_in_commits(database, workspace, jobs, _inputs(roots, steps), patches)
     hidden = [job for job in jobs if job.git is not None
               and REDACTED.encode() in patches.get(job.git.patch or "", b"")]
-    return Plan(jobs=jobs, roots=roots, wanted=tuple(_wanted(database, jobs)),
+    git = {job.uid: job.git for job in whole}
+    return Plan(jobs=tuple(replace(job, git=git[job.uid]) for job in jobs), within=within, roots=roots,
+                wanted=tuple(_wanted(database, jobs)),
                 from_commits=code.paths(roots), steps=tuple(_with_code(step, code) for step in steps),
                 obstacles=(*_obstacles(jobs, filter(code.lacks, roots)), *_lost_code(workspace, jobs),
                            *_lost_changes(workspace, jobs, patches, hidden), *links.obstacles, *over_foreign),
-                doubts=(*_doubts(jobs, hidden), *_lacking_submodules(workspace, jobs, patches), *links.doubts,
+                doubts=(*_doubts(jobs, hidden),
+                        *(f"{joined(job.command)} is run again by the script that ran it." for job in sent),
+                        *_lacking_submodules(workspace, jobs, patches), *links.doubts,
                         *find_leftovers(database, workspace, jobs),
                         *_named_there(workspace, jobs, around, environments), *over_own))
 
 
-def _find_needless(database: sqlite3.Connection, workspace: Workspace, found: Reference | FolderReference,
-                   again: Mapping[int, Job], roots: Iterable[Root]) -> set[int]:
+def _find_needless(database: sqlite3.Connection, workspace: Workspace, wanted: Collection[int],
+                   standing_in: StandingIn, copies: Sequence[Root]) -> set[int]:
     """The jobs from which others only took what their own commits bring.
 
     A file in a commit may be equal to what a job once made elsewhere (`{}`).
+
+    Args:
+        database: the record.
+        workspace: it belongs to.
+        wanted: the rows of the jobs that are to run anyway; where there are none, all are.
+        standing_in: for the jobs.
+        copies: of their root inputs what one of them made elsewhere.
     """
-    copies = [root for root in roots if root.made_by is not None and not root.members]
-    wanted = makers_of(database, found) if copies else []
-    if not wanted:
+    if not wanted or not copies:
         return set()
+    again = standing_in.again
     code = find_in_commits(database, workspace, again.values(), inputs_of(copies),
                            load_patches(database, again.values()))
     brought = {(uid, root.path, root.digest) for uid, root in code.brought}
-    makers: dict[int, set[int]] = defaultdict(set)
+    makers: dict[int, set[int]] = defaultdict(set, {row: set(outer) for row, outer in standing_in.gave.items()})
     for consumer, producer, digest in database.execute(
             "SELECT consumer_id, producer_id, digest FROM dependency JOIN artifact ON artifact.id = artifact_id"
             " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(again)),)):

@@ -1,0 +1,155 @@
+"""Scripts that ran jobs of a plan themselves, by `roar run`: they run these again, and so stand for them."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from blake3 import blake3
+
+from roar.model import FileUse, Job
+from roar.observe.patches import name_of, sections_of
+from roar.query.jobs import load_patch
+from roar.query.references import FolderReference, JobReference, Reference
+from roar.query.roots import Root, jobs_behind
+from roar.query.within import find_beginners, is_typed, load_given
+
+
+def jobs_to_run(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
+    """The rows of the jobs that led to something, the scripts among them that gave others what they read.
+
+    With a script come all that it ran, and what led to these. Nobody types again what was typed in a shell that gave
+    something to a job in it.
+    """
+    whole = {*jobs_behind(database, found, given=True)}
+    typed = _typed(database, whole.difference(jobs_behind(database, found)))
+    whole -= typed
+    while inner := {inner for inner, command in database.execute(_INSIDE, (json.dumps(list(whole)),))
+                    if not is_typed(command)} - whole:
+        for row in sorted(inner):
+            more = {*jobs_behind(database, JobReference(row, ""), given=True)} - whole if row not in whole else set()
+            whole |= more - _typed(database, more)
+    return sorted(whole)
+
+
+def _typed(database: sqlite3.Connection, rows: Iterable[int]) -> set[int]:
+    commands = database.execute("SELECT job.id, command FROM job JOIN step ON step.id = step_id"
+                                " WHERE job.id IN (SELECT value FROM json_each(?))", (json.dumps(list(rows)),))
+    return {row for row, command in commands if is_typed(command)}
+
+
+_INSIDE = """
+SELECT ran.id, command FROM json_each(?) AS one JOIN job AS around ON around.id = one.value
+JOIN inner_job ON outer = around.uid JOIN job AS ran ON ran.uid = inner_job.uid JOIN step ON step.id = around.step_id
+"""
+
+
+class StandingIn:
+    """Which of some jobs stand for others that they ran themselves.
+
+    Args:
+        database: the record.
+        again: the jobs by their rows.
+
+    Attributes:
+        again: all of them.
+        outer: by the row of a job the outermost one among them that ran it.
+        gave: by the row of a job the rows of those among them from which it got what these have not left.
+    """
+
+    def __init__(self, database: sqlite3.Connection, again: Mapping[int, Job]) -> None:
+        self._database = database
+        self.again = again
+        self.outer: dict[int, int] = {}
+        for inner, around, command in database.execute(_PAIRS, (json.dumps(list(again)),)):
+            if around in again and not is_typed(command):
+                self.outer.setdefault(inner, around)
+        self.gave: dict[int, set[int]] = {}
+        self._given: set[tuple[int, str, str | None]] = set()  # by row of the reader
+        for inner in self.outer:
+            self._note_given(inner)
+
+    def _note_given(self, inner: int) -> None:
+        rows = [(given.outer, *self._database.execute(
+            "SELECT path.path, digest FROM path JOIN artifact ON artifact.id = ? WHERE path.id = ?",
+            (artifact, given.path)).fetchone()) for given, artifact in load_given(self._database, [inner]).items()]
+        rows += [(outer, path, None) for path, outer in find_beginners(self._database, inner).items()]
+        for outer, path, digest in rows:
+            if outer in self.again:
+                self.gave.setdefault(inner, set()).add(outer)
+                self._given.add((inner, path, None if digest is None else digest.hex()))
+
+    def jobs(self, patches: dict[str, bytes]) -> dict[int, Job]:
+        """The jobs to run, by their rows: each with what those read and wrote for which it stands.
+
+        What is in their uncommitted changes, and not in its own, comes into `patches` with these, by a digest.
+        """
+        found = {}
+        for row, job in self.again.items():
+            if row not in self.outer:
+                inner = self.inside(row)
+                found[row] = self._joined(job, inner, patches) if inner else job
+        return found
+
+    def inside(self, row: int) -> dict[int, Job]:
+        """The jobs for which another one stands, by their rows."""
+        return {inner: self.again[inner] for inner, outer in self.outer.items() if outer == row}
+
+    def _joined(self, job: Job, inner: Mapping[int, Job], patches: dict[str, bytes]) -> Job:
+        outputs = dict.fromkeys(use for one in (*inner.values(), job) for use in one.outputs)
+        made = {(use.path, use.digest) for use in outputs}
+        inputs = dict.fromkeys([*job.inputs, *(use for row, one in inner.items() for use in one.inputs
+                                               if (row, use.path, use.digest) not in self._given)])
+        git = job.git
+        own = (one.git.patch for one in (job, *inner.values()) if one.git is not None)
+        whole = _joined_patch([patches.get(patch or "") for patch in own])
+        if git is not None and git.commit is not None and whole is not None:
+            digest = blake3(whole).hexdigest()
+            patches[digest] = whole
+            git = replace(git, patch=digest)
+        return replace(job, git=git, outputs=tuple(outputs),
+                       inputs=tuple(use for use in inputs if (use.path, use.digest) not in made))
+
+    def roots(self, roots: Iterable[Root]) -> Iterator[Root]:
+        """Root inputs as those need them that run: without what came to lie there while they ran."""
+        row_of = {job.uid: row for row, job in self.again.items()}
+        made = {(row, use.path, use.digest) for row in set(self.outer.values())
+                for one in (self.again[row], *self.inside(row).values()) for use in one.outputs}
+        for root in roots:
+            users = dict.fromkeys(
+                self.again[outer].uid for row in map(row_of.__getitem__, root.used_by)
+                if (row, root.path, root.digest) not in self._given
+                and ((outer := self.outer.get(row, row)), root.path, root.digest) not in made)
+            if users:
+                yield replace(root, used_by=tuple(users))
+
+
+# By inner job those around it, the outermost first.
+_PAIRS = """
+SELECT job.id, around.id, command FROM json_each(?) AS one JOIN job ON job.id = one.value
+JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
+ORDER BY job.id, around.started_at
+"""
+
+
+def patch_to_apply(database: sqlite3.Connection, job: Job, within: Iterable[Job]) -> bytes | None:
+    """The uncommitted changes that a job needs, with those of the jobs that it runs itself."""
+    return _joined_patch([load_patch(database, one) for one in (job, *within)])
+
+
+def _joined_patch(patches: Sequence[bytes | None]) -> bytes | None:
+    """One patch of several, in which each file is as the first of them has it; None where there is none."""
+    whole: bytes | None = None
+    names: set[str] = set()
+    for patch in filter(None, dict.fromkeys(patches)):
+        sections = {name: section for section in sections_of(patch) if (name := name_of(section))}
+        more = (section for name, section in sections.items() if name not in names)
+        whole = patch if whole is None else whole + b"".join(more)
+        names.update(sections)
+    return whole
+
+
+def outputs_of(database: sqlite3.Connection, job: Job, jobs: Iterable[Job]) -> list[FileUse]:
+    """What a job wrote, and before that those among some that it ran."""
+    uids = {uid for (uid,) in database.execute("SELECT uid FROM inner_job WHERE outer = ?", (job.uid,))}
+    return [use for one in (*(one for one in jobs if one.uid in uids), job) for use in one.outputs]
