@@ -2,10 +2,9 @@
 
 import os
 import sqlite3
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import NamedTuple
 
@@ -72,36 +71,13 @@ def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequ
     roots_of = inputs_of(roots)
     steps = []
     for job in jobs:
-        placements = tuple(places.before(job, roots_of.get(job.uid, ()), _made_within(job, jobs, wrote)))
+        placements = tuple(places.before(job, roots_of.get(job.uid, ())))
         needed = links.get(job.uid, ())
         steps.append(Step(job=job.uid, folders=_folders(database, row_of[job.uid], job, needed), links=needed,
                           placements=placements))
         places.use(job.uid, job.inputs)
         places.use(job.uid, wrote[job.uid])
     return tuple(steps)
-
-
-def _made_within(job: Job, jobs: Sequence[Job], wrote: Mapping[str, Sequence[FileUse]]
-                 ) -> frozenset[tuple[str, str | None]]:
-    """What a job read that jobs which it started made, by path and digest: it starts them when it runs again.
-
-    That it started them shows where it read several contents at one path while they ran.
-    """
-    times = Counter(use.path for use in job.inputs)
-    several = {use.path for use in job.inputs if times[use.path] > 1}
-    return frozenset((use.path, use.digest) for inner in jobs if several and _ran_within(inner, job)
-                     for use in wrote[inner.uid] if use.path in several)
-
-
-def _ran_within(inner: Job, outer: Job) -> bool:
-    if inner is outer or inner.duration_s is None or outer.duration_s is None:
-        return False
-    start = _seconds(inner) - _seconds(outer)
-    return start >= 0 and start + inner.duration_s <= outer.duration_s
-
-
-def _seconds(job: Job) -> float:
-    return datetime.fromisoformat(job.started_at).timestamp()
 
 
 def _folders(database: sqlite3.Connection, row_id: int, job: Job, links: Sequence[Link]) -> tuple[str, ...]:
@@ -168,15 +144,15 @@ class _Places:
         for use in uses:
             self._last[use.path] = _Seen(self._order, uid, use.digest)
 
-    def before(self, job: Job, roots: Sequence[Root], own: Collection[tuple[str, str | None]]) -> Iterator[Placement]:
-        """What has to be put in place before a job, given its root inputs and what jobs within it made, by path."""
+    def before(self, job: Job, roots: Sequence[Root]) -> Iterator[Placement]:
+        """What has to be put in place before a job, given its root inputs, by path."""
         for root in roots:
             wrong = self._wrong(root.path, root.digest, partial(self._files_of, root))
             if wrong is not None:
                 yield Placement(root=root, after=_latest(wrong))
         whole = {(root.path, root.digest) for root in roots if not root.members}
         for use in job.inputs:
-            if use.digest is None or (use.path, use.digest) in whole or (use.path, use.digest) in own:
+            if use.digest is None or (use.path, use.digest) in whole:
                 continue
             wrong = self._wrong(use.path, use.digest, partial(self._files, use.path, use.digest))
             for files in map(self._files_of, roots if wrong else ()):
