@@ -1,5 +1,6 @@
 """One more file beside those that a step had read all of."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ from blake3 import blake3
 
 from roar.model import FileUse
 from roar.query.freshness import load_status
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "commands"))  # importlib mode does not look beside a test module
+from checklists import checklist
 
 
 def file(path):
@@ -117,3 +121,50 @@ def test_what_the_reader_writes_itself_is_not_meant(recorder, run):
     run("train", numbered(3), ["shards/3.txt"])
     run("shard", ["raw"], numbered(4))
     assert stale(recorder)[1] is None
+
+
+WRITE = """import os, sys
+os.makedirs("d", exist_ok=True)
+count = int(open("count").read())
+for number in range(count):
+    open("d/" + sys.argv[1].format(number, count), "w").write(str(number))
+"""
+READ = """import glob
+open("total", "w").write(str(len([open(path).read() for path in sorted(glob.glob("d/*.part"))])))
+"""
+
+
+@pytest.mark.parametrize(("name", "counts"), [
+    ("{:05}-of-{:05}.part", (3, 4)), ("{:05}-of-{:05}.part", (1, 2)), ("{:05}-of-{:05}.part", (8, 12)),
+    ("{:03}.part", (8, 12)), ("{:03}.part", (12, 15))])
+def test_files_are_files_whether_they_are_recorded_as_a_dataset_or_not(desk, name, counts):
+    """Shards have their number in their names, and a dataset begins where files are many."""
+    few, many = counts
+    desk.write("write.py", WRITE)
+    desk.write("read.py", READ)
+    desk.env["ROAR_DATASETS_THRESHOLD"] = "10"
+    desk.write("count", str(few))
+    for command in (["write.py", name], ["read.py"]):
+        desk.roar("run", "-q", sys.executable, *command)
+    desk.write("count", str(many))
+    desk.roar("run", "-q", "@1")
+    if few == 1:  # who read a single file need not want its neighbours
+        assert "was written beside" not in desk.roar("status").stdout
+        return
+    stale = [step["stale"] for step in desk.json("status")["steps"]]
+    assert stale[0] is None
+    assert stale[1].endswith("written again by @1" if few > 10 else "written beside its inputs by @1 since")
+    if "of" in name:
+        old = f"d/*-of-{few:05}.part"
+        problem = f"no command mends it: @2 would read {old}, which an earlier run of @1 left: move that away first"
+        assert checklist(desk)["the outputs are up to date"]["problems"][-1] == problem
+        if few == 3:  # what somebody does all the same
+            desk.roar("run", "-q", "@2")
+            assert (desk.root / "total").read_text() == str(few + many)
+            assert checklist(desk)["the outputs are up to date"]["problems"][-1] == problem
+        for path in desk.root.glob(old):
+            path.unlink()
+    assert checklist(desk)["the outputs are up to date"]["hint"].endswith("roar run @2")
+    desk.roar("run", "-q", "@2")
+    assert (desk.root / "total").read_text() == str(many)
+    assert "stale" not in desk.roar("status").stdout

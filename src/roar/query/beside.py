@@ -4,13 +4,15 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping
-from functools import cache, partial
+from collections.abc import Container, Iterable, Iterator
+from functools import cached_property, lru_cache
 from itertools import chain
+from typing import NamedTuple
 
 from roar.model import is_location, members_folder
 from roar.query.counted import Counted
 from roar.query.staleness import Reason
+from roar.record.database import encoded
 from roar.record.roles import INPUT, OUTPUT
 from roar.workspace import Workspace
 
@@ -23,24 +25,26 @@ def find_written_beside(database: sqlite3.Connection, workspace: Workspace, coun
     """Why jobs are stale that read all files of a kind which a run of another step had left in a folder.
 
     Only where a later run of that step wrote one more there, which lies there still, and no job had written by then.
-    Asked of each step is the last of its jobs that ended well: where that ran since, it had its choice.
+    Asked of each step is the last of its jobs that ended well: where that ran since, it had its choice. By themselves
+    or in a dataset, files are files.
     """
     readers = {well[-1] for jobs in counted.jobs.values() if (well := [job for job in jobs if job in counted.well])}
-    files = cache(partial(_used, database, datasets=False))
-    datasets = cache(partial(_used, database, datasets=True))
+    load = lru_cache(maxsize=_KEPT)(lambda job, role: _Used(database, job, role))
     for step, reader in _takings(database, counted, readers):
         jobs = counted.jobs[step]
-        before = max((job for job in jobs if job < reader), default=None)
+        until = sorted(job for job in jobs if job < reader)
         since = [job for job in jobs if job > reader and job in counted.well]
-        if before is None or not since or counted.step_of[reader] == step or reader in counted.idle:
+        if not until or not since or counted.step_of[reader] == step or reader in counted.idle:
             continue
-        of_files = _one_more(files(before, OUTPUT), files(reader, INPUT).keys(), [files(job, OUTPUT) for job in since])
-        of_datasets = _one_more_member(database, datasets(before, OUTPUT), datasets(reader, INPUT),
-                                       [datasets(job, OUTPUT) for job in since])
-        more = chain((path for path, path_id in of_files if not _was_there(database, path_id, reader)), of_datasets)
-        place = next((path for path in more if os.path.lexists(workspace.absolute(path))), None)
+        more = _one_more(load(until[-1], OUTPUT), load(reader, INPUT), [load(job, OUTPUT) for job in since])
+        there = (path for path in more if os.path.lexists(workspace.absolute(path)))
+        place = next((path for path in there if not _was_written(database, path, reader) and not any(
+            path in load(job, OUTPUT).files for job in until[:-1])), None)
         if place is not None:
             yield Reason(reader, f"{place} was written beside its inputs by @{step} since")
+
+
+_KEPT = 32  # jobs whose files are kept: there may be many, with many files each
 
 
 def _takings(database: sqlite3.Connection, counted: Counted, readers: Container[int]) -> list[tuple[int, int]]:
@@ -52,46 +56,79 @@ def _takings(database: sqlite3.Connection, counted: Counted, readers: Container[
     return sorted({(step_of[producer], consumer) for producer, consumer in rows if consumer in readers})
 
 
-def _used(database: sqlite3.Connection, job_id: int, role: int, *, datasets: bool) -> dict[str, int]:
-    """What a job read or wrote: paths of files, with their rows, or of datasets, with those of the artifacts."""
-    return {path: artifact_id if datasets else path_id
-            for path, path_id, artifact_id in database.execute(_USED, (job_id, role, datasets))
-            if not is_location(path)}
+class _Content(NamedTuple):
+    """What is recorded at a path."""
+
+    artifact: int
+    is_dataset: bool
+
+
+class _Used:
+    """What a job read or wrote.
+
+    Attributes:
+        at: by path.
+    """
+
+    def __init__(self, database: sqlite3.Connection, job_id: int, role: int) -> None:
+        self._database = database
+        self.at = {path: _Content(artifact, files is not None)
+                   for path, artifact, files in database.execute(_USED, (job_id, role)) if not is_location(path)}
+
+    @cached_property
+    def files(self) -> frozenset[str]:
+        """All files, those in datasets too."""
+        return frozenset(chain.from_iterable(
+            self.members(path, content.artifact) if content.is_dataset else (path,)
+            for path, content in self.at.items()))
+
+    def members(self, path: str, dataset: int, but: int = 0) -> Iterator[str]:
+        """The files of a dataset at a path, without those of another one."""
+        folder = members_folder(path)
+        return (folder + name for (name,) in self._database.execute(_NEW_MEMBERS, (dataset, but)))
 
 
 _USED = """
-SELECT path.path, path.id, artifact.id FROM file_use JOIN path ON path.id = path_id
-JOIN artifact ON artifact.id = artifact_id
-WHERE job_id = ? AND role = ? AND (artifact.files IS NOT NULL) = ? ORDER BY ordinal
+SELECT path.path, artifact.id, artifact.files FROM file_use JOIN path ON path.id = path_id
+JOIN artifact ON artifact.id = artifact_id WHERE job_id = ? AND role = ? ORDER BY ordinal
 """
-
-
-def _one_more_member(database: sqlite3.Connection, before: Mapping[str, int], read: Mapping[str, int],
-                     since: Iterable[Mapping[str, int]]) -> Iterator[str]:
-    """The files that a dataset has since, of those of which all that had been written before was read."""
-    whole = {path: dataset for path, dataset in before.items() if read.get(path) == dataset}
-    for written in since if whole else ():
-        for path, dataset in whole.items():
-            if (later := written.get(path, dataset)) != dataset:
-                names = database.execute(_NEW_MEMBERS, (later, dataset))
-                yield from (members_folder(path) + name for (name,) in names)
-
-
 _NEW_MEMBERS = """
 SELECT path FROM dataset_member WHERE dataset_id = ? EXCEPT SELECT path FROM dataset_member WHERE dataset_id = ?
 """
 
 
-def _one_more(before: Mapping[str, int], read: Container[str], since: Iterable[Mapping[str, int]]
-              ) -> Iterator[tuple[str, int]]:
-    """What was written since that is of a kind of which all that had been written before was read."""
+def _one_more(before: _Used, read: _Used, since: Iterable[_Used]) -> Iterator[str]:
+    """What was written since that is of a kind of which all that had been written before was read.
+
+    In a dataset that was read whole it may be of any kind.
+    """
+    kinds: set[str] | None = None
+    for written in since:
+        new: list[str] = []
+        for path, content in written.at.items():
+            known = before.at.get(path)
+            if known == content or (known is not None and not content.is_dataset):
+                continue
+            if not content.is_dataset:
+                new.append(path)
+                continue
+            more = written.members(path, content.artifact, known.artifact if known is not None else 0)
+            if known is not None and read.at.get(path) == known:
+                yield from more
+            else:
+                new += more
+        if new and kinds is None:
+            kinds = _read_whole(before, read)
+        yield from (path for path in new if kinds and _kind(path) in kinds and path not in before.files
+                    and path not in read.files)
+
+
+def _read_whole(before: _Used, read: _Used) -> set[str]:
+    """The kinds of files of which all that were written were read."""
     kinds: dict[str, list[str]] = {}
-    for path in before:
+    for path in before.files:
         kinds.setdefault(_kind(path), []).append(path)
-    wanted = {kind for kind, paths in kinds.items() if len(paths) >= _SEVERAL and all(path in read for path in paths)}
-    for written in since if wanted else ():
-        yield from ((path, path_id) for path, path_id in written.items()
-                    if path not in before and path not in read and _kind(path) in wanted)
+    return {kind for kind, paths in kinds.items() if len(paths) >= _SEVERAL and read.files.issuperset(paths)}
 
 
 def _kind(path: str) -> str:
@@ -101,7 +138,8 @@ def _kind(path: str) -> str:
     return f"{folder}/*{suffix}" if suffix else f"{folder}/{_DIGITS.sub('0', name)}"
 
 
-def _was_there(database: sqlite3.Connection, path_id: int, job_id: int) -> bool:
+def _was_written(database: sqlite3.Connection, path: str, job_id: int) -> bool:
     """Whether a job, or one before it, had written a file: that one left it alone as it was."""
-    return database.execute("SELECT 1 FROM file_written WHERE path_id = ? AND job_id <= ? LIMIT 1",
-                            (path_id, job_id)).fetchone() is not None
+    return database.execute("SELECT 1 FROM path JOIN file_written ON path_id = path.id"
+                            " WHERE path.path = CAST(? AS TEXT) AND job_id <= ? LIMIT 1",
+                            (encoded(path), job_id)).fetchone() is not None

@@ -201,7 +201,7 @@ class Mending:
             if before is None:
                 is_alone = {*plan.steps} == {step} and not plan.removed and not plan.room and not stands_in
                 if is_alone and self._is_done(step):
-                    raise NoCommandError(f"@{step} would make the same again")
+                    raise NoCommandError(self._why_not_again(step))
                 if not self._is_outdated(step):
                     plan.refuse_lack()
                 return " && ".join(plan.commands())
@@ -246,6 +246,14 @@ class Mending:
                 output.freshness in {Freshness.FRESH, Freshness.STALE}
                 for output in self._status.outputs if output.step == step) and self._has_seen_all(step)
         return self._done[step]
+
+    def _why_not_again(self, step: int) -> str:
+        """Why a step that is done is not to run again: it would find what an earlier run of another one left there."""
+        read = set(self._paths_read(step))
+        return next((f"@{step} would read {output.path}, which an earlier run of @{output.step} left:"
+                     " move that away first" for output in self._status.outputs if output.path in read
+                     and output.step not in self._stale and output.freshness is Freshness.STALE),
+                    f"@{step} would make the same again")
 
     def _has_seen_all(self, step: int) -> bool:
         """Whether nothing that a step ever read was touched since its last job began, or ended where that wrote it.
