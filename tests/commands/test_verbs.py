@@ -2523,3 +2523,29 @@ def test_a_file_of_a_forgotten_job_has_not_changed(desk):
     for verb in ("lineage", "show"):
         said = desk.roar(verb, "a", status=1).stderr
         assert said.startswith("roar: a is in no job that is still recorded.")
+
+
+def test_log_takes_a_path_as_answers_show_it(desk):
+    """From a folder below, as `show` does; what is known as typed there comes first."""
+    desk.write("s/c", "c")
+    desk.write("a\nb", "odd")
+    desk.roar("run", "-q", "cp", "s/c", "out")
+    desk.roar("run", "-q", "cp", "out", "s/out")
+    desk.roar("run", "-q", "cp", "a\nb", "s/d")
+
+    def steps(path, folder="s"):
+        done = desk.roar("log", "--path", path, "--json", cwd=desk.root / folder)
+        return [job["step"] for job in json.loads(done.stdout)["jobs"]]
+
+    assert steps("s/c") == [1]
+    assert steps("s/d") == [3]
+    assert steps("out") == [2]
+    assert steps("../out") == [2, 1]
+    assert steps("out", ".") == [2, 1]
+    assert steps(r"a\nb") == steps(r"a\nb", ".") == [3]
+    assert steps("s") == [3, 2, 1]
+    assert steps("nothing") == []
+    desk.roar("reset")
+    desk.roar("run", "-q", "true")
+    assert steps("s/c") == []
+    assert "--all" in desk.roar("log", "--path", "s/c", cwd=desk.root / "s").stdout

@@ -22,7 +22,7 @@ from roar.query.history import (
     load_lines,
     passes_unrecorded,
 )
-from roar.query.references import find_current_session, recorded_forms
+from roar.query.references import find_current_session, meant_paths, recorded_forms
 from roar.query.running import load_running
 from roar.query.sessions import sessions_of
 
@@ -56,6 +56,7 @@ def main(argv: list[str]) -> int:
     opened = open_record()
     _check_tracker(opened, arguments.tracker)
     session = None if arguments.all else find_current_session(opened.database)
+    arguments.path = _meant(opened, arguments.path)
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
                        until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
                        through=_through(opened, arguments.path),
@@ -119,6 +120,14 @@ def _print_json(opened: Opened, running: list[Job], job_ids: list[int]) -> None:
         sys.stdout.write(between + json.dumps(shape, ensure_ascii=needs_ascii()))
         between = ",\n"
     sys.stdout.write("\n]}\n")
+
+
+def _meant(opened: Opened, path: str | None) -> str | None:
+    """The path as it is meant: one that no job used as typed is taken as answers show it, as in other commands."""
+    if path is None or is_location(path):
+        return path
+    return next((one for one in (path, *meant_paths(opened.workspace, path)) if find_jobs(opened.database, JobFilter(
+        paths=_paths(opened, one), through=_through(opened, one)))), path)
 
 
 def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:

@@ -361,7 +361,7 @@ def _find_as_printed(database: sqlite3.Connection, workspace: Workspace, ref: st
         NotFoundError: nothing; or what was recorded there is no artifact by itself, or not what lies there now.
     """
     if not os.path.lexists(ref) and _unknown_folder(database, workspace, ref) is None:
-        for path in _meant_paths(workspace, ref):
+        for path in meant_paths(workspace, ref):
             found = _find_at_path(database, workspace, path)
             if found is not None:
                 return found
@@ -370,7 +370,7 @@ def _find_as_printed(database: sqlite3.Connection, workspace: Workspace, ref: st
     raise _unknown(database, workspace, ref)
 
 
-def _meant_paths(workspace: Workspace, ref: str) -> list[str]:
+def meant_paths(workspace: Workspace, ref: str) -> list[str]:
     r"""Paths that answers show as `ref`: control characters as `\n`, and all from the workspace's root."""
     meant = [ref, _unescaped(ref, _ODD), _unescaped(ref, 0)]
     if ref and not {".", ".."}.intersection(ref.split("/")):
