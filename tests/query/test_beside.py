@@ -153,7 +153,8 @@ def test_files_are_files_whether_they_are_recorded_as_a_dataset_or_not(desk, nam
         return
     stale = [step["stale"] for step in desk.json("status")["steps"]]
     assert stale[0] is None
-    assert stale[1].endswith("written again by @1" if few > 10 else "written beside its inputs by @1 since")
+    assert stale[1].endswith("written again by @1" if few > 10 else "is of an earlier run of it, from inputs that have"
+                             " changed since" if "of" in name else "written beside its inputs by @1 since")
     if "of" in name:
         old = f"d/*-of-{few:05}.part"
         problem = f"no command mends it: @2 would read {old}, which an earlier run of @1 left: move that away first"
@@ -167,4 +168,25 @@ def test_files_are_files_whether_they_are_recorded_as_a_dataset_or_not(desk, nam
     assert checklist(desk)["the outputs are up to date"]["hint"].endswith("roar run @2")
     desk.roar("run", "-q", "@2")
     assert (desk.root / "total").read_text() == str(many)
+    assert "stale" not in desk.roar("status").stdout
+
+
+@pytest.mark.parametrize(("few", "many"), [(3, 4), (8, 12), (4, 3)])
+def test_shards_of_another_number_by_another_code(desk, few, many):
+    """No input has changed, and the earlier shards lie there yet: only what is beside them says so."""
+    desk.env["ROAR_DATASETS_THRESHOLD"] = "10"
+    desk.write("read.py", READ)
+    desk.write(".gitignore", "d\ntotal\n")
+    for count in (few, many):
+        desk.write("write.py", WRITE.replace('open("count").read()', str(count)))
+        desk.init()
+        desk.roar("run", "-q", sys.executable, "write.py", "{:05}-of-{:05}.part")
+        if count == few:
+            desk.roar("run", "-q", sys.executable, "read.py")
+    stale = [step["stale"] for step in desk.json("status")["steps"]]
+    assert stale == [None, f"d/00000-of-{many:05}.part was written beside its inputs by @1 since"]
+    item = checklist(desk)["the outputs are up to date"]
+    assert (item["passed"], item["hint"]) == (False, "roar run @2")
+    desk.roar("run", "-q", "@2")
+    assert (desk.root / "total").read_text() == str(few + many)
     assert "stale" not in desk.roar("status").stdout

@@ -586,6 +586,21 @@ cat m-1 m-2 > all
     assert len(done) == 6  # each of them once
 
 
+def test_a_job_of_a_script_that_ran_once_more_by_itself_is_reproduced_as_it_ran_last(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("train.py", "open('m', 'w').write(open('data').read() + open('cfg').read())\n")
+    desk.write("pipe.sh", f"echo 1 > cfg; {ROAR} run -q {sys.executable} train.py; cat m > all\n")
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    desk.write("cfg", "2\n")
+    desk.roar("run", "-q", "@1")
+    said = desk.roar("reproduce", "@", "--run").stdout
+    assert {line.split()[2]: line.split()[0] for line in said.splitlines() if line.startswith("  ")} == {
+        "m": "same", "all": "same", "cfg": "same"}
+    assert (desk.root.parent / "project-reproduced/m").read_text() == "d\n2\n"
+
+
 def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):
     desk.write("fail", "")
     desk.write("pipe.sh", "set -e\necho header > table\nfor i in 1 2; do [ $i = 1 -o ! -e fail ]\n"

@@ -36,7 +36,7 @@ from roar.query.repository import (
 )
 from roar.query.reproduction import Plan, find_written_over, load_plan
 from roar.query.roots import Root, members_of
-from roar.query.standing_in import outputs_of, patch_to_apply
+from roar.query.standing_in import patch_to_apply, run_by
 from roar.query.versions import iter_places
 from roar.record.database import open_database
 from roar.shell import quoted, quoted_path
@@ -463,8 +463,8 @@ def _compare(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
     database = open_database(workspace.database)
     found: dict[FileUse, str | None] = {}
     done = [load_job(database, row_id) for (row_id,) in database.execute("SELECT id FROM job ORDER BY started_at, id")]
-    for job, again in _again(done, plan.jobs):
-        outputs = outputs_of(database, again, done)
+    for job, again, within in _again(database, done, plan.jobs):
+        outputs = [use for one in (*within, again) for use in one.outputs]
         made = {use.path: use.digest for use in outputs}
         wanted = {use: _path_there(use, target, workspace) for use in plan.wanted if use in job.outputs}
         found |= {use: made[path] for use, path in wanted.items() if path in made}
@@ -488,14 +488,16 @@ def _lies_there(opened: Opened, use: FileUse, target: _Target) -> bool:
     return False
 
 
-def _again(done: Sequence[Job], jobs: Sequence[Job]) -> Iterator[tuple[Job, Job]]:
-    """Each job with the one that ran in its place; a command that calls `roar run` itself has left more of them."""
-    done = list(done)
+def _again(database: sqlite3.Connection, done: Sequence[Job], jobs: Sequence[Job]
+           ) -> Iterator[tuple[Job, Job, list[Job]]]:
+    """Each job with the one that ran in its place, and those that this one ran by `roar run` itself."""
     for job in jobs:
         number = next((number for number, one in enumerate(done) if one.command == job.command), None)
         if number is not None:
-            yield job, done[number]
-            del done[:number + 1]
+            again, *later = done[number:]
+            within = run_by(database, again, later)
+            yield job, again, within
+            done = [one for one in later if one not in within]
 
 
 def _path_there(use: FileUse, target: _Target, workspace: Workspace) -> str:

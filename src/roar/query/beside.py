@@ -16,6 +16,8 @@ from roar.record.database import encoded
 from roar.record.roles import INPUT, OUTPUT
 from roar.workspace import Workspace
 
+BESIDE = " was written beside its inputs by @"
+"""What is said of such a job is this between the file and the step."""
 _SEVERAL = 2
 """Who read a single file of a folder need not want its neighbours."""
 _DIGITS = re.compile(r"\d+")
@@ -41,7 +43,7 @@ def find_written_beside(database: sqlite3.Connection, workspace: Workspace, coun
         place = next((path for path in there if not _was_written(database, path, reader) and not any(
             path in load(job, OUTPUT).files for job in until[:-1])), None)
         if place is not None:
-            yield Reason(reader, f"{place} was written beside its inputs by @{step} since")
+            yield Reason(reader, f"{place}{BESIDE}{step} since")
 
 
 _KEPT = 32  # jobs whose files are kept: there may be many, with many files each

@@ -112,8 +112,6 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     rewritten = find_rewritten(database, counted)
     stale.put_off(reason for reason in rewritten if EDITED in reason.text)  # what a step mends is told first
     stale.add(reason for reason in rewritten if EDITED not in reason.text)
-    beside = list(find_written_beside(database, workspace, counted))
-    stale.say_instead(beside)
     stale.add_failed()
     stale.add(find_repointed(database, workspace, [
         job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
@@ -121,7 +119,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     missed = _without_meant(database, files, {content: readers for content, readers in read.items()
                                               if _is_missed(content, files, written)}, written, counted)
     stale.add(_changed_inputs(database, files, missed, counted, stale))
-    stale.add(beside)
+    stale.add(find_written_beside(database, workspace, counted))
     stale.add_put_off()
     last_writes = _last_writes(database, files, written, counted)
     undone: dict[_Content, str] = {}

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Sequence
 from datetime import UTC, datetime
 
 from roar.model import JobState, is_location, members_folder
+from roar.query.beside import BESIDE
 from roar.query.files_now import holds
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
@@ -242,7 +243,8 @@ class Mending:
         it is to be made again anyway, and where it passes over what has changed.
         """
         if step not in self._done:
-            self._done[step] = self._ended_well(step) and self._reruns.start_over(step) is None and all(
+            self._done[step] = BESIDE not in self._stale.get(step, "") and self._ended_well(
+                step) and self._reruns.start_over(step) is None and all(
                 output.freshness in {Freshness.FRESH, Freshness.STALE}
                 for output in self._status.outputs if output.step == step) and self._has_seen_all(step)
         return self._done[step]

@@ -48,7 +48,6 @@ class Stale:
         self._consumers: dict[int, list[Taking]] | None = None
         self._from_outside: set[int] = set()
         self._put_off: dict[tuple[int, str], Reason] = {}
-        self._instead: dict[int, str] = {}
         self.own: dict[int, str] = {}
         self.left: dict[int, str] = {}
 
@@ -56,10 +55,6 @@ class Stale:
         """Jobs that are stale by themselves, the first of several reasons counting, with all that took from them."""
         self._spread([job for job, text, settled, _ in reasons
                       if self._mark(job, text, settled=settled) or self._is_new_from_outside(job)])
-
-    def say_instead(self, reasons: Iterable[Reason]) -> None:
-        """Say these of jobs of which there is only to say that they took something of an earlier run."""
-        self._instead.update((reason.job, reason.text) for reason in reasons)
 
     def put_off(self, reasons: Iterable[Reason]) -> None:
         """Keep reasons for `add_put_off`: others come before them."""
@@ -135,8 +130,6 @@ class Stale:
         """Whether that was not known."""
         if text is None or job in self._counted.idle:
             return False
-        if text.endswith(OUTDATED):
-            text = self._instead.get(job, text)
         known = len(self.own) + len(self.left)
         if not settled:
             self.own.setdefault(job, text)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from blake3 import blake3
 
-from roar.model import FileUse, Job
+from roar.model import Job
 from roar.observe.patches import name_of, sections_of
 from roar.query.jobs import load_patch
 from roar.query.references import FolderReference, JobReference, Reference
@@ -149,7 +149,7 @@ def _joined_patch(patches: Sequence[bytes | None]) -> bytes | None:
     return whole
 
 
-def outputs_of(database: sqlite3.Connection, job: Job, jobs: Iterable[Job]) -> list[FileUse]:
-    """What a job wrote, and before that those among some that it ran."""
+def run_by(database: sqlite3.Connection, job: Job, jobs: Iterable[Job]) -> list[Job]:
+    """Those of some jobs that one ran itself."""
     uids = {uid for (uid,) in database.execute("SELECT uid FROM inner_job WHERE outer = ?", (job.uid,))}
-    return [use for one in (*(one for one in jobs if one.uid in uids), job) for use in one.outputs]
+    return [one for one in jobs if one.uid in uids]
