@@ -601,6 +601,80 @@ def test_a_job_of_a_script_that_ran_once_more_by_itself_is_reproduced_as_it_ran_
     assert (desk.root.parent / "project-reproduced/m").read_text() == "d\n2\n"
 
 
+TRAIN = """import sys
+settings, model, *table = sys.argv[1:]
+text = open("data").read() + open(settings).read()
+open(model, "w").write(text)
+if table:
+    open(table[0], "a").write(f"{model} {text.split()[-1]}\\n")
+"""
+
+
+def training(desk, *lines):
+    """A script of these lines, which train with settings; committed, and run once."""
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("train.py", TRAIN)
+    desk.write("one", "1\n")
+    desk.write("two", "2\n")
+    desk.write(".gitignore", "m*\ncfg\ntable\n")
+    desk.write("pipe.sh", "\n".join(lines))
+    desk.init()
+    desk.roar("run", "-q", "--name", "outer", "sh", "pipe.sh")
+
+
+TRAIN_BY = f"{ROAR} run -q {sys.executable} train.py"
+
+
+def test_a_table_that_a_script_begins_anew_is_of_its_last_jobs_alone(desk):
+    """Each run has steps of its own, as the names of its settings are others."""
+    training(desk, "echo model setting > table", "for i in 1 2; do", "c=$(mktemp); echo $i > $c",
+             f"{TRAIN_BY} $c m$i table; rm $c", "done")
+    time.sleep(0.3)
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    assert len(desk.json("status")["steps"]) == 5
+    assert "stale" not in desk.roar("status").stdout
+    assert checklist(desk)["the outputs are up to date"]["passed"] is True
+
+
+def test_what_a_script_made_before_it_was_edited_is_not_made_with_its_new_settings(desk):
+    training(desk, f"for i in 1 2; do echo $i > cfg; {TRAIN_BY} cfg m$i; done")
+    script = (desk.root / "pipe.sh").read_text()
+    (desk.root / "pipe.sh").write_text(script.replace("1 2;", "1 3;"))
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    item = checklist(desk)["the outputs are up to date"]
+    assert (item["hint"], item["problems"][-1]) == (
+        None, "no command mends it: cfg was what @3 had put there for @2, which it ran")
+    assert (desk.root / "m2").read_text() == "d\n2\n"
+
+
+@pytest.mark.parametrize("change", ["cp two cfg", "sed -i s/1/2/ cfg", f"{ROAR} run -q cp two cfg"])
+def test_what_a_job_of_a_script_made_and_that_replaced_is_made_again_by_it(desk, change):
+    """Once the script ran nothing is stale; no job in it is run with what the script left in the end."""
+    training(desk, f"{ROAR} run -q cp one cfg", f"{TRAIN_BY} cfg m1", change, f"{TRAIN_BY} cfg m2")
+    assert "stale" not in desk.roar("status").stdout
+    desk.write("data", "e\n")
+    outer = by_name(desk, "outer")["step"]
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    if change.startswith("sed"):
+        follow(desk, hint)
+        assert checklist(desk)["the outputs are up to date"]["problems"][-1].endswith(f"roar run @{outer} runs both")
+        hint = f"roar run @{outer}"
+    assert hint.removeprefix("git commit -a && ") == f"roar run @{outer}"
+    follow(desk, hint)
+    assert [(desk.root / name).read_text() for name in ("m1", "m2")] == ["e\n1\n", "e\n2\n"]
+    assert "stale" not in desk.roar("status").stdout
+
+
+def test_a_job_of_a_script_made_what_that_left_again_in_the_end(desk):
+    training(desk, f"{ROAR} run -q --name first cp one cfg", f"{TRAIN_BY} cfg m1", "cp two cfg",
+             f"{TRAIN_BY} cfg m2", "sleep 0.3", "cp one cfg")
+    assert maker(desk, "m1") == [None, "first"]
+    assert {root["path"] for root in desk.json("inputs", "m1")["inputs"]} == {"data", "one"}
+    assert "stale" not in desk.roar("status").stdout
+
+
 def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):
     desk.write("fail", "")
     desk.write("pipe.sh", "set -e\necho header > table\nfor i in 1 2; do [ $i = 1 -o ! -e fail ]\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
-from roar.query.within import Nesting, load_nesting
+from roar.query.within import IS_ANEW, Nesting, load_nesting
 
 
 class StepJob(NamedTuple):
@@ -242,7 +242,7 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Iter
 
 
 class Logs:
-    """The files to which all that wrote them only added, as rows of paths.
+    """The files to which all that wrote them only added, as rows of paths, since a script began them anew, if one did.
 
     Args:
         rows: a job and such a file, by the row of the job.
@@ -295,14 +295,17 @@ def _find_logs(database: sqlite3.Connection, step_of: Mapping[int, int]) -> Logs
 
 
 _LOGS = """
-WITH job (id) AS (SELECT value FROM json_each(:jobs)),
+WITH asked (id) AS (SELECT value FROM json_each(:jobs)),
 noted (id) AS (SELECT DISTINCT path_id FROM file_use
-    WHERE role = 2 AND note IN (:first, :second) AND job_id IN (SELECT id FROM job)),
+    WHERE role = 2 AND note IN (:first, :second) AND job_id IN (SELECT id FROM asked)),
 log (id) AS (SELECT id FROM noted WHERE NOT EXISTS (SELECT 1 FROM file_written
     WHERE path_id = noted.id AND role = 2 AND (note IS NULL OR note NOT IN (:first, :second))))
 SELECT job_id, path_id FROM log JOIN file_written ON path_id = log.id
-WHERE role = 2 AND job_id IN (SELECT id FROM job) ORDER BY job_id
-"""
+WHERE role = 2 AND job_id IN (SELECT id FROM asked)
+AND NOT EXISTS (SELECT 1 FROM given_file JOIN path USING (path) JOIN job AS around ON around.id = given_file.job_id
+    JOIN job AS writer ON writer.id = file_written.job_id
+    WHERE path.id = log.id AND around.started_at > writer.ended_at AND """ + IS_ANEW + """) ORDER BY job_id
+"""  # noqa: S608  texts of our own
 
 
 def _last_maker(database: sqlite3.Connection, jobs: Sequence[int], artifact: int, produced: int) -> int | None:

@@ -12,10 +12,11 @@ from roar.model import REDACTED
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
 from roar.query.files_now import lies_at
-from roar.query.jobs import load_blob, paths_read
+from roar.query.jobs import load_blob, load_job, load_patch, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
-from roar.query.within import is_typed, load_given
+from roar.query.within import is_typed, load_given, load_passing
+from roar.record.database import encoded
 from roar.workspace import Workspace
 
 _DATABASES = (".db", ".db3", ".sqlite", ".sqlite3", ".duckdb")
@@ -188,21 +189,46 @@ class Obstacles:
     def _refuse_inner(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what another step has run with what that had put there, and what does not lie there now.
 
-        Where it was what that has left in the end, what it left when it ran last stands for it.
+        Where it was what that has left in the end, what it left when it ran last stands for it, unless the script has
+        been edited so that it runs that no more.
         """
-        for given, artifact in load_given(self._database, [last.row]).items():
+        passing = load_passing(self._database, [last.row])
+        for given, artifact in {**load_given(self._database, [last.row]), **passing}.items():
             row = self._database.execute(_OUTER, {
                 "session": self._session, "artifact": artifact, **given._asdict()}).fetchone()
             if row is None or row[1] in before or is_typed(row[2]):
                 continue
             path, outer, _, is_other, left, runs_it_yet = row
-            if any(lies_at(self._database, self._workspace, path, one) for one in (artifact, left) if one is not None):
+            if lies_at(self._database, self._workspace, path, artifact) or (
+                    left is not None and lies_at(self._database, self._workspace, path, left)
+                    and (runs_it_yet or self._is_the_same_script(given.outer, outer))):
                 continue
             text = (f"{path} is what @{outer} has left there, which had run @{step} before that" if is_other
-                    else f"{path} was what @{outer} had put there for @{step}, which it ran")
+                    else f"{path} was what a job in @{outer} had made for @{step}, which that ran, too"
+                    if given in passing else f"{path} was what @{outer} had put there for @{step}, which it ran")
             if runs_it_yet:
                 raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
             raise NoCommandError(text)
+
+    def _is_the_same_script(self, row: int, step: int) -> bool:
+        """Whether what a job names of code is as it is for the last job of its step."""
+        return self._code_of(row) == self._code_of(find_last_job(self._database, self._session, step).row)
+
+    def _code_of(self, row: int) -> list[tuple[str | None, bytes, list[tuple[int]]]]:
+        """What tells the content of each source that a job's command names: in the commit, in the patch, as read."""
+        job = load_job(self._database, row)
+        place = self._workspace.absolute(job.cwd)
+        root = (run_git(place, "rev-parse", "--show-toplevel") or place).strip("\n")
+        sections = {name_of(section): section for section in sections_of(load_patch(self._database, job) or b"")}
+        commit = job.git.commit if job.git is not None else None
+        found = []
+        for path in (os.path.normpath(os.path.join(place, name)) for names in _sources_of(job.command)
+                     for name in names):
+            name = os.path.relpath(path, root)
+            read = self._database.execute(_ARTIFACTS_READ, (row, encoded(self._workspace.relative(path)))).fetchall()
+            found.append((commit and run_git(root, "rev-parse", "-q", "--verify", f"{commit}:{name}"),
+                          sections.get(name, b""), read))
+        return found
 
     def _refuse_variant(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse a step in whose place one of the same kind has used what lies there now, as in a sweep.
@@ -261,6 +287,10 @@ _PATHS_OF_STEP = """
 SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id
 JOIN file_use ON file_use.job_id = job.id AND role = 2 JOIN path ON path.id = file_use.path_id
 WHERE session_id = ? AND number = ?
+"""
+
+_ARTIFACTS_READ = """
+SELECT artifact_id FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? AND path.path = CAST(? AS TEXT)
 """
 
 # Of what a job was given: the path, number and command of the step of the job around it, whether that has left

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+from roar.model import APPENDED, AS_STDOUT_APPENDED
 from roar.record.database import encoded
 from roar.record.dependencies import LAID, MARGIN
 
@@ -32,7 +33,8 @@ class Nesting:
     Attributes:
         given: what those inside got from those around them.
         anew: by reader and path, of that what the job around had made there without having read anything there, if it
-            is the last one of its step: run again, it makes that again.
+            is the last one of its step: run again, it makes that again. So it does with what another job in it had
+            made, and has been replaced since while the one around ran.
         inner: by job those inside it, directly or not.
     """
 
@@ -45,7 +47,7 @@ _RAN = "job AS around JOIN inner_job ON outer = around.uid JOIN job AS ran ON ra
 """The pairs of a job and one that it ran, directly or not."""
 
 # The alias `around` is a job, and `path` one of the record.
-_IS_ANEW = """
+IS_ANEW = """
 NOT EXISTS (SELECT 1 FROM file_read AS used WHERE used.job_id = around.id AND used.path_id = path.id AND NOT EXISTS (
     SELECT 1 FROM inner_job JOIN job AS ran USING (uid) JOIN file_written AS made ON made.job_id = ran.id
     WHERE outer = around.uid AND made.path_id = path.id AND made.artifact_id = used.artifact_id))
@@ -67,7 +69,9 @@ def load_nesting(database: sqlite3.Connection, jobs: Iterable[int]) -> Nesting:
             inner.setdefault(around, {})[inside] = None
     given = [one for one in load_given(database, {job for inside in inner.values() for job in inside})
              if one.outer in inner]
-    anew = {(one.reader, one.path) for one in given if database.execute(_MADE_ANEW, (one.outer, one.path)).fetchone()}
+    passing = load_passing(database, {one for inside in inner.values() for one in inside})
+    anew = {(one.reader, one.path) for one in (*given, *passing) if one.outer in inner
+            and database.execute(_MADE_ANEW, (one.outer, one.path)).fetchone()}
     return Nesting(given=frozenset(given), anew=frozenset(anew), inner=inner)
 
 
@@ -78,7 +82,7 @@ WHERE around.id IN (SELECT value FROM json_each(?)) ORDER BY ran.id
 """
 _MADE_ANEW = """
 SELECT 1 FROM job AS around, path WHERE around.id = ? AND path.id = ?
-AND around.id = (SELECT max(id) FROM job WHERE step_id = around.step_id) AND """ + _IS_ANEW  # noqa: S608
+AND around.id = (SELECT max(id) FROM job WHERE step_id = around.step_id) AND """ + IS_ANEW  # noqa: S608
 
 
 @cache
@@ -151,6 +155,33 @@ WHERE NOT EXISTS (SELECT 1 FROM file_written AS made JOIN job ON job.id = made.j
 """  # noqa: S608  texts of our own
 
 
+def load_passing(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:
+    """What some jobs read that another one in the job around them had made anew, and that was replaced in there.
+
+    Returns:
+        The rows of the contents.
+    """
+    rows = database.execute(_PASSING, {"readers": json.dumps(list(readers)), "first": APPENDED,
+                                       "second": AS_STDOUT_APPENDED})
+    return {Given(*row[:-1]): row[-1] for row in rows}
+
+
+_PASSING = """
+SELECT DISTINCT around.id, reader.id, used.path_id, used.artifact_id FROM json_each(:readers) AS one
+CROSS JOIN job AS reader ON reader.id = one.value CROSS JOIN inner_job AS its ON its.uid = reader.uid
+CROSS JOIN job AS around ON around.uid = its.outer
+CROSS JOIN file_read AS used ON used.job_id = reader.id AND used.artifact_id IS NOT NULL
+CROSS JOIN file_written AS made ON made.path_id = used.path_id AND made.artifact_id = used.artifact_id
+    AND made.job_id < reader.id AND coalesce(made.note, '') NOT IN (:first, :second)
+CROSS JOIN job AS maker ON maker.id = made.job_id
+WHERE EXISTS (SELECT 1 FROM inner_job WHERE uid = maker.uid AND outer = around.uid)
+AND NOT EXISTS (SELECT 1 FROM file_read WHERE job_id = made.job_id AND path_id = made.path_id)
+AND EXISTS (SELECT 1 FROM file_written AS since JOIN job AS later ON later.id = since.job_id
+    WHERE since.path_id = used.path_id AND since.artifact_id IS NOT used.artifact_id AND since.job_id > reader.id
+    AND (later.id = around.id OR EXISTS (SELECT 1 FROM inner_job WHERE uid = later.uid AND outer = around.uid)))
+"""
+
+
 def load_given_by(database: sqlite3.Connection, outer_id: int) -> dict[Given, int]:
     """What a job gave to those that it ran; see `load_given`."""
     inner = [job_id for (job_id,) in database.execute(
@@ -176,7 +207,7 @@ CROSS JOIN job AS around ON around.uid = outer
 CROSS JOIN file_read AS found ON found.job_id = reader.id AND found.artifact_id IS NULL
 CROSS JOIN path ON path.id = found.path_id
 CROSS JOIN given_file ON given_file.job_id = around.id AND given_file.path = path.path
-WHERE reader.id = ? AND """ + _IS_ANEW
+WHERE reader.id = ? AND """ + IS_ANEW
 
 
 def find_begun(database: sqlite3.Connection, job_id: int) -> dict[str, int]:
@@ -192,7 +223,7 @@ FROM job AS around JOIN given_file ON given_file.job_id = around.id JOIN path US
 JOIN file_written AS made ON made.path_id = path.id AND made.role = 2 AND made.job_id = (
     SELECT max(job_id) FROM file_written WHERE path_id = path.id AND role = 2)
 JOIN job ON job.id = made.job_id
-WHERE around.id = ? AND """ + _IS_ANEW + """
+WHERE around.id = ? AND """ + IS_ANEW + """
 AND NOT EXISTS (SELECT 1 FROM file_written WHERE job_id = around.id AND path_id = path.id)
 """  # noqa: S608  texts of our own
 
@@ -207,7 +238,7 @@ def find_beginner(database: sqlite3.Connection, session: int, path: str, job_ids
 _BEGINNER = """
 SELECT step.number, command FROM path JOIN given_file USING (path) JOIN job AS around ON around.id = given_file.job_id
 JOIN step ON step.id = around.step_id
-WHERE path.path = CAST(:path AS TEXT) AND session_id = :session AND """ + _IS_ANEW + """
+WHERE path.path = CAST(:path AS TEXT) AND session_id = :session AND """ + IS_ANEW + """
 AND around.id = (SELECT max(id) FROM job WHERE step_id = step.id)
 AND NOT EXISTS (SELECT 1 FROM json_each(:jobs) AS one JOIN job ON job.id = one.value
     WHERE NOT EXISTS (SELECT 1 FROM inner_job WHERE uid = job.uid AND outer = around.uid)) LIMIT 1

@@ -4,9 +4,10 @@ A use counts as made by the last job that started before the reader ended and wr
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
 reader found this content at this path already, by itself or within a dataset, nor where the reader, or that first one,
 found there what had lain there unchanged since before the writer started, and not if the writer read it there itself.
-At the same path it does not count where a job around the reader has put that content there since (see `LAID`). Empty
-files are alike without having to do with each other, so for them only the same path counts. A dataset
-that no job wrote as a whole depends on the jobs that wrote its members.
+At the same path it does not count where a job around the reader has put that content there since (see `LAID`), nor
+does that one where a job in it had put it there before the reader ran. Empty files are alike without having to do with
+each other, so for them only the same path counts. A dataset that no job wrote as a whole depends on the jobs that
+wrote its members.
 """
 
 import itertools
@@ -202,10 +203,7 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
     members = _uses(database, _MEMBERS_READ, reader.job_id)
     for key, maker in _makers_of_members(database, reader, members):
         here[key] = max(maker, here.get(key, maker))
-    for _, path_id, artifact_id, started_at in _laid(database, reader.job_id):
-        made = here.get((path_id, artifact_id))
-        if made is not None and _ended_at(database, made.job_id) < started_at:
-            del here[path_id, artifact_id]
+    _look_around(database, reader, here)
     elsewhere = {key: maker for key, maker in elsewhere.items() if key not in here}
     for use in members:
         key = use.path_id, use.artifact_id
@@ -213,6 +211,19 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
             del elsewhere[key]
             elsewhere.update((key, maker) for maker in _last_elsewhere(database, reader, use, [use.artifact_id]))
     return here, elsewhere
+
+
+def _look_around(database: sqlite3.Connection, reader: _Reader, here: _Found) -> None:
+    """Correct who wrote what by what jobs around the reader, and others in these, had put there before it ran."""
+    for _, path_id, artifact_id, started_at in _laid(database, reader.job_id):
+        made = here.get((path_id, artifact_id))
+        if made is not None and _ended_at(database, made.job_id) < started_at:
+            del here[path_id, artifact_id]
+    for path_id, artifact_id in [key for key, made in here.items() if made.job_id > reader.job_id]:
+        before = database.execute(_MADE_WITHIN, {"job": reader.job_id, "path": path_id, "artifact": artifact_id,
+                                                 "margin": MARGIN}).fetchone()[0]
+        if before is not None:
+            here[path_id, artifact_id] = Maker(before, artifact_id)
 
 
 # Inputs that a job wrote as they are: by path and artifact the last writer at that path, or else anywhere.
@@ -239,6 +250,18 @@ SELECT * FROM (
          ORDER BY made.job_id DESC LIMIT 1) END AS elsewhere
     FROM used
 ) WHERE here IS NOT NULL OR elsewhere IS NOT NULL
+"""
+
+# The last job within one around both that made what a job read, which lay there so when that had ended: the one around
+# may have left the same in the end.
+_MADE_WITHIN = """
+SELECT max(made.job_id) FROM job AS reader
+JOIN file_read AS used ON used.job_id = reader.id AND used.path_id = :path AND used.artifact_id = :artifact
+JOIN file_written AS made ON made.path_id = :path AND made.artifact_id = :artifact AND made.job_id <> reader.id
+JOIN job AS maker ON maker.id = made.job_id AND maker.started_at <= reader.ended_at
+JOIN inner_job AS other ON other.uid = maker.uid
+JOIN inner_job AS its ON its.uid = reader.uid AND its.outer = other.outer
+WHERE reader.id = :job AND julianday(used.unchanged_since) <= julianday(maker.ended_at) + 2 * :margin
 """
 
 # Files that are members of datasets, those of one content together.
