@@ -675,6 +675,21 @@ def test_a_job_of_a_script_made_what_that_left_again_in_the_end(desk):
     assert "stale" not in desk.roar("status").stdout
 
 
+def test_the_script_that_runs_a_job_again_is_committed_as_well(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write(".gitignore", "table\n")
+    desk.init()
+    desk.write(".gitignore", "table\n*.bak\n")
+    desk.write("pipe.sh", f"echo h > table; for i in 1 2; do {ROAR} run -q sh -c 'cat data >> table; : '$i; done\n")
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    hint = checklist(desk)["the code is in a commit"]["hint"]
+    assert hint.startswith("git add pipe.sh && git commit -a && mv table ")
+    follow(desk, hint)
+    assert checklist(desk)["the code is in a commit"]["passed"] is True
+    assert (desk.root / "table").read_text() == "h\nd\nd\n"
+
+
 def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):
     desk.write("fail", "")
     desk.write("pipe.sh", "set -e\necho header > table\nfor i in 1 2; do [ $i = 1 -o ! -e fail ]\n"

@@ -276,7 +276,10 @@ def _commit_and_run(asked: Asked, job: Job, commit: Commit, first: _InputsFirst 
     before = first.of(job, others=True) if first is not None else None
     if before is not None:
         return f"{commit.command} && {before}" if commit.command else before
-    return asked.run_again(job, commit=commit.command)
+    hint = asked.run_again(job, commit=commit.command)
+    others = (_commit_before(asked, int(step)) for step in _RUN_AGAIN.findall(hint))  # as of the script that runs it
+    wider = next((other for other in others if other != commit.command and other.endswith(commit.command)), None)
+    return hint if wider is None else asked.run_again(job, commit=wider)
 
 
 def _committed(job: Job) -> str | None:
