@@ -690,6 +690,22 @@ def test_the_script_that_runs_a_job_again_is_committed_as_well(desk):
     assert (desk.root / "table").read_text() == "h\nd\nd\n"
 
 
+@pytest.mark.parametrize("to", ["> $i.out", ">> all.out", "< data >> all.out"])
+def test_what_jobs_of_a_script_are_redirected_to_the_script_is_not(desk, to):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("pipe.sh", f"for i in 1 2; do echo trial $i; {ROAR} run -q cat data {to}; done\n")
+    desk.init()
+    desk.roar("run", "-q", "sh", "pipe.sh")
+    wanted = "1.out" if "$i" in to else "all.out"
+    assert desk.json("reproduce", "@")["jobs"][0]["command"] == ["sh", "pipe.sh"]
+    assert re.search(r"^  sh pipe.sh$", desk.roar("reproduce", "@").stdout, re.MULTILINE)
+    said = desk.roar("reproduce", "@", "--run").stdout
+    assert f" {wanted}\n" in said
+    assert "differs" not in said
+    assert (desk.root.parent / "project-reproduced" / wanted).read_text() == (desk.root / wanted).read_text()
+
+
 def test_a_table_of_which_the_script_failed_is_not_up_to_date(desk):
     desk.write("fail", "")
     desk.write("pipe.sh", "set -e\necho header > table\nfor i in 1 2; do [ $i = 1 -o ! -e fail ]\n"

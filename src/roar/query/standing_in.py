@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from blake3 import blake3
 
-from roar.model import Job
+from roar.model import AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED, FileUse, Job
 from roar.observe.patches import name_of, sections_of
 from roar.query.jobs import load_patch
 from roar.query.references import FolderReference, JobReference, Reference
@@ -96,9 +96,10 @@ class StandingIn:
         return {inner: self.again[inner] for inner, outer in self.outer.items() if outer == row}
 
     def _joined(self, job: Job, inner: Mapping[int, Job], patches: dict[str, bytes]) -> Job:
-        outputs = dict.fromkeys(use for one in (*inner.values(), job) for use in one.outputs)
+        outputs = dict.fromkeys([*(_not_redirected(use) for one in inner.values() for use in one.outputs),
+                                 *job.outputs])
         made = {(use.path, use.digest) for use in outputs}
-        inputs = dict.fromkeys([*job.inputs, *(use for row, one in inner.items() for use in one.inputs
+        inputs = dict.fromkeys([*job.inputs, *(_not_redirected(use) for row, one in inner.items() for use in one.inputs
                                                if (row, use.path, use.digest) not in self._given)])
         git = job.git
         own = (one.git.patch for one in (job, *inner.values()) if one.git is not None)
@@ -123,6 +124,13 @@ class StandingIn:
             if users:
                 yield replace(root, used_by=tuple(users))
 
+
+def _not_redirected(use: FileUse) -> FileUse:
+    """A use of an inner job: what that was redirected from and to, the one around it is not."""
+    return replace(use, note=None) if use.note in _REDIRECTED else use
+
+
+_REDIRECTED = {AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED}
 
 # By inner job those around it, the outermost first.
 _PAIRS = """
