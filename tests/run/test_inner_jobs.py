@@ -657,11 +657,7 @@ def test_what_a_job_of_a_script_made_and_that_replaced_is_made_again_by_it(desk,
     desk.write("data", "e\n")
     outer = by_name(desk, "outer")["step"]
     hint = checklist(desk)["the outputs are up to date"]["hint"]
-    if change.startswith("sed"):
-        follow(desk, hint)
-        assert checklist(desk)["the outputs are up to date"]["problems"][-1].endswith(f"roar run @{outer} runs both")
-        hint = f"roar run @{outer}"
-    assert hint.removeprefix("git commit -a && ") == f"roar run @{outer}"
+    assert re.findall(r"roar run @(\d+)", hint) == [str(outer)]
     follow(desk, hint)
     assert [(desk.root / name).read_text() for name in ("m1", "m2")] == ["e\n1\n", "e\n2\n"]
     assert "stale" not in desk.roar("status").stdout

@@ -40,6 +40,7 @@ from roar.query.within import (
     find_beginner,
     find_begun,
     find_edited,
+    find_run,
     find_runners,
     paths_made_within,
 )
@@ -272,7 +273,9 @@ class Reruns:
                 found.behind |= self._obstacles.find_rewriters(step, stale)
                 self._follow_round(found, step, stale)
             todo += [*found.jobs.values(), *found.behind]
-        jobs = found.in_order()
+        inner = find_run(self._database, find_last_job(self._database, self._session, number).row) - {number}
+        found.behind = {step: path for step, path in found.behind.items() if step not in inner}
+        jobs = [(job, step) for job, step in found.in_order() if step not in inner]  # a script runs those itself
         steps = [step for _, step in jobs]
         steps += [] if number in steps else [number]
         if not self._is_in_order(jobs):
