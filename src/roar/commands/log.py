@@ -4,6 +4,7 @@ import os
 import sys
 from argparse import ArgumentTypeError, Namespace
 from collections.abc import Collection, Mapping
+from dataclasses import replace
 from itertools import chain
 
 from roar.commands.arguments import Parser, moment
@@ -56,13 +57,16 @@ def main(argv: list[str]) -> int:
     opened = open_record()
     _check_tracker(opened, arguments.tracker)
     session = None if arguments.all else find_current_session(opened.database)
-    arguments.path = _meant(opened, arguments.path)
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,
                        until=arguments.until, tracker=arguments.tracker, paths=_paths(opened, arguments.path),
                        through=_through(opened, arguments.path),
                        text=tuple(arguments.text), labels=tuple(_label(text) for text in arguments.label))
     running = [one.job for one in load_running(opened.workspace) if passes_unrecorded(wanted, one.job)]
     found = find_jobs(opened.database, wanted)
+    if not found and (meant := _meant(opened, arguments.path)) != arguments.path:
+        arguments.path = meant
+        wanted = replace(wanted, paths=_paths(opened, meant), through=_through(opened, meant))
+        found = find_jobs(opened.database, wanted)
     default = len(found) if arguments.json else _SHOWN
     limit = default if arguments.number is None else arguments.number or len(found)
     if arguments.json:

@@ -98,8 +98,7 @@ def _submodules(opened: Opened, plan: Plan) -> dict[str, dict[str, str]]:
     for job in plan.jobs:
         tree = find_work_tree(opened.workspace, job)
         found[job.uid] = {} if tree is None or job.git is None or job.git.commit is None else {
-            one.name: one.commit for one in find_submodules(tree, job.git.commit,
-                                                                 _patch(opened, plan, job))
+            one.name: one.commit for one in find_submodules(tree, job.git.commit, _patch(opened, plan, job))
             if one.is_kept}
     return found
 

@@ -12,7 +12,7 @@ from roar.observe.patches import name_of, sections_of
 from roar.query.jobs import load_patch
 from roar.query.references import FolderReference, JobReference, Reference
 from roar.query.roots import Root, jobs_behind
-from roar.query.within import find_beginners, is_typed, load_given
+from roar.query.within import find_beginners, find_inner, is_typed, load_given, load_pairs
 
 
 def jobs_to_run(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
@@ -24,8 +24,7 @@ def jobs_to_run(database: sqlite3.Connection, found: Reference | FolderReference
     whole = {*jobs_behind(database, found, given=True)}
     typed = _typed(database, whole.difference(jobs_behind(database, found)))
     whole -= typed
-    while inner := {inner for inner, command in database.execute(_INSIDE, (json.dumps(list(whole)),))
-                    if not is_typed(command)} - whole:
+    while inner := find_inner(database, whole) - whole:
         for row in sorted(inner):
             more = {*jobs_behind(database, JobReference(row, ""), given=True)} - whole if row not in whole else set()
             whole |= more - _typed(database, more)
@@ -36,12 +35,6 @@ def _typed(database: sqlite3.Connection, rows: Iterable[int]) -> set[int]:
     commands = database.execute("SELECT job.id, command FROM job JOIN step ON step.id = step_id"
                                 " WHERE job.id IN (SELECT value FROM json_each(?))", (json.dumps(list(rows)),))
     return {row for row, command in commands if is_typed(command)}
-
-
-_INSIDE = """
-SELECT ran.id, command FROM json_each(?) AS one JOIN job AS around ON around.id = one.value
-JOIN inner_job ON outer = around.uid JOIN job AS ran ON ran.uid = inner_job.uid JOIN step ON step.id = around.step_id
-"""
 
 
 class StandingIn:
@@ -58,26 +51,25 @@ class StandingIn:
     """
 
     def __init__(self, database: sqlite3.Connection, again: Mapping[int, Job]) -> None:
-        self._database = database
         self.again = again
         self.outer: dict[int, int] = {}
-        for inner, around, command in database.execute(_PAIRS, (json.dumps(list(again)),)):
-            if around in again and not is_typed(command):
-                self.outer.setdefault(inner, around)
+        for inner, around in load_pairs(database, again):
+            self.outer.setdefault(inner, around)
         self.gave: dict[int, set[int]] = {}
         self._given: set[tuple[int, str, str | None]] = set()  # by row of the reader
+        for given, artifact in load_given(database, self.outer).items():
+            path, digest = database.execute(
+                "SELECT path.path, digest FROM path JOIN artifact ON artifact.id = ? WHERE path.id = ?",
+                (artifact, given.path)).fetchone()
+            self._note_given(given.reader, given.outer, path, digest.hex())
         for inner in self.outer:
-            self._note_given(inner)
+            for path, outer in find_beginners(database, inner).items():
+                self._note_given(inner, outer, path, None)
 
-    def _note_given(self, inner: int) -> None:
-        rows = [(given.outer, *self._database.execute(
-            "SELECT path.path, digest FROM path JOIN artifact ON artifact.id = ? WHERE path.id = ?",
-            (artifact, given.path)).fetchone()) for given, artifact in load_given(self._database, [inner]).items()]
-        rows += [(outer, path, None) for path, outer in find_beginners(self._database, inner).items()]
-        for outer, path, digest in rows:
-            if outer in self.again:
-                self.gave.setdefault(inner, set()).add(outer)
-                self._given.add((inner, path, None if digest is None else digest.hex()))
+    def _note_given(self, inner: int, outer: int, path: str, digest: str | None) -> None:
+        if outer in self.again:
+            self.gave.setdefault(inner, set()).add(outer)
+            self._given.add((inner, path, digest))
 
     def jobs(self, patches: dict[str, bytes]) -> dict[int, Job]:
         """The jobs to run, by their rows: each with what those read and wrote for which it stands.
@@ -131,13 +123,6 @@ def _not_redirected(use: FileUse) -> FileUse:
 
 
 _REDIRECTED = {AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED}
-
-# By inner job those around it, the outermost first.
-_PAIRS = """
-SELECT job.id, around.id, command FROM json_each(?) AS one JOIN job ON job.id = one.value
-JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
-ORDER BY job.id, around.started_at
-"""
 
 
 def patch_to_apply(database: sqlite3.Connection, job: Job, within: Iterable[Job]) -> bytes | None:

@@ -62,11 +62,9 @@ def has_inner(database: sqlite3.Connection) -> bool:
 
 def load_nesting(database: sqlite3.Connection, jobs: Iterable[int]) -> Nesting:
     """How some jobs, by their rows, lie in each other."""
-    rows = json.dumps(sorted(jobs) if has_inner(database) else [])
     inner: dict[int, dict[int, None]] = {}  # in the order of recording
-    for inside, around, command in database.execute(_PAIRS, (rows, rows)):
-        if not is_typed(command):
-            inner.setdefault(around, {})[inside] = None
+    for inside, around in load_pairs(database, jobs):
+        inner.setdefault(around, {})[inside] = None
     given = [one for one in load_given(database, {job for inside in inner.values() for job in inside})
              if one.outer in inner]
     passing = load_passing(database, {one for inside in inner.values() for one in inside})
@@ -75,10 +73,17 @@ def load_nesting(database: sqlite3.Connection, jobs: Iterable[int]) -> Nesting:
     return Nesting(given=frozenset(given), anew=frozenset(anew), inner=inner)
 
 
+def load_pairs(database: sqlite3.Connection, jobs: Iterable[int]) -> list[tuple[int, int]]:
+    """Each of some jobs with each script among them that ran it: in the order of recording, the outermost first."""
+    rows = json.dumps(sorted(jobs) if has_inner(database) else [])
+    return [(inside, around) for inside, around, command in database.execute(_PAIRS, (rows, rows))
+            if not is_typed(command)]
+
+
 _PAIRS = """
 SELECT ran.id, around.id, command FROM json_each(?) AS one JOIN job AS ran ON ran.id = one.value
 JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
-WHERE around.id IN (SELECT value FROM json_each(?)) ORDER BY ran.id
+WHERE around.id IN (SELECT value FROM json_each(?)) ORDER BY ran.id, around.started_at
 """
 _MADE_ANEW = """
 SELECT 1 FROM job AS around, path WHERE around.id = ? AND path.id = ?
@@ -104,6 +109,13 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
     return {row_id for (row_id,) in database.execute(
         "SELECT around.id FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer"
         " WHERE job.id = ?", (inner_id,))}
+
+
+def find_inner(database: sqlite3.Connection, jobs: Iterable[int]) -> set[int]:
+    """The jobs that the scripts among some jobs ran."""
+    rows = database.execute(f"SELECT ran.id, command FROM {_RAN} JOIN step ON step.id = around.step_id"  # noqa: S608
+                            " WHERE around.id IN (SELECT value FROM json_each(?))", (json.dumps(list(jobs)),))
+    return {inside for inside, command in rows if not is_typed(command)}
 
 
 def find_runners(database: sqlite3.Connection, session: int, job_ids: Collection[int]) -> list[int]:
