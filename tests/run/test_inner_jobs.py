@@ -492,6 +492,125 @@ def test_what_a_script_hands_to_a_job_in_it_makes_that_stale(desk, way):
     assert (desk.root / "model").read_text() == "d\n6\n"
 
 
+PIPES = {"shell": ["score=$({0} run -q {1})", "echo $score > table"],
+         "tee": ["{0} run -q {1} | tee table"],
+         "capture": ["cat > drive.py <<'EOF'", "import subprocess",
+                     "done = subprocess.run('{0} run -q {1}', shell=True, capture_output=True)",
+                     "open('table', 'wb').write(done.stdout)", "EOF", "python3 drive.py"],
+         "nameless": ["cat > drive.py <<'EOF'", "import subprocess, tempfile",
+                      "file = tempfile.TemporaryFile()",
+                      "subprocess.run('{0} run -q {1}', shell=True, stdout=file)", "file.seek(0)",
+                      "open('table', 'wb').write(file.read())", "EOF", "python3 drive.py"]}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("way", PIPES)
+def test_what_a_script_takes_from_a_job_in_it_by_a_pipe(desk, way, mode):
+    """It is nowhere in a file; but what is made of it came from the job, and is stale with that."""
+    desk.env |= {**AUTHOR, "ROAR_TRACER_MODE": mode}
+    desk.write("data", "d\n")
+    outer = script(desk, *(line.format(ROAR, "wc -l data") for line in PIPES[way]))
+    desk.roar("run", "-q", "--", "sh", "-c", "cat table table > kept")
+    inner = next(job["uid"] for job in desk.json("log")["jobs"] if job["command"][0] == "wc")
+    lineage = desk.json("lineage", "table")
+    assert [job["uid"] for job in lineage["jobs"]] == [outer["uid"], inner]
+    assert {"source": inner, "target": outer["uid"], "role": "printed"} in lineage["edges"]
+    assert re.search(f"what was printed +← @1 {inner[:8]}", desk.roar("lineage", "table").stdout)
+    down = desk.json("lineage", "data", "--down")
+    assert [job["uid"] for job in down["jobs"]][:2] == [inner, outer["uid"]]
+    assert f"took  what was printed by @1 {inner[:8]}" in desk.roar("lineage", "data", "--down").stdout
+    assert names(desk.json("inputs", "kept")["inputs"]) == ["data"]
+    assert "↳ @2" in desk.roar("dag").stdout
+    assert {"source": inner, "target": outer["uid"], "role": "printed"} in desk.json("dag")["edges"]
+    assert "stale" not in desk.roar("status").stdout
+    desk.write("data", "e\ne\n")
+    told = "what @1 printed for it is from inputs that have changed since"
+    assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {
+        1: "its input data has changed since", 2: told, 3: "@2, which it took inputs from, is stale"}
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith("roar run @2")
+    desk.roar("run", "-q", "@1")
+    assert {step["step"]: step["stale"] for step in desk.json("status")["steps"]} == {
+        1: None, 2: told, 3: "@2, which it took inputs from, is stale"}
+    assert checklist(desk)["the outputs are up to date"]["hint"] == hint
+    follow(desk, hint)
+    follow(desk, checklist(desk)["the outputs are up to date"]["hint"])
+    assert "stale" not in desk.roar("status").stdout
+    assert (desk.root / "kept").read_text() == "2 data\n2 data\n"
+
+
+@pytest.mark.parametrize("to", ["", "> /dev/null", "> file", ">&2"])
+def test_what_a_job_prints_past_its_script_that_has_not_taken(desk, to):
+    """What the script prints itself goes to a pipe here."""
+    desk.write("data", "d\n")
+    script(desk, f"{ROAR} run -q cat data {to}", "echo x > table")
+    assert len(desk.json("lineage", "table")["jobs"]) == 1
+    desk.write("data", "e\n")
+    assert "table" not in desk.roar("status").stdout.partition("stale")[2].partition("up to date")[0]
+
+
+def test_the_innermost_script_takes_what_a_job_prints(desk):
+    desk.write("data", "d\n")
+    desk.write("deep.sh", f"score=$({ROAR} run -q cat data); echo $score > scores; echo done\n")
+    desk.write("plain.sh", f"{ROAR} run -q cat data data; echo x > note\n")
+    outer = script(desk, f"said=$({ROAR} run -q sh deep.sh); echo $said > all",
+                   f"{ROAR} run -q sh plain.sh | cat > copy")
+    edges = [(edge["source"], edge["target"]) for edge in desk.json("lineage", "copy")["edges"]
+             if edge["role"] == "printed"]
+    job = {job["uid"]: " ".join(job["command"]) for job in desk.json("log")["jobs"]}
+    assert sorted((job[source], job[target]) for source, target in edges) == [
+        ("cat data", "sh deep.sh"), ("cat data data", "sh pipe.sh"), ("sh deep.sh", "sh pipe.sh"),
+        ("sh plain.sh", "sh pipe.sh")]
+    assert len(desk.json("lineage", "scores")["jobs"]) == 2
+    assert outer["uid"] not in {one["uid"] for one in desk.json("lineage", "note")["jobs"]}
+
+
+def test_a_sweep_that_takes_the_score_of_each_round(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    outer = script(desk, "for i in 1 2; do echo $i > cfg", f"score=$({ROAR} run -q cat cfg data)",
+                   'echo "$i" $score >> table.new; done', "mv table.new table")
+    assert "stale" not in desk.roar("status").stdout
+    assert len(desk.json("lineage", "table")["jobs"]) == 3
+    desk.write("data", "e\n")
+    assert "table" in desk.roar("status").stdout
+    hint = checklist(desk)["the outputs are up to date"]["hint"]
+    assert hint.endswith(f"roar run @{outer['step']}")
+    follow(desk, hint)
+    assert "stale" not in desk.roar("status").stdout
+    assert (desk.root / "table").read_text() == "1 1 e\n2 2 e\n"
+
+
+@pytest.mark.parametrize("ends_well", [True, False])
+def test_a_job_of_which_a_script_took_the_words_and_that_failed(desk, tmp_path, ends_well):
+    again = f"{ROAR} run -q sh flaky.sh" if ends_well else "true"
+    desk.write("flaky.sh", f"echo x; [ -e {tmp_path}/tried ] || {{ mkdir {tmp_path}/tried; exit 1; }}\n")
+    script(desk, f"score=$({ROAR} run -q sh flaky.sh) || score=$({again})", "echo $score > table")
+    assert desk.json("status")["steps"][1]["stale"] == (
+        None if ends_well else "@1, of which it took what that printed, did not end well")
+
+
+def test_what_a_script_made_before_it_ran_a_job_did_not_come_from_that(desk):
+    desk.write("base", "b\n")
+    desk.write("data", "d\n")
+    outer = script(desk, "wc base > early", f"{ROAR} run -q --name first sh -c 'wc early > one'",
+                   f"{ROAR} run -q --name second sh -c 'wc data > two'", "cat one two > late",
+                   f"score=$({ROAR} run -q --name third wc data data); echo $score > table")
+    uid = {name: by_name(desk, name)["uid"] for name in ("first", "second", "third")}
+
+    def jobs(*asked):
+        return {job["uid"] for job in desk.json("lineage", *asked)["jobs"]}
+
+    assert jobs("one") == {uid["first"], outer["uid"]}
+    assert jobs("early") == {outer["uid"]}
+    assert jobs("late") == {uid["first"], uid["second"], uid["third"], outer["uid"]}
+    for asked in ("one", "early"):
+        inputs = desk.json("inputs", asked)["inputs"]
+        assert [(one["path"], one["made_by"]) for one in inputs] == [("base", None)]
+    assert jobs("data", "--down") == {uid["second"], uid["third"], outer["uid"]}
+    assert jobs("base", "--down") == {uid["first"], outer["uid"]}
+
+
 def test_what_is_typed_in_a_shell_is_no_script(desk):
     """Whoever types there knows what was read; and nobody types the same again for a hint."""
     desk.write("data", "d\n")

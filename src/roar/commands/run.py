@@ -35,7 +35,7 @@ from roar.observe.pending import (
 )
 from roar.observe.redaction import redact_command, redact_labels, redact_text
 from roar.observe.signals import Given, hold
-from roar.observe.streams import STDIN, STDOUT, find_streams, is_redirected
+from roar.observe.streams import STDERR, STDIN, STDOUT, find_pipe, find_streams, is_redirected
 from roar.observe.tracing import Ended, Traced, become, start
 from roar.workspace import Workspace, find_workspace, open_workspace, unwritable
 
@@ -273,7 +273,7 @@ def _begin(workspace: Workspace, request: Request) -> Pending:
                       started_ns=time.time_ns(), owner=(pid, start_ticks(pid)), ancestors=ancestors,
                       name=redact_text(request.name) if request.name else None, labels=redact_labels(request.labels),
                       home=home, tmpdir=tmpdir, repository=find_repository(cwd),
-                      streams=find_streams(pid for pid, _ in ancestors),
+                      streams=find_streams(pid for pid, _ in ancestors), pipes=(find_pipe(STDOUT), find_pipe(STDERR)),
                       caches=find_moved_caches(os.environ, workspace.root, (home, tmpdir), cwd))
     try:
         write_pending(pending)

@@ -39,6 +39,7 @@ class Pending:
         duration_s, exit_code, signal: how the command ended; None while it runs.
         mode, gaps: the tracer's, as known so far.
         streams: the files that are the command's standard input and output.
+        pipes: of standard output and error, each None where it is no pipe: see `find_pipe`.
     """
 
     folder: str
@@ -67,6 +68,7 @@ class Pending:
     mode: str | None = None
     gaps: tuple[str, ...] = ()
     streams: tuple[Stream, ...] = ()
+    pipes: tuple[tuple[int, int] | None, ...] = (None, None)
 
     @property
     def log(self) -> str:
@@ -167,7 +169,8 @@ def load_pending(folder: str) -> Pending:
         values |= {"command": tuple(values["command"]), "owner": tuple(values["owner"]),
                    "ancestors": tuple(map(tuple, values.get("ancestors", ()))), "gaps": tuple(values["gaps"]),
                    "git": git_of(values["git"]) if values["git"] else None, "host": _host(values["host"]),
-                   "streams": tuple(map(_stream, values.get("streams", ())))}
+                   "streams": tuple(map(_stream, values.get("streams", ()))),
+                   "pipes": tuple(pipe and tuple(pipe) for pipe in values.get("pipes", (None, None)))}
         return Pending(**{**values, "folder": folder})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WorkspaceError(f"the evidence of an unfinished job in {path} cannot be read: {error}") from error
@@ -236,9 +239,18 @@ def in_order(jobs: Iterable[Pending]) -> list[Pending]:
     return found
 
 
-def find_outer(pending_folder: str, inner: Pending) -> list[str]:
-    """The uids of those jobs that ran this one themselves, and are not recorded yet."""
-    return [job.uid for job in _load_all(pending_folder) if job.owner in inner.ancestors]
+def find_outer(pending_folder: str, inner: Pending) -> dict[str, bool]:
+    """The uids of those jobs that ran this one themselves, and are not recorded yet.
+
+    Returns:
+        With each whether it took what this one printed, by a pipe: the first one around it that has not got that from
+        outside did.
+    """
+    around = sorted((job for job in _load_all(pending_folder) if job.owner in inner.ancestors),
+                    key=lambda job: inner.ancestors.index(job.owner))
+    printed = inner.pipes[0]
+    taker = None if printed is None else next((job for job in around if printed not in job.pipes), None)
+    return {job.uid: job is taker for job in around}
 
 
 def find_running(pending_folder: str) -> list[Pending]:

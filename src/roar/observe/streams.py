@@ -76,6 +76,20 @@ def find_streams(callers: Iterable[int]) -> tuple[Stream, ...]:
     return tuple(found.values())
 
 
+def find_pipe(descriptor: int) -> tuple[int, int] | None:
+    """Device and inode of what this process and its command have there, where that is no file, device or terminal.
+
+    So it is a pipe, a socket, or a file without a name: whoever made it reads from it what the command printed.
+    """
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    nameless = stat.S_ISREG(status.st_mode) and status.st_nlink == 0
+    is_pipe = stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode)
+    return (status.st_dev, status.st_ino) if is_pipe or nameless else None
+
+
 def is_redirected(callers: Iterable[int]) -> bool:
     """Whether standard output was made the file that it is for this command, and not for a script that it stands in.
 

@@ -275,7 +275,8 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, command
         lines += _source_lines(hop, steps, shown, foreign or {})
     for hop in down:
         lines += ["", _hop_title(_verb(hop, lineage, "used by", "after it"), hop, steps)]
-        lines += shown.lines([f"    took  {_artifact_text(source.artifact)}" for source in hop.sources])
+        lines += shown.lines([*(f"    took  {_artifact_text(source.artifact)}" for source in hop.sources),
+                              *(f"    took  {_PRINTED} by {steps[uid]}" for uid in hop.printed)])
         lines += shown.lines([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs])
     if not lineage.hops:
         lines.append("  nothing that is recorded lies that way")
@@ -328,11 +329,15 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
              f"← {shown.makers([steps.get(uid, uid[:8]) for uid in source.makers])}"
              + _foreign_text(foreign.get((hop.job.uid, source.artifact.path), ()), hop.job))
             for source in hop.sources if source.makers]
+    rows += [(f"    from  {_PRINTED}", f"← {steps.get(uid, uid[:8])}") for uid in hop.printed]
     rows += [(f"    from  {_artifact_text(source.artifact)}", paint(_unmade_text(source, steps), "dim"))
              for source in hop.sources if not source.makers]
     rows += [(f"    from  {printable(path)}  {paint('no digest', 'dim')}", paint(printable(note or ""), "dim"))
              for path, note in hop.unknown]
     return shown.lines(table(rows)) or ["    from  nothing that was observed"]
+
+
+_PRINTED = "what was printed"  # and taken by a pipe
 
 
 def _unmade_text(source: Source, steps: dict[str, str]) -> str:

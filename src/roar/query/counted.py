@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
-from roar.query.within import IS_ANEW, Nesting, load_nesting
+from roar.query.within import IS_ANEW, Nesting, load_nesting, load_printed
 
 
 class StepJob(NamedTuple):
@@ -32,8 +32,8 @@ class Counted:
         settled: job and path of what was read, but read or written again since by a later job of the step; of what
             the job itself has edited not by one that goes on with that.
         superseded: those after which one of their step (the next that ended well and wrote something, or the last
-            such) has read all that they had read, and has written over all that they had written, or only elsewhere:
-            what they left is an earlier version.
+            such; or any where none of the step ever wrote) has read all that they had read, and has written over all
+            that they had written, or only elsewhere: what they left is an earlier version.
         idle: those of whose outputs later ones of their step left none, and a last one that failed without any beside
             others, where no other took something from them: what they read says nothing of the outputs.
         logs: the files to which these jobs only added.
@@ -62,10 +62,18 @@ class Counted:
 
 def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
     """Whether a job took something from an earlier one, directly or not."""
-    return database.execute(
-        "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
-        " ON consumer_id = source.id WHERE producer_id >= ?) SELECT 1 FROM source WHERE id = ?",
-        (job_id, other_id, other_id)).fetchone() is not None
+    return database.execute(_SOURCES + "SELECT 1 FROM source WHERE id = :first",  # noqa: S608  a text of our own
+                            {"job": job_id, "first": other_id}).fetchone() is not None
+
+
+_SOURCES = """
+WITH RECURSIVE source (id) AS (VALUES (:job)
+UNION SELECT producer_id FROM source JOIN dependency ON consumer_id = source.id WHERE producer_id >= :first
+UNION SELECT ran.id FROM source CROSS JOIN job AS around ON around.id = source.id
+    CROSS JOIN inner_job ON outer = around.uid AND piped CROSS JOIN job AS ran ON ran.uid = inner_job.uid
+    WHERE ran.id >= :first)
+"""
+"""A job with all from which it took something, directly or not, back to a first one."""
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:
@@ -129,6 +137,8 @@ def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: 
             (json.dumps(earlier),)).fetchall() if earlier else ():
         if not logs.are_side_by_side(database, consumer_id, artifact_id, producer_id):
             makers.setdefault(consumer_id, []).append(producer_id)
+    for taker, printer in load_printed(database, {*counted, *earlier}) if earlier else ():
+        makers.setdefault(taker, []).append(printer)
     found: set[int] = set()
     rest = list(counted)
     while rest:
@@ -170,9 +180,8 @@ class _Reruns:
         """A job with all from which it took something, directly or not, back to another one."""
         if job_id not in self._sources:
             self._sources[job_id] = frozenset(row_id for (row_id,) in self._database.execute(
-                "WITH RECURSIVE source (id) AS (VALUES (?) UNION SELECT producer_id FROM source JOIN dependency"
-                " ON consumer_id = source.id WHERE producer_id >= ?) SELECT id FROM source",
-                (job_id, first.row_id)))
+                _SOURCES + "SELECT id FROM source",  # noqa: S608  a text of our own
+                {"job": job_id, "first": first.row_id}))
         return self._sources[job_id]
 
     def _look_at(self, jobs: Sequence[StepJob]) -> None:
@@ -181,6 +190,7 @@ class _Reruns:
         of_the_step = {path_id for job in jobs for path_id in self._written(job)}
         editor: dict[int, int] = {}
         later: list[tuple[AbstractSet[int], AbstractSet[int]]] = []
+        none_wrote = not any(map(self._written, jobs))
         for job in reversed(jobs):
             own_read, own_written = self._read(job), self._written(job)
             if own_written <= written and (job is not jobs[-1] or not job.ended_well):
@@ -196,7 +206,7 @@ class _Reruns:
                 editor = dict.fromkeys(own_read & own_written, job.row_id) | editor
             written |= own_written
             read |= own_read if job.ended_well else set()
-            if job.ended_well and own_written:
+            if job.ended_well and (own_written or none_wrote):
                 later.append((own_read, own_written))
 
 
@@ -204,9 +214,9 @@ class Taking(NamedTuple):
     """What one job took from another.
 
     Attributes:
-        artifact: as the consumer read it, its row.
-        produced: as the producer wrote it.
-        settled: a later job of the consumer's step has read the same paths again.
+        artifact: as the consumer read it, its row; 0 where it took by a pipe what the producer printed.
+        produced: as the producer wrote it, likewise.
+        settled: a later job of the consumer's step has read the same paths again, or ended well after a pipe.
     """
 
     consumer: int
@@ -216,7 +226,7 @@ class Taking(NamedTuple):
     settled: bool
 
 
-def load_takings(database: sqlite3.Connection, counted: Counted, producers: Iterable[int]) -> Iterator[Taking]:
+def load_takings(database: sqlite3.Connection, counted: Counted, producers: Collection[int]) -> Iterator[Taking]:
     """What jobs that count took from these. What a later job of the producer's step wrote again came from that one.
 
     Args:
@@ -239,6 +249,12 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Iter
             yield Taking(consumer, artifact, last or producer, produced, settled)
             for other in logs.others(log, producer, consumer) if log is not None else ():
                 yield Taking(consumer, artifact, other, produced, settled)
+    printed = load_printed(database, counted.step_of)
+    good = {(taker, counted.step_of.get(printer)): printer for taker, printer in printed if printer in counted.well}
+    for taker, printer in printed:
+        was_tried_again = printer not in counted.well and printer < good.get((taker, counted.step_of.get(printer)), 0)
+        if printer in producers and not was_tried_again:
+            yield Taking(taker, 0, printer, 0, any(later in counted.well for later in counted.later(taker)))
 
 
 class Logs:

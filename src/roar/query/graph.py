@@ -12,7 +12,7 @@ from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
 from roar.query.counted import Counted, StepJob, follows, load_counted
 from roar.query.history import JobLine, load_lines
 from roar.query.staleness import Reason, Stale
-from roar.query.within import Given
+from roar.query.within import Given, find_printing, load_printed
 from roar.record.dependencies import content_below
 
 
@@ -57,7 +57,8 @@ class GraphEdge:
     Attributes:
         source, target: digests of artifacts and uids of jobs.
         role: `input` from an artifact to the job that read it; `output` or `payload` from a job to what it wrote;
-            `member` from what a job wrote to what another read where the one is part of the other.
+            `member` from what a job wrote to what another read where the one is part of the other; `printed` from a
+            job to one that ran it and took by a pipe what it printed.
     """
 
     source: str
@@ -129,6 +130,9 @@ def load_graph(database: sqlite3.Connection, job_ids: Sequence[int]) -> Graph:
             edges[_edge(uid, role, artifact.digest)] = None
     for edge in _member_edges(database, uids, artifacts):
         edges[edge] = None
+    for taker, printer in load_printed(database, uids):
+        if printer in uids:
+            edges[GraphEdge(source=uids[printer], target=uids[taker], role="printed")] = None
     return Graph(jobs=tuple(lines), artifacts=tuple(artifacts.values()), edges=tuple(edges))
 
 
@@ -194,6 +198,8 @@ def _links(database: sqlite3.Connection, step_of: Mapping[int, int], session: in
             links.foreign.setdefault(consumer, set()).add(uid)
         elif number != consumer:
             links.sources.setdefault(consumer, set()).add(number)
+    for taker in {taker for taker, _ in load_printed(database, step_of)}:
+        links.sources.setdefault(step_of[taker], set()).update(find_printing(database, taker) - {step_of[taker]})
     return links
 
 

@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from roar.model import members_folder
 from roar.query.folders import load_parts
@@ -12,7 +13,16 @@ from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, it
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
 from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
-from roar.query.within import find_beginners, has_inner, load_given, load_given_by
+from roar.query.within import (
+    Given,
+    find_around,
+    find_beginners,
+    has_inner,
+    load_given,
+    load_given_by,
+    load_printed,
+    load_takers,
+)
 from roar.record.database import encoded
 from roar.record.dependencies import Maker, makers_at
 from roar.record.roles import INPUT, OUTPUT
@@ -43,9 +53,11 @@ class Hop:
     """A job on the walk. `distance` counts jobs from the root; it is negative downwards.
 
     Attributes:
-        sources: up: everything it read; down: what it read that lies on the walk.
+        sources: up: everything it read, but not what it only read later than what is asked about lay there; down: what
+            it read that lies on the walk.
         outputs: up: what it wrote that lies on the walk; down: everything it wrote.
         unknown: up: path and note of what it read whose content is not known.
+        printed: uids of the jobs that it ran, and of which it took by a pipe what they printed.
     """
 
     job: JobLine
@@ -53,6 +65,7 @@ class Hop:
     sources: tuple[Source, ...]
     outputs: tuple[GraphArtifact, ...]
     unknown: tuple[tuple[str, str | None], ...] = ()
+    printed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +97,11 @@ def load_lineage(database: sqlite3.Connection,
     """The lineage of `root`, at most `depth` jobs far each way (None: all of it).
 
     With `given` also between a job and one that ran it, by what that had put there for it and has not left.
+
+    A job that ran others goes on meanwhile: what lay there when one of them began did not come from that one.
     """
     walk = _Walk(database, depth, given=given)
+    until: dict[int, str] = {}
     same_content: tuple[str, ...] = ()
     own: list[int] = []
     folder_cut = False
@@ -104,6 +120,7 @@ def load_lineage(database: sqlite3.Connection,
         folder_cut = parts.cut
     else:
         makers = _makers(database, root.row_id, root.path)
+        until = dict(database.execute(_FOUND_BY, (root.row_id,)))
         ups = [maker.job_id for maker in makers]
         same_content = tuple(walk.uid(job_id) for job_id in _wrote(database, root) if job_id not in ups)
         readers = _readers(database, root)
@@ -112,7 +129,7 @@ def load_lineage(database: sqlite3.Connection,
         walk.add_root(root.row_id, root.path, made_as={maker.artifact_id for maker in makers},
                       read_as={artifact_id for _, artifact_id in readers})
     if direction is not Direction.DOWN:
-        walk.up(ups)
+        walk.up(ups, until)
     if direction is not Direction.UP:
         walk.down(downs)
     hops = walk.hops()
@@ -144,13 +161,29 @@ WHERE reader.id = :reader AND around.started_at <= :since LIMIT 1
 """
 
 
+# By when the first that read some content from a job had found it.
+_FOUND_BY = """
+SELECT producer_id, min(coalesce(unchanged_since, ended_at)) FROM file_read AS used JOIN job ON job.id = used.job_id
+JOIN dependency ON consumer_id = used.job_id AND dependency.artifact_id = used.artifact_id
+WHERE used.artifact_id = ? GROUP BY producer_id
+"""
+
+
+class _Step(NamedTuple):
+    """A job to go on from; with what of it is asked for: up what was there by a moment, down what was not before."""
+
+    job_id: int
+    moment: str | None = None
+
+
 class _Walk:
     """Breadth first over the jobs; `distance` remembers each job's first visit."""
 
     def __init__(self, database: sqlite3.Connection, depth: int | None, *, given: bool) -> None:
         self._database = database
         self._depth = depth
-        self._given = given and has_inner(database)
+        self._nested = has_inner(database)
+        self._given = given and self._nested
         self._uids: dict[int, str] = {}
         self._uses: dict[int, list[tuple[int, int, GraphArtifact]]] = {}
         self._roots: Mapping[int, GraphArtifact] = {}
@@ -159,6 +192,8 @@ class _Walk:
         self.root_name = ""
         self.distance: dict[int, int] = {}
         self.taken: dict[int, set[tuple[int, int, int]]] = {}  # consumer → (artifact, producer, produced)
+        self._later: dict[int, set[int]] = {}  # by job what it only read later than what is asked about lay there
+        self._printed: dict[int, list[int]] = {}
         self.cut = False
 
     def add_root(self, artifact_id: int, path: str | None, *, made_as: Iterable[int], read_as: Iterable[int]) -> None:
@@ -185,50 +220,96 @@ class _Walk:
             self._uids[job_id] = row[0]
         return self._uids[job_id]
 
-    def _started_at(self, job_id: int) -> str:
-        started_at: str = self._database.execute("SELECT started_at FROM job WHERE id = ?", (job_id,)).fetchone()[0]
-        return started_at
+    def _times(self, job_id: int) -> tuple[str, str]:
+        """When a job started and ended."""
+        times: tuple[str, str] = self._database.execute("SELECT started_at, ended_at FROM job WHERE id = ?",
+                                                        (job_id,)).fetchone()
+        return times
 
-    def up(self, start: Iterable[int]) -> None:
-        self._run(start, 1, self._producers)
+    def up(self, start: Iterable[int], until: Mapping[int, str]) -> None:
+        """From these jobs; of some only what was there by a moment is asked for."""
+        self._run([_Step(job, until.get(job)) for job in start], 1, self._producers)
 
     def down(self, start: Iterable[int]) -> None:
-        self._run(start, -1, self._consumers)
+        self._run([_Step(job) for job in start], -1, self._consumers)
 
-    def _run(self, start: Iterable[int], sign: int, following: Callable[[int], list[int]]) -> None:
-        level = list(dict.fromkeys(start))
+    def _run(self, level: list[_Step], sign: int, following: Callable[[_Step], list[_Step]]) -> None:
         distance = sign
-        seen: set[int] = set()
-        while level:
+        seen: dict[int, str | None] = {}
+        while level := self._not_seen(level, seen, sign):
             if self._depth is not None and abs(distance) > self._depth:
-                self.cut = True
+                self.cut = self.cut or any(job_id not in self.distance for job_id, _ in level)
                 return
-            for job_id in level:
+            for job_id, _ in level:
                 self.distance.setdefault(job_id, distance)
-            seen.update(level)
-            level = [job for job in dict.fromkeys(other for job_id in level for other in following(job_id))
-                     if job not in seen]
+            level = [other for step in level for other in following(step)]
             distance += sign
 
-    def _producers(self, job_id: int) -> list[int]:
-        rows = self._database.execute(
-            "SELECT artifact_id, producer_id, produced_id FROM dependency WHERE consumer_id = ?", (job_id,)).fetchall()
-        if self._given:
-            rows += [(artifact, given.outer, artifact) for given, artifact in load_given(
-                self._database, [job_id]).items()]
-        self.taken.setdefault(job_id, set()).update(rows)
-        begun = find_beginners(self._database, job_id).values() if self._given else ()
-        return [*(producer_id for _, producer_id, _ in rows), *begun]
+    @staticmethod
+    def _not_seen(steps: Iterable[_Step], seen: dict[int, str | None], sign: int) -> list[_Step]:
+        """Each job once, with all that is asked for of it, if that is more than was seen of it."""
+        new = {}
+        for job_id, moment in steps:
+            known = seen.get(job_id, "")
+            if known == "" or (known is not None and (
+                    moment is None or (moment > known if sign > 0 else moment < known))):
+                seen[job_id] = moment
+                new[job_id] = _Step(job_id, moment)
+        return list(new.values())
 
-    def _consumers(self, job_id: int) -> list[int]:
-        rows = self._database.execute(
-            "SELECT consumer_id, artifact_id, produced_id FROM dependency WHERE producer_id = ?", (job_id,)).fetchall()
+    def _producers(self, step: _Step) -> list[_Step]:
+        job_id, until = step
+        if not self._nested:
+            rows = self._database.execute("SELECT artifact_id, producer_id, produced_id FROM dependency"
+                                          " WHERE consumer_id = ?", (job_id,)).fetchall()
+            self.taken.setdefault(job_id, set()).update(rows)
+            return [_Step(producer) for _, producer, _ in rows]
+        rows = self._database.execute(_PRODUCERS, (job_id,)).fetchall()
+        later = self._began_later(job_id, until)
+        self._later[job_id] = {artifact for artifact, producer, *_ in rows if producer in later}
+        rows = [row for row in rows if row[1] not in later]
+        ended_at = self._times(job_id)[1]
+        begun = {}
+        if self._given:
+            rows += [(artifact, given.outer, artifact, self._found_by(given)) for given, artifact in load_given(
+                self._database, [job_id]).items()]
+            begun = find_beginners(self._database, job_id)
+        self._printed[job_id] = [printer for _, printer in load_printed(self._database, [job_id])
+                                 if printer not in later]
+        self.taken.setdefault(job_id, set()).update(row[:3] for row in rows)
+        return [*(_Step(producer, found_by) for _, producer, _, found_by in rows),
+                *(_Step(outer, ended_at) for outer in begun.values()), *map(_Step, self._printed[job_id])]
+
+    def _began_later(self, job_id: int, until: str | None) -> set[int]:
+        """Those of the jobs that one ran that began after a moment."""
+        return set() if until is None else {row_id for (row_id,) in self._database.execute(
+            _BEGAN_LATER, (job_id, until))}
+
+    def _found_by(self, given: Given) -> str:
+        """When what a job was given certainly lay there: before that it was not read."""
+        row = self._database.execute("SELECT max(coalesce(unchanged_since, ended_at)) FROM file_read"
+                                     " JOIN job ON job.id = job_id WHERE job_id = ? AND path_id = ?",
+                                     (given.reader, given.path)).fetchone()
+        found_by: str = row[0]
+        return found_by
+
+    def _consumers(self, step: _Step) -> list[_Step]:
+        job_id, since = step
+        rows = self._database.execute(_CONSUMERS, {"job": job_id, "since": since}).fetchall()
         if self._given:
             rows += [(given.reader, artifact, artifact) for given, artifact in load_given_by(
-                self._database, job_id).items()]
+                self._database, job_id).items() if since is None or self._times(given.reader)[1] >= since]
         for consumer_id, artifact_id, produced_id in rows:
             self.taken.setdefault(consumer_id, set()).add((artifact_id, job_id, produced_id))
-        return [consumer_id for consumer_id, _, _ in rows]
+        if not self._nested:
+            return [_Step(consumer) for consumer, _, _ in rows]
+        takers = load_takers(self._database, job_id)
+        for taker in takers:
+            self._printed.setdefault(taker, []).append(job_id)
+        around = find_around(self._database, job_id)
+        began = self._times(job_id)[0]
+        return [_Step(consumer, began if consumer in around else None)
+                for consumer in (*(row[0] for row in rows), *takers)]
 
     def uses(self, job_id: int) -> list[tuple[int, int, GraphArtifact]]:
         if job_id not in self._uses:
@@ -271,7 +352,10 @@ class _Walk:
                    sources=tuple(self._source(line.row_id, artifact, paths[row_id], makers.get(row_id, ()),
                                               ages.get((row_id, artifact.path)))
                                  for row_id, artifact in inputs
-                                 if upwards or row_id in makers or row_id in read_as),
+                                 if row_id in makers or (row_id not in self._later.get(line.row_id, ()) if upwards
+                                                         else row_id in read_as)),
+                   printed=tuple(self.uid(job) for job in dict.fromkeys(self._printed.get(line.row_id, ()))
+                                 if job in self.distance),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
 
@@ -300,7 +384,7 @@ class _Walk:
         chosen = list(all_makers)
         if len(paths) > 1:
             all_makers = dict.fromkeys(job_id for job_id in all_makers
-                                       if since is None or self._started_at(job_id) <= since)
+                                       if since is None or self._times(job_id)[0] <= since)
             wrote = {path: [job_id for job_id, produced_id in makers if self._wrote_at(path, job_id, produced_id)]
                      for path in paths}
             chosen = wrote[artifact.path]
@@ -331,6 +415,8 @@ class _Walk:
             for artifact in hop.outputs:
                 artifacts.setdefault(artifact.digest, artifact)
                 edges[GraphEdge(source=hop.job.uid, target=artifact.digest, role="output")] = None
+            for uid in hop.printed:
+                edges[GraphEdge(source=uid, target=hop.job.uid, role="printed")] = None
         for edge in self._member_edges():
             edges[edge] = None
         return Graph(jobs=tuple(hop.job for hop in hops), artifacts=tuple(artifacts.values()), edges=tuple(edges))
@@ -345,6 +431,27 @@ class _Walk:
         return [GraphEdge(source=digests[produced], target=digests[read], role="member")
                 for produced, read in sorted(pairs) if produced != read]
 
+
+# What a job took from which others, and by when it certainly lay there.
+_PRODUCERS = """
+SELECT dependency.artifact_id, producer_id, produced_id, (
+    SELECT max(coalesce(unchanged_since, job.ended_at)) FROM file_read AS used
+    WHERE used.job_id = consumer_id AND used.artifact_id = dependency.artifact_id)
+FROM dependency JOIN job ON job.id = consumer_id WHERE consumer_id = ?
+"""
+
+# Who took what from a job, but for what lay there before some moment.
+_CONSUMERS = """
+SELECT consumer_id, dependency.artifact_id, produced_id FROM dependency WHERE producer_id = :job
+AND (:since IS NULL OR EXISTS (SELECT 1 FROM file_read AS used JOIN job ON job.id = used.job_id
+    WHERE used.job_id = consumer_id AND used.artifact_id = dependency.artifact_id
+    AND coalesce(unchanged_since, job.ended_at) >= :since))
+"""
+
+_BEGAN_LATER = """
+SELECT ran.id FROM job AS around JOIN inner_job ON outer = around.uid JOIN job AS ran ON ran.uid = inner_job.uid
+WHERE around.id = ? AND ran.started_at > ?
+"""
 
 _UNKNOWN = """
 SELECT path.path, note FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? AND artifact_id IS NULL

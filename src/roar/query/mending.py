@@ -19,7 +19,7 @@ from roar.query.obstacles import NoCommandError, OuterRunsItError, is_one_of_man
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
-from roar.query.staleness import OUTDATED, waits_for
+from roar.query.staleness import OUTDATED, PRINTED, waits_for
 from roar.query.within import find_run, find_runners
 from roar.record.database import encoded
 from roar.workspace import Workspace
@@ -240,10 +240,12 @@ class Mending:
         """Whether a step ended well after all that it ever read, or went through, was there as it is now.
 
         It would make the same again: what is stale of it is an earlier version, or made of one. Not where something of
-        it is to be made again anyway, and where it passes over what has changed.
+        it is to be made again anyway, where it passes over what has changed, and where what it runs itself has read
+        that.
         """
         if step not in self._done:
-            self._done[step] = BESIDE not in self._stale.get(step, "") and self._ended_well(
+            reason = self._stale.get(step, "")
+            self._done[step] = BESIDE not in reason and not reason.endswith(PRINTED) and self._ended_well(
                 step) and self._reruns.start_over(step) is None and all(
                 output.freshness in {Freshness.FRESH, Freshness.STALE}
                 for output in self._status.outputs if output.step == step) and self._has_seen_all(step)

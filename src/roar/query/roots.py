@@ -19,7 +19,7 @@ from roar.query.references import (
     TrackerRunReference,
 )
 from roar.query.sessions import session_job_ids
-from roar.query.within import find_beginners, load_given
+from roar.query.within import find_around, find_beginners, load_given
 from roar.record.dependencies import Maker, content_below, makers_at
 from roar.wire import DatasetMember
 
@@ -169,11 +169,16 @@ class _Graph:
             if not found:
                 yield replace(root, meanwhile=written_meanwhile(self._database, job_id, path, since))
             elif self._is_made_whole(root, artifact_id, found):
-                if self._inside.isdisjoint(maker.job_id for maker in found):
+                if self._inside.isdisjoint(maker.job_id for maker in found) and not (
+                        self._ran(job_id, found[0].job_id)):
                     yield replace(root, made_by=self._uid(found[0].job_id))
             else:
                 for part in self._parts(job_id, root, artifact_id, found):
                     yield replace(part, used_by=root.used_by)
+
+    def _ran(self, job_id: int, maker_id: int) -> bool:
+        """Whether a job ran the one that made what it read: what came of that is not asked for where that is not."""
+        return job_id in find_around(self._database, maker_id)
 
     def _given_to(self, job_id: int) -> set[tuple[str, int | None]]:
         """What other jobs of the graph gave to one of it, by path and artifact; with `copies` that is nothing."""

@@ -80,7 +80,8 @@ class Stale:
         within = set()
         for taking in itertools.chain.from_iterable(map(self._taken_from, failed)):
             step = self._counted.step_of[taking.producer]
-            text: str | None = f"@{step}{_FAILED}" if taking.producer not in went_on else None
+            failed_text = f"@{step}{_FAILED if taking.artifact else _PRINTED_FAILED}"
+            text = failed_text if taking.producer not in went_on else None
             if step == self._counted.step_of[taking.consumer]:
                 spoilt = self._database.execute(_SPOILT, (taking.producer, taking.produced)).fetchone()
                 text = f"a run of it that did not end well had edited {spoilt[0]} before" if spoilt else None
@@ -142,6 +143,8 @@ class Stale:
         step, own = self._counted.step_of[taking.producer], self.own.get(taking.producer)
         if step == self._counted.step_of[taking.consumer]:
             return own
+        if not taking.artifact:
+            return f"what @{step}{PRINTED}"
         if own is not None:
             return f"@{step}{_WAITS}"
         path = self._written_again(taking)
@@ -175,6 +178,8 @@ AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"
 _RAN = ", which ran it, is stale"
+PRINTED = " printed for it is from inputs that have changed since"  # it runs that again itself
+_PRINTED_FAILED = ", of which it took what that printed, did not end well"
 _FAILED = ", which it took inputs from, did not end well"
 
 # What a job left in place of what it had found there, and what no job of its step had left.

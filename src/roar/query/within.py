@@ -104,6 +104,29 @@ _TYPED = re.compile(r"(ba|z|da|k|tc|c|fi)?sh|i?python[\d.]*|R|julia|xonsh|nu")
 _NOTEBOOKS = {"jupyter", "jupyter-lab", "jupyter-notebook", "jupyter-console", "tmux", "screen", "script"}
 
 
+def load_printed(database: sqlite3.Connection, jobs: Iterable[int]) -> list[tuple[int, int]]:
+    """Each of some jobs that took by a pipe what others printed that it ran, with each of these."""
+    rows = json.dumps(list(jobs) if has_inner(database) else [])
+    return [(taker, printer) for taker, printer, command in database.execute(_PRINTED, (rows,))
+            if not is_typed(command)]
+
+
+def load_takers(database: sqlite3.Connection, printer: int) -> list[int]:
+    """The jobs that took what one printed, as in `load_printed`."""
+    return [taker for taker, command in database.execute(_TAKERS, (printer,)) if not is_typed(command)]
+
+
+_PRINTED = """
+SELECT around.id, ran.id, command FROM json_each(?) AS one CROSS JOIN job AS around ON around.id = one.value
+CROSS JOIN inner_job ON outer = around.uid AND piped CROSS JOIN job AS ran ON ran.uid = inner_job.uid
+JOIN step ON step.id = around.step_id
+"""
+_TAKERS = """
+SELECT around.id, command FROM job AS ran JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
+JOIN step ON step.id = around.step_id WHERE ran.id = ? AND piped
+"""
+
+
 def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
     """The jobs that ran a job themselves, as by `roar run` in their script, directly or not."""
     return {row_id for (row_id,) in database.execute(
@@ -140,6 +163,14 @@ def find_run(database: sqlite3.Connection, job_id: int) -> set[int]:
     return {number for (number,) in database.execute(
         f"SELECT number FROM {_RAN} JOIN step ON step.id = ran.step_id WHERE around.id = ?",  # noqa: S608
         (job_id,))}
+
+
+def find_printing(database: sqlite3.Connection, taker: int) -> set[int]:
+    """The numbers of the steps of whose jobs one took what these printed, as in `load_printed`."""
+    printers = json.dumps([printer for _, printer in load_printed(database, [taker])])
+    return {number for (number,) in database.execute(
+        "SELECT number FROM job JOIN step ON step.id = step_id WHERE job.id IN (SELECT value FROM json_each(?))",
+        (printers,))}
 
 
 def paths_made_within(database: sqlite3.Connection, job_id: int) -> set[str]:

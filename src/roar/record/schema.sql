@@ -180,6 +180,7 @@ CREATE TABLE given_file (
 CREATE TABLE inner_job (
     uid   TEXT NOT NULL,                         -- of the inner one; it may be in no record
     outer TEXT NOT NULL,                         -- uid of one around it, likewise
+    piped INTEGER NOT NULL DEFAULT 0,            -- 1: that one took what the inner one printed, by a pipe
     PRIMARY KEY (uid, outer)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inner_job_by_outer ON inner_job (outer);

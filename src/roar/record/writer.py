@@ -51,7 +51,7 @@ def write_job(
     ages: Mapping[tuple[str, str], str] | None = None,
     inner: Iterable[str] = (),
     gaps: Mapping[str, Sequence[str]] | None = None,
-    outer: Iterable[str] = (),
+    outer: Mapping[str, bool] | None = None,
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
@@ -74,7 +74,7 @@ def write_job(
             dataset, all its files.
         inner: uids of the jobs that it ran itself, recorded or not.
         gaps: by uid of some of them, what could have been missed yet, now that this one saw them, too.
-        outer: uids of those that ran it.
+        outer: uids of those that ran it, with each whether it took what this one printed, by a pipe.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
             since this job moved files.
@@ -102,8 +102,10 @@ def write_job(
                              ((job_id, encoded(path)) for path in deleted))
         database.executemany("INSERT INTO given_file (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in given))
-        database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer) VALUES (?,?)", (
-            *((uid, job.uid) for uid in inner), *((job.uid, uid) for uid in outer)))
+        pairs = {(uid, job.uid): False for uid in inner}
+        pairs |= {(job.uid, uid): takes for uid, takes in (outer or {}).items()}
+        database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer, piped) VALUES (?,?,?)",
+                             ((*pair, takes) for pair, takes in pairs.items()))
         database.executemany("UPDATE job SET tracer_gaps = ? WHERE uid = ?",
                              ((json.dumps(left), uid) for uid, left in (gaps or {}).items()))
         for update in tracker_updates:
