@@ -611,6 +611,19 @@ def test_what_a_script_made_before_it_ran_a_job_did_not_come_from_that(desk):
     assert jobs("base", "--down") == {uid["first"], outer["uid"]}
 
 
+def test_a_script_is_forgotten_before_the_jobs_that_it_ran(desk):
+    desk.write("deep.sh", f"{ROAR} run -q sh -c 'echo 1 > one'; echo 2 > two\n")
+    outer = script(desk, f"{ROAR} run -q sh deep.sh", "cat two > three")
+    popped = [desk.json("pop", "--delete-outputs") for _ in range(3)]
+    assert popped[0]["popped"] == outer["uid"]
+    assert [one["deleted"] for one in popped] == [["three"], ["two"], ["one"]]
+
+
+def test_what_was_typed_in_a_shell_is_forgotten_one_by_one(desk):
+    desk.roar("run", "-q", "bash", input=f"{ROAR} run -q sh -c 'echo 1 > one'; echo 2 > two\n")
+    assert desk.json("pop", "--delete-outputs")["deleted"] == ["one"]
+
+
 def test_what_is_typed_in_a_shell_is_no_script(desk):
     """Whoever types there knows what was read; and nobody types the same again for a hint."""
     desk.write("data", "d\n")

@@ -16,13 +16,14 @@ from roar.query.jobs import files_of, load_job
 from roar.query.own_outputs import iter_own
 from roar.query.references import resolve_job
 from roar.query.running import RunningJob, load_running
+from roar.query.within import find_script
 from roar.record.writer import pop_job
 
 
 def parser() -> Parser:
     """The command line of `roar pop`."""
-    result = Parser("pop", "Forget the last job of this session that is recorded: one that still runs is not yet. No"
-                    " file is touched.")
+    result = Parser("pop", "Forget the last job of this session that is recorded: one that still runs is not yet. A"
+                    " script that ran others by `roar run` goes before these. No file is touched.")
     result.add_argument("--delete-outputs", action="store_true",
                         help="also delete the files that the job wrote: only those that are still as it wrote them,"
                              " that it did not read as well, that were not there before it (unless a recorded job had"
@@ -38,7 +39,8 @@ def main(argv: list[str]) -> int:
     """Forget the job, and delete what was asked for."""
     arguments = parser().parse_args(argv)
     opened = open_record()
-    job = load_job(opened.database, resolve_job(opened.database, opened.workspace, "@-1").row_id)
+    last = resolve_job(opened.database, opened.workspace, "@-1").row_id
+    job = load_job(opened.database, find_script(opened.database, last) or last)
     running = load_running(opened.workspace)
     if arguments.delete_outputs:
         _refuse_running(running, job)

@@ -134,6 +134,17 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
         " WHERE job.id = ?", (inner_id,))}
 
 
+def find_script(database: sqlite3.Connection, inner_id: int) -> int | None:
+    """The outermost script that ran a job itself, directly or not."""
+    return next((around for around, command in database.execute(_SCRIPTS, (inner_id,)) if not is_typed(command)), None)
+
+
+_SCRIPTS = """
+SELECT around.id, command FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
+JOIN step ON step.id = around.step_id WHERE job.id = ? ORDER BY around.started_at
+"""
+
+
 def find_inner(database: sqlite3.Connection, jobs: Iterable[int]) -> set[int]:
     """The jobs that the scripts among some jobs ran."""
     rows = database.execute(f"SELECT ran.id, command FROM {_RAN} JOIN step ON step.id = around.step_id"  # noqa: S608
