@@ -464,6 +464,37 @@ def test_what_dash_redirects_for_one_command(desk, script, before, notes):
         assert (desk.root / "out").read_text() == whole == "1\n"
 
 
+@pytest.mark.parametrize(("program", "first"), [("bash", APPENDED), pytest.param("dash", WRITTEN, marks=(
+    pytest.mark.skipif(shutil.which("dash") is None, reason="dash is not here")))])
+@pytest.mark.parametrize("script", ["for x in a b; do roar run -q cat $x; done > out",
+                                    "{ roar run -q cat a; roar run -q cat b; } > out"])
+def test_jobs_whose_loop_is_redirected_wrote_the_file_one_after_the_other(desk, script, program, first):
+    desk.init()
+    desk.write("a", "1\n")
+    desk.write("b", "2\n")
+    desk.write("p.sh", f"{script}\ntrue\n")
+    shell(desk, f"{program} p.sh")
+    assert uses(desk.job("@1")) == ([("a", None)], [("out", first)])
+    assert uses(desk.job("@2")) == ([("b", None), ("out", None)], [("out", APPENDED)])
+    assert desk.json("status")["outputs"][0]["state"] == "fresh"
+    assert {one["path"] for one in desk.json("inputs", "out")["inputs"]} == {"a", "b"}
+    desk.write("a", "3\n")
+    assert desk.json("status")["outputs"][0]["state"] == "stale"
+
+
+@pytest.mark.parametrize("script", ["for x in a b; do echo $x; roar run -q cat $x; done > out",
+                                    "{ roar run -q cat a; echo between; roar run -q cat b; } > out",
+                                    "{ echo head; roar run -q cat a; } > out; roar run -q cat b"])
+def test_jobs_in_a_log_that_the_shell_writes_as_well(desk, script):
+    """What it said between is nothing that the job before has made, nor the next one read."""
+    desk.init()
+    desk.write("a", "1\n")
+    desk.write("b", "2\n")
+    desk.write("p.sh", f"{script}\ntrue\n")
+    shell(desk, "bash p.sh")
+    assert uses(desk.job("@2")) == ([("b", None)], [])
+
+
 @pytest.mark.skipif(shutil.which("dash") is None, reason="dash is not here")
 @pytest.mark.parametrize(("script", "notes", "again"), [
     ("for x in 1 2; do echo $x; done > out; roar run -q echo 3 >> out", [APPENDED], "1\n2\n3\n3\n"),

@@ -29,6 +29,8 @@ class Stream:
         appends: whether what others wrote there has to stay: behind `>>`, and where the caller of roar has it, too.
         only_read: whether it is open for reading only.
         moved: whether the offset was another when the command had ended; None where that was not seen.
+        continues: whether the shell that is around roar had it redirected for several commands, as of a loop, and it
+            was written to before: it is the command's where another command that was recorded has left it so.
     """
 
     descriptor: int
@@ -38,6 +40,7 @@ class Stream:
     signature: Signature
     only_read: bool = False
     moved: bool | None = None
+    continues: bool = False
 
     @property
     def is_input(self) -> bool:
@@ -160,9 +163,14 @@ def _find(descriptor: int, caller: int) -> Stream | None:
 
 def _as_output(stream: Stream, status: os.stat_result, caller: int) -> Stream | None:
     """None for a log: of roar's own report, or of a script that has written to it before this command began."""
-    shared = _has(caller, stream.descriptor, status) and not _redirects_itself(caller)
-    if _has(os.getpid(), STDERR, status) or (stream.offset and not stream.appends) or (shared and status.st_size):
+    if _has(os.getpid(), STDERR, status):
         return None
+    is_the_callers = _has(caller, stream.descriptor, status)
+    shared = is_the_callers and not _redirects_itself(caller)
+    if (stream.offset and not stream.appends) or (shared and status.st_size):
+        of_several = (is_the_callers and stream.descriptor == STDOUT and stream.offset == status.st_size
+                      and _is_shell(caller) and _has_saved_output(caller))
+        return replace(stream, appends=True, continues=True) if of_several else None
     return replace(stream, appends=stream.appends or shared)
 
 

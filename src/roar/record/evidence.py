@@ -16,6 +16,7 @@ from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.config import Settings, tracker_switches
 from roar.model import (
     AS_STDIN,
+    AS_STDOUT,
     AS_STDOUT_APPENDED,
     PATCH_TOO_LARGE,
     UNKNOWN_VERSION,
@@ -29,6 +30,7 @@ from roar.observe.code import PATCH_LIMIT, addition_patch, read_committed, untra
 from roar.observe.inner import find_inner
 from roar.observe.log import NO_LIBRARY, OTHER_LISTENS, load_ended, load_trace
 from roar.observe.pending import Pending, find_outer
+from roar.observe.streams import Stream
 from roar.observe.trace import Signature, Trace, signature_of
 from roar.record import digests
 from roar.record.database import encoded, open_database
@@ -74,7 +76,10 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
     pending = _with_end(pending, trace)
     database = open_database(workspace.database, waits=waits)
     try:
-        around = _surroundings(workspace, settings, pending, lambda path: was_written(database, workspace, path))
+        own = [stream for stream in pending.streams if not stream.continues or _is_as_printed(
+            database, workspace, stream)]
+        around = _surroundings(workspace, settings, replace(pending, streams=tuple(own)),
+                               lambda path: was_written(database, workspace, path))
         known = Remembered(digests=lambda wanted: digests.find(database, map(identity, wanted)),
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
                            inner=lambda uid: _find_inner(database, workspace, uid),
@@ -156,6 +161,20 @@ def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, ma
         threshold=settings.number("datasets.threshold"),
         streams=tuple(stream for stream in pending.streams if stream.was_used()), caches=pending.caches,
         clock_ns=pending.started_ns - pending.began_ns if pending.began_ns else 0)
+
+
+def _is_as_printed(database: sqlite3.Connection, workspace: Workspace, stream: Stream) -> bool:
+    """Whether a file was at the start as the last job that wrote it had left it, which had it as standard output."""
+    key = identity(stream.signature)
+    row = database.execute(_LAST_PRINTED, (encoded(workspace.relative(stream.path)), OUTPUT)).fetchone()
+    return (row is not None and row[0] in {AS_STDOUT, AS_STDOUT_APPENDED} and row[1] is not None
+            and digests.find(database, [key]).get(key) == row[1].hex())
+
+
+_LAST_PRINTED = """
+SELECT note, digest FROM file_use JOIN path ON path.id = path_id LEFT JOIN artifact ON artifact.id = artifact_id
+WHERE path.path = CAST(? AS TEXT) AND role = ? ORDER BY job_id DESC LIMIT 1
+"""
 
 
 def was_written(database: sqlite3.Connection, workspace: Workspace, path: str) -> bool:
