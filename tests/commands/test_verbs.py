@@ -103,6 +103,7 @@ def test_log_filters_by_what_a_user_types(pipeline, desk):
     assert steps("--path", "data") == [2, 1]
     os.mkdir(desk.root / "sub")
     assert steps("--path", "../data", cwd=desk.root / "sub") == [2, 1]
+    assert steps("--path", "../da*", cwd=desk.root / "sub") == steps("--path", "./da?a") == [2, 1]
     assert steps("model", "scores") == [3]
     assert steps("--since", "1h") == [3, 2, 1]
     assert steps("--until", "1h") == []

@@ -138,8 +138,16 @@ def _paths(opened: Opened, path: str | None) -> tuple[str, ...]:
     if path is None:
         return ()
     holds_workspace = f"{opened.workspace.root}/".startswith(os.path.join(os.path.realpath(path), ""))
-    return (*([path] if is_pattern(path) else []), *recorded_forms(opened.workspace, path),
+    return (*_patterns(opened, path), *recorded_forms(opened.workspace, path),
             *(["."] if holds_workspace else []))
+
+
+def _patterns(opened: Opened, path: str) -> list[str]:
+    """The pattern that a path is: as typed or, where it leads through `.` or `..`, from the workspace's root."""
+    if not is_pattern(path):
+        return []
+    dots = {".", ".."}.intersection(path.split("/"))
+    return [opened.workspace.relative(os.path.abspath(path)) if dots else path]
 
 
 def _through(opened: Opened, path: str | None) -> Mapping[str, Collection[int]]:
