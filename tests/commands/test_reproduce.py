@@ -4,9 +4,11 @@ import json
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import zlib
 
 import pytest
@@ -950,7 +952,7 @@ def test_an_input_that_is_gone_from_its_path_is_taken_from_another_recorded_one(
     assert (tmp_path / "again" / "raw.csv").read_text() == "raw"
     os.utime(desk.write("copy of raw.csv", "bad"), (1, 1))
     done = desk.roar("reproduce", "1.out", "--run", "--into", str(tmp_path / "third"), status=1)
-    assert "no longer holds the content" in done.stderr
+    assert f"raw.csv {'no longer holds' if now else 'is gone, with'} the content" in done.stderr
 
 
 @pytest.mark.parametrize("whole", [True, False])
@@ -1113,3 +1115,16 @@ def test_what_a_commit_brings_needs_no_job_that_once_made_the_same_elsewhere(des
     done = desk.roar("reproduce", "out", "--run")
     assert "the same" in done.stdout + done.stderr
     assert desk.roar("lineage", "out").stdout.count("scratch.json") == 1, "it still says who made it first"
+
+
+def test_one_that_is_interrupted_says_where_it_worked(desk, tmp_path):
+    desk.roar("run", "sh", "-c", "echo 1 > begun; sleep ${WAIT:-0}; echo 2 > made")
+    process = desk.start("reproduce", "made", "--run", "--into", str(tmp_path / "again"), env={"WAIT": "60"},
+                         stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "again" / "begun").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"roar: interrupted; what was made so far lies in {tmp_path / 'again'}" in said.splitlines()

@@ -95,6 +95,13 @@ def _write_jobs(database, number):
     database.close()
 
 
+@pytest.mark.parametrize("verb", [["show"], ["lineage"], ["inputs"], ["reproduce"], ["diff", "@1"], ["dag"],
+                                  ["register", "--dry-run"]])
+def test_a_variable_that_is_not_set_names_nothing(pipeline, desk, verb):
+    done = desk.roar(*verb, "", status=1)
+    assert done.stderr == "roar: The reference is empty, as a variable that is not set is.\n  try: roar log\n"
+
+
 def test_log_filters_by_what_a_user_types(pipeline, desk):
     def steps(*arguments, **more):
         return [job["step"] for job in json.loads(desk.roar("log", "--json", *arguments, **more).stdout)["jobs"]]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
 from roar.commands.arguments import Parser
-from roar.commands.opening import Opened, open_record
+from roar.commands.opening import Opened, open_record, say
 from roar.commands.redirecting import open_input, open_output
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.model import FileUse, Job, Kind, Redirections, is_location, members_folder
@@ -222,9 +222,11 @@ def _carry_out(opened: Opened, plan: Plan, target: _Target) -> list[Compared]:
             _prepare(opened, step, [root for user, root in uses if user is job], target)
             started = True
             _run(opened, job, target)
-    except BaseException:
+    except BaseException as error:
         if not started:
             target.remove()
+        elif isinstance(error, KeyboardInterrupt):
+            say(f"interrupted; what was made so far lies in {target.folder}")
         raise
     return _compare(opened, plan, target)
 
@@ -375,8 +377,9 @@ def _lost(opened: Opened, root: Root) -> WorkspaceError:
             return WorkspaceError(f"{path} cannot be read now: {error.strerror}.",
                                   hint=f"ls -ld {quoted(opened.workspace.absolute(path))}")
     digest = (root.digest or "")[:12]
-    return WorkspaceError(f"{root.path} no longer holds the content that was read ({digest}).",
-                          hint=f"roar show {digest}")
+    is_there = os.path.lexists(place if root.kind is Kind.FILE else _folder_of(root, place))
+    said = "no longer holds the content" if is_there else "is gone, with the content"
+    return WorkspaceError(f"{root.path} {said} that was read ({digest}).", hint=f"roar show {digest}")
 
 
 def _is_tracked(job: Job, root: Root, target: _Target) -> bool:

@@ -120,6 +120,8 @@ def resolve(database: sqlite3.Connection, workspace: Workspace, ref: str) -> Ref
     Raises:
         NotFoundError: nothing, or more than one thing; with candidates.
     """
+    if not ref:
+        raise NotFoundError("The reference is empty, as a variable that is not set is.", hint="roar log")
     if ref.startswith("@"):
         return _resolve_step(database, ref)
     if "://" in ref:
