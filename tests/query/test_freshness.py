@@ -82,7 +82,8 @@ def made_more(jobs, at, later):
 def counted_jobs(jobs, edges):
     """By step the places of its last job, of the last that ended well, and of those from which one of these took.
 
-    The last before that one that ended well and wrote the same paths and more counts, too, and so on.
+    The last before that one that ended well and wrote the same paths and more counts, too, and so on; with who wrote
+    each of these paths last.
     """
     latest = {}
     for step in {job["step"] for job in jobs}:
@@ -91,6 +92,8 @@ def counted_jobs(jobs, edges):
         found = [good]
         while more := [at for at in places if at < found[-1] and jobs[at]["well"] and made_more(jobs, at, found[-1])]:
             found.append(more[0])
+        found += [next(at for at in places if jobs[at]["well"] and path in paths([jobs[at]], "outputs"))
+                  for path in (paths([jobs[found[-1]]], "outputs") if len(found) > 1 else ())]
         latest[step] = [*{places[0], *found}]
     found = {at for places in latest.values() for at in places}
     uids = [job["uid"] for job in jobs]

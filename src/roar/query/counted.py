@@ -28,7 +28,8 @@ class Counted:
         jobs: the same the other way round.
         well: those that ended well.
         latest: by step its last job, and the last that ended well where the last did not; where one before that wrote
-            the same and more, as make(1) does that now finds all up to date and writes its log, also that one.
+            the same and more, as make(1) does that now finds all up to date and writes its log, also that one, and
+            those that wrote last what that wrote.
         settled: job and path of what was read, but read or written again since by a later job of the step; of what
             the job itself has edited not by one that goes on with that.
         superseded: those after which one of their step (the next that ended well and wrote something, or the last
@@ -104,6 +105,8 @@ def _latest(database: sqlite3.Connection, jobs: Sequence[StepJob]) -> list[int]:
     found = [jobs[0].row_id, good.row_id]
     while len(jobs) > 1 and (more := database.execute(_MADE_MORE, {"job": found[-1]}).fetchone()) is not None:
         found.append(more[0])
+    if found[-1] != good.row_id:
+        found += sorted(job for job, in database.execute(_MADE_SINCE, {"job": found[-1]}))
     return list(dict.fromkeys(found))
 
 
@@ -121,6 +124,15 @@ AND EXISTS (SELECT 1 FROM file_use JOIN path ON path.id = path_id WHERE job_id =
     AND path_id NOT IN (SELECT path_id FROM own) AND (path NOT LIKE '/%' OR NOT EXISTS (
         SELECT 1 FROM file_use WHERE job_id = :job AND role = 2)))
 ORDER BY job.started_at DESC, job.id DESC LIMIT 1
+"""
+
+
+# The jobs of the step that ended well and wrote last what one of them wrote.
+_MADE_SINCE = """
+SELECT DISTINCT (SELECT max(job.id) FROM job JOIN file_use AS made ON made.job_id = job.id
+    WHERE job.step_id = this.step_id AND made.role = 2 AND made.path_id = own.path_id
+    AND job.state = 'done' AND job.exit_code IS 0)
+FROM job AS this JOIN file_use AS own ON own.job_id = this.id AND own.role = 2 WHERE this.id = :job
 """
 
 
@@ -216,7 +228,8 @@ class Taking(NamedTuple):
     Attributes:
         artifact: as the consumer read it, its row; 0 where it took by a pipe what the producer printed.
         produced: as the producer wrote it, likewise.
-        settled: a later job of the consumer's step has read the same paths again, or ended well after a pipe.
+        settled: a later job of the consumer's step has read the same paths again, or taken by a pipe what another job
+            of the producer's step printed.
     """
 
     consumer: int
@@ -250,11 +263,11 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Coll
             for other in logs.others(log, producer, consumer) if log is not None else ():
                 yield Taking(consumer, artifact, other, produced, settled)
     printed = load_printed(database, counted.step_of)
-    good = {(taker, counted.step_of.get(printer)): printer for taker, printer in printed if printer in counted.well}
+    took = {(taker, counted.step_of.get(printer)) for taker, printer in printed}
     for taker, printer in printed:
-        was_tried_again = printer not in counted.well and printer < good.get((taker, counted.step_of.get(printer)), 0)
-        if printer in producers and not was_tried_again:
-            yield Taking(taker, 0, printer, 0, any(later in counted.well for later in counted.later(taker)))
+        if printer in producers:
+            yield Taking(taker, 0, printer, 0, any((later, counted.step_of.get(printer)) in took
+                                                   for later in counted.later(taker) if later in counted.well))
 
 
 class Logs:

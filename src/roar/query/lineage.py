@@ -101,7 +101,6 @@ def load_lineage(database: sqlite3.Connection,
     A job that ran others goes on meanwhile: what lay there when one of them began did not come from that one.
     """
     walk = _Walk(database, depth, given=given)
-    until: dict[int, str] = {}
     same_content: tuple[str, ...] = ()
     own: list[int] = []
     folder_cut = False
@@ -120,7 +119,6 @@ def load_lineage(database: sqlite3.Connection,
         folder_cut = parts.cut
     else:
         makers = _makers(database, root.row_id, root.path)
-        until = dict(database.execute(_FOUND_BY, (root.row_id,)))
         ups = [maker.job_id for maker in makers]
         same_content = tuple(walk.uid(job_id) for job_id in _wrote(database, root) if job_id not in ups)
         readers = _readers(database, root)
@@ -129,7 +127,7 @@ def load_lineage(database: sqlite3.Connection,
         walk.add_root(root.row_id, root.path, made_as={maker.artifact_id for maker in makers},
                       read_as={artifact_id for _, artifact_id in readers})
     if direction is not Direction.DOWN:
-        walk.up(ups, until)
+        walk.up(ups)
     if direction is not Direction.UP:
         walk.down(downs)
     hops = walk.hops()
@@ -158,14 +156,6 @@ UNION ALL SELECT around.uid FROM job AS reader CROSS JOIN inner_job USING (uid)
 CROSS JOIN job AS around ON around.uid = outer CROSS JOIN given_file ON given_file.job_id = around.id
     AND given_file.path = CAST(:path AS TEXT)
 WHERE reader.id = :reader AND around.started_at <= :since LIMIT 1
-"""
-
-
-# By when the first that read some content from a job had found it.
-_FOUND_BY = """
-SELECT producer_id, min(coalesce(unchanged_since, ended_at)) FROM file_read AS used JOIN job ON job.id = used.job_id
-JOIN dependency ON consumer_id = used.job_id AND dependency.artifact_id = used.artifact_id
-WHERE used.artifact_id = ? GROUP BY producer_id
 """
 
 
@@ -226,9 +216,8 @@ class _Walk:
                                                         (job_id,)).fetchone()
         return times
 
-    def up(self, start: Iterable[int], until: Mapping[int, str]) -> None:
-        """From these jobs; of some only what was there by a moment is asked for."""
-        self._run([_Step(job, until.get(job)) for job in start], 1, self._producers)
+    def up(self, start: Iterable[int]) -> None:
+        self._run([_Step(job) for job in start], 1, self._producers)
 
     def down(self, start: Iterable[int]) -> None:
         self._run([_Step(job) for job in start], -1, self._consumers)
@@ -354,8 +343,7 @@ class _Walk:
                                  for row_id, artifact in inputs
                                  if row_id in makers or (row_id not in self._later.get(line.row_id, ()) if upwards
                                                          else row_id in read_as)),
-                   printed=tuple(self.uid(job) for job in dict.fromkeys(self._printed.get(line.row_id, ()))
-                                 if job in self.distance),
+                   printed=tuple(self.uid(job) for job in dict.fromkeys(self._printed.get(line.row_id, ()))),
                    outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
 
@@ -408,6 +396,8 @@ class _Walk:
     def graph(self, hops: Iterable[Hop]) -> Graph:
         artifacts: dict[str, GraphArtifact] = {root.digest: root for root in self._roots.values()}
         edges: dict[GraphEdge, None] = {}
+        hops = list(hops)
+        there = {hop.job.uid for hop in hops}
         for hop in hops:
             for source in hop.sources:
                 artifacts.setdefault(source.artifact.digest, source.artifact)
@@ -415,7 +405,7 @@ class _Walk:
             for artifact in hop.outputs:
                 artifacts.setdefault(artifact.digest, artifact)
                 edges[GraphEdge(source=hop.job.uid, target=artifact.digest, role="output")] = None
-            for uid in hop.printed:
+            for uid in there.intersection(hop.printed):
                 edges[GraphEdge(source=uid, target=hop.job.uid, role="printed")] = None
         for edge in self._member_edges():
             edges[edge] = None

@@ -20,7 +20,7 @@ from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
 from roar.query.staleness import OUTDATED, PRINTED, waits_for
-from roar.query.within import find_run, find_runners
+from roar.query.within import find_inner, find_run, find_runners
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
@@ -200,8 +200,8 @@ class Mending:
             passed.update(plan.steps)
             before = self._find_before(plan.steps, passed)
             if before is None:
-                is_alone = {*plan.steps} == {step} and not plan.removed and not plan.room and not stands_in
-                if is_alone and self._is_done(step):
+                is_alone = {*plan.steps} == {step} and not plan.removed and not plan.room
+                if is_alone and self._is_done(step) and (not stands_in or self._is_done_within(step)):
                     raise NoCommandError(self._why_not_again(step))
                 if not self._is_outdated(step):
                     plan.refuse_lack()
@@ -251,6 +251,15 @@ class Mending:
                 for output in self._status.outputs if output.step == step) and self._has_seen_all(step)
         return self._done[step]
 
+    def _is_done_within(self, step: int) -> bool:
+        """Whether all that a step runs has seen what is there now, and failed for good where it failed."""
+        return all(self._has_seen_all(one) and (self._ended_well(one) or self._failed_for_good(one))
+                   for one in self._runs_itself(step))
+
+    def _runs_itself(self, step: int) -> set[int]:
+        """The other steps that a step ran when it ran last."""
+        return find_run(self._database, self._jobs[step].row_id) & self._jobs.keys() - {step}
+
     def _why_not_again(self, step: int) -> str:
         """Why a step that is done is not to run again: it would find what an earlier run of another one left there."""
         read = set(self._paths_read(step))
@@ -262,11 +271,13 @@ class Mending:
     def _has_seen_all(self, step: int) -> bool:
         """Whether nothing that a step ever read was touched since its last job began, or ended where that wrote it.
 
+        What a job has written that it ran is written by it as well.
         What is gone, and that job did not read, it did without.
         """
         last = self._jobs[step]
         ended, = self._database.execute("SELECT ended_at FROM job WHERE id = ?", (last.row_id,)).fetchone()
-        written = {*self._database.execute(_WRITTEN, {"job": last.row_id})}
+        written = {place for job in (last.row_id, *find_inner(self._database, [last.row_id]))
+                   for place in self._database.execute(_WRITTEN, {"job": job})}
         began, end = map(datetime.fromisoformat, (last.started_at, ended))
         for path, member, is_read in self._database.execute(_SEEN, {"job": last.row_id}):
             touched = self._touched_at(path if member is None else members_folder(path) + member)
@@ -301,9 +312,8 @@ class Mending:
         for step in steps:
             reason = self._stale.get(step, "")
             self._refuse_unmended(step)
-            gone = _ROOT_IS_GONE.fullmatch(reason)
-            if gone and not is_one_of_many(self._workspace, gone[1], self._paths_read(step), self._jobs[step].command):
-                raise NoCommandError(f"{gone[1]} {GONE}, which @{step} needs")
+            for one in (step, *sorted(self._runs_itself(step))):
+                self._refuse_gone(one)
             unreadable = _ROOT_IS_UNREADABLE.fullmatch(reason)
             if unreadable:
                 raise NoCommandError(f"{unreadable[1]} cannot be read, which @{step} needs")
@@ -312,6 +322,11 @@ class Mending:
             if step in by_hand:
                 raise NoCommandError(f"what @{step} wrote was changed since, and would be written over")
             refuse_secret(f"@{step}", self._jobs[step].command)
+
+    def _refuse_gone(self, step: int) -> None:
+        gone = _ROOT_IS_GONE.fullmatch(self._stale.get(step, ""))
+        if gone and not is_one_of_many(self._workspace, gone[1], self._paths_read(step), self._jobs[step].command):
+            raise NoCommandError(f"{gone[1]} {GONE}, which @{step} needs")
 
     def _refuse_unmended(self, step: int) -> None:
         """Refuse a step that would read what another one has to make again, for which there is no command.

@@ -3,7 +3,7 @@
 import itertools
 import json
 import sqlite3
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from roar.model import members_folder
@@ -34,8 +34,9 @@ class Stale:
     what has to be. But a superseded job left an earlier version, which is stale where what it read has changed.
 
     A job within another one, as by `roar run` in a script, is stale with that one: what the script read may have come
-    to it in any way, as arguments, by a pipe, or in a file. Not where only what jobs within the script have made makes
-    that stale.
+    to it in any way, as arguments, by a pipe, or in a file. Where only what jobs within the script have made makes
+    that stale, it is stale if such a one had ended before, and the script took by a pipe what that printed, or has
+    put something there for this one since.
 
     Attributes:
         own: by job, why it is stale for its step.
@@ -80,8 +81,9 @@ class Stale:
         within = set()
         for taking in itertools.chain.from_iterable(map(self._taken_from, failed)):
             step = self._counted.step_of[taking.producer]
-            failed_text = f"@{step}{_FAILED if taking.artifact else _PRINTED_FAILED}"
-            text = failed_text if taking.producer not in went_on else None
+            if not taking.artifact:  # whoever took that by a pipe has seen how the job ended
+                continue
+            text: str | None = f"@{step}{_FAILED}" if taking.producer not in went_on else None
             if step == self._counted.step_of[taking.consumer]:
                 spoilt = self._database.execute(_SPOILT, (taking.producer, taking.produced)).fetchone()
                 text = f"a run of it that did not end well had edited {spoilt[0]} before" if spoilt else None
@@ -114,10 +116,22 @@ class Stale:
                     is_new = True
                 if is_new:
                     new.append(consumer)
+                if job in self._counted.nesting.inner.get(consumer, ()):
+                    new += self._mark_later(consumer, taking)
             if job in self._from_outside:
                 text = f"@{self._counted.step_of[job]}{_RAN}"
                 new += [inner for inner in self._counted.nesting.inner.get(job, ())
                         if self._mark(inner, text, settled=bool(self._counted.later(inner)))]
+
+    def _mark_later(self, outer: int, taking: Taking) -> Iterator[int]:
+        """Mark the jobs that one ran after another one in it, of which it took something: see above."""
+        nesting = self._counted.nesting
+        given = [(given.reader, given.path) for given in nesting.given if given.outer == outer]
+        for (job,) in self._database.execute(_LATER, {
+                "inner": json.dumps(list(nesting.inner[outer])), "given": json.dumps(given),
+                "before": taking.producer, "is_piped": not taking.artifact}).fetchall():
+            if self._mark(job, f"@{self._counted.step_of[outer]}{_RAN}", settled=bool(self._counted.later(job))):
+                yield job
 
     def _is_new_from_outside(self, job: int) -> bool:
         """Whether it is stale for its step, and was known to be so only by what jobs within it have made."""
@@ -175,11 +189,18 @@ AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
     SELECT 1 FROM file_written WHERE path_id = made.path_id AND job_id > :consumer
     AND job_id IN (SELECT value FROM json_each(:later)))
 """
+# Those of some jobs that began once another one had ended, and that were given something since then or by a pipe.
+_LATER = """
+SELECT job.id FROM job AS before JOIN json_each(:inner) AS one JOIN job ON job.id = one.value
+WHERE before.id = :before AND job.started_at >= before.ended_at AND (:is_piped OR EXISTS (
+    SELECT 1 FROM json_each(:given) AS pair JOIN file_read AS used ON used.path_id = json_extract(pair.value, '$[1]')
+    WHERE used.job_id = job.id AND json_extract(pair.value, '$[0]') = job.id
+    AND coalesce(used.unchanged_since, job.ended_at) >= before.ended_at))
+"""
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"
 _RAN = ", which ran it, is stale"
 PRINTED = " printed for it is from inputs that have changed since"  # it runs that again itself
-_PRINTED_FAILED = ", of which it took what that printed, did not end well"
 _FAILED = ", which it took inputs from, did not end well"
 
 # What a job left in place of what it had found there, and what no job of its step had left.
