@@ -677,6 +677,21 @@ def test_no_script_runs_again_for_a_job_that_fails_for_good(desk):
         desk.roar("run", "-q", "@2")
 
 
+def test_a_round_of_a_sweep_that_diverged(desk):
+    """What it left is of a failed job, whatever the next round does; and the sweep would do the same again."""
+    desk.write("train.sh", "cat cfg > m-$(cat cfg); echo done; [ $(cat cfg) != 2 ]\n")
+    script(desk, "for i in 1 2 3; do echo $i > cfg; score=$(" + ROAR + " run -q sh train.sh) || score=nan",
+           "cat m-$i; echo $score; done > table")
+    states = {one["path"]: (one["state"], one["reason"]) for one in desk.json("status")["outputs"]}
+    assert states["m-2"] == ("stale", "@1, which wrote it, ended with exit status 1")
+    assert (states["m-1"][0], states["m-3"][0]) == ("fresh", "fresh")
+    assert states["table"] == ("stale", "@1, which it took inputs from, did not end well")
+    for _ in range(2):
+        assert checklist(desk)["the outputs are up to date"]["problems"][-1] == (
+            "no command mends it: @2 would make the same again")
+        desk.roar("run", "-q", "@2")
+
+
 def test_what_was_printed_is_told_where_the_walk_ends(desk):
     desk.write("data", "d\n")
     script(desk, f"score=$({ROAR} run -q wc data); echo $score > table")

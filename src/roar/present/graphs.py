@@ -276,7 +276,7 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, command
     for hop in down:
         lines += ["", _hop_title(_verb(hop, lineage, "used by", "after it"), hop, steps)]
         lines += shown.lines([*(f"    took  {_artifact_text(source.artifact)}" for source in hop.sources),
-                              *(f"    took  {_PRINTED} by {steps[uid]}" for uid in hop.printed)])
+                              *(f"    took  {_PRINTED} by {steps.get(uid, uid[:8])}" for uid in hop.printed)])
         lines += shown.lines([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs])
     if not lineage.hops:
         lines.append("  nothing that is recorded lies that way")

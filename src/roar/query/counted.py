@@ -57,24 +57,26 @@ class Counted:
         return () if job_id == jobs[-1] else jobs[jobs.index(job_id) + 1:]
 
     def went_on_from(self, database: sqlite3.Connection, job_id: int) -> bool:
-        """Whether a later job of the same step took something from one, and ended well."""
-        return any(later in self.well and follows(database, later, job_id) for later in self.later(job_id))
+        """Whether a later job of the same step took something from one, not by way of a script, and ended well."""
+        around = [outer for outer, inner in self.nesting.inner.items() if job_id in inner]
+        return any(later in self.well and follows(database, later, job_id, but=around) for later in self.later(job_id))
 
 
-def follows(database: sqlite3.Connection, job_id: int, other_id: int) -> bool:
-    """Whether a job took something from an earlier one, directly or not."""
+def follows(database: sqlite3.Connection, job_id: int, other_id: int, *, but: Iterable[int] = ()) -> bool:
+    """Whether a job took something from an earlier one, directly or not; by way of some not."""
     return database.execute(_SOURCES + "SELECT 1 FROM source WHERE id = :first",  # noqa: S608  a text of our own
-                            {"job": job_id, "first": other_id}).fetchone() is not None
+                            {"job": job_id, "first": other_id, "but": json.dumps(list(but))}).fetchone() is not None
 
 
 _SOURCES = """
 WITH RECURSIVE source (id) AS (VALUES (:job)
-UNION SELECT producer_id FROM source JOIN dependency ON consumer_id = source.id WHERE producer_id >= :first
+UNION SELECT producer_id FROM source JOIN dependency ON consumer_id = source.id
+    WHERE producer_id >= :first AND producer_id NOT IN (SELECT value FROM json_each(:but))
 UNION SELECT ran.id FROM source CROSS JOIN job AS around ON around.id = source.id
     CROSS JOIN inner_job ON outer = around.uid AND piped CROSS JOIN job AS ran ON ran.uid = inner_job.uid
     WHERE ran.id >= :first)
 """
-"""A job with all from which it took something, directly or not, back to a first one."""
+"""A job with all from which it took something, directly or not, back to a first one; by way of some not."""
 
 
 def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> Counted:
@@ -193,7 +195,7 @@ class _Reruns:
         if job_id not in self._sources:
             self._sources[job_id] = frozenset(row_id for (row_id,) in self._database.execute(
                 _SOURCES + "SELECT id FROM source",  # noqa: S608  a text of our own
-                {"job": job_id, "first": first.row_id}))
+                {"job": job_id, "first": first.row_id, "but": "[]"}))
         return self._sources[job_id]
 
     def _look_at(self, jobs: Sequence[StepJob]) -> None:

@@ -405,7 +405,7 @@ class _Walk:
             for artifact in hop.outputs:
                 artifacts.setdefault(artifact.digest, artifact)
                 edges[GraphEdge(source=hop.job.uid, target=artifact.digest, role="output")] = None
-            for uid in there.intersection(hop.printed):
+            for uid in filter(there.__contains__, hop.printed):
                 edges[GraphEdge(source=uid, target=hop.job.uid, role="printed")] = None
         for edge in self._member_edges():
             edges[edge] = None

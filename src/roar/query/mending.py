@@ -20,7 +20,7 @@ from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
 from roar.query.staleness import OUTDATED, PRINTED, waits_for
-from roar.query.within import find_inner, find_run, find_runners
+from roar.query.within import find_inner, find_run, find_runners, given_paths
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
@@ -253,8 +253,8 @@ class Mending:
 
     def _is_done_within(self, step: int) -> bool:
         """Whether all that a step runs has seen what is there now, and failed for good where it failed."""
-        return all(self._has_seen_all(one) and (self._ended_well(one) or self._failed_for_good(one))
-                   for one in self._runs_itself(step))
+        return all((self._ended_well(one) or self._failed_for_good(one)) and self._has_seen_all(
+            one, but=given_paths(self._database, [self._jobs[one].row_id])) for one in self._runs_itself(step))
 
     def _runs_itself(self, step: int) -> set[int]:
         """The other steps that a step ran when it ran last."""
@@ -263,16 +263,17 @@ class Mending:
     def _why_not_again(self, step: int) -> str:
         """Why a step that is done is not to run again: it would find what an earlier run of another one left there."""
         read = set(self._paths_read(step))
+        again = self._stale.keys() | self._runs_itself(step)
         return next((f"@{step} would read {output.path}, which an earlier run of @{output.step} left:"
                      " move that away first" for output in self._status.outputs if output.path in read
-                     and output.step not in self._stale and output.freshness is Freshness.STALE),
+                     and output.step not in again and output.freshness is Freshness.STALE),
                     f"@{step} would make the same again")
 
-    def _has_seen_all(self, step: int) -> bool:
+    def _has_seen_all(self, step: int, but: Container[str] = ()) -> bool:
         """Whether nothing that a step ever read was touched since its last job began, or ended where that wrote it.
 
-        What a job has written that it ran is written by it as well.
-        What is gone, and that job did not read, it did without.
+        What a job that it ran has written it has written itself. What is gone, and that job did not read, it did
+        without. Nothing is said of some paths.
         """
         last = self._jobs[step]
         ended, = self._database.execute("SELECT ended_at FROM job WHERE id = ?", (last.row_id,)).fetchone()
@@ -281,8 +282,8 @@ class Mending:
         began, end = map(datetime.fromisoformat, (last.started_at, ended))
         for path, member, is_read in self._database.execute(_SEEN, {"job": last.row_id}):
             touched = self._touched_at(path if member is None else members_folder(path) + member)
-            if (is_read and not is_location(path)) if touched is None else touched > (
-                    end if (path, member) in written else began):
+            if path not in but and ((is_read and not is_location(path)) if touched is None else touched > (
+                    end if (path, member) in written else began)):
                 return False
         return True
 

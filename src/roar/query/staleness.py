@@ -48,6 +48,7 @@ class Stale:
         self._counted = counted
         self._consumers: dict[int, list[Taking]] | None = None
         self._from_outside: set[int] = set()
+        self._given: dict[tuple[int, int], list[int]] | None = None
         self._put_off: dict[tuple[int, str], Reason] = {}
         self.own: dict[int, str] = {}
         self.left: dict[int, str] = {}
@@ -125,13 +126,22 @@ class Stale:
 
     def _mark_later(self, outer: int, taking: Taking) -> Iterator[int]:
         """Mark the jobs that one ran after another one in it, of which it took something: see above."""
-        nesting = self._counted.nesting
-        given = [(given.reader, given.path) for given in nesting.given if given.outer == outer]
-        for (job,) in self._database.execute(_LATER, {
-                "inner": json.dumps(list(nesting.inner[outer])), "given": json.dumps(given),
-                "before": taking.producer, "is_piped": not taking.artifact}).fetchall():
-            if self._mark(job, f"@{self._counted.step_of[outer]}{_RAN}", settled=bool(self._counted.later(job))):
+        known = self.own.keys() | self.left.keys()
+        rest = [job for job in self._counted.nesting.inner[outer] if job not in known]
+        text = f"@{self._counted.step_of[outer]}{_RAN}"
+        for (job,) in self._database.execute(_LATER, (taking.producer, json.dumps(rest))).fetchall() if rest else ():
+            if (not taking.artifact or self._was_given_after(outer, job, taking.producer)) and self._mark(
+                    job, text, settled=bool(self._counted.later(job))):
                 yield job
+
+    def _was_given_after(self, outer: int, reader: int, before: int) -> bool:
+        """Whether a job was given something by the one around it once another one had ended."""
+        if self._given is None:
+            self._given = {}
+            for given in self._counted.nesting.given:
+                self._given.setdefault((given.outer, given.reader), []).append(given.path)
+        return self._database.execute(_GIVEN_AFTER, (reader, json.dumps(self._given.get((outer, reader), [])), before)
+                                      ).fetchone() is not None
 
     def _is_new_from_outside(self, job: int) -> bool:
         """Whether it is stale for its step, and was known to be so only by what jobs within it have made."""
@@ -189,13 +199,14 @@ AND made.job_id = :producer AND made.artifact_id = :produced AND EXISTS (
     SELECT 1 FROM file_written WHERE path_id = made.path_id AND job_id > :consumer
     AND job_id IN (SELECT value FROM json_each(:later)))
 """
-# Those of some jobs that began once another one had ended, and that were given something since then or by a pipe.
+# Those of some jobs that began once another one had ended.
 _LATER = """
-SELECT job.id FROM job AS before JOIN json_each(:inner) AS one JOIN job ON job.id = one.value
-WHERE before.id = :before AND job.started_at >= before.ended_at AND (:is_piped OR EXISTS (
-    SELECT 1 FROM json_each(:given) AS pair JOIN file_read AS used ON used.path_id = json_extract(pair.value, '$[1]')
-    WHERE used.job_id = job.id AND json_extract(pair.value, '$[0]') = job.id
-    AND coalesce(used.unchanged_since, job.ended_at) >= before.ended_at))
+SELECT job.id FROM job AS before JOIN json_each(?2) AS one JOIN job ON job.id = one.value
+WHERE before.id = ?1 AND job.started_at >= before.ended_at
+"""
+_GIVEN_AFTER = """
+SELECT 1 FROM job JOIN file_read AS used ON used.job_id = job.id AND used.path_id IN (SELECT value FROM json_each(?2))
+WHERE job.id = ?1 AND coalesce(used.unchanged_since, job.ended_at) >= (SELECT ended_at FROM job WHERE id = ?3)
 """
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"

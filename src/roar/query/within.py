@@ -135,13 +135,14 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
 
 
 def find_script(database: sqlite3.Connection, inner_id: int) -> int | None:
-    """The outermost script that ran a job itself, directly or not."""
+    """The outermost script of its session that ran a job itself, directly or not."""
     return next((around for around, command in database.execute(_SCRIPTS, (inner_id,)) if not is_typed(command)), None)
 
 
 _SCRIPTS = """
-SELECT around.id, command FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
-JOIN step ON step.id = around.step_id WHERE job.id = ? ORDER BY around.started_at
+SELECT around.id, step.command FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
+JOIN step ON step.id = around.step_id JOIN step AS own ON own.id = job.step_id AND own.session_id = step.session_id
+WHERE job.id = ? ORDER BY around.started_at
 """
 
 
