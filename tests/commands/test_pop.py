@@ -181,3 +181,18 @@ def test_what_was_left_in_place_is_in_the_json(desk):
     (desk.root / "gone").unlink()
     found = desk.json("pop", "--delete-outputs")
     assert (found["deleted"], found["kept"]) == (["new"], ["kept"])
+
+
+def test_several_at_once_forget_each_job_once(desk):
+    desk.init()
+    for number in range(6):
+        desk.roar("run", "-q", "touch", f"f{number}")
+    running = [subprocess.Popen([sys.executable, "-m", "roar", "pop", "--json"], cwd=desk.root, env=desk.env,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(8)]
+    answers = [(process.communicate(), process.returncode) for process in running]
+    popped = [json.loads(out)["popped"] for (out, _), status in answers if status == 0]
+    assert len(set(popped)) == len(popped)
+    assert len(desk.json("log")["jobs"]) == 6 - len(popped)
+    for (_, error), status in answers:
+        assert status == 0 or error.startswith(("roar: Another roar pop has just forgotten",
+                                                "roar: This session has no")), error

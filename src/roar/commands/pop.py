@@ -17,6 +17,7 @@ from roar.query.own_outputs import iter_own
 from roar.query.references import resolve_job
 from roar.query.running import RunningJob, load_running
 from roar.query.within import find_script
+from roar.record.database import transaction
 from roar.record.writer import pop_job
 
 
@@ -39,15 +40,18 @@ def main(argv: list[str]) -> int:
     """Forget the job, and delete what was asked for."""
     arguments = parser().parse_args(argv)
     opened = open_record()
-    last = resolve_job(opened.database, opened.workspace, "@-1").row_id
-    job = load_job(opened.database, find_script(opened.database, last) or last)
+    with transaction(opened.database):  # no other `roar pop` comes between
+        last = resolve_job(opened.database, opened.workspace, "@-1").row_id
+        job = load_job(opened.database, find_script(opened.database, last) or last)
     running = load_running(opened.workspace)
     if arguments.delete_outputs:
         _refuse_running(running, job)
     doomed = _doomed(opened, job) if arguments.delete_outputs else []
     written = [opened.workspace.absolute(file.path) for use in job.outputs if not is_location(use.path)
                for file in files_of(opened.database, use)]
-    pop_job(opened.database, job.uid)
+    if not pop_job(opened.database, job.uid):
+        raise WorkspaceError(f"Another roar pop has just forgotten job {job.uid[:8]} (@{job.step}): nothing else was"
+                             " forgotten.", hint="roar pop, which forgets the one before it")
     deleted = [path for path in doomed if _delete(path)]
     kept = [path for path in dict.fromkeys(written) if os.path.lexists(path)]
     for one in running:

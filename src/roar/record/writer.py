@@ -68,7 +68,7 @@ def write_job(
         made_links: those of them that the job made.
         left_links: those that it found and did not leave as they were, with the text that it found.
         folders: that the job made itself.
-        deleted: files that the job read, and then deleted or moved away itself.
+        deleted: files that the job read, or that one which it ran wrote, and then deleted or moved away itself.
         given: files that the job wrote, and one that it ran read.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read: for a
             dataset, all its files.
@@ -122,13 +122,16 @@ def start_session(database: sqlite3.Connection) -> str:
         return _new_session(database)[1]
 
 
-def pop_job(database: sqlite3.Connection, uid: str) -> None:
-    """Forget a job with everything that only it brought."""
+def pop_job(database: sqlite3.Connection, uid: str) -> bool:
+    """Forget a job with everything that only it brought; False where it is forgotten already."""
     with transaction(database):
         row = database.execute("SELECT id, step_id FROM job WHERE uid = ?", (uid,)).fetchone()
+        if row is None:
+            return False
         delete_job(database, row[0])
         database.execute("DELETE FROM step WHERE id = ? AND NOT EXISTS (SELECT 1 FROM job WHERE step_id = step.id)",
                          (row[1],))
+    return True
 
 
 def delete_job(database: sqlite3.Connection, job_id: int) -> None:
