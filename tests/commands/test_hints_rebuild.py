@@ -149,3 +149,27 @@ def test_what_is_gone_is_made_first_by_whatever_names_its_step_used(desk):
             break
         follow(desk, item["hint"])
     assert (desk.root / "m").read_text() == "3 1\n3 2\n3 3\n"
+
+
+@pytest.mark.parametrize(("join", "wanted"), [("cat x/*", "roar run @2"), ("cat x/a x/b x/c", "")])
+@pytest.mark.parametrize("how", ["rm x/c", "rm -r x; roar run -q @1"])
+def test_what_its_step_makes_no_more(desk, how, join, wanted):
+    """What took it from the folder runs without it; not what names it."""
+    desk.env |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    desk.write("names", "a b c")
+    desk.write("make.sh", "mkdir -p x; for name in $(cat names); do echo $name > x/$name; done")
+    desk.init()
+    desk.roar("run", "-q", "sh", "make.sh")
+    desk.roar("run", "-q", "--", "sh", "-c", f"{join} > all")
+    desk.write("names", "a b")
+    desk.roar("run", "-q", "@1")
+    follow(desk, how)
+    item = checklist(desk)[FRESH]
+    assert item["problems"][0] == "all: its input x/c is gone, which @1 did not make again"
+    assert (item["hint"] or "").endswith(wanted)
+    if wanted:
+        follow(desk, item["hint"])
+        assert checklist(desk)[FRESH]["passed"]
+        assert (desk.root / "all").read_text() == "a\nb\n"
+    else:
+        assert item["problems"][-1] == "no command mends it: x/c, which @2 read, is gone"

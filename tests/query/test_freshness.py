@@ -518,6 +518,38 @@ def test_a_symlink_that_leads_to_other_content_now_makes_stale(recorder, now, st
     assert step.stale == stale
 
 
+@pytest.mark.parametrize(("text", "stale"), [("a", None), ("b", "its symlink {} is a {} now"), (None, None)])
+@pytest.mark.parametrize(("link", "target", "kind"), [("data", "store", "folder"), ("f", "store/f", "file")])
+def test_a_symlink_in_whose_place_something_else_lies(recorder, link, target, kind, text, stale):
+    """As by `dvc unprotect` or `cp --remove-destination`; that one is gone is not missed."""
+    root = Path(recorder.workspace.root)
+    for folder, content in [("store", "a"), *([("data", text)] if kind == "folder" and text else [])]:
+        (root / folder).mkdir()
+        (root / folder / "f").write_text(content)
+    if kind == "file" and text:
+        (root / "f").write_text(text)
+    recorder.job("read", [use("store/f", "a")], [], symlinks={link: target})
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == (stale and stale.format(link, kind))
+
+
+@pytest.mark.parametrize(("second", "stale"), [
+    (([("names", "ab")], ["a", "b"]), True),
+    (([("names", "ab")], ["a"]), False),  # as make(1) leaves what is still as it has to be
+    (([], ["a", "b"]), False),  # it did not look at what had led to that
+    (([("names", "ab")], ["d"]), False),  # a file of another name each time
+    (([("names", "ab")], ["a", "b", "c"]), False)])
+def test_what_its_step_makes_no_more_is_missed(recorder, second, stale):
+    read, made = second
+    recorder.job("make", [use("names", "abc")], [use(name, name) for name in "abc"])
+    recorder.job("join", [use(name, name) for name in "abc"], [use("all", "abc")])
+    recorder.job("make", [use(*one) for one in read], [use(name, name) for name in made])
+    for name, text in (("names", "ab"), ("a", "a"), ("b", "b"), ("all", "abc")):
+        (Path(recorder.workspace.root) / name).write_text(text)
+    steps = load_status(recorder.database, recorder.workspace, 1).steps
+    assert (steps[1].stale == "its input c is gone, which @1 did not make again") == stale
+
+
 @pytest.mark.parametrize(("edited", "stale"), [
     ("", None), ("c", None), ("b", "its input d/ has changed since"), ("bc", "its input d/ has changed since")])
 @pytest.mark.parametrize("well", [True, False])

@@ -692,6 +692,87 @@ def test_a_round_of_a_sweep_that_diverged(desk):
         desk.roar("run", "-q", "@2")
 
 
+def follow_all(desk, lines=("the outputs are up to date",)):
+    """Follow the hints of some lines of the checklist until there are none; those that were followed."""
+    hints = []
+    while hint := next((item["hint"] for title, item in checklist(desk).items()
+                        if title in lines and item["hint"]), None):
+        assert len(hints) < 5, "they do not end"
+        hints.append(hint)
+        follow(desk, hint)
+    return hints
+
+
+@pytest.mark.parametrize("last", [ROAR + ' run -q cp "$tmp/a" out', 'cat "$tmp/a" > out',
+                                  ROAR + ' run -q cp "$tmp/a" "$tmp/b"; mv "$tmp/b" out'])
+@pytest.mark.parametrize(("folder", "mode"), [("$(mktemp -d)", "full"), ("$(mktemp -d ./tmp.XXXX)", "full"),
+                                              ("tmp; mkdir tmp", "full"), ("$(mktemp -d)", "preload")])
+@pytest.mark.parametrize("times", [1, 2])
+def test_temporary_files_of_a_script_that_its_jobs_wrote(desk, tmp_path, folder, mode, last, times):
+    """Nobody misses them, and the script makes them again: a job in it finds no folder for them."""
+    desk.env |= AUTHOR | {"TMPDIR": str(tmp_path), "ROAR_TRACER_MODE": mode}
+    desk.write("data", "d\n")
+    outer = script(desk, f"tmp={folder}", "trap 'rm -rf \"$tmp\"' EXIT", f'{ROAR} run -q cp data "$tmp/a"', last)
+    for _ in range(1, times):
+        desk.roar("run", "-q", f"@{outer['step']}")
+    assert {one["path"]: one["state"] for one in desk.json("status")["outputs"]} == {"out": "fresh"}
+    desk.write("data", "e\n")
+    assert {one["path"]: one["state"] for one in desk.json("status")["outputs"]} == {"out": "stale"}
+    hints = follow_all(desk)
+    assert [hint.split()[-1] for hint in hints] == [f"@{outer['step']}"]
+    assert (desk.root / "out").read_text() == "e\n"
+    assert all(item["passed"] for title, item in checklist(desk).items() if title in {
+        "every step ended well", "the outputs are up to date"})
+
+
+def test_a_cache_of_what_came_from_temporary_files(desk, tmp_path):
+    desk.env |= AUTHOR | {"TMPDIR": str(tmp_path)}
+    desk.write("data", "d\n")
+    outer = script(desk, "tmp=$(mktemp -d)", "trap 'rm -rf \"$tmp\"' EXIT", f'{ROAR} run -q cp data "$tmp/a"',
+                   f'{ROAR} run -q cp "$tmp/a" sorted', f"[ -e cache ] || {ROAR} run -q cp sorted cache",
+                   "cat cache > out")
+    desk.write("data", "e\n")
+    assert [hint.split()[-1] for hint in follow_all(desk)] == [f"@{outer['step']}", "@3", f"@{outer['step']}"]
+    assert (desk.root / "out").read_text() == "e\n"
+    assert "stale" not in desk.roar("status").stdout
+
+
+def test_temporary_files_of_a_script_that_is_not_recorded(desk, tmp_path):
+    """Nobody knows that they are not needed any more; but the folder that the command found is made before it."""
+    desk.env |= AUTHOR | {"TMPDIR": str(tmp_path)}
+    desk.write("data", "d\n")
+    desk.write("all.sh", f'tmp=$(mktemp -d); {ROAR} run -q cp data "$tmp/a b"; {ROAR} run -q cp "$tmp/a b" out\n'
+               'rm -r "$tmp"\n')
+    desk.init()
+    subprocess.run(["sh", "all.sh"], cwd=desk.root, env=desk.env, check=True)
+    place = next(one["path"] for one in desk.json("status")["outputs"] if one["state"] == "gone")
+    desk.write("data", "e\n")
+    assert follow_all(desk)[0].endswith(f"mkdir -p {os.path.dirname(place)} && roar run @1")
+    assert (desk.root / "out").read_text() == "e\n"
+
+
+def test_a_folder_that_a_step_makes_itself_is_not_made_for_it(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.init()
+    (desk.root / "here").mkdir()
+    desk.roar("run", "-q", "sh", "-c", "mkdir out; cp data out/a; cp data here/a")
+    desk.roar("run", "-q", "cp", "out/a", "kept")
+    desk.roar("run", "-q", "cp", "here/a", "there")
+    for folder in ("out", "here"):
+        shutil.rmtree(desk.root / folder)
+    desk.write("data", "e\n")
+    assert follow_all(desk)[0].endswith("mkdir -p here && roar run @1")
+    assert (desk.root / "kept").read_text() == (desk.root / "there").read_text() == "e\n"
+
+
+def test_a_script_that_removed_what_a_job_in_it_made_is_popped_with_its_outputs(desk, tmp_path):
+    desk.env |= {"TMPDIR": str(tmp_path)}
+    desk.write("data", "d\n")
+    script(desk, "tmp=$(mktemp -d)", f'{ROAR} run -q cp data "$tmp/a"', 'echo x > out; rm -r "$tmp"')
+    assert desk.json("pop", "--delete-outputs")["deleted"] == ["out"]
+
+
 def test_what_was_printed_is_told_where_the_walk_ends(desk):
     desk.write("data", "d\n")
     script(desk, f"score=$({ROAR} run -q wc data); echo $score > table")

@@ -22,7 +22,7 @@ from roar.analyze.packages import package_order, python_of, read_python
 from roar.analyze.plumbing import KEPT, Plumbing, environment_roots
 from roar.analyze.programs import NO_VERSION, sort_programs, unversioned_libraries
 from roar.analyze.streams import add_events, add_notes
-from roar.analyze.surroundings import Remembered, Surroundings
+from roar.analyze.surroundings import InnerJob, Remembered, Surroundings
 from roar.analyze.symlinks import Followed, Places, follow_links, settled
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
@@ -49,7 +49,8 @@ class Analysis:
         left_links: those that it found, named files by, and did not leave as they were; each with its first text.
         tracker_analysis: with updates to earlier runs.
         folders: those that the job made itself and left outputs in, the highest of them, as they are to be shown.
-        deleted: files that the job read, code too, and then deleted or moved away, as they are to be shown.
+        deleted: files that the job read, code too, or that one which it ran wrote, and that it then deleted or moved
+            away, as they are to be shown.
         given: files that the job wrote, that one that it ran read, as they are to be shown.
         ages: by path and digest of inputs, the time by which they certainly lay there as they were read.
         inner: uids of the jobs that it ran itself.
@@ -124,7 +125,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     kept = Kept(around, uses, owned, plumbing, stands=stands, places=places)
     unchanged = UnchangedDatasets(uses, kept, around, known)
     kept.note_ways(named.ways)
-    _note_kept(result, kept, uses, around, {*known.read_within(result.inner), *(() if inner is None else inner.read)})
+    _note_kept(result, kept, uses, around, [*known.others_within(result.inner), *([] if inner is None else [inner])])
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
     result.gaps = (*_count_elsewhere(kept.uses), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
@@ -172,18 +173,28 @@ def _changed(contents: Iterable[Content]) -> set[str]:
     return {content.path for content in contents if content.use.written or content.use.deleted or content.use.away}
 
 
-def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings, read_within: Iterable[str]) -> None:
-    """Note what is kept of the files; `read_within` is what jobs read that this one ran."""
+def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings,
+               within: Sequence[InnerJob | InnerJobs]) -> None:
+    """Note what is kept of the files; `within` are the jobs that this one ran."""
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
     result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
-    given = (use for path in read_within if (use := uses.opened.get(path)) is not None and (
-        use.given if use.shared else use.written))
     result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
                                    if use.read and not use.exists and (use.deleted or use.away)}))
-    result.given = tuple(sorted({around.shown(use.path) for use in given}))
+    _note_within(result, uses, around, within)
+
+
+def _note_within(result: Analysis, uses: Uses, around: Surroundings, within: Sequence[InnerJob | InnerJobs]) -> None:
+    """Note what the job gave to those that it ran, and what it removed of theirs, as a script does in the end."""
+    read = {path for jobs in within for path in jobs.read}
+    made = {path for jobs in within for path in jobs.written}
+    result.given = tuple(sorted({around.shown(use.path) for path in read if (
+        use := uses.opened.get(path)) is not None and (use.given if use.shared else use.written)}))
+    removed = {around.shown(use.path) for path in made if (
+        use := uses.opened.get(path)) is not None and not use.exists and (use.deleted or use.away)}
+    result.deleted = tuple(sorted({*result.deleted, *removed}))
 
 
 def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: Surroundings) -> None:

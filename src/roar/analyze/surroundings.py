@@ -40,8 +40,7 @@ class Remembered:
         committed: by absolute path, the digests of files that lay there as the commit has them when the command
             started, of those that were read with these signatures; those not known are absent.
         inner: by uid, what is recorded of a job; None where there is none.
-        read_within: lists the files, absolute, that jobs read which said themselves that this one runs them, but for
-            these, by uid.
+        others_within: lists the jobs that said themselves that this one runs them, but for these, by uid.
         made_since: lists the files, absolute, that jobs of the record wrote which started since this one did.
     """
 
@@ -49,7 +48,7 @@ class Remembered:
     datasets: Callable[[Iterable[bytes]], Mapping[bytes, FileUse]]
     committed: Callable[[Mapping[str, Signature]], Mapping[str, str]] = lambda _: {}
     inner: "Callable[[str], InnerJob | None]" = lambda _: None
-    read_within: Callable[[Collection[str]], Collection[str]] = lambda _: ()
+    others_within: "Callable[[Collection[str]], Collection[InnerJob]]" = lambda _: ()
     made_since: Callable[[], Collection[str]] = tuple
 
 

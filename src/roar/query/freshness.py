@@ -8,6 +8,7 @@ import stat
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache, partial
@@ -33,7 +34,7 @@ from roar.query.hard_links import find_linked_inputs, find_other_name
 from roar.query.likeness import likeness
 from roar.query.repointed import find_repointed
 from roar.query.staleness import Reason, Stale
-from roar.query.within import Given
+from roar.query.within import Given, is_removed_within
 from roar.record import digests
 from roar.record.database import encoded
 from roar.record.dependencies import content_below
@@ -73,10 +74,15 @@ class Output:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The session's steps, with what is stale by the files as they are now, and its outputs."""
+    """The session's steps, with what is stale by the files as they are now, and its outputs.
+
+    Attributes:
+        orphans: the paths of what was read, is gone, and was not made again by the step that had made it.
+    """
 
     steps: tuple[Step, ...]
     outputs: tuple[Output, ...]
+    orphans: frozenset[str] = frozenset()
 
 
 class _Content(NamedTuple):
@@ -116,9 +122,11 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(find_repointed(database, workspace, [
         job_id for jobs in counted.latest.values() for job_id in jobs if job_id not in counted.idle]))
     stale.add(_changed_meanwhile(database, counted))
+    orphans = _find_orphans(database, files, read, written, counted)
+    made = written.keys() - orphans
     missed = _without_meant(database, files, {content: readers for content, readers in read.items()
-                                              if _is_missed(content, files, written)}, written, counted)
-    stale.add(_changed_inputs(database, files, missed, counted, stale))
+                                              if _is_missed(content, files, made)}, written, counted)
+    stale.add(_changed_inputs(database, files, missed, counted, stale, orphans=orphans))
     stale.add(find_written_beside(database, workspace, counted))
     stale.add_put_off()
     last_writes = _last_writes(database, files, written, counted)
@@ -131,6 +139,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     again = _written_again(database, files, written, counted) | by_dataset | undone
     last_writes = _with_edited(last_writes, [content for content, text in again.items()
                                              if text.startswith(_BY_ITS_LIKE)], written, counted)
+    last_writes = _without_removed_within(database, files, last_writes)
     since = _deleted_since(database, session, files, last_writes) | again
     failed = _failed(database, counted, last_writes.values())
     shared = _shared(database, workspace, files, {
@@ -146,7 +155,8 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
                                    shared=content in shared))
     reasons = stale.of_steps()
     return Status(steps=tuple(replace(step, stale=reasons.get(step.number)) for step in steps),
-                  outputs=tuple(sorted(outputs, key=lambda output: output.path)))
+                  outputs=tuple(sorted(outputs, key=lambda output: output.path)),
+                  orphans=frozenset(files.paths[content.path_id] for content in orphans))
 
 
 def _failed(database: sqlite3.Connection, counted: Counted, jobs: Iterable[int]) -> dict[int, str]:
@@ -351,6 +361,54 @@ def _is_missed(content: _Content, files: "_FilesNow", written: Container[_Conten
         state is Freshness.GONE and content not in written)
 
 
+def _find_orphans(database: sqlite3.Connection, files: "_FilesNow", read: Mapping[_Content, Sequence[int]],
+                  written: Mapping[_Content, int], counted: Counted) -> dict[_Content, int]:
+    """Of what other steps read, and is gone, what its step makes no more, with the number of that.
+
+    It has read since all that it had read to make that, made again all else that it had made then, and ended well: it
+    would make that no more if it ran once more. What make(1) had no need to make again it did not read for either.
+    """
+    gone = {content: counted.step_of[written[content]] for content in read.keys() & written.keys()
+            if files.state(content) is Freshness.GONE}
+    gone = {content: step for content, step in gone.items() if any(
+        counted.step_of[reader] != step for reader in read[content])}
+    left: dict[int, set[int]] = {}
+    for content, job_id in written.items() if gone else ():
+        if files.state(content) is not Freshness.GONE:
+            left.setdefault(job_id, set()).add(content.path_id)
+    rounds = {step: _Rounds(database, [job for job in counted.jobs[step] if job in counted.well])
+              for step in {*gone.values()}}
+    return {content: step for content, step in gone.items() if rounds[step].is_made_no_more(
+        written[content], content.path_id, left.get(written[content], set()))}
+
+
+class _Rounds:
+    """The runs of a step that ended well, in their order: rows of jobs, and of the paths that they read and wrote."""
+
+    def __init__(self, database: sqlite3.Connection, jobs: Sequence[int]) -> None:
+        self._jobs = jobs
+        self._read: dict[int, set[int]] = {job: set() for job in jobs}
+        self._made: dict[int, set[int]] = {job: set() for job in jobs}
+        for job, path_id, role in database.execute(
+                "SELECT job_id, path_id, role FROM file_use WHERE role <= 2"
+                " AND job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id", (json.dumps(jobs),)):
+            (self._read if role == 1 else self._made)[job].add(path_id)
+        self._last = {path_id: job for job in jobs for path_id in self._made[job]}
+
+    def is_made_no_more(self, job: int, path_id: int, left: AbstractSet[int]) -> bool:
+        """Whether later runs, of which the next and the last are asked, made all again of one but a path.
+
+        left: what is there yet of those paths at which that one made last what lies there.
+        """
+        if job not in self._made or job == self._jobs[-1]:
+            return False
+        own = self._made[job]
+        again = {path for path in own if self._last[path] != job}
+        after = self._jobs[self._jobs.index(job) + 1:]
+        return path_id not in again and not left - again and bool(again) and any(
+            self._read[job] - own <= self._read[later] for later in (after[0], after[-1]))
+
+
 def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Mapping[_Content, Sequence[int]],
                    written: Mapping[_Content, int], counted: Counted) -> dict[_Content, Sequence[int]]:
     """The missed inputs with their readers, without those that had to be before what lies there now.
@@ -418,7 +476,8 @@ JOIN path ON path.id = made.path_id WHERE consumer_id = ? AND dependency.artifac
 
 
 def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
-                    missed: Mapping[_Content, Collection[int]], counted: Counted, stale: Stale) -> list[Reason]:
+                    missed: Mapping[_Content, Collection[int]], counted: Counted, stale: Stale, *,
+                    orphans: Mapping[_Content, int]) -> list[Reason]:
     """By job that is not stale already, the first of its inputs that is among the missed, but for what is put off."""
     open_jobs = {job_id: at for at, job_id in enumerate(counted.step_of) if job_id not in stale.left}
     first: dict[tuple[int, bool], tuple[int, Reason]] = {}
@@ -433,7 +492,9 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
                 job_id in open_jobs and not stale.is_put_off(job_id, path)) else None
             if reason is None or ordinal >= first.get((job_id, reason.settled), (ordinal + 1,))[0]:
                 continue
-            if state is not Freshness.GONE or not _is_part_of_made(
+            if content in orphans:
+                reason = reason._replace(text=f"{reason.text}, which @{orphans[content]} did not make again")
+            if state is not Freshness.GONE or content in orphans or not _is_part_of_made(
                     database, content, path, job_id, open_jobs):  # what took from a stale job is not among them
                 first[job_id, reason.settled] = ordinal, reason
     return sorted((reason for _, reason in first.values()), key=lambda reason: (open_jobs[reason.job], reason.settled))
@@ -575,6 +636,16 @@ def _alike(database: sqlite3.Connection, counted: Counted, step: int) -> list[in
         " WHERE job.id IN (SELECT value FROM json_each(?))", (json.dumps(list(counted.step_of)),))}
     kind = likeness(commands[step])
     return [other for other, words in commands.items() if likeness(words) == kind]
+
+
+def _without_removed_within(database: sqlite3.Connection, files: "_FilesNow", writers: Mapping[_Content, int]
+                            ) -> dict[_Content, int]:
+    """Without what a job wrote, and the script removed that ran it: temporary files, which nobody misses."""
+    gone = {content: path for content in writers if files.state(content) is Freshness.GONE
+            and (path := files.missing(content)) is not None}
+    removed = {content for content, path in gone.items()
+               if is_removed_within(database, writers[content], path)}
+    return {content: job_id for content, job_id in writers.items() if content not in removed}
 
 
 def _deleted_since(database: sqlite3.Connection, session: int, files: "_FilesNow", writers: Mapping[_Content, int]

@@ -5,7 +5,7 @@ import itertools
 import os
 import re
 import sqlite3
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import UTC, datetime
 
 from roar.model import JobState, is_location, members_folder
@@ -15,7 +15,7 @@ from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_job, paths_read
-from roar.query.obstacles import NoCommandError, OuterRunsItError, is_one_of_many, refuse_secret
+from roar.query.obstacles import NoCommandError, OuterRunsItError, is_named, is_one_of_many, refuse_secret
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
@@ -198,13 +198,13 @@ class Mending:
             self._refuse_edited(step, plan.steps)
             self._refuse_barred(plan.steps, by_hand)
             passed.update(plan.steps)
-            before = self._find_before(plan.steps, passed)
+            before = self._find_before(plan.steps, passed, own)
             if before is None:
                 is_alone = {*plan.steps} == {step} and not plan.removed and not plan.room
                 if is_alone and self._is_done(step) and (not stands_in or self._is_done_within(step)):
                     raise NoCommandError(self._why_not_again(step))
                 if not self._is_outdated(step):
-                    plan.refuse_lack()
+                    plan.refuse_lack(but=self._orphans_of(plan.steps))
                 return " && ".join(plan.commands())
             step = before
 
@@ -220,11 +220,39 @@ class Mending:
             plan = self._reruns.start_over(step) or plan
         return plan
 
-    def _find_before(self, steps: Iterable[int], passed: Container[int]) -> int | None:
+    def _find_before(self, steps: Sequence[int], passed: Container[int], own: Own) -> int | None:
         """The step that has to run before some, other than those that were thought of."""
         return next((before for step in steps for before in (self._waits_for(step), *self._makers_of_gone(step))
                      if before is not None and before not in passed and not self._ran_without(before)
-                     and not self._does_without(step, before) and not self._is_done(before)), None)
+                     and not self._does_without(step, before) and not self._is_done(before)
+                     and not self._is_stale_through(before, step) and not self._is_run_by(steps, before, own)), None)
+
+    def _orphans_of(self, steps: Iterable[int]) -> set[tuple[str, int]]:
+        """What some steps can do without: what is not made any more, and their commands do not name."""
+        return {(path, step) for path in self._status.orphans for step in steps
+                if not any(is_named(os.path.basename(path), word) for word in self._jobs[step].command)}
+
+    def _is_stale_through(self, step: int, cause: int) -> bool:
+        """Whether a step is stale only as another one is, by way of others."""
+        seen = {step}
+        while (of := waits_for(self._stale.get(step, ""))) is not None and of not in seen:
+            if of == cause:
+                return True
+            seen.add(of)
+            step = of
+        return False
+
+    def _is_run_by(self, steps: Collection[int], inner: int, own: Own) -> bool:
+        """Whether a step cannot run by itself, and one of some others runs it with what it needs."""
+        if not any(inner in self._runs_itself(step) for step in steps):
+            return False
+        try:
+            self._plan(inner, own)
+        except OuterRunsItError as error:
+            return error.outer in steps
+        except NoCommandError:
+            return False
+        return False
 
     def _does_without(self, step: int, maker: int) -> bool:
         """Whether a step can run without what another one had made, and cannot make again, and that is gone, too."""
@@ -357,7 +385,8 @@ class Mending:
 
         Such a step may have used other names when it ran last: then what that left is gone, too.
         """
-        gone = {output.path: output.step for output in self._status.outputs if output.freshness is Freshness.GONE}
+        gone = {output.path: output.step for output in self._status.outputs
+                if output.freshness is Freshness.GONE and output.path not in self._status.orphans}
         read = self._paths_read(number) if gone else []
         found = [gone[path] for path in read if gone.get(path, number) != number]
         if any(path not in gone and not is_location(path) and not os.path.lexists(self._workspace.absolute(

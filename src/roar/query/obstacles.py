@@ -1,21 +1,23 @@
 """Why a step is not to be run again by a command that is only pasted: it would fail, or something would be lost."""
 
+import itertools
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
 from roar.analyze.sources import is_source
-from roar.model import REDACTED
+from roar.model import REDACTED, members_folder
 from roar.observe.inflow import UNNAMED
 from roar.observe.patches import name_of, sections_of
 from roar.query.files_now import lies_at
 from roar.query.jobs import load_blob, load_job, load_patch, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
-from roar.query.within import is_typed, load_given, load_passing
+from roar.query.within import find_removals, is_typed, load_given, load_passing
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
@@ -51,7 +53,12 @@ def is_one_of_many(workspace: Workspace, path: str, read: Iterable[str], command
     kind = os.path.splitext(name)[1]
     beside = [other for other in read if os.path.dirname(other) == folder and os.path.splitext(other)[1] == kind
               and os.path.lexists(workspace.absolute(other))]
-    return len(beside) >= _MANY and not any(name in word for word in command)
+    return len(beside) >= _MANY and not any(is_named(name, word) for word in command)
+
+
+def is_named(name: str, word: str) -> bool:
+    """Whether a word of a command holds a file's name, be it in a path or in a shell's text."""
+    return re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", word) is not None
 
 
 def refuse_secret(name: str, command: Iterable[str]) -> None:
@@ -116,6 +123,7 @@ class Obstacles:
             self._refuse_other_place(step, last)
             self._refuse_open_database(step)
             self._refuse_inner(step, last, steps[:at])
+            self._refuse_removed(step, last, steps[:at])
             self._refuse_variant(step, last, steps[:at])
             self._refuse_overwriting(step, steps[at + 1:])
 
@@ -210,6 +218,24 @@ class Obstacles:
                 raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
             raise NoCommandError(text)
 
+    def _refuse_removed(self, step: int, last: LastJob, before: Container[int]) -> None:
+        """Refuse by itself what another step ran with files that this removed in the end: the script runs both."""
+        removals = iter(find_removals(self._database, last.row))
+        first = next(removals, None)
+        if first is None:
+            return
+        own = {path if member is None else members_folder(path) + member
+               for path, member in self._database.execute(_FILES_OF_JOB, (last.row,))}
+        for removal in itertools.chain([first], removals):
+            row = self._database.execute(_STEP_OF, (removal.script, self._session)).fetchone() if (
+                removal.path in own and not os.path.lexists(self._workspace.absolute(removal.path))) else None
+            if row is not None and row[0] not in before:
+                outer, runs_it_yet = row
+                text = f"{removal.path}, which @{step} used, was removed by @{outer}, which ran it"
+                if runs_it_yet:
+                    raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
+                raise NoCommandError(text)
+
     def _is_the_same_script(self, row: int, step: int) -> bool:
         """Whether what a job names of code is as it is for the last job of its step."""
         return self._code_of(row) == self._code_of(find_last_job(self._database, self._session, step).row)
@@ -282,6 +308,17 @@ WHERE session_id = ? AND number = ? ORDER BY job.id DESC LIMIT 1
 """
 
 _PATHS_OF_JOB = "SELECT path.path FROM file_use JOIN path ON path.id = path_id WHERE job_id = ?"
+
+_FILES_OF_JOB = """
+SELECT path.path, member.path FROM file_use JOIN path ON path.id = path_id
+LEFT JOIN dataset_member AS member ON dataset_id = file_use.artifact_id WHERE job_id = ?
+"""
+
+# Of a job of a session its step's number, and whether it is the last of that.
+_STEP_OF = """
+SELECT number, job.id = (SELECT max(id) FROM job WHERE step_id = step.id) FROM job JOIN step ON step.id = step_id
+WHERE job.id = ? AND session_id = ?
+"""
 
 _PATHS_OF_STEP = """
 SELECT DISTINCT path.path FROM step JOIN job ON job.step_id = step.id

@@ -10,8 +10,9 @@ from itertools import chain
 from roar.model import FileUse, Job, Kind, is_location, members_folder
 from roar.query.birth import born_at
 from roar.query.files_now import holds
-from roar.query.jobs import UsedFile, files_of
+from roar.query.jobs import UsedFile, files_of, iter_jobs
 from roar.query.versions import is_written_by_others, iter_places, places_written
+from roar.query.within import find_inner
 from roar.workspace import Workspace
 
 _TICK_S = 0.02
@@ -70,9 +71,13 @@ def _was_there(job: Job, use: FileUse) -> bool:
 
 
 def _taken_away(database: sqlite3.Connection, job: Job) -> list[str]:
-    """The files that the job read and then deleted or moved."""
+    """The files that the job read and then deleted or moved, but for what jobs had made that it ran."""
     rows = database.execute("SELECT path FROM deleted_file JOIN job ON job.id = job_id WHERE uid = ?", (job.uid,))
-    return [path for (path,) in rows]
+    gone = [path for (path,) in rows]
+    row_id, = database.execute("SELECT id FROM job WHERE uid = ?", (job.uid,)).fetchone()
+    within = iter_jobs(database, sorted(find_inner(database, [row_id]))) if gone else ()
+    made = {file.path for inner in within for use in inner.outputs for file in files_of(database, use)}
+    return [path for path in gone if path not in made]
 
 
 def _is_lost(database: sqlite3.Connection, workspace: Workspace, file: UsedFile) -> bool:

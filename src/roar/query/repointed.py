@@ -1,4 +1,4 @@
-"""Which steps read an input through a symlink that leads to other content now."""
+"""Which steps read an input through a symlink that leads to other content now, or in whose place that lies."""
 
 import json
 import os
@@ -24,7 +24,7 @@ class _Input(NamedTuple):
 
 
 def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]) -> Iterator[Reason]:
-    """Why jobs are stale where a symlink that they found there was pointed elsewhere since.
+    """Why jobs are stale where a symlink that they found there was pointed elsewhere since, or replaced.
 
     Args:
         database: the record.
@@ -36,10 +36,11 @@ def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Ite
     for job_id, found in links.items():
         changed = [place for place, text in found.items() if text_now[place] not in {text, None}]
         inputs = list(_load_inputs(database, workspace, job_id)) if changed else []
-        reason = next((f"its symlink {workspace.relative(place)} leads to {text_now[place]} now"
-                       for place in changed if _leads_elsewhere(database, place, found, inputs)), None)
-        if reason is not None:
-            yield Reason(job_id, reason)
+        elsewhere = next((place for place in changed if _leads_elsewhere(database, place, found, inputs)), None)
+        if elsewhere is not None:
+            text = text_now[elsewhere]
+            now = f"leads to {text} now" if text else f"is a {'folder' if os.path.isdir(elsewhere) else 'file'} now"
+            yield Reason(job_id, f"its symlink {workspace.relative(elsewhere)} {now}")
 
 
 def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]
@@ -54,10 +55,11 @@ def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterab
 
 
 def _read_link(place: str) -> str | None:
+    """The text of a symlink; "" where something else lies in its place, None where nothing does."""
     try:
         return os.readlink(place)
     except OSError:
-        return None
+        return "" if os.path.lexists(place) else None
 
 
 def _load_inputs(database: sqlite3.Connection, workspace: Workspace, job_id: int) -> Iterator[_Input]:

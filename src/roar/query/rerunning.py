@@ -12,13 +12,14 @@ import os
 import sqlite3
 import stat
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from itertools import count
 from typing import NamedTuple
 
-from roar.model import APPENDED, AS_STDOUT_APPENDED
+from roar.analyze.datasets import ancestors
+from roar.model import APPENDED, AS_STDOUT_APPENDED, is_location
 from roar.query.files_now import lies_at
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
@@ -40,6 +41,7 @@ from roar.query.within import (
     find_beginner,
     find_begun,
     find_edited,
+    find_inner,
     find_run,
     find_runners,
     paths_made_within,
@@ -67,16 +69,18 @@ class Plan(NamedTuple):
     Attributes:
         removed: the absolute paths of files that are made anew.
         steps: the numbers of the steps, in the order in which they run.
-        lacks: what one of them has read, that none before it makes, and that is gone, as it is told; None without one.
+        lacks: what some of them have read, that none before them makes, and that is gone: path and step.
         aside: the folder for what is put aside.
+        folders: in which they write, as they are typed, that none of them makes, and that are gone.
         keeps: whether that stays there: nobody knows whether all of it is made again.
         room: what is put aside for a step that refuses to write over it.
     """
 
     removed: tuple[str, ...]
     steps: tuple[int, ...]
-    lacks: str | None
+    lacks: tuple[tuple[str, int], ...]
     aside: str
+    folders: tuple[str, ...] = ()
     keeps: bool = False
     room: Room | None = None
 
@@ -84,17 +88,19 @@ class Plan(NamedTuple):
         """Refuse where a step finds a file changed that git tracks, be it by an earlier one."""
         refuse_tracked(self.removed)
 
-    def refuse_lack(self) -> None:
-        """Refuse where something is gone that has to be there."""
-        if self.lacks is not None:
-            raise NoCommandError(self.lacks)
+    def refuse_lack(self, *, but: Container[tuple[str, int]] = ()) -> None:
+        """Refuse where something is gone that has to be there; some paths have not, for some steps."""
+        lack = next((lack for lack in self.lacks if lack not in but), None)
+        if lack is not None:
+            raise NoCommandError(f"{lack[0]}, which @{lack[1]} read, is gone")
 
     def commands(self) -> list[str]:
         """What to type in the current folder."""
         runs = [f"roar run @{number}" for number in self.steps]
         if self.room is not None:
             return make_room(self.room, self.aside, runs)
-        return put_aside(self.removed, self.aside, runs, keeps=self.keeps)
+        new = [f"mkdir -p {' '.join(self.folders)}"] if self.folders else []
+        return [*new, *put_aside(self.removed, self.aside, runs, keeps=self.keeps)]
 
 
 def put_aside(paths: Iterable[str], folder: str, commands: Sequence[str], *, keeps: bool = False) -> list[str]:
@@ -334,8 +340,11 @@ class Reruns:
                                          f" {version[1]}")
 
     def _plan(self, removed: Iterable[str], jobs: Sequence[tuple[int, int]], steps: Sequence[int]) -> Plan:
-        lacks = self._find_lack(jobs, steps)
-        return Plan(tuple(removed), tuple(steps), lacks, os.path.dirname(self._workspace.database))
+        repeated = {step for _, step in jobs}
+        others = [(find_last_job(self._database, self._session, step).row, step)
+                  for step in steps if step not in repeated]
+        return Plan(tuple(removed), tuple(steps), tuple(self._find_lacks([*jobs, *others])),
+                    os.path.dirname(self._workspace.database), self._find_gone_folders([*jobs, *others]))
 
     def _is_in_order(self, jobs: Sequence[tuple[int, int]]) -> bool:
         """Whether the steps stand as they have to: each behind those of which it took something when it ran last.
@@ -351,13 +360,26 @@ class Reruns:
             before.add(number)
         return True
 
-    def _find_lack(self, jobs: Sequence[tuple[int, int]], steps: Iterable[int]) -> str | None:
-        """See `Plan.lacks`; of the steps that repeat none of the jobs what their last job has read."""
+    def _find_gone_folders(self, jobs: Iterable[tuple[int, int]]) -> tuple[str, ...]:
+        """See `Plan.folders`."""
         made: set[str] = set()
-        repeated = {step for _, step in jobs}
-        others = [(find_last_job(self._database, self._session, step).row, step)
-                  for step in steps if step not in repeated]
-        for job, step in (*jobs, *others):
+        gone: dict[str, None] = {}
+        for job, _ in jobs:
+            made |= {path for (path,) in self._database.execute(
+                "SELECT path FROM made_folder WHERE job_id IN (SELECT value FROM json_each(?))",
+                (json.dumps([job, *find_inner(self._database, [job])]),))}
+            for (path,) in self._database.execute(_PATHS_MADE, (job,)):
+                folder = os.path.dirname(path)
+                if folder and not is_location(path) and made.isdisjoint((folder, *ancestors(folder))) and (
+                        not os.path.lexists(self._workspace.absolute(folder))):
+                    gone[quoted_path(folder) if folder.startswith("/") else _typed(self._workspace.absolute(folder))
+                         ] = None
+        return tuple(gone)
+
+    def _find_lacks(self, jobs: Iterable[tuple[int, int]]) -> Iterator[tuple[str, int]]:
+        """See `Plan.lacks`."""
+        made: set[str] = set()
+        for job, step in jobs:
             read = paths_read(self._database, job)
             made |= paths_made_within(self._database, job)
             for path in read:
@@ -366,9 +388,8 @@ class Reruns:
                     place = os.path.dirname(place)  # of a dataset
                 if (path not in made and "://" not in path and not os.path.lexists(place)
                         and not is_one_of_many(self._workspace, path, read, self._command_of(job))):
-                    return f"{path}, which @{step} read, is gone"
+                    yield path, step
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
-        return None
 
     def _command_of(self, job: int) -> list[str]:
         text, = self._database.execute("SELECT command FROM job JOIN step ON step.id = step_id WHERE job.id = ?",

@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -132,6 +132,32 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
     return {row_id for (row_id,) in database.execute(
         "SELECT around.id FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer"
         " WHERE job.id = ?", (inner_id,))}
+
+
+class Removal(NamedTuple):
+    """That a script, by its row, removed what it had read, or a job in it had written, at a path."""
+
+    script: int
+    path: str
+
+
+def is_removed_within(database: sqlite3.Connection, job_id: int, path: str) -> bool:
+    """Whether a script that ran a job has removed a file that lay at a path."""
+    return any(not is_typed(command) for *_, command in database.execute(
+        f"{_REMOVED} AND deleted_file.path = CAST(? AS TEXT)", (job_id, encoded(path))))
+
+
+def find_removals(database: sqlite3.Connection, job_id: int) -> Iterator[Removal]:
+    """What the scripts that ran a job have removed, be it of that job or of others in them; the innermost first."""
+    rows = database.execute(f"{_REMOVED} ORDER BY around.started_at DESC", (job_id,))
+    return (Removal(*row) for *row, command in rows if not is_typed(command))
+
+
+_REMOVED = """
+SELECT around.id, deleted_file.path, command FROM job JOIN inner_job USING (uid)
+JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
+JOIN deleted_file ON job_id = around.id WHERE job.id = ?
+"""
 
 
 def find_script(database: sqlite3.Connection, inner_id: int) -> int | None:

@@ -84,7 +84,7 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                            datasets=lambda stamps: digests.find_datasets(database, stamps),
                            inner=lambda uid: _find_inner(database, workspace, uid),
                            committed=lambda seen: _read_committed(pending, seen),
-                           read_within=lambda but: _list_read_within(database, workspace, pending.uid, but),
+                           others_within=lambda but: _find_others_within(database, workspace, pending.uid, but),
                            made_since=lambda: _list_written(database, workspace, since=rfc3339(pending.started_ns)))
         analysis = analyze(trace, around, known, progress)
         patch = _patch(pending, analysis)
@@ -232,11 +232,12 @@ def _without_library_s(database: sqlite3.Connection, seen_whole: Iterable[str]) 
             for uid, known in gaps.items() if NO_LIBRARY in known}
 
 
-def _list_read_within(database: sqlite3.Connection, workspace: Workspace, uid: str, but: Collection[str]) -> set[str]:
-    """The absolute paths of what those jobs of the record read that said that this one runs them."""
+def _find_others_within(database: sqlite3.Connection, workspace: Workspace, uid: str, but: Collection[str]
+                        ) -> list[InnerJob]:
+    """Those jobs of the record that said that this one runs them."""
     uids = database.execute("SELECT uid FROM inner_job WHERE outer = ?", (uid,)).fetchall()
     jobs = (_find_inner(database, workspace, inner) for (inner,) in uids if inner not in but)
-    return {path for job in jobs if job is not None for path in job.read}
+    return [job for job in jobs if job is not None]
 
 
 def _is_still(database: sqlite3.Connection, path: str, digest: bytes | None) -> bool:

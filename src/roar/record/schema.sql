@@ -162,7 +162,7 @@ CREATE TABLE made_folder (
     PRIMARY KEY (job_id, path)
 ) STRICT, WITHOUT ROWID;
 
--- Files that a job read and then deleted or moved away itself.
+-- Files that a job read, or that one which it ran wrote, and that it then deleted or moved away itself.
 CREATE TABLE deleted_file (
     job_id INTEGER NOT NULL REFERENCES job (id),
     path   TEXT NOT NULL,                        -- as in `path`
