@@ -87,6 +87,14 @@ static void record_led(const struct call *call, const struct path *path, int mis
     log_append(LOG_LED, call->group, LOG_RESULT_UNKNOWN, 0, 0, NULL, path_as_text(path), place);
 }
 
+/* Each program that a process executes loads the library, or not: that tells who has seen what it did. */
+static int is_library(const struct path *path)
+{
+    static const char name[] = "/libroar-preload.so";
+    size_t length = sizeof name - 1;
+    return path->length > length && memcmp(path->text + path->length - length, name, length) == 0;
+}
+
 static void record_open(const struct call *call, const struct path *path, uint32_t flags)
 {
     if (strcmp(path->text, CANARY_PATH) == 0) {
@@ -97,12 +105,13 @@ static void record_open(const struct call *call, const struct path *path, uint32
     struct stat status;
     struct seen *seen = process_seen(call->group, path->text, path->length, &hash);
     uint32_t epoch = __atomic_load_n(&log_header->link_epoch, __ATOMIC_ACQUIRE);
-    if (!is_write(flags) && seen_just_now(seen, hash, epoch))
+    int may_be_known = !is_write(flags) && !is_library(path);
+    if (may_be_known && seen_just_now(seen, hash, epoch))
         return;
     int missing = path_stat(path, !(flags & O_NOFOLLOW), &status);
     if (is_moot(path, flags, &status, missing))
         return;
-    if (!is_write(flags) && !missing) {
+    if (may_be_known && !missing) {
         struct log_signature signature = path_signature(&status);
         if (seen_before(seen, hash, &signature, epoch))
             return;

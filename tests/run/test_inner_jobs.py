@@ -692,6 +692,22 @@ def test_a_round_of_a_sweep_that_diverged(desk):
         desk.roar("run", "-q", "@2")
 
 
+@pytest.mark.parametrize("wrapper", ["env A=1", "nice", "./shim", "sh -c 'exec cp data \"$@\"' -", "python exec.py"])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_program_that_executes_another_one_is_the_inner_job_s(desk, mode, wrapper):
+    desk.env |= {"ROAR_TRACER_MODE": mode}
+    desk.write("data", "d\n")
+    desk.write("exec.py", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])\n")
+    desk.write("shim", '#!/bin/sh\nexec nice "$@"\n')
+    (desk.root / "shim").chmod(0o755)
+    copy = "" if wrapper.startswith("sh") else "cp data "
+    outer = script(desk, f"{ROAR} run -q --name inner {wrapper} {copy}out")
+    inner = by_name(desk, "inner")
+    assert ("data" in names(inner["inputs"]), names(inner["outputs"])) == (True, ["out"])
+    assert (names(outer["inputs"]), names(outer["outputs"])) == ([], [])
+    assert mode == "preload" or inner["tracer"]["gaps"] == []
+
+
 def follow_all(desk, lines=("the outputs are up to date",)):
     """Follow the hints of some lines of the checklist until there are none; those that were followed."""
     hints = []
