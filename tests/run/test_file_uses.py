@@ -276,6 +276,16 @@ def test_a_folder_renamed_with_files_that_the_job_never_named(desk):
         {"old/a": digest("x"), "old/deep/b": digest("y")}, {"new/a": digest("x"), "new/deep/b": digest("y")})
 
 
+@pytest.mark.parametrize("text", ["../f/x", "l", "n" * 300, "../nothing"])
+def test_a_renamed_folder_that_holds_a_symlink_which_leads_nowhere(desk, text):
+    desk.write("f", "f")
+    desk.write("d/x", "x")
+    (desk.root / "d" / "l").symlink_to(text)
+    desk.init()
+    desk.roar("run", "-q", "mv", "d", "e")
+    assert [use["path"] for use in desk.job()["outputs"]] == ["e/x"]
+
+
 def test_what_a_renamed_folder_held_and_the_job_then_put_there_anew(desk):
     desk.write("out/log", "first")
     desk.python("open('out/log').read()")

@@ -179,9 +179,10 @@ def _seen_later(events: Sequence[Event], renames: _Renames
             yield event.path, event.signature, before, made
         if path := _makes(event):
             made[path].append(before)
-    for path in (entry.path for entry in _entries_in(renames.last_places()) if not entry.is_dir()):
+    for path in (entry.path for entry in _entries_in(renames.last_places())):
         with contextlib.suppress(OSError):
-            yield path, signature_of(os.lstat(path)), count, made
+            if not os.path.isdir(path):  # where a symlink leads nobody may be allowed to ask, or can
+                yield path, signature_of(os.lstat(path)), count, made
 
 
 def _takes(event: Event) -> bool:
