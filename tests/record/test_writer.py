@@ -482,7 +482,7 @@ def test_the_jobs_that_a_job_of_version_7_ran_are_known(tmp_path):
             INSERT INTO inner_job (job_id, uid) VALUES (3, 'a'), (3, 'b'), (3, 'unrecorded'), (2, 'a')""")
     with contextlib.closing(open_database(str(path))) as database:
         assert database.execute("SELECT * FROM inner_job").fetchall() == [
-            ("a", "b", 0), ("a", "c", 0), ("b", "c", 0), ("unrecorded", "c", 0)]
+            ("a", "b", 0, None), ("a", "c", 0, None), ("b", "c", 0, None), ("unrecorded", "c", 0, None)]
         assert find_around(database, 1) == {2, 3}
 
 

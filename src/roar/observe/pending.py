@@ -11,12 +11,13 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from roar.errors import WorkspaceError
 from roar.model import Git, Host, git_of
 from roar.observe.streams import Stream
 from roar.observe.trace import Signature
+from roar.observe.variables import find_changed
 
 JOB, FACTS, LOG, PATCH = "job.json", "facts.json", "events.log", "patch"
 
@@ -239,18 +240,33 @@ def in_order(jobs: Iterable[Pending]) -> list[Pending]:
     return found
 
 
-def find_outer(pending_folder: str, inner: Pending) -> dict[str, bool]:
-    """The uids of those jobs that ran this one themselves, and are not recorded yet.
+class Around(NamedTuple):
+    """What a job that ran another one has to do with it.
 
-    Returns:
-        With each whether it took what this one printed, by a pipe: the first one around it that has not got that from
-        outside did.
+    Attributes:
+        takes: whether it took by a pipe what that one printed.
+        changed: the names of variables of the environment that it, or a script of it, set or changed for that one.
+    """
+
+    takes: bool
+    changed: tuple[str, ...]
+
+
+def find_outer(pending_folder: str, inner: Pending) -> dict[str, Around]:
+    """The jobs that ran this one themselves, and are not recorded yet, by their uids.
+
+    What this one printed was taken by the first one around it that has not got that pipe from outside.
     """
     around = sorted((job for job in _load_all(pending_folder) if job.owner in inner.ancestors),
                     key=lambda job: inner.ancestors.index(job.owner))
     printed = inner.pipes[0]
     taker = None if printed is None else next((job for job in around if printed not in job.pipes), None)
-    return {job.uid: job is taker for job in around}
+    return {job.uid: Around(job is taker, find_changed(inner.owner[0], _below(job, inner))) for job in around}
+
+
+def _below(outer: Pending, inner: Pending) -> int:
+    """The process id of what one `roar` started, above another one: it has the environment of the command."""
+    return (inner.owner, *inner.ancestors)[inner.ancestors.index(outer.owner)][0]
 
 
 def find_running(pending_folder: str) -> list[Pending]:

@@ -17,7 +17,7 @@ from roar.query.files_now import lies_at
 from roar.query.jobs import load_blob, load_job, load_patch, paths_read
 from roar.query.likeness import likeness
 from roar.query.repository import is_inside, run_git
-from roar.query.within import find_removals, is_typed, load_given, load_passing
+from roar.query.within import find_environments, find_removals, find_runners, is_typed, load_given, load_passing
 from roar.record.database import encoded
 from roar.workspace import Workspace
 
@@ -117,8 +117,8 @@ class Obstacles:
         """
         for at, step in enumerate(steps):
             last = find_last_job(self._database, self._session, step)
-            if UNNAMED in last.gaps:
-                raise NoCommandError(f"@{step} read {UNNAMED}, which is not in the record")
+            self._refuse_unnamed(step, last, steps[:at])
+            self._refuse_environment(step, last, steps[:at])
             self._refuse_gone_source(step, last)
             self._refuse_other_place(step, last)
             self._refuse_open_database(step)
@@ -217,6 +217,29 @@ class Obstacles:
             if runs_it_yet:
                 raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
             raise NoCommandError(text)
+
+    def _refuse_unnamed(self, step: int, last: LastJob, before: Container[int]) -> None:
+        """Refuse by itself what read a pipe: only a script that ran it gives it that again."""
+        if UNNAMED in last.gaps:
+            runners = find_runners(self._database, self._session, [last.row])
+            if not runners:
+                raise NoCommandError(f"@{step} read {UNNAMED}, which is not in the record")
+            if runners[-1] not in before:
+                raise OuterRunsItError(f"@{step} read {UNNAMED}: roar run @{runners[-1]} runs both", runners[-1])
+
+    def _refuse_environment(self, step: int, last: LastJob, before: Container[int]) -> None:
+        """Refuse by itself what a script ran in another environment than its own."""
+        for row, text in find_environments(self._database, last.row):
+            of = self._database.execute(_STEP_OF, (row, self._session)).fetchone()
+            if of is None or of[0] in before:
+                continue
+            outer, runs_it_yet = of
+            first, *more = json.loads(text)
+            said = (f"@{outer} ran @{step} with {first}{f' and {len(more)} more' if more else ''} set"
+                    " otherwise in the environment")
+            if runs_it_yet:
+                raise OuterRunsItError(f"{said}: roar run @{outer} runs both", outer)
+            raise NoCommandError(said)
 
     def _refuse_removed(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what another step ran with files that this removed in the end: the script runs both."""

@@ -153,10 +153,28 @@ def find_removals(database: sqlite3.Connection, job_id: int) -> Iterator[Removal
     return (Removal(*row) for *row, command in rows if not is_typed(command))
 
 
+def find_removed(database: sqlite3.Connection, jobs: Iterable[int]) -> set[str]:
+    """The paths of the files that some jobs have removed."""
+    return {path for (path,) in database.execute(
+        "SELECT path FROM deleted_file WHERE job_id IN (SELECT value FROM json_each(?))", (json.dumps(list(jobs)),))}
+
+
 _REMOVED = """
 SELECT around.id, deleted_file.path, command FROM job JOIN inner_job USING (uid)
 JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
 JOIN deleted_file ON job_id = around.id WHERE job.id = ?
+"""
+
+
+def find_environments(database: sqlite3.Connection, job_id: int) -> list[tuple[int, str]]:
+    """The scripts that ran a job with other variables in the environment, the innermost first, with their names."""
+    return [(around, names) for around, names, command in database.execute(_ENVIRONMENTS, (job_id,))
+            if not is_typed(command)]
+
+
+_ENVIRONMENTS = """
+SELECT around.id, environment, command FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
+JOIN step ON step.id = around.step_id WHERE job.id = ? AND environment IS NOT NULL ORDER BY around.started_at DESC
 """
 
 

@@ -181,6 +181,8 @@ CREATE TABLE inner_job (
     uid   TEXT NOT NULL,                         -- of the inner one; it may be in no record
     outer TEXT NOT NULL,                         -- uid of one around it, likewise
     piped INTEGER NOT NULL DEFAULT 0,            -- 1: that one took what the inner one printed, by a pipe
+    environment TEXT,                            -- JSON array: the names of variables of the environment that were
+                                                 -- set or changed between the two; null for none, or not known
     PRIMARY KEY (uid, outer)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX inner_job_by_outer ON inner_job (outer);

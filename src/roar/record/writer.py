@@ -10,12 +10,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from roar.model import FileUse, Git, Host, Job, JobState, Kind, Python, Redirections, TrackerRun
+from roar.observe.pending import Around
 from roar.record.database import encoded, transaction
 from roar.record.dependencies import find_dependencies, link_shared_content
 from roar.record.roles import INPUT, OUTPUT, PAYLOAD
 from roar.wire import Dataset
 
 _BATCH = 30_000  # parameters of one statement, below SQLite's 32,766
+_NOTHING_BETWEEN = Around(takes=False, changed=())
 
 
 class RunUpdate(Protocol):
@@ -51,7 +53,7 @@ def write_job(
     ages: Mapping[tuple[str, str], str] | None = None,
     inner: Iterable[str] = (),
     gaps: Mapping[str, Sequence[str]] | None = None,
-    outer: Mapping[str, bool] | None = None,
+    outer: Mapping[str, Around] | None = None,
     tracker_updates: Iterable[RunUpdate] = (),
     follow: Callable[[str, str], tuple[str, str]] | None = None,
 ) -> Job:
@@ -74,7 +76,7 @@ def write_job(
             dataset, all its files.
         inner: uids of the jobs that it ran itself, recorded or not.
         gaps: by uid of some of them, what could have been missed yet, now that this one saw them, too.
-        outer: uids of those that ran it, with each whether it took what this one printed, by a pipe.
+        outer: those that ran it, by their uids.
         tracker_updates: what this job's analysis proved about tracker runs of earlier jobs.
         follow: given the id of an earlier tracker run and the command that shows or uploads it, both as they are
             since this job moved files.
@@ -102,10 +104,11 @@ def write_job(
                              ((job_id, encoded(path)) for path in deleted))
         database.executemany("INSERT INTO given_file (job_id, path) VALUES (?,CAST(? AS TEXT))",
                              ((job_id, encoded(path)) for path in given))
-        pairs = {(uid, job.uid): False for uid in inner}
-        pairs |= {(job.uid, uid): takes for uid, takes in (outer or {}).items()}
-        database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer, piped) VALUES (?,?,?)",
-                             ((*pair, takes) for pair, takes in pairs.items()))
+        pairs = {(uid, job.uid): _NOTHING_BETWEEN for uid in inner}
+        pairs |= {(job.uid, uid): around for uid, around in (outer or {}).items()}
+        database.executemany("INSERT OR IGNORE INTO inner_job (uid, outer, piped, environment) VALUES (?,?,?,?)",
+                             ((*pair, around.takes, json.dumps(around.changed) if around.changed else None)
+                              for pair, around in pairs.items()))
         database.executemany("UPDATE job SET tracer_gaps = ? WHERE uid = ?",
                              ((json.dumps(left), uid) for uid, left in (gaps or {}).items()))
         for update in tracker_updates:
