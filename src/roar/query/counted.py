@@ -31,7 +31,8 @@ class Counted:
             the same and more, as make(1) does that now finds all up to date and writes its log, also that one, and
             those that wrote last what that wrote.
         settled: job and path of what was read, but read or written again since by a later job of the step; of what
-            the job itself has edited not by one that goes on with that.
+            the job itself has edited not by one that goes on with that. So is what a script took from a job in it,
+            where later runs of it have written again all but what that job was given, or one that began before it.
         superseded: those after which one of their step (the next that ended well and wrote something, or the last
             such; or any where none of the step ever wrote) has read all that they had read, and has written over all
             that they had written, or only elsewhere: what they left is an earlier version.
@@ -99,7 +100,45 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
         well=frozenset(job.row_id for found in order.values() for job in found if job.ended_well),
         settled=frozenset(said.settled), superseded=frozenset(said.superseded), idle=frozenset(said.covered),
         logs=logs.of(rows), nesting=load_nesting(database, rows))
+    counted = replace(counted, settled=counted.settled | {*_find_left_out(database, counted)})
     return replace(counted, idle=counted.idle - _find_taken(database, counted)) if said.covered else counted
+
+
+def _find_left_out(database: sqlite3.Connection, counted: Counted) -> Iterator[tuple[int, int]]:
+    """What scripts took from jobs in them that had no part in what is left of theirs: that lay there before."""
+    scripts = [job for job in counted.nesting.inner if any(later in counted.well for later in counted.later(job))]
+    for script in scripts:
+        given = dict(database.execute(_GIVEN_WITHIN, (script,)).fetchall())
+        again = [later for later in counted.later(script) if later in counted.well]
+        left = [path for (path,) in database.execute(_LEFT, (script, json.dumps(again)))]
+        if left and all(path in given for path in left):
+            began = max(given[path] for path in left)
+            yield from ((script, path) for (path,) in database.execute(_TAKEN_WITHIN, (script, began)))
+
+
+# What a job made for those that it ran, with when the first of them began that read it, none of them having made it.
+_GIVEN_WITHIN = """
+SELECT path.id, min(ran.started_at) FROM given_file JOIN path USING (path)
+JOIN job AS around ON around.id = given_file.job_id JOIN inner_job ON outer = around.uid
+JOIN job AS ran ON ran.uid = inner_job.uid
+JOIN file_read AS used ON used.job_id = ran.id AND used.path_id = path.id
+JOIN file_written AS made ON made.job_id = around.id AND made.path_id = path.id AND made.role = 2
+    AND made.artifact_id IS used.artifact_id
+WHERE around.id = ? GROUP BY path.id
+"""
+# What it has left that some other jobs have not written again.
+_LEFT = """
+SELECT path_id FROM file_written WHERE job_id = ?1 AND role = 2 AND path_id NOT IN (
+    SELECT path_id FROM file_written WHERE role = 2 AND job_id IN (SELECT value FROM json_each(?2)))
+"""
+# What it read of those in it that began at a time or later.
+_TAKEN_WITHIN = """
+SELECT DISTINCT used.path_id FROM job AS around JOIN inner_job ON outer = around.uid
+JOIN job AS ran ON ran.uid = inner_job.uid AND ran.started_at >= ?2
+JOIN file_written AS made ON made.job_id = ran.id AND made.role = 2
+JOIN file_read AS used ON used.job_id = around.id AND used.path_id = made.path_id
+    AND used.artifact_id = made.artifact_id WHERE around.id = ?1
+"""
 
 
 def _latest(database: sqlite3.Connection, jobs: Sequence[StepJob]) -> list[int]:
