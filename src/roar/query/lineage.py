@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -126,10 +126,11 @@ def load_lineage(database: sqlite3.Connection,
         walk.root_name = root.digest
         walk.add_root(root.row_id, root.path, made_as={maker.artifact_id for maker in makers},
                       read_as={artifact_id for _, artifact_id in readers})
+    artifact_id = root.row_id if isinstance(root, ArtifactReference) else None
     if direction is not Direction.DOWN:
-        walk.up(ups)
+        walk.up(ups, artifact_id)
     if direction is not Direction.UP:
-        walk.down(downs)
+        walk.down(downs, () if artifact_id is None else ups)
     hops = walk.hops()
     return Lineage(root=walk.root_name, hops=tuple(hops), graph=walk.graph(hops),
                    own=tuple(map(walk.uid, own)), same_content=same_content, cut=walk.cut,
@@ -183,6 +184,7 @@ class _Walk:
         self.distance: dict[int, int] = {}
         self.taken: dict[int, set[tuple[int, int, int]]] = {}  # consumer → (artifact, producer, produced)
         self._later: dict[int, set[int]] = {}  # by job what it only read later than what is asked about lay there
+        self._earlier: dict[int, set[int]] = {}  # by job what it had made before what is asked about was there
         self._printed: dict[int, list[int]] = {}
         self.cut = False
 
@@ -216,11 +218,22 @@ class _Walk:
                                                         (job_id,)).fetchone()
         return times
 
-    def up(self, start: Iterable[int]) -> None:
-        self._run([_Step(job) for job in start], 1, self._producers)
+    def up(self, start: Iterable[int], artifact: int | None = None) -> None:
+        """From jobs, where these made an artifact from when that lay there, as one that they ran found it there."""
+        self._run([_Step(job, self._laid_by(job, artifact)) for job in start], 1, self._producers)
 
-    def down(self, start: Iterable[int]) -> None:
-        self._run([_Step(job) for job in start], -1, self._consumers)
+    def down(self, start: Iterable[int], makers: Collection[int] = ()) -> None:
+        """From jobs; where they ran one of the makers of what they read, that was not there before that."""
+        began = {job: min((self._times(maker)[0] for maker in makers if job in find_around(self._database, maker)),
+                          default=None) for job in start} if self._nested else dict.fromkeys(start)
+        self._run([_Step(job, since) for job, since in began.items()], -1, self._consumers)
+
+    def _laid_by(self, job_id: int, artifact: int | None) -> str | None:
+        """When an artifact that a job made certainly lay there, as one that it ran read it; None where none did."""
+        if artifact is None or not self._nested:
+            return None
+        return min((self._found_by(given) for given, of in load_given_by(self._database, job_id).items()
+                    if of == artifact), default=None)
 
     def _run(self, level: list[_Step], sign: int, following: Callable[[_Step], list[_Step]]) -> None:
         distance = sign
@@ -284,10 +297,13 @@ class _Walk:
 
     def _consumers(self, step: _Step) -> list[_Step]:
         job_id, since = step
+        if since is not None:
+            self._earlier[job_id] = {artifact for given, artifact in load_given_by(self._database, job_id).items()
+                                     if self._found_by(given) < since}
         rows = self._database.execute(_CONSUMERS, {"job": job_id, "since": since}).fetchall()
         if self._given:
             rows += [(given.reader, artifact, artifact) for given, artifact in load_given_by(
-                self._database, job_id).items() if since is None or self._times(given.reader)[1] >= since]
+                self._database, job_id).items() if since is None or self._found_by(given) >= since]
         for consumer_id, artifact_id, produced_id in rows:
             self.taken.setdefault(consumer_id, set()).add((artifact_id, job_id, produced_id))
         if not self._nested:
@@ -344,7 +360,8 @@ class _Walk:
                                  if row_id in makers or (row_id not in self._later.get(line.row_id, ()) if upwards
                                                          else row_id in read_as)),
                    printed=tuple(self.uid(job) for job in dict.fromkeys(self._printed.get(line.row_id, ()))),
-                   outputs=tuple(artifact for row_id, artifact in outputs if not upwards or row_id in wanted),
+                   outputs=tuple(artifact for row_id, artifact in outputs if (
+                       row_id in wanted if upwards else row_id not in self._earlier.get(line.row_id, ()))),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
 
     def _source(self, job_id: int, artifact: GraphArtifact, paths: Sequence[str], makers: Iterable[tuple[int, int]],
