@@ -38,6 +38,11 @@ class Writings:
                                       " WHERE job_id = ? AND artifact_id = ?", maker)
         return [path for (path,) in rows]
 
+    def is_at(self, maker: Maker, path: str) -> bool:
+        """Whether a job wrote an artifact at a path, around it, or in it: it may have moved there what is older."""
+        return any(place == path or path.startswith(members_folder(place)) or (
+            path.endswith("/") and place.startswith(path)) for place in self.paths(maker))
+
     def below(self, maker: Maker, folder: str) -> Files:
         """The files in a folder that a job wrote there by writing an artifact."""
         key = maker, folder

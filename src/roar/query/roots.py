@@ -162,8 +162,8 @@ class _Graph:
         for path, artifact_id, digest, size, files, note, since in rows:
             root = Root(path=path, digest=None if digest is None else digest.hex(), size=size, files=files, note=note,
                         kind=Kind.FILE if files is None else Kind.DATASET, used_by=(self._uid(job_id),), made_by=None)
-            found = [maker for maker, started_at in makers.get(artifact_id, ())
-                     if since is None or started_at <= since]  # the others made what was read at another path
+            found = [maker for maker, started_at in makers.get(artifact_id, ())  # others made it for another path
+                     if since is None or started_at <= since or self._writings.is_at(maker, path)]
             if not found and (path, artifact_id) in self._given_to(job_id):
                 continue
             if not found:
