@@ -9,6 +9,7 @@ from roar.commands.opening import Opened, open_record
 from roar.errors import NotFoundError, UsageError, WorkspaceError
 from roar.present.answer import print_json
 from roar.present.graphs import Earlier, render_dag
+from roar.query.freshness import load_status
 from roar.query.graph import Step, last_jobs, load_earlier, load_graph, load_steps
 from roar.query.references import SessionReference, find_current_session, resolve
 from roar.query.sessions import session_job_ids
@@ -18,7 +19,8 @@ from roar.shell import quoted
 def parser() -> Parser:
     """The command line of `roar dag`."""
     result = Parser("dag", "Show the session's graph: each step below the latest of the steps that it took inputs"
-                    " from. Reruns of a step are folded into it, like followers of one step into one line.")
+                    " from. Reruns of a step are folded into it, like followers of one step into one line. Which"
+                    " steps are stale is told by the files as they are now, of an earlier session by its record.")
     result.add_argument("session", metavar="SESSION", nargs="?", default="@", help="another session, by its uid")
     result.add_argument("--all", action="store_true",
                         help="fold nothing: each step by itself, with all its outputs and its earlier jobs (in a"
@@ -37,8 +39,8 @@ def main(argv: list[str]) -> int:
                          hint=f"{_command(arguments.session)} --json --svg FILE")
     opened = open_record()
     session = _session(opened, arguments.session)
-    steps = [] if session is None else load_steps(opened.database, session.row_id,
-                                                       every_output=arguments.all)
+    steps = [] if session is None else load_steps(opened.database, session.row_id, every_output=arguments.all,
+                                                  stale=_stale_now(opened, session))
     earlier = load_earlier(opened.database, steps) if arguments.all else None
     if arguments.svg:
         _draw(opened, steps, arguments, earlier)
@@ -64,6 +66,15 @@ def _session(opened: Opened, ref: str) -> SessionReference | None:
     if not isinstance(found, SessionReference):
         raise NotFoundError(f"{ref!r} is not a session.", hint="roar log --all")
     return found
+
+
+def _stale_now(opened: Opened, session: SessionReference) -> dict[int, str] | None:
+    """Why steps of the current session are stale as the files are now; of an earlier one the record alone tells."""
+    current = find_current_session(opened.database)
+    if current is None or current.row_id != session.row_id:
+        return None
+    status = load_status(opened.database, opened.workspace, session.row_id)
+    return {step.number: step.stale for step in status.steps if step.stale is not None}
 
 
 def _shape(opened: Opened, session: SessionReference | None, steps: list[Step], *,

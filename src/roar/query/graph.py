@@ -83,22 +83,30 @@ class _Links:
     foreign: dict[int, set[str]] = field(default_factory=dict)
 
 
-def load_steps(database: sqlite3.Connection, session: int, *, every_output: bool = False) -> list[Step]:
-    """The steps of a session in their order, with the names of their first outputs, or of all."""
+def load_steps(database: sqlite3.Connection, session: int, *, every_output: bool = False,
+               stale: Mapping[int, str] | None = None) -> list[Step]:
+    """The steps of a session in their order, with the names of their first outputs, or of all.
+
+    stale: by step, why it is so, as the files are now; None for what the record alone can tell.
+    """
     jobs = _jobs_by_step(database, session)
     lines = dict(zip(jobs, load_lines(database, [rows[0].row_id for rows in jobs.values()]), strict=True))
-    counted = load_counted(database, jobs)
+    stale = _stale_by_the_record(database, jobs) if stale is None else stale
     links = _links(database, {rows[0].row_id: number for number, rows in jobs.items()}, session)
-    found = Stale(database, counted)
-    found.add(find_rewritten(database, counted))
-    found.add_failed()
-    stale = found.of_steps()
     return [Step(number=number, job=lines[number], earlier=tuple(job.uid for job in rows[1:]),
                  sources=tuple(sorted(links.sources.get(number, ()))),
                  foreign=tuple(sorted(links.foreign.get(number, ()))),
                  outputs=_output_names(database, rows[0].row_id, -1 if every_output else _FIRST),
                  stale=stale.get(number))
             for number, rows in jobs.items()]
+
+
+def _stale_by_the_record(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJob]]) -> dict[int, str]:
+    counted = load_counted(database, jobs)
+    found = Stale(database, counted)
+    found.add(find_rewritten(database, counted))
+    found.add_failed()
+    return found.of_steps()
 
 
 def load_bare_steps(database: sqlite3.Connection, session: int) -> tuple[list[Step], Counted]:
