@@ -179,17 +179,18 @@ def _note_kept(result: Analysis, kept: Kept, uses: Uses, around: Surroundings,
     result.left_out = dict(kept.left_out)
     result.sources = tuple(sorted(kept.sources))
     result.trackers = {name: TrackerSummary(filtered_files=n) for name, n in sorted(kept.filtered.items())}
-    result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept)))
+    made_within = {path for jobs in within for path in jobs.written}
+    result.folders = tuple(sorted(around.shown(path) for path in _made_folders(uses, kept, made_within)))
     code = (uses.opened[path] for path in kept.sources if path in uses.opened)
     result.deleted = tuple(sorted({around.shown(use.path) for use in chain(kept.uses, code)
                                    if use.read and not use.exists and (use.deleted or use.away)}))
-    _note_within(result, uses, around, within)
+    _note_within(result, uses, around, within, made_within)
 
 
-def _note_within(result: Analysis, uses: Uses, around: Surroundings, within: Sequence[InnerJob | InnerJobs]) -> None:
+def _note_within(result: Analysis, uses: Uses, around: Surroundings, within: Sequence[InnerJob | InnerJobs],
+                 made: Iterable[str]) -> None:
     """Note what the job gave to those that it ran, and what it removed of theirs, as a script does in the end."""
     read = {path for jobs in within for path in jobs.read}
-    made = {path for jobs in within for path in jobs.written}
     result.given = tuple(sorted({around.shown(use.path) for path in read if (
         use := uses.opened.get(path)) is not None and (use.given if use.shared else use.written)}))
     removed = {around.shown(use.path) for path in made if (
@@ -268,11 +269,12 @@ def _vacated(source: str, place: str) -> Iterator[tuple[str, str]]:
             yield from _vacated(f"{source}/{name}", f"{place}/{name}")
 
 
-def _made_folders(uses: Uses, kept: Kept) -> set[str]:
-    """The highest folders that the job made itself, as far as it left something in them."""
+def _made_folders(uses: Uses, kept: Kept, made_within: Iterable[str]) -> set[str]:
+    """The highest folders that the job made itself, as far as it left something in them, or those that it ran."""
     new = {path for path, use in uses.opened.items() if use.new}
     made = {os.path.realpath(path) for path in new if os.path.dirname(path) not in new}
-    folders = {os.path.dirname(use.path) for use in kept.uses if use.written and use.exists} if made else ()
+    folders = {os.path.dirname(use.path) for use in kept.uses if use.written and use.exists} if made else set()
+    folders.update(map(os.path.dirname, made_within) if made else ())
     return {inside[-1] for folder in folders if (inside := [path for path in ancestors(folder) if path in made])}
 
 

@@ -3,16 +3,17 @@
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 
 from blake3 import blake3
 
 from roar.model import AS_STDIN, AS_STDOUT, AS_STDOUT_APPENDED, FileUse, Job
 from roar.observe.patches import name_of, sections_of
-from roar.query.jobs import load_patch
+from roar.query.jobs import files_of, load_patch
 from roar.query.references import FolderReference, JobReference, Reference
 from roar.query.roots import Root, jobs_behind
-from roar.query.within import find_beginners, find_inner, is_typed, load_given, load_pairs
+from roar.query.within import find_beginners, find_inner, find_removed, is_typed, load_given, load_pairs
 
 
 def jobs_to_run(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:
@@ -51,6 +52,7 @@ class StandingIn:
     """
 
     def __init__(self, database: sqlite3.Connection, again: Mapping[int, Job]) -> None:
+        self._database = database
         self.again = again
         self.outer: dict[int, int] = {}
         for inner, around in load_pairs(database, again):
@@ -80,17 +82,19 @@ class StandingIn:
         for row, job in self.again.items():
             if row not in self.outer:
                 inner = self.inside(row)
-                found[row] = self._joined(job, inner, patches) if inner else job
+                found[row] = self._joined(row, inner, patches) if inner else job
         return found
 
     def inside(self, row: int) -> dict[int, Job]:
         """The jobs for which another one stands, by their rows."""
         return {inner: self.again[inner] for inner, outer in self.outer.items() if outer == row}
 
-    def _joined(self, job: Job, inner: Mapping[int, Job], patches: dict[str, bytes]) -> Job:
-        outputs = dict.fromkeys([*(_not_redirected(use) for one in inner.values() for use in one.outputs),
-                                 *job.outputs])
-        made = {(use.path, use.digest) for use in outputs}
+    def _joined(self, row: int, inner: Mapping[int, Job], patches: dict[str, bytes]) -> Job:
+        job = self.again[row]
+        every = dict.fromkeys([*(_not_redirected(use) for one in inner.values() for use in one.outputs), *job.outputs])
+        removed = find_removed(self._database, [row, *inner])
+        outputs = [use for use in every if not removed or not self._is_removed(use, removed)]
+        made = {(use.path, use.digest) for use in every}
         inputs = dict.fromkeys([*job.inputs, *(_not_redirected(use) for row, one in inner.items() for use in one.inputs
                                                if (row, use.path, use.digest) not in self._given)])
         git = job.git
@@ -102,6 +106,11 @@ class StandingIn:
             git = replace(git, patch=digest)
         return replace(job, git=git, outputs=tuple(outputs),
                        inputs=tuple(use for use in inputs if (use.path, use.digest) not in made))
+
+    def _is_removed(self, use: FileUse, removed: AbstractSet[str]) -> bool:
+        """Whether nothing is left of an output, as of temporary files."""
+        files = {file.path for file in files_of(self._database, use)}
+        return bool(files) and files <= removed
 
     def roots(self, roots: Iterable[Root]) -> Iterator[Root]:
         """Root inputs as those need them that run: without what came to lie there while they ran."""
