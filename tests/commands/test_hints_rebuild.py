@@ -173,3 +173,18 @@ def test_what_its_step_makes_no_more(desk, how, join, wanted):
         assert (desk.root / "all").read_text() == "a\nb\n"
     else:
         assert item["problems"][-1] == "no command mends it: x/c, which @2 read, is gone"
+
+
+@pytest.mark.parametrize("name", ["data", "data/part"])
+def test_a_folder_that_was_put_in_the_place_of_what_a_step_read(desk, name):
+    """The files in it are older than the step's job."""
+    desk.env |= {f"GIT_{who}_{what}": "a@b" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    desk.write(f"{name}/x", "old")
+    desk.write("new/x", "new")
+    desk.init()
+    desk.roar("run", "-q", "sh", "-c", f"cat {name}/x > out")
+    follow(desk, f"mv {name} aside; mv new {name}; git add -A; git commit")
+    assert checklist(desk)[FRESH]["hint"] == "roar run @1"
+    follow(desk, "roar run @1")
+    assert checklist(desk)[FRESH]["passed"]
+    assert (desk.root / "out").read_text() == "new"

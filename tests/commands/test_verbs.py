@@ -2557,3 +2557,30 @@ def test_log_takes_a_path_as_answers_show_it(desk):
     desk.roar("run", "-q", "true")
     assert steps("s/c") == []
     assert "--all" in desk.roar("log", "--path", "s/c", cwd=desk.root / "s").stdout
+
+
+@pytest.mark.parametrize("files", [1, 12])
+def test_what_a_job_moved_with_its_folder_was_made_by_the_one_before(desk, files):
+    """Its files are older than the job that moved them; one that reads the same elsewhere, too, changes nothing."""
+    desk.init()
+    desk.roar("run", "-q", "sh", "-c", f"mkdir d; for i in $(seq {files}); do echo made $i > d/$i; done")
+    time.sleep(0.3)
+    desk.roar("run", "-q", "mv", "d", "e")
+    desk.roar("run", "-q", "sh", "-c", "cp e/1 copy; cat e/* copy > out")
+    assert desk.json("inputs", "out")["inputs"] == []
+    assert checklist(desk)["every root input has a source"]["passed"]
+
+
+def test_the_graph_says_what_is_stale_as_the_files_are_now(copy, desk):
+    copy("raw", "a", "1")
+    copy("a", "b", "2")
+    desk.write("raw", "new")
+    stale = ["its input raw has changed since", "@1, which it took inputs from, is stale"]
+    assert [node["stale"] for node in desk.json("dag")["nodes"] if node["type"] == "job"] == stale
+    assert all(text in desk.roar("dag").stdout for text in stale)
+    desk.roar("dag", "--svg", "g.svg")
+    assert stale[0] in (desk.root / "g.svg").read_text()
+    session = desk.json("status")["session"]
+    desk.roar("reset")
+    copy("raw", "c", "3")
+    assert [node["stale"] for node in desk.json("dag", session)["nodes"] if node["type"] == "job"] == [None, None]

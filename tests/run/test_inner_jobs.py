@@ -753,6 +753,96 @@ def test_a_cache_of_what_came_from_temporary_files(desk, tmp_path):
     assert "stale" not in desk.roar("status").stdout
 
 
+SWEEP = """import glob, json, os, shutil, subprocess, sys
+for lr in (1, 2):
+    folder = f"t{lr}"
+    os.makedirs(folder, exist_ok=True)
+    if not os.path.exists(f"{folder}/score"):  # otherwise it resumes
+        with open(f"{folder}/conf", "w") as file:
+            json.dump(lr, file)
+        subprocess.run([sys.executable, "-m", "roar", "run", "-q", "python", "trial.py", folder], check=True)
+scores = {name: int(open(name).read()) for name in sorted(glob.glob("t*/score"))}
+best = os.path.dirname(max(scores, key=scores.get))
+for name in ("conf", "model"):
+    shutil.copy(f"{best}/{name}", f"best-{name}")
+"""
+TRIAL = """import json, sys
+folder = sys.argv[1]
+x = int(open("data").read()) * json.load(open(f"{folder}/conf"))
+open(f"{folder}/model", "w").write(str(x))
+open(f"{folder}/score", "w").write(str(x % 5))
+"""
+
+
+def test_a_sweep_that_resumes_and_copies_what_is_best(desk):
+    """What an earlier run of it had taken for the best had no part in what is left of that run."""
+    desk.env |= AUTHOR
+    desk.write("sweep.py", SWEEP)
+    desk.write("trial.py", TRIAL)
+    desk.write("data", "1")
+    desk.init()
+    desk.roar("run", "-q", "python", "sweep.py")
+    assert (desk.root / "best-conf").read_text() == "2"
+    desk.write("data", "8")
+    hints = follow_all(desk)
+    assert {hint.split()[-1] for hint in hints} == {"@1", "@2", "@3"}
+    assert ((desk.root / "best-conf").read_text(), (desk.root / "best-model").read_text()) == ("1", "8")
+    assert "stale" not in desk.roar("status").stdout
+
+
+DRIVER = """import os, subprocess, sys
+subprocess.run([sys.executable, "-m", "roar", "run", "-q", "sh", "tool"], env={**os.environ, "SEED": "4"}, check=True)
+"""
+
+
+@pytest.mark.parametrize("lines", [["export SEED=4", f"{ROAR} run -q sh tool"], ["python drive.py"],
+                                   [f"SEED=4 {ROAR} run -q sh tool"], [f"echo 4 | {ROAR} run -q sh tool"],
+                                   ["PATH=$PWD/bin:$PATH", f"{ROAR} run -q tool"],
+                                   [f"{ROAR} run -q sh tool << END", "4", "END"]])
+def test_a_job_that_got_its_environment_or_a_pipe_from_a_script_is_run_again_by_that(desk, lines):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    desk.write("drive.py", DRIVER)
+    piped = "$(cat)" if "echo" in lines[0] or "END" in lines else "$SEED"
+    desk.write("tool", f"echo {piped} | cat data - > out\n")
+    desk.write("bin/tool", "#!/bin/sh\necho 4 | cat data - > out\n")
+    (desk.root / "bin" / "tool").chmod(0o755)
+    outer = script(desk, *lines)
+    desk.write("data", "e\n")
+    hints = follow_all(desk)
+    assert [hint.split()[-1] for hint in hints] == [f"@{outer['step']}"]
+    assert (desk.root / "out").read_text() == "e\n4\n"
+
+
+@pytest.mark.parametrize("way", ["sh", "make", "python"])
+def test_a_job_in_the_environment_of_its_script_is_run_again_by_itself(desk, way):
+    """What a shell, make(1), or Python in the C locale sets for each command does not count."""
+    desk.env |= AUTHOR
+    for name in ("LANG", "LC_ALL", "LC_CTYPE"):
+        desk.env.pop(name, None)
+    desk.write("data", "d\n")
+    desk.write("drive.sh", f"cd .; other=1; {ROAR} run -q cp data out\n")
+    desk.write("Makefile", f"out: data\n\t+{ROAR} run -q cp data out\n")
+    desk.write("drive.py", DRIVER.replace(', env={**os.environ, "SEED": "4"}', "").replace('"sh", "tool"',
+                                                                                         '"cp", "data", "out"'))
+    desk.init()
+    desk.roar("run", "-q", *{"sh": ["sh", "drive.sh"], "make": ["make", "-j2"], "python": ["python", "drive.py"]}[way])
+    desk.write("data", "e\n")
+    assert [hint.split()[-1] for hint in follow_all(desk)] == ["@1"]
+
+
+def test_no_command_for_a_job_that_its_script_has_not_run_the_last_time_and_gave_its_environment(desk):
+    desk.env |= AUTHOR
+    desk.write("data", "d\n")
+    outer = script(desk, "export SEED=4", f"[ -e out ] || {ROAR} run -q sh -c 'echo $SEED | cat data - > out'",
+                   "wc out > n")
+    desk.roar("run", "-q", f"@{outer['step']}")
+    desk.write("data", "e\n")
+    item = checklist(desk)["the outputs are up to date"]
+    assert item["hint"] is None
+    assert item["problems"][-1] == ("no command mends it: @2 ran @1 with SEED set otherwise in the environment")
+
+
 def test_temporary_files_of_a_script_that_is_not_recorded(desk, tmp_path):
     """Nobody knows that they are not needed any more; but the folder that the command found is made before it."""
     desk.env |= AUTHOR | {"TMPDIR": str(tmp_path)}
@@ -880,7 +970,7 @@ def test_a_script_that_failed_for_good_keeps_no_job_in_it_from_running(desk):
     desk.roar("run", "-q", "sh", "pipe.sh", status=3)
     desk.write("data", "e\n")
     hint = checklist(desk)["the outputs are up to date"]["hint"]
-    assert hint.endswith("roar run @1")
+    assert hint.endswith("roar run @1"), hint
     follow(desk, hint)
     assert (desk.root / "model").read_text() == "e\n"
 
@@ -922,6 +1012,35 @@ cat m-1 m-2 > all
     assert re.search(r"^  # runs @1 \w{8}, @2 \w{8}(, @\d \w{8})* itself$", text, re.MULTILINE)
     done = json.loads(desk.roar("log", "--json", cwd=desk.root.parent / "kept-again").stdout)["jobs"]
     assert len(done) == 6  # each of them once
+
+
+@pytest.mark.parametrize(("folder", "outputs"), [("new; mkdir new", 2), ("$(mktemp -d); trap 'rm -r $tmp' EXIT", 1)])
+def test_a_folder_that_a_script_makes_for_its_jobs_is_left_to_it(desk, tmp_path, folder, outputs):
+    desk.env |= AUTHOR | {"TMPDIR": str(tmp_path / "temporary")}
+    (tmp_path / "temporary").mkdir()
+    desk.write("data", "d\n")
+    script(desk, f"tmp={folder}", f"{ROAR} run -q cp data $tmp/a", "cat $tmp/a > out")
+    said = desk.roar("reproduce", "out", "--run", "--into", "../again").stdout
+    assert f"{outputs} of {outputs} output" in said
+    assert "missing" not in said
+    assert os.listdir(tmp_path / "temporary") == []
+
+
+def test_what_a_script_made_for_its_first_jobs_did_not_come_from_later_ones(desk):
+    """Asked about it, or about what these made; and what they made did not lead to that."""
+    desk.write("data", "d\n")
+    outer = script(desk, "echo 0 > c-1", f'for i in 1 2 3; do {ROAR} run -q --name r$i sh -c "cat c-$i data > m-$i"',
+                   "cat c-$i m-$i > c-$((i + 1)); done")
+
+    def asked(*words):
+        return {job["name"] for job in desk.json("lineage", *words)["jobs"]}
+
+    assert outer["name"] == "outer"
+    assert asked("c-1") == {"outer"}
+    assert asked("c-2") == {"outer", "r1"}
+    assert asked("c-3") == {"outer", "r1", "r2"}
+    assert asked("m-3", "--down") == {"outer"}
+    assert asked("m-2", "--down") == {"outer", "r3"}
 
 
 def test_a_job_of_a_script_that_ran_once_more_by_itself_is_reproduced_as_it_ran_last(desk):

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from roar.model import JobState, is_location, members_folder
 from roar.query.beside import BESIDE
-from roar.query.files_now import holds
+from roar.query.files_now import holds, lies_at
 from roar.query.freshness import GONE, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.inputs_now import is_worth_a_try
@@ -313,7 +313,16 @@ class Mending:
             if path not in but and ((is_read and not is_location(path)) if touched is None else touched > (
                     end if (path, member) in written else began)):
                 return False
-        return True
+        return self._finds_the_same(last.row_id, {path for path, _ in written})
+
+    def _finds_the_same(self, job_id: int, but: Container[str]) -> bool:
+        """Whether what a job read lies there as it did, some paths aside: a folder may have been put in its place."""
+        rows = self._database.execute(
+            "SELECT path.path, artifact_id FROM file_read JOIN path ON path.id = path_id"
+            " WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,)).fetchall()
+        return all(path in but or is_location(path) or not os.path.lexists(self._workspace.absolute(
+            members_folder(path) if "*" in os.path.basename(path) else path)) or lies_at(
+                self._database, self._workspace, path, artifact_id) for path, artifact_id in rows)
 
     def _touched_at(self, path: str) -> datetime | None:
         """When a file, or a symlink, was put or changed where it lies; None where there is none."""
