@@ -1456,3 +1456,19 @@ def test_what_a_job_changes_in_a_folder_has_the_digest_that_its_commit_proves(de
     time.sleep(0.05)
     desk.roar("run", "-q", "sh", "-c", f"cat data/sub/* > copy; {change}")
     assert [(use["path"], use["digest"]) for use in desk.job()["inputs"]] == [("data/sub/[f]", digest("1\n"))]
+
+
+@pytest.mark.parametrize("named", ["data/x", "folder/x"])
+def test_what_a_symlink_in_the_workspace_leads_to_in_a_cache_is_data(desk, named):
+    """As DVC has it with a cache in the home folder."""
+    place = desk.home / ".cache" / "dvc" / "files" / "ab"
+    place.mkdir(parents=True)
+    (place / "x").write_text("x")
+    (desk.root / "data").mkdir()
+    (desk.root / "data" / "x").symlink_to(place / "x")
+    (desk.root / "folder").symlink_to(place)
+    desk.init()
+    desk.roar("run", "-q", "cp", named, "out")
+    assert [(use["path"], use["digest"]) for use in desk.job()["inputs"]] == [(str(place / "x"), digest("x"))]
+    desk.roar("run", "-q", "cp", str(place / "x"), "other")
+    assert desk.job()["inputs"] == []

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from roar.analyze.fold import Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
-from roar.analyze.plumbing import KEPT, Plumbing
+from roar.analyze.plumbing import CACHE, KEPT, Plumbing
 from roar.analyze.sources import is_source
 from roar.analyze.surroundings import Surroundings
 from roar.analyze.symlinks import Places, walk_links
@@ -140,7 +140,7 @@ class Kept:
         elif path != use.path:
             self._note_links(use)
             category = self._plumbing.category(path)
-            if category != KEPT:
+            if category != KEPT and not (category == CACHE and self._is_named_here(use.path)):
                 self.left_out[category] += 1
                 return
             folder = os.path.dirname(path)
@@ -161,6 +161,10 @@ class Kept:
             use = replace(use, origin=self.stands.of(use.origin))
         other = self._by_path.get(path)
         self._by_path[path] = use if other is None else _merged(other, use)
+
+    def _is_named_here(self, path: str) -> bool:
+        """Whether a symlink in the workspace leads to a file: then it is meant, as DVC has data in a cache."""
+        return path.startswith(os.path.join(self._around.root, ""))
 
     def _real_path(self, use: PathUse) -> str:
         if use.path in self._places:

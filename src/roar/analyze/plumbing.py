@@ -118,6 +118,7 @@ WITHOUT_RULE = {"filters": "paths that the setting filters.remove names",
                 "links": "symlinks that the job made", "temporary": "files that were gone when the job ended"}
 
 KEPT = ""
+CACHE = "cache"
 
 
 class Plumbing:
