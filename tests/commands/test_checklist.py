@@ -791,3 +791,18 @@ def test_a_renamed_source_that_was_put_away_is_gone(user, more):
     user.git("stash", "pop", "-q")
     follow(user, checklist(user)["the code is in a commit"]["hint"])
     assert checklist(user)["the code is in a commit"]["passed"] is True
+
+
+def test_nothing_is_ticked_of_what_a_job_read_that_was_not_observed(desk):
+    desk.write("train.py", "open('out', 'w').write(open('data').read())")
+    desk.write("data", "d")
+    desk.init()
+    desk.env["ROAR_TRACER_MODE"] = "none"
+    desk.roar("run", "-q", sys.executable, "train.py")
+    items = checklist(desk)
+    for title in ("the code is in a commit", "every root input has a source", "the outputs are up to date"):
+        assert (items[title]["passed"], items[title]["problems"]) == (None, ["@1 was not observed at all"])
+    assert items["every job was observed without gaps"]["passed"] is False
+    del desk.env["ROAR_TRACER_MODE"]
+    desk.roar("run", "-q", "@1")
+    assert checklist(desk)["the outputs are up to date"]["passed"]

@@ -97,11 +97,11 @@ def check_reproducibility(database: sqlite3.Connection, workspace: Workspace, jo
                 rest=tuple(map(asked.name, asked.tries[_FEW:]))),
         _check("every job was observed without gaps", asked, asked.makers, _observed,
                lambda job: _see_all(asked, job, silence)),
-        _in_commit(asked, silence, first),
+        _as_far_as_seen(asked, _in_commit(asked, silence, first)),
         replace(silence, title=_ON_A_REMOTE) if silence else _pushed(asked),
-        _sourced(asked, silence),
+        _as_far_as_seen(asked, _sourced(asked, silence)),
         _in_known_environment(asked),
-        _without_numbers(fresh) if is_other_session else fresh,
+        _as_far_as_seen(asked, _without_numbers(fresh) if is_other_session else fresh),
         _without_secrets(asked),
     )]
 
@@ -226,9 +226,20 @@ def _look_or_run(asked: Asked, job: Job) -> str | None:
     return f"roar show {asked.ref(job)}"
 
 
+def _as_far_as_seen(asked: Asked, item: Item) -> Item:
+    """An item that would be ticked as nothing is known of a job: what it ran, read and wrote."""
+    blind = next((job for job in asked.makers if job.tracer.mode == "none"), None)
+    if blind is None or not item.passed:
+        return item
+    return replace(item, passed=None, problems=(f"{asked.name(blind)} {_UNSEEN}",))
+
+
+_UNSEEN = "was not observed at all"
+
+
 def _observed(job: Job) -> str | None:
     if job.tracer.mode == "none":
-        return "was not observed at all"
+        return _UNSEEN
     missed = [gap for gap in job.tracer.gaps if not gap.startswith(PATCH_TOO_LARGE)]
     found = [f"may have missed {', '.join(missed)}"] if missed else []
     found += [f"was recorded without code: {gap}" for gap in job.tracer.gaps if gap not in missed]
