@@ -789,6 +789,14 @@ def test_a_module_that_is_gone_is_not_run_again(scripts):
     assert mend(desk)[1][-1] == "no command mends it: pkg/prep.py, which @1 ran, is gone"
 
 
+def test_a_job_in_the_place_of_whose_input_there_is_a_folder_now_is_not_run_again(scripts):
+    desk = scripts()
+    desk.write("raw", "a")
+    desk.roar("run", "sh", "-c", "cat raw > sum; rm raw; mkdir raw")
+    told = desk.roar("status", "--checklist", status=1).stdout
+    assert "no command mends it: raw, which @1 read, is gone" in told
+
+
 def test_why_there_is_no_command_is_told_however_long_the_list(scripts):
     desk = scripts(train="import sys\nopen('m' + sys.argv[1], 'w').write(open('raw').read())\n")
     desk.write("raw", "a")

@@ -121,6 +121,34 @@ def test_an_unnamed_file_that_is_given_a_name(desk):
     assert files(desk, code) == ({}, {"a": digest("x")})
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize(("code", "made"), [
+    ("os.unlink('a'); os.mkdir('a'); open('a/b', 'w').write('y')", {"a/b": "y"}),
+    ("os.unlink('a'); os.mkdir('d'); open('d/b', 'w').write('y'); os.rename('d', 'a')", {"a/b": "y"}),
+    ("os.rename('a', 'b'); os.mkdir('a'); os.rename('b', 'a/b')", {"a/b": "x"}),
+    ("os.unlink('a'); os.makedirs('a/b/c')", {}),
+    ("os.unlink('a'); os.mkdir('a'); os.rmdir('a'); open('a', 'w').write('y')", {"a": "y"})])
+def test_a_file_that_is_read_and_makes_room_for_a_folder_is_an_input(desk, code, made, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    desk.python("open('a', 'w').write('x')")
+    assert files(desk, f"open('a').read(); {code}") == (
+        {"a": digest("x")}, {name: digest(text) for name, text in made.items()})
+
+
+def test_a_file_that_makes_room_for_a_folder_and_was_not_read_is_no_input(desk):
+    assert files(desk, "os.unlink('a'); os.mkdir('a')", a="x") == ({}, {})
+    assert files(desk, "open('b', 'w').write('x'); open('b').read(); os.unlink('b'); os.mkdir('b')") == ({}, {})
+
+
+def test_a_file_in_whose_place_somebody_else_puts_a_folder_is_an_input(desk):
+    def change():
+        (desk.root / "in/0").unlink()
+        (desk.root / "in/0").mkdir()
+    desk.write("in/0", "x")
+    [use] = while_it_waits(desk, "input()", change)["inputs"]
+    assert (use["path"], use["digest"], use["note"][:11]) == ("in/0", None, "was deleted")
+
+
 def test_a_hard_link_to_an_old_file(desk):
     assert files(desk, "os.link('a', 'b')", a="x") == ({"a": digest("x")}, {"b": digest("x")})
 

@@ -59,8 +59,8 @@ class Contents:
             content.drop = True
             return content
         now = _regular_now(use)
-        if now is None and use.exists and not use.written:
-            content.drop = True  # a folder, a device, a socket: not content
+        if now is None and use.exists and not use.written and use.signature is None:
+            content.drop = True  # a folder, a device, a socket: not content, as far as is known
         elif now is not None and self._unchanged(use, now):
             content.at, content.signature, content.size = use.path, now, now.size
         elif not use.edited and (use.moved_to is not None or use.kept_at is not None):

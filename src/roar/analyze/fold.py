@@ -334,7 +334,7 @@ class _Fold:
             self.unopened.pop(path, None)
             self.names.lose(path)
             given = use.given or (use.written and not use.shared)
-            if use.read and use.made is not Made.DIRECTORY:
+            if was_file(use):
                 use.written = False
                 use = self.uses[path] = PathUse(path=path, first_ns=event.time_ns, before=use)
             use.given, use.shared = given, True
@@ -510,6 +510,12 @@ def _place(path: str) -> str:
 def is_link(use: PathUse) -> bool:
     """Whether a path was a symlink when the command had ended."""
     return is_symlink(use.status)
+
+
+def was_file(use: PathUse) -> bool:
+    """Whether a file was read here, be there a folder now that the job has put in its place."""
+    return use.read and (use.made is not Made.DIRECTORY
+                         or (use.signature is not None and stat.S_ISREG(use.signature.mode)))
 
 
 def earlier_uses(use: PathUse) -> Iterator[PathUse]:

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from roar.analyze.fold import Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up
+from roar.analyze.fold import Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up, was_file
 from roar.analyze.plumbing import CACHE, KEPT, Plumbing
 from roar.analyze.sources import is_source
 from roar.analyze.surroundings import Surroundings
@@ -91,7 +91,10 @@ class Kept:
     def _sort_all(self, uses: Iterable[PathUse]) -> None:
         self._todo = list(uses)
         for use in self._todo:  # grows where a link leads into a closed folder
-            if use.made is not Made.DIRECTORY and (use.read or use.written):
+            if use.made is Made.DIRECTORY:
+                if was_file(use):
+                    self._sort(_before(use))
+            elif use.read or use.written:
                 self._sort(use)
             if use.before is not None:
                 self._sort_earlier(use)
@@ -120,9 +123,8 @@ class Kept:
             self.left_out[category] += 1
         elif use.made is Made.SYMLINK and use.written:
             self.left_out["links"] += 1
-            if use.read:  # as a file, in the place of which the link was put
-                self._sort(replace(use, written=False, exists=False, status=None, made=Made.FILE, linked=False,
-                                   deleted=True))
+            if use.read:
+                self._sort(_before(use))
         elif not use.exists and use.written and not _is_over(use) and self._led_elsewhere(use, self._real_path(use)):
             self._resolve(use)
         elif not use.exists and not (use.read and (use.signature is not None or use.moved_to is not None)):
@@ -247,6 +249,11 @@ def _has_other_names(use: PathUse) -> bool:
         return os.lstat(use.path).st_nlink > 1
     except OSError:
         return False
+
+
+def _before(use: PathUse) -> PathUse:
+    """What was read as a file, in the place of which the job has put a link or a folder."""
+    return replace(use, written=False, exists=False, status=None, made=Made.FILE, linked=False, deleted=True)
 
 
 def _is_over(use: PathUse) -> bool:

@@ -386,7 +386,7 @@ class Reruns:
                 place = self._workspace.absolute(path)
                 if "*" in os.path.basename(place):
                     place = os.path.dirname(place)  # of a dataset
-                if (path not in made and "://" not in path and not os.path.lexists(place)
+                if (path not in made and "://" not in path and not _is_there(path, place)
                         and not is_one_of_many(self._workspace, path, read, self._command_of(job))):
                     yield path, step
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
@@ -624,6 +624,11 @@ class Reruns:
         if is_dataset or linked is not None or not is_inside(place, self._workspace.root):
             what = "is a folder" if is_dataset else "may lie behind a symlink" if linked else "lies elsewhere"
             raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
+
+
+def _is_there(path: str, place: str) -> bool:
+    """Whether something lies at the place of what was read, and no folder where that was a file."""
+    return os.path.lexists(place) and (path.endswith("/") or "*" in os.path.basename(path) or not os.path.isdir(place))
 
 
 def _find_start(writes: Sequence[_Write], last: int) -> int:
