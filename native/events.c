@@ -68,7 +68,7 @@ static int is_moot(const struct path *path, uint32_t flags, const struct stat *s
         return !(flags & O_CREAT) || cannot_be_made(path);
     if (S_ISDIR(status->st_mode))
         return (flags & O_TMPFILE) != O_TMPFILE;
-    if (!S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode))
+    if (!S_ISREG(status->st_mode) && !S_ISBLK(status->st_mode) && !S_ISFIFO(status->st_mode))
         return 1;
     if ((flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
         return 1;

@@ -40,6 +40,7 @@ static int same_text(const char *a, const char *b)
 /* ---- open ---- */
 
 #define REGULAR(signature) (((signature).mode & 0170000) == 0100000)
+#define FIFO(signature) (((signature).mode & 0170000) == 0010000)
 #define FOLDER(signature) (((signature).mode & 0170000) == 0040000)
 
 static long make_open(int number, int folder, const char *path, int flags, unsigned mode)
@@ -103,7 +104,7 @@ static long open_to_read(int folder, const char *path, int flags, unsigned mode,
     library_unlock_names(name, NULL);
     long result = make_open(CALL_openat, folder, path, flags, mode);
     if (known || library_failed(result) || library_stat_descriptor((int)result, &signature) != 0 ||
-        !REGULAR(signature) || seen_before(seen, hash, &signature, epoch))
+        !(REGULAR(signature) || FIFO(signature)) || seen_before(seen, hash, &signature, epoch))
         return result;
     if (by_descriptor && !library_name(name, folder, path, 0))
         name->length = 0;

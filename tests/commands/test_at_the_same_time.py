@@ -15,14 +15,14 @@ class Waiting:
 
     def __init__(self, desk, command):
         self.folder = desk.tmp
-        for name in ("here", "on"):
-            os.mkfifo(self.folder / name)
-        waits = f"if [ -e {self.folder}/on ]; then echo > {self.folder}/here; read x < {self.folder}/on; fi"
+        here, on = self.folder / "here", self.folder / "on"
+        os.mkfifo(here)
+        waits = f"if [ -e {here} ]; then echo > {here}; until [ -e {on} ]; do sleep .05; done; fi"
         self.job = desk.start("run", "-q", "sh", "-c", command.replace("wait", waits))
-        (self.folder / "here").read_text()
+        here.read_text()
 
     def go_on(self):
-        (self.folder / "on").write_text("\n")
+        (self.folder / "on").touch()
         assert self.job.wait(60) == 0
         for name in ("here", "on"):
             (self.folder / name).unlink()

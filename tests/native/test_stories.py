@@ -94,6 +94,8 @@ def fulfils(expectation: str, trace: Trace, folder: Path) -> bool:
 
 def has_signature(event) -> bool:
     signature = event.signature
+    if signature is not None and stat.S_ISFIFO(signature.mode):
+        return signature.inode > 0
     return signature is not None and stat.S_ISREG(signature.mode) and signature.inode > 0 and signature.size > 0
 
 

@@ -402,6 +402,8 @@ def test_the_offsets_stay(desk):
 
 
 UNNAMED = "what came by a pipe or a here-document as standard input"
+BESIDE = "what came by a pipe or a here-document at descriptor"
+BY_FIFO = "what came by a named pipe"
 
 
 @pytest.mark.parametrize(("script", "gaps"), [
@@ -417,10 +419,87 @@ UNNAMED = "what came by a pipe or a here-document as standard input"
     ("printf 'a\\nb\\n' | while read x; do roar run echo $x; done", []),
     ("echo x > f; roar run cat < f", []),
     ("roar run cat < /dev/null", []),
+    ("roar run cat <(echo x)", [f"{BESIDE} 63"]),
+    ("roar run cat <(sleep 1; echo x)", [f"{BESIDE} 63"]),
+    ("roar run paste <(echo x) <(echo y)", [f"{BESIDE} 62 and 63"]),
+    ("echo x | roar run paste - <(echo y)", [UNNAMED, f"{BESIDE} 63"]),
+    ("roar run sh -c 'cat <&3' 3< <(echo x)", [f"{BESIDE} 3"]),
+    ("roar run cat /dev/fd/3 3<< END\nx\nEND", [f"{BESIDE} 3"]),
+    ("roar run echo y 3< <(echo x)", []),
+    ("echo x | roar run cat 3<&0", [UNNAMED]),
+    ("roar run tee >(cat > f) < /dev/null", []),
+    ("roar run bash -c 'cat <(echo x)'", []),
+    ("roar run bash -c 'cat < <(echo x)'", []),
 ])
 def test_what_comes_by_a_pipe_is_missed(desk, script, gaps):
     shell(desk, script)
     assert desk.job()["tracer"]["gaps"] == gaps
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize(("script", "gaps"), [
+    ("mkfifo p; echo x > p & roar run cat p", [BY_FIFO]),
+    ("mkfifo p; echo x > p & roar run sh -c 'cat < p; rm p'", [BY_FIFO]),
+    ("mkfifo p; ln -s p q; echo x > p & roar run cat q", [BY_FIFO]),
+    ("echo x > f; (until [ -p p ]; do sleep .1; done; cat f > p) & roar run sh -c 'mkfifo p; cat f p'", [BY_FIFO]),
+    ("mkfifo p; roar run sh -c 'echo x > p & cat p'", []),
+    ("mkfifo p; roar run sh -c 'echo x >> p & cat p; rm p'", []),
+    ("mkfifo p; ln -s p q; roar run sh -c 'echo x > p & cat q'", []),
+    ("mkfifo p; roar run bash -c 'exec 3<> p; echo x >&3; head -n 1 p'", []),
+    ("mkfifo p; cat p & roar run sh -c 'echo x > p'", []),
+])
+def test_what_comes_by_a_named_pipe_is_missed_where_nobody_of_the_job_has_put_it_there(desk, script, gaps, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    shell(desk, script)
+    job = desk.job()
+    assert [gap for gap in job["tracer"]["gaps"] if gap.startswith("what")] == gaps
+    assert {use["path"] for use in (*job["inputs"], *job["outputs"])} <= {"f"}
+
+
+def test_what_an_inner_job_puts_into_a_named_pipe_is_missed_by_the_one_around_it(desk):
+    """Which has read it, but not what it came from."""
+    desk.write("in", "x\n")
+    desk.write("p.sh", "mkfifo p\nroar run -q sh -c 'cat in > p' &\ncat p > out\nwait\n")
+    shell(desk, "roar run -q bash p.sh")
+    assert [BY_FIFO in desk.job(ref)["tracer"]["gaps"] for ref in ("@1", "@2")] == [False, True]
+
+
+def test_the_tokens_of_make_are_no_data(desk):
+    """They go round by a pipe of which each command has both ends."""
+    ends = os.pipe()
+    os.write(ends[1], b"++")
+    take = f"import os; os.read({ends[0]}, 1)"
+    assert desk.start("run", "-q", sys.executable, "-c", take, pass_fds=ends).wait(60) == 0
+    assert os.read(ends[0], 2) == b"+"
+    for end in ends:
+        os.close(end)
+    assert desk.job()["tracer"]["gaps"] == []
+
+
+def test_what_came_at_another_descriptor_has_to_be_given_again(desk):
+    desk.init()
+    desk.write("a", "1\n")
+    shell(desk, "roar run -q paste <(cat a) <(cat a) > out")
+    refused = desk.roar("run", "@1", status=2).stderr
+    assert "read what came by a pipe or a here-document at descriptor 62 and 63" in refused
+    assert "roar run @1 62< FILE 63< FILE" in refused
+    shell(desk, "roar run -q @1 62< a 63< a")
+    assert uses(desk.job())[0] == [("a", None)]
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)["checklist"]
+    assert all(item["passed"] for item in items if item["title"] == "every job was observed without gaps")
+
+
+@pytest.mark.parametrize(("script", "gap"), [("roar run -q cat <(cat a) > out", f"{BESIDE} 63"),
+                                             ("mkfifo p; cat a > p & roar run -q cat p > out", BY_FIFO)])
+def test_no_command_brings_again_what_came_by_a_pipe_beside_standard_input(desk, script, gap):
+    desk.init()
+    desk.write("a", "1\n")
+    shell(desk, script)
+    items = json.loads(desk.roar("status", "--checklist", "--json", status=1).stdout)["checklist"]
+    [item] = [item for item in items if item["title"] == "every job was observed without gaps"]
+    assert (item["passed"], item["hint"]) == (False, None)
+    assert item["problems"][-1] == f"no command mends it: @1 read {gap}, which is not in the record"
+    assert gap in desk.roar("reproduce", "out").stdout
 
 
 def test_the_checklist_says_what_to_do_about_a_pipe(desk):

@@ -89,15 +89,23 @@ class InnerJobs:
         for event in events:
             while tracers and tracers[-1].started_ns <= event.time_ns:
                 self._give_streams(found, event, tracers.pop())
-            image = self._image(event.pid, event.time_ns)
-            place = None if image is None else self._places.get(id(image))
-            if place is None or (place.uid and not self._is_theirs(image)):
+            place = self._place_of_other(event)
+            if place is None:
                 found += [*self._give_left(event), event]
             elif _is_of(self._made if not place.uid else self._known(place.uid), event):
                 found += [_taken(event, path) for path in _changed(event)]
             elif not _only_reads(event):
                 found.append(event)
         return found
+
+    def is_own(self, event: Event) -> bool:
+        """Whether this job did something, and neither roar itself nor an inner one that was recorded."""
+        return self._place_of_other(event) is None
+
+    def _place_of_other(self, event: Event) -> _Place | None:
+        image = self._image(event.pid, event.time_ns)
+        place = None if image is None else self._places.get(id(image))
+        return place if place is not None and (not place.uid or self._is_theirs(image)) else None
 
     def _give_streams(self, found: list[Event], event: Event, tracer: Process) -> None:
         """What this job's shell opened for an inner job, by a redirection, is that job's, which begins now."""

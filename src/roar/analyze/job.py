@@ -14,6 +14,7 @@ from roar.analyze.carried import find_renamed, without_folder_exchanges
 from roar.analyze.contents import Content, Contents, shaped
 from roar.analyze.datasets import ancestors, fold_datasets, fold_unknown
 from roar.analyze.elsewhere import ELSEWHERE, find_started_elsewhere
+from roar.analyze.fifos import without_fifos
 from roar.analyze.fold import Made, PathUse, Uses, find_content, fold
 from roar.analyze.inner import InnerJobs, may_have_inner
 from roar.analyze.kept import Kept
@@ -27,6 +28,7 @@ from roar.analyze.symlinks import Followed, Places, follow_links, settled
 from roar.analyze.unchanged import UnchangedDatasets
 from roar.model import FileUse, Kind, Python, TrackerRun, TrackerSummary
 from roar.observe.folders import FolderFiles
+from roar.observe.inflow import BY_FIFO
 from roar.observe.trace import COMPLETE, Signature, Trace, list_reads
 from roar.wire import Dataset
 
@@ -105,14 +107,14 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     trace.events = []  # a million of them would weigh more than all that follows
     stands = Places()
     named = with_one_name(followed.events, around.started_ns, stands, always=inner is not None)
-    followed.events, followed.places = named.events, followed.places | named.places
+    followed.places |= named.places
+    followed.events, fifos = without_fifos(named.events, inner.is_own if inner is not None else lambda _: True)
     if inner is not None:
         followed.events = inner.apart(followed.events)
         inner.without(trace)
     folders = _without_followed(trace.folders, followed)
     uses = Uses(fold(followed.events, around.started_ns, inner.written if inner is not None else ()), folders)
-    places = set(settled(followed, uses.opened)) if followed.places or followed.folders else set()
-    _look_behind(uses, places)
+    places = _find_places(followed, uses)
     renamed = find_renamed(followed.events)
     followed.events.clear()
     result = Analysis(moved=_moved(uses, renamed), inner=inner.uids if inner is not None else (),
@@ -128,7 +130,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     _note_kept(result, kept, uses, around, [*known.others_within(result.inner), *([] if inner is None else [inner])])
     _note_links(result, kept, {path: target for path, target in followed.links.items()
                                if plumbing.category(path) == KEPT}, around)
-    result.gaps = (*_count_elsewhere(kept.uses), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
+    result.gaps = (*([BY_FIFO] if any(plumbing.category(path) == KEPT for path in fifos) else ()),
+                   *_count_elsewhere(kept.uses), *(_missing(uses, kept, renamed) if trace.mode in COMPLETE else ()),
                    *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
     earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
@@ -224,12 +227,17 @@ def _without_followed(folders: Sequence[FolderFiles], followed: Followed) -> lis
     return [files for files in folders if files.folder not in touched]
 
 
-def _look_behind(uses: Uses, places: Iterable[str]) -> None:
-    """What lay at a place is not there any more where a link leads from it to somewhere else now."""
+def _find_places(followed: Followed, uses: Uses) -> set[str]:
+    """The paths of uses that are where a file really lay.
+
+    What lay there is not there any more where a link leads from it to somewhere else now.
+    """
+    places = set(settled(followed, uses.opened)) if followed.places or followed.folders else set()
     for place in places:
         folder = os.path.dirname(place)
         if os.path.realpath(folder) != folder:
             uses.opened[place].exists, uses.opened[place].status = False, None
+    return places
 
 
 def _missing(uses: Uses, kept: Kept, renamed: Collection[str]) -> Iterator[str]:

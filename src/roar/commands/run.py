@@ -22,7 +22,7 @@ from roar.config import load_settings, tracker_switches
 from roar.errors import NotFoundError, RoarError, SettingsError, UsageError
 from roar.model import REDACTED, UNKNOWN_VERSION, Job, Redirections
 from roar.observe.code import begin_comparison, find_repository, read_head
-from roar.observe.inflow import UNNAMED, is_given, look_at_inflow, was_read
+from roar.observe.inflow import find_missing, find_read, find_unrecorded, look_at_inflows
 from roar.observe.pending import (
     Pending,
     add_facts,
@@ -160,7 +160,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
     """Start the command first, do everything else while it runs, record it when it has ended."""
     before = _look_at_code(pending.repository)
     switches = tracker_switches(settings)
-    inflow = look_at_inflow()
+    inflows = look_at_inflows()
     began = time.monotonic()
     pending = replace(pending, started_ns=time.time_ns(), began_ns=int(began * 1e9))
     try:
@@ -176,7 +176,7 @@ def _run(workspace: Workspace, settings: "Settings", request: Request, pending: 
         with contextlib.suppress(Exception):  # as where memory does not even suffice to say so
             _warn(request, f"facts about the code and the machine are missing: {error}")
     ended = _wait(traced)
-    unseen = (UNNAMED,) if was_read(inflow, look_at_inflow()) else ()
+    unseen = find_read(inflows)
     if ended.error is not None:
         pending.remove()
         _tell_not_started(request, ended.error)
@@ -468,9 +468,11 @@ def _again(workspace: Workspace, request: Request, step: str) -> Request:
     if any(REDACTED in word for word in wanted):
         raise UsageError(f"The command of {step} held a secret, which is not stored.",
                          hint=f"roar run {step} --OPTION SECRET, or give the whole command again")
-    if UNNAMED in job.tracer.gaps and not is_given():
-        raise UsageError(f"{step} read {UNNAMED}, which is not in the record: it has to be given again.",
-                         hint=f"roar run {step} < FILE")
+    missing = find_missing(job.tracer.gaps)
+    if missing:
+        files = " ".join(f"{descriptor or ''}< FILE" for descriptor in missing)
+        raise UsageError(f"{step} read {find_unrecorded(job.tracer.gaps)}, which is not in the record: it has to be"
+                         " given again.", hint=f"roar run {step} {files}")
     _redirect(workspace, job)
     same = tuple(wanted) == tuple(job.command)
     return replace(request, command=wanted, literal=True, name=request.name or (job.name if same else None))

@@ -17,7 +17,7 @@ from roar.analyze.programs import NO_VERSION
 from roar.errors import RoarError
 from roar.model import PATCH_TOO_LARGE, REDACTED, UNKNOWN_VERSION, Job, JobState, is_location
 from roar.observe.code import find_refusal
-from roar.observe.inflow import UNNAMED
+from roar.observe.inflow import UNNAMED, find_unrecorded
 from roar.observe.log import OTHER_LISTENS, OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
@@ -251,8 +251,11 @@ def _see_all(asked: Asked, job: Job, silence: Item | None) -> str | None:
     if job.tracer.gaps and job.tracer.gaps[0].startswith(PATCH_TOO_LARGE):
         return silence.hint if silence else _commit_and_run(
             asked, job, find_commit(asked.database, asked.workspace, job))
-    if UNNAMED in job.tracer.gaps:
+    unrecorded = find_unrecorded(job.tracer.gaps)
+    if unrecorded == UNNAMED:
         return asked.run_again(job, stdin="FILE")
+    if unrecorded is not None:
+        raise NoCommandError(f"{asked.name(job)} read {unrecorded}, which is not in the record")
     if job.tracer.gaps and job.tracer.gaps[0].endswith(ELSEWHERE):
         raise NoCommandError("what is done elsewhere is observed only where roar runs there")
     if _committed(job) == _NOT_TOLD:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.analyze.sources import is_source
 from roar.model import REDACTED, members_folder
-from roar.observe.inflow import UNNAMED
+from roar.observe.inflow import find_unrecorded
 from roar.observe.patches import name_of, sections_of
 from roar.query.files_now import lies_at
 from roar.query.jobs import load_blob, load_job, load_patch, paths_read
@@ -220,12 +220,13 @@ class Obstacles:
 
     def _refuse_unnamed(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what read a pipe: only a script that ran it gives it that again."""
-        if UNNAMED in last.gaps:
+        unrecorded = find_unrecorded(last.gaps)
+        if unrecorded is not None:
             runners = find_runners(self._database, self._session, [last.row])
             if not runners:
-                raise NoCommandError(f"@{step} read {UNNAMED}, which is not in the record")
+                raise NoCommandError(f"@{step} read {unrecorded}, which is not in the record")
             if runners[-1] not in before:
-                raise OuterRunsItError(f"@{step} read {UNNAMED}: roar run @{runners[-1]} runs both", runners[-1])
+                raise OuterRunsItError(f"@{step} read {unrecorded}: roar run @{runners[-1]} runs both", runners[-1])
 
     def _refuse_environment(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what a script ran in another environment than its own."""
