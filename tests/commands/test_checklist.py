@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 
 import pytest
 from checklists import checklist, follow
@@ -613,6 +614,75 @@ def test_in_a_folder_a_submodule_is_pushed_from_there(user, tmp_path):
     assert hint == "git -C ../sub push && git push -u legit main"
     follow(user, hint, "exp")
     assert checklist(user)[PUSHED]["passed"]
+
+
+@pytest.mark.parametrize("kind", ["submodule", "nested repository", "submodule without a log"])
+def test_what_is_checked_out_within_has_to_be_on_a_remote_too(user, tmp_path, kind):
+    """Of a submodule that is the commit that the job found there, not only the one that the code's commit names."""
+    within, bare = user.root / "lib", tmp_path / "inner.git"
+    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(bare)], check=True)
+    user.write("t.py", "import sys\nsys.path[:0] = ['lib']\nimport s\nopen('o', 'w').write('x')\n")
+    user.write(".gitignore", ".roar/\no\n__pycache__/\n" + "lib/\n" * (kind == "nested repository"))
+    user.init()
+    user.git("clone", "-q", str(bare), "lib")
+    for text in ("s = 1\n", "s = 2\n"):
+        (within / "s.py").write_text(text)
+        user.git("-C", "lib", "add", ".")
+        user.git("-C", "lib", "commit", "-qm", text)
+        if text == "s = 1\n":
+            user.git("-C", "lib", "push", "-q")
+            if kind != "nested repository":
+                user.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(bare), "lib")
+                user.git("commit", "-qam", "with a submodule")
+    if kind == "submodule without a log":
+        for log in user.root.glob("**/.git/**/logs/HEAD"):
+            log.unlink()
+    user.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    user.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    user.git("push", "-qu", "origin", "main")
+    user.roar("run", "python", "-B", "t.py")
+    item = checklist(user)[PUSHED]
+    commit = user.git("-C", "lib", "rev-parse", "HEAD").strip()
+    assert (item["passed"], item["problems"]) == (
+        False, [f"{commit[:12]} of {kind.removesuffix(' without a log')} lib of @1 is in no branch of a remote"])
+    assert item["hint"] == "git -C lib push"
+    follow(user, item["hint"])
+    assert checklist(user)[PUSHED]["passed"]
+
+
+@pytest.fixture
+def around(user, tmp_path):
+    """A repository on a remote whose code reads that of one within, which is ignored and has no commit yet."""
+    user.write("t.py", "import sys\nsys.path[:0] = ['lib']\nimport s\nopen('o', 'w').write('x')\n")
+    user.write(".gitignore", ".roar/\no\n__pycache__/\nlib/\n")
+    user.init()
+    user.git("init", "-q", "--bare", str(tmp_path / "remote.git"))
+    user.git("remote", "add", "origin", str(tmp_path / "remote.git"))
+    user.git("push", "-qu", "origin", "main")
+    user.write("lib/s.py", "s = 1\n")
+    user.git("init", "-q", "lib")
+    return user
+
+
+def test_of_a_nested_repository_without_a_commit_nothing_is_ticked(around):
+    around.roar("run", "python", "-B", "t.py")
+    item = checklist(around)[PUSHED]
+    assert (item["passed"], item["problems"]) == (None, ["the commit of nested repository lib of @1 is not known"])
+    assert item["hint"] == checklist(around)[CODE]["hint"]
+    assert item["hint"].startswith("git -C lib add s.py && git -C lib commit && ")
+
+
+def test_of_a_nested_repository_that_is_gone_nothing_is_ticked(around):
+    around.git("-C", "lib", "add", ".")
+    around.git("-C", "lib", "commit", "-qm", "1")
+    commit = around.git("-C", "lib", "rev-parse", "HEAD").strip()
+    time.sleep(0.1)  # git's log tells what HEAD was before the job's second, or that nothing has moved it since
+    around.roar("run", "python", "-B", "t.py")
+    shutil.rmtree(around.root / "lib")
+    item = checklist(around)[PUSHED]
+    assert (item["passed"], item["hint"], item["problems"]) == (None, None, [
+        f"{commit[:12]} of nested repository lib of @1 is not in the repository here",
+        "no command mends it: there is no repository in lib any more"])
 
 
 SWEEP = ("import sys\nopen('o.log', 'w').write(sys.argv[1])\nopen('o' + sys.argv[1], 'w').write('half')\n"

@@ -344,7 +344,7 @@ def _environment(job: Job) -> str | None:
 def _pushed(asked: Asked) -> Item:
     """Each commit must be in some branch of a remote, as far as this clone knows."""
     title = _ON_A_REMOTE
-    jobs, workspace = asked.makers, asked.workspace
+    jobs = asked.makers
     commits = {job.git.commit: job for job in jobs if job.git is not None and job.git.commit is not None}
     if not jobs:
         return Item(title=title, passed=None, problems=("there is no job",))
@@ -352,27 +352,86 @@ def _pushed(asked: Asked) -> Item:
         first = next((job for job in jobs if job.git is not None), jobs[0])
         hint, obstacle = _first_hint([partial(_commit_first, asked, first)])
         return Item(title=title, passed=None, problems=("there is no commit", *obstacle), hint=hint)
-    trees = {commit: find_work_tree(workspace, job) for commit, job in commits.items()}
-    wanted = [(f"{submodule.commit[:12]} of submodule {submodule.name} of {asked.name(job)}", submodule.commit,
-               os.path.join(tree, submodule.name), job) for commit, job in commits.items()
-              if (tree := trees[commit]) is not None for submodule in find_submodules(tree, commit, None)]
-    wanted += [(f"{commit[:12]} of {asked.name(job)}", commit, trees[commit] or workspace.absolute(job.cwd), job)
-               for commit, job in commits.items()]
+    obstacle = ()
     problems: list[str] = []
-    unknown: dict[str, tuple[str, Job]] = {}
+    unknown: dict[str, Callable[[], str]] = {}
     unpushed: dict[str, list[str]] = {}
-    for name, commit, folder, job in wanted:
-        branches = _remote_branches(folder, commit)
+    for place in _places_of_code(asked, commits):
+        name = f"{place.name}{asked.name(place.job)}"
+        if place.commit is None:
+            unknown[f"the commit of {name} is not known"] = partial(_run_from_commit, asked, place.job)
+            continue
+        branches = _remote_branches(place.folder, place.commit)
         if branches is None:
-            unknown[f"{name} is not in the repository here"] = folder, job
+            unknown[f"{place.commit[:12]} of {name} is not in the repository here"] = partial(
+                _find_again, asked, place)
         elif not branches:
-            problems.append(f"{name} is in no branch of a remote")
-            unpushed.setdefault(folder, []).append(commit)
+            problems.append(f"{place.commit[:12]} of {name} is in no branch of a remote")
+            unpushed.setdefault(place.folder, []).append(place.commit)
     hint = " && ".join(_push(folder, found) for folder, found in unpushed.items()) or None
     if hint is None and unknown:
-        hint = min((_find_again(asked, *place) for place in unknown.values()), key=lambda way: way.endswith(_FETCH))
-    return Item(title=title, passed=False if problems else None if unknown else True, problems=(*problems, *unknown),
-                hint=hint)
+        hint, obstacle = min((_first_hint([way]) for way in unknown.values()), key=lambda way: (
+            way[0] is None, way[0] is not None and way[0].endswith(_FETCH)))
+    return Item(title=title, passed=False if problems else None if unknown else True,
+                problems=(*problems, *unknown, *obstacle), hint=hint)
+
+
+class _Place(NamedTuple):
+    """A repository that holds code of a job.
+
+    Attributes:
+        name: which it is, as the job's name goes on with; "" for the one that the job ran in.
+        folder: its work tree.
+        commit: that was checked out; None where that is not known.
+        nested: its path from the one around and where it came from, for one that no commit around names.
+    """
+
+    name: str
+    folder: str
+    commit: str | None
+    job: Job
+    nested: str = ""
+
+
+def _places_of_code(asked: Asked, commits: Mapping[str, Job]) -> list[_Place]:
+    """Where the code of the jobs lies: their commits, the submodules of these, and what they found checked out within.
+
+    Args:
+        asked: has the jobs.
+        commits: each with a job that ran at it.
+    """
+    trees = {job.uid: find_work_tree(asked.workspace, job) for job in asked.makers if job.git is not None}
+    found = [_Place(f"submodule {submodule.name} of ", os.path.join(tree, submodule.name), submodule.commit, job)
+             for commit, job in commits.items() if (tree := trees[job.uid]) is not None
+             for submodule in find_submodules(tree, commit, None)]
+    for job in asked.makers:
+        found += _found_within(asked, job, trees.get(job.uid))
+    found += [_Place("", trees[job.uid] or asked.workspace.absolute(job.cwd), commit, job)
+              for commit, job in commits.items()]
+    return list({(place.folder, place.commit): place for place in found}.values())
+
+
+def _found_within(asked: Asked, job: Job, tree: str | None) -> Iterator[_Place]:
+    """The repositories that a job found within its work tree, as far as it read code of them."""
+    if tree is None or job.git is None:
+        return
+    for inner in job.git.repositories:
+        folder = os.path.join(tree, inner.path)
+        if inner.kind == "nested":
+            yield _Place(f"nested repository {inner.path} of ", folder, inner.commit, job,
+                         f"{inner.path}{f' (of {inner.remote})' if inner.remote else ''}")
+            continue
+        commit = inner.commit
+        if commit is None and job.git.commit is not None:  # git keeps no log there; the repository around tells
+            patch = load_patch(asked.database, job)
+            commit = next((one.commit for one in find_submodules(tree, job.git.commit, patch)
+                           if one.name == inner.path), None)
+        yield _Place(f"submodule {inner.path} of ", folder, commit, job)
+
+
+def _run_from_commit(asked: Asked, job: Job) -> str:
+    """What runs a job at a commit that is known then; a commit is made first where it takes one."""
+    return _commit_and_run(asked, job, find_commit(asked.database, asked.workspace, job)) or asked.run_again(job)
 
 
 def _commit_first(asked: Asked, job: Job) -> str:
@@ -386,12 +445,15 @@ def _commit_first(asked: Asked, job: Job) -> str:
 _FETCH = "fetch --all"
 
 
-def _find_again(asked: Asked, folder: str, job: Job) -> str:
+def _find_again(asked: Asked, place: _Place) -> str:
     """What may bring a commit of a job that is not known here, or makes again what the job made of another one.
 
     It is fetched before anything runs; not where that has been done since the job, or nothing is there to fetch from.
     """
+    folder, job = place.folder, place.job
     if not os.path.lexists(os.path.join(folder, ".git")):
+        if place.nested:
+            raise NoCommandError(f"there is no repository in {place.nested} any more")
         return f"git {_FETCH}"
     fetch = f"{git_in(folder)} {_FETCH}"
     if asked.rows[job.uid].session != asked.session or not _has_fetched_since(folder, job):
