@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from roar.analyze.fold import AT_SYMLINK_FOLLOW, Made, fold
+from roar.analyze.fold import Made, fold
+from roar.analyze.nameless import AT_SYMLINK_FOLLOW
 from roar.observe.trace import Event, EventKind, Signature
 
 READ, WRITE, BOTH = os.O_RDONLY, os.O_WRONLY, os.O_RDWR

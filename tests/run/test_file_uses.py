@@ -122,6 +122,19 @@ def test_an_unnamed_file_that_is_given_a_name(desk):
 
 
 @pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize(("before", "after"), [
+    ("os.rename('d', 'e')", "pass"), ("os.rename('d', 'f'); os.rename('f', 'd')", "os.rename('d', 'e')"),
+    ("pass", "os.rename('d', 'e')")])
+def test_an_unnamed_file_that_is_given_a_name_in_a_folder_that_is_renamed(desk, before, after, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    (desk.root / "d").mkdir()
+    code = (f"{before}\nfolder = 'd' if os.path.isdir('d') else 'e'\n"
+            "f = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o644); os.write(f, b'x')\n"
+            f"os.link(f'/proc/self/fd/{{f}}', f'{{folder}}/a', src_dir_fd=0, follow_symlinks=True)\n{after}")
+    assert files(desk, code) == ({}, {"e/a": digest("x")})
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
 @pytest.mark.parametrize(("code", "made"), [
     ("os.unlink('a'); os.mkdir('a'); open('a/b', 'w').write('y')", {"a/b": "y"}),
     ("os.unlink('a'); os.mkdir('d'); open('d/b', 'w').write('y'); os.rename('d', 'a')", {"a/b": "y"}),

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from roar.analyze.datasets import ancestors
+from roar.analyze.nameless import is_nameless
 from roar.observe.trace import Event, EventKind, Signature, is_symlink, signature_of
 
 RENAME_EXCHANGE: Final = 2  # linux/fs.h
@@ -190,7 +191,7 @@ def _takes(event: Event) -> bool:
     if event.kind is EventKind.OPEN:
         folder = event.signature is not None and stat.S_ISDIR(event.signature.mode)
         return event.existed is True and not folder and not event.flags & (os.O_TRUNC | os.O_PATH)
-    return event.kind in (EventKind.RENAME, EventKind.LINK)
+    return event.kind in (EventKind.RENAME, EventKind.LINK) and not is_nameless(event)
 
 
 def _makes(event: Event) -> str | None:

@@ -5,7 +5,6 @@ moved takes its history along; what is deleted before the end is temporary unles
 """
 
 import os
-import re
 import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,14 +15,12 @@ from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_fold
 from roar.analyze.emptied import TO_NOTHING, with_emptied
 from roar.analyze.hard_links import HardLinks
 from roar.analyze.led import Led, found_at, moved_to
+from roar.analyze.nameless import is_nameless
 from roar.observe.folders import FolderFiles
 from roar.observe.trace import Event, EventKind, Signature, is_symlink, signature_of
 
 O_ACCMODE = os.O_ACCMODE
 LINKS = 40  # that one name may lead through, path_resolution(7)
-AT_SYMLINK_FOLLOW = 0x400  # linux/fcntl.h
-AT_EMPTY_PATH = 0x1000
-_NAMELESS = re.compile(r"/#\d+ \(deleted\)$")  # how /proc/PID/fd shows an O_TMPFILE
 
 
 class Made(StrEnum):
@@ -362,7 +359,7 @@ class _Fold:
         led = moved_to(None if source is None else source.led, event, below)
         if below:
             event = event._replace(path=event.path + below, path2=event.path2 + below)
-        if source is None and not _is_nameless(event):
+        if source is None and not is_nameless(event):
             source = self.at(event.path, event)
             if is_symlink(event.signature):
                 source.made = Made.SYMLINK
@@ -435,12 +432,6 @@ class _Fold:
                 self.arrive(event, source, moved=True, below=old[len(event.path):])
                 if BETWEEN in event.path:
                     source.read = source.written = False  # on the way between two names it was nobody's
-
-
-def _is_nameless(event: Event) -> bool:
-    """Whether it is an O_TMPFILE that gets a name: open(2) says how."""
-    return (event.kind is EventKind.LINK and bool(event.flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH))
-            and _NAMELESS.search(event.path) is not None)
 
 
 def _origin(use: PathUse | None) -> str | None:

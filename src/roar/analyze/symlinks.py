@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 from roar.analyze.carried import RENAME_EXCHANGE, find_carried_links, is_folder_rename
 from roar.analyze.datasets import ancestors
-from roar.analyze.fold import AT_SYMLINK_FOLLOW, LINKS
+from roar.analyze.fold import LINKS
+from roar.analyze.nameless import AT_SYMLINK_FOLLOW
 from roar.observe.trace import Event, EventKind, is_symlink
 
 WAS_THERE = 1  # flags of a SYMLINK event that only tells of a link (native/event_log.h)
