@@ -314,6 +314,32 @@ def test_a_command_that_handles_the_signal_is_done(desk):
     run.stdout.close()
 
 
+def test_what_was_written_over_before_the_record_was_finished_is_not_taken_for_the_job_s(desk):
+    """Nor for that of the one that did it."""
+    for name in "ab":
+        desk.write(name, name)
+    desk.init()
+    run = desk.start("run", "sh", "-c", "cp a out; cp a kept; sleep 1; echo > ended", stderr=subprocess.DEVNULL)
+    wait_for_file(desk.root / "out")
+    run.kill()
+    run.wait()
+    wait_for_file(desk.root / "ended")
+    time.sleep(0.5)
+    (desk.root / "out").write_text("b")
+    desk.roar("run", "-q", "true")
+    first = next(job for job in desk.json("log")["jobs"] if job["command"][0] == "sh")
+    outputs = {use["path"]: (use["digest"], use.get("note")) for use in desk.job(first["uid"])["outputs"]}
+    assert outputs["kept"] == (blake3(b"a").hexdigest(), None)
+    assert outputs["out"] == (None, "was changed after the command had ended, and before it was recorded")
+
+
+def wait_for_file(path):
+    deadline = time.monotonic() + 20
+    while not path.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert path.exists()
+
+
 def test_killing_roar_leaves_the_command_alone_and_the_next_call_finishes_the_record(desk):
     run = desk.start("run", "sh", "-c", "echo $$ > pid; sleep 2; echo late > late; echo done > finished; exit 7",
                      stderr=subprocess.DEVNULL)

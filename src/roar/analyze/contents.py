@@ -1,9 +1,10 @@
 """The content of what a job read and wrote: where it can be digested, and what it was."""
 
+import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from roar.analyze.digest import Digested, digest_files, find_regular, identity
 from roar.analyze.fold import PathUse, Uses, find_content
@@ -11,6 +12,10 @@ from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import CHANGED_MEANWHILE, FileUse
 from roar.observe.trace import Signature
 
+if TYPE_CHECKING:
+    from roar.analyze.age import FileSystems
+
+_CHANGED_SINCE = "was changed after the command had ended, and before it was recorded"
 _ELSEWHERE: Final = "was named through a symlink that something else changed meanwhile: where it lies is not known"
 _CHANGED: Final = "was read with more than one content; this is the first"
 
@@ -49,6 +54,7 @@ class Contents:
         self._read: list[Content] = []
         self._written: list[Content] = []
         self._done: dict[str, Digested] = {}
+        self._file_systems: FileSystems | None = None
 
     def read(self, use: PathUse) -> Content:
         """The content as it was when it was read."""
@@ -97,8 +103,20 @@ class Contents:
         content.drop = (now is None and not use.elsewhere) or same or _is_lock(content)
         if use.elsewhere:
             content.at, content.note = None, _ELSEWHERE
+        elif now is not None and self._around.is_late and self._is_of_others(use.path, now):
+            content.at = content.signature = content.size = None
+            content.note = _CHANGED_SINCE
         self._written.append(content)
         return content
+
+    def _is_of_others(self, path: str, now: Signature) -> bool:
+        """Whether a file was changed once the command had ended, as far as its file system tells."""
+        from roar.analyze.age import FileSystems  # noqa: PLC0415  only after an interruption; it reads these contents
+
+        if self._file_systems is None:
+            self._file_systems = FileSystems.here()
+        margin_ns = self._file_systems.margin_ns(*os.path.split(path))
+        return margin_ns is not None and now.ctime_ns > self._around.ended_ns + margin_ns
 
     def digest(self, progress: Callable[[int, int], None] | None) -> None:
         """Fill in digest and note of every content."""

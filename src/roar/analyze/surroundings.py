@@ -62,6 +62,7 @@ class Surroundings:
         repository: root of the git work tree, or None.
         environment: what the trackers asked to see of the initial environment; never a secret.
         started_ns, ended_ns: wall clock, nanoseconds since the epoch.
+        is_late: whether another process than the one that ran it analyses this: others may have changed its outputs.
         clock_ns: what the time of an event lacks to the wall clock; 0 where it is not known.
         trackers: by name, whether a tracker is analysed; `*` stands for all others.
         made: whether a recorded job wrote a file at this absolute path.
@@ -86,6 +87,7 @@ class Surroundings:
     streams: Sequence[Stream] = ()
     caches: Mapping[str, str] = field(default_factory=dict)
     clock_ns: int = 0
+    is_late: bool = False
     _below: str = field(init=False, repr=False)
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ from roar.query.within import (
     load_takers,
 )
 from roar.record.database import encoded
-from roar.record.dependencies import Maker, makers_at
+from roar.record.dependencies import MARGIN, Maker, makers_at
 from roar.record.roles import INPUT, OUTPUT
 
 
@@ -288,10 +288,11 @@ class _Walk:
             _BEGAN_LATER, (job_id, until))}
 
     def _found_by(self, given: Given) -> str:
-        """When what a job was given certainly lay there: before that it was not read."""
-        row = self._database.execute("SELECT max(coalesce(unchanged_since, ended_at)) FROM file_read"
-                                     " JOIN job ON job.id = job_id WHERE job_id = ? AND path_id = ?",
-                                     (given.reader, given.path)).fetchone()
+        """When what a job was given certainly lay there: before that it was not read.
+
+        That is no later than when the reader began where it may have lain there by then, for all that the clocks tell.
+        """
+        row = self._database.execute(_FOUND_BY, (given.reader, given.path, MARGIN)).fetchone()
         found_by: str = row[0]
         return found_by
 
@@ -299,11 +300,11 @@ class _Walk:
         job_id, since = step
         if since is not None:
             self._earlier[job_id] = {artifact for given, artifact in load_given_by(self._database, job_id).items()
-                                     if self._found_by(given) < since}
+                                     if self._found_by(given) <= since}
         rows = self._database.execute(_CONSUMERS, {"job": job_id, "since": since}).fetchall()
         if self._given:
             rows += [(given.reader, artifact, artifact) for given, artifact in load_given_by(
-                self._database, job_id).items() if since is None or self._found_by(given) >= since]
+                self._database, job_id).items() if since is None or self._found_by(given) > since]
         for consumer_id, artifact_id, produced_id in rows:
             self.taken.setdefault(consumer_id, set()).add((artifact_id, job_id, produced_id))
         if not self._nested:
@@ -457,7 +458,12 @@ AND (:since IS NULL OR EXISTS (SELECT 1 FROM file_read AS used JOIN job ON job.i
 
 _BEGAN_LATER = """
 SELECT ran.id FROM job AS around JOIN inner_job ON outer = around.uid JOIN job AS ran ON ran.uid = inner_job.uid
-WHERE around.id = ? AND ran.started_at > ?
+WHERE around.id = ? AND ran.started_at >= ?
+"""
+_FOUND_BY = """
+SELECT max(CASE WHEN julianday(unchanged_since) - ?3 <= julianday(started_at) THEN min(unchanged_since, started_at)
+    ELSE coalesce(unchanged_since, ended_at) END)
+FROM file_read JOIN job ON job.id = job_id WHERE job_id = ?1 AND path_id = ?2
 """
 
 _UNKNOWN = """
