@@ -115,6 +115,28 @@ def test_moving_and_then_changing_is_not(desk):
     assert files(desk, code, a="x") == ({"a": None}, {"b": digest("y")})
 
 
+AS_IT_WAS = "was moved and opened for writing by this job, and no earlier record proves what it held"
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize(("code", "content", "note"), [
+    ("time.sleep(.1); open('b', 'r+').read()", "x", None),
+    ("time.sleep(.1); open('b', 'a').close()", "x", None),
+    ("os.rename('b', 'c'); os.rename('c', 'b'); time.sleep(.1); open('b', 'r+').read()", "x", None),
+    ("time.sleep(.1); open('b', 'r+').read(); os.rename('b', 'c')", None, AS_IT_WAS),
+    ("time.sleep(.1); subprocess.run(['touch', 'b'], check=True)", None, AS_IT_WAS),
+    ("s = os.stat('b'); time.sleep(.1); open('b', 'r+').write('y'); os.utime('b', ns=(s.st_atime_ns, s.st_mtime_ns))",
+     None, AS_IT_WAS),
+    ("s = os.stat('b'); open('b', 'r+').write('y'); os.utime('b', ns=(s.st_atime_ns, s.st_mtime_ns))",
+     None, AS_IT_WAS)])
+def test_moving_and_then_opening_for_writing(desk, code, content, note, mode):
+    """Nobody can tell that nothing was written where the change time is that of a later rename, or of touch(1)."""
+    desk.env["ROAR_TRACER_MODE"] = mode
+    left = files(desk, f"import time\nos.rename('a', 'b'); {code}", a="x")[0]
+    assert left == {"a": content and digest(content)}
+    assert desk.job()["inputs"][0].get("note") == note
+
+
 def test_an_unnamed_file_that_is_given_a_name(desk):
     code = ("f = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o644); os.write(f, b'x')\n"
             "os.link(f'/proc/self/fd/{f}', 'a', src_dir_fd=0, follow_symlinks=True)")

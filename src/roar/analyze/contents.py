@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from roar.analyze.digest import Digested, digest_files, find_regular, identity
-from roar.analyze.fold import PathUse, Uses, find_content
+from roar.analyze.digest import TICK_NS, Digested, digest_files, find_regular, identity, is_settled
+from roar.analyze.fold import Edit, PathUse, Uses, find_content
 from roar.analyze.surroundings import Remembered, Surroundings
 from roar.model import CHANGED_MEANWHILE, FileUse
 from roar.observe.trace import Signature
@@ -69,7 +69,9 @@ class Contents:
             content.drop = True  # a folder, a device, a socket: not content, as far as is known
         elif now is not None and self._unchanged(use, now):
             content.at, content.signature, content.size = use.path, now, now.size
-        elif not use.edited and (use.moved_to is not None or use.kept_at is not None):
+        elif use.edited is not None:
+            self._find_as_opened(content, use.edited)
+        elif use.moved_to is not None or use.kept_at is not None:
             self._follow(content)
         if content.at is None and content.note is None:
             content.note = _why_gone(use, now)
@@ -92,6 +94,19 @@ class Contents:
         before = content.signature
         if there[:4] == before[:4] if before is not None else there.mtime_ns < self._around.started_ns:
             content.at, content.signature, content.size = target.path, there, there.size
+
+    def _find_as_opened(self, content: Content, edit: Edit) -> None:
+        """The job moved the file and then opened it for writing: it is as it was if its change time tells of no more.
+
+        It does not where a change may have come in the tick of the clock in which the file was moved.
+        """
+        before, opened = content.signature, edit.signature
+        if before is None or opened is None or before[:4] != opened[:4] or not self._around.clock_ns:
+            return
+        there = find_regular(edit.path)
+        if (there is not None and identity(there) == identity(opened)
+                and is_settled(opened, edit.time_ns + self._around.clock_ns - TICK_NS)):
+            content.at, content.signature, content.size = edit.path, there, there.size
 
     def written(self, use: PathUse) -> Content:
         """The content that the job left."""
@@ -162,7 +177,7 @@ class Contents:
 
     def _find_moved(self) -> None:
         """Look for what is gone among what the job left: the very file, moved on and on, has only another ctime."""
-        lost = [content for content in self._read if content.at is None and not content.use.edited]
+        lost = [content for content in self._read if content.at is None and content.use.edited is None]
         moved = [content for content in self._written if content.use.origin is not None and not content.drop]
         left = {(content.use.origin, content.signature[:4]): content for content in moved
                 if content.signature is not None}
@@ -220,6 +235,8 @@ def _is_lock(content: Content) -> bool:
 def _why_gone(use: PathUse, now: Signature | None) -> str:
     if use.elsewhere:
         return _ELSEWHERE
+    if use.edited is not None and use.away:
+        return "was moved and opened for writing by this job, and no earlier record proves what it held"
     if use.written:
         return "was changed by this job after it was read, and no earlier record proves what it held"
     if now is None:

@@ -24,6 +24,7 @@ MAPPED = 16 * LARGE  # bytes of large files from which on another process is wor
 BLOCK = 4 * 1024 * 1024  # bytes read at once
 COARSE_NS = 2_000_000_000  # file systems that keep whole seconds, or pairs of them (FAT)
 SECOND_NS = 1_000_000_000
+TICK_NS = 10_000_000  # that the clock of file times may be behind
 CLOCK_REALTIME_COARSE = 5  # linux/time.h; Python does not name it
 BATCH = 64  # files a task, so that handing out work costs little
 MANY = 32  # batches from which on more processes are worth their start
@@ -276,10 +277,10 @@ def _digest_streamed(path: str, signature: Signature) -> Digested:
 def _checked(digest: str, status: os.stat_result, expected: Signature, tick: int) -> Digested:
     if signature_of(status)[:5] != expected[:5]:
         return Digested(None, None, None, CHANGED_AT_LAST)
-    return Digested(digest, expected.size, expected, None, _is_settled(expected, tick))
+    return Digested(digest, expected.size, expected, None, is_settled(expected, tick))
 
 
-def _is_settled(signature: Signature, tick: int) -> bool:
+def is_settled(signature: Signature, tick: int) -> bool:
     """Whether any change after `tick` must show in the signature."""
     whole_seconds = signature.mtime_ns % SECOND_NS == 0 and signature.ctime_ns % SECOND_NS == 0
     return signature.ctime_ns + (COARSE_NS if whole_seconds else 0) < tick

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from roar.analyze.carried import BETWEEN, RENAME_EXCHANGE, find_carried, is_folder_rename
 from roar.analyze.emptied import TO_NOTHING, with_emptied
@@ -29,6 +30,14 @@ class Made(StrEnum):
     FILE = "file"
     SYMLINK = "symlink"
     DIRECTORY = "directory"
+
+
+class Edit(NamedTuple):
+    """An open for writing: by which name, of what file as it was just before (None where not looked at), and when."""
+
+    path: str
+    signature: Signature | None
+    time_ns: int
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +63,7 @@ class PathUse:
         only_moved: it is `read` only as it went by a rename: the job opened the content under none of its names.
         deleted: the job removed what stood here, and put nothing in its place.
         original: what stands here is the file that stood here before the job, or nothing at all.
-        edited: that file was opened for writing, by this name or one that it got, be its times as they were.
+        edited: how that file was first opened for writing, by this name or one that it got; None where it was not.
         origin: where the file that stands here stood before the job, if it came by renames or links alone.
         led: where its name led when something was put there, as far as the tracer told; None otherwise.
         elsewhere: a symlink on the way to it led elsewhere then: where the file lies is not known.
@@ -86,7 +95,7 @@ class PathUse:
     only_moved: bool = False
     deleted: bool = False
     original: bool = True
-    edited: bool = False
+    edited: Edit | None = None
     origin: str | None = None
     led: Led | None = None
     elsewhere: bool = False
@@ -216,7 +225,7 @@ class _Fold:
         use = self.at(event.path, event)
         fresh = creates and event.existed is False
         if writes and not fresh:
-            self.edit(use)
+            self.edit(use, event)
         if writes or fresh:
             appends = access == os.O_WRONLY and bool(flags & os.O_APPEND) and not flags & os.O_TRUNC
             if fresh:
@@ -230,17 +239,17 @@ class _Fold:
             use.appended = False
             self.note_opened(use.path)
 
-    def edit(self, use: PathUse) -> None:
+    def edit(self, use: PathUse, event: Event) -> None:
         """Another content is put into the file that stands here, which may have other names."""
         file = use if use.original else self.uses.get(use.origin or "")
-        if file is not None:
-            file.edited = True
+        if file is not None and file.edited is None:
+            file.edited = Edit(use.path, event.signature, event.time_ns)
 
     def write_others(self, use: PathUse, event: Event, *, replaces: bool) -> None:
         """What is written into a file changes under its other names, too."""
         for path in self.names.others(use.path):
             other = self.at(path, event)
-            self.edit(other)
+            self.edit(other, event)
             self.write(other, event, replaces=replaces, reads=False)
 
     def note_opened(self, path: str) -> None:
@@ -295,7 +304,7 @@ class _Fold:
 
     def truncate(self, event: Event) -> None:
         use = self.at(event.path, event)
-        self.edit(use)
+        self.edit(use, event)
         self.write(use, event, replaces=event.flags == TO_NOTHING, reads=True)
         self.write_others(use, event, replaces=event.flags == TO_NOTHING)
 

@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
+from roar.analyze.digest import TICK_NS
 from roar.analyze.fold import Made, PathUse, Uses, differ, earlier_uses, find_content, is_link, look_up, was_file
 from roar.analyze.plumbing import CACHE, KEPT, Plumbing
 from roar.analyze.sources import is_source
@@ -215,7 +216,7 @@ class Kept:
         if is_symlink(there):
             return False  # that itself was moved or linked
         clock_ns = self._around.clock_ns
-        if not clock_ns or self.stands.changed_ns(use.path, last=is_link(use)) <= use.first_ns + clock_ns - _TICK:
+        if not clock_ns or self.stands.changed_ns(use.path, last=is_link(use)) <= use.first_ns + clock_ns - TICK_NS:
             return False
         try:
             now = os.stat(path)
@@ -236,9 +237,6 @@ class Kept:
                 and use.path.startswith(self._repository) and not self._plumbing.is_added(use.path)
                 and not self._around.made(use.path)
                 and all(stream.path != use.path for stream in self._around.streams) and not _is_binary(use.path))
-
-
-_TICK = 10_000_000  # nanoseconds that the file system's clock may be behind
 
 
 def _has_other_names(use: PathUse) -> bool:
