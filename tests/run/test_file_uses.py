@@ -521,6 +521,68 @@ def test_writing_to_a_mapped_file(desk):
     assert files(desk, code) == ({"a": digest("xx")}, {"a": digest("yx")})
 
 
+MAPPED = """
+import mmap, os
+{}
+n = os.dup(f.fileno()); m = mmap.mmap(n, 8192); f.close(); m[0:5] = b'first'
+{}
+print(flush=True); input(); m[0:6] = b'second'; m.close()
+"""
+
+
+@pytest.fixture
+def mapping(desk):
+    """A job that changes what it has mapped; `meanwhile`, another one, is run between two changes."""
+    def run(before, after, meanwhile, mode="full"):
+        job = desk.start("run", "-q", "--", sys.executable, "-c", MAPPED.format(before, after), stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, env={"ROAR_TRACER_MODE": mode})
+        job.stdout.readline()
+        time.sleep(.05)
+        meanwhile()
+        job.communicate(b"\n", timeout=60)
+        assert job.returncode == 0
+        return desk.job("@2")
+    return run
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize(("before", "after"), [
+    ("f = open('m', 'w+b'); f.truncate(8192)", ""),
+    ("f = open('old', 'r+b'); os.rename('old', 'm')", ""),
+    ("f = open('t', 'w+b'); f.truncate(8192)", "os.rename('t', 'm')"),
+    ("f = open('t', 'w+b'); f.truncate(8192)", "os.link('t', 'm')"),
+    ("os.mkdir('t'); f = open('t/m', 'w+b'); f.truncate(8192)", "os.rename('t', 'd'); os.rename('d/m', 'm')"),
+    ("f = os.fdopen(os.open('.', os.O_TMPFILE | os.O_RDWR, 0o644), 'r+b'); f.truncate(8192)",
+     "os.link(f'/proc/self/fd/{n}', 'm', src_dir_fd=0, follow_symlinks=True)")])
+def test_what_another_job_reads_of_a_mapped_file_is_not_what_is_left_of_it(desk, mapping, before, after, mode):
+    """The kernel gives a page that is changed once more no new times, unless it was written back in between."""
+    (desk.root / "old").write_bytes(bytes(8192))
+    job = mapping(before, after, lambda: desk.roar("run", "cp", "m", "first"), mode)
+    left = {use["path"]: use["digest"] for use in job["outputs"]}
+    assert left["m"] == blake3(b"second".ljust(8192, b"\0")).hexdigest()
+    [read] = desk.job("@1")["inputs"]
+    assert read["digest"] == blake3(b"first".ljust(8192, b"\0")).hexdigest()
+    desk.roar("run", "cp", "m", "second")
+    assert [use["digest"] for side in ("inputs", "outputs") for use in desk.job()[side]] == [left["m"]] * 2
+
+
+def test_a_dataset_that_was_read_while_one_of_its_files_was_mapped_is_another_afterwards(desk, mapping):
+    desk.env["ROAR_DATASETS_THRESHOLD"] = "3"
+    for name in "abcd":
+        (desk.root / "in" / name).parent.mkdir(exist_ok=True)
+        (desk.root / "in" / name).write_bytes(name.encode() * 8192)
+    seen = []
+
+    def read():
+        desk.roar("run", "cat", "in/a", "in/b", "in/c", "in/d")
+        [use] = desk.job("@1")["inputs"]
+        seen.append((use["path"], use["digest"]))
+    mapping("f = open('in/a', 'r+b')", "", read)
+    read()
+    assert [path for path, _ in seen] == ["in/", "in/"]
+    assert seen[0] != seen[1]
+
+
 def test_exchanging_two_files(desk):
     code = "ctypes.CDLL(None).renameat2(-100, b'a', -100, b'b', 2)"
     desk.python("open('a', 'w').write('x'); open('b', 'w').write('y')")

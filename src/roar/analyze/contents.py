@@ -43,7 +43,14 @@ class Content:
 
 
 class Contents:
-    """Find where the content of each use can be digested, digest it, remember it."""
+    """Find where the content of each use can be digested, digest it, remember it.
+
+    Of what the job may have changed through a mapping the signature is no proof: another job may have read it, and its
+    digest been remembered by that signature, before the last change.
+
+    Attributes:
+        corrected: whether a digest that was remembered is not that of the file.
+    """
 
     def __init__(self, around: Surroundings, uses: Uses, known: Remembered) -> None:
         self._around = around
@@ -55,6 +62,7 @@ class Contents:
         self._written: list[Content] = []
         self._done: dict[str, Digested] = {}
         self._file_systems: FileSystems | None = None
+        self.corrected = False
 
     def read(self, use: PathUse) -> Content:
         """The content as it was when it was read."""
@@ -137,13 +145,17 @@ class Contents:
         """Fill in digest and note of every content."""
         self._find_moved()
         live = [content for content in (*self._read, *self._written) if not content.drop]
-        known = self._look_up([content.signature for content in live if content.signature is not None])
+        mapped = {identity(content.signature): content for content in self._written
+                  if content.use.mappable and not content.drop and content.signature is not None}
+        earlier = self._look_up([content.signature for content in live if content.signature is not None])
+        known = {key: digest for key, digest in earlier.items() if key not in mapped}
         wanted = {content.at: content.signature for content in live if content.at and content.signature}
         self._done = digest_files(wanted, known, progress=progress)
         found = self._gone_but_digested(live)
         self._known = {**found, **known} if found else known
         for content in live:
             self._fill(content)
+        self.corrected = any(earlier.get(key, content.digest) != content.digest for key, content in mapped.items())
         self._find_committed()
         self._drop_kept()
 

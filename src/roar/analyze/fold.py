@@ -50,6 +50,7 @@ class PathUse:
         written: opened for writing, created, renamed to, linked or truncated.
         replaced: the first write left nothing of earlier content (new, truncated or renamed over).
         appended: it was written at its end alone (O_APPEND), and not read by what wrote it.
+        mappable: what stands here was open for reading and writing: a mapping may change it, and its times not tell.
         exists: the path is there after the command has ended.
         status: what lstat(2) says of it then; None where it is gone, or was not looked at.
         made: `symlink` when the job made a symlink here; its `target` is the link's text.
@@ -81,6 +82,7 @@ class PathUse:
     changed: bool = False
     replaced: bool = False
     appended: bool = False
+    mappable: bool = False
     exists: bool = True
     status: Signature | None = None
     made: Made = Made.FILE
@@ -232,6 +234,7 @@ class _Fold:
                 self.names.lose(use.path)
             self.write(use, event, replaces=fresh or bool(flags & os.O_TRUNC), reads=access == os.O_RDWR,
                        appends=appends)
+            use.mappable = use.mappable or access == os.O_RDWR
             self.write_others(use, event, replaces=bool(flags & os.O_TRUNC))
         elif not use.written:
             self.read(use, event)
@@ -250,6 +253,7 @@ class _Fold:
         for path in self.names.others(use.path):
             other = self.at(path, event)
             self.edit(other, event)
+            other.mappable = other.mappable or use.mappable
             self.write(other, event, replaces=replaces, reads=False)
 
     def note_opened(self, path: str) -> None:
@@ -387,6 +391,7 @@ class _Fold:
         origin = _origin(source)
         self.write(target, event, replaces=True, reads=False)
         target.origin, target.original, target.led = origin, False, led
+        target.mappable = source is None or source.mappable
         if source is None:
             self.names.lose(target.path)
             return
@@ -414,6 +419,7 @@ class _Fold:
                 use.read = True
         self.names.exchange(one.path, other.path)
         origins = _origin(one), _origin(other)
+        one.mappable, other.mappable = other.mappable, one.mappable
         for use, partner, origin in ((one, other, origins[1]), (other, one, origins[0])):
             self.write(use, event, replaces=True, reads=False)
             use.origin, use.original, use.led = origin, False, None

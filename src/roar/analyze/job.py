@@ -44,6 +44,7 @@ class Analysis:
         payloads: files that stand only inside a tracker's store.
         digests: every digest that was had, by the signature of its content; to be remembered.
         stamps: digests of datasets by the stamp of all their files; to be remembered.
+        corrected: whether one of `digests` is another than was remembered before.
         sources: source files of the repository that were read, absolute.
         left_out: by category, how many paths are not artifacts.
         links: symlinks by which the job named files, and those it made, as they are to be shown; each with its text.
@@ -70,6 +71,7 @@ class Analysis:
     trackers: dict[str, TrackerSummary] = field(default_factory=dict)
     digests: list[tuple[Signature, str]] = field(default_factory=list)
     stamps: list[tuple[bytes, str]] = field(default_factory=list)
+    corrected: bool = False
     sources: tuple[str, ...] = ()
     left_out: dict[str, int] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
@@ -151,7 +153,7 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     result.outputs, result.payloads = tuple(uses_out), tuple(shaped(payloads))
     result.datasets = tuple({dataset.digest: dataset for dataset in (*sets_in, *sets_out)}.values())
     result.stamps = list(unchanged.stamps(_by_folder(uses_in, sets_in), _by_folder(uses_out, sets_out), contents))
-    result.digests = contents.remembered()
+    result.digests, result.corrected = contents.remembered(), contents.corrected
     _note_environment(result, trace, uses, plumbing)
     return result
 

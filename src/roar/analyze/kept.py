@@ -288,6 +288,7 @@ def _merged(one: PathUse, other: PathUse) -> PathUse:
     changed = first.changed or second.changed or differ(first.signature, second.signature)
     last = max((use for use in (first, second) if use.written), key=lambda use: use.last_ns, default=first)
     return replace(first, read=reads, written=written, changed=changed and not written, origin=last.origin,
+                   mappable=first.mappable or second.mappable,
                    replaced=first.replaced if first.written else second.replaced,
                    signature=first.signature or (second.signature if not first.written else None),
                    last_ns=max(first.last_ns, second.last_ns))

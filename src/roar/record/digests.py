@@ -60,6 +60,12 @@ def remember_datasets(database: sqlite3.Connection, found: Iterable[tuple[bytes,
             [(stamp, bytes.fromhex(digest)) for stamp, digest in found])
 
 
+def forget_datasets(database: sqlite3.Connection) -> None:
+    """Know no dataset by its stamp any more: one may hold a file that is another than its signature stood for."""
+    with transaction(database):
+        database.execute("DELETE FROM dataset_cache")
+
+
 def _insert(database: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
     if not rows:
         return

@@ -99,6 +99,8 @@ def _record(workspace: Workspace, settings: Settings, pending: Pending,
                             tracker_updates=analysis.tracker_analysis.updates if analysis.tracker_analysis else (),
                             follow=_follow(workspace, analysis))
         digests.remember(database, ((identity(signature), digest) for signature, digest in analysis.digests))
+        if analysis.corrected:
+            digests.forget_datasets(database)
         digests.remember_datasets(database, analysis.stamps)
     finally:
         database.close()
