@@ -10,7 +10,7 @@ import time
 import pytest
 from blake3 import blake3
 
-from roar.analyze import digest
+from roar.analyze import digest, processes
 from roar.analyze.digest import BATCH, LARGE, MANY, MAPPED, clock_tick, digest_files, find_regular, identity
 
 
@@ -59,7 +59,7 @@ def test_a_large_file_that_is_truncated_while_it_is_mapped_ends_another_process(
     wanted = signatures(*paths)
     mapped = digest._digest_mapped
 
-    def digest_mapped(path, signature):
+    def digest_mapped(path, signature, report):
         faulthandler.disable()
         if path == str(paths[1]):
             with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as content:
@@ -67,7 +67,7 @@ def test_a_large_file_that_is_truncated_while_it_is_mapped_ends_another_process(
                 assert content[MAPPED - 1], "the kernel has ended this process"
         if path == str(paths[2]):
             os.kill(os.getpid(), signal.SIGBUS)
-        return mapped(path, signature)
+        return mapped(path, signature, report)
 
     monkeypatch.setattr(digest, "_digest_mapped", digest_mapped)
     monkeypatch.setattr(threading, "active_count", lambda: 1)  # the suite may have one, which needs no lock of ours
@@ -77,6 +77,25 @@ def test_a_large_file_that_is_truncated_while_it_is_mapped_ends_another_process(
     assert {path: done[str(path)].digest for path in paths if path != paths[1]} == {
         path: blake3(path.read_bytes()).hexdigest() for path in paths if path != paths[1]}
     assert told[-1] == (4 * MAPPED, 4 * MAPPED)
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_how_far_one_large_file_is_can_be_seen(tmp_path, monkeypatch, mapped):
+    monkeypatch.setattr(digest, "SLICE", 1 << 20)
+    monkeypatch.setattr(processes, "_GLANCE", 0.001)
+    monkeypatch.setattr(threading, "active_count", lambda: 1 if mapped else 2)
+    if mapped:
+        monkeypatch.delattr(digest, "_digest_streamed")
+    file = tmp_path / "f"
+    file.write_bytes(os.urandom(1 << 20) * 64)
+    told = []
+    done = digest_files(signatures(file), {}, progress=lambda *both: told.append(both))
+    assert done[str(file)].digest == blake3(file.read_bytes()).hexdigest()
+    assert {total for _, total in told} == {64 << 20}
+    amounts = [amount for amount, _ in told]
+    assert amounts == sorted(amounts)
+    assert (amounts[0], amounts[-1]) == (0, 64 << 20)
+    assert len({*amounts}) > 3, "it is told also while the file is read"
 
 
 def test_what_is_known_is_not_read(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from roar.analyze.processes import share_out
+from roar.analyze.processes import do_apart, share_out
 
 TASKS = list(range(1000))
 
@@ -171,3 +171,40 @@ def is_running(pid):
             return file.read().rpartition(") ")[2][0] not in "ZX"
     except FileNotFoundError:
         return False
+
+
+_AT_FORK = []
+
+
+def _at_fork():
+    while _AT_FORK:
+        signal.pthread_kill(_AT_FORK.pop(), signal.SIGINT)
+
+
+os.register_at_fork(after_in_parent=_at_fork)
+
+
+@pytest.mark.parametrize("start", [
+    lambda: share_out(TASKS, name_of, 30, lambda _: None),
+    lambda: do_apart(TASKS, lambda task, _: name_of(task)[0], 30, lambda _: None)], ids=["share_out", "do_apart"])
+def test_an_interrupt_at_the_fork_is_heard(start):
+    """Python drops what is raised in the calls that it makes at a fork."""
+    before = children()
+    _AT_FORK.append(threading.main_thread().ident)
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert children() <= before
+
+
+def test_how_far_the_other_process_is_can_be_seen():
+    told = []
+
+    def work(task, advance):
+        for _ in range(4):
+            time.sleep(0.01)
+            advance(task)
+        return b""
+
+    assert do_apart(range(10), work, 1, told.append) == [b"\0"] * 10
+    assert sum(told) == 4 * sum(range(10))
+    assert len(told) > 2

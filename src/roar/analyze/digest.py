@@ -2,14 +2,17 @@
 
 Small files are shared out among the processors, or read by a thread pool where the storage makes them wait; a large
 file is mapped and hashed by all cores, in a process of its own: one that is truncated meanwhile kills it by SIGBUS.
-A digest counts only when the file's signature is the same before and after hashing.
+It is hashed slice by slice, so that one can see how far that is. A digest counts only when the file's signature is
+the same before and after hashing.
 """
 
+import mmap
 import os
 import stat
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.analyze.processes import do_apart, share_out
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 LARGE = 1024 * 1024  # bytes; from here on one file keeps all cores busy
 MAPPED = 16 * LARGE  # bytes of large files from which on another process is worth its start
 BLOCK = 4 * 1024 * 1024  # bytes read at once
+SLICE = 16 * 1024 * 1024  # bytes of a mapped file hashed at once, the least
+TURN_S = 0.1  # a slice grows until it takes so long: at the end of each the cores wait for one another
 COARSE_NS = 2_000_000_000  # file systems that keep whole seconds, or pairs of them (FAT)
 SECOND_NS = 1_000_000_000
 TICK_NS = 10_000_000  # that the clock of file times may be behind
@@ -83,7 +88,7 @@ def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int,
     Args:
         wanted: by path, the signature that the content must have.
         known: digests of earlier content by signature identity.
-        progress: told (bytes done, bytes in all), from any thread.
+        progress: told (bytes done, bytes in all), from any thread: at the start, and then again and again.
 
     Returns:
         By path; every path of `wanted` is there.
@@ -99,9 +104,10 @@ def digest_files(wanted: Mapping[str, Signature], known: Mapping[tuple[int, int,
             (large if signature.size >= LARGE else small).append(path)
     if small or large:
         settle([wanted[path] for path in (*small, *large)])
-    report = _counted(_bytes_in((*small, *large), wanted), progress)
-    _digest_small(small, wanted, results, report)
-    _digest_large(large, wanted, results, report)
+        report = _counted(_bytes_in((*small, *large), wanted), progress)
+        report(0)
+        _digest_small(small, wanted, results, report)
+        _digest_large(large, wanted, results, report)
     return results
 
 
@@ -223,38 +229,99 @@ def _read_whole(descriptor: int, size: int) -> bytes:
 
 def _digest_large(paths: Sequence[str], wanted: Mapping[str, Signature], results: dict[str, Digested],
                   report: Callable[[int], None]) -> None:
+    def stream(path: str) -> None:
+        results[path] = _in_full(partial(_digest_streamed, path, wanted[path]), wanted[path].size, report)
+
     rest = paths
     while rest and _bytes_in(rest, wanted) >= MAPPED:
-        some = rest
-        answers = do_apart(some, lambda path: _pack(_digest_mapped(path, wanted[path])), _PACKED.size,
-                           lambda place: report(wanted[some[place]].size))  # noqa: B023  called before the next turn
-        done = next((place for place, answer in enumerate(answers) if answer is None), len(some))
-        for path, answer in zip(some[:done], answers, strict=False):
-            kind, digest = _PACKED.unpack(answer or bytes(_PACKED.size))
-            results[path] = Digested(digest.hex(), wanted[path].size, wanted[path], None, kind == _SETTLED) if kind \
-                else _digest_streamed(path, wanted[path])
-        for path in some[done:done + 1]:
-            results[path] = _digest_streamed(path, wanted[path])
-            report(wanted[path].size)
-        rest = some[done + 1:]
+        answers = _digest_mapped_apart(rest, wanted, report)
+        for path, answer in zip(rest, answers, strict=False):
+            kind, digest = _PACKED.unpack(answer)
+            if kind:
+                results[path] = Digested(digest.hex(), wanted[path].size, wanted[path], None, kind == _SETTLED)
+            else:
+                report(-wanted[path].size)
+                stream(path)
+        for path in rest[len(answers):len(answers) + 1]:
+            stream(path)
+        rest = rest[len(answers) + 1:]
     for path in rest:
-        results[path] = _digest_streamed(path, wanted[path])
-        report(wanted[path].size)
+        stream(path)
 
 
-def _digest_mapped(path: str, signature: Signature) -> Digested:
-    from blake3 import blake3  # noqa: PLC0415
+def _digest_mapped_apart(paths: Sequence[str], wanted: Mapping[str, Signature], report: Callable[[int], None]
+                         ) -> list[bytes]:
+    """Digest files in another process, as packed answers: all of them, or those before the one that ended it."""
+    told = 0
 
+    def advanced(size: int) -> None:
+        nonlocal told
+        told += size
+        report(size)
+
+    def work(path: str, advance: Callable[[int], None]) -> bytes:
+        return _pack(_in_full(partial(_digest_mapped, path, wanted[path]), wanted[path].size, advance))
+
+    answers = []
+    for answer in do_apart(paths, work, _PACKED.size, advanced):
+        if answer is None:
+            break
+        answers.append(answer)
+    report(_bytes_in(paths[:len(answers)], wanted) - told)  # what there was of one that ended it does not count
+    return answers
+
+
+def _in_full(work: Callable[[Callable[[int], None]], Digested], size: int, report: Callable[[int], None]) -> Digested:
+    """What some work gives that tells the bytes it has done; in the end all are told, whatever came of it."""
+    left = size
+
+    def count(done: int) -> None:
+        nonlocal left
+        left -= done
+        report(done)
+
+    digested = work(count)
+    report(left)
+    return digested
+
+
+def _digest_mapped(path: str, signature: Signature, report: Callable[[int], None]) -> Digested:
     tick = clock_tick()
     try:
-        hasher = blake3(max_threads=blake3.AUTO)
-        hasher.update_mmap(path)
-        return _checked(hasher.hexdigest(), os.stat(path), signature, tick)
+        with open(path, "rb", buffering=0) as file:
+            now = os.fstat(file.fileno())
+            if signature_of(now)[:5] != signature[:5]:
+                return _checked("", now, signature, tick)
+            with mmap.mmap(file.fileno(), signature.size, access=mmap.ACCESS_READ) as content:
+                digest = _hash_slices(content, report)
+        return _checked(digest, os.stat(path), signature, tick)
     except OSError as error:
         return _failed(error)
+    except ValueError:  # it has just become too short to be mapped
+        return Digested(None, None, None, CHANGED_AT_LAST)
 
 
-def _digest_streamed(path: str, signature: Signature) -> Digested:
+def _hash_slices(content: mmap.mmap, report: Callable[[int], None]) -> str:
+    from blake3 import blake3  # noqa: PLC0415
+
+    hasher = blake3(max_threads=blake3.AUTO)
+    start, size = 0, SLICE
+    with memoryview(content) as whole:
+        while start < len(whole):
+            began = time.monotonic()
+            with whole[start:start + size] as part:
+                hasher.update(part)
+                start += len(part)
+                report(len(part))
+            took_s = time.monotonic() - began
+            if took_s < TURN_S / 2 and start % (2 * size) == 0:  # as BLAKE3 divides content
+                size *= 2
+            elif took_s > 2 * TURN_S:
+                size = max(size // 2, SLICE)
+    return hasher.hexdigest()
+
+
+def _digest_streamed(path: str, signature: Signature, report: Callable[[int], None]) -> Digested:
     """By one thread, as the pool of others would not survive a fork; reads no more than there should be."""
     from blake3 import blake3  # noqa: PLC0415
 
@@ -269,6 +336,7 @@ def _digest_streamed(path: str, signature: Signature) -> Digested:
             while left > 0 and (block := file.read(min(BLOCK, left))):
                 hasher.update(block)
                 left -= len(block)
+                report(len(block))
             return _checked(hasher.hexdigest(), os.fstat(file.fileno()), signature, tick)
     except OSError as error:
         return _failed(error)

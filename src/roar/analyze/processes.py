@@ -17,6 +17,7 @@ from roar.observe.machine import usable_cpus
 Task = TypeVar("Task")
 
 FEWEST = 2  # processes that are worth it
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 _GLANCE = 0.1  # seconds between looks at how far another process is
 MOST = 8  # more wait for the storage, not for a processor
 
@@ -52,7 +53,7 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
                 return
 
     shares = [range(first, len(tasks), count) for first in range(count)]
-    children = [pid for share in shares[1:] if (pid := _fork(take(share)))]
+    children: list[int] = []
     untold = set(range(len(tasks)))
 
     def tell(places: Iterable[int]) -> None:
@@ -62,6 +63,7 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
                 finished(place)
 
     try:
+        children.extend(filter(None, map(_fork, map(take, shares[1:]))))
         for place in take(shares[0]):
             tell(range(place - count, place + count))
     except BaseException:
@@ -72,27 +74,33 @@ def share_out(tasks: Sequence[Task], work: Callable[[Task], tuple[bytes, bool]],
     return [answers.get(place) for place in range(len(tasks))]
 
 
-def do_apart(tasks: Sequence[Task], work: Callable[[Task], bytes], size: int, finished: Callable[[int], None]
-             ) -> list[bytes | None]:
+def do_apart(tasks: Sequence[Task], work: Callable[[Task, Callable[[int], None]], bytes], size: int,
+             advanced: Callable[[int], None]) -> list[bytes | None]:
     """Work at tasks one after the other in one other process, which one of them may kill.
 
     Args:
         tasks: none is taken up after one that killed the process.
-        work: as for `share_out`.
+        work: as for `share_out`; it tells now and then how much it has done since it last told, in a unit of its own,
+            and may end there.
         size: bytes.
-        finished: told, in this process, the place of each task that is done.
+        advanced: told, in this process, how much has been done since it was last told: again and again, be it nothing.
 
     Returns:
         As of `share_out`.
     """
     if threading.active_count() > 1:
         return [None] * len(tasks)
-    answers = _Answers(len(tasks), size)
+    answers, amount, parent = _Answers(len(tasks), size), _Amount(), os.getpid()
+
+    def advance(by: int) -> None:
+        amount.add(by)
+        if os.getppid() != parent:
+            os._exit(0)
 
     def take() -> Iterator[int]:
         _leave_no_core()
         for place, task in enumerate(tasks):
-            answers.put(place, work(task))
+            answers.put(place, work(task, advance))
             yield place
 
     pid = _fork(take())
@@ -101,9 +109,9 @@ def do_apart(tasks: Sequence[Task], work: Callable[[Task], bytes], size: int, fi
     told = 0
     try:
         for _ in _until_end(pid):
-            while told < len(tasks) and answers.get(told) is not None:
-                finished(told)
-                told += 1
+            now = amount.get()
+            advanced(now - told)
+            told = now
     except BaseException:
         _end([pid])
         raise
@@ -150,6 +158,19 @@ class _Answers:
         return self._memory[at + 1:at + self._slot] if self._memory[at] else None
 
 
+class _Amount:
+    """A number in memory that is shared with copies of this process, of which one adds to it."""
+
+    def __init__(self) -> None:
+        self._memory = memoryview(mmap.mmap(-1, mmap.PAGESIZE)).cast("Q")
+
+    def add(self, by: int) -> None:
+        self._memory[0] += by
+
+    def get(self) -> int:
+        return self._memory[0]
+
+
 def _end(children: Sequence[int]) -> None:
     for pid in children:
         os.kill(pid, signal.SIGTERM)
@@ -168,15 +189,23 @@ def _fork(steps: Iterator[object]) -> int:
     It takes no further step once this process is gone.
     """
     parent = os.getpid()
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)  # what Python calls at a fork drops a KeyboardInterrupt
     try:
         pid = os.fork()
     except OSError:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return 0
     if pid:
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        except BaseException:
+            _end([pid])
+            raise
         return pid
     try:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
         for _ in steps:
             if os.getppid() != parent:
                 break

@@ -37,7 +37,7 @@ def main(argv: list[str]) -> int:
     if arguments.json and arguments.svg == "-":
         raise UsageError("The drawing and the JSON cannot both go to stdout.",
                          hint=f"{_command(arguments.session)} --json --svg FILE")
-    opened = open_record()
+    opened = open_record(only_answers=True)
     session = _session(opened, arguments.session)
     steps = [] if session is None else load_steps(opened.database, session.row_id, every_output=arguments.all,
                                                   stale=_stale_now(opened, session))

@@ -53,7 +53,7 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Compare and print."""
     arguments = parser().parse_args(argv)
-    opened = open_record()
+    opened = open_record(only_answers=True)
     before, after = (_load(opened, ref) for ref in (arguments.a, arguments.b))
     uncommitted = _uncommitted(opened, before), _uncommitted(opened, after)
     difference = with_members(opened.database, compare(before, after, uncommitted))

@@ -26,7 +26,7 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Print the root inputs."""
     arguments = parser().parse_args(argv)
-    opened = open_record()
+    opened = open_record(only_answers=True)
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     jobs = jobs_behind(opened.database, found, given=True)
     roots = find_roots(opened.database, jobs)

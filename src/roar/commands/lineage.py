@@ -50,7 +50,7 @@ def main(argv: list[str]) -> int:
         raise UsageError("--depth must be 1 or more.", hint="roar lineage --help")
     ways = set(arguments.ways or [Direction.UP])
     arguments.direction = ways.pop() if len(ways) == 1 else Direction.BOTH
-    opened = open_record()
+    opened = open_record(only_answers=True)
     found = resolve_or_folder(opened.database, opened.workspace, arguments.ref)
     root = found if isinstance(found, FolderReference) or _has_several_jobs(found) else as_root(
         opened, arguments.ref, found)

@@ -54,7 +54,7 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Print the jobs that pass the filters, and say where the list is cut."""
     arguments = parser().parse_args(argv)
-    opened = open_record()
+    opened = open_record(only_answers=True)
     _check_tracker(opened, arguments.tracker)
     session = None if arguments.all else find_current_session(opened.database)
     wanted = JobFilter(session=session.row_id if session else None, status=arguments.status, since=arguments.since,

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.errors import WorkspaceError
+from roar.present.progress import digesting
 from roar.record.database import open_database
 from roar.workspace import Workspace, open_workspace
 
@@ -37,8 +38,11 @@ def say_lost(opened: Opened, found: "Reference | FolderReference") -> None:
             say(sentence)
 
 
-def open_record() -> Opened:
+def open_record(*, only_answers: bool = False) -> Opened:
     """Open the record of the current folder's workspace; jobs that were cut short are finished first.
+
+    Args:
+        only_answers: whether the verb changes nothing, so that it may do without those whose recording is interrupted.
 
     Raises:
         WorkspaceError: nothing has been recorded here, or the record cannot be opened.
@@ -46,9 +50,10 @@ def open_record() -> Opened:
     workspace = open_workspace()
     if not os.path.exists(workspace.database) and not os.access(workspace.folder, os.W_OK):
         raise WorkspaceError(f"Nothing has been recorded in {workspace.root} yet.", hint="roar run COMMAND")
-    database = open_database(workspace.database, waits=say)  # first: that it is broken is told once, not for each job
+    # first: that it is broken is told once, not for each job
+    database = open_database(workspace.database, waits=say, watches=digesting)
     if workspace.pending_uids() and os.access(workspace.folder, os.W_OK):
         from roar.commands.run import finish_abandoned  # noqa: PLC0415  only where a `roar run` did not end well
 
-        finish_abandoned(workspace)
+        finish_abandoned(workspace, can_do_without=only_answers)
     return Opened(workspace, database)

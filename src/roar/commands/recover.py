@@ -34,12 +34,7 @@ def main(argv: list[str]) -> int:
     failed: dict[str, str] = dict(broken)
     if abandoned and not arguments.list:
         open_database(workspace.database).close()  # a broken one is told once, and is no reason to discard evidence
-        for pending in abandoned:
-            try:
-                _finish(workspace, pending.uid)
-                recovered.append(pending.uid)
-            except RoarError as error:
-                failed[pending.uid] = error.message
+        _finish(workspace, abandoned, recovered, failed)
     if arguments.json:
         print_json({"running": [pending.uid for pending in running], "recovered": recovered, "failed": failed,
                     "waiting": [pending.uid for pending in abandoned if pending.uid not in {*recovered, *failed}]})
@@ -48,10 +43,18 @@ def main(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-def _finish(workspace: Workspace, uid: str) -> None:
-    from roar.commands.run import finish_pending  # noqa: PLC0415  only where there is something to finish
+def _finish(workspace: Workspace, abandoned: list[Pending], recovered: list[str], failed: dict[str, str]) -> None:
+    from roar.commands.run import finish_pending, finishing  # noqa: PLC0415  only where there is something to finish
 
-    finish_pending(workspace, uid)
+    left = [pending.uid for pending in abandoned]
+    with finishing(left):
+        while left:
+            try:
+                finish_pending(workspace, left[0])
+                recovered.append(left[0])
+            except RoarError as error:
+                failed[left[0]] = error.message
+            del left[0]
 
 
 def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[str, str]]:

@@ -427,26 +427,58 @@ def finish_pending(workspace: Workspace, uid: str) -> "Recorded":
     Raises:
         WorkspaceError: its evidence cannot be read.
     """
+    from roar.present.progress import digesting  # noqa: PLC0415
     from roar.record.evidence import record_pending  # noqa: PLC0415
 
-    return record_pending(workspace, load_settings(workspace), load_pending(workspace.pending_job(uid)))
+    pending = load_pending(workspace.pending_job(uid))
+    with digesting() as progress:
+        return record_pending(workspace, load_settings(workspace), pending, progress=progress)
 
 
-def finish_abandoned(workspace: Workspace) -> int:
-    """Record every job whose `roar run` is gone; return how many. One that cannot be recorded keeps its evidence."""
-    done = 0
-    for folder in find_abandoned(workspace.pending):
-        uid = os.path.basename(folder)
-        try:
-            finish_pending(workspace, uid)
-        except RoarError as error:
-            _tell(error.message)
-        except Exception as error:  # noqa: BLE001  the jobs that are recorded can be asked for all the same
-            _tell(f"job {uid[:8]} cannot be recorded ({type(error).__name__}: {error}). Try: roar recover, or"
-                  f" roar recover --discard {uid[:8]}")
-        else:
-            done += 1
-    return done
+@contextlib.contextmanager
+def finishing(left: list[str], *, can_do_without: bool = False) -> Iterator[None]:
+    """Say on a terminal that jobs are recorded which were cut short, and which of them Ctrl-C leaves for later.
+
+    Args:
+        left: their uids; each is taken out once it is done.
+        can_do_without: whether what comes next does without those that a person does not want to wait for.
+    """
+    if not left or not sys.stderr.isatty():
+        yield
+        return
+    were, them = ("was", "it") if len(left) == 1 else ("were", "them")
+    try:
+        _tell(f"recording {_jobs(left)}, which {were} cut short; Ctrl-C leaves {them} for later")
+        yield
+    except KeyboardInterrupt:
+        without = f"; the answer is without {'it' if len(left) == 1 else 'them'}" if can_do_without else ""
+        _tell(f"recording was interrupted; `roar recover` finishes {_jobs(left)}{without}")
+        if not can_do_without:
+            raise
+
+
+def _jobs(uids: Sequence[str]) -> str:
+    return f"job {uids[0][:8]}" if len(uids) == 1 else f"{len(uids):,} jobs"
+
+
+def finish_abandoned(workspace: Workspace, *, can_do_without: bool = False) -> None:
+    """Record every job whose `roar run` is gone. One that cannot be recorded keeps its evidence.
+
+    Args:
+        workspace: where they ran.
+        can_do_without: as of `finishing`.
+    """
+    left = [os.path.basename(folder) for folder in find_abandoned(workspace.pending)]
+    with finishing(left, can_do_without=can_do_without):
+        while left:
+            try:
+                finish_pending(workspace, left[0])
+            except RoarError as error:
+                _tell(error.message)
+            except Exception as error:  # noqa: BLE001  the jobs that are recorded can be asked for all the same
+                _tell(f"job {left[0][:8]} cannot be recorded ({type(error).__name__}: {error}). Try: roar recover, or"
+                      f" roar recover --discard {left[0][:8]}")
+            del left[0]
 
 
 def _again(workspace: Workspace, request: Request, step: str) -> Request:

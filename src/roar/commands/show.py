@@ -46,7 +46,7 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Print what REF names."""
     arguments = parser().parse_args(argv)
-    opened = open_record()
+    opened = open_record(only_answers=True)
     running = _find_running(opened, arguments.ref)
     if running is not None:
         _show_running(running, arguments.json)

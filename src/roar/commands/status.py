@@ -31,7 +31,7 @@ def parser() -> Parser:
 def main(argv: list[str]) -> int:
     """Print the status."""
     arguments = parser().parse_args(argv)
-    workspace, database = open_record()
+    workspace, database = open_record(only_answers=True)
     pending = workspace.pending_uids()
     running = load_running(workspace)
     current = find_current_session(database)

@@ -14,6 +14,7 @@ from roar.model import members_folder
 from roar.observe.folders import FolderFiles, StatInBackground, stamp, stat_files
 from roar.observe.trace import signature_of
 from roar.record import digests
+from roar.record.database import watched
 from roar.shell import quoted_path
 from roar.workspace import Workspace
 
@@ -100,7 +101,8 @@ def digest_now(database: sqlite3.Connection, absolute: str) -> str:
         return known
     from roar.analyze.digest import digest_files  # noqa: PLC0415  most files are as they were
 
-    done = digest_files({absolute: signature_of(status)}, {})[absolute]
+    with watched(database) as progress:
+        done = digest_files({absolute: signature_of(status)}, {}, progress=progress)[absolute]
     if done.digest is None:
         raise OSError(0, (done.note or "it cannot be read").removeprefix("could not be read: "))
     if done.settled and not _is_read_only(database):

@@ -46,23 +46,29 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
 )
 
 
+Watches = Callable[[], contextlib.AbstractContextManager[Callable[[int, int], None] | None]]
+
+
 class _Record(sqlite3.Connection):
     """A connection.
 
     Attributes:
         waits: is told, in one phrase, when another process keeps us waiting for the write lock.
+        watches: begins to show how far digesting is.
         copy_of: the path of the record, where this is a copy in memory that is thrown away.
     """
 
     waits: Callable[[str], None] | None = None
+    watches: Watches | None = None
     copy_of: str | None = None
 
 
-def open_database(path: str, *, waits: Callable[[str], None] | None = None) -> sqlite3.Connection:
+def open_database(path: str, *, waits: Callable[[str], None] | None = None, watches: Watches | None = None
+                  ) -> sqlite3.Connection:
     """Open the record at `path`, making it where it is missing and upgrading it where it is older.
 
     A record that may only be read is opened for reading, an older one as a copy in memory. `waits` is told when
-    another process keeps us waiting.
+    another process keeps us waiting; `watches` begins to show how far the digesting of files is that are asked about.
 
     Raises:
         WorkspaceError: the file is not a record, is broken, is locked, or was written by a newer roar.
@@ -70,7 +76,7 @@ def open_database(path: str, *, waits: Callable[[str], None] | None = None) -> s
     connection: _Record | None = None
     try:
         connection = _connect(path)
-        connection.waits = waits
+        connection.waits, connection.watches = waits, watches
         _prepare(connection, path)
     except (sqlite3.Error, WorkspaceError) as error:
         if connection is not None:
@@ -79,6 +85,12 @@ def open_database(path: str, *, waits: Callable[[str], None] | None = None) -> s
             raise
         raise translated(error, path) from error
     return connection
+
+
+def watched(connection: sqlite3.Connection) -> contextlib.AbstractContextManager[Callable[[int, int], None] | None]:
+    """Gives what is told (bytes done, bytes in all) while files are digested; None where nobody looks."""
+    watches = connection.watches if isinstance(connection, _Record) else None
+    return contextlib.nullcontext() if watches is None else watches()
 
 
 @contextlib.contextmanager
