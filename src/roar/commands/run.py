@@ -451,6 +451,8 @@ def finishing(left: list[str], *, can_do_without: bool = False) -> Iterator[None
         _tell(f"recording {_jobs(left)}, which {were} cut short; Ctrl-C leaves {them} for later")
         yield
     except KeyboardInterrupt:
+        if not left:
+            raise
         without = f"; the answer is without {'it' if len(left) == 1 else 'them'}" if can_do_without else ""
         _tell(f"recording was interrupted; `roar recover` finishes {_jobs(left)}{without}")
         if not can_do_without:

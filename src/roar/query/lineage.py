@@ -292,7 +292,7 @@ class _Walk:
 
         That is no later than when the reader began where it may have lain there by then, for all that the clocks tell.
         """
-        row = self._database.execute(_FOUND_BY, (given.reader, given.path, MARGIN)).fetchone()
+        row = self._database.execute(_FOUND_BY, (given.reader, given.path)).fetchone()
         found_by: str = row[0]
         return found_by
 
@@ -440,31 +440,35 @@ class _Walk:
                 for produced, read in sorted(pairs) if produced != read]
 
 
+_FOUND_AT = f"""
+CASE WHEN julianday(unchanged_since) - {MARGIN} <= julianday(job.started_at) THEN min(unchanged_since, job.started_at)
+ELSE coalesce(unchanged_since, job.ended_at) END
+"""
+"""When what a job read certainly lay there: at the latest as it began, where that may be as far as clocks tell."""
+
 # What a job took from which others, and by when it certainly lay there.
-_PRODUCERS = """
+_PRODUCERS = f"""
 SELECT dependency.artifact_id, producer_id, produced_id, (
-    SELECT max(coalesce(unchanged_since, job.ended_at)) FROM file_read AS used
+    SELECT max({_FOUND_AT}) FROM file_read AS used
     WHERE used.job_id = consumer_id AND used.artifact_id = dependency.artifact_id)
 FROM dependency JOIN job ON job.id = consumer_id WHERE consumer_id = ?
-"""
+"""  # noqa: S608  a text of our own
 
 # Who took what from a job, but for what lay there before some moment.
-_CONSUMERS = """
+_CONSUMERS = f"""
 SELECT consumer_id, dependency.artifact_id, produced_id FROM dependency WHERE producer_id = :job
 AND (:since IS NULL OR EXISTS (SELECT 1 FROM file_read AS used JOIN job ON job.id = used.job_id
     WHERE used.job_id = consumer_id AND used.artifact_id = dependency.artifact_id
-    AND coalesce(unchanged_since, job.ended_at) >= :since))
-"""
+    AND {_FOUND_AT} > :since))
+"""  # noqa: S608  likewise
 
 _BEGAN_LATER = """
 SELECT ran.id FROM job AS around JOIN inner_job ON outer = around.uid JOIN job AS ran ON ran.uid = inner_job.uid
 WHERE around.id = ? AND ran.started_at >= ?
 """
-_FOUND_BY = """
-SELECT max(CASE WHEN julianday(unchanged_since) - ?3 <= julianday(started_at) THEN min(unchanged_since, started_at)
-    ELSE coalesce(unchanged_since, ended_at) END)
-FROM file_read JOIN job ON job.id = job_id WHERE job_id = ?1 AND path_id = ?2
-"""
+_FOUND_BY = f"""
+SELECT max({_FOUND_AT}) FROM file_read JOIN job ON job.id = job_id WHERE job_id = ? AND path_id = ?
+"""  # noqa: S608  likewise
 
 _UNKNOWN = """
 SELECT path.path, note FROM file_read JOIN path ON path.id = path_id WHERE job_id = ? AND artifact_id IS NULL
