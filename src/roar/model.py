@@ -79,6 +79,17 @@ def members_folder(path: str) -> str:
     return start if "*" in path[len(start):] or start == path else f"{path}/"
 
 
+def place_of(path: str) -> str:
+    """What has to be there for something that is recorded at a path: of shards their folder."""
+    start = path[:path.rfind("/") + 1]
+    return start if "*" in path[len(start):] else path
+
+
+def is_around(path: str, place: str) -> bool:
+    """Whether what is recorded at a place is what is at a path, or holds it, or lies in it where that is a folder."""
+    return place == path or path.startswith(members_folder(place)) or (path.endswith("/") and place.startswith(path))
+
+
 def shards_path(path: str) -> str | None:
     """The path of the dataset that a file is in if it is one of several shards; None where its name says otherwise."""
     match = _SHARD.search(path)

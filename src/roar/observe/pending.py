@@ -91,6 +91,11 @@ class Pending:
         return replace(self, duration_s=duration_s, exit_code=exit_code, signal=signal, mode=mode, gaps=gaps,
                        streams=streams)
 
+    def is_own(self) -> bool:
+        """Whether this process is the `roar` that runs this job."""
+        pid = os.getpid()
+        return self.owner == (pid, start_ticks(pid))
+
     def abandoned(self) -> bool:
         """Whether the `roar` that ran this job is gone, and the command is not observed any more."""
         pid, ticks = self.owner
@@ -261,12 +266,17 @@ def find_outer(pending_folder: str, inner: Pending) -> dict[str, Around]:
                     key=lambda job: inner.ancestors.index(job.owner))
     printed = inner.pipes[0]
     taker = None if printed is None else next((job for job in around if printed not in job.pipes), None)
-    return {job.uid: Around(job is taker, find_changed(inner.owner[0], _below(job, inner))) for job in around}
+    return {job.uid: Around(job is taker, _find_set(job, inner)) for job in around}
 
 
-def _below(outer: Pending, inner: Pending) -> int:
-    """The process id of what one `roar` started, above another one: it has the environment of the command."""
-    return (inner.owner, *inner.ancestors)[inner.ancestors.index(outer.owner)][0]
+def _find_set(outer: Pending, inner: Pending) -> tuple[str, ...]:
+    """As `find_changed`, of the `roar` of one job and what that of another one started, in its environment.
+
+    Nothing where one of them is gone, whatever has its process id now.
+    """
+    below = (inner.owner, *inner.ancestors)[inner.ancestors.index(outer.owner)]
+    are_there = all(start_ticks(pid) == ticks for pid, ticks in (inner.owner, below))
+    return find_changed(inner.owner[0], below[0]) if are_there else ()
 
 
 def find_running(pending_folder: str) -> list[Pending]:

@@ -228,7 +228,7 @@ def _look_or_run(asked: Asked, job: Job) -> str | None:
 
 def _as_far_as_seen(asked: Asked, item: Item) -> Item:
     """An item that would be ticked as nothing is known of a job: what it ran, read and wrote."""
-    blind = next((job for job in asked.makers if job.tracer.mode == "none"), None)
+    blind = next((job for job in asked.makers if _observed(job) == _UNSEEN), None)
     if blind is None or not item.passed:
         return item
     return replace(item, passed=None, problems=(f"{asked.name(blind)} {_UNSEEN}",))

@@ -106,10 +106,11 @@ def load_counted(database: sqlite3.Connection, jobs: Mapping[int, Sequence[StepJ
 
 def _find_left_out(database: sqlite3.Connection, counted: Counted) -> Iterator[tuple[int, int]]:
     """What scripts took from jobs in them that had no part in what is left of theirs: that lay there before."""
-    scripts = [job for job in counted.nesting.inner if any(later in counted.well for later in counted.later(job))]
-    for script in scripts:
-        given = dict(database.execute(_GIVEN_WITHIN, (script,)).fetchall())
+    for script in counted.nesting.inner:
         again = [later for later in counted.later(script) if later in counted.well]
+        if not again:
+            continue
+        given = dict(database.execute(_GIVEN_WITHIN, (script,)).fetchall())
         left = [path for (path,) in database.execute(_LEFT, (script, json.dumps(again)))]
         if left and all(path in given for path in left):
             began = max(given[path] for path in left)
@@ -201,6 +202,25 @@ def _find_makers(database: sqlite3.Connection, counted: Iterable[int], earlier: 
     return found
 
 
+class PathsUsed:
+    """What some jobs read and wrote: rows of paths, by rows of jobs."""
+
+    def __init__(self, database: sqlite3.Connection, jobs: Collection[int]) -> None:
+        self._uses: dict[tuple[int, int], set[int]] = {}
+        for job_id, role, path_id in database.execute(
+                "SELECT job_id, role, path_id FROM file_use WHERE role <= 2"
+                " AND job_id IN (SELECT value FROM json_each(?))", (json.dumps(list(jobs)),)) if jobs else ():
+            self._uses.setdefault((job_id, role), set()).add(path_id)
+
+    def read(self, job_id: int) -> AbstractSet[int]:
+        """Where a job read."""
+        return self._uses.get((job_id, 1), frozenset())
+
+    def written(self, job_id: int) -> AbstractSet[int]:
+        """Where a job wrote."""
+        return self._uses.get((job_id, 2), frozenset())
+
+
 class _Reruns:
     """What later jobs of a step say of its earlier ones: see `Counted`; the jobs of each step are in their order.
 
@@ -214,20 +234,9 @@ class _Reruns:
         self.covered: set[int] = set()
         self._database = database
         self._sources: dict[int, AbstractSet[int]] = {}
-        self._uses: dict[tuple[int, int], set[int]] = {}
-        for job_id, role, path_id in database.execute(
-                "SELECT job_id, role, path_id FROM file_use WHERE role <= 2"
-                " AND job_id IN (SELECT value FROM json_each(?))",
-                (json.dumps([job.row_id for jobs in steps for job in jobs]),)) if steps else ():
-            self._uses.setdefault((job_id, role), set()).add(path_id)
+        self._used = PathsUsed(database, [job.row_id for jobs in steps for job in jobs])
         for jobs in steps:
             self._look_at(jobs)
-
-    def _read(self, job: StepJob) -> AbstractSet[int]:
-        return self._uses.get((job.row_id, 1), frozenset())
-
-    def _written(self, job: StepJob) -> AbstractSet[int]:
-        return self._uses.get((job.row_id, 2), frozenset())
 
     def _before(self, job_id: int, first: StepJob) -> AbstractSet[int]:
         """A job with all from which it took something, directly or not, back to another one."""
@@ -240,12 +249,12 @@ class _Reruns:
     def _look_at(self, jobs: Sequence[StepJob]) -> None:
         written: set[int] = set()
         read: set[int] = set()
-        of_the_step = {path_id for job in jobs for path_id in self._written(job)}
+        of_the_step = {path_id for job in jobs for path_id in self._used.written(job.row_id)}
         editor: dict[int, int] = {}
         later: list[tuple[AbstractSet[int], AbstractSet[int]]] = []
-        none_wrote = not any(map(self._written, jobs))
+        none_wrote = not any(self._used.written(job.row_id) for job in jobs)
         for job in reversed(jobs):
-            own_read, own_written = self._read(job), self._written(job)
+            own_read, own_written = self._used.read(job.row_id), self._used.written(job.row_id)
             if own_written <= written and (job is not jobs[-1] or not job.ended_well):
                 self.covered.add(job.row_id)
             if any(own_read - of_the_step <= again and (made >= own_written or not made & own_written)

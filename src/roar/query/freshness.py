@@ -18,7 +18,7 @@ from roar.analyze.datasets import ancestors
 from roar.analyze.memory import without_collection
 from roar.model import CHANGED_AT_LAST, CHANGED_MEANWHILE, is_location, members_folder
 from roar.query.beside import find_written_beside
-from roar.query.counted import Counted, follows
+from roar.query.counted import Counted, PathsUsed, follows
 from roar.query.deletions import find_deletions
 from roar.query.files_now import (
     Change,
@@ -383,30 +383,25 @@ def _find_orphans(database: sqlite3.Connection, files: "_FilesNow", read: Mappin
 
 
 class _Rounds:
-    """The runs of a step that ended well, in their order: rows of jobs, and of the paths that they read and wrote."""
+    """The runs of a step that ended well, by the rows of their jobs, in their order."""
 
     def __init__(self, database: sqlite3.Connection, jobs: Sequence[int]) -> None:
         self._jobs = jobs
-        self._read: dict[int, set[int]] = {job: set() for job in jobs}
-        self._made: dict[int, set[int]] = {job: set() for job in jobs}
-        for job, path_id, role in database.execute(
-                "SELECT job_id, path_id, role FROM file_use WHERE role <= 2"
-                " AND job_id IN (SELECT value FROM json_each(?)) ORDER BY job_id", (json.dumps(jobs),)):
-            (self._read if role == 1 else self._made)[job].add(path_id)
-        self._last = {path_id: job for job in jobs for path_id in self._made[job]}
+        self._used = PathsUsed(database, jobs)
+        self._last = {path_id: job for job in jobs for path_id in self._used.written(job)}
 
     def is_made_no_more(self, job: int, path_id: int, left: AbstractSet[int]) -> bool:
         """Whether later runs, of which the next and the last are asked, made all again of one but a path.
 
         left: what is there yet of those paths at which that one made last what lies there.
         """
-        if job not in self._made or job == self._jobs[-1]:
+        if job not in self._jobs[:-1]:
             return False
-        own = self._made[job]
+        own = self._used.written(job)
         again = {path for path in own if self._last[path] != job}
         after = self._jobs[self._jobs.index(job) + 1:]
         return path_id not in again and not left - again and bool(again) and any(
-            self._read[job] - own <= self._read[later] for later in (after[0], after[-1]))
+            self._used.read(job) - own <= self._used.read(later) for later in (after[0], after[-1]))
 
 
 def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Mapping[_Content, Sequence[int]],

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from roar.model import members_folder
+from roar.model import is_around, members_folder
 from roar.query.folders import load_parts
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, iter_graph_uses
 from roar.query.history import JobLine, load_lines
@@ -408,8 +408,7 @@ class _Walk:
     def _wrote_at(self, path: str, job_id: int, artifact_id: int) -> bool:
         """Whether a job wrote an artifact at a path, around it, or in it."""
         places = [made.path for row_id, role, made in self.uses(job_id) if role != INPUT and row_id == artifact_id]
-        return any(place == path or path.startswith(members_folder(place)) or (
-            path.endswith("/") and place.startswith(path)) for place in places)
+        return any(is_around(path, place) for place in places)
 
     def graph(self, hops: Iterable[Hop]) -> Graph:
         artifacts: dict[str, GraphArtifact] = {root.digest: root for root in self._roots.values()}

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import UTC, datetime
 
-from roar.model import JobState, is_location, members_folder
+from roar.model import JobState, is_location, members_folder, place_of
 from roar.query.beside import BESIDE
 from roar.query.files_now import holds, lies_at
 from roar.query.freshness import GONE, Freshness, Output, Status
@@ -251,7 +251,7 @@ class Mending:
         except OuterRunsItError as error:
             return error.outer in steps
         except NoCommandError:
-            return False
+            pass  # said where it is asked for
         return False
 
     def _does_without(self, step: int, maker: int) -> bool:
@@ -320,9 +320,8 @@ class Mending:
         rows = self._database.execute(
             "SELECT path.path, artifact_id FROM file_read JOIN path ON path.id = path_id"
             " WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,)).fetchall()
-        return all(path in but or is_location(path) or not os.path.lexists(self._workspace.absolute(
-            members_folder(path) if "*" in os.path.basename(path) else path)) or lies_at(
-                self._database, self._workspace, path, artifact_id) for path, artifact_id in rows)
+        return all(path in but or is_location(path) or not os.path.lexists(self._workspace.absolute(place_of(path)))
+                   or lies_at(self._database, self._workspace, path, artifact_id) for path, artifact_id in rows)
 
     def _touched_at(self, path: str) -> datetime | None:
         """When a file, or a symlink, was put or changed where it lies; None where there is none."""
@@ -399,7 +398,7 @@ class Mending:
         read = self._paths_read(number) if gone else []
         found = [gone[path] for path in read if gone.get(path, number) != number]
         if any(path not in gone and not is_location(path) and not os.path.lexists(self._workspace.absolute(
-                os.path.dirname(path) if "*" in os.path.basename(path) else path)) for path in read):
+                place_of(path))) for path in read):
             makers = {of for (of,) in self._database.execute(MAKERS, (self._jobs[number].row_id, self._session))}
             found += sorted(makers & {*gone.values()} - {number, *found})
         return found

@@ -1,6 +1,5 @@
 """Why a step is not to be run again by a command that is only pasted: it would fail, or something would be lost."""
 
-import itertools
 import json
 import os
 import re
@@ -90,6 +89,13 @@ def find_last_job(database: sqlite3.Connection, session: int, number: int) -> La
     """The job of a session's step that was recorded last."""
     row, step, command, cwd, commit, patch, gaps = database.execute(_LAST_JOB, (session, number)).fetchone()
     return LastJob(row, step, json.loads(command), cwd, commit, patch, json.loads(gaps))
+
+
+class _StepOf(NamedTuple):
+    """The step of a job, by its number, and whether it is the last job of that."""
+
+    number: int
+    is_last: bool
 
 
 class Obstacles:
@@ -214,9 +220,7 @@ class Obstacles:
             text = (f"{path} is what @{outer} has left there, which had run @{step} before that" if is_other
                     else f"{path} was what a job in @{outer} had made for @{step}, which that ran, too"
                     if given in passing else f"{path} was what @{outer} had put there for @{step}, which it ran")
-            if runs_it_yet:
-                raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
-            raise NoCommandError(text)
+            raise _left_to(outer, text, runs_it_yet=runs_it_yet)
 
     def _refuse_unnamed(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what read a pipe: only a script that ran it gives it that again."""
@@ -226,39 +230,33 @@ class Obstacles:
             if not runners:
                 raise NoCommandError(f"@{step} read {unrecorded}, which is not in the record")
             if runners[-1] not in before:
-                raise OuterRunsItError(f"@{step} read {unrecorded}: roar run @{runners[-1]} runs both", runners[-1])
+                raise _left_to(runners[-1], f"@{step} read {unrecorded}", runs_it_yet=True)
 
     def _refuse_environment(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what a script ran in another environment than its own."""
-        for row, text in find_environments(self._database, last.row):
-            of = self._database.execute(_STEP_OF, (row, self._session)).fetchone()
-            if of is None or of[0] in before:
-                continue
-            outer, runs_it_yet = of
-            first, *more = json.loads(text)
-            said = (f"@{outer} ran @{step} with {first}{f' and {len(more)} more' if more else ''} set"
-                    " otherwise in the environment")
-            if runs_it_yet:
-                raise OuterRunsItError(f"{said}: roar run @{outer} runs both", outer)
-            raise NoCommandError(said)
+        for row, (first, *more) in find_environments(self._database, last.row):
+            of = self._step_of(row, before)
+            if of is not None:
+                raise _left_to(of.number, f"@{of.number} ran @{step} with {first}"
+                               f"{f' and {len(more)} more' if more else ''} set otherwise in the environment",
+                               runs_it_yet=of.is_last)
 
     def _refuse_removed(self, step: int, last: LastJob, before: Container[int]) -> None:
         """Refuse by itself what another step ran with files that this removed in the end: the script runs both."""
-        removals = iter(find_removals(self._database, last.row))
-        first = next(removals, None)
-        if first is None:
-            return
-        own = {path if member is None else members_folder(path) + member
-               for path, member in self._database.execute(_FILES_OF_JOB, (last.row,))}
-        for removal in itertools.chain([first], removals):
-            row = self._database.execute(_STEP_OF, (removal.script, self._session)).fetchone() if (
-                removal.path in own and not os.path.lexists(self._workspace.absolute(removal.path))) else None
-            if row is not None and row[0] not in before:
-                outer, runs_it_yet = row
-                text = f"{removal.path}, which @{step} used, was removed by @{outer}, which ran it"
-                if runs_it_yet:
-                    raise OuterRunsItError(f"{text}: roar run @{outer} runs both", outer)
-                raise NoCommandError(text)
+        removals = find_removals(self._database, last.row)
+        own = {path if member is None else members_folder(path) + member for path, member in self._database.execute(
+            _FILES_OF_JOB, (last.row,))} if removals else ()
+        for script, path in removals:
+            is_gone = path in own and not os.path.lexists(self._workspace.absolute(path))
+            of = self._step_of(script, before) if is_gone else None
+            if of is not None:
+                raise _left_to(of.number, f"{path}, which @{step} used, was removed by @{of.number}, which ran it",
+                               runs_it_yet=of.is_last)
+
+    def _step_of(self, row: int, before: Container[int]) -> _StepOf | None:
+        """A job's step; None where that is another session's, or among those that run before."""
+        found = self._database.execute(_STEP_OF, (row, self._session)).fetchone()
+        return None if found is None or found[0] in before else _StepOf(*found)
 
     def _is_the_same_script(self, row: int, step: int) -> bool:
         """Whether what a job names of code is as it is for the last job of its step."""
@@ -308,6 +306,11 @@ class Obstacles:
         for other, path in self.find_rewriters(step).items():
             if other not in after:
                 raise NoCommandError(f"{path} is what @{other} has made since, and @{step} would write over it")
+
+
+def _left_to(outer: int, text: str, *, runs_it_yet: bool) -> NoCommandError:
+    """Why a step is not to be run by itself that another one, `outer`, ran: that one is, if it runs it yet."""
+    return OuterRunsItError(f"{text}: roar run @{outer} runs both", outer) if runs_it_yet else NoCommandError(text)
 
 
 def _is_same_place(one: str, other: str) -> bool:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from roar.model import members_folder
+from roar.model import is_around, members_folder
 from roar.record.dependencies import Maker, content_below
 
 
@@ -40,8 +40,7 @@ class Writings:
 
     def is_at(self, maker: Maker, path: str) -> bool:
         """Whether a job wrote an artifact at a path, around it, or in it: it may have moved there what is older."""
-        return any(place == path or path.startswith(members_folder(place)) or (
-            path.endswith("/") and place.startswith(path)) for place in self.paths(maker))
+        return any(is_around(path, place) for place in self.paths(maker))
 
     def below(self, maker: Maker, folder: str) -> Files:
         """The files in a folder that a job wrote there by writing an artifact."""

@@ -14,6 +14,7 @@ from roar.query.jobs import load_datasets, load_payloads
 from roar.query.links import Link
 from roar.query.repository import Later, inputs_of
 from roar.query.roots import Root, members_of
+from roar.query.within import folders_made
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,19 +83,12 @@ def find_steps(database: sqlite3.Connection, rows: Mapping[int, Job], jobs: Sequ
 
 def _folders(database: sqlite3.Connection, row_id: int, job: Job, links: Sequence[Link]) -> tuple[str, ...]:
     """The folders that a job wrote in and did not make, as far as the record knows, and those of the links."""
-    made = {path for (path,) in database.execute(_MADE_FOLDERS, (row_id, job.uid))}
+    made = folders_made(database, row_id)
     wanted = {_found(folder, made) for use in job.outputs if job.kind == "run" and not is_location(use.path)
               for folder in _written_in(database, use, made)}
     wanted |= {os.path.dirname(link.path) for link in links if link.target is not None}
     above = {folder for path in wanted for folder in ancestors(path)[1:]}
     return tuple(sorted(wanted - above - {"", "/"}))
-
-
-# Of a job, and of those that it ran.
-_MADE_FOLDERS = """
-SELECT path FROM made_folder WHERE job_id = ?
-OR job_id IN (SELECT job.id FROM inner_job JOIN job USING (uid) WHERE outer = ?)
-"""
 
 
 def _written_in(database: sqlite3.Connection, use: FileUse, made: set[str]) -> set[str]:

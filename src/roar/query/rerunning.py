@@ -19,7 +19,7 @@ from itertools import count
 from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
-from roar.model import APPENDED, AS_STDOUT_APPENDED, is_location
+from roar.model import APPENDED, AS_STDOUT_APPENDED, is_location, place_of
 from roar.query.files_now import lies_at
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
@@ -41,9 +41,9 @@ from roar.query.within import (
     find_beginner,
     find_begun,
     find_edited,
-    find_inner,
     find_run,
     find_runners,
+    folders_made,
     paths_made_within,
 )
 from roar.record.database import encoded
@@ -365,12 +365,10 @@ class Reruns:
         made: set[str] = set()
         gone: dict[str, None] = {}
         for job, _ in jobs:
-            made |= {path for (path,) in self._database.execute(
-                "SELECT path FROM made_folder WHERE job_id IN (SELECT value FROM json_each(?))",
-                (json.dumps([job, *find_inner(self._database, [job])]),))}
+            made |= folders_made(self._database, job)
             for (path,) in self._database.execute(_PATHS_MADE, (job,)):
                 folder = os.path.dirname(path)
-                if folder and not is_location(path) and made.isdisjoint((folder, *ancestors(folder))) and (
+                if folder and not is_location(path) and made.isdisjoint(ancestors(folder)) and (
                         not os.path.lexists(self._workspace.absolute(folder))):
                     gone[quoted_path(folder) if folder.startswith("/") else _typed(self._workspace.absolute(folder))
                          ] = None
@@ -383,13 +381,16 @@ class Reruns:
             read = paths_read(self._database, job)
             made |= paths_made_within(self._database, job)
             for path in read:
-                place = self._workspace.absolute(path)
-                if "*" in os.path.basename(place):
-                    place = os.path.dirname(place)  # of a dataset
-                if (path not in made and "://" not in path and not _is_there(path, place)
+                if (path not in made and not is_location(path) and not self._is_there(path)
                         and not is_one_of_many(self._workspace, path, read, self._command_of(job))):
                     yield path, step
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
+
+    def _is_there(self, path: str) -> bool:
+        """Whether something lies at the place of what was read, and no folder where that was a file."""
+        place = place_of(path)
+        absolute = self._workspace.absolute(place)
+        return os.path.lexists(absolute) and (place != path or path.endswith("/") or not os.path.isdir(absolute))
 
     def _command_of(self, job: int) -> list[str]:
         text, = self._database.execute("SELECT command FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
@@ -624,11 +625,6 @@ class Reruns:
         if is_dataset or linked is not None or not is_inside(place, self._workspace.root):
             what = "is a folder" if is_dataset else "may lie behind a symlink" if linked else "lies elsewhere"
             raise NoCommandError(f"{path} is edited in place and {what}: it is not put aside")
-
-
-def _is_there(path: str, place: str) -> bool:
-    """Whether something lies at the place of what was read, and no folder where that was a file."""
-    return os.path.lexists(place) and (path.endswith("/") or "*" in os.path.basename(path) or not os.path.isdir(place))
 
 
 def _find_start(writes: Sequence[_Write], last: int) -> int:

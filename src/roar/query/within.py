@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -134,23 +134,16 @@ def find_around(database: sqlite3.Connection, inner_id: int) -> set[int]:
         " WHERE job.id = ?", (inner_id,))}
 
 
-class Removal(NamedTuple):
-    """That a script, by its row, removed what it had read, or a job in it had written, at a path."""
-
-    script: int
-    path: str
-
-
 def is_removed_within(database: sqlite3.Connection, job_id: int, path: str) -> bool:
     """Whether a script that ran a job has removed a file that lay at a path."""
     return any(not is_typed(command) for *_, command in database.execute(
         f"{_REMOVED} AND deleted_file.path = CAST(? AS TEXT)", (job_id, encoded(path))))
 
 
-def find_removals(database: sqlite3.Connection, job_id: int) -> Iterator[Removal]:
-    """What the scripts that ran a job have removed, be it of that job or of others in them; the innermost first."""
-    rows = database.execute(f"{_REMOVED} ORDER BY around.started_at DESC", (job_id,))
-    return (Removal(*row) for *row, command in rows if not is_typed(command))
+def find_removals(database: sqlite3.Connection, job_id: int) -> list[tuple[int, str]]:
+    """What the scripts that ran a job have removed of any job's, each with its row, the innermost first."""
+    return [(around, path) for around, path, command in database.execute(
+        f"{_REMOVED} ORDER BY around.started_at DESC", (job_id,)) if not is_typed(command)]
 
 
 def find_removed(database: sqlite3.Connection, jobs: Iterable[int]) -> set[str]:
@@ -159,23 +152,22 @@ def find_removed(database: sqlite3.Connection, jobs: Iterable[int]) -> set[str]:
         "SELECT path FROM deleted_file WHERE job_id IN (SELECT value FROM json_each(?))", (json.dumps(list(jobs)),))}
 
 
-_REMOVED = """
-SELECT around.id, deleted_file.path, command FROM job JOIN inner_job USING (uid)
-JOIN job AS around ON around.uid = outer JOIN step ON step.id = around.step_id
-JOIN deleted_file ON job_id = around.id WHERE job.id = ?
-"""
+_REMOVED = f"""
+SELECT around.id, deleted_file.path, command FROM {_RAN} JOIN step ON step.id = around.step_id
+JOIN deleted_file ON job_id = around.id WHERE ran.id = ?
+"""  # noqa: S608  a text of our own
 
 
-def find_environments(database: sqlite3.Connection, job_id: int) -> list[tuple[int, str]]:
+def find_environments(database: sqlite3.Connection, job_id: int) -> list[tuple[int, list[str]]]:
     """The scripts that ran a job with other variables in the environment, the innermost first, with their names."""
-    return [(around, names) for around, names, command in database.execute(_ENVIRONMENTS, (job_id,))
+    return [(around, json.loads(names)) for around, names, command in database.execute(_ENVIRONMENTS, (job_id,))
             if not is_typed(command)]
 
 
-_ENVIRONMENTS = """
-SELECT around.id, environment, command FROM job JOIN inner_job USING (uid) JOIN job AS around ON around.uid = outer
-JOIN step ON step.id = around.step_id WHERE job.id = ? AND environment IS NOT NULL ORDER BY around.started_at DESC
-"""
+_ENVIRONMENTS = f"""
+SELECT around.id, environment, command FROM {_RAN} JOIN step ON step.id = around.step_id
+WHERE ran.id = ? AND environment IS NOT NULL ORDER BY around.started_at DESC
+"""  # noqa: S608  likewise
 
 
 def find_script(database: sqlite3.Connection, inner_id: int) -> int | None:
@@ -234,6 +226,13 @@ def paths_made_within(database: sqlite3.Connection, job_id: int) -> set[str]:
     return {path for (path,) in database.execute(
         f"SELECT path.path FROM {_RAN} JOIN file_written AS made ON made.job_id = ran.id"  # noqa: S608
         " JOIN path ON path.id = made.path_id WHERE around.id = ?", (job_id,))}
+
+
+def folders_made(database: sqlite3.Connection, job_id: int) -> set[str]:
+    """The folders that a job made, or those that it ran, and left outputs in."""
+    return {path for (path,) in database.execute(
+        "SELECT path FROM made_folder WHERE job_id = :job OR job_id IN ("  # noqa: S608  a text of our own
+        f" SELECT ran.id FROM {_RAN} WHERE around.id = :job)", {"job": job_id})}
 
 
 def load_given(database: sqlite3.Connection, readers: Iterable[int]) -> dict[Given, int]:

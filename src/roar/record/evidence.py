@@ -158,7 +158,7 @@ def _surroundings(workspace: Workspace, settings: Settings, pending: Pending, ma
         repository=pending.repository if pending.git is not None else None,
         environment=pending.environment, started_ns=pending.started_ns,
         ended_ns=ended_ns if pending.duration_s is not None else time.time_ns(),
-        is_late=pending.duration_s is not None and pending.owner[0] != os.getpid(),
+        is_late=pending.duration_s is not None and not pending.is_own(),
         trackers=tracker_switches(settings), made=made,
         filter_add=settings.texts("filters.add"), filter_remove=settings.texts("filters.remove"),
         threshold=settings.number("datasets.threshold"),
