@@ -22,8 +22,10 @@ root, as answers show it.
 
 def main(argv: list[str] | None = None) -> int:
     """Run `roar` with `argv` (without the program's name) and return its exit status."""
-    if argv is None and sys.getfilesystemencoding() != "utf-8":
-        _begin_again_in_utf8()
+    if argv is None:
+        if sys.getfilesystemencoding() != "utf-8":
+            _begin_again_in_utf8()
+        _put_places_of_others_last()
     arguments = sys.argv[1:] if argv is None else argv
     _replace_closed_streams()
     _print_anything()
@@ -67,6 +69,35 @@ def _die_of(number: int) -> int:
     return 128 + number
 
 
+def _put_places_of_others_last() -> None:
+    """Look for modules last in PYTHONPATH, and in the folder that Python was started with: they are the command's.
+
+    A module there may have the name of one of Python's own, or of one of a library that roar needs. Plug-ins are found
+    there all the same, and so is what roar itself was installed with.
+    """
+    given = os.environ.get("PYTHONPATH")
+    others = {os.path.abspath(place) for place in given.split(os.pathsep)} if given else set()
+    if not sys.flags.safe_path:
+        others.add(sys.path[0])
+    python, ours = os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(__file__))
+    moved = [place for place in sys.path if place in others and place != python]
+    kept = [place for place in sys.path if place not in moved]
+    behind = 1 + max((at for at, place in enumerate(kept) if place == python or place.endswith("/lib-dynload")),
+                     default=-1)
+    own = [place for place in moved if place == ours]
+    sys.path[:] = [*kept[:behind], *own, *kept[behind:], *(place for place in moved if place != ours)]
+    _forget_modules(set(moved))
+
+
+def _forget_modules(places: set[str]) -> None:
+    """Of what Python has loaded at its start, forget what has a name of its own modules and lies elsewhere."""
+    files = {name: getattr(sys.modules[name], "__file__", None) or "" for name in
+             sys.stdlib_module_names.intersection(sys.modules)}
+    wrong = {name for name, file in files.items() if os.path.dirname(file.removesuffix("/__init__.py")) in places}
+    for name in [name for name in sys.modules if name.partition(".")[0] in wrong] if wrong else ():
+        del sys.modules[name]
+
+
 _TERMINAL = "roar-terminal"  # an option of ours among the interpreter's; those that it does not know it only keeps
 
 
@@ -100,9 +131,16 @@ def _dispatch(arguments: list[str]) -> int:
         raise _unknown_verb(verb)
     from importlib import import_module  # noqa: PLC0415  a verb's module is imported only when it is asked for
 
-    if verb == "run":
-        _let_interrupts_end_us()
-    module = import_module(f"roar.commands.{verb}")
+    try:
+        if verb == "run":
+            _let_interrupts_end_us()
+        module = import_module(f"roar.commands.{verb}")
+    except Exception as error:
+        if verb != "run":
+            raise
+        from roar.commands.unrecorded import run_unrecorded  # noqa: PLC0415  where roar does not work here
+
+        return run_unrecorded(arguments[1:], error)
     status: int = module.main(arguments[1:])
     return status
 

@@ -19,6 +19,8 @@ from blake3 import blake3
 sys.path.insert(0, str(Path(__file__).parents[1] / "commands"))  # importlib mode does not look beside a test module
 from checklists import checklist, follow
 
+import roar
+
 COMPLETE = ["full", "seccomp"]
 MODES = [*COMPLETE, "preload"]
 ROAR = f"{sys.executable} -m roar"
@@ -174,11 +176,13 @@ def test_a_folder_of_the_inner_job_that_the_outer_one_moves(desk, count):
     assert [one["uid"] for one in desk.json("lineage", "d/1")["jobs"]] == [job["uid"], inner["uid"]]
 
 
-@pytest.mark.parametrize("words", ["-u -m roar", "-Bm roar", "-X dev -m roar", "-u SCRIPT", "LINK"])
+@pytest.mark.parametrize("words", ["-u -m roar", "-Bm roar", "-X dev -m roar", "-u SCRIPT", "LINK", "-P MODULE"])
 def test_roar_by_other_ways_looks_for_nobody(desk, words):
     program = shutil.which("roar", path=desk.env["PATH"])
     (desk.root / "rr").symlink_to(program)
-    words = "./rr" if words == "LINK" else f"{sys.executable} {words.replace('SCRIPT', program)}"
+    module = os.path.join(os.path.dirname(roar.__file__), "__main__.py")
+    words = "./rr" if words == "LINK" else (
+        f"{sys.executable} {words.replace('SCRIPT', program).replace('MODULE', module)}")
     job = script(desk, f"{words} run -q sh -c 'echo 1 > mid'", "echo x > own")
     assert (names(job["inputs"]), names(job["outputs"])) == ([], ["own"])
 

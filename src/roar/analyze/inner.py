@@ -207,7 +207,7 @@ def _uid_of(tracer: Process) -> str | None:
 
 
 def _is_roar(process: Process) -> bool:
-    """Whether a process is roar: its script by name and content, or `python -m roar`."""
+    """Whether a process is roar: its script by content, `python -m roar`, or the same by the path of that module."""
     if _is_our_script(process.executable):
         return True
     if "python" not in os.path.basename(process.executable):
@@ -230,7 +230,7 @@ def _is_our_script(path: str) -> bool:
             start = file.read(_SCRIPT_SIZE)
     except (OSError, ValueError):
         return False
-    return start.startswith(b"#!") and b"roar.cli" in start
+    return b"roar.cli" in start and (start.startswith(b"#!") or path.endswith("/roar/__main__.py"))
 
 
 def _only_reads(event: Event) -> bool:

@@ -42,6 +42,9 @@ from roar.record.database import open_database
 from roar.shell import quoted, quoted_path
 from roar.workspace import Workspace
 
+_ROAR = (sys.executable, "-P", os.path.join(os.path.dirname(os.path.dirname(__file__)), "__main__.py"))
+"""`-m roar` would look for Python's own modules in the current folder first."""
+
 
 def parser() -> Parser:
     """The command line of `roar reproduce`."""
@@ -432,8 +435,7 @@ def _run(opened: Opened, job: Job, target: _Target) -> None:
     words = ["run", "--quiet", "--", *job.command] if job.kind == "run" else [*job.command[1:], "--quiet"]
     with contextlib.ExitStack() as redirected:
         stdin, stdout = _redirect(opened, job, target, redirected)
-        done = subprocess.run([sys.executable, "-m", "roar", *words], cwd=cwd, check=False, stdin=stdin,
-                              env={**os.environ, "PWD": cwd},
+        done = subprocess.run([*_ROAR, *words], cwd=cwd, check=False, stdin=stdin, env={**os.environ, "PWD": cwd},
                               stdout=sys.stderr if stdout is None else stdout, preexec_fn=target.protection(cwd))
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     if status != job.exit_code:
