@@ -65,7 +65,7 @@ def test_a_record_that_may_only_be_read_has_pages_too(desk):
 def test_without_the_server_part(desk):
     desk.init()
     desk.python("pass")
-    (desk.root / "fastapi.py").write_text("raise ImportError('no fastapi here', name='fastapi')")
+    (desk.root / "sitecustomize.py").write_text("import sys\nsys.modules['fastapi'] = None\n")
     failed = desk.roar("ui", "--no-browser", status=1, env={"PYTHONPATH": str(desk.root)})
     assert "in a clone of roar: pip install '.[server]'" in failed.stderr
     assert "Traceback" not in failed.stderr

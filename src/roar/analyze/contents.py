@@ -75,6 +75,8 @@ class Contents:
         now = _regular_now(use)
         if now is None and use.exists and not use.written and use.signature is None:
             content.drop = True  # a folder, a device, a socket: not content, as far as is known
+        elif now is not None and self._may_hide(use, now):
+            content.signature = None  # that is of what the job wrote, too
         elif now is not None and self._unchanged(use, now):
             content.at, content.signature, content.size = use.path, now, now.size
         elif use.edited is not None:
@@ -89,6 +91,13 @@ class Contents:
         if use.signature is not None:
             return identity(use.signature) == identity(now)
         return not use.written and max(now.mtime_ns, now.ctime_ns) < self._around.started_ns
+
+    def _may_hide(self, use: PathUse, now: Signature) -> bool:
+        """Whether what the job found may have been as new, for the clock of its times, as what it wrote there."""
+        if not use.written or use.signature is None or identity(use.signature) != identity(now):
+            return False
+        first_ns = use.first_ns + self._around.clock_ns - TICK_NS if self._around.clock_ns else 0
+        return not is_settled(now, max(first_ns, self._around.started_ns))
 
     def _follow(self, content: Content) -> None:
         """The job itself moved or linked the file, perhaps on and on: only its change time may differ."""
@@ -122,7 +131,7 @@ class Contents:
         content = Content(use=use, path=self._around.shown(use.path), at=use.path, signature=now,
                           size=now.size if now else None)
         same = (now is not None and use.signature is not None and not use.replaced
-                and identity(now) == identity(use.signature))
+                and identity(now) == identity(use.signature) and not self._may_hide(use, now))
         content.drop = (now is None and not use.elsewhere) or same or _is_lock(content)
         if use.elsewhere:
             content.at, content.note = None, _ELSEWHERE
