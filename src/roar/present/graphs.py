@@ -27,7 +27,7 @@ from roar.present.text import (
 from roar.query.graph import GraphArtifact, Step
 from roar.query.history import JobLine
 from roar.query.likeness import likeness
-from roar.query.lineage import Hop, Lineage, Source
+from roar.query.lineage import Hop, Lineage, Link, Source
 from roar.wire import size_text
 
 FOLD = 4
@@ -276,7 +276,9 @@ def render_lineage(lineage: Lineage, title: str, *, session: str | None, command
     for hop in down:
         lines += ["", _hop_title(_verb(hop, lineage, "used by", "after it"), hop, steps)]
         lines += shown.lines([*(f"    took  {_artifact_text(source.artifact)}" for source in hop.sources),
-                              *(f"    took  {_PRINTED} by {steps.get(uid, uid[:8])}" for uid in hop.printed)])
+                              *(f"    took  {_PRINTED} by {steps.get(uid, uid[:8])}" for uid in hop.printed),
+                              *(f"    took  {_link_text(link)} by {steps.get(link.maker, link.maker[:8])}"
+                                for link in hop.links)])
         lines += shown.lines([f"    made  {_artifact_text(artifact)}" for artifact in hop.outputs])
     if not lineage.hops:
         lines.append("  nothing that is recorded lies that way")
@@ -330,6 +332,7 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
              + _foreign_text(foreign.get((hop.job.uid, source.artifact.path), ()), hop.job))
             for source in hop.sources if source.makers]
     rows += [(f"    from  {_PRINTED}", f"← {steps.get(uid, uid[:8])}") for uid in hop.printed]
+    rows += [(f"    from  {_link_text(link)}", f"← {steps.get(link.maker, link.maker[:8])}") for link in hop.links]
     rows += [(f"    from  {_artifact_text(source.artifact)}", paint(_unmade_text(source, steps), "dim"))
              for source in hop.sources if not source.makers]
     rows += [(f"    from  {printable(path)}  {paint('no digest', 'dim')}", paint(printable(note or ""), "dim"))
@@ -338,6 +341,11 @@ def _source_lines(hop: Hop, steps: dict[str, str], shown: _Cut, foreign: Mapping
 
 
 _PRINTED = "what was printed"  # and taken by a pipe
+
+
+def _link_text(link: Link) -> str:
+    more = f" and {link.links - 1:,} more" if link.links > 1 else ""
+    return f"symlink {printable(link.path)} → {printable(link.target)}{more}"
 
 
 def _unmade_text(source: Source, steps: dict[str, str]) -> str:

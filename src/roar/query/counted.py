@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
+from roar.query.pointed import find_last_pointer, load_pointed
 from roar.query.within import IS_ANEW, Nesting, load_nesting, load_printed
 
 
@@ -272,14 +273,19 @@ class _Reruns:
                 later.append((own_read, own_written))
 
 
+PRINTED = 0
+POINTED = -1
+
+
 class Taking(NamedTuple):
     """What one job took from another.
 
     Attributes:
-        artifact: as the consumer read it, its row; 0 where it took by a pipe what the producer printed.
+        artifact: as the consumer read it, its row; `PRINTED` where it took by a pipe what the producer printed,
+            `POINTED` where it found files through a symlink that the producer made.
         produced: as the producer wrote it, likewise.
         settled: a later job of the consumer's step has read the same paths again, or taken by a pipe what another job
-            of the producer's step printed.
+            of the producer's step printed, or found files through a symlink of such a one.
     """
 
     consumer: int
@@ -316,8 +322,20 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Coll
     took = {(taker, counted.step_of.get(printer)) for taker, printer in printed}
     for taker, printer in printed:
         if printer in producers:
-            yield Taking(taker, 0, printer, 0, any((later, counted.step_of.get(printer)) in took
-                                                   for later in counted.later(taker) if later in counted.well))
+            yield Taking(taker, PRINTED, printer, PRINTED, any(
+                (later, counted.step_of.get(printer)) in took
+                for later in counted.later(taker) if later in counted.well))
+    yield from _load_pointed(database, counted, producers)
+
+
+def _load_pointed(database: sqlite3.Connection, counted: Counted, producers: Container[int]) -> Iterator[Taking]:
+    pairs = [(pointed.reader, find_last_pointer(database, pointed))
+             for pointed in load_pointed(database, counted.step_of)]
+    found = {(reader, counted.step_of.get(maker)) for reader, maker in pairs}
+    for reader, maker in pairs:
+        if maker in producers:
+            yield Taking(reader, POINTED, maker, POINTED, any(
+                (later, counted.step_of[maker]) in found for later in counted.later(reader) if later in counted.well))
 
 
 class Logs:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from roar.model import APPENDED, AS_STDOUT_APPENDED, Kind
 from roar.query.counted import Counted, StepJob, follows, load_counted
 from roar.query.history import JobLine, load_lines
+from roar.query.pointed import load_pointed
 from roar.query.staleness import Reason, Stale
 from roar.query.within import Given, find_printing, load_printed
 from roar.record.dependencies import content_below
@@ -58,7 +59,8 @@ class GraphEdge:
         source, target: digests of artifacts and uids of jobs.
         role: `input` from an artifact to the job that read it; `output` or `payload` from a job to what it wrote;
             `member` from what a job wrote to what another read where the one is part of the other; `printed` from a
-            job to one that ran it and took by a pipe what it printed.
+            job to one that ran it and took by a pipe what it printed; `linked` from a job to one that found files
+            through a symlink which that had made.
     """
 
     source: str
@@ -141,6 +143,9 @@ def load_graph(database: sqlite3.Connection, job_ids: Sequence[int]) -> Graph:
     for taker, printer in load_printed(database, uids):
         if printer in uids:
             edges[GraphEdge(source=uids[printer], target=uids[taker], role="printed")] = None
+    for pointed in load_pointed(database, uids):
+        if pointed.maker in uids:
+            edges[GraphEdge(source=uids[pointed.maker], target=uids[pointed.reader], role="linked")] = None
     return Graph(jobs=tuple(lines), artifacts=tuple(artifacts.values()), edges=tuple(edges))
 
 
@@ -199,7 +204,10 @@ def _links(database: sqlite3.Connection, step_of: Mapping[int, int], session: in
     rows = database.execute(
         "SELECT DISTINCT consumer_id, job.uid, step.number, step.session_id FROM dependency"
         " JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id"
-        " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(step_of)),))
+        " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(step_of)),)).fetchall()
+    rows += [(pointed.reader, *database.execute(
+        "SELECT job.uid, step.number, step.session_id FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
+        (pointed.maker,)).fetchone()) for pointed in load_pointed(database, step_of)]
     for consumer_id, uid, number, producer_session in rows:
         consumer = step_of[consumer_id]
         if producer_session != session:

@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from roar.query.folders import load_parts
 from roar.query.graph import Graph, GraphArtifact, GraphEdge, graph_artifact, iter_graph_uses
 from roar.query.history import JobLine, load_lines
 from roar.query.parts import READ_AT, WRITTEN_AT, uses_of_parts
+from roar.query.pointed import Pointed, load_pointed, load_pointed_by
 from roar.query.references import ArtifactReference, FolderReference, JobReference, TrackerRunReference
 from roar.query.within import (
     Given,
@@ -49,6 +50,16 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """A symlink through which a job found what it read, `path` of several `links`; the job (uid) that made them."""
+
+    path: str
+    target: str
+    links: int
+    maker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """A job on the walk. `distance` counts jobs from the root; it is negative downwards.
 
@@ -58,6 +69,8 @@ class Hop:
         outputs: up: what it wrote that lies on the walk; down: everything it wrote.
         unknown: up: path and note of what it read whose content is not known.
         printed: uids of the jobs that it ran, and of which it took by a pipe what they printed.
+        links: up: symlinks through which it found what it read, of jobs that wrote nothing of that; down: likewise,
+            of jobs that lie on the walk.
     """
 
     job: JobLine
@@ -66,6 +79,7 @@ class Hop:
     outputs: tuple[GraphArtifact, ...]
     unknown: tuple[tuple[str, str | None], ...] = ()
     printed: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +107,16 @@ class Lineage:
 
 def load_lineage(database: sqlite3.Connection,
                  root: ArtifactReference | JobReference | FolderReference | TrackerRunReference, *,
-                 direction: Direction = Direction.UP, depth: int | None = None, given: bool = False) -> Lineage:
+                 direction: Direction = Direction.UP, depth: int | None = None, given: bool = False,
+                 links: bool = True) -> Lineage:
     """The lineage of `root`, at most `depth` jobs far each way (None: all of it).
 
-    With `given` also between a job and one that ran it, by what that had put there for it and has not left.
+    With `given` also between a job and one that ran it, by what that had put there for it and has not left; without
+    `links` not between one that made symlinks and those that found other files through them.
 
     A job that ran others goes on meanwhile: what lay there when one of them began did not come from that one.
     """
-    walk = _Walk(database, depth, given=given)
+    walk = _Walk(database, depth, given=given, links=links)
     same_content: tuple[str, ...] = ()
     own: list[int] = []
     folder_cut = False
@@ -170,11 +186,12 @@ class _Step(NamedTuple):
 class _Walk:
     """Breadth first over the jobs; `distance` remembers each job's first visit."""
 
-    def __init__(self, database: sqlite3.Connection, depth: int | None, *, given: bool) -> None:
+    def __init__(self, database: sqlite3.Connection, depth: int | None, *, given: bool, links: bool) -> None:
         self._database = database
         self._depth = depth
         self._nested = has_inner(database)
         self._given = given and self._nested
+        self._links = links
         self._uids: dict[int, str] = {}
         self._uses: dict[int, list[tuple[int, int, GraphArtifact]]] = {}
         self._roots: Mapping[int, GraphArtifact] = {}
@@ -186,6 +203,7 @@ class _Walk:
         self._later: dict[int, set[int]] = {}  # by job what it only read later than what is asked about lay there
         self._earlier: dict[int, set[int]] = {}  # by job what it had made before what is asked about was there
         self._printed: dict[int, list[int]] = {}
+        self._pointed: dict[int, list[Pointed]] = {}
         self.cut = False
 
     def add_root(self, artifact_id: int, path: str | None, *, made_as: Iterable[int], read_as: Iterable[int]) -> None:
@@ -265,7 +283,7 @@ class _Walk:
             rows = self._database.execute("SELECT artifact_id, producer_id, produced_id FROM dependency"
                                           " WHERE consumer_id = ?", (job_id,)).fetchall()
             self.taken.setdefault(job_id, set()).update(rows)
-            return [_Step(producer) for _, producer, _ in rows]
+            return [*(_Step(producer) for _, producer, _ in rows), *self._pointers(job_id)]
         rows = self._database.execute(_PRODUCERS, (job_id,)).fetchall()
         later = self._began_later(job_id, until)
         self._later[job_id] = {artifact for artifact, producer, *_ in rows if producer in later}
@@ -280,7 +298,14 @@ class _Walk:
                                  if printer not in later]
         self.taken.setdefault(job_id, set()).update(row[:3] for row in rows)
         return [*(_Step(producer, found_by) for _, producer, _, found_by in rows),
-                *(_Step(outer, ended_at) for outer in begun.values()), *map(_Step, self._printed[job_id])]
+                *(_Step(outer, ended_at) for outer in begun.values()), *map(_Step, self._printed[job_id]),
+                *self._pointers(job_id, but=later)]
+
+    def _pointers(self, job_id: int, but: Container[int] = ()) -> Iterator[_Step]:
+        """Those that made the symlinks through which a job found what it read; some not."""
+        found = load_pointed(self._database, [job_id]) if self._links else ()
+        self._pointed[job_id] = [pointed for pointed in found if pointed.maker not in but]
+        return (_Step(pointed.maker) for pointed in self._pointed[job_id])
 
     def _began_later(self, job_id: int, until: str | None) -> set[int]:
         """Those of the jobs that one ran that began after a moment."""
@@ -307,15 +332,19 @@ class _Walk:
                 self._database, job_id).items() if since is None or self._found_by(given) > since]
         for consumer_id, artifact_id, produced_id in rows:
             self.taken.setdefault(consumer_id, set()).add((artifact_id, job_id, produced_id))
+        pointed = load_pointed_by(self._database, job_id) if self._links else []
+        for one in pointed:
+            self._pointed.setdefault(one.reader, []).append(one)
+        consumers = [*(row[0] for row in rows), *(one.reader for one in pointed)]
         if not self._nested:
-            return [_Step(consumer) for consumer, _, _ in rows]
+            return list(map(_Step, consumers))
         takers = load_takers(self._database, job_id)
         for taker in takers:
             self._printed.setdefault(taker, []).append(job_id)
         around = find_around(self._database, job_id)
         began = self._times(job_id)[0]
         return [_Step(consumer, began if consumer in around else None)
-                for consumer in (*(row[0] for row in rows), *takers)]
+                for consumer in (*consumers, *takers)]
 
     def uses(self, job_id: int) -> list[tuple[int, int, GraphArtifact]]:
         if job_id not in self._uses:
@@ -361,6 +390,8 @@ class _Walk:
                                  if row_id in makers or (row_id not in self._later.get(line.row_id, ()) if upwards
                                                          else row_id in read_as)),
                    printed=tuple(self.uid(job) for job in dict.fromkeys(self._printed.get(line.row_id, ()))),
+                   links=tuple(Link(path=one.path, target=one.text, links=one.links, maker=self.uid(one.maker))
+                               for one in self._pointed.get(line.row_id, ())),
                    outputs=tuple(artifact for row_id, artifact in outputs if (
                        row_id in wanted if upwards else row_id not in self._earlier.get(line.row_id, ()))),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())
@@ -424,6 +455,9 @@ class _Walk:
                 edges[GraphEdge(source=hop.job.uid, target=artifact.digest, role="output")] = None
             for uid in filter(there.__contains__, hop.printed):
                 edges[GraphEdge(source=uid, target=hop.job.uid, role="printed")] = None
+            for link in hop.links:
+                if link.maker in there:
+                    edges[GraphEdge(source=link.maker, target=hop.job.uid, role="linked")] = None
         for edge in self._member_edges():
             edges[edge] = None
         return Graph(jobs=tuple(hop.job for hop in hops), artifacts=tuple(artifacts.values()), edges=tuple(edges))

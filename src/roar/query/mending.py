@@ -19,7 +19,7 @@ from roar.query.obstacles import NoCommandError, OuterRunsItError, is_named, is_
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
-from roar.query.staleness import OUTDATED, PRINTED, waits_for
+from roar.query.staleness import OUTDATED, WAS_PRINTED, waits_for
 from roar.query.within import find_inner, find_run, find_runners, given_paths
 from roar.record.database import encoded
 from roar.workspace import Workspace
@@ -273,7 +273,7 @@ class Mending:
         """
         if step not in self._done:
             reason = self._stale.get(step, "")
-            self._done[step] = BESIDE not in reason and not reason.endswith(PRINTED) and self._ended_well(
+            self._done[step] = BESIDE not in reason and not reason.endswith(WAS_PRINTED) and self._ended_well(
                 step) and self._reruns.start_over(step) is None and all(
                 output.freshness in {Freshness.FRESH, Freshness.STALE}
                 for output in self._status.outputs if output.step == step) and self._has_seen_all(step)

@@ -61,24 +61,26 @@ def members_of(database: sqlite3.Connection, root: Root) -> Iterator[DatasetMemb
             yield member
 
 
-def jobs_behind(database: sqlite3.Connection, found: Reference | FolderReference, *, given: bool = False) -> list[int]:
+def jobs_behind(database: sqlite3.Connection, found: Reference | FolderReference, *, given: bool = False,
+                links: bool = True) -> list[int]:
     """The rows of the jobs of a session, or of those that led to an artifact, a job, a tracker run or a folder.
 
-    given: as in `load_lineage`.
+    given, links: as in `load_lineage`.
     """
     if isinstance(found, SessionReference):
         return session_job_ids(database, found.row_id)
     if isinstance(found, TrackerRunReference):
         jobs: set[int] = set()
         for job_id in found.job_ids:
-            jobs.update(_behind(database, JobReference(job_id, ""), given=given))
+            jobs.update(_behind(database, JobReference(job_id, ""), given=given, links=links))
         return sorted(jobs)
-    return _behind(database, found, given=given)
+    return _behind(database, found, given=given, links=links)
 
 
-def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReference | FolderReference, *, given: bool
-            ) -> list[int]:
-    return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP, given=given).hops]
+def _behind(database: sqlite3.Connection, found: ArtifactReference | JobReference | FolderReference, *, given: bool,
+            links: bool) -> list[int]:
+    return [hop.job.row_id for hop in load_lineage(database, found, direction=Direction.UP, given=given,
+                                                       links=links).hops]
 
 
 def makers_of(database: sqlite3.Connection, found: Reference | FolderReference) -> list[int]:

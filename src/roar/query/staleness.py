@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from typing import NamedTuple
 
 from roar.model import members_folder
-from roar.query.counted import Counted, Taking, load_takings
+from roar.query.counted import PRINTED, Counted, Taking, load_takings
 from roar.query.within import find_begun
 
 
@@ -82,7 +82,7 @@ class Stale:
         within = set()
         for taking in itertools.chain.from_iterable(map(self._taken_from, failed)):
             step = self._counted.step_of[taking.producer]
-            if not taking.artifact:  # whoever took that by a pipe has seen how the job ended
+            if taking.artifact == PRINTED:  # whoever took that by a pipe has seen how the job ended
                 continue
             text: str | None = f"@{step}{_FAILED}" if taking.producer not in went_on else None
             if step == self._counted.step_of[taking.consumer]:
@@ -130,7 +130,7 @@ class Stale:
         rest = [job for job in self._counted.nesting.inner[outer] if job not in known]
         text = f"@{self._counted.step_of[outer]}{_RAN}"
         for (job,) in self._database.execute(_LATER, (taking.producer, json.dumps(rest))).fetchall() if rest else ():
-            if (not taking.artifact or self._was_given_after(outer, job, taking.producer)) and self._mark(
+            if (taking.artifact == PRINTED or self._was_given_after(outer, job, taking.producer)) and self._mark(
                     job, text, settled=bool(self._counted.later(job))):
                 yield job
 
@@ -167,8 +167,8 @@ class Stale:
         step, own = self._counted.step_of[taking.producer], self.own.get(taking.producer)
         if step == self._counted.step_of[taking.consumer]:
             return own
-        if not taking.artifact:
-            return f"what @{step}{PRINTED}"
+        if taking.artifact == PRINTED:
+            return f"what @{step}{WAS_PRINTED}"
         if own is not None:
             return f"@{step}{_WAITS}"
         path = self._written_again(taking)
@@ -211,7 +211,7 @@ WHERE job.id = ?1 AND coalesce(used.unchanged_since, job.ended_at) >= (SELECT en
 OUTDATED = " is of an earlier run of it, from inputs that have changed since"
 _WAITS = ", which it took inputs from, is stale"
 _RAN = ", which ran it, is stale"
-PRINTED = " printed for it is from inputs that have changed since"  # it runs that again itself
+WAS_PRINTED = " printed for it is from inputs that have changed since"  # it runs that again itself
 _FAILED = ", which it took inputs from, did not end well"
 
 # What a job left in place of what it had found there, and what no job of its step had left.

@@ -20,14 +20,15 @@ def jobs_to_run(database: sqlite3.Connection, found: Reference | FolderReference
     """The rows of the jobs that led to something, the scripts among them that gave others what they read.
 
     With a script come all that it ran, and what led to these. Nobody types again what was typed in a shell that gave
-    something to a job in it.
+    something to a job in it. Symlinks are put where a job had them: who made them need not run for that.
     """
-    whole = {*jobs_behind(database, found, given=True)}
-    typed = _typed(database, whole.difference(jobs_behind(database, found)))
+    whole = {*jobs_behind(database, found, given=True, links=False)}
+    typed = _typed(database, whole.difference(jobs_behind(database, found, links=False)))
     whole -= typed
     while inner := find_inner(database, whole) - whole:
         for row in sorted(inner):
-            more = {*jobs_behind(database, JobReference(row, ""), given=True)} - whole if row not in whole else set()
+            behind = () if row in whole else jobs_behind(database, JobReference(row, ""), given=True, links=False)
+            more = {*behind} - whole
             whole |= more - _typed(database, more)
     return sorted(whole)
 

@@ -13,7 +13,7 @@ from roar.errors import WorkspaceError, install_hint
 from roar.shell import quoted
 from roar.workspace import unreadable
 
-SCHEMA_VERSION = 10
+SCHEMA_VERSION = 11
 BUSY_TIMEOUT_S = 60.0
 _PATIENCE_S = 2.0  # of silence
 _APPLICATION_ID = 0x726F6172  # "roar"
@@ -43,6 +43,7 @@ _MIGRATIONS: tuple[str, ...] = (  # step N (from 0) upgrades version N+1 to N+2
      " JOIN path ON path.id = made.path_id;"),
     "ALTER TABLE inner_job ADD COLUMN piped INTEGER NOT NULL DEFAULT 0;",
     "ALTER TABLE inner_job ADD COLUMN environment TEXT;",
+    "CREATE INDEX symlink_by_path ON symlink (path_id, job_id);",
 )
 
 

@@ -153,6 +153,7 @@ CREATE TABLE symlink (
                                                  -- job then removed it or made another one in its place
     PRIMARY KEY (job_id, path_id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX symlink_by_path ON symlink (path_id, job_id);
 
 -- The folders that a job made itself and left outputs in; of these the highest, for all below such a one is its own.
 -- Other folders of its outputs were there before, or were not seen to be made.

@@ -1,0 +1,100 @@
+"""Symlinks that one job made and through which others found what they read: who chose that is in the lineage."""
+
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # importlib mode does not look beside a test module
+from checklists import checklist, follow
+
+FRESH = "the outputs are up to date"
+CHOOSE = "ln -sfn runs/$(sort -n scores | tail -n 1 | cut -d' ' -f2) best"
+
+
+@pytest.fixture
+def chosen(desk):
+    """Two runs of which the second one is chosen, by what somebody has noted, and read."""
+    desk.write("scores", "1 a\n2 b\n")
+    desk.write("runs/README", "")
+    for run in "ab":
+        desk.write(f"data-{run}", run)
+    desk.init()
+    for run in "ab":
+        desk.roar("run", "cp", f"data-{run}", f"runs/{run}")
+    desk.roar("run", "sh", "-c", CHOOSE)
+    desk.roar("run", "cp", "best", "out")
+    return desk
+
+
+def lineage(desk, *words):
+    """By step those that it took symlinks from, of all in a lineage."""
+    graph = desk.json("lineage", *words)
+    steps = {job["uid"]: job["step"] for job in graph["jobs"]}
+    linked = {(steps[edge["target"]], steps[edge["source"]]) for edge in graph["edges"] if edge["role"] == "linked"}
+    return sorted(steps.values()), linked
+
+
+def test_who_made_the_symlink_is_in_the_lineage(chosen):
+    assert lineage(chosen, "out") == ([2, 3, 4], {(4, 3)})
+    assert re.search("    from  symlink best → runs/b +← @3", chosen.roar("lineage", "out").stdout)
+    assert lineage(chosen, "scores", "--down") == ([3, 4], {(4, 3)})
+    assert "    took  symlink best → runs/b by @3" in chosen.roar("lineage", "scores", "--down").stdout
+    assert lineage(chosen, "out", "--depth", "1") == ([4], set())
+    assert {"data-b", "scores"} == {root["path"] for root in chosen.json("inputs", "out")["inputs"]}
+    assert "↳ @4 cp best out → out  (also from @2)" in chosen.roar("dag").stdout
+    assert {(edge["source"], edge["target"]) for edge in chosen.json("dag")["edges"] if edge["role"] == "linked"} == {
+        tuple(job["uid"] for job in chosen.json("log")["jobs"] if job["step"] in {3, 4})[::-1]}
+
+
+def test_what_was_found_through_it_is_stale_with_who_made_it(chosen):
+    chosen.write("scores", "1 a\n3 b\n")
+    assert [(output["path"], output["reason"]) for output in chosen.json("status")["outputs"]
+            if output["state"] == "stale" and output["path"] == "out"] == [
+        ("out", "@3, which it took inputs from, is stale")]
+    chosen.roar("run", "@3")
+    assert [output["state"] for output in chosen.json("status")["outputs"] if output["path"] == "out"] == ["fresh"]
+    chosen.write("scores", "4 a\n3 b\n")
+    chosen.write("data-b", "again")
+    chosen.git("commit", "-qam", "again")
+    for _ in range(5):
+        if hint := checklist(chosen)[FRESH]["hint"]:
+            follow(chosen, hint)
+    assert checklist(chosen)[FRESH]["passed"] is True
+    assert (chosen.root / "out").read_text() == "a"
+
+
+def test_a_symlink_that_somebody_has_turned_since_is_nobodys(chosen):
+    best = chosen.root / "best"
+    best.unlink()
+    best.symlink_to("runs/a")
+    chosen.roar("run", "cp", "best", "other")
+    assert lineage(chosen, "other") == ([1, 5], set())
+    chosen.roar("run", "ln", "-sfn", "runs/a", "best")
+    chosen.roar("run", "cp", "best", "another")
+    assert lineage(chosen, "another") == ([1, 6, 7], {(7, 6)})
+
+
+def test_who_wrote_the_file_and_the_symlink_is_named_once(desk):
+    desk.init()
+    desk.roar("run", "sh", "-c", "echo 1 > checkpoint-1; ln -s checkpoint-1 last")
+    desk.roar("run", "cp", "last", "out")
+    assert lineage(desk, "out") == ([1, 2], set())
+
+
+def test_a_folder_of_symlinks_is_one_line(desk):
+    for name in "abcd":
+        desk.write(f"all/{name}", name)
+    desk.init()
+    desk.roar("run", "sh", "-c", "mkdir chosen; for i in a b d; do ln -s ../all/$i chosen/$i; done")
+    desk.roar("run", "sh", "-c", "cat chosen/* > out")
+    assert "symlink chosen/a → ../all/a and 2 more" in desk.roar("lineage", "out").stdout
+
+
+def test_a_reproduction_puts_the_symlink_where_it_was(chosen, tmp_path):
+    plan = chosen.roar("reproduce", "out").stdout
+    assert "ln -sfn runs/b best" in plan
+    assert "sort" not in plan
+    done = chosen.roar("reproduce", "out", "--run", "--into", str(tmp_path / "again"))
+    assert "2 of 2 outputs came out the same" in done.stdout
