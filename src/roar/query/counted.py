@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
-from roar.query.pointed import find_last_pointer, load_pointed
+from roar.query.pointed import find_last_pointers, load_pointed
 from roar.query.within import IS_ANEW, Nesting, load_nesting, load_printed
 
 
@@ -329,8 +329,8 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Coll
 
 
 def _load_pointed(database: sqlite3.Connection, counted: Counted, producers: Container[int]) -> Iterator[Taking]:
-    pairs = [(pointed.reader, find_last_pointer(database, pointed))
-             for pointed in load_pointed(database, counted.step_of)]
+    pointed = load_pointed(database, counted.step_of)
+    pairs = [*zip((one.reader for one in pointed), find_last_pointers(database, pointed), strict=True)]
     found = {(reader, counted.step_of.get(maker)) for reader, maker in pairs}
     for reader, maker in pairs:
         if maker in producers:

@@ -38,11 +38,17 @@ def load_pointed_by(database: sqlite3.Connection, maker: int) -> list[Pointed]:
     return _joined(database, _MADE, {"job": maker})
 
 
-def find_last_pointer(database: sqlite3.Connection, pointed: Pointed) -> int:
-    """The last job of the maker's step that made the same symlink."""
-    found: int | None = database.execute(_LAST_OF_STEP, {
-        "maker": pointed.maker, "path": encoded(pointed.path), "text": encoded(pointed.text)}).fetchone()[0]
-    return pointed.maker if found is None else found
+def find_last_pointers(database: sqlite3.Connection, found: Iterable[Pointed]) -> list[int]:
+    """Of each maker's step the last job that made the same symlink."""
+    known: dict[str, dict[tuple[int, str], int]] = {}
+    last = []
+    for pointed in found:
+        if pointed.path not in known:
+            known[pointed.path] = {(step, text): job_id for step, text, job_id in database.execute(
+                _LAST_OF_STEPS, (encoded(pointed.path),))}
+        step, = database.execute("SELECT step_id FROM job WHERE id = ?", (pointed.maker,)).fetchone()
+        last.append(known[pointed.path][step, pointed.text])
+    return last
 
 
 def _joined(database: sqlite3.Connection, select: str, values: dict[str, object]) -> list[Pointed]:
@@ -54,29 +60,32 @@ def _joined(database: sqlite3.Connection, select: str, values: dict[str, object]
     return list(found.values())
 
 
-_OWN = """
-AND made.target = used.target AND made.job_id = (
-    SELECT last.job_id FROM symlink AS last JOIN job ON job.id = last.job_id
-    WHERE last.path_id = used.path_id AND last.made > 0 AND job.id <> reader.id AND job.ended_at <= reader.ended_at
-    ORDER BY job.ended_at DESC, job.id DESC LIMIT 1)
-AND NOT EXISTS (SELECT 1 FROM dependency WHERE consumer_id = reader.id AND producer_id = made.job_id)
-ORDER BY reader.id, path.path
+# The last that had touched the symlink when the reader ended.
+_LAST = """
+SELECT last.job_id FROM symlink AS last CROSS JOIN job ON job.id = last.job_id
+WHERE last.path_id = used.path_id AND last.job_id < reader.id AND last.made > 0 AND job.ended_at <= reader.ended_at
+ORDER BY last.job_id DESC LIMIT 1
+"""
+_ROWS = """
+SELECT reader_id, maker_id, path.path, used.target FROM used
+JOIN symlink AS made ON made.job_id = maker_id AND made.path_id = used.path_id AND made.made = 1
+    AND made.target = used.target
+JOIN path ON path.id = used.path_id
+WHERE NOT EXISTS (SELECT 1 FROM dependency WHERE consumer_id = reader_id AND producer_id = maker_id)
+ORDER BY reader_id, path.path
 """
 _FOUND = f"""
-SELECT reader.id, made.job_id, path.path, used.target FROM json_each(:jobs) AS one
-CROSS JOIN job AS reader ON reader.id = one.value
-CROSS JOIN symlink AS used ON used.job_id = reader.id AND used.made <> 1
-CROSS JOIN symlink AS made ON made.path_id = used.path_id AND made.made = 1
-JOIN path ON path.id = used.path_id {_OWN}
-"""  # noqa: S608  a text of our own
+WITH used AS MATERIALIZED (SELECT reader.id AS reader_id, ({_LAST}) AS maker_id, used.path_id, used.target
+    FROM json_each(:jobs) AS one CROSS JOIN job AS reader ON reader.id = one.value
+    CROSS JOIN symlink AS used ON used.job_id = reader.id AND used.made <> 1)
+{_ROWS}"""  # noqa: S608  texts of our own
 _MADE = f"""
-SELECT reader.id, made.job_id, path.path, used.target FROM symlink AS made
-CROSS JOIN symlink AS used ON used.path_id = made.path_id AND used.made <> 1
-CROSS JOIN job AS reader ON reader.id = used.job_id
-JOIN path ON path.id = used.path_id WHERE made.job_id = :job AND made.made = 1 {_OWN}
-"""  # noqa: S608  likewise
-_LAST_OF_STEP = """
-SELECT max(job.id) FROM job AS maker CROSS JOIN path ON path.path = CAST(:path AS TEXT)
-CROSS JOIN symlink AS made ON made.path_id = path.id AND made.made = 1 AND made.target = CAST(:text AS TEXT)
-JOIN job ON job.id = made.job_id AND job.step_id = maker.step_id WHERE maker.id = :maker
+WITH used AS MATERIALIZED (SELECT reader.id AS reader_id, ({_LAST}) AS maker_id, used.path_id, used.target
+    FROM symlink AS its CROSS JOIN symlink AS used ON used.path_id = its.path_id AND used.job_id > its.job_id
+        AND used.made <> 1 AND used.target = its.target
+    CROSS JOIN job AS reader ON reader.id = used.job_id WHERE its.job_id = :job AND its.made = 1)
+{_ROWS.replace("WHERE", "WHERE maker_id = :job AND")}"""  # noqa: S608  likewise
+_LAST_OF_STEPS = """
+SELECT step_id, target, max(job.id) FROM path CROSS JOIN symlink AS made ON made.path_id = path.id AND made.made = 1
+JOIN job ON job.id = made.job_id WHERE path.path = CAST(? AS TEXT) GROUP BY step_id, target
 """
