@@ -65,6 +65,18 @@ def test_what_was_found_through_it_is_stale_with_who_made_it(chosen):
     assert (chosen.root / "out").read_text() == "a"
 
 
+def test_who_makes_the_symlink_runs_before_who_follows_it(chosen):
+    chosen.write("scores", "1 a\n3 b\n")
+    chosen.write("data-b", "again")
+    chosen.git("commit", "-qam", "again")
+    chosen.roar("run", "@2")
+    hints = []
+    while (hint := checklist(chosen)[FRESH]["hint"]) and len(hints) < 5:
+        hints.append(hint)
+        follow(chosen, hint)
+    assert hints == ["roar run @3", "roar run @4"]
+
+
 def test_a_symlink_that_somebody_has_turned_since_is_nobodys(chosen):
     best = chosen.root / "best"
     best.unlink()

@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import json
 import os
 import re
 import sqlite3
@@ -16,6 +17,7 @@ from roar.query.graph import EDITED
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_job, paths_read
 from roar.query.obstacles import NoCommandError, OuterRunsItError, is_named, is_one_of_many, refuse_secret
+from roar.query.pointed import load_pointed
 from roar.query.repointed import find_repointed
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
@@ -222,7 +224,8 @@ class Mending:
 
     def _find_before(self, steps: Sequence[int], passed: Container[int], own: Own) -> int | None:
         """The step that has to run before some, other than those that were thought of."""
-        return next((before for step in steps for before in (self._waits_for(step), *self._makers_of_gone(step))
+        return next((before for step in steps for before in (
+            self._waits_for(step), *self._makers_of_gone(step), *self._stale_pointers(step))
                      if before is not None and before not in passed and not self._ran_without(before)
                      and not self._does_without(step, before) and not self._is_done(before)
                      and not self._is_stale_through(before, step) and not self._is_run_by(steps, before, own)), None)
@@ -336,6 +339,14 @@ class Mending:
         again = _WRITTEN_AGAIN.search(reason)
         writer = self._stale.get(int(again[1])) if again else None
         return int(again[1]) if again and writer is not None and EDITED not in writer else waits_for(reason)
+
+    def _stale_pointers(self, step: int) -> list[int]:
+        """The steps that made symlinks for another one's last job, and are stale: they may make others."""
+        makers = {pointed.maker for pointed in load_pointed(self._database, [self._jobs[step].row_id])}
+        return [number for (number,) in self._database.execute(
+            "SELECT DISTINCT number FROM job JOIN step ON step.id = step_id WHERE session_id = ?"
+            " AND job.id IN (SELECT value FROM json_each(?)) ORDER BY number", (self._session, json.dumps([*makers])))
+            if number in self._stale]
 
     def _refuse_edited(self, step: int, planned: Sequence[int]) -> None:
         """Refuse a step that is stale only as what it, or one before it, had read was edited then: it stays so."""
