@@ -718,7 +718,10 @@ def test_what_is_gone_and_would_be_another_now_is_not_ticked(scripts):
     assert checklist(desk)[FRESH]["passed"]
     desk.write("raw", "b")
     item = checklist(desk)[FRESH]
-    assert (item["passed"], item["problems"]) == (None, ["out is gone; of @1: its input raw has changed since"])
+    assert (item["passed"], item["problems"], item["hint"]) == (
+        None, ["out is gone; of @1: its input raw has changed since"], "roar run @1")
+    follow(desk, item["hint"])
+    assert (checklist(desk)[FRESH]["passed"], read(desk, "out")) == (True, "b")
 
 
 def test_what_was_made_of_an_earlier_folder_that_was_tidied_away_is_made_again(scripts):

@@ -77,6 +77,26 @@ def test_who_makes_the_symlink_runs_before_who_follows_it(chosen):
     assert hints == ["roar run @3", "roar run @4"]
 
 
+@pytest.mark.parametrize(("command", "path"), [
+    (CHOOSE, "best"), ("mkdir -p d; for run in a b; do ln -sf ../runs/$run d/$run; done; cat scores", "d/")])
+def test_a_symlink_that_nothing_was_found_through_yet_is_stale(desk, command, path):
+    desk.write("scores", "1 a\n2 b\n")
+    for run in "ab":
+        desk.write(f"runs/{run}", run)
+    desk.init()
+    desk.roar("run", "sh", "-c", command)
+    assert desk.json("status")["outputs"] == []
+    desk.write("scores", "3 a\n2 b\n")
+    desk.git("commit", "-qam", "more")
+    assert desk.json("status")["outputs"] == [{"path": path, "digest": None, "step": 1, "state": "stale",
+                                               "reason": "its input scores has changed since"}]
+    assert "0 outputs up to date" in desk.roar("status").stdout
+    item = checklist(desk)[FRESH]
+    assert (item["passed"], item["hint"]) == (False, "roar run @1")
+    follow(desk, item["hint"])
+    assert checklist(desk)[FRESH]["passed"] is True
+
+
 def test_a_symlink_that_somebody_has_turned_since_is_nobodys(chosen):
     best = chosen.root / "best"
     best.unlink()

@@ -664,17 +664,19 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=_FRESH, passed=None, problems=("none of them is there",))
     stale = {step.number: step.stale for step in status.steps if step.stale}
-    gone = [f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in status.outputs
+    gone = [output for output in status.outputs
             if output.freshness is Freshness.GONE and not stale.get(output.step, GONE).endswith(GONE)]
+    mending = Mending(database, workspace, session, status)
     if gone and not wrong:
-        return Item(title=_FRESH, passed=None, problems=tuple(gone))
+        hint, obstacle = _first_hint([lambda: _unless_abandoned(asked, mending.first(gone))])
+        return Item(title=_FRESH, passed=None, hint=hint, problems=(
+            *(f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in gone), *obstacle))
     if not wrong and (kept := list(find_left_alone(database, session, (
             (output.path, output.step) for output in status.outputs if output.freshness is Freshness.FRESH)))):
         return _left_alone(asked, kept)
     if not wrong and (earlier := list(find_read_before(asked, session))):
         hint, obstacle = _first_hint(one.mend for one in earlier[:_TRIED])
         return Item(title=_FRESH, passed=None, hint=hint, problems=(*(one.text for one in earlier), *obstacle))
-    mending = Mending(database, workspace, session, status)
     hint, obstacle = _first_hint([lambda: _unless_abandoned(asked, mending.first(wrong))] if wrong else [])
     return Item(title=_FRESH, passed=not wrong, hint=hint,
                 problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))

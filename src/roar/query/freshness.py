@@ -32,7 +32,7 @@ from roar.query.files_now import (
 from roar.query.graph import EDITED, Step, find_rewritten, is_made_of, load_bare_steps, overwrites
 from roar.query.hard_links import find_linked_inputs, find_other_name
 from roar.query.likeness import likeness
-from roar.query.repointed import find_repointed
+from roar.query.repointed import find_repointed, read_link
 from roar.query.staleness import Reason, Stale
 from roar.query.within import Given, is_removed_within
 from roar.record import digests
@@ -56,6 +56,7 @@ class Output:
     """One output of the session as it lies there now.
 
     Attributes:
+        digest: of its content; None for symlinks that led to other steps' files when they were made.
         reason: why it is not fresh.
         failed: it is what a job left that did not end well.
         again: another step wrote it again, which its own step edits: that is to be run again.
@@ -63,7 +64,7 @@ class Output:
     """
 
     path: str
-    digest: str
+    digest: str | None
     step: int
     freshness: Freshness
     reason: str | None = None
@@ -154,9 +155,26 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
             outputs.append(replace(output, failed=job_id in failed, again=content in again,
                                    shared=content in shared))
     reasons = stale.of_steps()
+    outputs += _stale_links(database, workspace, counted, reasons, {output.step for output in outputs})
     return Status(steps=tuple(replace(step, stale=reasons.get(step.number)) for step in steps),
                   outputs=tuple(sorted(outputs, key=lambda output: output.path)),
                   orphans=frozenset(files.paths[content.path_id] for content in orphans))
+
+
+def _stale_links(database: sqlite3.Connection, workspace: Workspace, counted: Counted, stale: Mapping[int, str],
+                 told: Container[int]) -> Iterator[Output]:
+    """The symlinks that stale steps made which left nothing else: several of a folder as that folder."""
+    for step, reason in stale.items():
+        made = database.execute("SELECT path.path, target FROM symlink JOIN path ON path.id = path_id"
+                                " WHERE job_id = ? AND made = 1 ORDER BY path.path", (counted.latest[step][0],)
+                                ).fetchall() if step not in told else ()
+        places: dict[str, list[str]] = {}
+        for path, text in made:
+            if read_link(workspace.absolute(path)) == text:
+                places.setdefault(os.path.dirname(path), []).append(path)
+        for folder, paths in places.items():
+            path = paths[0] if len(paths) == 1 else f"{folder}/" if folder else "./"
+            yield Output(path=path, digest=None, step=step, freshness=Freshness.STALE, reason=reason)
 
 
 def _failed(database: sqlite3.Connection, counted: Counted, jobs: Iterable[int]) -> dict[int, str]:

@@ -32,7 +32,7 @@ def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Ite
         jobs: those to look at, by row.
     """
     links = _load_links(database, workspace, jobs)
-    text_now = {place: _read_link(place) for found in links.values() for place in found}
+    text_now = {place: read_link(place) for found in links.values() for place in found}
     for job_id, found in links.items():
         changed = [place for place, text in found.items() if text_now[place] not in {text, None}]
         inputs = list(_load_inputs(database, workspace, job_id)) if changed else []
@@ -54,7 +54,7 @@ def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterab
     return links
 
 
-def _read_link(place: str) -> str | None:
+def read_link(place: str) -> str | None:
     """The text of a symlink; "" where something else lies in its place, None where nothing does."""
     try:
         return os.readlink(place)
