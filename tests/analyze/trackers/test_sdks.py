@@ -71,7 +71,8 @@ def test_wandb_offline(train):
     ("shutil.copytree('wandb', 'archive/w'); shutil.rmtree('wandb')", "archive/w/RUN"),
 ], ids=["run renamed", "all renamed", "copied with links", "copied"])
 def test_wandb_offline_run_that_the_script_moves(train, move, place):
-    script = f"import glob, shutil\n{WANDB}run.finish()\n[folder] = glob.glob('wandb/offline-run-*')\n{move}\n"
+    finish = "run.finish()\nwandb.teardown()"  # the service may write the end of the log later
+    script = f"import glob, shutil\n{WANDB}{finish}\n[folder] = glob.glob('wandb/offline-run-*')\n{move}\n"
     job = train(script, WANDB_MODE="offline")
     run = only(job)
     folder = run["how_to_view"].removeprefix("wandb sync ")
