@@ -145,9 +145,10 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
     read, above = shaped(inputs), {folder for root in unchanged.found for folder in ancestors(root)}
     uses_in, sets_in = fold_datasets(read, threshold=around.threshold, keep=above, whole=around.whole())
     result.ages = unchanged.ages | Ages(around.root).of_uses(uses_in, sets_in, inputs)
-    uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
     for uses_then, sets_then in _fold_earlier(earlier, read, around):
         uses_in, sets_in = [*uses_then, *uses_in], [*sets_then, *sets_in]
+    del read  # the members of datasets, which are another hundred bytes each
+    uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
     folded = fold_unknown(uses_in, _changed(inputs), threshold=around.threshold, keep=above, whole=around.whole())
     result.inputs = tuple(sorted((*folded, *unchanged.found.values()), key=lambda use: use.path))
     result.outputs, result.payloads = tuple(uses_out), tuple(shaped(payloads))
