@@ -867,6 +867,42 @@ def test_evidence_that_holds_nothing_is_named_and_in_nobody_s_way(desk):
     assert desk.roar("recover").stdout == "Every job is recorded.\n"
 
 
+def test_evidence_of_another_user_is_left_to_that_one(desk):
+    desk.roar("run", "true")
+    folder = desk.root / ".roar" / "pending" / ("ab" * 16)
+    folder.mkdir(parents=True)
+    (folder / "job.json").write_text("{}")
+    folder.chmod(0)
+    desk.be_anybody()
+    done = desk.roar("recover", status=1)
+    assert done.stderr.endswith("is for its owner to read, who has to run roar recover\n  try: ls -l .roar/pending\n")
+    done = desk.roar("recover", "--discard", "abab", status=1)
+    assert done.stderr.startswith("roar: The evidence in ")
+    assert "Traceback" not in done.stderr
+    folder.chmod(0o700)
+
+
+def test_where_the_record_is_at_fault_no_evidence_is_to_be_discarded(desk):
+    desk.roar("run", "true")
+    record = desk.root / ".roar" / "roar.db"
+    desk.be_anybody()
+    desk.write("in", "1")
+    record.chmod(0o444)
+    desk.roar("run", "cp", "in", "out")
+    done = desk.roar("recover", status=1)
+    assert "cannot be recorded" in done.stderr
+    assert "--discard" not in done.stderr
+    record.chmod(0o644)
+    assert "1 job recovered" in desk.roar("recover").stdout
+    assert [use["path"] for use in desk.job()["outputs"]] == ["out"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o002, 0o664), (0o022, 0o644), (0o077, 0o600)])
+def test_who_else_may_write_the_record_is_as_the_umask_says(desk, umask, mode):
+    desk.roar("run", "true", preexec_fn=lambda: os.umask(umask))
+    assert (desk.root / ".roar" / "roar.db").stat().st_mode & 0o777 == mode
+
+
 @pytest.mark.parametrize("verb", ["pop", "status", "register", "log"])
 def test_a_broken_record_is_told_once(desk, verb):
     desk.roar("init")

@@ -497,6 +497,16 @@ def test_where_open_files_are_limited_the_command_runs_all_the_same(desk, most):
     assert len(desk.json("log")["jobs"]) == (most >= 7)
 
 
+@pytest.mark.parametrize("tracer", ["full", "seccomp", "preload", "none"])
+def test_an_entry_without_a_name_in_the_environment_is_in_nobody_s_way(desk, tracer):
+    desk.init()
+    desk.write("in", "1")
+    desk.program = ["env", "=x", *desk.program]
+    desk.roar("run", "cp", "in", "out", env={"ROAR_TRACER_MODE": tracer})
+    assert (desk.root / "out").read_text() == "1"
+    assert desk.job()["git"]["commit"]
+
+
 def test_a_signal_reaches_a_command_that_is_not_recorded(desk):
     desk.write(".roar", "in the way")
     with desk.start("run", "sh", "-c", "trap 'echo heard; exit 5' TERM; echo ready; while :; do sleep 0.05; done",

@@ -137,8 +137,8 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
                    *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
     earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
-    inputs = [contents.read(use) for use in kept.uses if use.read]
-    outputs = [contents.written(use) for use in kept.uses if use.written]
+    inputs, outputs = ([contents.read(use) for use in kept.uses if use.read],
+                       [contents.written(use) for use in kept.uses if use.written])
     payloads = [contents.written(use) for use in kept.payloads]
     contents.digest(progress)
     add_notes(around.streams, inputs, outputs)

@@ -5,7 +5,7 @@ import sys
 from errno import EDQUOT, ENOSPC
 
 from roar.commands.arguments import Parser
-from roar.errors import NotFoundError, RoarError
+from roar.errors import NotFoundError, RoarError, WorkspaceError
 from roar.observe.pending import JOB, Pending, in_order, load_pending
 from roar.present.answer import print_json
 from roar.present.text import command_text, count_text, printable
@@ -32,18 +32,20 @@ def main(argv: list[str]) -> int:
     running, abandoned, broken = _sorted(workspace)
     recovered: list[str] = []
     failed: dict[str, str] = dict(broken)
+    hints: dict[str, str] = {}
     if abandoned and not arguments.list:
         open_database(workspace.database).close()  # a broken one is told once, and is no reason to discard evidence
-        _finish(workspace, abandoned, recovered, failed)
+        _finish(workspace, abandoned, recovered, failed, hints)
     if arguments.json:
         print_json({"running": [pending.uid for pending in running], "recovered": recovered, "failed": failed,
                     "waiting": [pending.uid for pending in abandoned if pending.uid not in {*recovered, *failed}]})
     else:
-        _print(running, abandoned, recovered, failed)
+        _print(running, abandoned, recovered, failed, hints)
     return 1 if failed else 0
 
 
-def _finish(workspace: Workspace, abandoned: list[Pending], recovered: list[str], failed: dict[str, str]) -> None:
+def _finish(workspace: Workspace, abandoned: list[Pending], recovered: list[str], failed: dict[str, str],
+            hints: dict[str, str]) -> None:
     from roar.commands.run import finish_pending, finishing  # noqa: PLC0415  only where there is something to finish
 
     left = [pending.uid for pending in abandoned]
@@ -54,6 +56,8 @@ def _finish(workspace: Workspace, abandoned: list[Pending], recovered: list[str]
                 recovered.append(left[0])
             except RoarError as error:
                 failed[left[0]] = error.message
+                if isinstance(error, WorkspaceError):  # the record is at fault, and the evidence whole
+                    hints[left[0]] = error.hint or "roar doctor"
             del left[0]
 
 
@@ -64,6 +68,9 @@ def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[st
     broken: dict[str, str] = {}
     for uid in workspace.pending_uids():
         folder = workspace.pending_job(uid)
+        if not os.access(folder, os.R_OK | os.X_OK):
+            broken[uid] = f"its evidence in {folder} {_OF_OTHERS}"
+            continue
         if not os.path.exists(os.path.join(folder, JOB)):
             broken[uid] = f"its evidence in {folder} holds nothing of the command, as when the disk was full"
             continue
@@ -76,11 +83,13 @@ def _sorted(workspace: Workspace) -> tuple[list[Pending], list[Pending], dict[st
     return running, in_order(abandoned), broken
 
 
+_OF_OTHERS = "is for its owner to read, who has to run roar recover"
 _FULL = ("disk is full", os.strerror(ENOSPC), os.strerror(EDQUOT))
 """What SQLite and the system say where room is all that is missing: the evidence is whole."""
 
 
-def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str], failed: dict[str, str]) -> None:
+def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str], failed: dict[str, str],
+           hints: dict[str, str]) -> None:
     for pending in running:
         print(f"{pending.uid[:8]}  is running      {command_text(pending.command)}")
     for pending in abandoned:
@@ -88,7 +97,8 @@ def _print(running: list[Pending], abandoned: list[Pending], recovered: list[str
             word = "is recorded now" if pending.uid in recovered else "was cut short "
             print(f"{pending.uid[:8]}  {word} {command_text(pending.command)}")
     for uid, reason in failed.items():
-        hint = "df -h .roar" if any(text in reason for text in _FULL) else f"roar recover --discard {uid[:8]}"
+        hint = "df -h .roar" if any(text in reason for text in _FULL) else hints.get(
+            uid, "ls -l .roar/pending" if reason.endswith(_OF_OTHERS) else f"roar recover --discard {uid[:8]}")
         sys.stderr.write(f"roar: job {uid[:8]} cannot be recorded: {printable(reason)}\n  try: {hint}\n")
     if not running and not abandoned and not failed:
         print("Every job is recorded.")
@@ -103,6 +113,11 @@ def _discard(workspace: Workspace, uid: str) -> int:
                             hint="roar recover --list", candidates=tuple(found))
     import shutil  # noqa: PLC0415  only here
 
-    shutil.rmtree(workspace.pending_job(found[0]))
+    folder = workspace.pending_job(found[0])
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise WorkspaceError(f"The evidence in {folder} cannot be deleted: {error.strerror}.",
+                             hint="ls -l .roar/pending") from error
     print(f"The evidence of job {found[0][:8]} is deleted; that job is not in the record.")
     return 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from roar.model import PATCH_TOO_LARGE, Git
+from roar.observe.environ import environment
 from roar.observe.redaction import redact_patch, redact_text, redact_url
 
 if TYPE_CHECKING:
@@ -103,7 +104,8 @@ def git_environment() -> dict[str, str]:
 
     Large files (git-lfs-config(5)) stay pointers: what a server would have to be asked for is no part of a clone.
     """
-    return {name: value for name, value in os.environ.items() if name not in _FOREIGN} | {"GIT_LFS_SKIP_SMUDGE": "1"}
+    return {name: value for name, value in environment().items() if name not in _FOREIGN} | {
+        "GIT_LFS_SKIP_SMUDGE": "1"}
 
 
 def _own_environment() -> dict[str, str]:

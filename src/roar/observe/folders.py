@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from roar.observe.environ import environment
 from roar.observe.trace import Signature
 
 _PROGRAM: Final = os.path.join(os.path.dirname(os.path.dirname(__file__)), "_native", "roar-folders")
@@ -175,7 +176,7 @@ class _Asked:
         files = [(os.POSIX_SPAWN_DUP2, theirs_in, 0), (os.POSIX_SPAWN_DUP2, theirs_out, 1),
                  (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0)]
         try:
-            self._pid = os.posix_spawn(_PROGRAM, [_PROGRAM, *arguments], os.environ, file_actions=files)
+            self._pid = os.posix_spawn(_PROGRAM, [_PROGRAM, *arguments], environment(), file_actions=files)
         except OSError:
             self._pid = 0
         finally:

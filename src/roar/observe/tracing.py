@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from types import FrameType
 from typing import Any, Final, NoReturn
 
+from roar.observe.environ import environment
 from roar.observe.signals import (
     DEFAULT,
     IGNORE,
@@ -369,7 +370,7 @@ def _first_message(messages: _Messages, witness: Witness) -> Traced | str:
 
 def _spawn(program: str, arguments: Sequence[str]) -> int:
     """Start a program with the two signals that Python itself ignores as a shell would give them."""
-    return os.posix_spawnp(program, list(arguments), os.environ, setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
+    return os.posix_spawnp(program, list(arguments), environment(), setsigdef=[signal.SIGPIPE, signal.SIGXFSZ])
 
 
 def _start_untraced(command: Sequence[str], gaps: tuple[str, ...], given: Given) -> Traced:

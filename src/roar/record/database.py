@@ -155,6 +155,8 @@ def _connect(path: str) -> _Record:
         connection = sqlite3.connect(f"file:{quote(os.fsencode(path))}?{how}", uri=True, factory=_Record)
         connection = _upgradable(connection, path)
     else:
+        with contextlib.suppress(OSError):  # SQLite would let nobody else write it, whatever the umask says
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o666))
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, factory=_Record)
     connection.isolation_level = None
     connection.text_factory = decoded
