@@ -137,17 +137,14 @@ def analyze(trace: Trace, around: Surroundings, known: Remembered,
                    *(f"what {name}{ELSEWHERE}" for name in find_started_elsewhere(trace.processes)))
     contents = Contents(around, uses, known)
     earlier = [[contents.read(use) for use in kept.earlier[at]] for at in sorted(kept.earlier)]
-    inputs, outputs = ([contents.read(use) for use in kept.uses if use.read],
-                       [contents.written(use) for use in kept.uses if use.written])
+    inputs = [contents.read(use) for use in kept.uses if use.read]
+    outputs = [contents.written(use) for use in kept.uses if use.written]
     payloads = [contents.written(use) for use in kept.payloads]
     contents.digest(progress)
     add_notes(around.streams, inputs, outputs)
-    read, above = shaped(inputs), {folder for root in unchanged.found for folder in ancestors(root)}
-    uses_in, sets_in = fold_datasets(read, threshold=around.threshold, keep=above, whole=around.whole())
-    result.ages = unchanged.ages | Ages(around.root).of_uses(uses_in, sets_in, inputs)
-    for uses_then, sets_then in _fold_earlier(earlier, read, around):
-        uses_in, sets_in = [*uses_then, *uses_in], [*sets_then, *sets_in]
-    del read  # the members of datasets, which are another hundred bytes each
+    above = {folder for root in unchanged.found for folder in ancestors(root)}
+    uses_in, sets_in, ages = _fold_inputs(inputs, earlier, around, above)
+    result.ages = unchanged.ages | ages
     uses_out, sets_out = fold_datasets(shaped(outputs), threshold=around.threshold, whole=around.whole())
     folded = fold_unknown(uses_in, _changed(inputs), threshold=around.threshold, keep=above, whole=around.whole())
     result.inputs = tuple(sorted((*folded, *unchanged.found.values()), key=lambda use: use.path))
@@ -208,6 +205,17 @@ def _note_links(result: Analysis, kept: Kept, left: Mapping[str, str], around: S
     result.links = {around.shown(path): target for path, target in kept.links.items()}
     result.made_links = tuple(map(around.shown, kept.made_links))
     result.left_links = {around.shown(path): target for path, target in left.items()}
+
+
+def _fold_inputs(inputs: Sequence[Content], earlier: Sequence[Sequence[Content]], around: Surroundings,
+                 keep: Collection[str]) -> tuple[list[FileUse], list[Dataset], dict[tuple[str, str], str]]:
+    """What was read, folded, the latest content of each path last; and since when that lay there."""
+    read = shaped(inputs)
+    uses, datasets = fold_datasets(read, threshold=around.threshold, keep=keep, whole=around.whole())
+    ages = Ages(around.root).of_uses(uses, datasets, inputs)
+    for uses_then, sets_then in _fold_earlier(earlier, read, around):
+        uses, datasets = [*uses_then, *uses], [*sets_then, *datasets]
+    return uses, datasets, ages
 
 
 def _fold_earlier(earlier: Sequence[Sequence[Content]], read: Iterable[FileUse], around: Surroundings

@@ -169,7 +169,6 @@ def _ask(tracker: Tracker, job: JobEvidence) -> Findings:
     references = References(findings.owned, carried, evidence.is_anchor, job.moves, job.facts.workspace,
                             takes_files=getattr(tracker, "takes_files", False))
     findings.runs = [references.now(run) for run in findings.runs]
-    vars(references).clear()  # it refers to itself, and to all that was looked up: nothing collects that meanwhile
     return findings
 
 

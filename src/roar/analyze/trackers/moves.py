@@ -10,7 +10,6 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote
 
@@ -217,8 +216,9 @@ class References:
         self._moves = moves
         self._workspace = workspace
         self._takes_files = takes_files
-        self._is_deleted = cache(self._find_deleted)
-        self._place_of = cache(self._find_place)
+        # no functools.cache of its own methods: it would refer to itself, and stay as long as nothing is collected
+        self._deleted: dict[str, bool] = {}
+        self._places: dict[str, tuple[str | None, str] | None] = {}
 
     def now(self, run: TrackerRun) -> TrackerRun:
         """The reference that a tracker gave, as it is now."""
@@ -244,12 +244,22 @@ class References:
             run = replace(run, run_id=run_id, how_to_view=command)
         return run
 
+    def _is_deleted(self, path: str) -> bool:
+        if path not in self._deleted:
+            self._deleted[path] = self._find_deleted(path)
+        return self._deleted[path]
+
     def _find_deleted(self, path: str) -> bool:
         telling = self._telling(_at_or_below(path, self._owned))
         return bool(telling) and all(map(self._moves.is_gone, telling))
 
-    def _find_place(self, path: str) -> tuple[str | None, str] | None:
+    def _place_of(self, path: str) -> tuple[str | None, str] | None:
         """The one place (None if there is none) where the files at or below a path went, and where one of them is."""
+        if path not in self._places:
+            self._places[path] = self._find_place(path)
+        return self._places[path]
+
+    def _find_place(self, path: str) -> tuple[str | None, str] | None:
         inside = _at_or_below(path, self._left)
         if not inside:
             return None
