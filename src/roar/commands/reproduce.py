@@ -15,6 +15,7 @@ from roar.commands.redirecting import open_input, open_output
 from roar.errors import RoarError, UsageError, WorkspaceError
 from roar.model import FileUse, Job, Kind, Redirections, is_location, members_folder
 from roar.observe.code import git_environment, refusal_of
+from roar.observe.environ import environment
 from roar.present.answer import print_json
 from roar.present.reproduction import Compared, render_compared, render_plan
 from roar.present.text import printable, told
@@ -435,7 +436,7 @@ def _run(opened: Opened, job: Job, target: _Target) -> None:
     words = ["run", "--quiet", "--", *job.command] if job.kind == "run" else [*job.command[1:], "--quiet"]
     with contextlib.ExitStack() as redirected:
         stdin, stdout = _redirect(opened, job, target, redirected)
-        done = subprocess.run([*_ROAR, *words], cwd=cwd, check=False, stdin=stdin, env={**os.environ, "PWD": cwd},
+        done = subprocess.run([*_ROAR, *words], cwd=cwd, check=False, stdin=stdin, env={**environment(), "PWD": cwd},
                               stdout=sys.stderr if stdout is None else stdout, preexec_fn=target.protection(cwd))
     status = done.returncode if done.returncode >= 0 else 128 - done.returncode
     if status != job.exit_code:
