@@ -22,7 +22,7 @@ from roar.observe.log import OTHER_LISTENS, OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
-from roar.query.freshness import GONE, Freshness, Status, load_status
+from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.left_alone import LeftAlone, find_left_alone
@@ -659,27 +659,31 @@ _FRESH = "the outputs are up to date"
 
 def _fresh(asked: Asked, session: int, status: Status) -> Item:
     """No output that is asked about may be stale, changed or unreadable; what is gone can be made again."""
-    database, workspace = asked.database, asked.workspace
     wrong = [output for output in status.outputs if output.freshness not in {Freshness.FRESH, Freshness.GONE}]
     if status.outputs and all(output.freshness is Freshness.GONE for output in status.outputs):
         return Item(title=_FRESH, passed=None, problems=("none of them is there",))
     stale = {step.number: step.stale for step in status.steps if step.stale}
     gone = [output for output in status.outputs
             if output.freshness is Freshness.GONE and not stale.get(output.step, GONE).endswith(GONE)]
-    mending = Mending(database, workspace, session, status)
     if gone and not wrong:
-        hint, obstacle = _first_hint([lambda: _unless_abandoned(asked, mending.first(gone))])
+        hint, obstacle = _mend(asked, session, status, gone)
         return Item(title=_FRESH, passed=None, hint=hint, problems=(
             *(f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in gone), *obstacle))
-    if not wrong and (kept := list(find_left_alone(database, session, (
+    if not wrong and (kept := list(find_left_alone(asked.database, session, (
             (output.path, output.step) for output in status.outputs if output.freshness is Freshness.FRESH)))):
         return _left_alone(asked, kept)
     if not wrong and (earlier := list(find_read_before(asked, session))):
         hint, obstacle = _first_hint(one.mend for one in earlier[:_TRIED])
         return Item(title=_FRESH, passed=None, hint=hint, problems=(*(one.text for one in earlier), *obstacle))
-    hint, obstacle = _first_hint([lambda: _unless_abandoned(asked, mending.first(wrong))] if wrong else [])
+    hint, obstacle = _mend(asked, session, status, wrong) if wrong else (None, ())
     return Item(title=_FRESH, passed=not wrong, hint=hint,
                 problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))
+
+
+def _mend(asked: Asked, session: int, status: Status, outputs: Sequence[Output]) -> tuple[str | None, tuple[str, ...]]:
+    """What to run first for some outputs, or why nothing is; as `_first_hint`."""
+    mending = Mending(asked.database, asked.workspace, session, status)
+    return _first_hint([lambda: _unless_abandoned(asked, mending.first(outputs))])
 
 
 def _unless_abandoned(asked: Asked, hint: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from roar.model import APPENDED, AS_STDOUT_APPENDED
-from roar.query.pointed import find_last_pointers, load_pointed
+from roar.query.pointed import load_last_pointers
 from roar.query.within import IS_ANEW, Nesting, load_nesting, load_printed
 
 
@@ -318,24 +318,19 @@ def load_takings(database: sqlite3.Connection, counted: Counted, producers: Coll
             yield Taking(consumer, artifact, last or producer, produced, settled)
             for other in logs.others(log, producer, consumer) if log is not None else ():
                 yield Taking(consumer, artifact, other, produced, settled)
-    printed = load_printed(database, counted.step_of)
-    took = {(taker, counted.step_of.get(printer)) for taker, printer in printed}
-    for taker, printer in printed:
-        if printer in producers:
-            yield Taking(taker, PRINTED, printer, PRINTED, any(
-                (later, counted.step_of.get(printer)) in took
-                for later in counted.later(taker) if later in counted.well))
-    yield from _load_pointed(database, counted, producers)
+    yield from _handed_on(counted, load_printed(database, counted.step_of), producers, PRINTED)
+    yield from _handed_on(counted, load_last_pointers(database, counted.step_of), producers, POINTED)
 
 
-def _load_pointed(database: sqlite3.Connection, counted: Counted, producers: Container[int]) -> Iterator[Taking]:
-    pointed = load_pointed(database, counted.step_of)
-    pairs = [*zip((one.reader for one in pointed), find_last_pointers(database, pointed), strict=True)]
-    found = {(reader, counted.step_of.get(maker)) for reader, maker in pairs}
-    for reader, maker in pairs:
-        if maker in producers:
-            yield Taking(reader, POINTED, maker, POINTED, any(
-                (later, counted.step_of[maker]) in found for later in counted.later(reader) if later in counted.well))
+def _handed_on(counted: Counted, pairs: Sequence[tuple[int, int]], producers: Container[int], kind: int
+               ) -> Iterator[Taking]:
+    """What jobs took from others that is no artifact: `PRINTED` or `POINTED`; pairs of a consumer and a producer."""
+    took = {(consumer, counted.step_of.get(producer)) for consumer, producer in pairs}
+    for consumer, producer in pairs:
+        if producer in producers:
+            yield Taking(consumer, kind, producer, kind, any(
+                (later, counted.step_of.get(producer)) in took
+                for later in counted.later(consumer) if later in counted.well))
 
 
 class Logs:

@@ -205,9 +205,11 @@ def _links(database: sqlite3.Connection, step_of: Mapping[int, int], session: in
         "SELECT DISTINCT consumer_id, job.uid, step.number, step.session_id FROM dependency"
         " JOIN job ON job.id = producer_id JOIN step ON step.id = job.step_id"
         " WHERE consumer_id IN (SELECT value FROM json_each(?))", (json.dumps(list(step_of)),)).fetchall()
-    rows += [(pointed.reader, *database.execute(
-        "SELECT job.uid, step.number, step.session_id FROM job JOIN step ON step.id = step_id WHERE job.id = ?",
-        (pointed.maker,)).fetchone()) for pointed in load_pointed(database, step_of)]
+    pointed = load_pointed(database, step_of)
+    makers = {row_id: row for row_id, *row in database.execute(
+        "SELECT job.id, job.uid, step.number, step.session_id FROM job JOIN step ON step.id = step_id"
+        " WHERE job.id IN (SELECT value FROM json_each(?))", (json.dumps([one.maker for one in pointed]),))}
+    rows += [(one.reader, *makers[one.maker]) for one in pointed]
     for consumer_id, uid, number, producer_session in rows:
         consumer = step_of[consumer_id]
         if producer_session != session:

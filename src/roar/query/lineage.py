@@ -391,7 +391,7 @@ class _Walk:
                                                          else row_id in read_as)),
                    printed=tuple(self.uid(job) for job in dict.fromkeys(self._printed.get(line.row_id, ()))),
                    links=tuple(Link(path=one.path, target=one.text, links=one.links, maker=self.uid(one.maker))
-                               for one in self._pointed.get(line.row_id, ())),
+                               for one in dict.fromkeys(self._pointed.get(line.row_id, ()))),
                    outputs=tuple(artifact for row_id, artifact in outputs if (
                        row_id in wanted if upwards else row_id not in self._earlier.get(line.row_id, ()))),
                    unknown=tuple(self._database.execute(_UNKNOWN, (line.row_id,)).fetchall()) if upwards else ())

@@ -38,16 +38,16 @@ def load_pointed_by(database: sqlite3.Connection, maker: int) -> list[Pointed]:
     return _joined(database, _MADE, {"job": maker})
 
 
-def find_last_pointers(database: sqlite3.Connection, found: Iterable[Pointed]) -> list[int]:
-    """Of each maker's step the last job that made the same symlink."""
+def load_last_pointers(database: sqlite3.Connection, readers: Iterable[int]) -> list[tuple[int, int]]:
+    """Each of some jobs that found files so, with the last job of the maker's step that made the same symlink."""
     known: dict[str, dict[tuple[int, str], int]] = {}
     last = []
-    for pointed in found:
+    for pointed in load_pointed(database, readers):
         if pointed.path not in known:
             known[pointed.path] = {(step, text): job_id for step, text, job_id in database.execute(
                 _LAST_OF_STEPS, (encoded(pointed.path),))}
         step, = database.execute("SELECT step_id FROM job WHERE id = ?", (pointed.maker,)).fetchone()
-        last.append(known[pointed.path][step, pointed.text])
+        last.append((pointed.reader, known[pointed.path][step, pointed.text]))
     return last
 
 
