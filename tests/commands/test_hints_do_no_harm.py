@@ -546,6 +546,51 @@ def test_a_training_that_found_all_done_is_not_ticked_on_other_data(scripts):
     assert problems == []
 
 
+CHECKPOINTS = ("import os\nos.makedirs('ck', exist_ok=True)\nepochs, raw = open('cfg').read(), open('raw').read()\n"
+          "for epoch in range(int(epochs)):\n    open(f'ck/{epoch}', 'w').write(f'{epoch} {epochs} {raw}')\n")
+AVERAGE = "import glob\nopen('out', 'w').write(''.join(open(name).read() for name in sorted(glob.glob('ck/*'))))\n"
+
+
+@pytest.mark.parametrize(("before", "after"), [(3, 2), (70, 60), (150, 140)], ids=["few", "many", "datasets"])
+def test_checkpoints_of_epochs_that_there_are_no_more_are_not_ticked(scripts, before, after):
+    desk = scripts(train=CHECKPOINTS, ev=AVERAGE)
+    desk.write("raw", "a")
+    for epochs in (before, after):
+        desk.write("cfg", str(epochs))
+        desk.roar("run", "python", "train.py")
+        desk.roar("run", "python", "ev.py")
+    fresh = checklist(desk)[FRESH]
+    if before == 150:  # what was there before is an earlier version of the dataset
+        assert fresh["passed"] is False
+        return
+    assert (fresh["passed"], fresh["problems"][0]) == (None, (
+        f"ck/{after}: @1 left it as it was, though it read a changed cfg, and @2 took it beside what it made then"))
+    if before == 70:
+        assert (fresh["hint"], fresh["problems"][-1]) == (None, (
+            "no command mends it: nobody can tell what is left over. If it is that: move it away, then roar run @1"))
+        (desk.root / "ck").rename(desk.root / "away")
+        desk.roar("run", "@1")
+    assert mend(desk)[0][-1] == "roar run @2"
+    assert {path.name for path in (desk.root / "ck").iterdir()} == {str(epoch) for epoch in range(after)}
+    assert checklist(desk)[FRESH]["passed"] is True
+    left = read(desk, "out")
+    desk.roar("run", "@2")
+    assert read(desk, "out") == left
+
+
+def test_what_may_be_left_over_is_told_only_where_another_step_took_it(scripts):
+    desk = scripts(train=CHECKPOINTS, ev=AVERAGE)
+    desk.write("raw", "a")
+    desk.write("cfg", "3")
+    desk.roar("run", "python", "train.py")
+    desk.write("cfg", "2")
+    desk.roar("run", "python", "train.py")
+    (desk.root / "ck" / "2").rename(desk.root / "old")
+    desk.roar("run", "python", "ev.py")
+    (desk.root / "old").rename(desk.root / "ck" / "2")
+    assert checklist(desk)[FRESH]["passed"] is True
+
+
 @pytest.mark.parametrize("export", ["open('e', 'w').write('same')\n", "open('log', 'a').write('x')\n"])
 def test_what_is_exported_again_with_the_same_content_is_not_made_of_other_data(scripts, export):
     desk = scripts(train=TRAIN_ONCE + export)

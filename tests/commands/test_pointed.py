@@ -130,3 +130,31 @@ def test_a_reproduction_puts_the_symlink_where_it_was(chosen, tmp_path):
     assert "sort" not in plan
     done = chosen.roar("reproduce", "out", "--run", "--into", str(tmp_path / "again"))
     assert "2 of 2 outputs came out the same" in done.stdout
+
+
+PICKED = "cat $(find pick -type l | sort) > out"
+LACKS = "no command mends it: {}, which @1 read, is gone"
+
+
+@pytest.mark.parametrize(("count", "change", "reason", "told"), [
+    (300, "ln -sfn ../raw/8 pick/7", "its symlink pick/7 leads to ../raw/8 now", None),
+    (30, "rm pick/7", "its symlink pick/7 is gone", None),
+    (3, "rm pick/2", "its symlink pick/2 is gone", LACKS.format("pick/2")),
+    (30, "rm raw/7", "its input raw/7 is gone", LACKS.format("raw/7")),
+    (300, "rm raw/7", "its input raw/ has changed since: raw/7 is gone", LACKS.format("raw/7"))])
+def test_a_symlink_of_many_that_somebody_has_turned_or_taken_away(desk, count, change, reason, told):
+    desk.write(".gitignore", "raw\npick\nout\n")
+    (desk.root / "pick").mkdir()
+    for number in range(count):
+        desk.write(f"raw/{number}", str(number))
+        (desk.root / "pick" / str(number)).symlink_to(f"../raw/{number}")
+    desk.init()
+    desk.roar("run", "sh", "-c", PICKED)
+    assert checklist(desk)[FRESH]["passed"] is True
+    follow(desk, change)
+    fresh = checklist(desk)[FRESH]
+    assert fresh["problems"] == [f"out: {reason}", *([told] if told else [])]
+    assert fresh["hint"] == (None if told else "roar run @1")
+    if not told:
+        follow(desk, fresh["hint"])
+        assert checklist(desk)[FRESH]["passed"] is True

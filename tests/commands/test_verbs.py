@@ -644,7 +644,8 @@ def test_pop_deletes_only_what_is_surely_the_job_s(desk):
     desk.write("edited", "by hand")
     assert desk.json("pop", "--delete-outputs")["deleted"] == ["own"]
     desk.write("shared", "by hand")
-    assert "1 output left in place; only what is surely this job's" in desk.roar("pop", "--delete-outputs").stdout
+    assert "kept    shared\n1 output left in place; only what is surely this job's" in (
+        desk.roar("pop", "--delete-outputs").stdout)
     left = {path.name for path in desk.root.iterdir()}
     assert left >= {"edited", "tracked", "appended", "shared"}
     assert "own" not in left

@@ -15,11 +15,13 @@ from roar.present.artifacts import render_folder
 from roar.present.checklist import render_checklist
 from roar.present.closing import render_closing
 from roar.present.cut import cut_of
+from roar.present.jobs import render_log
 from roar.present.transfer import render_transfer
 from roar.publish.server import get, parse_server
 from roar.query.checklist import check_reproducibility
 from roar.query.files_now import find_at_path
 from roar.query.folders import load_folder
+from roar.query.history import load_lines
 from roar.query.jobs import load_job
 from roar.query.references import FolderReference, resolve
 from roar.query.versions import find_versions
@@ -156,3 +158,16 @@ def test_what_a_server_finds_wrong_is_counted():
             get(parse_server(f"http://127.0.0.1:{listener.getsockname()[1]}"), "/")
         thread.join()
     assert caught.value.details[4:] == ("/jobs/4: no", "… and 3 more, to be told when these are mended")
+
+
+@pytest.mark.parametrize(("columns", "shown"), [
+    (20, "@2  ok  train.p….002"), (40, "@2  ok  train.py --epochs 1…0 --lr 0.002"),
+    (65, "  2.0 s  ok  train.py --epoch…--lr 0.002"), (80, "  2.0 s  ok  train.py --epochs 1000 --lr 0.002")])
+def test_the_list_of_jobs_shows_how_commands_end_on_a_terminal_of_few_columns(recorder, monkeypatch, columns, shown):
+    for rate in (1, 2):
+        recorder.job(f"train.py --epochs 1000 --lr 0.00{rate}", duration_s=2.0)
+    monkeypatch.setattr("roar.present.jobs.width", lambda: columns)
+    lines = render_log(load_lines(recorder.database, [1, 2])).splitlines()
+    assert lines[1].endswith(shown)
+    assert all(len(line) <= columns for line in lines)
+    assert len(set(lines)) == 2

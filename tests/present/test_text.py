@@ -12,6 +12,7 @@ from roar.present.text import (
     command_text,
     count_text,
     cut,
+    cut_inside,
     duration_text,
     printable,
     short_command,
@@ -54,6 +55,12 @@ def test_cutting_counts_columns_and_keeps_colours():
     assert cut("日本語", 4) == "日…"
     assert cut("\x1b[31mabcdef\x1b[0m", 4) == "\x1b[31mabc\x1b[0m…"
     assert columns_of("\x1b[31mabc\x1b[0m") == 3
+
+
+def test_cutting_inside_keeps_both_ends():
+    assert cut_inside("train.py --epochs 10 --lr 0.1", 19) == "train.py --…-lr 0.1"
+    assert cut_inside("abcd", 4) == "abcd"
+    assert [cut_inside("日本語日本語", columns) for columns in (1, 2, 7)] == ["…", "…", "日本…語"]
 
 
 def test_tables_align():

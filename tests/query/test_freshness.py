@@ -518,10 +518,42 @@ def test_a_symlink_that_leads_to_other_content_now_makes_stale(recorder, now, st
     assert step.stale == stale
 
 
-@pytest.mark.parametrize(("text", "stale"), [("a", None), ("b", "its symlink {} is a {} now"), (None, None)])
+@pytest.mark.parametrize(("now", "stale"), [
+    ({}, None), ({"pick/2": "../raw/3"}, "its symlink pick/2 leads to ../raw/3 now"), ({"pick/2": "../copy"}, None),
+    ({"pick/3": None}, "its symlink pick/3 is gone"),
+    ({"pick/d": "../raw/e"}, "its symlink pick/d leads to ../raw/e now"),
+    ({"pick/d": "../raw/d2"}, None), ({"pick/names": "../raw/1"}, None)])
+def test_a_symlink_to_one_file_of_a_dataset_that_leads_to_another_one_now(recorder, now, stale):
+    root = Path(recorder.workspace.root)
+    files = {"1": "a", "2": "b", "3": "c", "d/f": "d", "d.txt": "t"}
+    whole, members = real_dataset("raw/", files)
+    for name, text in {**files, "d2/f": "d", "e/f": "e", "../copy": "b"}.items():
+        (root / "raw" / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / "raw" / name).write_text(text)
+    links = {**{f"pick/{name}": f"../raw/{name}" for name in "123d"}, "pick/names": "../raw/names"}
+    recorder.job("read", [whole], [], datasets=[members], symlinks=links)
+    (root / "pick").mkdir()
+    for name, target in {**links, **now}.items():
+        if target:
+            (root / name).symlink_to(target)
+    [step] = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == stale
+
+
+@pytest.mark.parametrize("touched", [True, False])
+def test_a_symlink_that_a_job_made_is_not_missed(recorder, touched):
+    (Path(recorder.workspace.root) / "v1").write_text("a")
+    recorder.job("turn", [], [], symlinks={"best": "v1"} if touched else {}, made_links=["best"] if touched else [])
+    recorder.job("read", [use("v1", "a")], [], symlinks={"best": "v1"})
+    *_, step = load_status(recorder.database, recorder.workspace, 1).steps
+    assert step.stale == (None if touched else "its symlink best is gone")
+
+
+@pytest.mark.parametrize(("text", "stale"), [
+    ("a", None), ("b", "its symlink {} is a {} now"), (None, "its symlink {} is gone")])
 @pytest.mark.parametrize(("link", "target", "kind"), [("data", "store", "folder"), ("f", "store/f", "file")])
 def test_a_symlink_in_whose_place_something_else_lies(recorder, link, target, kind, text, stale):
-    """As by `dvc unprotect` or `cp --remove-destination`; that one is gone is not missed."""
+    """As by `dvc unprotect` or `cp --remove-destination`."""
     root = Path(recorder.workspace.root)
     for folder, content in [("store", "a"), *([("data", text)] if kind == "folder" and text else [])]:
         (root / folder).mkdir()

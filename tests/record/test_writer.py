@@ -285,6 +285,40 @@ def test_a_shard_that_was_found_with_the_others_is_not_made_by_a_later_copy(reco
     assert recorder.edges() == set()
 
 
+def uses_of(names):
+    """A file, or a dataset where the first name is that of a folder: as a use, and the datasets to store."""
+    folder, *files = names.split()
+    if not files:
+        return file(folder, folder[-1]), []
+    whole, members = dataset(folder, {name: name[-1] for name in files})
+    return whole, [members]
+
+
+@pytest.mark.parametrize(("read", "wrote", "found", "made"), [
+    ("raw/ 1a 2b", "copy/ 1a 2b", "raw/ 1a 3b", False),
+    ("raw/ 1a 2b", "copy/ 1a 2b", "raw/3b", False),
+    ("raw/2b", "copy/2b", "raw/3b", False),
+    ("raw/2b", "copy/2b", "raw/ 1a 3b", False),
+    ("raw/ cat/1a dog/2b", "copy/ 1a 2b", "raw/ dog/1a dog/2b", False),  # another label
+    ("raw/ cat/1a dog/2b", "copy/ 1a 2b", "raw/dog/ 1a 2b", False),
+    ("raw/ cat/1a dog/2b", "copy/ 1a 2b", "raw/dog/1a", False),
+    ("raw/ 1a 2b", "train/ 1a", "data/train/ 1a", True),  # the folder that was written was moved
+    ("raw/ 1a 2b", "train/ 1a", "data/train/1a", True),
+    ("raw/1a", "train/1a", "data/1a", True),
+    ("raw-a", "copy-a", "data-a", True),  # either may have been renamed
+    ("raw/1a", "raw/2a", "raw/3a", True),
+    ("raw/ 1a 2b", "raw/new/ 1a 2b", "raw/3a", True),
+    ("raw/ 1a 2b", "raw/new/ 1a 2b", "raw/ 1a 3b", True),
+    ("raw/", "x-a", "raw/2a", True)])
+def test_what_a_job_had_copied_was_renamed_unless_it_wrote_it_into_that_folder(recorder, read, wrote, found, made):
+    uses = [uses_of(names) for names in (read, wrote, found)]
+    copy = recorder.job("copy", [uses[0][0]], [uses[1][0]], datasets=uses[0][1] + uses[1][1])
+    reader = recorder.job("read", [uses[2][0]], datasets=uses[2][1])
+    assert recorder.edges() == ({(reader.uid, copy.uid)} if made else set())
+    artifact_id = recorder.one("SELECT id FROM artifact WHERE digest = ?", bytes.fromhex(uses[2][0].digest))
+    assert [maker.job_id for maker in makers_at(recorder.database, artifact_id, uses[2][0].path)] == [1] * made
+
+
 def at(minute):
     return (START + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 

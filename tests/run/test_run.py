@@ -6,6 +6,7 @@ import json
 import os
 import re
 import resource
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -331,6 +332,23 @@ def test_what_was_written_over_before_the_record_was_finished_is_not_taken_for_t
     outputs = {use["path"]: (use["digest"], use.get("note")) for use in desk.job(first["uid"])["outputs"]}
     assert outputs["kept"] == (blake3(b"a").hexdigest(), None)
     assert outputs["out"] == (None, "was changed after the command had ended, and before it was recorded")
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_workspace_that_its_command_moves_or_deletes_is_not_begun_anew(desk, moved):
+    desk.write("data", "a")
+    desk.roar("run", "true")
+    elsewhere = desk.root.with_name("elsewhere")
+    do = ["mv", os.fspath(desk.root), os.fspath(elsewhere)] if moved else ["rm", "-r", os.fspath(desk.root)]
+    done = desk.roar("run", "sh", "-c", f"cp data made; {shlex.join(do)}; exit 3", status=3)
+    assert " is not recorded: " in done.stderr
+    assert "`roar recover` records it there" in done.stderr
+    assert not desk.root.exists()
+    if moved:
+        elsewhere.rename(desk.root)
+        desk.roar("recover")
+        assert [(job["step"], job["exit_code"]) for job in desk.json("log")["jobs"]] == [(2, 3), (1, 0)]
+        assert names(desk.job("@2")["inputs"]) == ["data"]
 
 
 def wait_for_file(path):

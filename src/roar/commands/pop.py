@@ -64,6 +64,9 @@ def main(argv: list[str]) -> int:
     for path in deleted:
         print(f"deleted {printable(opened.workspace.relative(path))}")
     if kept:
+        if arguments.delete_outputs:
+            for path in kept:
+                print(f"kept    {printable(opened.workspace.relative(path))}")
         why = "; only what is surely this job's alone is deleted: roar pop --help" if arguments.delete_outputs else ""
         print(f"{count_text(len(kept), 'output')} left in place{why}.")
     return 0

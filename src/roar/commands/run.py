@@ -368,6 +368,10 @@ def _environment(switches: Mapping[str, bool]) -> dict[str, str]:
 
 def _finish(workspace: Workspace, settings: "Settings", request: Request, pending: Pending) -> None:
     """Record the job and say so; on failure keep the evidence and say that."""
+    if not os.path.isdir(pending.folder):  # nor is a record begun in its place
+        _tell(f"job {pending.uid[:8]} is not recorded: {pending.folder}, where its evidence was, is gone; where that"
+              " was moved with its workspace, `roar recover` records it there")
+        return
     try:
         with contextlib.suppress(OSError):  # a full disk: recording says so below
             write_pending(pending)

@@ -6,9 +6,11 @@ from roar.model import UNKNOWN_VERSION, FileUse, Job, Kind, Python, Repository, 
 from roar.present.runs import iter_cut
 from roar.present.text import (
     category_text,
+    columns_of,
     command_text,
     count_text,
     cut,
+    cut_inside,
     duration_text,
     on_one_line,
     paint,
@@ -26,26 +28,37 @@ from roar.wire import size_text
 SHORT = 12
 _FILES_SHOWN = 40
 _NARROW = 110
+_VERY_NARROW = 60
 
 
 def render_log(lines: Sequence[JobLine]) -> str:
     """A list of jobs, one line each; where they are of several sessions, each session has a heading."""
     columns = width()
-    narrow = columns is not None and columns < _NARROW
-    rows = [_row(line, narrow=narrow) for line in lines]
-    texts = table(rows, right=(3,))
+    rows = [_row(line, columns) for line in lines]
+    texts = table(rows, right=() if columns is not None and columns < _VERY_NARROW else (3,))
     headings = len({line.session for line in lines if line.session}) > 1
     session, result = "", ""
-    for text, line in zip(texts, lines, strict=True):
+    for text, row, line in zip(texts, rows, lines, strict=True):
         if headings and line.session and line.session != session:
             session = line.session
             result += paint(f"session {session[:8]}", "dim") + "\n"
-        result += f"{_painted(cut(text, columns), line)}\n"
+        result += f"{_painted(_fitting(text, row[-1], columns), line)}\n"
     return result
 
 
-def _row(line: JobLine, *, narrow: bool) -> tuple[str, ...]:
-    """The columns of one line; without the date and the numbers of files where the command would find no room."""
+def _fitting(text: str, title: str, columns: int | None) -> str:
+    """A line with its title cut where both do not fit: jobs often differ in how their commands end."""
+    if columns is None or columns_of(text) <= columns:
+        return text
+    room = columns - columns_of(text) + columns_of(title)
+    return cut(text.removesuffix(title) + cut_inside(title, max(room, 1)), columns)
+
+
+def _row(line: JobLine, columns: int | None) -> tuple[str, ...]:
+    """The columns of one line, without those for which the command would find no room."""
+    narrow = columns is not None and columns < _NARROW
+    if columns is not None and columns < _VERY_NARROW:
+        return (f"@{line.step}" if line.step else line.uid[:8], outcome(line.state, line.exit_code), _title(line))
     started = time_text(line.started_at)
     step, count = (f"@{line.step}", f"{line.inputs} in, {line.outputs} out") if line.step else ("", "")
     files = () if narrow else (count,)

@@ -102,6 +102,19 @@ def cut(text: str, columns: int | None) -> str:
     return kept + "…"
 
 
+def cut_inside(text: str, columns: int) -> str:
+    """Plain `text` in at most `columns`, with `…` in place of what is between its beginning and its end."""
+    if columns_of(text) <= columns:
+        return text
+    tail, room = "", columns * 2 // 5
+    for letter in reversed(text):
+        if _columns(letter) > room:
+            break
+        room -= _columns(letter)
+        tail = letter + tail
+    return cut(text, columns - columns_of(tail)) + tail
+
+
 def columns_of(text: str) -> int:
     """How many columns `text` takes on a terminal."""
     if "\x1b" in text:

@@ -703,16 +703,24 @@ def _left_alone(asked: Asked, kept: Sequence[LeftAlone]) -> Item:
     by_row = {asked.rows[job.uid].row_id: job for job in asked.jobs}
     jobs = [by_row[job] for job in dict.fromkeys(one.job for one in kept) if job in by_row]
     used = {one.job: one for one in reversed(kept) if one.is_used}
+    steps_over = {one.job: one.step for one in kept if one.taker}
 
     def make_anew(job: Job) -> str:
         if (own := used.get(asked.rows[job.uid].row_id)) is not None:
             raise NoCommandError(f"@{own.step} read {own.output} itself, to go on from it or to use it; without it"
                                  f" that run might do something else. If not: move it away, then roar run @{own.step}")
-        return asked.run_again(job)
+        try:
+            return asked.run_again(job)
+        except NoCommandError:
+            if (step := steps_over.get(asked.rows[job.uid].row_id)) is None:
+                raise
+            raise NoCommandError("nobody can tell what is left over. If it is that: move it away, then"
+                                 f" roar run @{step}") from None
 
     hint, obstacle = _first_hint(partial(make_anew, job) for job in jobs[:_TRIED])
     return Item(title=_FRESH, passed=None, hint=hint, problems=(
-        *(f"{one.output}: @{one.step} left it as it was, though it read a changed {one.changed}" for one in kept),
+        *(f"{one.output}: @{one.step} left it as it was, though it read a changed {one.changed}"
+          + (f", and @{one.taker} took it beside what it made then" if one.taker else "") for one in kept),
         *obstacle))
 
 

@@ -316,7 +316,7 @@ class Mending:
             if path not in but and ((is_read and not is_location(path)) if touched is None else touched > (
                     end if (path, member) in written else began)):
                 return False
-        return self._finds_the_same(last.row_id, {path for path, _ in written})
+        return not self._is_led_elsewhere(step) and self._finds_the_same(last.row_id, {path for path, _ in written})
 
     def _finds_the_same(self, job_id: int, but: Container[str]) -> bool:
         """Whether what a job read lies there as it did, some paths aside: a folder may have been put in its place."""

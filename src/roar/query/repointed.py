@@ -1,17 +1,26 @@
 """Which steps read an input through a symlink that leads to other content now, or in whose place that lies."""
 
+import itertools
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache, partial
 from typing import NamedTuple
 
+from roar.analyze.datasets import ancestors
 from roar.model import members_folder
-from roar.query.files_now import dataset_is_unchanged, holds
+from roar.query.files_now import dataset_is_unchanged, find_change_of_files, holds, recorded_members
+from roar.query.obstacles import is_one_of_many
 from roar.query.staleness import Reason
+from roar.record.database import encoded
 from roar.workspace import Workspace
 
 _HOPS = 40  # as the kernel: a link in a circle leads nowhere
+
+
+_Members = Sequence[tuple[str, int, bytes]]  # path, size and digest
 
 
 class _Input(NamedTuple):
@@ -24,7 +33,9 @@ class _Input(NamedTuple):
 
 
 def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]) -> Iterator[Reason]:
-    """Why jobs are stale where a symlink that they found there was pointed elsewhere since, or replaced.
+    """Why jobs are stale where a symlink that they found there was pointed elsewhere since, replaced, or removed.
+
+    One outside the workspace, or that a job made or removed, is not missed where it is gone.
 
     Args:
         database: the record.
@@ -32,15 +43,50 @@ def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Ite
         jobs: those to look at, by row.
     """
     links = _load_links(database, workspace, jobs)
+    members = cache(partial(_sorted_members, database))
     text_now = {place: read_link(place) for found in links.values() for place in found}
     for job_id, found in links.items():
         changed = [place for place, text in found.items() if text_now[place] not in {text, None}]
+        changed += _removed_by_hand(database, workspace, [place for place in found if text_now[place] is None])
         inputs = list(_load_inputs(database, workspace, job_id)) if changed else []
-        elsewhere = next((place for place in changed if _leads_elsewhere(database, place, found, inputs)), None)
-        if elsewhere is not None:
-            text = text_now[elsewhere]
-            now = f"leads to {text} now" if text else f"is a {'folder' if os.path.isdir(elsewhere) else 'file'} now"
-            yield Reason(job_id, f"its symlink {workspace.relative(elsewhere)} {now}")
+        place = next((one for one in changed if _leads_elsewhere(database, one, found, inputs, members)), None)
+        if place is not None:
+            yield Reason(job_id, f"its symlink {workspace.relative(place)} {_told(place, text_now[place])}")
+
+
+def _told(place: str, text: str | None) -> str:
+    """What is to be said of a symlink by its text now."""
+    if text is None:
+        return "is gone"
+    return f"leads to {text} now" if text else f"is a {'folder' if os.path.isdir(place) else 'file'} now"
+
+
+def _removed_by_hand(database: sqlite3.Connection, workspace: Workspace, places: Iterable[str]) -> list[str]:
+    """Those of symlinks that are gone which somebody is likely to miss."""
+    return [place for place in places if not (path := workspace.relative(place)).startswith("/")
+            and database.execute(_TOUCHED, (encoded(path),)).fetchone() is None]
+
+
+_TOUCHED = """
+SELECT 1 FROM path CROSS JOIN symlink ON path_id = path.id WHERE path.path = CAST(? AS TEXT) AND made > 0 LIMIT 1
+"""
+
+
+def find_lost(database: sqlite3.Connection, workspace: Workspace, job: int, command: Sequence[str]
+              ) -> Iterator[str]:
+    """What a job would miss at symlinks that it found there: such as are gone, and what others lead to in vain.
+
+    Not one of many links, that is hardly asked for by its name.
+    """
+    links = _load_links(database, workspace, [job]).get(job, {})
+    texts = {place: read_link(place) for place in links}
+    for place in _removed_by_hand(database, workspace, [place for place in links if texts[place] is None]):
+        path = workspace.relative(place)
+        if not is_one_of_many(workspace, path, map(workspace.relative, links), command):
+            yield path
+    for place in links:
+        if texts[place] and not os.path.exists(place):
+            yield workspace.relative(os.path.realpath(place))
 
 
 def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]
@@ -70,8 +116,8 @@ def _load_inputs(database: sqlite3.Connection, workspace: Workspace, job_id: int
         yield _Input(place.rstrip("/"), artifact_id, digest.hex(), files is not None)
 
 
-def _leads_elsewhere(database: sqlite3.Connection, place: str, links: Mapping[str, str], inputs: Sequence[_Input]
-                     ) -> bool:
+def _leads_elsewhere(database: sqlite3.Connection, place: str, links: Mapping[str, str], inputs: Sequence[_Input],
+                     members: Callable[[int], _Members]) -> bool:
     """Whether something that was read through a symlink is not found through it any more."""
     there = destination(place, links)
     for one in inputs:
@@ -79,15 +125,37 @@ def _leads_elsewhere(database: sqlite3.Connection, place: str, links: Mapping[st
             now = place + one.place[len(there):]
             same = (dataset_is_unchanged(database, now, one.artifact_id) if one.is_dataset
                     else holds(database, now, {one.digest}))
-            if not same:
-                return True
+        elif one.is_dataset and there.startswith(f"{one.place}/"):
+            same = _holds_part(database, place, there[len(one.place) + 1:], members(one.artifact_id))
+        else:
+            continue
+        if not same:
+            return True
     return False
+
+
+def _sorted_members(database: sqlite3.Connection, dataset_id: int) -> _Members:
+    return sorted(recorded_members(database, dataset_id))
+
+
+def _holds_part(database: sqlite3.Connection, place: str, part: str, members: _Members) -> bool:
+    """Whether what a dataset has as this file, or in this folder, is found at a place; so it is where it has none."""
+    file = bisect_left(members, (part,))
+    found = list(itertools.takewhile(lambda one: one[0] == part, members[file:file + 1]))
+    below = itertools.islice(members, bisect_left(members, (f"{part}/",)), None)
+    found += itertools.takewhile(lambda one: one[0].startswith(f"{part}/"), below)
+    folder, name = os.path.split(place)
+    try:
+        return find_change_of_files(database, folder, [
+            (name + path[len(part):], size, digest) for path, size, digest in found]) is None
+    except OSError:
+        return False
 
 
 def destination(place: str, links: Mapping[str, str]) -> str:
     """Where a symlink led in the end, by the texts of all that a job went through."""
     for _ in range(_HOPS):
-        link = next((link for link in links if place == link or place.startswith(f"{link}/")), None)
+        link = next((link for link in reversed(ancestors(place)) if link in links), None)
         if link is None:
             break
         place = os.path.normpath(os.path.join(os.path.dirname(link), links[link]) + place[len(link):])

@@ -19,7 +19,7 @@ from itertools import count
 from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
-from roar.model import APPENDED, AS_STDOUT_APPENDED, is_location, place_of
+from roar.model import APPENDED, AS_STDOUT_APPENDED, is_around, is_location, place_of
 from roar.query.files_now import lies_at
 from roar.query.going_on import MOST_FILES, OwnFiles
 from roar.query.graph import READ_EDITED
@@ -35,6 +35,7 @@ from roar.query.obstacles import (
     is_one_of_many,
     refuse_tracked,
 )
+from roar.query.repointed import find_lost
 from roar.query.repository import is_inside
 from roar.query.within import (
     find_around,
@@ -384,6 +385,8 @@ class Reruns:
                 if (path not in made and not is_location(path) and not self._is_there(path)
                         and not is_one_of_many(self._workspace, path, read, self._command_of(job))):
                     yield path, step
+            lost = find_lost(self._database, self._workspace, job, self._command_of(job))
+            yield from ((path, step) for path in lost if not any(is_around(path, place) for place in made))
             made |= {path for (path,) in self._database.execute(_PATHS_MADE, (job,))}
 
     def _is_there(self, path: str) -> bool:

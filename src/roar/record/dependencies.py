@@ -3,7 +3,8 @@
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
 reader found this content at this path already, by itself or within a dataset, nor where the reader, or that first one,
-found there what had lain there unchanged since before the writer started, and not if the writer read it there itself.
+found there what had lain there unchanged since before the writer started, and not if the writer read it there itself,
+nor if it read it in that folder and wrote it only to others: it copied a file that was renamed since.
 At the same path it does not count where a job around the reader has put that content there since (see `LAID`), nor
 does that one where a job in it had put it there before the reader ran. Empty files are alike without having to do with
 each other, so for them only the same path counts. A dataset that no job wrote as a whole depends on the jobs that
@@ -131,10 +132,28 @@ class _Around:
                 known.setdefault(members_folder(path), found_at)
         return self._found[dataset_id]
 
-    def read_by(self, job_id: int, use: _Use) -> bool:
-        """Whether this job read the file within a dataset."""
-        return any(members_folder(path) == folder for dataset_id, folder in self.of(use)
-                   for (path,) in self._database.execute(_READ_BY, (dataset_id, job_id)).fetchall())
+    def only_copied(self, job_id: int, use: _Use) -> bool:
+        """Whether this job read the content there, or else in the folder in which it did not write it."""
+        read = list(_places(self._database, "file_read", job_id, use.artifact_id))
+        near = {folder for _, folder in read if _lies_in(use.path, folder)}
+        if not near:
+            return False
+        if any(path == use.path for path, _ in read):
+            return True
+        written = _places(self._database, "file_written", job_id, use.artifact_id)
+        return not any(_lies_in(path, folder) for path, _ in written for folder in near)
+
+
+def _places(database: sqlite3.Connection, view: str, job_id: int, artifact_id: int) -> Iterator[tuple[str, str]]:
+    """Where a job read or wrote a file, by itself and in datasets: its path, and its folder or the dataset's."""
+    for path, name in database.execute(_PLACES.format(view=view), {"job": job_id, "artifact": artifact_id}).fetchall():
+        file = path if name is None else members_folder(path) + name
+        yield file, path if path.endswith("/") else file[:file.rfind("/") + 1]
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    """Whether a path lies in a folder, or below it unless that is the workspace, where all kinds of things lie."""
+    return path.startswith(folder) if folder else "/" not in path
 
 
 class Maker(NamedTuple):
@@ -205,9 +224,10 @@ def _written_as_read(database: sqlite3.Connection, reader: _Reader) -> tuple[_Fo
         here[key] = max(maker, here.get(key, maker))
     _look_around(database, reader, here)
     elsewhere = {key: maker for key, maker in elsewhere.items() if key not in here}
-    for use in members:
+    for use in _uses(database, _FILES_READ, reader.job_id) if elsewhere else ():
         key = use.path_id, use.artifact_id
-        if key in elsewhere and reader.around.found_at(use) is not None:
+        if key in elsewhere and (reader.around.found_at(use) is not None
+                                 or reader.around.only_copied(elsewhere[key].job_id, use)):
             del elsewhere[key]
             elsewhere.update((key, maker) for maker in _last_elsewhere(database, reader, use, [use.artifact_id]))
     return here, elsewhere
@@ -278,6 +298,13 @@ FROM file_read AS used JOIN path ON path.id = used.path_id
 JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = :job AND artifact.files IS NOT NULL
 """
 
+_FILES_READ = """
+SELECT used.path_id, path.path, used.artifact_id, used.unchanged_since
+FROM file_read AS used JOIN path ON path.id = used.path_id
+JOIN artifact ON artifact.id = used.artifact_id WHERE used.job_id = :job AND artifact.files IS NULL
+ORDER BY used.artifact_id
+"""
+
 # Files that are members of datasets in the record, those of one content together.
 _FILES_SHARED = """
 SELECT used.path_id, path.path, used.artifact_id, used.unchanged_since
@@ -315,9 +342,13 @@ SELECT path.path, min(first.ended_at, coalesce(unchanged_since, first.ended_at))
 ) AS seen JOIN job AS first ON first.id = seen.job_id JOIN path ON path.id = seen.path_id ORDER BY first.id
 """
 
-_READ_BY = """
-SELECT path.path FROM file_read AS used JOIN path ON path.id = used.path_id
-WHERE used.artifact_id = ? AND used.job_id = ?
+# Where a job has a file among what it read, or wrote; with its name in the dataset where it has it in one.
+_PLACES = """
+SELECT path.path, NULL FROM {view} AS used JOIN path ON path.id = used.path_id
+WHERE used.artifact_id = :artifact AND used.job_id = :job
+UNION ALL SELECT path.path, member.path FROM dataset_member AS member
+CROSS JOIN {view} AS used ON used.artifact_id = member.dataset_id AND used.job_id = :job
+JOIN path ON path.id = used.path_id WHERE member.artifact_id = :artifact
 """
 
 _HOLDERS = "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?"
@@ -381,11 +412,12 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
         "SELECT other_id FROM shared_content WHERE dataset_id = :dataset"
         " UNION SELECT dataset_id FROM shared_content WHERE other_id = :dataset", {"dataset": use.artifact_id})]
     left = _members(database, use.artifact_id, solid=True) if others else set()
+    folder = members_folder(use.path)
     for job_id, other, path in _last_at_each_path(database, reader, others):
-        if left and (covered := left & content_below(database, other, path, members_folder(use.path))):
+        if left and (covered := left & content_below(database, other, path, folder)):
             yield Maker(job_id, other)
             left -= covered
-    if whole is not None and (left or not others):
+    if whole is not None and (not others or left - _only_copied(database, whole.job_id, folder, left)):
         yield whole
         return
     held: dict[int, set[tuple[str, int]]] = {}
@@ -395,16 +427,35 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
             content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
             held[maker.artifact_id] = {member for member in left if member[1] in content}
         covered = held[maker.artifact_id] & left
-        if covered and (covered := covered - _content_read(database, maker.job_id, members_folder(use.path))):
+        if covered and (covered := covered - _only_copied(database, maker.job_id, folder, covered)):
             yield maker
             left -= covered
 
 
-def _content_read(database: sqlite3.Connection, job_id: int, folder: str) -> set[tuple[str, int]]:
-    """What a job itself read below `folder`: it is not where that came from."""
-    read = database.execute("SELECT artifact_id, path.path FROM file_read JOIN path ON path.id = path_id"
+def _only_copied(database: sqlite3.Connection, job_id: int, folder: str, members: Iterable[tuple[str, int]]
+                 ) -> set[tuple[str, int]]:
+    """Those members of a dataset in `folder` that a job read there itself, or at another path and did not write there.
+
+    It read them there, too, if it read them in a dataset of a folder around that one.
+    """
+    read = set(_content_of(database, "file_read", job_id, folder))
+    content = {artifact_id for _, artifact_id in read}
+    for artifact_id, path in _used(database, "file_read", job_id):
+        if path.endswith("/") and folder.startswith(path) and path != folder:
+            content |= {member for _, member in _members(database, artifact_id)}
+    content -= {artifact_id for _, artifact_id in _content_of(database, "file_written", job_id, folder)}
+    return {member for member in members if member in read or member[1] in content}
+
+
+def _content_of(database: sqlite3.Connection, view: str, job_id: int, folder: str) -> Iterator[tuple[str, int]]:
+    """The files that a job read, or wrote, below a folder."""
+    for artifact_id, path in _used(database, view, job_id):
+        yield from content_below(database, artifact_id, path, folder)
+
+
+def _used(database: sqlite3.Connection, view: str, job_id: int) -> list[tuple[int, str]]:
+    return database.execute(f"SELECT artifact_id, path.path FROM {view} JOIN path ON path.id = path_id"  # noqa: S608  names of ours
                             " WHERE job_id = ? AND artifact_id IS NOT NULL", (job_id,)).fetchall()
-    return {member for artifact_id, path in read for member in content_below(database, artifact_id, path, folder)}
 
 
 def content_below(database: sqlite3.Connection, artifact_id: int, path: str, folder: str) -> set[tuple[str, int]]:
@@ -449,7 +500,7 @@ def _elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifac
     for artifact_id in artifacts:
         rows = database.execute(_ELSEWHERE, {"artifact": artifact_id, "job": reader.job_id, "ended_at": ended_at,
                                              "read_path": use.path_id, "read_artifact": use.artifact_id})
-        yield (Maker(job_id, artifact_id) for (job_id,) in rows if not reader.around.read_by(job_id, use))
+        yield (Maker(job_id, artifact_id) for (job_id,) in rows if not reader.around.only_copied(job_id, use))
 
 
 def _last_elsewhere(database: sqlite3.Connection, reader: _Reader, use: _Use, artifacts: Iterable[int]
