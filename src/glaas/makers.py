@@ -1,7 +1,8 @@
 """Which job made what another one read: one rule for job pages, lineage and exports.
 
 A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
-its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor after
+its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor by one
+that read it in that folder under another name and wrote it only to others: it copied what was renamed since; nor after
 an earlier job of its session found it there, by itself or within a dataset, nor by a job that started after what it
 read, or that earlier job, had come to lie there unchanged; elsewhere a file that was written by
 itself goes before datasets with it. Of jobs that ran side by side it is the one that ended last. A dataset that no job
@@ -101,6 +102,13 @@ class _Written(NamedTuple):
     digest: bytes
     path: str
     node: bytes
+
+
+class _Place(NamedTuple):
+    """Where a job used a file, and the folder that this is about: its own, or that of the dataset it is in."""
+
+    path: str
+    folder: str
 
 
 def node_key(digest: bytes, path: str, size: int | None) -> bytes:
@@ -207,8 +215,12 @@ class Makers:
             makers = {parts[part] for part in some if part in parts}
             here = {maker for maker in makers if maker.here}
             if one in chosen:  # what nobody wrote at its path came with the whole
-                whole = () if some and all(part in parts and parts[part].here for part in some) else (chosen[one],)
-                makers = here.union(whole)
+                left = [part for part in some if part not in parts or not parts[part].here]
+                copied = self._only_copied({part: [chosen[one].key] for part in left})
+                if not some or any(chosen[one].key not in copied[part] for part in left):
+                    makers = here.union((chosen[one],))
+                elif not left:
+                    makers = here
             if makers:
                 found[one] = tuple(sorted(makers, reverse=True))
         return found
@@ -416,34 +428,51 @@ class Makers:
         """Of writers elsewhere the last that can have brought what was read to where it was read."""
         if not elsewhere:
             return
-        had_it = self._own_reads(elsewhere)
+        copied = self._only_copied({one: [each.key for each in some] for one, some in elsewhere.items()})
         first = self._first_reads(elsewhere)
         for reading, written in elsewhere.items():
             found_at = min(first.get(reading, _ALWAYS), reading.since or _ALWAYS)
-            possible = [one for one in written if (one.key, reading.digest, reading.path) not in had_it
-                        and one.started_at <= found_at]
+            possible = [one for one in written if one.key not in copied[reading] and one.started_at <= found_at]
             if reading.whole is None:  # who wrote the file by itself before those that wrote a dataset with it
                 possible = [one for one in possible if one.digest == reading.digest] or possible
             if possible:
                 yield reading, _last(reading, possible, here=False)
 
-    def _own_reads(self, elsewhere: dict[Reading, list[_Written]]) -> set[tuple[int, bytes, str]]:
-        """Job, digest and path of what the writers themselves read of it, by itself or within a dataset."""
+    def _only_copied(self, writers: Mapping[Reading, Sequence[int]]) -> dict[Reading, set[int]]:
+        """Of writers those that read what was read there themselves, or in that folder and wrote it only to others."""
+        digests = {reading.digest for reading in writers}
+        read = self._own_uses({key for some in writers.values() for key in some}, digests, read=True)
+        near = {(key, reading): places for reading, some in writers.items() for key in some
+                if (places := _near(reading, read.get((key, reading.digest), ())))}
+        written = self._own_uses({key for key, _ in near}, {reading.digest for _, reading in near}, read=False)
+        found: dict[Reading, set[int]] = {reading: set() for reading in writers}
+        for (key, reading), places in near.items():
+            is_in = _lies_in if reading.whole is None else str.startswith
+            if any(place.path == reading.path for place in places) or (reading.kind is Kind.FILE and not any(
+                    is_in(other.path, place.folder) for other in written.get((key, reading.digest), ())
+                    for place in places)):
+                found[reading].add(key)
+        return found
+
+    def _own_uses(self, jobs: AbstractSet[int], digests: AbstractSet[bytes], *, read: bool
+                  ) -> dict[tuple[int, bytes], list[_Place]]:
+        """By job and digest where jobs read something, or wrote it, by itself or within a dataset."""
         use = models.file_use.c
-        jobs = sorted({one.key for some in elsewhere.values() for one in some})
         inside: dict[bytes, list[tuple[bytes, str]]] = {}
-        for digest in {reading.digest for reading in elsewhere}:
+        for digest in digests:
             inside.setdefault(digest, [])
             for whole, path in self._wholes_known.get(digest, ()):
                 inside.setdefault(whole, []).append((digest, path))
-        found: set[tuple[int, bytes, str]] = set()
-        for some_jobs in in_parts(jobs):
+        found: dict[tuple[int, bytes], list[_Place]] = {}
+        role = use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
+        for some_jobs in in_parts(sorted(jobs)):
             for some in in_parts(sorted(inside)):
                 for row in self._connection.execute(select(use.job_id, use.digest, use.path).where(
-                        use.job_id.in_(some_jobs), use.role == int(Role.INPUT), use.digest.in_(some))):
-                    found.add((row.job_id, row.digest, row.path))
-                    found.update((row.job_id, digest, members_folder(row.path) + path)
-                                 for digest, path in inside[row.digest])
+                        use.job_id.in_(some_jobs), role, use.digest.in_(some))):
+                    found.setdefault((row.job_id, row.digest), []).append(_place(row.path, row.path))
+                    for digest, path in inside[row.digest]:
+                        place = _place(row.path, members_folder(row.path) + path)
+                        found.setdefault((row.job_id, digest), []).append(place)
         return found
 
     def _first_reads(self, elsewhere: Iterable[Reading]) -> dict[Reading, str]:
@@ -531,6 +560,25 @@ class Makers:
                 member.dataset, member.path).where(member.digest == digest, member.dataset.in_(some),
                                                    members_are_seen(self._viewer, member.dataset))))
         return found
+
+
+def _place(path: str, file: str) -> _Place:
+    """The place of a file that was used at a path, by itself or within a dataset."""
+    return _Place(file, path if path.endswith("/") else file[:file.rfind("/") + 1])
+
+
+def _near(reading: Reading, places: Iterable[_Place]) -> list[_Place]:
+    """Those of places that are about the folder where something was read, with the larger of these folders."""
+    if reading.whole is None:
+        return [place for place in places if _lies_in(reading.path, place.folder)]
+    folder = members_folder(reading.whole[1])
+    return [_Place(place.path, min(folder, place.folder, key=len)) for place in places
+            if place.path.startswith(folder) or _lies_in(reading.path, place.folder)]
+
+
+def _lies_in(path: str, folder: str) -> bool:
+    """Whether a path lies in a folder, or below it unless that is the workspace, where all kinds of things lie."""
+    return path.startswith(folder) if folder else "/" not in path
 
 
 def _is_near(folder: str, folders: Iterable[str]) -> bool:

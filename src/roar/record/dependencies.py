@@ -411,13 +411,13 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
     others = [row[0] for row in database.execute(
         "SELECT other_id FROM shared_content WHERE dataset_id = :dataset"
         " UNION SELECT dataset_id FROM shared_content WHERE other_id = :dataset", {"dataset": use.artifact_id})]
-    left = _members(database, use.artifact_id, solid=True) if others else set()
+    left = _members(database, use.artifact_id, solid=True) if others or whole is not None else set()
     folder = members_folder(use.path)
     for job_id, other, path in _last_at_each_path(database, reader, others):
         if left and (covered := left & content_below(database, other, path, folder)):
             yield Maker(job_id, other)
             left -= covered
-    if whole is not None and (not others or left - _only_copied(database, whole.job_id, folder, left)):
+    if whole is not None and left - _only_copied(database, whole.job_id, folder, left):
         yield whole
         return
     held: dict[int, set[tuple[str, int]]] = {}
@@ -434,23 +434,33 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
 
 def _only_copied(database: sqlite3.Connection, job_id: int, folder: str, members: Iterable[tuple[str, int]]
                  ) -> set[tuple[str, int]]:
-    """Those members of a dataset in `folder` that a job read there itself, or at another path and did not write there.
-
-    It read them there, too, if it read them in a dataset of a folder around that one.
-    """
-    read = set(_content_of(database, "file_read", job_id, folder))
-    content = {artifact_id for _, artifact_id in read}
+    """Those members of a dataset in `folder` of which the same is true as of a file by `_Around.only_copied`."""
+    members = set(members)
+    there: set[tuple[str, int]] = set()
+    near: dict[int, str] = {}
     for artifact_id, path in _used(database, "file_read", job_id):
-        if path.endswith("/") and folder.startswith(path) and path != folder:
-            content |= {member for _, member in _members(database, artifact_id)}
-    content -= {artifact_id for _, artifact_id in _content_of(database, "file_written", job_id, folder)}
-    return {member for member in members if member in read or member[1] in content}
+        for file, member, around in _files_near(database, artifact_id, path, folder):
+            there.add((file.removeprefix(folder), member))
+            near[member] = min(near.get(member, around), around, key=len)
+    for artifact_id, path in _used(database, "file_written", job_id) if near else ():
+        for file, member in content_below(database, artifact_id, path, ""):
+            if member in near and file.startswith(near[member]):
+                del near[member]
+    return {member for member in members if member in there or member[1] in near}
 
 
-def _content_of(database: sqlite3.Connection, view: str, job_id: int, folder: str) -> Iterator[tuple[str, int]]:
-    """The files that a job read, or wrote, below a folder."""
-    for artifact_id, path in _used(database, view, job_id):
-        yield from content_below(database, artifact_id, path, folder)
+def _files_near(database: sqlite3.Connection, artifact_id: int, path: str, folder: str
+                ) -> Iterator[tuple[str, int, str]]:
+    """The files of an artifact at a path that lie below a folder, or in one around it: the latter of the two, too."""
+    start = path[:path.rfind("/") + 1]
+    if not (start.startswith(folder) or folder.startswith(start)):
+        return
+    for file, member in content_below(database, artifact_id, path, ""):
+        around = start if path.endswith("/") else file[:file.rfind("/") + 1]
+        if file.startswith(folder):
+            yield file, member, min(folder, around, key=len)
+        elif around and folder.startswith(around):
+            yield file, member, around
 
 
 def _used(database: sqlite3.Connection, view: str, job_id: int) -> list[tuple[int, str]]:
