@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sqlite3
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from roar.analyze.datasets import ancestors
@@ -15,6 +15,7 @@ from roar.observe.patches import name_of, sections_of
 from roar.query.files_now import lies_at
 from roar.query.jobs import load_blob, load_job, load_patch, paths_read
 from roar.query.likeness import likeness
+from roar.query.repointed import load_links, read_link, removed_by_hand
 from roar.query.repository import is_inside, run_git
 from roar.query.within import find_environments, find_removals, find_runners, is_typed, load_given, load_passing
 from roar.record.database import encoded
@@ -53,6 +54,23 @@ def is_one_of_many(workspace: Workspace, path: str, read: Iterable[str], command
     beside = [other for other in read if os.path.dirname(other) == folder and os.path.splitext(other)[1] == kind
               and os.path.lexists(workspace.absolute(other))]
     return len(beside) >= _MANY and not any(is_named(name, word) for word in command)
+
+
+def find_lost(database: sqlite3.Connection, workspace: Workspace, job: int, command: Sequence[str]
+              ) -> Iterator[str]:
+    """What a job would miss at symlinks that it found there: such as are gone, and what others lead to in vain.
+
+    Not one of many links, that is hardly asked for by its name.
+    """
+    links = load_links(database, workspace, [job]).get(job, {})
+    texts = {place: read_link(place) for place in links}
+    for place in removed_by_hand(database, workspace, [place for place in links if texts[place] is None]):
+        path = workspace.relative(place)
+        if not is_one_of_many(workspace, path, map(workspace.relative, links), command):
+            yield path
+    for place in links:
+        if texts[place] and not os.path.exists(place):
+            yield workspace.relative(os.path.realpath(place))
 
 
 def is_named(name: str, word: str) -> bool:

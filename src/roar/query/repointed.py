@@ -12,7 +12,6 @@ from typing import NamedTuple
 from roar.analyze.datasets import ancestors
 from roar.model import members_folder
 from roar.query.files_now import dataset_is_unchanged, find_change_of_files, holds, recorded_members
-from roar.query.obstacles import is_one_of_many
 from roar.query.staleness import Reason
 from roar.record.database import encoded
 from roar.workspace import Workspace
@@ -42,12 +41,12 @@ def find_repointed(database: sqlite3.Connection, workspace: Workspace, jobs: Ite
         workspace: whose record it is.
         jobs: those to look at, by row.
     """
-    links = _load_links(database, workspace, jobs)
+    links = load_links(database, workspace, jobs)
     members = cache(partial(_sorted_members, database))
     text_now = {place: read_link(place) for found in links.values() for place in found}
     for job_id, found in links.items():
         changed = [place for place, text in found.items() if text_now[place] not in {text, None}]
-        changed += _removed_by_hand(database, workspace, [place for place in found if text_now[place] is None])
+        changed += removed_by_hand(database, workspace, [place for place in found if text_now[place] is None])
         inputs = list(_load_inputs(database, workspace, job_id)) if changed else []
         place = next((one for one in changed if _leads_elsewhere(database, one, found, inputs, members)), None)
         if place is not None:
@@ -61,7 +60,7 @@ def _told(place: str, text: str | None) -> str:
     return f"leads to {text} now" if text else f"is a {'folder' if os.path.isdir(place) else 'file'} now"
 
 
-def _removed_by_hand(database: sqlite3.Connection, workspace: Workspace, places: Iterable[str]) -> list[str]:
+def removed_by_hand(database: sqlite3.Connection, workspace: Workspace, places: Iterable[str]) -> list[str]:
     """Those of symlinks that are gone which somebody is likely to miss."""
     return [place for place in places if not (path := workspace.relative(place)).startswith("/")
             and database.execute(_TOUCHED, (encoded(path),)).fetchone() is None]
@@ -72,24 +71,7 @@ SELECT 1 FROM path CROSS JOIN symlink ON path_id = path.id WHERE path.path = CAS
 """
 
 
-def find_lost(database: sqlite3.Connection, workspace: Workspace, job: int, command: Sequence[str]
-              ) -> Iterator[str]:
-    """What a job would miss at symlinks that it found there: such as are gone, and what others lead to in vain.
-
-    Not one of many links, that is hardly asked for by its name.
-    """
-    links = _load_links(database, workspace, [job]).get(job, {})
-    texts = {place: read_link(place) for place in links}
-    for place in _removed_by_hand(database, workspace, [place for place in links if texts[place] is None]):
-        path = workspace.relative(place)
-        if not is_one_of_many(workspace, path, map(workspace.relative, links), command):
-            yield path
-    for place in links:
-        if texts[place] and not os.path.exists(place):
-            yield workspace.relative(os.path.realpath(place))
-
-
-def _load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]
+def load_links(database: sqlite3.Connection, workspace: Workspace, jobs: Iterable[int]
                 ) -> dict[int, dict[str, str]]:
     """By job, the text of each symlink that it found there, by its place."""
     links: dict[int, dict[str, str]] = {}

@@ -32,10 +32,10 @@ from roar.query.obstacles import (
     Obstacles,
     OuterRunsItError,
     find_last_job,
+    find_lost,
     is_one_of_many,
     refuse_tracked,
 )
-from roar.query.repointed import find_lost
 from roar.query.repository import is_inside
 from roar.query.within import (
     find_around,
