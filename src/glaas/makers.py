@@ -2,7 +2,8 @@
 
 A job read what was written last before its end at the path that it read, as a file or within a dataset, by a job of
 its own session if one did; else what was written last anywhere, but not by a job that read it there itself, nor by one
-that read it in that folder under another name and wrote it only to others: it copied what was renamed since; nor after
+that wrote it only to other folders after it, or an earlier job of the reader's session, had found it in that one: it
+made, or got, a copy of what was renamed since; nor after
 an earlier job of its session found it there, by itself or within a dataset, nor by a job that started after what it
 read, or that earlier job, had come to lie there unchanged; elsewhere a file that was written by
 itself goes before datasets with it. Of jobs that ran side by side it is the one that ended last. A dataset that no job
@@ -25,7 +26,7 @@ from glaas.access import Viewer, members_are_seen, uses_seen_by, visible
 from glaas.db import QUERIES_KEPT, ForEach, in_parts
 from glaas.models import Role, path_key
 from glaas.times import moment_after
-from roar.wire import Kind, members_folder, shards_path
+from roar.wire import Kind, folder_of_use, members_folder, shards_path
 
 WRITERS_LOOKED_AT = 20
 WHOLES_LOOKED_AT = 50
@@ -38,6 +39,7 @@ SESSION_DATASETS = 2000
 SESSION_EMPTIES = 2000
 NEIGHBOURS = 50
 PATH_USES_LOOKED_AT = 100
+READS_LOOKED_AT = 100
 READERS_APART = 100
 REGISTERED_LATER = 2000  # jobs
 
@@ -439,11 +441,17 @@ class Makers:
                 yield reading, _last(reading, possible, here=False)
 
     def _only_copied(self, writers: Mapping[Reading, Sequence[int]]) -> dict[Reading, set[int]]:
-        """Of writers those that read what was read there themselves, or in that folder and wrote it only to others."""
+        """Of writers those that read something there themselves, or had, or got, a copy of what was in that folder."""
         digests = {reading.digest for reading in writers}
-        read = self._own_uses({key for some in writers.values() for key in some}, digests, read=True)
+        keys = {key for some in writers.values() for key in some}
+        read = self._own_uses(keys, digests, read=True)
+        earlier = self._found_in(writers)
+        job = models.job.c
+        started = {row.id: row.started_at for some in in_parts(sorted(keys)) for row in self._connection.execute(
+            select(job.id, job.started_at).where(job.id.in_(some)))} if any(earlier.values()) else {}
         near = {(key, reading): places for reading, some in writers.items() for key in some
-                if (places := _near(reading, read.get((key, reading.digest), ())))}
+                if (places := [*_near(reading, read.get((key, reading.digest), ())), *(
+                    place._replace(path="") for place, found_at in earlier[reading] if found_at < started[key])])}
         written = self._own_uses({key for key, _ in near}, {reading.digest for _, reading in near}, read=False)
         found: dict[Reading, set[int]] = {reading: set() for reading in writers}
         for (key, reading), places in near.items():
@@ -454,15 +462,47 @@ class Makers:
                 found[reading].add(key)
         return found
 
-    def _own_uses(self, jobs: AbstractSet[int], digests: AbstractSet[bytes], *, read: bool
-                  ) -> dict[tuple[int, bytes], list[_Place]]:
-        """By job and digest where jobs read something, or wrote it, by itself or within a dataset."""
-        use = models.file_use.c
+    def _found_in(self, readings: Iterable[Reading]) -> dict[Reading, list[tuple[_Place, str]]]:
+        """Where earlier jobs of the reader's session had found the same file, and by when: in that folder alone."""
+        found: dict[Reading, list[tuple[_Place, str]]] = {}
+        by_session: dict[bytes, list[Reading]] = {}
+        for reading in readings:
+            found[reading] = []
+            if reading.reader is not None and reading.kind is Kind.FILE:
+                by_session.setdefault(reading.reader.session, []).append(reading)
+        for session, some in by_session.items():
+            inside = self._holding({reading.digest for reading in some})
+            rows = _first_reads_of_session(self._viewer).rows(
+                self._connection, sorted(inside), session=session,
+                registered=max(reading.reader.key for reading in some if reading.reader is not None))
+            known: dict[bytes, list[tuple[int, _Place, str]]] = {}
+            for _, row in rows:
+                if (end := moment_after(row.started_at, row.duration_s)) is not None:
+                    found_at = min(end, row.unchanged_since or _ALWAYS)
+                    known.setdefault(row.digest, []).append((row.job_id, _place(row.path, row.path), found_at))
+                    for digest, path in inside[row.digest]:
+                        place = _place(row.path, members_folder(row.path) + path)
+                        known.setdefault(digest, []).append((row.job_id, place, found_at))
+            for reading in some:
+                assert reading.reader is not None
+                found[reading] = [(near, found_at) for key, place, found_at in known.get(reading.digest, ())
+                                  if key < reading.reader.key for near in _near(reading, [place])]
+        return found
+
+    def _holding(self, digests: Iterable[bytes]) -> dict[bytes, list[tuple[bytes, str]]]:
+        """Files, and the datasets that they are in, each with those of the files and their paths there."""
         inside: dict[bytes, list[tuple[bytes, str]]] = {}
         for digest in digests:
             inside.setdefault(digest, [])
             for whole, path in self._wholes_known.get(digest, ()):
                 inside.setdefault(whole, []).append((digest, path))
+        return inside
+
+    def _own_uses(self, jobs: AbstractSet[int], digests: AbstractSet[bytes], *, read: bool
+                  ) -> dict[tuple[int, bytes], list[_Place]]:
+        """By job and digest where jobs read something, or wrote it, by itself or within a dataset."""
+        use = models.file_use.c
+        inside = self._holding(digests)
         found: dict[tuple[int, bytes], list[_Place]] = {}
         role = use.role == int(Role.INPUT) if read else use.role > int(Role.INPUT)
         for some_jobs in in_parts(sorted(jobs)):
@@ -564,7 +604,7 @@ class Makers:
 
 def _place(path: str, file: str) -> _Place:
     """The place of a file that was used at a path, by itself or within a dataset."""
-    return _Place(file, path if path.endswith("/") else file[:file.rfind("/") + 1])
+    return _Place(file, folder_of_use(path, file))
 
 
 def _near(reading: Reading, places: Iterable[_Place]) -> list[_Place]:
@@ -683,6 +723,16 @@ def _empties_of_session(viewer: Viewer, *, read: bool) -> ForEach:
     use, job = models.file_use.c, models.job.c
     roles = use.role.in_([int(role) for role in Role if (role is Role.INPUT) == read])  # as the index begins with them
     return ForEach(_uses_in_session(viewer).where(use.digest == EMPTY, roles).limit(SESSION_EMPTIES), job.session)
+
+
+@functools.lru_cache(maxsize=QUERIES_KEPT)
+def _first_reads_of_session(viewer: Viewer) -> ForEach:
+    """The jobs of a `session` that read a content, of those `registered` before some job, the first one first."""
+    use, job = models.file_use.c, models.job.c
+    return ForEach(_uses_in_session(viewer).where(
+        use.role == int(Role.INPUT), job.session == bindparam("session", None, job.session.type),
+        use.job_id < bindparam("registered", LAST, BigInteger)).order_by(None).order_by(use.job_id)
+        .limit(READS_LOOKED_AT), use.digest)
 
 
 def _uses_in_session(viewer: Viewer) -> Select[Any]:

@@ -79,6 +79,18 @@ def members_folder(path: str) -> str:
     return start if "*" in path[len(start):] or start == path else f"{path}/"
 
 
+def folder_of_use(path: str, file: str) -> str:
+    """The folder that a file is one of many in, which was used at `path`: by itself, or in a dataset.
+
+    By itself that is the folder around its own, as that of a class lies beside those of others, if that is not the
+    workspace, in which all kinds of things lie, and not outside it. "" is the workspace.
+    """
+    if path.endswith("/"):
+        return path
+    folder = file[:file.rfind("/") + 1]
+    return folder if folder.startswith("/") else folder[:folder.rfind("/", 0, -1) + 1] or folder
+
+
 def place_of(path: str) -> str:
     """What has to be there for something that is recorded at a path: of shards their folder."""
     start = path[:path.rfind("/") + 1]

@@ -591,6 +591,35 @@ def test_what_may_be_left_over_is_told_only_where_another_step_took_it(scripts):
     assert checklist(desk)[FRESH]["passed"] is True
 
 
+COPY = ("import os, shutil\nshutil.rmtree('tok', True)\nos.mkdir('tok')\nfor path, _, names in os.walk('img'):\n"
+        "    for name in names:\n        shutil.copyfile(f'{path}/{name}', 'tok/' + os.path.basename(path) + name)\n")
+SPLIT = ("import glob, os, shutil\nshutil.rmtree('ck', True)\nos.mkdir('ck')\nfor path in glob.glob('tok/*[0-4]*'):\n"
+         "    shutil.copyfile(path, path.replace('tok', 'ck'))\n")
+LIST = ("import glob\nopen('{}', 'w').write(''.join(name + open(name).read() for name in sorted(glob.glob("
+        "'{}', recursive=True)) if name[-1].isdigit()))\n")
+TURN = "mv img/cat/1 tmp; mv img/dog/3 img/cat/1; mv tmp img/dog/3"
+
+
+@pytest.mark.parametrize("change", ["mv img/cat/1 img/cat/14", "mv img/cat/1 img/dog/14", TURN, "rm img/cat/1"])
+@pytest.mark.parametrize("count", [12, 60])
+def test_a_file_that_was_renamed_is_followed_through_all_steps(scripts, count, change):
+    desk = scripts(copy=COPY, split=SPLIT, table=LIST.format("m", "img/**"), train=LIST.format("out", "ck/*"))
+    for number in range(count):
+        desk.write(f"img/cat/{number}", f"cat {number}")
+        desk.write(f"img/dog/{number}", f"dog {number}")
+    for name in ("copy", "table", "split", "train"):
+        desk.roar("run", "python", f"{name}.py")
+    follow(desk, change)
+    given, problems = mend(desk)
+    assert (sorted(given), problems) == ([f"roar run @{step}" for step in (1, 2, 3, 4)], [])
+    assert checklist(desk)[FRESH]["passed"] is True
+    made = {name: read(desk, name) for name in ("m", "out")}
+    assert {root["path"] for root in desk.json("inputs", "out")["inputs"] if "img" not in root["path"]} == set()
+    for name in ("copy", "table", "split", "train"):
+        desk.roar("run", "python", f"{name}.py")
+    assert made == {name: read(desk, name) for name in ("m", "out")}
+
+
 @pytest.mark.parametrize("export", ["open('e', 'w').write('same')\n", "open('log', 'a').write('x')\n"])
 def test_what_is_exported_again_with_the_same_content_is_not_made_of_other_data(scripts, export):
     desk = scripts(train=TRAIN_ONCE + export)

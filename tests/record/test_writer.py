@@ -302,6 +302,8 @@ def uses_of(names):
     ("raw/ cat/1a dog/2b", "copy/ 1a 2b", "raw/ dog/1a dog/2b", False),  # another label
     ("raw/ cat/1a dog/2b", "copy/ 1a 2b", "raw/dog/ 1a 2b", False),
     ("raw/ cat/1a dog/2b", "copy/ 1a 2b", "raw/dog/1a", False),
+    ("raw/cat/2b", "copy/2b", "raw/dog/2b", False),
+    ("data/raw/2b", "data/out/2b", "data/new/2b", True),
     ("raw/ 1a 2b", "train/ 1a", "data/train/ 1a", True),  # the folder that was written was moved
     ("raw/ 1a 2b", "train/ 1a", "data/train/1a", True),
     ("raw/1a", "train/1a", "data/1a", True),
@@ -317,6 +319,17 @@ def test_what_a_job_had_copied_was_renamed_unless_it_wrote_it_into_that_folder(r
     assert recorder.edges() == ({(reader.uid, copy.uid)} if made else set())
     artifact_id = recorder.one("SELECT id FROM artifact WHERE digest = ?", bytes.fromhex(uses[2][0].digest))
     assert [maker.job_id for maker in makers_at(recorder.database, artifact_id, uses[2][0].path)] == [1] * made
+
+
+@pytest.mark.parametrize(("raw", "renamed"), [("raw/ 1a 2b", "raw/ 1a 3b"), ("raw/cat/2b", "raw/dog/3b")])
+def test_a_file_that_was_renamed_is_not_made_by_who_got_a_copy_of_it(recorder, raw, renamed):
+    uses = [uses_of(names) for names in (raw, "copy/ 1a 2b", "train/ 1b", renamed)]
+    copy = recorder.job("copy", [uses[0][0]], [uses[1][0]], datasets=uses[0][1] + uses[1][1])
+    split = recorder.job("split", [uses[1][0]], [uses[2][0]], datasets=uses[2][1])
+    recorder.job("read", [uses[3][0]], datasets=uses[3][1])
+    assert recorder.edges() == {(split.uid, copy.uid)}
+    moved = recorder.job("read what was moved", [file("elsewhere/1b", "b")])
+    assert recorder.edges() == {(split.uid, copy.uid), (moved.uid, split.uid)}
 
 
 def at(minute):

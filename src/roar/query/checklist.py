@@ -666,6 +666,9 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
     gone = [output for output in status.outputs
             if output.freshness is Freshness.GONE and not stale.get(output.step, GONE).endswith(GONE)]
     if gone and not wrong:
+        mending = Mending(asked.database, asked.workspace, session, status)
+        gone = [output for output in gone if not mending.ran_without(output.step)]
+    if gone and not wrong:
         hint, obstacle = _mend(asked, session, status, gone)
         return Item(title=_FRESH, passed=None, hint=hint, problems=(
             *(f"{output.path} is gone; of @{output.step}: {stale[output.step]}" for output in gone), *obstacle))

@@ -130,7 +130,7 @@ def _load_status(database: sqlite3.Connection, workspace: Workspace, session: in
     stale.add(_changed_inputs(database, files, missed, counted, stale, orphans=orphans))
     stale.add(find_written_beside(database, workspace, counted))
     stale.add_put_off()
-    last_writes = _last_writes(database, files, written, counted)
+    last_writes = _without_replaced(database, files, _last_writes(database, files, written, counted), written, counted)
     undone: dict[_Content, str] = {}
     for content, job_id in last_writes.items():
         if files.state(content) is Freshness.CHANGED and files.is_dataset(content):
@@ -243,6 +243,22 @@ def _last_writes(database: sqlite3.Connection, files: "_FilesNow", written: Mapp
             contents.sort(key=lambda one: (one not in later or one not in there, one not in later))
     return {content: written[content] for contents in at_path.values()
             for content in (contents[0], *files.left_of(contents))}
+
+
+def _without_replaced(database: sqlite3.Connection, files: "_FilesNow", last_writes: dict[_Content, int],
+                      written: Mapping[_Content, int], counted: Counted) -> dict[_Content, int]:
+    """Without datasets of which only that is there which later runs of their step wrote file by file, as fewer."""
+    replaced = set()
+    for content, job_id in last_writes.items():
+        if files.is_dataset(content) and files.state(content) is Freshness.CHANGED:
+            again = {files.paths[one.path_id] for one, other in written.items() if other > job_id
+                     and counted.step_of[other] == counted.step_of[job_id] and not files.is_dataset(one)}
+            folder = members_folder(files.paths[content.path_id])
+            rest = {name for name, _, _ in recorded_members(database, content.artifact_id)
+                    if folder + name not in again}
+            if any(path.startswith(folder) for path in again) and rest <= files.names_gone(content):
+                replaced.add(content)
+    return {content: job_id for content, job_id in last_writes.items() if content not in replaced}
 
 
 def _with_edited(last_writes: dict[_Content, int], again: Iterable[_Content], written: Mapping[_Content, int],
@@ -383,8 +399,9 @@ def _find_orphans(database: sqlite3.Connection, files: "_FilesNow", read: Mappin
                   written: Mapping[_Content, int], counted: Counted) -> dict[_Content, int]:
     """Of what other steps read, and is gone, what its step makes no more, with the number of that.
 
-    It has read since all that it had read to make that, made again all else that it had made then, and ended well: it
-    would make that no more if it ran once more. What make(1) had no need to make again it did not read for either.
+    It has read since all that it had read to make that and that is there, made again all else that it had made then,
+    and ended well: it would make that no more if it ran once more. What make(1) had no need to make again it did not
+    read for either.
     """
     gone = {content: counted.step_of[written[content]] for content in read.keys() & written.keys()
             if files.state(content) is Freshness.GONE}
@@ -394,7 +411,7 @@ def _find_orphans(database: sqlite3.Connection, files: "_FilesNow", read: Mappin
     for content, job_id in written.items() if gone else ():
         if files.state(content) is not Freshness.GONE:
             left.setdefault(job_id, set()).add(content.path_id)
-    rounds = {step: _Rounds(database, [job for job in counted.jobs[step] if job in counted.well])
+    rounds = {step: _Rounds(database, [job for job in counted.jobs[step] if job in counted.well], files.is_there)
               for step in {*gone.values()}}
     return {content: step for content, step in gone.items() if rounds[step].is_made_no_more(
         written[content], content.path_id, left.get(written[content], set()))}
@@ -403,8 +420,9 @@ def _find_orphans(database: sqlite3.Connection, files: "_FilesNow", read: Mappin
 class _Rounds:
     """The runs of a step that ended well, by the rows of their jobs, in their order."""
 
-    def __init__(self, database: sqlite3.Connection, jobs: Sequence[int]) -> None:
+    def __init__(self, database: sqlite3.Connection, jobs: Sequence[int], is_there: Callable[[int], bool]) -> None:
         self._jobs = jobs
+        self._is_there = is_there
         self._used = PathsUsed(database, jobs)
         self._last = {path_id: job for job in jobs for path_id in self._used.written(job)}
 
@@ -419,7 +437,8 @@ class _Rounds:
         again = {path for path in own if self._last[path] != job}
         after = self._jobs[self._jobs.index(job) + 1:]
         return path_id not in again and not left - again and bool(again) and any(
-            self._used.read(job) - own <= self._used.read(later) for later in (after[0], after[-1]))
+            not any(map(self._is_there, self._used.read(job) - own - self._used.read(later)))
+            for later in (after[0], after[-1]))
 
 
 def _without_meant(database: sqlite3.Connection, files: "_FilesNow", missed: Mapping[_Content, Sequence[int]],
@@ -506,7 +525,7 @@ def _changed_inputs(database: sqlite3.Connection, files: "_FilesNow",
             if reason is None or ordinal >= first.get((job_id, reason.settled), (ordinal + 1,))[0]:
                 continue
             if content in orphans:
-                reason = reason._replace(text=f"{reason.text}, which @{orphans[content]} did not make again")
+                reason = reason._replace(text=reason.text + NOT_AGAIN.format(orphans[content]))
             if state is not Freshness.GONE or content in orphans or not _is_part_of_made(
                     database, content, path, job_id, open_jobs):  # what took from a stale job is not among them
                 first[job_id, reason.settled] = ordinal, reason
@@ -593,6 +612,7 @@ AND NOT (:gone AND EXISTS (SELECT 1 FROM deleted_file WHERE job_id = used.job_id
 """
 
 GONE = "is gone"
+NOT_AGAIN = ", which @{} did not make again"
 _WORDS = {Freshness.CHANGED: "has changed since", Freshness.GONE: GONE}
 
 
@@ -747,6 +767,12 @@ class _FilesNow:
         folder = self._workspace.absolute(members_folder(self.paths[content.path_id]))
         return {name for name, _, _ in recorded_members(self._database, content.artifact_id)
                 if not os.path.lexists(f"{folder}/{name}")}
+
+    def is_there(self, path_id: int) -> bool:
+        """Whether something lies at a path, be that of another file than these."""
+        if path_id not in self.paths:
+            self.paths.update(_rows(self._database, "SELECT id, path FROM path", [path_id]))
+        return is_location(self.paths[path_id]) or os.path.lexists(self._absolute(path_id))
 
     def is_dataset(self, content: _Content) -> bool:
         """Whether it is more than a file."""

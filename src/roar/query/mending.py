@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from roar.model import JobState, is_location, members_folder, place_of
 from roar.query.beside import BESIDE
 from roar.query.files_now import holds, lies_at
-from roar.query.freshness import GONE, Freshness, Output, Status
+from roar.query.freshness import GONE, NOT_AGAIN, Freshness, Output, Status
 from roar.query.graph import EDITED
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_job, paths_read
@@ -27,6 +27,7 @@ from roar.record.database import encoded
 from roar.workspace import Workspace
 
 _ROOT_IS_GONE = re.compile(rf"its input (?!.* has changed since: )(.*) {GONE}", re.DOTALL)
+_IS_GONE = re.compile(f"{_ROOT_IS_GONE.pattern}(?:{NOT_AGAIN})?".format("[0-9]+"), re.DOTALL)
 _ROOT_IS_UNREADABLE = re.compile(r"its input (.*?) cannot be read: .*", re.DOTALL)
 _WRITTEN_AGAIN = re.compile(r" was written again by @(\d+)$")
 LOOK = "roar show "
@@ -119,12 +120,12 @@ class Mending:
 
     def _is_past_mending(self, step: int) -> bool:
         """Whether a step would leave what it has left of what is gone, or find the earlier versions again."""
-        return self._ran_without(step) or (
+        return self.ran_without(step) or (
             self._is_outdated(step) and not self._finds_less(step) and not self._is_led_elsewhere(step))
 
-    def _ran_without(self, step: int) -> bool:
+    def ran_without(self, step: int) -> bool:
         """Whether a step ran well without the input whose loss makes it stale: what took from it has to run again."""
-        gone = _ROOT_IS_GONE.fullmatch(self._stale.get(step, ""))
+        gone = _IS_GONE.fullmatch(self._stale.get(step, ""))
         return gone is not None and self._ended_well(step) and gone[1] not in self._paths_read(step)
 
     def _is_outdated(self, step: int) -> bool:
@@ -226,7 +227,7 @@ class Mending:
         """The step that has to run before some, other than those that were thought of."""
         return next((before for step in steps for before in (
             self._waits_for(step), *self._makers_of_gone(step), *self._stale_pointers(step))
-                     if before is not None and before not in passed and not self._ran_without(before)
+                     if before is not None and before not in passed and not self.ran_without(before)
                      and not self._does_without(step, before) and not self._is_done(before)
                      and not self._is_stale_through(before, step) and not self._is_run_by(steps, before, own)), None)
 

@@ -3,8 +3,9 @@
 A use counts as made by the last job that started before the reader ended and wrote the same content: at the same path
 (as a file or as a member of a dataset) if there is one, else anywhere; but from elsewhere not after the first recorded
 reader found this content at this path already, by itself or within a dataset, nor where the reader, or that first one,
-found there what had lain there unchanged since before the writer started, and not if the writer read it there itself,
-nor if it read it in that folder and wrote it only to others: it copied a file that was renamed since.
+found there what had lain there unchanged since before the writer started, and not if the writer read it there itself.
+Nor does it count if it read the content in that folder, or an earlier job had found it there before it started, and it
+wrote it only to others: then a file was renamed of which it made, or got, a copy.
 At the same path it does not count where a job around the reader has put that content there since (see `LAID`), nor
 does that one where a job in it had put it there before the reader ran. Empty files are alike without having to do with
 each other, so for them only the same path counts. A dataset that no job wrote as a whole depends on the jobs that
@@ -12,11 +13,12 @@ wrote its members.
 """
 
 import itertools
+import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from roar.model import members_folder
+from roar.model import folder_of_use, members_folder
 from roar.record.database import encoded
 
 _NOTHING = 0
@@ -103,8 +105,9 @@ class _Around:
     Of members only those of one content are kept, for there may be very many: ask for each content's files together.
     """
 
-    def __init__(self, database: sqlite3.Connection) -> None:
+    def __init__(self, database: sqlite3.Connection, reader_id: int) -> None:
         self._database = database
+        self._reader_id = reader_id
         self._artifact_id = _NOTHING
         self._datasets: dict[str, list[int]] = {}
         self._found: dict[int, dict[str, str]] = {}
@@ -133,22 +136,32 @@ class _Around:
         return self._found[dataset_id]
 
     def only_copied(self, job_id: int, use: _Use) -> bool:
-        """Whether this job read the content there, or else in the folder in which it did not write it."""
+        """Whether this job read the content there, or it was in the folder by then, in which it did not write it."""
         read = list(_places(self._database, "file_read", job_id, use.artifact_id))
-        near = {folder for _, folder in read if _lies_in(use.path, folder)}
-        if not near:
-            return False
         if any(path == use.path for path, _ in read):
             return True
+        started_at, = self._database.execute("SELECT started_at FROM job WHERE id = ?", (job_id,)).fetchone()
+        near = {folder for _, folder in read if _lies_in(use.path, folder)}
+        near |= {folder for folder, found_at in self._found_in(use.artifact_id)
+                 if found_at < started_at and _lies_in(use.path, folder)}
+        if not near:
+            return False
         written = _places(self._database, "file_written", job_id, use.artifact_id)
         return not any(_lies_in(path, folder) for path, _ in written for folder in near)
+
+
+    def _found_in(self, artifact_id: int) -> Iterator[tuple[str, str]]:
+        """Where jobs before the reader found a content: the folder, or that of the dataset, and by when."""
+        for path, name, found_at in self._database.execute(_FOUND_IN, {
+                "artifact": artifact_id, "before": self._reader_id}):
+            yield folder_of_use(path, path if name is None else members_folder(path) + name), found_at
 
 
 def _places(database: sqlite3.Connection, view: str, job_id: int, artifact_id: int) -> Iterator[tuple[str, str]]:
     """Where a job read or wrote a file, by itself and in datasets: its path, and its folder or the dataset's."""
     for path, name in database.execute(_PLACES.format(view=view), {"job": job_id, "artifact": artifact_id}).fetchall():
         file = path if name is None else members_folder(path) + name
-        yield file, path if path.endswith("/") else file[:file.rfind("/") + 1]
+        yield file, folder_of_use(path, file)
 
 
 def _lies_in(path: str, folder: str) -> bool:
@@ -167,7 +180,7 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
     """The jobs that made what lies at a recorded path, by the rule for what a job reads there after all others."""
     row = database.execute("SELECT id FROM path WHERE path = CAST(? AS TEXT)", (encoded(path),)).fetchone()
     use = _Use(_NOTHING if row is None else row[0], path, artifact_id)
-    reader = _Reader(_NOTHING, _END_OF_TIME, _Around(database))
+    reader = _Reader(_NOTHING, _END_OF_TIME, _Around(database, _NOTHING))
     size, files = database.execute("SELECT size, files FROM artifact WHERE id = ?", (artifact_id,)).fetchone()
     here = [Maker(job_id, artifact_id) for job_id, written_at in _writers(database, reader, artifact_id)
             if written_at == path][:1]
@@ -183,7 +196,7 @@ def makers_at(database: sqlite3.Connection, artifact_id: int, path: str) -> list
 
 def _depend(database: sqlite3.Connection, job_id: int, ended_at: str) -> None:
     database.execute("DELETE FROM dependency WHERE consumer_id = ?", (job_id,))
-    reader = _Reader(job_id, ended_at, _Around(database))
+    reader = _Reader(job_id, ended_at, _Around(database, job_id))
     found, elsewhere = _written_as_read(database, reader)
     for use in _uses(database, _DATASETS_READ, job_id):
         key = use.path_id, use.artifact_id
@@ -351,6 +364,24 @@ CROSS JOIN {view} AS used ON used.artifact_id = member.dataset_id AND used.job_i
 JOIN path ON path.id = used.path_id WHERE member.artifact_id = :artifact
 """
 
+# Where jobs before another one, or any, found a file, as `_PLACES`, and by when.
+_FOUND_IN = """
+WITH found (artifact_id, name) AS (VALUES (:artifact, NULL)
+    UNION ALL SELECT dataset_id, path FROM dataset_member WHERE artifact_id = :artifact)
+SELECT path.path, found.name, min(min(job.ended_at, coalesce(unchanged_since, job.ended_at)))
+FROM found CROSS JOIN file_read AS used USING (artifact_id) JOIN job ON job.id = used.job_id
+JOIN path ON path.id = used.path_id
+WHERE :before = 0 OR job.id < :before GROUP BY used.artifact_id, used.path_id, found.name
+"""
+
+# By when each of some artifacts was found at a path by a job before another one, or by any.
+_FOUND_BY = """
+SELECT used.artifact_id, path.path, min(min(job.ended_at, coalesce(unchanged_since, job.ended_at))) AS found_at
+FROM json_each(:artifacts) AS one CROSS JOIN file_read AS used ON used.artifact_id = one.value
+JOIN job ON job.id = used.job_id JOIN path ON path.id = used.path_id
+WHERE :before = 0 OR job.id < :before GROUP BY used.artifact_id, used.path_id ORDER BY found_at
+"""
+
 _HOLDERS = "SELECT dataset_id, path FROM dataset_member WHERE artifact_id = ?"
 
 _MAY_EXPLAIN = """
@@ -417,7 +448,8 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
         if left and (covered := left & content_below(database, other, path, folder)):
             yield Maker(job_id, other)
             left -= covered
-    if whole is not None and left - _only_copied(database, whole.job_id, folder, left):
+    near = _Near(database, folder, others, reader.job_id)
+    if whole is not None and left - near.only_copied(whole.job_id, left):
         yield whole
         return
     held: dict[int, set[tuple[str, int]]] = {}
@@ -427,36 +459,63 @@ def _explain_dataset(database: sqlite3.Connection, reader: _Reader, use: _Use, w
             content = {artifact_id for _, artifact_id in _members(database, maker.artifact_id)} or {maker.artifact_id}
             held[maker.artifact_id] = {member for member in left if member[1] in content}
         covered = held[maker.artifact_id] & left
-        if covered and (covered := covered - _only_copied(database, maker.job_id, folder, covered)):
+        if covered and (covered := covered - near.only_copied(maker.job_id, covered)):
             yield maker
             left -= covered
 
 
-def _only_copied(database: sqlite3.Connection, job_id: int, folder: str, members: Iterable[tuple[str, int]]
-                 ) -> set[tuple[str, int]]:
-    """Those members of a dataset in `folder` of which the same is true as of a file by `_Around.only_copied`."""
-    members = set(members)
-    there: set[tuple[str, int]] = set()
-    near: dict[int, str] = {}
-    for artifact_id, path in _used(database, "file_read", job_id):
-        for file, member, around in _files_near(database, artifact_id, path, folder):
-            there.add((file.removeprefix(folder), member))
-            near[member] = min(near.get(member, around), around, key=len)
-    for artifact_id, path in _used(database, "file_written", job_id) if near else ():
-        for file, member in content_below(database, artifact_id, path, ""):
-            if member in near and file.startswith(near[member]):
-                del near[member]
-    return {member for member in members if member in there or member[1] in near}
+class _Near:
+    """Which files of a dataset in `folder` others had found in it before: of these the same is true as of a file.
+
+    See `_Around.only_copied`. `others` are the artifacts that share content with the dataset.
+    """
+
+    def __init__(self, database: sqlite3.Connection, folder: str, others: Sequence[int], reader_id: int) -> None:
+        self._database = database
+        self._folder = folder
+        self._others = json.dumps(others)
+        self._reader_id = reader_id
+        self._first: list[tuple[int, str, str]] | None = None
+
+    def only_copied(self, job_id: int, members: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Those of the files, path in the folder and artifact, that a job has not brought there."""
+        wanted = set(members)
+        there: set[tuple[str, int]] = set()
+        near: dict[int, str] = {}
+        for artifact_id, path in _used(self._database, "file_read", job_id):
+            for file, member, around in _files_near(self._database, artifact_id, path, self._folder):
+                there.add((file.removeprefix(self._folder), member))
+                near[member] = min(near.get(member, around), around, key=len)
+        left = {member for _, member in wanted} - near.keys()
+        for artifact_id, path in self._found_before(job_id) if left else ():
+            for _, member, around in _files_near(self._database, artifact_id, path, self._folder):
+                if member in left:
+                    near[member] = min(near.get(member, around), around, key=len)
+            if not left - near.keys():
+                break
+        for artifact_id, path in _used(self._database, "file_written", job_id) if near else ():
+            for file, member in content_below(self._database, artifact_id, path, ""):
+                if member in near and file.startswith(near[member]):
+                    del near[member]
+        return {member for member in wanted if member in there or member[1] in near}
+
+    def _found_before(self, job_id: int) -> Iterator[tuple[int, str]]:
+        """The artifacts that had been found before a job started, and where; the first one first."""
+        if self._first is None:
+            self._first = self._database.execute(_FOUND_BY, {"artifacts": self._others, "before": self._reader_id}
+                                                 ).fetchall()
+        started_at, = self._database.execute("SELECT started_at FROM job WHERE id = ?", (job_id,)).fetchone()
+        return ((artifact_id, path) for artifact_id, path, found_at in self._first if found_at < started_at)
 
 
 def _files_near(database: sqlite3.Connection, artifact_id: int, path: str, folder: str
                 ) -> Iterator[tuple[str, int, str]]:
     """The files of an artifact at a path that lie below a folder, or in one around it: the latter of the two, too."""
-    start = path[:path.rfind("/") + 1]
+    start = folder_of_use(path, path)
     if not (start.startswith(folder) or folder.startswith(start)):
         return
     for file, member in content_below(database, artifact_id, path, ""):
-        around = start if path.endswith("/") else file[:file.rfind("/") + 1]
+        around = folder_of_use(path, file)
         if file.startswith(folder):
             yield file, member, min(folder, around, key=len)
         elif around and folder.startswith(around):
