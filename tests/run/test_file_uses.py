@@ -137,6 +137,33 @@ def test_moving_and_then_opening_for_writing(desk, code, content, note, mode):
     assert desk.job()["inputs"][0].get("note") == note
 
 
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+@pytest.mark.parametrize("code", [
+    "open('a').read(); os.chmod('a', 0o444)", "open('a').read(); os.utime('a', ns=(1, os.stat('a').st_mtime_ns))",
+    "os.link('a', 'b'); open('b').read(); os.unlink('b')",
+    "os.chmod('a', 0o600); open('a').read(); os.chmod('a', 0o644)"])
+def test_what_changes_only_the_change_time_of_an_input_hides_nothing(desk, code, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    assert files(desk, code, a="x") == ({"a": digest("x")}, {})
+    assert "note" not in desk.job()["inputs"][0]
+
+
+def test_what_something_else_writes_over_an_input_hides_it(desk):
+    desk.write("a", "x" * 8)
+    run = desk.start("run", "-q", sys.executable, "-c", "import os, time\nopen('a').read()\nos.mkdir('read')\n"
+                     "while not os.path.exists('go'): time.sleep(.01)\n")
+    deadline = time.monotonic() + 20
+    while not (desk.root / "read").exists() and time.monotonic() < deadline:
+        time.sleep(.01)
+    with open(desk.root / "a", "r+") as file:
+        file.write("y" * 8)
+    os.chmod(desk.root / "a", 0o600)
+    desk.write("go", "on")
+    assert run.wait() == 0
+    used = {use["path"]: (use["digest"], use.get("note")) for use in desk.job()["inputs"]}
+    assert used["a"] == (None, "changed after it was read, and no earlier record proves what it held")
+
+
 def test_an_unnamed_file_that_is_given_a_name(desk):
     code = ("f = os.open('.', os.O_TMPFILE | os.O_RDWR, 0o644); os.write(f, b'x')\n"
             "os.link(f'/proc/self/fd/{f}', 'a', src_dir_fd=0, follow_symlinks=True)")

@@ -77,7 +77,7 @@ class Contents:
             content.drop = True  # a folder, a device, a socket: not content, as far as is known
         elif now is not None and self._may_hide(use, now):
             content.signature = None  # that is of what the job wrote, too
-        elif now is not None and self._unchanged(use, now):
+        elif now is not None and (self._unchanged(use, now) or self._only_touched(use, now)):
             content.at, content.signature, content.size = use.path, now, now.size
         elif use.edited is not None:
             self._find_as_opened(content, use.edited)
@@ -92,12 +92,25 @@ class Contents:
             return identity(use.signature) == identity(now)
         return not use.written and max(now.mtime_ns, now.ctime_ns) < self._around.started_ns
 
+    def _only_touched(self, use: PathUse, now: Signature) -> bool:
+        """Whether only its change time is another, as after chmod(2), or link(2).
+
+        A write by others, once the job had opened it, shows in its modification time, unless they set that back.
+        """
+        before = use.signature
+        return (before is not None and not use.written and before[:4] == now[:4]
+                and is_settled(before._replace(ctime_ns=before.mtime_ns), self._first_tick(use)))
+
     def _may_hide(self, use: PathUse, now: Signature) -> bool:
         """Whether what the job found may have been as new, for the clock of its times, as what it wrote there."""
         if not use.written or use.signature is None or identity(use.signature) != identity(now):
             return False
+        return not is_settled(now, self._first_tick(use))
+
+    def _first_tick(self, use: PathUse) -> int:
+        """A time by the clock of file times that is before the job used a file first."""
         first_ns = use.first_ns + self._around.clock_ns - TICK_NS if self._around.clock_ns else 0
-        return not is_settled(now, max(first_ns, self._around.started_ns))
+        return max(first_ns, self._around.started_ns)
 
     def _follow(self, content: Content) -> None:
         """The job itself moved or linked the file, perhaps on and on: only its change time may differ."""
