@@ -17,6 +17,8 @@ enum {
 /* written by tools/write_secrets.py */
 #define SECRETS_NEED_REACH 200
 #define SECRETS_NUMBER_LENGTH 10
+#define SECRETS_CURL_FLAGS "sSfLkgiIvNjJqO"
+#define SECRETS_MOST_JOINED 4
 static const struct {
     char prefix[29];
     unsigned short letters;
@@ -774,6 +776,28 @@ static inline int secrets_is_user_and_password(struct secrets_span v)
     return secrets_run(v, 0, SECRETS_DIGIT) != user || secrets_run(v, user + 1, SECRETS_DIGIT) != v.length;
 }
 
+/* Whether options of one letter are joined of which the last is `letter`; the others are some of `flags`, or any. */
+static inline int secrets_is_joined(struct secrets_span o, char letter, const char *flags)
+{
+    if (o.length < 3 || o.text[0] != '-' || o.text[o.length - 1] != letter)
+        return 0;
+    for (size_t i = 1; i + 1 < o.length; i++) {
+        size_t known = 0;
+        while (flags && flags[known] && flags[known] != o.text[i])
+            known++;
+        if (flags ? !flags[known] : !secrets_is(o.text[i], SECRETS_UPPER | SECRETS_LOWER))
+            return 0;
+    }
+    return 1;
+}
+
+/* Whether USER:PASSWORD may stand behind an option. */
+static inline int secrets_takes_user(struct secrets_span o)
+{
+    return SECRETS_LISTED(o, secrets_user_options) || secrets_is_joined(o, 'u', SECRETS_CURL_FLAGS) ||
+           secrets_is_joined(o, 'U', SECRETS_CURL_FLAGS);
+}
+
 static inline void secrets_hide_options(char *text, size_t length)
 {
     struct secrets_span s = {text, length};
@@ -781,15 +805,16 @@ static inline void secrets_hide_options(char *text, size_t length)
         if (text[at] != '-' || (at && !secrets_is(text[at - 1], SECRETS_BLANK | SECRETS_QUOTE) && text[at - 1] != '\n' &&
                                 text[at - 1] != '(' && text[at - 1] != '['))
             continue;
-        size_t name_end = secrets_run(s, at, SECRETS_NAME), from = secrets_run(s, name_end, SECRETS_BLANK);
+        size_t name_end = secrets_run(s, at, SECRETS_NAME);
+        size_t blank = name_end + (name_end < length && secrets_is(text[name_end], SECRETS_QUOTE));
+        size_t from = secrets_run(s, blank, SECRETS_BLANK);
         struct secrets_span option = secrets_part(s, at, name_end);
         at = name_end - 1;
-        if (from == name_end || from >= length || text[from] == '-' || text[from] == '=' || text[from] == ':')
+        if (from == blank || from >= length || text[from] == '-' || text[from] == '=' || text[from] == ':')
             continue;
         size_t end = secrets_argument_end(s, from);
         struct secrets_span value = secrets_part(s, from, end);
-        if (SECRETS_LISTED(option, secrets_user_options) ? secrets_is_user_and_password(value)
-                                                         : secrets_is_argument(option, value)) {
+        if (secrets_takes_user(option) ? secrets_is_user_and_password(value) : secrets_is_argument(option, value)) {
             secrets_overwrite(text, from, end);
             at = end - 1;
         }
@@ -835,7 +860,11 @@ static inline void secrets_call_word(struct secrets_call *call, char *word, size
     size_t joined = secrets_length(program->joined);
     int behind = 0;
     for (size_t i = 0; i < SECRETS_EACH(program->apart); i++)
-        behind |= program->apart[i][0] && secrets_same(call->before, program->apart[i]);
+        behind |= program->apart[i][0] &&
+                  (secrets_same(call->before, program->apart[i]) ||
+                   (secrets_length(program->apart[i]) == 2 && program->apart[i][0] == '-' &&
+                    call->before.length <= SECRETS_MOST_JOINED + 1 &&
+                    secrets_is_joined(call->before, program->apart[i][1], NULL)));
     if (program->named && call->before.length && call->before.text[0] != '-' && secrets_strength(call->before) == 2)
         behind |= secrets_is_argument(call->before, w);
     if (!secrets_is_variable(w)) {
@@ -1118,7 +1147,7 @@ static inline void secrets_hide_word(char *word, size_t length, struct secrets_s
     if (shell && before.length > 1 && before.text[0] == '-' && before.text[before.length - 1] == 'c' &&
         secrets_run(before, 1, SECRETS_LOWER) == before.length)
         secrets_hide(word, length); /* a script */
-    else if (SECRETS_LISTED(before, secrets_user_options) && secrets_is_user_and_password(w))
+    else if (secrets_takes_user(before) && secrets_is_user_and_password(w))
         secrets_overwrite(word, 0, length);
     else if (name > plus && name < length && word[name] == '=' &&
              secrets_is_setting(secrets_part(w, 0, name), secrets_part(w, name + 1, length))) {

@@ -1,5 +1,6 @@
 """Write the tables of native/secrets.h from roar.credentials.table. Usage: write_secrets.py [PATH]."""
 
+import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,7 +59,8 @@ def render_programs() -> str:
 
 def render() -> str:
     """Everything between the two marks."""
-    constants = "".join(f"#define SECRETS_{name} {getattr(table, name)}\n" for name in ("NEED_REACH", "NUMBER_LENGTH"))
+    constants = "".join(f"#define SECRETS_{name} {json.dumps(getattr(table, name))}\n" for name in (
+        "NEED_REACH", "NUMBER_LENGTH", "CURL_FLAGS", "MOST_JOINED"))
     lists = "".join(render_list(f"secrets_{name.lower()}", getattr(table, name)) for name in LISTS)
     return f"{constants}{render_shapes()}{lists}{render_programs()}"
 

@@ -177,7 +177,7 @@ class Program(NamedTuple):
 
     Attributes:
         joined: what the password directly follows in one word (`-pX`).
-        apart: the word before it (`-p X`).
+        apart: the word before it (`-p X`); an option of one letter may be the last of some that are joined.
         named: whether a setting's name and its value are two words (`aws configure set aws_secret_access_key X`).
         last: where this word is among them, the last one is a password (`mc alias set NAME URL USER X`); an option of
             one letter may be joined with others (`htpasswd -nb USER X`).
@@ -212,5 +212,9 @@ PROGRAMS: Mapping[str, Program] = {
 }
 USER_OPTIONS = ("-u", "-U", "--user", "--proxy-user")
 """`curl -u USER:PASSWORD`."""
+CURL_FLAGS = "sSfLkgiIvNjJqO"
+"""Of curl's options of one letter those that take no value: `-sSfLu USER:PASSWORD`. https://curl.se/docs/manpage.html"""
+MOST_JOINED = 4
+"""So many options of one letter may be joined before a password: `zip -erqP PASSWORD`."""
 SECRET_OPTIONS = ("pass", "auth")
 """Names that say so only as options: `--pass X`."""

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from roar.credentials.table import (
     ABOUT_ENDS,
+    CURL_FLAGS,
+    MOST_JOINED,
     NAMES_OF_FOLDERS,
     NEED_REACH,
     NO_SECRET_AFTER,
@@ -87,12 +89,13 @@ _HOST = re.compile(r"[^/\s'\"]*+(/?)")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*$")
 _QUERY = re.compile(r"([?&;#])([\w.\-]++)=(?=[^&;#\s'\"])")
 _QUERY_VALUE = re.compile(r"[^&;#\s'\"]++")
-_OPTION_IN_TEXT = re.compile(r"(?<![^\s\"'`(\[])(--?[A-Za-z][\w.\-]*+)(?:[ \t]|\\\r?\n)++(?![-=:])")
+_OPTION_IN_TEXT = re.compile(r"(?<![^\s\"'`(\[])(--?[A-Za-z][\w.\-]*+)[\"'`]?(?:[ \t]|\\\r?\n)++(?![-=:])")
 _ARGUMENT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s;|&\"'`)]++", re.DOTALL)
 _VARIABLE = re.compile(r"\"?\$(?:\w+|\{\w+\})\"?")
 USER_AND_PASSWORD = re.compile(r"[\"']?(?!\d+:\d+(?!\S))[\w.@+%\-]++:(?![/~.$])[^\s\"';|&]++[\"']?")
 _CALL = re.compile(rf"(?<![\w.\-])(?P<program>{'|'.join(map(re.escape, PROGRAMS))})(?=[ \t])[^;|&\n\r]*+")
 _SHORT_OPTIONS = re.compile(r"-[A-Za-z]+")
+_JOINED_USER = re.compile(rf"-[{CURL_FLAGS}]+[uU]")
 _WORD = re.compile(r"(?:\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s\"'`)])++")
 _BEARER = re.compile(r"(?<![\w/.\-])(Bearer|Basic|Token)([ \t]{1,8})([A-Za-z0-9._~+/=\-]{8,}+)", re.IGNORECASE)
 
@@ -196,6 +199,11 @@ def is_secret_name(name: str) -> bool:
 def says_secret(name: str) -> bool:
     """Whether whatever is the value of this name is a secret."""
     return strength_of_name(name) > 1
+
+
+def takes_user(option: str) -> bool:
+    """Whether USER:PASSWORD may stand behind an option."""
+    return option in USER_OPTIONS or _JOINED_USER.fullmatch(option) is not None
 
 
 def strength_of_option(option: str) -> int:
@@ -316,7 +324,7 @@ def _without_arguments(text: str) -> str:
 
 def _argument(match: re.Match[str]) -> tuple[int, int, bool]:
     text, at = match.string, match.end()
-    if match[1] in USER_OPTIONS:
+    if takes_user(match[1]):
         value = USER_AND_PASSWORD.match(text, at)
     elif strength_of_option(match[1]):
         value = _ARGUMENT.match(text, at)
@@ -357,10 +365,15 @@ def _says_last(sign: str, word: str) -> bool:
     return word == sign or (sign[0] == "-" and bool(_SHORT_OPTIONS.fullmatch(word)) and sign[1] in word)
 
 
+def _is_apart(sign: str, word: str) -> bool:
+    return word == sign or (len(sign) == 2 and sign[0] == "-" and word[-1:] == sign[1]  # noqa: PLR2004  a letter
+                            and len(word) <= MOST_JOINED + 1 and bool(_SHORT_OPTIONS.fullmatch(word)))
+
+
 def _password_word(program: Program, word: str, before: str) -> str:
     if _VARIABLE.fullmatch(word):
         return word
-    if before in program.apart and not word.startswith("-"):
+    if not word.startswith("-") and any(_is_apart(sign, before) for sign in program.apart):
         return REDACTED
     if program.named and not before.startswith("-") and not word.startswith("-") and says_secret(before) and (
             is_secret_argument(before, word)):

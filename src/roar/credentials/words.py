@@ -14,6 +14,7 @@ from roar.credentials.text import (
     is_secret_name,
     redact_text,
     strength_of_option,
+    takes_user,
 )
 from roar.model import REDACTED
 
@@ -69,7 +70,7 @@ def _in_calls(words: Sequence[str]) -> list[str]:
 
 
 def _redact_word(word: str, before: str) -> str:
-    if before in USER_OPTIONS and USER_AND_PASSWORD.fullmatch(word):
+    if takes_user(before) and USER_AND_PASSWORD.fullmatch(word):
         return REDACTED
     if before in _HEADER_OPTIONS and (header := _HEADER.fullmatch(word)) and is_secret_name(header[1]) and (
             not is_no_value(header[3])):
