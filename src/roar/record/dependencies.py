@@ -149,7 +149,6 @@ class _Around:
         written = _places(self._database, "file_written", job_id, use.artifact_id)
         return not any(_lies_in(path, folder) for path, _ in written for folder in near)
 
-
     def _found_in(self, artifact_id: int) -> Iterator[tuple[str, str]]:
         """Where jobs before the reader found a content: the folder, or that of the dataset, and by when."""
         for path, name, found_at in self._database.execute(_FOUND_IN, {
