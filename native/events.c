@@ -247,13 +247,21 @@ static int is_of_proc(enum log_kind kind, uint32_t flags)
     return strncmp(first.given, "/proc/", 6) == 0 || strncmp(first.given, "/dev/fd/", 8) == 0;
 }
 
+/* What the kernel calls a file of O_TMPFILE, which alone can get a name later: "#1234 (deleted)". */
+static int is_of_tmpfile(const char *path)
+{
+    const char *name = strrchr(path, '/');
+    size_t digits = name ? strspn(name + 1 + (name[1] == '#'), "0123456789") : 0;
+    return digits && name[1] == '#' && strcmp(name + 2 + digits, " (deleted)") == 0;
+}
+
 static void on_two_paths(const struct call *call, enum log_kind kind, uint32_t flags)
 {
     struct stat status;
     if (is_of_proc(kind, flags))
         return; /* will fail */
     if (path_stat(&first, kind == LOG_LINK && (flags & (AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)), &status) != 0) {
-        if (!strstr(first.text, " (deleted)") || !path_folder_allows(&second) || path_stat(&second, 0, &status) == 0)
+        if (!is_of_tmpfile(first.text) || !path_folder_allows(&second) || path_stat(&second, 0, &status) == 0)
             return; /* not O_TMPFILE, then linkat of its descriptor */
         append(call, kind, flags, NULL, path_as_text(&first), path_as_text(&second));
         return;

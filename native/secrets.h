@@ -11,7 +11,8 @@ enum {
     SECRETS_DIGIT = 1, SECRETS_UPPER = 2, SECRETS_LOWER = 4, SECRETS_ALNUM = 7, SECRETS_LINE = 8, SECRETS_DASH = 16,
     SECRETS_DOT = 32, SECRETS_BASE64 = 64, SECRETS_SLASH = 128, SECRETS_HEX = 256,
     SECRETS_NAME = SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_DOT, SECRETS_BLANK = 512, SECRETS_QUOTE = 1024,
-    SECRETS_RANDOM = SECRETS_NAME | SECRETS_BASE64 | SECRETS_SLASH | 2048, SECRETS_JOINT = 4096
+    SECRETS_AT = 8192, /* and a colon */
+    SECRETS_RANDOM = SECRETS_NAME | SECRETS_BASE64 | SECRETS_SLASH | SECRETS_AT | 2048, SECRETS_JOINT = 4096
 };
 
 /* written by tools/write_secrets.py */
@@ -20,7 +21,7 @@ enum {
 #define SECRETS_CURL_FLAGS "sSfLkgiIvNjJqO"
 #define SECRETS_MOST_JOINED 4
 static const struct {
-    char prefix[29];
+    char prefix[30];
     unsigned short letters;
     unsigned char least, need, exact, kept;
 } secrets_shapes[] = {
@@ -80,6 +81,9 @@ static const struct {
     {"hooks.slack.com/triggers/", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH, 16, 0, 0, 1},
     {"discord.com/api/webhooks/", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH, 40, 0, 0, 1},
     {"discordapp.com/api/webhooks/", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH, 40, 0, 0, 1},
+    {"webhook.office.com/webhookb2/", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH | SECRETS_AT, 40, 0, 0, 1},
+    {"api.telegram.org/bot", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH | SECRETS_AT, 40, 0, 0, 1},
+    {"api.telegram.org/file/bot", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH | SECRETS_AT, 40, 0, 0, 1},
     {"AIza", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH, 35, 0, 1, 0},
     {"ya29.", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_DOT, 20, 0, 0, 0},
     {"GOCSPX-", SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH, 28, 0, 0, 0},
@@ -104,8 +108,8 @@ static const struct {
 };
 static const char secrets_secret_parts[][15] = {
     "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "account_key",
-    "auth_key", "license_key", "api_keys", "token", "secret", "passwd", "password", "passphrase", "pwd",
-    "credential", "credentials", "authorization", "bearer", "cookie",
+    "auth_key", "license_key", "api_keys", "token", "secret", "secrets", "passwd", "password", "passwords",
+    "passphrase", "pwd", "credential", "credentials", "authorization", "bearer", "cookie",
 };
 static const char secrets_secret_ends[][11] = {
     "password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey", "privatekey", "accesskey",
@@ -116,7 +120,7 @@ static const char secrets_pass_owners[][7] = {
     "become",
 };
 static const char secrets_weak_ends[][10] = {
-    "key", "pat", "sig", "signature", "sas",
+    "key", "pat", "sig", "signature", "sas", "jwt",
 };
 static const char secrets_about_ends[][8] = {
     "file", "path", "url", "uri", "dir", "name", "field", "env", "var", "header", "prompt", "help", "id", "type",
@@ -154,50 +158,54 @@ static const char secrets_secret_options[][5] = {
     "pass", "auth",
 };
 static const struct secrets_program {
-    char name[16], joined[8], apart[2][8], last[4];
+    char name[16], joined[8], apart[2][8], last[4], pair[4], pairs[4], user[4];
     unsigned char named, login;
 } secrets_programs[] = {
-    {"mysql", "-p", {""}, "", 0, 0},
-    {"mysqldump", "-p", {""}, "", 0, 0},
-    {"mysqladmin", "-p", {""}, "", 0, 0},
-    {"mysqlimport", "-p", {""}, "", 0, 0},
-    {"mysqlshow", "-p", {""}, "", 0, 0},
-    {"mariadb", "-p", {""}, "", 0, 0},
-    {"mariadb-dump", "-p", {""}, "", 0, 0},
-    {"mariadb-admin", "-p", {""}, "", 0, 0},
-    {"7z", "-p", {""}, "", 0, 0},
-    {"7za", "-p", {""}, "", 0, 0},
-    {"7zz", "-p", {""}, "", 0, 0},
-    {"rar", "-p", {""}, "", 0, 0},
-    {"unrar", "-p", {""}, "", 0, 0},
-    {"sshpass", "-p", {"-p"}, "", 0, 0},
-    {"mongo", "-p", {"-p"}, "", 0, 0},
-    {"mongosh", "-p", {"-p"}, "", 0, 0},
-    {"mongodump", "-p", {"-p"}, "", 0, 0},
-    {"mongorestore", "-p", {"-p"}, "", 0, 0},
-    {"mongoexport", "-p", {"-p"}, "", 0, 0},
-    {"mongoimport", "-p", {"-p"}, "", 0, 0},
-    {"twine", "-p", {"-p"}, "", 0, 0},
-    {"login", "-p", {"-p"}, "", 0, 1},
-    {"redis-cli", "", {"-a"}, "", 0, 0},
-    {"openssl", "pass:", {"-k", "-K"}, "", 0, 0},
-    {"zip", "-P", {"-P"}, "", 0, 0},
-    {"unzip", "-P", {"-P"}, "", 0, 0},
-    {"sqlcmd", "-P", {"-P"}, "", 0, 0},
-    {"bcp", "-P", {"-P"}, "", 0, 0},
-    {"ldapsearch", "-w", {"-w"}, "", 0, 0},
-    {"ldapmodify", "-w", {"-w"}, "", 0, 0},
-    {"vault", "", {"login"}, "", 0, 0},
-    {"aws", "", {""}, "", 1, 0},
-    {"dvc", "", {""}, "", 1, 0},
-    {"papermill", "", {""}, "", 1, 0},
-    {"poetry", "", {""}, "", 1, 0},
-    {"rclone", "", {""}, "", 1, 0},
-    {"npm", "", {""}, "", 1, 0},
-    {"pnpm", "", {""}, "", 1, 0},
-    {"yarn", "", {""}, "", 1, 0},
-    {"htpasswd", "", {""}, "-b", 0, 0},
-    {"mc", "", {""}, "set", 0, 0},
+    {"mysql", "-p", {""}, "", "", "", "", 0, 0},
+    {"mysqldump", "-p", {""}, "", "", "", "", 0, 0},
+    {"mysqladmin", "-p", {""}, "", "", "", "", 0, 0},
+    {"mysqlimport", "-p", {""}, "", "", "", "", 0, 0},
+    {"mysqlshow", "-p", {""}, "", "", "", "", 0, 0},
+    {"mariadb", "-p", {""}, "", "", "", "", 0, 0},
+    {"mariadb-dump", "-p", {""}, "", "", "", "", 0, 0},
+    {"mariadb-admin", "-p", {""}, "", "", "", "", 0, 0},
+    {"7z", "-p", {""}, "", "", "", "", 0, 0},
+    {"7za", "-p", {""}, "", "", "", "", 0, 0},
+    {"7zz", "-p", {""}, "", "", "", "", 0, 0},
+    {"rar", "-p", {""}, "", "", "", "", 0, 0},
+    {"unrar", "-p", {""}, "", "", "", "", 0, 0},
+    {"sshpass", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"mongo", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"mongosh", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"mongodump", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"mongorestore", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"mongoexport", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"mongoimport", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"twine", "-p", {"-p"}, "", "", "", "", 0, 0},
+    {"login", "-p", {"-p"}, "", "", "", "", 0, 1},
+    {"redis-cli", "", {"-a"}, "", "", "", "", 0, 0},
+    {"openssl", "pass:", {"-k", "-K"}, "", "", "", "", 0, 0},
+    {"zip", "-P", {"-P"}, "", "", "", "", 0, 0},
+    {"unzip", "-P", {"-P"}, "", "", "", "", 0, 0},
+    {"sqlcmd", "-P", {"-P"}, "", "", "", "", 0, 0},
+    {"bcp", "-P", {"-P"}, "", "", "", "", 0, 0},
+    {"ldapsearch", "-w", {"-w"}, "", "", "", "", 0, 0},
+    {"ldapmodify", "-w", {"-w"}, "", "", "", "", 0, 0},
+    {"vault", "", {"login"}, "", "", "put", "", 0, 0},
+    {"curl", "", {""}, "", "-b", "", "", 0, 0},
+    {"http", "", {""}, "", "", "", "-a", 0, 0},
+    {"https", "", {""}, "", "", "", "-a", 0, 0},
+    {"xh", "", {""}, "", "", "", "-a", 0, 0},
+    {"aws", "", {""}, "", "", "", "", 1, 0},
+    {"dvc", "", {""}, "", "", "", "", 1, 0},
+    {"papermill", "", {""}, "", "", "", "", 1, 0},
+    {"poetry", "", {""}, "", "", "", "", 1, 0},
+    {"rclone", "", {""}, "", "", "", "", 1, 0},
+    {"npm", "", {""}, "", "", "", "", 1, 0},
+    {"pnpm", "", {""}, "", "", "", "", 1, 0},
+    {"yarn", "", {""}, "", "", "", "", 1, 0},
+    {"htpasswd", "", {""}, "-b", "", "", "", 0, 0},
+    {"mc", "", {""}, "set", "", "", "", 0, 0},
 };
 /* end of the written part */
 
@@ -227,7 +235,8 @@ static inline unsigned secrets_letter(char c)
     case '.': return SECRETS_DOT;
     case '+': case '=': return SECRETS_BASE64;
     case '/': return SECRETS_BASE64 | SECRETS_SLASH;
-    case '~': case '!': case '@': case '#': case '$': case '%': case '^': case '*': case ':': return 2048;
+    case '@': case ':': return SECRETS_AT;
+    case '~': case '!': case '#': case '$': case '%': case '^': case '*': return 2048;
     case ' ': case '\t': return SECRETS_BLANK;
     case '"': case '\'': case '`': return SECRETS_QUOTE;
     case ';': case '|': case '&': case '\n': case '\r': return SECRETS_JOINT;
@@ -827,7 +836,7 @@ struct secrets_call {
     struct secrets_span before;
     char *last;
     size_t last_length;
-    int flagged;
+    int flagged, pairs;
 };
 
 static inline const struct secrets_program *secrets_program_of(struct secrets_span word)
@@ -853,6 +862,29 @@ static inline int secrets_is_hexadecimal_key(struct secrets_span v)
     return v.length == 40 && secrets_run(v, 0, SECRETS_DIGIT | SECRETS_HEX) == 40;
 }
 
+/* The letters of an option that may be the last of some that are joined. */
+static inline int secrets_is_apart(struct secrets_span before, const char *sign)
+{
+    return sign[0] && (secrets_same(before, sign) ||
+                       (secrets_length(sign) == 2 && sign[0] == '-' && before.length <= SECRETS_MOST_JOINED + 1 &&
+                        secrets_is_joined(before, sign[1], NULL)));
+}
+
+/* NAME=VALUE: what stands behind the sign goes. */
+static inline void secrets_hide_pair(char *word, size_t length)
+{
+    struct secrets_span w = {word, length};
+    size_t from = length && secrets_is(word[0], SECRETS_QUOTE), end = length;
+    if (from && length > 1 && word[length - 1] == word[0])
+        end--;
+    if (word[from] == '-')
+        return;
+    while (from < end && word[from] != '=')
+        from++;
+    if (from + 1 < end && !secrets_is_no_value(secrets_part(w, from + 1, end)))
+        secrets_overwrite(word, from + 1, end);
+}
+
 static inline void secrets_call_word(struct secrets_call *call, char *word, size_t length)
 {
     const struct secrets_program *program = call->program;
@@ -860,14 +892,14 @@ static inline void secrets_call_word(struct secrets_call *call, char *word, size
     size_t joined = secrets_length(program->joined);
     int behind = 0;
     for (size_t i = 0; i < SECRETS_EACH(program->apart); i++)
-        behind |= program->apart[i][0] &&
-                  (secrets_same(call->before, program->apart[i]) ||
-                   (secrets_length(program->apart[i]) == 2 && program->apart[i][0] == '-' &&
-                    call->before.length <= SECRETS_MOST_JOINED + 1 &&
-                    secrets_is_joined(call->before, program->apart[i][1], NULL)));
+        behind |= secrets_is_apart(call->before, program->apart[i]);
+    if (program->user[0] && secrets_same(call->before, program->user))
+        behind |= secrets_is_user_and_password(w);
     if (program->named && call->before.length && call->before.text[0] != '-' && secrets_strength(call->before) == 2)
         behind |= secrets_is_argument(call->before, w);
-    if (!secrets_is_variable(w)) {
+    if (call->pairs || secrets_is_apart(call->before, program->pair))
+        secrets_hide_pair(word, length);
+    else if (!secrets_is_variable(w)) {
         if ((behind && word[0] != '-') || (program->login && secrets_is_hexadecimal_key(w)))
             secrets_overwrite(word, 0, length);
         else if (joined && length > joined && secrets_begins(w, 0, program->joined) &&
@@ -875,6 +907,7 @@ static inline void secrets_call_word(struct secrets_call *call, char *word, size
             secrets_overwrite(word, joined, length);
     }
     call->flagged |= program->last[0] && secrets_same(w, program->last);
+    call->pairs |= program->pairs[0] && secrets_same(w, program->pairs);
     if (program->last[0] == '-' && word[0] == '-' && secrets_run(w, 1, SECRETS_UPPER | SECRETS_LOWER) == length)
         for (size_t i = 1; i < length; i++)
             call->flagged |= word[i] == program->last[1];
@@ -1090,6 +1123,175 @@ static inline void secrets_hide_assigned(char *text, size_t length)
     }
 }
 
+/* ---- lists, and pairs of a name and a value */
+
+static inline int secrets_ends_as(struct secrets_span s, const char *word)
+{
+    size_t size = secrets_length(word);
+    return s.length >= size && secrets_word(s, s.length - size, word) == size;
+}
+
+static inline int secrets_is_tokens(struct secrets_span name)
+{
+    name.length -= secrets_run_back(name, SECRETS_DIGIT);
+    return secrets_ends_as(name, "tokens") &&
+           (name.length == 6 || secrets_is_between(name.text[name.length - 7]));
+}
+
+/* Whether what a list of this name holds may be secrets: 2, or 1 where they must look like nothing else. */
+static inline int secrets_list_strength(struct secrets_span name)
+{
+    int strength = secrets_strength(name);
+    if (!strength && secrets_is_tokens(name)) {
+        struct secrets_span one = name;
+        one.length -= secrets_run_back(one, SECRETS_DIGIT);
+        for (size_t at = 0; at < one.length; at++)
+            for (size_t b = 0; secrets_starts_part(one, at) && b < SECRETS_EACH(secrets_no_secret_before); b++) {
+                size_t size = at + secrets_word(one, at, secrets_no_secret_before[b]);
+                size += size > at && size < one.length && (one.text[size] == '_' || one.text[size] == '-');
+                if (size > at && size + 6 == one.length)
+                    return 0;
+            }
+        return 1;
+    }
+    return strength;
+}
+
+static inline int secrets_is_listed(struct secrets_span name, struct secrets_span value)
+{
+    int strength = secrets_list_strength(name);
+    struct secrets_span one = name;
+    if (!strength || secrets_is_no_value(value) || (secrets_begins_path(value) && secrets_is_readable(value)))
+        return 0;
+    one.length -= secrets_run_back(one, SECRETS_DIGIT);
+    if (strength == 2) {
+        one.length -= one.length && secrets_small(one.text[one.length - 1]) == 's' && !secrets_ends_as(one, "pass");
+        if (secrets_is_password_name(one))
+            return value.length >= 4;
+        return secrets_looks_random(value, SECRETS_SHORT);
+    }
+    for (size_t i = 0; i < value.length; i++)
+        if (value.text[i] == '/' && secrets_is_tokens(name))
+            return 0;
+    return secrets_is_weak(value);
+}
+
+/* The end of a text between quotes that begins at `at`, without them: `at` where none does. */
+static inline size_t secrets_quoted_end(struct secrets_span s, size_t at)
+{
+    size_t end = at;
+    if (!at || !secrets_is(s.text[at - 1], SECRETS_QUOTE))
+        return at;
+    while (end < s.length && s.text[end] != s.text[at - 1] && s.text[end] != '\n' && s.text[end] != '\\')
+        end++;
+    return end < s.length && s.text[end] == s.text[at - 1] ? end : at;
+}
+
+static inline int secrets_is_list_sign(char c)
+{
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',' || c == '[' || c == '(' || c == '{';
+}
+
+static inline size_t secrets_hide_list(char *text, size_t length, size_t at, struct secrets_span name)
+{
+    struct secrets_span s = {text, length};
+    for (;;) {
+        size_t from = at;
+        while (from < length && secrets_is_list_sign(text[from]))
+            from++;
+        if (from + 1 >= length || !secrets_is(text[from], SECRETS_QUOTE) || text[from] == '`')
+            return at;
+        size_t end = secrets_quoted_end(s, ++from);
+        if (end == from)
+            return at;
+        at = secrets_run(s, end + 1, SECRETS_BLANK);
+        if (at < length && text[at] == ':') {
+            at++;
+            continue; /* a key */
+        }
+        if (secrets_is_listed(name, secrets_part(s, from, end)))
+            secrets_overwrite(text, from, end);
+        at = end + 1;
+    }
+}
+
+static inline void secrets_hide_lists(char *text, size_t length)
+{
+    struct secrets_span s = {text, length};
+    for (size_t at = 0; at < length; at++) {
+        struct secrets_assignment a;
+        size_t start = at;
+        if (!secrets_is(text[at], SECRETS_NAME))
+            continue;
+        at = secrets_run(s, at, SECRETS_NAME);
+        if (secrets_read_name(s, start, at, &a) && !a.quote && a.from < length &&
+            (text[a.from] == '[' || text[a.from] == '(' || text[a.from] == '{') && secrets_list_strength(a.name))
+            at = secrets_hide_list(text, length, a.from, a.name);
+        at -= at > start;
+    }
+}
+
+/* "--password", "X" and "-u", "USER:X", as a list of arguments has them, on one line or two. */
+static inline void secrets_hide_followers(char *text, size_t length)
+{
+    struct secrets_span s = {text, length};
+    for (size_t at = 0; at < length; at++) {
+        if (!secrets_is(text[at], SECRETS_NAME))
+            continue;
+        size_t start = at, end;
+        at = secrets_run(s, at, SECRETS_NAME);
+        struct secrets_span name = secrets_part(s, start, at);
+        size_t from = secrets_run(s, at + 1, SECRETS_BLANK);
+        if (at < length && secrets_is(text[at], SECRETS_QUOTE) && from < length && text[from] == ',') {
+            for (from++; from < length && secrets_is_list_sign(text[from]) && from < at + 100;)
+                from++;
+            if (from + 1 < length && (end = secrets_quoted_end(s, from + 1)) > from + 1) {
+                struct secrets_span value = secrets_part(s, from + 1, end);
+                if (secrets_takes_user(name) ? secrets_is_user_and_password(value)
+                                             : secrets_strength(name) == 2 && !secrets_is_no_value(value) &&
+                                                   secrets_looks_random(value, SECRETS_LONG))
+                    secrets_overwrite(text, from + 1, end);
+            }
+        }
+        at -= at > start;
+    }
+}
+
+/* {"name": "TOKEN", "value": "X"} */
+static inline void secrets_hide_pairs(char *text, size_t length)
+{
+    struct secrets_span s = {text, length}, named = {text, 0};
+    size_t named_end = 0;
+    for (size_t at = 0; at < length; at++) {
+        struct secrets_assignment a;
+        size_t start = at;
+        if (!secrets_is(text[at], SECRETS_NAME))
+            continue;
+        at = secrets_run(s, at, SECRETS_NAME);
+        int near = named.length && start - named_end < 100;
+        for (size_t i = named_end; near && i < start; i++)
+            near = secrets_is(text[i], SECRETS_QUOTE | SECRETS_BLANK) || text[i] == ',' || text[i] == '\n' || text[i] == '\r';
+        if (secrets_read_name(s, start, at, &a)) {
+            struct secrets_span value = secrets_part(s, a.from, secrets_run(s, a.from, SECRETS_NAME));
+            int has_value = (a.name.length == 5 && secrets_word(a.name, 0, "value")) ||
+                            (a.name.length == 7 && secrets_word(a.name, 0, "default"));
+            if (near && has_value)
+                secrets_read_value(s, &a);
+            struct secrets_span whole = secrets_part(s, a.from, near && has_value ? a.end : a.from);
+            if (whole.length >= 4 && secrets_is_argument(named, whole) &&
+                (secrets_is_password_name(named) || secrets_is_shouted(named) || secrets_looks_random(whole, SECRETS_SHORT)))
+                secrets_overwrite(text, a.from, a.end);
+            named.length = 0;
+            if ((a.name.length == 4 && secrets_word(a.name, 0, "name")) || (a.name.length == 3 && secrets_word(a.name, 0, "key"))) {
+                named = value;
+                named_end = a.from + value.length;
+                at = named_end > at ? named_end : at;
+            }
+        }
+        at -= at > start;
+    }
+}
+
 static inline void secrets_hide(char *text, size_t length)
 {
     secrets_hide_shapes(text, length);
@@ -1099,6 +1301,9 @@ static inline void secrets_hide(char *text, size_t length)
     secrets_hide_options(text, length);
     secrets_hide_bearers(text, length);
     secrets_hide_assigned(text, length);
+    secrets_hide_followers(text, length);
+    secrets_hide_lists(text, length);
+    secrets_hide_pairs(text, length);
 }
 
 /* ---- arguments */

@@ -18,6 +18,7 @@ LETTERS = {  # the bits of secrets_letter()
     table.Letters.HEX: "SECRETS_DIGIT | SECRETS_HEX",
     table.Letters.BASE64: "SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_BASE64",
     table.Letters.PATH: "SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH",
+    table.Letters.ADDRESS: "SECRETS_ALNUM | SECRETS_LINE | SECRETS_DASH | SECRETS_SLASH | SECRETS_AT",
 }
 LISTS = ("SECRET_PARTS", "SECRET_ENDS", "PASS_OWNERS", "WEAK_ENDS", "ABOUT_ENDS", "NO_SECRET_BEFORE",
          "NO_SECRET_AFTER", "NAMES_OF_FOLDERS", "SIGNED_QUERY", "STORE_SCHEMES", "USER_OPTIONS", "SECRET_OPTIONS")
@@ -51,9 +52,10 @@ def render_programs() -> str:
     lines = []
     for name, program in table.PROGRAMS.items():
         joined, apart = (program.joined or ("",))[0], ", ".join(f'"{one}"' for one in program.apart) or '""'
-        lines.append(f'    {{"{name}", "{joined}", {{{apart}}}, "{program.last}", '
-                     f"{int(program.named)}, {int(program.login)}}},")
-    return ("static const struct secrets_program {\n    char name[16], joined[8], apart[2][8], last[4];\n"
+        lines.append(f'    {{"{name}", "{joined}", {{{apart}}}, "{program.last}", "{program.pair}", '
+                     f'"{program.pairs}", "{program.user}", {int(program.named)}, {int(program.login)}}},')
+    return ("static const struct secrets_program {\n"
+            "    char name[16], joined[8], apart[2][8], last[4], pair[4], pairs[4], user[4];\n"
             "    unsigned char named, login;\n} secrets_programs[] = {\n" + "\n".join(lines) + "\n};\n")
 
 

@@ -744,15 +744,21 @@ def test_what_is_done_elsewhere_is_a_gap(user):
 SOURCED = "every root input has a source"
 
 
-@pytest.mark.parametrize("nothing", ["", " ", "URL"])
-def test_a_label_that_says_nothing_is_no_source(desk, nothing):
+@pytest.mark.parametrize(("nothing", "problem"), [
+    ("", "d has no known source"), (" ", "d has no known source"),
+    ("URL", "d has the label source=URL, which names no place"),
+    ("TODO: ask", "d has the label source='TODO: ask', which names no place"),
+    ("1", "d has the label source=1, which names no place")])
+def test_a_label_that_says_nothing_is_no_source(desk, nothing, problem):
     desk.init()
     desk.write("d", "data")
     desk.roar("run", "cp", "d", "o")
     desk.roar("label", "d", f"source={nothing}")
-    assert checklist(desk)[SOURCED]["problems"] == ["d has no known source"]
-    desk.roar("label", "d", "source=https://example.com/d")
-    assert checklist(desk)[SOURCED]["passed"]
+    assert checklist(desk)[SOURCED]["problems"] == [problem]
+    for place in ("https://example.com/d", "s3://b/d", "doi:10.5281/zenodo.1", "10.5281/zenodo.1", "/mnt/nas/d",
+                  "~ann/d/e", "nas.example.com:/d", "www.kaggle.com/d", "ann@example.com"):
+        desk.roar("label", "d", f"source={place}")
+        assert checklist(desk)[SOURCED]["passed"], place
 
 
 WELL = "every step ended well"

@@ -1143,6 +1143,9 @@ def test_completion_of_the_command_that_is_recorded(desk, shell, options):
         assert first == ["from", "1", "gi"]
     else:
         assert "git" in first
+    if shell == "bash":  # neither what is of the shell alone is a program, nor what was defined in it
+        assert not {"!", "[[", "if", "_roar", "_command_offset", "cd"} & set(
+            _offered(desk, shell, ["run", *options, ""], given))
     place = str(len(options) + 2)
     then = {"bash": ["from", place], "zsh": ["from", "2", "git", "fr"], "fish": ["from"]}[shell]
     assert _offered(desk, shell, ["run", *options, "git", "fr"], given) == then
@@ -1401,6 +1404,18 @@ def test_diff_names_the_files_of_a_folder_that_is_another_number_of_datasets(des
     added = desk.json("diff", second, first)["inputs"]
     assert [one["name"] for change in added for one in change["members"]] == (
         ["cat/7"] if len(removed) == 1 else ["7"])
+
+
+def test_diff_names_no_digest_of_a_folder_that_is_in_no_record(desk):
+    desk.init()
+    for number in range(100):
+        desk.write(f"d/{number}", f"number {number}")
+    desk.roar("run", "sh", "-c", "cat d/* > o")
+    desk.roar("run", "sh", "-c", "cat d/1 d/2 > o")
+    (change,) = desk.json("diff", "@1", "@2")["inputs"]
+    assert (change["name"], change["after"], len(change["members"])) == ("d/", "in parts", 98)
+    assert desk.json("show", change["before"])["members"]
+    assert "in parts" in desk.roar("diff", "@1", "@2").stdout
 
 
 def test_diff_where_the_content_of_an_input_is_known_on_one_side_only(desk):

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from roar.credentials.table import SHAPES
-from roar.credentials.text import find_secret, redact_text
+from roar.credentials.text import find_secret, redact_over_lines, redact_text
 from roar.credentials.words import redact_words
 from roar.model import REDACTED, Job, JobState, Tracer
+from roar.observe.redaction import redact_patch
 from roar.wire import Registration, iter_secrets, without_secrets
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +136,8 @@ def test_the_tracer_keeps_every_length(words, tracer):
 
 
 @pytest.mark.parametrize("part", [
-    "a", "a=", "a=b;", "key=", "token='", 'key="', "--token ", "-a '", "://", "://a@", "?a=", "?token=", "eyJ-",
+    "a", "a=", "a=b;", "key=", "tokens=[", "tokens=['a',", "name: token\n", "machine a ", "ENV A ", "secret: >\n  a\n",
+    "token='", 'key="', "--token ", "-a '", "://", "://a@", "?a=", "?token=", "eyJ-",
     "eyJaaaaaaaa.", "sk-", "sk-ant-", "xoxb-", "-----BEGIN ", "Basic ", "mysql ", "login -p", "_", "a.", "/token=",
     "\\n"])
 def test_long_words_take_time_in_proportion(part, tracer):
@@ -180,10 +182,48 @@ def test_secrets_in_source_code_are_taken_out(text, value):
     'pw = password or "VALUE"', 'wandb.login("never", "VALUE")', 'requests.get(u, auth=("user", "VALUE"))',
     'api_key, other = "VALUE", 1', '+api_key = a if b else "VALUE"', 'const api_key = process.env.K || "VALUE";',
     'p.add_argument("--api-key", help="a (b) c", default="VALUE")', "vault login VALUE", "run --api_keys VALUE",
-    "npm config set //registry.example/:_authToken VALUE",
+    "npm config set //registry.example/:_authToken VALUE", 'run(["train", "--password",\n     "VALUE"])',
+    '"tokens": ["VALUE", "VALUE"]', 'tokens: list[str] = [\n    "VALUE",\n    "VALUE",\n]',
+    'PASSWORDS = {"a": "VALUE"}', "machine h.example login ann password VALUE",
+    "- name: HF_TOKEN\n  value: VALUE", '- name: HF_TOKEN\n  value: "VALUE"', '"name": "HF_TOKEN",\n"value": "VALUE"',
+    "ENV HF_TOKEN VALUE", "setenv HF_TOKEN VALUE", "set -gx HF_TOKEN VALUE; x",
+    "machine h.example\n  login ann\n  password VALUE", "password VALUE", "api_key: !secret VALUE",
 ])
 def test_a_string_that_looks_a_secret_is_one_behind_the_name_of_one(text):
     assert redact_text(text.replace("VALUE", VALUE)) == text.replace("VALUE", REDACTED)
+
+
+@pytest.mark.parametrize("text", [
+    "tokens:\n  - VALUE\n  - VALUE\nlr: 1", "passwords:\n- geheim\nnames:\n- ann".replace("geheim", "VALUE"),
+    "env:\n  secret: >\n    VALUE\n  lr: |\n    1", "api_key: !!str |-\n  VALUE\n  VALUE", "secrets:\n  hf: 'VALUE'\n",
+    'secret_key = """\nVALUE\n"""', "secret_key = '''\\\nVALUE\\\n'''", "  - token: |\n      VALUE\n    lr: 1",
+    'run(["train", "--password",\n     "VALUE"])', "- name: HF_TOKEN\n  value: VALUE",
+    "machine h\nlogin ann\npassword VALUE",
+])
+def test_a_secret_on_a_line_below_its_name_is_taken_out(text):
+    hidden = redact_over_lines(text.replace("VALUE", VALUE))
+    assert hidden == text.replace("VALUE", REDACTED)
+    assert redact_over_lines(hidden) == hidden
+    patch = "\n".join(("diff --git a/x b/x", "--- a/x", "+++ b/x", f"@@ -0,0 +1,{len(text.split(chr(10)))} @@",
+                       *(f"+{line}" for line in text.replace("VALUE", VALUE).split("\n")), ""))
+    assert redact_patch(patch) == patch.replace(VALUE, REDACTED)
+
+
+@pytest.mark.parametrize("text", [
+    "tokens:\n  - hello\n  - '##ing2'\n  - data/fineweb10B-edu\nlr: 1", "special_tokens:\n  - Zq8s3cr3tXy7Kw2Lm9",
+    "secrets:\n  my_secret:\n    file: ./x1.txt\n    external: true", "secrets: inherit\njobs:\n  a1b2c3d4e5f6g7: x",
+    "token:\n  description: The token of the user\n  type: string", "password: |\n  ${{ secrets.PASSWORD }}\n",
+    "password:\n  name: x\nuser:\n  - Zq8s3cr3tXy7Kw2Lm9", 'x = """\nZq8s3cr3tXy7Kw2\n"""',
+    "token: >\n  A text about tokens2 and more", "class Token:\n    value1: int2\n    name: str",
+    "login to the machine with password protection", "password protected2 pages", "the password\npassword is needed",
+    "api_key: !secret wifi_password2", "key: !Ref DatabasePassword2", "ENV TOKENIZERS_PARALLELISM false",
+    "ENV PASSWORD_FILE /run/secrets/pw", "set -e\nset -x",
+    "- name: HF_TOKEN\n  valueFrom:\n    secretKeyRef: x1y2z3a4b5c6",
+    "- name: lr\n  value: Zq8s3cr3tXy7Kw2Lm9", "- name: HF_TOKEN\n  value: $HF_TOKEN", "name: token\nvalue: int64",
+])
+def test_data_and_configuration_without_secrets_stay(text):
+    assert redact_text(text) == text
+    assert redact_over_lines(text) == text
 
 
 @pytest.mark.parametrize("text", [

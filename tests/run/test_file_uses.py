@@ -171,6 +171,15 @@ def test_an_unnamed_file_that_is_given_a_name(desk):
 
 
 @pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
+def test_a_file_that_is_gone_cannot_be_given_a_name_again(desk, mode):
+    desk.env["ROAR_TRACER_MODE"] = mode
+    code = ("f = os.open('b', os.O_RDWR | os.O_CREAT, 0o644); os.write(f, b'x'); os.unlink('b')\n"
+            "try:\n    os.link(f'/proc/self/fd/{f}', 'a', src_dir_fd=0, follow_symlinks=True)\n"
+            "except FileNotFoundError:\n    open('c', 'w').write('y')")
+    assert files(desk, code) == ({}, {"c": digest("y")})
+
+
+@pytest.mark.parametrize("mode", ["full", "seccomp", "preload"])
 @pytest.mark.parametrize(("before", "after"), [
     ("os.rename('d', 'e')", "pass"), ("os.rename('d', 'f'); os.rename('f', 'd')", "os.rename('d', 'e')"),
     ("pass", "os.rename('d', 'e')")])

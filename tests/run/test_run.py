@@ -78,6 +78,7 @@ def test_roars_own_words_come_after_the_command_and_quiet_silences_them(desk):
 def test_a_command_that_does_not_exist(desk):
     done = desk.roar("run", "no-such-command", status=127)
     assert done.stderr == "roar: no-such-command: command not found\n"
+    assert desk.roar("run", "no-\udcff\x1b", status=127).stderr == "roar: no-\\xff\\x1b: command not found\n"
     assert desk.json("log")["jobs"] == []
 
 

@@ -37,7 +37,8 @@ _roar_recorded() {  # what completes the command that is to be recorded
     if [[ $at -gt $COMP_CWORD ]]; then  # it is a value that is typed
         compopt +o default
     elif [[ $at -eq $COMP_CWORD ]]; then
-        COMPREPLY=($(compgen -c -- "${COMP_WORDS[at]}" | sort -u))
+        COMPREPLY=($(compgen -c -- "${COMP_WORDS[at]}" | sort -u |
+            while IFS= read -r offset; do type -P -- "$offset" > /dev/null && echo "$offset"; done))
         return 0
     fi
     for offset in _comp_command_offset _command_offset; do

@@ -220,6 +220,8 @@ def _status(ended: Ended) -> int:
 
 def _tell_not_started(request: Request, error: str) -> None:
     """In the words of bash."""
+    from roar.present.text import printable  # noqa: PLC0415  only where no command was started
+
     name = request.command[0]
     if error == "not executable":
         reason = "Is a directory" if os.path.isdir(name) else "Permission denied"
@@ -230,7 +232,7 @@ def _tell_not_started(request: Request, error: str) -> None:
     else:
         missing = not os.path.exists(name)
         reason = "No such file or directory" if missing else "cannot execute: required file not found"
-    _say(f"roar: {name}: {reason}\n")
+    _say(f"roar: {printable(name)}: {reason}\n")
 
 
 def _run_unrecorded(request: Request, error: Exception, given: Given | None) -> int:

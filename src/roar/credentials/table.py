@@ -21,6 +21,7 @@ class Letters(StrEnum):
     HEX = r"0-9a-f"
     BASE64 = r"A-Za-z0-9+/=_\-"
     PATH = r"A-Za-z0-9/_\-"
+    ADDRESS = r"A-Za-z0-9/_\-@:"
 
 
 class Need(Enum):
@@ -98,6 +99,10 @@ SHAPES = (
           source="https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks"),
     Shape("a Discord webhook", ("discord.com/api/webhooks/", "discordapp.com/api/webhooks/"), Letters.PATH, 40,
           kept=True, source="https://discord.com/developers/docs/resources/webhook"),
+    Shape("a Teams webhook", ("webhook.office.com/webhookb2/",), Letters.ADDRESS, 40, kept=True,
+          source="https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook"),
+    Shape("a Telegram token", ("api.telegram.org/bot", "api.telegram.org/file/bot"), Letters.ADDRESS, 40, kept=True,
+          source="https://core.telegram.org/bots/api#authorizing-your-bot"),
     Shape("a Google API key", ("AIza",), Letters.DASH, 35, exact=True,
           source="https://cloud.google.com/docs/authentication/api-keys"),
     Shape("a Google access token", ("ya29.",), Letters.DOTS, 20,
@@ -127,8 +132,8 @@ SHAPES = (
 
 SECRET_PARTS = (
     "api_key", "access_key", "secret_key", "private_key", "signing_key", "encryption_key", "account_key", "auth_key",
-    "license_key", "api_keys", "token", "secret", "passwd", "password", "passphrase", "pwd", "credential",
-    "credentials", "authorization", "bearer", "cookie")
+    "license_key", "api_keys", "token", "secret", "secrets", "passwd", "password", "passwords", "passphrase", "pwd",
+    "credential", "credentials", "authorization", "bearer", "cookie")
 """One of these between separators in a name says that its value is a secret."""
 SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "secretkey", "privatekey", "accesskey",
                "accountkey", "authkey", "signingkey")
@@ -136,7 +141,7 @@ SECRET_ENDS = ("password", "passwd", "passphrase", "secret", "token", "apikey", 
 PASS_OWNERS = ("db", "user", "http", "https", "ftp", "proxy", "smtp", "imap", "ssh", "admin", "root", "basic", "mail",
                "email", "become")
 """`smtp_pass`, `proxy_auth` and `db.pass` at a name's end."""
-WEAK_ENDS = ("key", "pat", "sig", "signature", "sas")
+WEAK_ENDS = ("key", "pat", "sig", "signature", "sas", "jwt")
 """The last part of a name that may hold a secret: only a value that looks like one is."""
 ABOUT_ENDS = ("file", "path", "url", "uri", "dir", "name", "field", "env", "var", "header", "prompt", "help", "id",
               "type", "regex", "pattern", "format", "len", "length", "size", "policy")
@@ -181,6 +186,9 @@ class Program(NamedTuple):
         named: whether a setting's name and its value are two words (`aws configure set aws_secret_access_key X`).
         last: where this word is among them, the last one is a password (`mc alias set NAME URL USER X`); an option of
             one letter may be joined with others (`htpasswd -nb USER X`).
+        pair: the word before NAME=SECRET, which may be a file's name as well (`curl -b NAME=X`).
+        pairs: where this word is among them, every NAME=VALUE behind it is a secret (`vault kv put PATH NAME=X`).
+        user: the word before USER:PASSWORD (`http -a USER:X`).
         login: whether 40 hexadecimal digits behind `login` are a key (`wandb login X`).
     """
 
@@ -189,6 +197,9 @@ class Program(NamedTuple):
     named: bool = False
     last: str = ""
     login: bool = False
+    pair: str = ""
+    pairs: str = ""
+    user: str = ""
 
 
 _MYSQL = Program(joined=("-p",))
@@ -205,7 +216,9 @@ PROGRAMS: Mapping[str, Program] = {
     "openssl": Program(joined=("pass:",), apart=("-k", "-K")),
     **dict.fromkeys(("zip", "unzip", "sqlcmd", "bcp"), _CAPITAL),
     **dict.fromkeys(("ldapsearch", "ldapmodify"), _LDAP),
-    "vault": Program(apart=("login",)),
+    "vault": Program(apart=("login",), pairs="put"),
+    "curl": Program(pair="-b"),
+    **dict.fromkeys(("http", "https", "xh"), Program(user="-a")),
     **dict.fromkeys(("aws", "dvc", "papermill", "poetry", "rclone", "npm", "pnpm", "yarn"), Program(named=True)),
     "htpasswd": Program(last="-b"),
     "mc": Program(last="set"),

@@ -10,52 +10,41 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from roar.credentials import structures
 from roar.credentials.table import (
-    ABOUT_ENDS,
     CURL_FLAGS,
     MOST_JOINED,
-    NAMES_OF_FOLDERS,
     NEED_REACH,
-    NO_SECRET_AFTER,
-    NO_SECRET_BEFORE,
     NUMBER_LENGTH,
-    PASS_OWNERS,
     PROGRAMS,
-    SECRET_ENDS,
-    SECRET_OPTIONS,
-    SECRET_PARTS,
     SHAPES,
     SIGNED_QUERY,
     STORE_SCHEMES,
     USER_OPTIONS,
-    WEAK_ENDS,
     Need,
     Program,
     Shape,
 )
+from roar.credentials.values import (
+    LITERAL_LENGTH,
+    LONG_NAME,
+    PATH_START,
+    SEGMENT_SECRET,
+    SHORT_SECRET,
+    is_no_value,
+    is_password_name,
+    is_path,
+    is_readable,
+    is_readable_path,
+    is_secret_argument,
+    is_secret_name,
+    is_weak_secret,
+    looks_random,
+    says_secret,
+    strength_of_name,
+    strength_of_option,
+)
 from roar.model import REDACTED
-
-
-def _any_of(words: tuple[str, ...]) -> str:
-    return "|".join(re.escape(word).replace("_", "[_-]?") for word in words)
-
-
-_LONG_NAME = 200  # characters of a name's end that are looked at
-_SECRET_NAME = re.compile(
-    rf"(?:^|[_\-.])(?:{_any_of(SECRET_PARTS)})(?:$|[_\-.\d])"
-    rf"|(?:^|[_\-.])(?:{_any_of(PASS_OWNERS)})[_\-.](?:pass|auth)$"
-    rf"|(?:{_any_of(SECRET_ENDS)})\d*$", re.IGNORECASE)
-_WEAK_NAME = re.compile(rf"(?:^|[_\-.])(?:{_any_of(WEAK_ENDS)})$", re.IGNORECASE)
-_ABOUT_A_SECRET = re.compile(rf"[_\-.](?:{_any_of(ABOUT_ENDS)})$", re.IGNORECASE)
-_PASSWORD_NAME = re.compile(r"(?:pass|passwd|password|passphrase|pwd)\d*$", re.IGNORECASE)
-
-
-@functools.cache
-def _no_secret_name() -> re.Pattern[str]:
-    """Made when it is asked for, as the others that are functions: half the time that all patterns take is theirs."""
-    return re.compile(rf"(?:^|[_\-.])(?:{_any_of(NO_SECRET_BEFORE)})[_-]?(?:key|tokens?)$|tokens$|tokeni[sz]e"
-                      rf"|token[_-](?:{_any_of(NO_SECRET_AFTER)})", re.IGNORECASE)
-
 
 _NEEDS = {Need.NOTHING: (), Need.DIGIT: ("[0-9]",), Need.MIXED: ("[0-9]", "[A-Z]", "[a-z]"),
           Need.NUMBER: (f"[0-9]{{{NUMBER_LENGTH}}}",)}
@@ -90,6 +79,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*$")
 _QUERY = re.compile(r"([?&;#])([\w.\-]++)=(?=[^&;#\s'\"])")
 _QUERY_VALUE = re.compile(r"[^&;#\s'\"]++")
 _OPTION_IN_TEXT = re.compile(r"(?<![^\s\"'`(\[])(--?[A-Za-z][\w.\-]*+)[\"'`]?(?:[ \t]|\\\r?\n)++(?![-=:])")
+_USER_IN_A_LIST = re.compile(  # ["curl", "-u", "USER:X"]
+    r"[\"'](--?[A-Za-z][\w\-]{0,20})[\"'][ \t]{0,8},\s{0,80}[\"']([^\s\"']{0,400}+)")
 _ARGUMENT = re.compile(r"\"(?:[^\"\\]|\\.)*+\"|'[^']*+'|[^\s;|&\"'`)]++", re.DOTALL)
 _VARIABLE = re.compile(r"\"?\$(?:\w+|\{\w+\})\"?")
 USER_AND_PASSWORD = re.compile(r"[\"']?(?!\d+:\d+(?!\S))[\w.@+%\-]++:(?![/~.$])[^\s\"';|&]++[\"']?")
@@ -110,12 +101,13 @@ _ASSIGNED = re.compile(
       | (?<=["'`]) [ \t]{0,8} , [ \t]{0,8}
     )
     (?P<onward> (?:\\|\()? [ \t]{0,8} \r?\n [+\-\ ]? [ \t]{0,80} (?=[bBrRuUfF]{0,2}["'`](?!["']{2})) )?
+    (?P<tag>![\w!/:.\-]{0,40}[ \t]{1,8})?
     (?P<open>[bBrRuUfF]{0,2}\\{0,2}(?:\"\"\"|'''|["'`]))?
     """,
     re.VERBOSE,
 )
 _ONWARD = re.compile(  # a value that begins on the next line
-    r"[=:][ \t]{0,8}[\\(]?[ \t]{0,8}\r?\n[+\- ]?[ \t]{0,80}[bBrRuUfF]{0,2}[\"'`](?![\"']{2})")
+    r"[=:,][ \t]{0,8}[\\(]?[ \t]{0,8}\r?\n[+\- ]?[ \t]{0,80}[bBrRuUfF]{0,2}[\"'`](?![\"']{2})")
 _VALUE = re.compile(r"[^\s\"'`&;,}]++")
 _FOLDER_VALUE = re.compile(r"[^\s\"'`&;,}/]*+")
 _REST_OF_HEADER = re.compile(r"(?:(?:Bearer|Basic|Token|Digest)[ \t]++)?([^\s\"'`][^\"'`\r\n]*+)", re.IGNORECASE)
@@ -148,111 +140,23 @@ _ASKS_FOR_A_SECRET = re.compile(r"\b(?:login|auth)[ \t]{0,4}[(=]|\bSecretStr\(")
 _SETTER = re.compile(r"(?:set|get|put|env|header)\w{0,20}\([ \t]{0,4}[bru]?[\"']$", re.IGNORECASE)
 _SETTER_REACH = 40  # characters before a name in which the call that sets it is looked for
 _LINE_REACH = 200  # characters before a string in which a name may say that it is a secret
-_LITERAL_LENGTH = 4  # characters; a shorter one between quotes is no secret
-_SHORT_SECRET = 6  # characters of an unquoted value
-_SEGMENT_SECRET = 8  # characters of a folder's name
-_LONG_SECRET = 12  # characters of a value that is told by its looks alone
-_LONG_WORD = 24  # letters; longer ones are no word of a language
-_PLACEHOLDER = re.compile(
-    r"\$.*|\{.*\}|<.*>|\[[A-Za-z_]+\]\W*|%\(?\w+\)?s?|None|null|nil|true|false|True|False|\.{3}|…|\*+|x{3,}"
-    rf"|redacted|{re.escape(REDACTED)}(?:\W.*)?", re.DOTALL)
 _TYPE = re.compile(
     r"(?:str|bytes|string|bool|any|object|char|number|u?int\d*|b?float\d*|complex\d*|Optional\b.*|SecretStr|Final)",
     re.IGNORECASE)
 _EXPRESSION = re.compile(r"[A-Za-z_][\w.]*+[(\[]")  # a call or an index
 _NO_SECRET_CONSTANT = re.compile(r"\d{1,5}(?:\.\d*)?$|[(\[{]")
 _NAMES_A_SECRET = re.compile(r"(?:self|cls|config|cfg|args|settings|os|env)\.|.*(?:pass|pwd?$|secret)", re.IGNORECASE)
-_RANDOM = re.compile(r"[A-Za-z0-9_\-./+=~!@#$%^*:]+")
-_BETWEEN_WORDS = re.compile(r"[^A-Za-z0-9]+")
-_READABLE = re.compile(  # group, epoch10, 2024, 7b
-    r"[A-Za-z]*\d{0,4}|\d{1,8}[A-Za-z]{0,2}|[A-Za-z]\d{1,4}[A-Za-z]{0,2}")
-_PATH_START = re.compile(r"\.{0,2}/|~/|[A-Za-z][A-Za-z0-9+.\-]*://")
 _FILE_NAME = re.compile(
     r"[A-Za-z][a-z]{0,20}(?:[_\-][a-z]{1,20}){0,5}\.(?:txt|json|ya?ml|toml|env|pem|key|crt|cfg|ini)")
-_FILE_END = re.compile(r"\.[A-Za-z][A-Za-z0-9]{0,7}$|/$")
 ROUNDS = 5  # what goes may have been the quote before another secret
 _TELLING = ("key", "token", "secret", "pass", "pwd", "credential", "authorization", "bearer", "cookie", "sig", "sas",
-            "pat", "auth", "basic")
+            "pat", "auth", "basic", "jwt")
 
-
-# ------------------------------------------------------------------------------------------------------- names
-
-
-@functools.lru_cache(maxsize=1024)
-def _strength(name: str) -> int:
-    strong = bool(_SECRET_NAME.search(name))
-    if not (strong or _WEAK_NAME.search(name)) or name in NAMES_OF_FOLDERS or _no_secret_name().search(name):
-        return 0
-    return 1 if not strong or _ABOUT_A_SECRET.search(name) else 2
-
-
-def strength_of_name(name: str) -> int:
-    """What a variable, option or field of this name holds: 2 a secret, 1 one if the value looks like one, 0 none."""
-    return _strength(name[-_LONG_NAME:])
-
-
-def is_secret_name(name: str) -> bool:
-    """Whether a variable, option or field of this name may hold a secret."""
-    return strength_of_name(name) > 0
-
-
-def says_secret(name: str) -> bool:
-    """Whether whatever is the value of this name is a secret."""
-    return strength_of_name(name) > 1
 
 
 def takes_user(option: str) -> bool:
     """Whether USER:PASSWORD may stand behind an option."""
     return option in USER_OPTIONS or _JOINED_USER.fullmatch(option) is not None
-
-
-def strength_of_option(option: str) -> int:
-    """The same for an option as it is typed, with its dashes."""
-    name = option.lstrip("-+")
-    return 2 if option.startswith("-") and name.lower() in SECRET_OPTIONS else strength_of_name(name)
-
-
-# ------------------------------------------------------------------------------------------------------ values
-
-
-def is_no_value(value: str) -> bool:
-    """Whether a value only stands for one: a variable, a constant, or what was redacted before."""
-    return bool(_PLACEHOLDER.fullmatch(value))
-
-
-def _looks_random(value: str, length: int = _LONG_SECRET) -> bool:
-    """Whether a value is more likely a credential than an expression: long, of one piece, letters and digits."""
-    return (len(value) >= length and bool(_RANDOM.fullmatch(value)) and bool(re.search(r"\d", value))
-            and bool(re.search(r"[A-Za-z]", value)))
-
-
-def _is_readable(value: str) -> bool:
-    """Whether a value is made of words and numbers, as names of folders are: `group_a_2024`, `epoch-10`, `7b`."""
-    return all(len(piece) <= _LONG_WORD and _READABLE.fullmatch(piece) for piece in _BETWEEN_WORDS.split(value))
-
-
-def _is_path(value: str) -> bool:
-    """Whether a value has the form of a path: it begins as one, or has folders and ends as the name of a file does."""
-    return bool(_PATH_START.match(value) or ("/" in value and _FILE_END.search(value[-_SEGMENT_SECRET - 1:])))
-
-
-def _is_readable_path(value: str) -> bool:
-    return bool(_PATH_START.match(value)) and _is_readable(value)
-
-
-def _is_weak_secret(value: str) -> bool:
-    """Whether the value of a name that says little is a secret."""
-    return _looks_random(value) and not _is_readable(value) and not _is_path(value)
-
-
-def is_secret_argument(option: str, value: str) -> bool:
-    """Whether the value of an option or setting is a secret, as it is typed, quotes included."""
-    strength, value = strength_of_option(option), value.strip("\"'")
-    if strength == 0 or not value or is_no_value(value) or value.startswith("<<<") or value == "<-":
-        return False
-    if strength == 1:
-        return _is_weak_secret(value)
-    return bool(_PASSWORD_NAME.search(option)) or not _is_readable_path(value)
 
 
 # ------------------------------------------------------------------------------------------------------- rules
@@ -295,9 +199,9 @@ def _without_user(match: re.Match[str]) -> str:
         return match[0]
     if scheme in STORE_SCHEMES:  # `s3://KEY:SECRET@BUCKET/NAME`, but `s3://BUCKET:NAME@VERSION`
         host = _HOST.match(text, match.end())
-        if ":" not in user or (host and not host[1] and _is_readable(user)):
+        if ":" not in user or (host and not host[1] and is_readable(user)):
             return match[0]
-    if ":" not in user and scheme and "http" not in scheme and not scheme.startswith("ftp") and _is_readable(user):
+    if ":" not in user and scheme and "http" not in scheme and not scheme.startswith("ftp") and is_readable(user):
         return match[0]
     return "://"
 
@@ -313,13 +217,21 @@ def _query(match: re.Match[str]) -> tuple[int, int, bool]:
         return at, at, False  # its value may be an address with a query of its own
     found = _QUERY_VALUE.match(match.string, at)
     value = found[0] if found else ""
-    secret = not is_no_value(value) and (signed or says_secret(name) or _is_weak_secret(value)) and (
-        mark in "?&" or _looks_random(value))  # `x=1;token=tokenizer(a)`
+    secret = not is_no_value(value) and (signed or says_secret(name) or is_weak_secret(value)) and (
+        mark in "?&" or looks_random(value))  # `x=1;token=tokenizer(a)`
     return at, at + len(value), secret
 
 
 def _without_arguments(text: str) -> str:
     return _replace(text, _OPTION_IN_TEXT, _argument) if "-" in text else text
+
+
+def _without_listed_users(text: str) -> str:
+    return _replace(text, _USER_IN_A_LIST, _listed_user) if "-" in text and ":" in text else text
+
+
+def _listed_user(match: re.Match[str]) -> tuple[int, int, bool]:
+    return match.start(2), match.end(), takes_user(match[1]) and USER_AND_PASSWORD.fullmatch(match[2]) is not None
 
 
 def _argument(match: re.Match[str]) -> tuple[int, int, bool]:
@@ -350,10 +262,11 @@ def _without_password(call: re.Match[str]) -> str:
 
 def hide_in_call(program: Program, words: list[str]) -> list[str]:
     """The words behind a program's name, one for one, without what is a password there."""
-    hidden, before = [], ""
+    hidden, before, pairs = [], "", False
     for word in words:
-        hidden.append(_password_word(program, word, before))
-        before = word
+        pair = pairs or (program.pair != "" and _is_apart(program.pair, before))
+        hidden.append(_secret_pair(word) if pair else _password_word(program, word, before))
+        before, pairs = word, pairs or (word == program.pairs != "")
     if program.last and any(_says_last(program.last, word) for word in words) and words[-1][:1] != "-":
         hidden[-1] = words[-1] if _VARIABLE.fullmatch(words[-1]) else REDACTED
     if program.login:
@@ -370,10 +283,21 @@ def _is_apart(sign: str, word: str) -> bool:
                             and len(word) <= MOST_JOINED + 1 and bool(_SHORT_OPTIONS.fullmatch(word)))
 
 
+def _secret_pair(word: str) -> str:
+    """`NAME=[redacted]`, or a word that is no such pair as it is."""
+    quote = word[:1] if word[:1] in {"'", '"'} and word[-1:] == word[:1] and len(word) > 1 else ""
+    name, sign, value = word.removeprefix(quote).removesuffix(quote).partition("=")
+    if not (value and sign) or is_no_value(value) or word.startswith("-"):
+        return word
+    return f"{quote}{name}={REDACTED}{quote}"
+
+
 def _password_word(program: Program, word: str, before: str) -> str:
     if _VARIABLE.fullmatch(word):
         return word
     if not word.startswith("-") and any(_is_apart(sign, before) for sign in program.apart):
+        return REDACTED
+    if program.user and before == program.user and USER_AND_PASSWORD.fullmatch(word):
         return REDACTED
     if program.named and not before.startswith("-") and not word.startswith("-") and says_secret(before) and (
             is_secret_argument(before, word)):
@@ -390,7 +314,7 @@ def _without_bearers(text: str) -> str:
 
 def _without_bearer(match: re.Match[str]) -> str:
     scheme, space, value = match.groups()
-    if scheme.lower() != "bearer" and (_is_readable(value) or not re.search(r"\d|=$|[a-z][A-Z]", value)):
+    if scheme.lower() != "bearer" and (is_readable(value) or not re.search(r"\d|=$|[a-z][A-Z]", value)):
         return match[0]  # `basic training`, `token embedding`
     return f"{scheme}{space}{REDACTED}"
 
@@ -405,7 +329,8 @@ def _assigned(match: re.Match[str]) -> tuple[int, int, bool]:
     text, at = match.string, match.end()
     if text.startswith("//", at) and match["sign"] == ":":
         return at, at, False  # an address
-    if match["onward"] and not (match["closed"] if ":" in match["sign"] else "=" in match["sign"]):
+    if match["onward"] and not (match["closed"] if ":" in match["sign"] else "=" in match["sign"] or (
+            match["sign"].strip() == "," and match["name"].startswith("-"))):
         return match.start("onward"), match.start("onward"), False  # `class Token:`, and what describes it
     if not is_secret_name(match["name"]):
         return _short_name(match) or (at, at, False)
@@ -427,8 +352,8 @@ def _without_defaults(text: str) -> str:
 def _default(match: re.Match[str]) -> tuple[int, int, bool]:
     at = match.end()
     literal = _literal(match.string, at, match[1])
-    if literal is None or is_no_value(literal[0]) or len(literal[0]) < _LITERAL_LENGTH or (
-            _is_readable_path(literal[0]) or _FILE_NAME.fullmatch(literal[0])):
+    if literal is None or is_no_value(literal[0]) or len(literal[0]) < LITERAL_LENGTH or (
+            is_readable_path(literal[0]) or _FILE_NAME.fullmatch(literal[0])):
         return at, at, False
     return at, literal[1], _declares_secret(match.string[max(0, match.start() - _CALL_REACH):match.start()])
 
@@ -448,7 +373,7 @@ def _without_lookalikes(text: str) -> str:
 def _lookalike(match: re.Match[str]) -> tuple[int, int, bool]:
     """A string that looks like a secret is one where its line names one before: `password or "X"`."""
     text, (start, end) = match.string, match.span("value")
-    if not _is_weak_secret(match["value"]):
+    if not is_weak_secret(match["value"]):
         return end, end, False
     begin = max(text.rfind("\n", 0, start) + 1, start - _LINE_REACH)
     line = text[begin:match.start()]
@@ -503,14 +428,14 @@ def _folder(name: str, text: str, at: int) -> tuple[int, int, bool]:
     """The value of a folder in a path, as partitioned data has them: `data/secret=group_a/part-0.parquet`."""
     found = _FOLDER_VALUE.match(text, at)
     value = found[0] if found else ""
-    secret = says_secret(name) and _looks_random(value, _SEGMENT_SECRET) and not _is_readable(value) and (
+    secret = says_secret(name) and looks_random(value, SEGMENT_SECRET) and not is_readable(value) and (
         not is_no_value(value))
     return at, at + len(value), secret
 
 
 def is_folder(name: str, value: str) -> bool:
     """Whether NAME=VALUE by itself is a path in partitioned data: `secret=group_a/part-0.csv`."""
-    return "/" in value and not name.isupper() and not _PATH_START.match(value) and _is_path(value)
+    return "/" in value and not name.isupper() and not PATH_START.match(value) and is_path(value)
 
 
 def _short_name(match: re.Match[str]) -> tuple[int, int, bool] | None:
@@ -518,7 +443,7 @@ def _short_name(match: re.Match[str]) -> tuple[int, int, bool] | None:
     if match["name"] != "pass" or not (match["closed"] and match["open"]):
         return None
     literal = _literal(match.string, match.end(), match["open"].lstrip("bBrRuUfF"))
-    return (match.end(), literal[1], True) if literal and _looks_random(literal[0], _SHORT_SECRET) else None
+    return (match.end(), literal[1], True) if literal and looks_random(literal[0], SHORT_SECRET) else None
 
 
 def _literal(text: str, at: int, quote: str) -> tuple[str, int] | None:
@@ -529,15 +454,15 @@ def _literal(text: str, at: int, quote: str) -> tuple[str, int] | None:
 
 def _is_secret_literal(match: re.Match[str], value: str) -> bool:
     name, sign = match["name"], match["sign"].strip()
-    if is_no_value(value) or ("{" in value and "f" in (match["open"] or "").lower() and not _looks_random(value)):
+    if is_no_value(value) or ("{" in value and "f" in (match["open"] or "").lower() and not looks_random(value)):
         return False
     if strength_of_name(name) == 1:
-        return sign != "," and _is_weak_secret(value)
-    said = sign not in {"==", "===", "!="} and not _is_readable_path(value)
+        return sign != "," and is_weak_secret(value)
+    said = sign not in {"==", "===", "!="} and not is_readable_path(value)
     if sign == ",":
         before = match.string[max(0, match.start() - _SETTER_REACH):match.start()]
         said = said and not value.startswith("-") and bool(_SETTER.search(before))
-    return _looks_random(value) or (said and (len(value) >= _LITERAL_LENGTH or (name.isupper() and bool(value))))
+    return looks_random(value) or (said and (len(value) >= LITERAL_LENGTH or (name.isupper() and bool(value))))
 
 
 def _is_header(name: str) -> bool:
@@ -551,10 +476,10 @@ def _is_secret_value(match: re.Match[str], value: str, follows: str) -> bool:
     name, sign = match["name"], match["sign"]
     if is_no_value(value) or _EXPRESSION.match(value) or (":" in sign and _TYPE.fullmatch(value)):
         return False
-    if not says_secret(name):
-        return _is_weak_secret(value)
-    if _looks_random(value) or _is_readable_path(value):
-        return bool(_PASSWORD_NAME.search(name)) or not _is_readable_path(value)
+    if match["tag"] or not says_secret(name):  # `!secret wifi_password` of YAML says where it is
+        return is_weak_secret(value)
+    if looks_random(value) or is_readable_path(value):
+        return is_password_name(name) or not is_readable_path(value)
     if sign.strip() not in {"=", ":"} or match["closed"]:
         return False
     if sign != sign.strip() and _NO_SECRET_CONSTANT.match(value):
@@ -564,10 +489,10 @@ def _is_secret_value(match: re.Match[str], value: str, follows: str) -> bool:
 
 def _is_short_secret(name: str, sign: str, value: str) -> bool:
     """Whether a value without quotes, too short to be told by its looks, is a secret for its name and place."""
-    is_password = bool(_PASSWORD_NAME.search(name))
+    is_password = is_password_name(name)
     if is_password and sign == "=" and not _NAMES_A_SECRET.match(value) and not re.search(r"[()\[\]{}]", value):
         return True  # `user=ann password=geheim`
-    return (is_password or sign == "=" or ":" in sign) and _looks_random(value, _SHORT_SECRET)
+    return (is_password or sign == "=" or ":" in sign) and looks_random(value, SHORT_SECRET)
 
 
 class _Rule(NamedTuple):
@@ -586,6 +511,9 @@ _RULES = (  # in this order: what a rule leaves, the next ones look through
     _Rule("a secret behind an option", _without_arguments),
     _Rule("a secret in a header", _without_bearers),
     _Rule("a secret in a setting", _without_assigned),
+    _Rule("a password behind a user", _without_listed_users),
+    _Rule("a secret in a list", lambda text: structures.without(text, structures.iter_listed(text), REDACTED)),
+    _Rule("a secret beside its name", lambda text: structures.without(text, structures.iter_named(text), REDACTED)),
 )
 
 
@@ -602,12 +530,15 @@ def redact_text(text: str) -> str:
 
 def redact_over_lines(text: str) -> str:
     """`text` without the secrets that lines by themselves do not tell, as a name is on another one; line for line."""
-    return _without_defaults(_replace(text, _ONWARD, _onward))
+    text = _without_listed_users(_without_defaults(_replace(text, _ONWARD, _onward)))
+    for find in (structures.iter_listed, structures.iter_named, structures.iter_blocks):
+        text = structures.without(text, find(text), REDACTED)
+    return text
 
 
 def _onward(match: re.Match[str]) -> tuple[int, int, bool]:
     text, at = match.string, match.end()
-    begin = max(text.rfind("\n", 0, match.start()) + 1, match.start() - _LONG_NAME)
+    begin = max(text.rfind("\n", 0, match.start()) + 1, match.start() - LONG_NAME)
     found = next((one for one in _ASSIGNED.finditer(text, begin, at) if one["onward"] and one.end() == at), None)
     return _assigned(found) if found is not None else (at, at, False)
 
@@ -637,6 +568,8 @@ def _iter_kinds(text: str) -> Iterator[str]:
 def may_hold_secret(text: str) -> bool:
     """Whether any rule can apply: a look at a hundred thousand paths has to be quick."""
     if any(start in text for start in _SHAPE_STARTS) or ("://" in text and "@" in text):
+        return True
+    if ("'-" in text or '"-' in text) and ":" in text:
         return True
     blank = " " in text or "\t" in text
     if not (blank or "=" in text or ":" in text):

@@ -4,18 +4,8 @@ import re
 from collections.abc import Sequence
 
 from roar.credentials.table import PROGRAMS, USER_OPTIONS
-from roar.credentials.text import (
-    ROUNDS,
-    USER_AND_PASSWORD,
-    hide_in_call,
-    is_folder,
-    is_no_value,
-    is_secret_argument,
-    is_secret_name,
-    redact_text,
-    strength_of_option,
-    takes_user,
-)
+from roar.credentials.text import ROUNDS, USER_AND_PASSWORD, hide_in_call, is_folder, redact_text, takes_user
+from roar.credentials.values import is_no_value, is_secret_argument, is_secret_name, strength_of_option
 from roar.model import REDACTED
 
 _OPTION = re.compile(r"(--?[A-Za-z][\w.\-]*+|\+{0,2}[A-Za-z_][\w.\-]*+)=(.*)", re.DOTALL)

@@ -13,15 +13,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
-from roar.credentials.text import (
-    PEM_BEGIN,
-    PEM_END,
-    is_secret_argument,
-    is_secret_name,
-    redact_over_lines,
-    redact_text,
-    redact_url,
-)
+from roar.credentials.text import PEM_BEGIN, PEM_END, redact_over_lines, redact_text, redact_url
+from roar.credentials.values import is_secret_argument, is_secret_name
 from roar.credentials.words import redact_words as redact_command
 from roar.model import REDACTED
 

@@ -535,7 +535,7 @@ def _sourced(asked: Asked, silence: Item | None) -> Item:
         return replace(silence, title=title)
     unpushed = _find_unpushed(asked, code)
     hidden = _find_hidden(asked, open_roots)
-    problems = [*_without_source(open_roots, hidden),
+    problems = [*_without_source(database, open_roots, hidden),
                 *(f"{path} is in {commit[:12]}, which is in no branch of a remote" for path, _, commit in unpushed)]
     hint, obstacle = _first_hint([lambda: _give_source(asked, open_roots)] if open_roots else [])
     if unpushed and not open_roots:
@@ -566,7 +566,7 @@ def _find_hidden(asked: Asked, roots: Iterable[Root]) -> dict[Root, str]:
             if uid in gone and is_inside(asked.workspace.absolute(root.path), gone[uid][0])}
 
 
-def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterator[str]:
+def _without_source(database: sqlite3.Connection, roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterator[str]:
     times = Counter(root.path for root in roots)
     for root in roots:
         if root.digest is None:
@@ -577,6 +577,8 @@ def _without_source(roots: Sequence[Root], hidden: Mapping[Root, str]) -> Iterat
             yield f"{name} may come with {hidden[root]}, which is not in the repository here"
         elif root.meanwhile is not None:
             yield f"{name} was read while job {root.meanwhile[:8]} wrote there, and has not left that"
+        elif said := next((value for value in _said_sources(database, root) if value.strip()), None):
+            yield f"{name} has the label {SOURCE_LABEL}={quoted(said)}, which names no place"
         else:
             yield f"{name} has no known source"
 
@@ -641,17 +643,23 @@ def _lies_there(database: sqlite3.Connection, workspace: Workspace, root: Root) 
 
 
 def _has_source(database: sqlite3.Connection, root: Root) -> bool:
-    """Whether a label on the root input says where it can be had, or one on a dataset that it is in.
+    """Whether a label on the root input says where it can be had, or one on a dataset that it is in."""
+    return any(_PLACE.match(value) for value in _said_sources(database, root))
 
-    One that says nothing does not, nor does the hint as it stands.
-    """
-    if root.digest is None:
-        return False
-    return database.execute(
-        "SELECT 1 FROM artifact WHERE digest = ? AND EXISTS (SELECT 1 FROM label WHERE key = CAST(? AS TEXT)"
-        " AND trim(value) NOT IN ('', 'URL') AND (artifact_id = artifact.id OR artifact_id IN"
-        " (SELECT dataset_id FROM dataset_member WHERE dataset_member.artifact_id = artifact.id)))",
-        (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))).fetchone() is not None
+
+_PLACE = re.compile(  # an address, a DOI, an absolute path, a host with a path, an e-mail address
+    r"\s*(?:[A-Za-z][\w+.\-]*:\S|10\.\d{4,}/\S|/\S|~\S*/|[\w\-]+(?:\.[\w\-]+)+/\S|[\w.+\-]+@[\w\-]+\.\w)")
+
+
+def _said_sources(database: sqlite3.Connection, root: Root) -> Iterator[str]:
+    """The values of the labels that are to say where a root input can be had."""
+    if root.digest is not None:
+        for value, in database.execute(
+                "SELECT value FROM label JOIN artifact ON artifact.digest = ? WHERE key = CAST(? AS TEXT)"
+                " AND (artifact_id = artifact.id OR artifact_id IN"
+                " (SELECT dataset_id FROM dataset_member WHERE dataset_member.artifact_id = artifact.id))",
+                (bytes.fromhex(root.digest), encoded(SOURCE_LABEL))):
+            yield value if isinstance(value, str) else bytes(value).decode("utf-8", "surrogateescape")
 
 
 _FRESH = "the outputs are up to date"

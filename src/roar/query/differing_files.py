@@ -37,6 +37,10 @@ def _members(database: sqlite3.Connection, digest: str | None) -> dict[str, str]
     return {}
 
 
+IN_PARTS = "in parts"
+"""What stands in the place of the digest of a folder that no job used as the dataset that all its parts would be."""
+
+
 def _by_folder(database: sqlite3.Connection, changes: Iterable[Change]) -> dict[Change, Change]:
     """Of changes that are on one side only, those that are about one folder, each with that of the folder."""
     members = {change: _members(database, change.before or change.after) for change in changes}
@@ -46,13 +50,19 @@ def _by_folder(database: sqlite3.Connection, changes: Iterable[Change]) -> dict[
         if whole not in found and any((part.before is None) != (whole.before is None) for part in parts):
             chosen = {whole, *parts}
             here = {change: inside for change, inside in members.items() if change in chosen}
-            found |= dict.fromkeys(here, _compared(whole, here))
+            found |= dict.fromkeys(here, _with_known_digests(database, _compared(whole, here)))
     return found
 
 
 def _is_in(part: Change, whole: Change) -> bool:
     """Whether a use lies in a dataset that is a whole folder, and its content is known."""
     return whole.name.endswith("/") and part.name.startswith(whole.name) and NO_DIGEST not in {part.before, part.after}
+
+
+def _with_known_digests(database: sqlite3.Connection, change: Change) -> Change:
+    """A digest that is in no record, as that of all parts together may be, is one that nothing can be asked with."""
+    before, after = (digest if _members(database, digest) else IN_PARTS for digest in (change.before, change.after))
+    return replace(change, before=before, after=after)
 
 
 def _compared(whole: Change, members: Mapping[Change, Mapping[str, str]]) -> Change:
