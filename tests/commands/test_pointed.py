@@ -77,6 +77,19 @@ def test_who_makes_the_symlink_runs_before_who_follows_it(chosen):
     assert hints == ["roar run @3", "roar run @4"]
 
 
+def test_a_symlink_that_is_gone_is_made_again_before_somebody_follows_it(chosen):
+    (chosen.root / "best").unlink()
+    assert checklist(chosen)[FRESH]["passed"]
+    chosen.write("data-b", "again")
+    chosen.git("commit", "-qam", "again")
+    hints = []
+    while (hint := checklist(chosen)[FRESH]["hint"]) and len(hints) < 5:
+        hints.append(hint)
+        follow(chosen, hint)
+    assert hints == ["roar run @2", "roar run @3", "roar run @4"]
+    assert checklist(chosen)[FRESH]["passed"]
+
+
 @pytest.mark.parametrize(("command", "path"), [
     (CHOOSE, "best"), ("mkdir -p d; for run in a b; do ln -sf ../runs/$run d/$run; done; cat scores", "d/")])
 def test_a_symlink_that_nothing_was_found_through_yet_is_stale(desk, command, path):

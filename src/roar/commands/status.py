@@ -8,6 +8,7 @@ from typing import Any
 from roar.commands.arguments import Parser
 from roar.commands.opening import open_record
 from roar.errors import NotFoundError
+from roar.query.added import find_added
 from roar.query.freshness import load_status
 from roar.query.references import find_current_session
 from roar.query.running import RunningJob, load_running
@@ -20,7 +21,7 @@ def parser() -> Parser:
     result = Parser("status", "Show this session: steps that did not end well, and outputs that are stale (an input"
                     " of their job has changed since, a symlink to it leads to something else now, it cannot be read,"
                     " is gone and no step made it, or the job did not end well), changed (no longer what the job"
-                    " wrote), gone or unreadable.")
+                    " wrote), gone or unreadable; and what was put into a folder of which a step had read all.")
     result.add_argument("--all", action="store_true", help="cut no list")
     result.add_argument("--checklist", action="store_true",
                         help="check instead whether someone else could make this session again; exit status 1 if not")
@@ -37,7 +38,8 @@ def main(argv: list[str]) -> int:
     current = find_current_session(database)
     if current is None:
         if arguments.json:
-            _print({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending})
+            _print({"session": None, "steps": [], "outputs": [], "running": _shapes(running), "pending": pending,
+                    "added": []})
         else:
             from roar.present.status import render_unrecorded  # noqa: PLC0415  as below
 
@@ -48,17 +50,18 @@ def main(argv: list[str]) -> int:
         return _checklist(workspace, database, current.row_id, as_json=arguments.json, everything=arguments.all)
     session = load_session(database, current.row_id)
     status = load_status(database, workspace, current.row_id, _load_presentation)
+    added = list(find_added(database, workspace, current.row_id))
     if arguments.json:
         steps = [{"step": step.number, "job": step.job.uid, "command": step.job.command, "state": step.job.state,
                   "exit_code": step.job.exit_code, "stale": step.stale} for step in status.steps]
         outputs = [{"path": output.path, "digest": output.digest, "step": output.step,
                     "state": output.freshness.value, "reason": output.reason} for output in status.outputs]
         _print({"session": session.uid, "steps": steps, "outputs": outputs, "running": _shapes(running),
-                "pending": pending})
+                "pending": pending, "added": [one._asdict() for one in added]})
     else:
         from roar.present.status import render_status  # noqa: PLC0415  loaded while files are looked at
 
-        sys.stdout.write(render_status(session, status, running, len(pending) - len(running),
+        sys.stdout.write(render_status(session, status, added, running, len(pending) - len(running),
                                        everything=arguments.all))
     return 0
 

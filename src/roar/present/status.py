@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from roar.present.cut import cut_of, section
 from roar.present.jobs import command_of, outcome, outcome_colour, render_log
 from roar.present.text import count_text, on_one_line, paint, printable, table, time_text
+from roar.query.added import Added
 from roar.query.freshness import Freshness, Output, Status
 from roar.query.graph import Step
 from roar.query.history import line_of_unrecorded
@@ -33,9 +34,9 @@ def render_unrecorded(running: Sequence[RunningJob], waiting: int) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def render_status(session: Session, status: Status, running: Sequence[RunningJob] = (), waiting: int = 0, *,
-                  everything: bool = False) -> str:
-    """The session at a glance: its size, what did not end well, and outputs that are not fresh."""
+def render_status(session: Session, status: Status, added: Sequence[Added], running: Sequence[RunningJob] = (),
+                  waiting: int = 0, *, everything: bool = False) -> str:
+    """The session at a glance: its size, what did not end well, outputs that are not fresh, grown datasets."""
     size = f"{count_text(len(status.steps), 'step')}, {count_text(session.jobs, 'job')}"
     lines = [f"session {session.uid[:8]}  {size}, since {time_text(session.started_at)}"]
     lines += render_unrecorded(running, waiting).splitlines()
@@ -45,9 +46,16 @@ def render_status(session: Session, status: Status, running: Sequence[RunningJob
     for state in _NOT_FRESH:
         found = [output for output in status.outputs if output.freshness is state]
         lines += section(state.value, found, _output_lines, shown)
+    lines += section("not read", added, _added_lines, shown)
     fresh = sum(output.freshness is Freshness.FRESH for output in status.outputs)
     lines.append(f"{count_text(fresh, 'output')} up to date")
     return "\n".join(lines) + "\n"
+
+
+def _added_lines(added: Sequence[Added]) -> list[str]:
+    return table([(paint(printable(one.folder + one.files[0]), "yellow")
+                   + (f" and {len(one.files) - 1:,} more" if one.files[1:] else ""), f"@{one.step}",
+                   f"put there since it read {printable(one.folder)}") for one in added])
 
 
 def _failed_lines(steps: Sequence[Step]) -> list[str]:

@@ -20,12 +20,14 @@ from roar.observe.code import find_refusal
 from roar.observe.inflow import UNNAMED, find_unrecorded
 from roar.observe.log import OTHER_LISTENS, OUTLIVED
 from roar.observe.redaction import redact_command, redact_patch, redact_text
+from roar.query.added import Added, find_added
 from roar.query.asked import Asked, load_asked
 from roar.query.committing import Commit, find_commit, git_in
 from roar.query.freshness import GONE, Freshness, Output, Status, load_status
 from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_left_out, load_patch, load_patches
 from roar.query.left_alone import LeftAlone, find_left_alone
+from roar.query.leftovers import first_of
 from roar.query.mending import LOOK, Mending
 from roar.query.obstacles import NoCommandError
 from roar.query.read_before import find_read_before
@@ -686,6 +688,8 @@ def _fresh(asked: Asked, session: int, status: Status) -> Item:
     if not wrong and (earlier := list(find_read_before(asked, session))):
         hint, obstacle = _first_hint(one.mend for one in earlier[:_TRIED])
         return Item(title=_FRESH, passed=None, hint=hint, problems=(*(one.text for one in earlier), *obstacle))
+    if not wrong and (added := list(find_added(asked.database, asked.workspace, session))):
+        return _grown(asked, added)
     hint, obstacle = _mend(asked, session, status, wrong) if wrong else (None, ())
     return Item(title=_FRESH, passed=not wrong, hint=hint,
                 problems=(*(f"{output.path}: {output.reason}" for output in wrong), *obstacle))
@@ -707,6 +711,16 @@ def _unless_abandoned(asked: Asked, hint: str) -> str:
 
 
 _LOOK_AT = re.compile(rf"{LOOK}@(\d+)")
+
+
+def _grown(asked: Asked, added: Sequence[Added]) -> Item:
+    """Whether a step would read what was put into a folder that it had read nobody can tell."""
+    by_uid = {job.uid: job for job in asked.jobs}
+    jobs = [by_uid[uid] for uid in dict.fromkeys(one.job for one in added) if uid in by_uid]
+    hint, obstacle = _first_hint(partial(asked.run_again, job) for job in jobs[:_TRIED])
+    return Item(title=_FRESH, passed=None, hint=hint, problems=(
+        *(f"@{one.step} has not read {first_of(one.folder + name for name in one.files)}, put there since"
+          for one in added), *obstacle))
 
 
 def _left_alone(asked: Asked, kept: Sequence[LeftAlone]) -> Item:

@@ -18,7 +18,7 @@ from roar.query.inputs_now import is_worth_a_try
 from roar.query.jobs import load_job, paths_read
 from roar.query.obstacles import NoCommandError, OuterRunsItError, is_named, is_one_of_many, refuse_secret
 from roar.query.pointed import load_pointed
-from roar.query.repointed import find_repointed
+from roar.query.repointed import find_repointed, load_links, read_link
 from roar.query.repository import run_git
 from roar.query.rerunning import MAKERS, Own, Plan, Reruns
 from roar.query.staleness import OUTDATED, WAS_PRINTED, waits_for
@@ -46,6 +46,11 @@ LEFT JOIN dataset_member AS member ON dataset_id = seen.artifact_id GROUP BY pat
 _WRITTEN = """
 SELECT path.path, member.path FROM file_written AS made JOIN path ON path.id = path_id
 LEFT JOIN dataset_member AS member ON dataset_id = made.artifact_id WHERE job_id = :job AND role = 2
+"""
+# The step of the job that was the last to make or remove a symlink, with its session and what it did.
+_LAST_TO_TOUCH = """
+SELECT number, session_id, made FROM path JOIN symlink ON path_id = path.id JOIN job ON job.id = job_id
+JOIN step ON step.id = step_id WHERE path.path = CAST(? AS TEXT) AND made > 0 ORDER BY job_id DESC LIMIT 1
 """
 
 
@@ -226,7 +231,8 @@ class Mending:
     def _find_before(self, steps: Sequence[int], passed: Container[int], own: Own) -> int | None:
         """The step that has to run before some, other than those that were thought of."""
         return next((before for step in steps for before in (
-            self._waits_for(step), *self._makers_of_gone(step), *self._stale_pointers(step))
+            self._waits_for(step), *self._makers_of_gone(step), *self._makers_of_gone_links(step),
+            *self._stale_pointers(step))
                      if before is not None and before not in passed and not self.ran_without(before)
                      and not self._does_without(step, before) and not self._is_done(before)
                      and not self._is_stale_through(before, step) and not self._is_run_by(steps, before, own)), None)
@@ -280,8 +286,15 @@ class Mending:
             self._done[step] = BESIDE not in reason and not reason.endswith(WAS_PRINTED) and self._ended_well(
                 step) and self._reruns.start_over(step) is None and all(
                 output.freshness in {Freshness.FRESH, Freshness.STALE}
-                for output in self._status.outputs if output.step == step) and self._has_seen_all(step)
+                for output in self._status.outputs if output.step == step) and not self._lacks_links(
+                    step) and self._has_seen_all(step)
         return self._done[step]
+
+    def _lacks_links(self, step: int) -> bool:
+        """Whether a symlink that the last job of a step made is gone."""
+        return any(not os.path.lexists(self._workspace.absolute(path)) for (path,) in self._database.execute(
+            "SELECT path.path FROM symlink JOIN path ON path.id = path_id WHERE job_id = ? AND made = 1",
+            (self._jobs[step].row_id,)))
 
     def _is_done_within(self, step: int) -> bool:
         """Whether all that a step runs has seen what is there now, and failed for good where it failed."""
@@ -348,6 +361,18 @@ class Mending:
             "SELECT DISTINCT number FROM job JOIN step ON step.id = step_id WHERE session_id = ?"
             " AND job.id IN (SELECT value FROM json_each(?)) ORDER BY number", (self._session, json.dumps([*makers])))
             if number in self._stale]
+
+    def _makers_of_gone_links(self, step: int) -> list[int]:
+        """The steps that were the last to touch the symlinks which another one's last job found, if they made them.
+
+        Only of such as are gone now.
+        """
+        row = self._jobs[step].row_id
+        links = load_links(self._database, self._workspace, [row]).get(row, {})
+        gone = [self._workspace.relative(place) for place in links if read_link(place) is None]
+        makers = (self._database.execute(_LAST_TO_TOUCH, (encoded(path),)).fetchone() for path in gone)
+        return list(dict.fromkeys(number for number, session, made in filter(None, makers)
+                                  if session == self._session and made == 1 and number != step))
 
     def _refuse_edited(self, step: int, planned: Sequence[int]) -> None:
         """Refuse a step that is stale only as what it, or one before it, had read was edited then: it stays so."""
