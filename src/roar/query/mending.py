@@ -8,6 +8,7 @@ import re
 import sqlite3
 from collections.abc import Collection, Container, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from roar.model import JobState, is_location, members_folder, place_of
 from roar.query.beside import BESIDE
@@ -47,6 +48,13 @@ _WRITTEN = """
 SELECT path.path, member.path FROM file_written AS made JOIN path ON path.id = path_id
 LEFT JOIN dataset_member AS member ON dataset_id = made.artifact_id WHERE job_id = :job AND role = 2
 """
+# The jobs of a job's step that read a path, by itself or as a member of that dataset.
+_READERS = """
+SELECT job.id FROM job AS this JOIN job ON job.step_id = this.step_id
+JOIN file_read ON job_id = job.id JOIN path ON path.id = path_id
+WHERE this.id = :job AND path.path = CAST(:path AS TEXT) AND (:member IS NULL OR EXISTS (
+    SELECT 1 FROM dataset_member WHERE dataset_id = file_read.artifact_id AND path = CAST(:member AS TEXT)))
+"""
 # The step of the job that was the last to make or remove a symlink, with its session and what it did.
 _LAST_TO_TOUCH = """
 SELECT number, session_id, made FROM path JOIN symlink ON path_id = path.id JOIN job ON job.id = job_id
@@ -72,6 +80,7 @@ class Mending:
         self._reruns = Reruns(database, workspace, session)
         self._refused: set[int] = set()
         self._done: dict[int, bool] = {}
+        self._made_by: dict[int, set[int]] = {}
         self._unreadable = {output.step: output.path for output in status.outputs
                             if output.freshness is Freshness.UNREADABLE}
         self._jobs = {step.number: step.job for step in status.steps}
@@ -124,9 +133,13 @@ class Mending:
                       key=lambda step: self._jobs[step].row_id)
 
     def _is_past_mending(self, step: int) -> bool:
-        """Whether a step would leave what it has left of what is gone, or find the earlier versions again."""
+        """Whether a step would leave what it has left of what is gone, or find the earlier versions again.
+
+        Not where it has lost a symlink, which may be made to lead elsewhere.
+        """
         return self.ran_without(step) or (
-            self._is_outdated(step) and not self._finds_less(step) and not self._is_led_elsewhere(step))
+            self._is_outdated(step) and not self._finds_less(step) and not self._is_led_elsewhere(step)
+            and not self._makers_of_gone_links(step))
 
     def ran_without(self, step: int) -> bool:
         """Whether a step ran well without the input whose loss makes it stale: what took from it has to run again."""
@@ -211,8 +224,8 @@ class Mending:
                 is_alone = {*plan.steps} == {step} and not plan.removed and not plan.room
                 if is_alone and self._is_done(step) and (not stands_in or self._is_done_within(step)):
                     raise NoCommandError(self._why_not_again(step))
-                if not self._is_outdated(step):
-                    plan.refuse_lack(but=self._orphans_of(plan.steps))
+                if plan.lacks and not self._is_outdated(step):
+                    plan.refuse_lack(but=self._dispensable(plan.lacks))
                 return " && ".join(plan.commands())
             step = before
 
@@ -232,15 +245,31 @@ class Mending:
         """The step that has to run before some, other than those that were thought of."""
         return next((before for step in steps for before in (
             self._waits_for(step), *self._makers_of_gone(step), *self._makers_of_gone_links(step),
-            *self._stale_pointers(step))
+            *self._stale_pointers(step), *self._stale_makers(step))
                      if before is not None and before not in passed and not self.ran_without(before)
                      and not self._does_without(step, before) and not self._is_done(before)
                      and not self._is_stale_through(before, step) and not self._is_run_by(steps, before, own)), None)
 
-    def _orphans_of(self, steps: Iterable[int]) -> set[tuple[str, int]]:
-        """What some steps can do without: what is not made any more, and their commands do not name."""
-        return {(path, step) for path in self._status.orphans for step in steps
-                if not any(is_named(os.path.basename(path), word) for word in self._jobs[step].command)}
+    def _dispensable(self, lacks: Iterable[tuple[str, int]]) -> set[tuple[str, int]]:
+        """Of what is gone, and steps had read, that which they can do without: their commands do not name it.
+
+        It is not made any more, or a step that feeds this one had read it as well, and has ended well without it
+        since: that may choose what is read.
+        """
+        return {(path, step) for path, step in lacks
+                if not any(is_named(os.path.basename(path), word) for word in self._jobs[step].command) and (
+                    path in self._status.orphans or any(map(partial(self._does_without_now, path),
+                                                            self._makers(step))))}
+
+    def _does_without_now(self, path: str, step: int) -> bool:
+        """Whether a step once read a file, but not when it ran last, and ended well."""
+        if not self._ended_well(step) or (step in self._stale and not self.ran_without(step)):
+            return False
+        folders = [path[:at + 1] for at, letter in enumerate(path) if letter == "/"]
+        readers = {job for folder in ("", *folders) for (job,) in self._database.execute(_READERS, {
+            "job": self._jobs[step].row_id, "path": encoded(folder or path),
+            "member": encoded(path[len(folder):]) if folder else None})}
+        return bool(readers) and self._jobs[step].row_id not in readers
 
     def _is_stale_through(self, step: int, cause: int) -> bool:
         """Whether a step is stale only as another one is, by way of others."""
@@ -361,6 +390,30 @@ class Mending:
             "SELECT DISTINCT number FROM job JOIN step ON step.id = step_id WHERE session_id = ?"
             " AND job.id IN (SELECT value FROM json_each(?)) ORDER BY number", (self._session, json.dumps([*makers])))
             if number in self._stale]
+
+    def _stale_makers(self, step: int) -> list[int]:
+        """The stale steps that a step took inputs from, and that ran again since: it comes after them all the same.
+
+        A step that is stale by itself does not say that it waits for another one. Not where steps feed each other.
+        """
+        return sorted(maker for maker in self._makers(step) & self._stale.keys()
+                      if self._jobs[maker].row_id > self._jobs[step].row_id and not self._is_past_mending(maker)
+                      and step not in self._all_makers(maker))
+
+    def _makers(self, step: int) -> set[int]:
+        """The other steps of which the last job of a step took something."""
+        if step not in self._made_by:
+            self._made_by[step] = {of for (of,) in self._database.execute(
+                MAKERS, (self._jobs[step].row_id, self._session))} & self._jobs.keys() - {step}
+        return self._made_by[step]
+
+    def _all_makers(self, step: int) -> set[int]:
+        found: set[int] = set()
+        pending = {step}
+        while pending:
+            pending = {maker for one in pending for maker in self._makers(one)} - found
+            found |= pending
+        return found
 
     def _makers_of_gone_links(self, step: int) -> list[int]:
         """The steps that were the last to touch the symlinks which another one's last job found, if they made them.
